@@ -1,0 +1,148 @@
+"""Recordings -> waveforms at 16 kHz."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from aligner.types import SAMPLE_RATE, DataError, Utterance
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au")
+SILENT = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
+BEYOND = 0.1  # s that an utterance may end behind its recording: rounding in the transcript
+STREAMED = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stretch of a recording.
+
+    Attributes
+    ----------
+    wave : ndarray
+        (N,) float32 at `aligner.types.SAMPLE_RATE`.
+    start, end : float
+        Where in its recording it lies, in seconds.
+    duration : float
+        Of the whole recording, in seconds.
+    """
+
+    wave: np.ndarray
+    start: float
+    end: float
+    duration: float
+
+
+def read(utterance: Utterance) -> Sound:
+    """The samples of an utterance: mono, 16 kHz.
+
+    Raises
+    ------
+    DataError
+        If the recording is missing, empty, truncated, not audio, silent throughout or holds NaN, or
+        has not the channel or the stretch that the utterance names.
+    """
+    if isinstance(utterance.audio, np.ndarray):
+        samples, rate, total, start = _from_array(utterance)
+    else:
+        samples, rate, total, start = _from_file(utterance.audio, utterance)
+    where = utterance.file or utterance.id
+    if not len(samples):
+        raise DataError(where, "the recording is empty", "record or copy it again")
+    if not np.isfinite(samples).all():
+        raise DataError(where, "the recording holds samples that are not numbers (NaN or infinite)",
+                        "export it again as 16-bit audio")
+    if np.abs(samples).max() < SILENT:
+        raise DataError(where, "the recording is silent throughout", "check the channel and the level")
+    return Sound(_resample(samples, rate), start / rate, (start + len(samples)) / rate, total / rate)
+
+
+def frames_in(path: Path) -> int:
+    """How many sample frames a recording promises; 0 where it cannot be opened."""
+    try:
+        return int(soundfile.info(str(path)).frames)
+    except (soundfile.LibsndfileError, OSError):
+        return 0
+
+
+def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
+    """First and last sample of an utterance in a recording of ``total`` samples."""
+    where = utterance.file or utterance.id
+    if utterance.start < 0 or (utterance.end or total / rate) - total / rate > BEYOND or utterance.start >= total / rate:
+        raise DataError(where, f"the utterance ({utterance.start:g} to {utterance.end or total / rate:g} s) reaches "
+                        f"beyond the recording of {total / rate:g} s", "correct its times")
+    end = total if utterance.end is None else min(round(utterance.end * rate), total)
+    return round(utterance.start * rate), end
+
+
+def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
+    if utterance.channel is None:
+        return samples.mean(1) if samples.shape[1] > 1 else samples[:, 0]
+    if utterance.channel >= samples.shape[1]:
+        raise DataError(utterance.file or utterance.id, f"channel {utterance.channel + 1} is asked for; there are "
+                        f"{samples.shape[1]}", "correct the transcript")
+    return samples[:, utterance.channel]
+
+
+def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
+    samples = np.asarray(utterance.audio)
+    if samples.ndim not in (1, 2):
+        raise DataError(utterance.id, f"samples of shape {samples.shape}", "give (N,) or (N, channels)")
+    if samples.dtype.kind in "iu":
+        samples = samples / -float(np.iinfo(samples.dtype).min or -np.iinfo(samples.dtype).max)
+    samples = samples.astype(np.float32).reshape(len(samples), -1)
+    first, last = _stretch(utterance, utterance.rate, len(samples)) if len(samples) else (0, 0)
+    return _channel(samples[first:last], utterance), utterance.rate, len(samples), first
+
+
+def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
+    where = str(path)
+    if not path.is_file():
+        raise DataError(where, "the recording is not there", "check its name and place")
+    if path.stat().st_size == 0:
+        raise DataError(where, "the recording is empty (0 bytes)", "record or copy it again")
+    _check_riff(path)
+    try:
+        with soundfile.SoundFile(where) as file:
+            if not file.frames:
+                raise DataError(where, "the recording is empty", "record or copy it again")
+            first, last = _stretch(utterance, file.samplerate, file.frames)
+            file.seek(first)
+            samples = file.read(last - first, dtype="float32", always_2d=True)
+            rate, total = file.samplerate, file.frames
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = str(getattr(error, "error_string", error)).rstrip(".")
+        raise DataError(where, f"the recording cannot be read ({reason})", "it is damaged, or not audio") from error
+    if len(samples) < last - first:
+        raise DataError(where, f"the recording is truncated: {first + len(samples)} of {total} samples are there",
+                        "copy it again")
+    return _channel(samples, utterance), rate, total, first
+
+
+def _check_riff(path: Path) -> None:
+    """Raise for a WAV file that is shorter than its data chunk says; libsndfile reads on in silence."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return
+        size = path.stat().st_size
+        while len(chunk := file.read(8)) == 8:
+            name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
+            if name == b"data":
+                if STREAMED > length > size - file.tell():
+                    raise DataError(path, f"the recording is truncated: {size - file.tell()} of {length} bytes of "
+                                    "sound are there", "copy it again")
+                return
+            file.seek(length + length % 2, 1)
+
+
+def _resample(samples: np.ndarray, rate: int) -> np.ndarray:
+    if rate == SAMPLE_RATE:
+        return np.ascontiguousarray(samples, dtype=np.float32)
+    import librosa  # takes a while to import, and most corpora are at 16 kHz
+
+    return np.asarray(librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE, res_type="soxr_hq"), np.float32)

@@ -1,0 +1,55 @@
+"""Reading text in whatever encoding it came, and writing files whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aligner.types import DataError
+
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8 (with or without a byte-order mark) or UTF-16, line ends as newlines.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is in neither encoding; the message tells the first bad byte.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(path, f"it cannot be read ({error.strerror})", "check that it is there and its rights") from error
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if raw.startswith(mark)), None) or _guess(raw)
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw[:error.start].count(b"\n") + 1
+        raise DataError(f"{path}:{line}", f"byte 0x{raw[error.start]:02X} is not {error.encoding.upper()}",
+                        "save the file as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _guess(raw: bytes) -> str:
+    """UTF-16 without a mark betrays itself by zeros in every other byte."""
+    head = raw[:200]
+    if len(raw) % 2 == 0 and head.count(0) >= len(head) // 3 > 0:
+        return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+    return "utf-8"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, renamed to it when the block ends well and removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

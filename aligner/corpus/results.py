@@ -1,0 +1,156 @@
+"""Alignments -> files: TextGrid, JSON, CSV and CTM at the mirrored path, and the tables of a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligner.corpus.files import read_text, written_whole
+from aligner.corpus.textgrid import write_textgrid
+from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
+
+ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
+ALIGNMENT_COLUMNS = ("file", "speaker", "start", "end", "log_likelihood", "silence", "words", "oovs", "status", "reason")
+OOV_COLUMNS = ("word", "pronunciation", "count", "file")
+DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
+
+Tiers = dict[str, list[Interval]]
+
+
+def tiers(alignments: Sequence[Alignment]) -> Tiers:
+    """The word and phone tiers of one recording, each from 0 to its end without gaps.
+
+    Named ``words`` and ``phones``, or ``SPEAKER - words`` and ``SPEAKER - phones`` where there are several.
+    """
+    duration = alignments[0].duration
+    speakers = list(dict.fromkeys(a.utterance.speaker for a in alignments))
+    result: Tiers = {}
+    for speaker in speakers:
+        prefix = f"{speaker} - " if len(speakers) > 1 else ""
+        own = sorted((a for a in alignments if a.utterance.speaker == speaker), key=lambda a: a.utterance.start)
+        result[f"{prefix}words"] = _filled((i for a in own for i in a.words), duration)
+        result[f"{prefix}phones"] = _filled((i for a in own for i in a.phones), duration)
+    return result
+
+
+def _filled(intervals: Iterable[Interval], duration: float) -> list[Interval]:
+    """Intervals with silence in the gaps; silences that touch become one."""
+    result: list[Interval] = []
+
+    def add(interval: Interval) -> None:
+        if result and result[-1].label == interval.label == SILENCE_LABEL:
+            interval = Interval(result.pop().start, interval.end, SILENCE_LABEL)
+        result.append(interval)
+
+    now = 0.0
+    for i in intervals:
+        if i.start > now:
+            add(Interval(now, i.start, SILENCE_LABEL))
+        add(i)
+        now = i.end
+    if now < duration:
+        add(Interval(now, duration, SILENCE_LABEL))
+    return result
+
+
+def _write_textgrid(path: Path, alignments: Sequence[Alignment]) -> None:
+    write_textgrid(path, tiers(alignments), alignments[0].duration)
+
+
+def _write_json(path: Path, alignments: Sequence[Alignment]) -> None:
+    """As Montreal Forced Aligner lays it out, and the utterances with their figures."""
+    content: dict[str, Any] = {
+        "start": 0.0, "end": alignments[0].duration,
+        "tiers": {name: {"type": "interval", "entries": [[i.start, i.end, i.label] for i in intervals]}
+                  for name, intervals in tiers(alignments).items()},
+        "utterances": [{"speaker": a.utterance.speaker, "start": a.utterance.start, "end": a.utterance.end,
+                        "transcript": a.utterance.transcript, "log_likelihood": a.log_likelihood,
+                        "status": a.status, "reasons": list(a.suspicions)} for a in alignments]}
+    _write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def _write_csv(path: Path, alignments: Sequence[Alignment]) -> None:
+    """Columns as Montreal Forced Aligner's: Begin, End, Label, Type, Speaker."""
+    rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker)
+            for kind in ("words", "phones") for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
+    _write_table(path, ("Begin", "End", "Label", "Type", "Speaker"), rows)
+
+
+def _write_ctm(path: Path, alignments: Sequence[Alignment]) -> None:
+    """NIST's time-marked words: recording, channel, start, length, label; phones in NAME.phones.ctm."""
+    for kind, target in (("phones", path.with_name(path.name.removesuffix(".ctm") + ".phones.ctm")), ("words", path)):
+        lines = [f"{path.name.removesuffix('.ctm')} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
+                 f"{i.duration:.{DECIMALS}f} {i.label.replace(' ', '_')}\n"
+                 for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
+        _write_text(target, "".join(lines))
+
+
+WRITERS: Mapping[str, tuple[str, Callable[[Path, Sequence[Alignment]], None]]] = {
+    "textgrid": (".TextGrid", _write_textgrid), "json": (".json", _write_json), "csv": (".csv", _write_csv),
+    "ctm": (".ctm", _write_ctm)}
+
+
+def output_path(out: Path, file: str, kind: str) -> Path:
+    """Where the output of a recording goes: its own path below ``out``."""
+    return out / f"{file}{WRITERS[kind][0]}"
+
+
+def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str]) -> None:
+    """Write one recording's alignments in each of ``kinds``."""
+    for kind in kinds:
+        WRITERS[kind][1](output_path(out, alignments[0].utterance.file, kind), alignments)
+
+
+def alignment_row(result: Alignment | Failure) -> dict[str, object]:
+    """A row of ``alignment.csv``."""
+    u = result.utterance
+    row: dict[str, object] = {"file": u.file, "speaker": u.speaker, "start": round(u.start, DECIMALS),
+                              "end": "" if u.end is None else round(u.end, DECIMALS)}
+    if isinstance(result, Failure):
+        return {**row, "status": "failed", "reason": result.message}
+    return {**row, "log_likelihood": round(result.log_likelihood, 3), "silence": round(result.silence, 3),
+            "words": sum(w.label != SILENCE_LABEL for w in result.words), "oovs": len(result.oovs),
+            "status": result.status, "reason": "; ".join(result.suspicions)}
+
+
+def write_alignment_table(out: Path, rows: Iterable[Mapping[str, object]], kept: frozenset[str] = frozenset()) -> None:
+    """Write ``alignment.csv``, with the rows of an earlier run for the files in ``kept``."""
+    earlier = [r for r in _read_table(out / ALIGNMENT_TABLE) if r.get("file") in kept]
+    merged = sorted([*earlier, *rows], key=lambda r: (str(r["file"]), float(str(r["start"] or 0))))
+    _write_table(out / ALIGNMENT_TABLE, ALIGNMENT_COLUMNS, [[r.get(c, "") for c in ALIGNMENT_COLUMNS] for r in merged])
+
+
+def write_oov_table(out: Path, alignments: Iterable[tuple[str, Sequence[tuple[str, str]]]], merge: bool) -> None:
+    """Write ``oovs.csv`` from (file, oovs) pairs: each word, what was used, how often, and where first.
+
+    With ``merge`` the words of an earlier run that are not in this one stay.
+    """
+    found: dict[str, list[object]] = {}
+    for file, oovs in alignments:
+        for word, pronunciation in oovs:
+            row = found.setdefault(word, [word, pronunciation, 0, file])
+            row[2] = int(str(row[2])) + 1
+    earlier = _read_table(out / OOV_TABLE) if merge else []
+    kept = [[r.get(c, "") for c in OOV_COLUMNS] for r in earlier if r.get("word") not in found]
+    _write_table(out / OOV_TABLE, OOV_COLUMNS, sorted([*found.values(), *kept], key=lambda r: str(r[0])))
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(read_text(path)))) if path.is_file() else []
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    _write_text(path, text.getvalue())
+
+
+def _write_text(path: Path, text: str) -> None:
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")

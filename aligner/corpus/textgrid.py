@@ -1,0 +1,93 @@
+"""Praat TextGrids: read strictly, written with the ``textgrid`` package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import textgrid
+
+from aligner.corpus.files import read_text, written_whole
+from aligner.types import DataError, Interval
+
+Tiers = list[tuple[str, list[Interval]]]
+
+# Praat reads a text file as free-standing strings, numbers and flags; all else is comment
+_FREE_STANDING = re.compile(r'"(?:[^"]|"")*"|<\w+>|(?<!\S)[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?!\S)')
+TOUCHING = 1e-6  # s; intervals that overlap by less were rounded
+
+
+def read_textgrid(path: Path) -> Tiers:
+    """Names and intervals of the interval tiers; point tiers are left out.
+
+    Parameters
+    ----------
+    path : Path
+        A TextGrid in Praat's long or short text format.
+
+    Raises
+    ------
+    DataError
+        If it is no TextGrid, ends early, or has an interval that is reversed, empty, or overlaps the
+        one before it; the ``textgrid`` package drops the reversed ones without a word.
+    """
+    text = read_text(path)
+    if "ooBinaryFile" in text[:40]:
+        raise DataError(path, "it is a binary TextGrid", "save it as text from Praat")
+    if "ooTextFile" not in text[:200] or "TextGrid" not in text[:400]:
+        raise DataError(path, "it is not a TextGrid", 'it should begin with File type = "ooTextFile"')
+    try:
+        tiers = _tiers(_FREE_STANDING.findall(text))
+    except (StopIteration, ValueError) as error:
+        raise DataError(path, "it ends early or is damaged", "open and save it in Praat") from error
+    for name, intervals in tiers:
+        _check(path, name, intervals)
+    return tiers
+
+
+def _tiers(tokens: list[str]) -> Tiers:
+    values = iter(tokens[tokens.index("<exists>") + 1:] if "<exists>" in tokens else ())
+    tiers = []
+    for _ in range(int(next(values))):
+        kind, name = _string(next(values)), _string(next(values))
+        next(values), next(values)
+        marks = [_mark(values, kind) for _ in range(int(next(values)))]
+        if kind == "IntervalTier":
+            tiers.append((name, marks))
+    return tiers
+
+
+def _mark(values: Iterator[str], kind: str) -> Interval:
+    start = float(next(values))
+    end = float(next(values)) if kind == "IntervalTier" else start
+    return Interval(start, end, _string(next(values)))
+
+
+def _string(token: str) -> str:
+    if not token.startswith('"'):
+        raise ValueError(token)
+    return token[1:-1].replace('""', '"')
+
+
+def _check(path: Path, tier: str, intervals: Sequence[Interval]) -> None:
+    for k, i in enumerate(intervals, 1):
+        if i.end <= i.start:
+            raise DataError(path, f"interval {k} of tier {tier!r} is reversed or empty ({i.start:g} to {i.end:g} s)",
+                            "correct it in Praat")
+    for k, (a, b) in enumerate(pairwise(intervals), 2):
+        if b.start < a.end - TOUCHING:
+            raise DataError(path, f"interval {k} of tier {tier!r} begins at {b.start:g} s, before the one before it "
+                            f"ends at {a.end:g} s", "correct it in Praat")
+
+
+def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float) -> None:
+    """Write interval tiers that each fill 0 to ``duration`` (s); in place when complete."""
+    grid = textgrid.TextGrid(minTime=0.0, maxTime=duration)
+    for name, intervals in tiers.items():
+        tier = textgrid.IntervalTier(name.replace('"', '""'), 0.0, duration)
+        tier.intervals = [textgrid.Interval(i.start, i.end, i.label) for i in intervals]
+        grid.append(tier)
+    with written_whole(path) as beside:
+        grid.write(str(beside))

@@ -1,0 +1,185 @@
+"""Waveform -> frames (T, D): windows, mel cepstra, mean normalisation, differences.
+
+Small pure functions, and `SphinxFrontend`, which strings them together as CMU Sphinx does.
+All work on torch tensors of any floating type and device.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from aligner.types import SAMPLE_RATE, Clock
+
+INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
+LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
+
+
+def preemphasise(wave: Tensor, alpha: float) -> Tensor:
+    """x[n] - alpha * x[n-1], with x[-1] = 0; shape (N,) -> (N,)."""
+    return wave - alpha * torch.nn.functional.pad(wave[:-1], (1, 0))
+
+
+def frame_count(samples: int, window: int, hop: int) -> int:
+    """How many frames `windows` cuts from ``samples`` samples: all whole ones and one padded at the end."""
+    if samples <= 0:
+        return 0
+    return 1 + max(0, -(-(samples - window) // hop))
+
+
+def windows(wave: Tensor, window: int, hop: int) -> Tensor:
+    """Overlapping stretches of a wave, shape (N,) -> (T, window); the last is padded with zeros."""
+    count = frame_count(len(wave), window, hop)
+    padded = torch.nn.functional.pad(wave, (0, (count - 1) * hop + window - len(wave)))
+    return padded.unfold(0, window, hop)
+
+
+def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
+    """Hamming window and squared magnitude of the transform, (T, window) -> (T, nfft // 2 + 1)."""
+    hamming = torch.hamming_window(frames.shape[1], periodic=False, dtype=frames.dtype, device=frames.device)
+    spectrum = torch.fft.rfft(frames * hamming, nfft)
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def mel(hertz: float) -> float:
+    """O'Shaughnessy's mel scale."""
+    return 2595.0 * math.log10(1.0 + hertz / 700.0)
+
+
+def mel_filters(count: int, low: float, high: float, nfft: int, rate: int, rounded: bool = True) -> Tensor:
+    """Triangular filters of unit area, evenly spaced in mel, shape (nfft // 2 + 1, count), float64.
+
+    ``low`` and ``high`` in Hz; ``rounded`` moves every edge to the nearest bin of the transform.
+    """
+    step = (mel(high) - mel(low)) / (count + 1)
+    edges = torch.tensor([700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
+                         dtype=torch.float64)
+    bin_width = rate / nfft
+    if rounded:
+        edges = torch.floor(edges / bin_width + 0.5) * bin_width
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    hertz = (torch.arange(nfft // 2 + 1, dtype=torch.float64) * bin_width)[:, None]
+    rise, fall = (hertz - left) / (centre - left), (right - hertz) / (right - centre)
+    filters = torch.minimum(rise, fall).clamp(min=0) * 2.0 / (right - left)
+    filters[-1] = 0.0  # Sphinx leaves out the bin at half the sample rate
+    return filters
+
+
+def cosine_transform(size_in: int, size_out: int, kind: str) -> Tensor:
+    """Log filter energies -> cepstra, as a matrix (size_in, size_out), float64.
+
+    ``kind``: 'dct' orthonormal DCT-II; 'htk' the same with an unscaled first row;
+    'legacy' Sphinx-2's, divided by the number of filters and with half the first filter.
+    """
+    i = torch.arange(size_out, dtype=torch.float64)
+    j = torch.arange(size_in, dtype=torch.float64)[:, None]
+    basis = torch.cos(math.pi / size_in * i * (j + 0.5))
+    if kind == "legacy":
+        weight = torch.where(j == 0, 0.5, 1.0)
+        return basis * weight / size_in
+    basis *= math.sqrt(2.0 / size_in)
+    if kind == "dct":
+        basis[:, 0] *= math.sqrt(0.5)
+    return basis
+
+
+def lifter(size: int, order: int) -> Tensor:
+    """Weights 1 + order/2 * sin(pi * i / order) that even out the cepstra, shape (size,), float64."""
+    i = torch.arange(size, dtype=torch.float64)
+    return 1.0 + order / 2.0 * torch.sin(math.pi * i / order) if order else torch.ones_like(i)
+
+
+def shifted(cepstra: Tensor, by: int) -> Tensor:
+    """Row t of the result is row t + by, the first and last rows repeated beyond the ends."""
+    index = torch.arange(len(cepstra), device=cepstra.device) + by
+    return cepstra[index.clamp(0, len(cepstra) - 1)]
+
+
+def difference(cepstra: Tensor, reach: int = 2) -> Tensor:
+    """c[t + reach] - c[t - reach]."""
+    return shifted(cepstra, reach) - shifted(cepstra, -reach)
+
+
+def second_difference(cepstra: Tensor) -> Tensor:
+    """(c[t+3] - c[t-1]) - (c[t+1] - c[t-3])."""
+    return shifted(cepstra, 3) - shifted(cepstra, -1) - shifted(cepstra, 1) + shifted(cepstra, -3)
+
+
+@dataclass(frozen=True)
+class SphinxFrontend:
+    """The features of CMU Sphinx models; the field names are those of its ``feat.params``.
+
+    Call it with a waveform (N,), full scale 1, at ``samprate``: frames (T, D), the model's streams
+    side by side.  Sphinx's noise removal is left out.
+
+    Examples
+    --------
+    >>> SphinxFrontend()(torch.zeros(16000)).shape
+    torch.Size([99, 39])
+    """
+
+    samprate: int = SAMPLE_RATE
+    frate: int = 100
+    wlen: float = 0.025625
+    nfft: int = 512
+    nfilt: int = 40
+    ncep: int = 13
+    lowerf: float = 133.33334
+    upperf: float = 6855.4976
+    alpha: float = 0.97
+    lifter: int = 0
+    transform: str = "legacy"
+    feat: str = "1s_c_d_dd"
+    cmn: str = "batch"
+    varnorm: bool = False
+    round_filters: bool = True
+    remove_dc: bool = False
+
+    @property
+    def clock(self) -> Clock:
+        """Hop and window in samples."""
+        return Clock(self.samprate // self.frate, int(self.wlen * self.samprate + 0.5), self.samprate)
+
+    def frame_count(self, samples: int) -> int:
+        """How many frames a waveform of ``samples`` samples gives."""
+        return frame_count(samples, self.clock.window, self.clock.hop)
+
+    def cepstra(self, wave: Tensor) -> Tensor:
+        """Mel cepstra before normalisation, (N,) -> (T, ncep)."""
+        filters, transform = _matrices(self, wave.dtype, wave.device)
+        frames = windows(preemphasise(wave * INT16_SCALE, self.alpha), self.clock.window, self.clock.hop)
+        if self.remove_dc:
+            frames = frames - frames.mean(1, keepdim=True)
+        return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR) @ transform
+
+    def normalise(self, cepstra: Tensor) -> Tensor:
+        """Take out the utterance's mean (and its spread, where the model was trained so)."""
+        if self.cmn == "none":
+            return cepstra
+        centred = cepstra - cepstra.mean(0)
+        return centred / centred.square().mean(0).sqrt().clamp(min=1e-6) if self.varnorm else centred
+
+    def streams(self, cepstra: Tensor) -> Tensor:
+        """Cepstra and their differences, in the order of the model's streams, (T, ncep) -> (T, D)."""
+        if self.feat == "1s_c_d_dd":
+            return torch.cat([cepstra, difference(cepstra), second_difference(cepstra)], 1)
+        c, d, long, dd = cepstra, difference(cepstra), difference(cepstra, 4), second_difference(cepstra)
+        power = torch.stack([c[:, 0], d[:, 0], dd[:, 0]], 1)
+        return torch.cat([c[:, 1:], d[:, 1:], long[:, 1:], power, dd[:, 1:]], 1)  # s2_4x
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        return self.streams(self.normalise(self.cepstra(wave)))
+
+
+@lru_cache(maxsize=8)
+def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Filter bank and cosine transform (with its lifter) of a front end, made once."""
+    filters = mel_filters(frontend.nfilt, frontend.lowerf, frontend.upperf, frontend.nfft, frontend.samprate,
+                          frontend.round_filters)
+    transform = cosine_transform(frontend.nfilt, frontend.ncep, frontend.transform)
+    transform = transform * lifter(frontend.ncep, frontend.lifter)
+    return filters.to(device, dtype), transform.to(device, dtype)

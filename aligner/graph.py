@@ -1,0 +1,336 @@
+"""Pronunciations x topology -> Graph: flat arrays, no objects per state.
+
+Indices, all zero-based:
+
+============  ==================================================================================
+word          of the transcript, in order; -1 for silence
+node          a phone at one place of one pronunciation, in one context: a chain of states
+unit          what the model has for a phone in its context: the pdfs of its states and which
+              matrix holds its transitions
+state         of the graph, in topological order: every arc but a self-loop leads to a later one
+arc           from a predecessor to a state, with a log weight; a state has at most K
+pdf           of the model; the graph numbers only the P that it uses, column j of the scores
+              being pdf ``graph.pdfs[j]`` of the model
+============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+NONE = -1  # no predecessor, or no word
+
+
+class Position(IntEnum):
+    """Where in its word a phone stands."""
+
+    INTERNAL = 0
+    BEGIN = 1
+    END = 2
+    SINGLE = 3
+
+
+class Unit(NamedTuple):
+    """What a model has for a phone in its context.
+
+    Attributes
+    ----------
+    pdfs : tuple of int
+        One a state, from left to right.
+    transitions : int
+        Index into the topology's matrices.
+    """
+
+    pdfs: tuple[int, ...]
+    transitions: int
+
+
+class Topology(Protocol):
+    """A model's phones and their states."""
+
+    def knows(self, label: str) -> bool:
+        """Whether a dictionary may use this phone."""
+        ...
+
+    @property
+    def shortest(self) -> int:
+        """The least number of frames that a phone takes."""
+        ...
+
+    @property
+    def silence(self) -> str:
+        """The phone of silence."""
+        ...
+
+    @property
+    def noises(self) -> tuple[str, ...]:
+        """Phones of noise, for words such as [laughter]."""
+        ...
+
+    @property
+    def transitions(self) -> np.ndarray:
+        """Log probabilities (matrices, states, states + 1); the last column leaves the phone."""
+        ...
+
+    def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
+        """States and transitions of a phone between two others."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pronunciation:
+    """One way to say a word.
+
+    Attributes
+    ----------
+    phones : tuple of str
+    probability : float
+        Of this pronunciation.
+    silence_after : float or None
+        Probability of silence after it; None where the dictionary does not say.
+    silence_before, no_silence_before : float
+        Factors on this pronunciation after a silence, and after another word (MFA's corrections).
+    """
+
+    phones: tuple[str, ...]
+    probability: float = 1.0
+    silence_after: float | None = None
+    silence_before: float = 1.0
+    no_silence_before: float = 1.0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Everything a transcript may sound like.
+
+    S states, at most K predecessors each, N nodes, P pdfs.
+
+    Attributes
+    ----------
+    pdf : ndarray
+        (S,) int32: each state's column in the scores.
+    predecessors : ndarray
+        (S, K) int32: where each state may be reached from, itself included; -1 fills the row.
+    weights : ndarray
+        (S, K) float32: log weights of those arcs; -inf fills the row.
+    start, final : ndarray
+        (S,) float32: log weight of beginning and of ending in each state.
+    node : ndarray
+        (S,) int32: the node that each state belongs to.
+    phone : tuple of str
+        (N,): each node's phone.
+    word : ndarray
+        (N,) int32: the word that each node belongs to; -1 for silence.
+    pdfs : ndarray
+        (P,): the model's pdfs behind the columns of the scores.
+    """
+
+    pdf: np.ndarray
+    predecessors: np.ndarray
+    weights: np.ndarray
+    start: np.ndarray
+    final: np.ndarray
+    node: np.ndarray
+    phone: tuple[str, ...]
+    word: np.ndarray
+    pdfs: np.ndarray
+
+    @property
+    def shortest(self) -> int:
+        """The least number of frames that a path through the graph takes."""
+        frames = np.where(np.isfinite(self.start), 1, np.iinfo(np.int64).max // 2)
+        for s, row in enumerate(self.predecessors):  # one pass: the order is topological
+            before = row[(row != NONE) & (row != s)]
+            if len(before):
+                frames[s] = min(frames[s], frames[before].min() + 1)
+        return int(frames[np.isfinite(self.final)].min())
+
+
+@dataclass
+class _Net:
+    """Nodes and the arcs between them, before they become states."""
+
+    units: list[Unit] = field(default_factory=list)
+    phones: list[str] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    before: list[list[tuple[int, float]]] = field(default_factory=list)
+    start: dict[int, float] = field(default_factory=dict)
+    final: dict[int, float] = field(default_factory=dict)
+
+    def add(self, unit: Unit, phone: str, word: int, before: Iterable[tuple[int, float]] = ()) -> int:
+        self.units.append(unit)
+        self.phones.append(phone)
+        self.words.append(word)
+        self.before.append(list(before))
+        return len(self.units) - 1
+
+
+@dataclass(frozen=True)
+class _Exit:
+    """An end of a word: a node, what it takes for granted about what follows, and the weights of that."""
+
+    node: int
+    phone: str
+    follows: frozenset[str]  # phones that it expects next, the silence among them
+    silence: float
+    no_silence: float
+
+
+def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph:
+    """All that a sequence of words may sound like.
+
+    Every pronunciation of every word, each phone in the context of its neighbours across words
+    too, with silence or not between words and at both ends.
+
+    Parameters
+    ----------
+    words : sequence of sequences of Pronunciation
+        At least one word, each with at least one pronunciation of at least one phone.
+    topology : Topology
+
+    Returns
+    -------
+    Graph
+
+    Notes
+    -----
+    A word's first phone has a copy for each way the word before may end, and its last phone one for
+    each way the next may begin; copies that the model cannot tell apart are one.  The graph thus
+    scores every path as if its phones had been known beforehand: the search over it is exact.
+    """
+    if not words or not all(words) or not all(p.phones for w in words for p in w):
+        raise ValueError("every word needs a pronunciation with at least one phone")
+    net = _Net()
+    silence = topology.silence
+    firsts = [frozenset(p.phones[0] for p in w) for w in words] + [frozenset[str]()]
+    quiet: int | None = _silence(net, topology)
+    net.start[0] = 0.0
+    exits: list[_Exit] = []
+    for i, pronunciations in enumerate(words):
+        found = []
+        for p in pronunciations:
+            found += _word(net, topology, i, p, exits, quiet, firsts[i + 1] | {silence})
+        exits = found
+        quiet = _silence(net, topology)
+        net.before[quiet] = [(e.node, e.silence) for e in exits if silence in e.follows]
+    for e in exits:
+        net.final[e.node] = e.no_silence
+    net.final[quiet] = 0.0
+    return _states(net, topology)
+
+
+def _silence(net: _Net, topology: Topology) -> int:
+    sil = topology.silence
+    return net.add(topology.unit(sil, sil, sil, Position.SINGLE), sil, NONE)
+
+
+def _word(net: _Net, topology: Topology, word: int, p: Pronunciation, exits: Sequence[_Exit], quiet: int,
+          follows: frozenset[str]) -> list[_Exit]:
+    """Add one pronunciation behind ``exits`` and the silence ``quiet``; its own ends."""
+    last = len(p.phones) - 1
+    entries = _entries(p, exits, quiet, topology.silence)
+    opening = _weight(p.probability)
+    silence, no_silence = (0.0, 0.0) if p.silence_after is None else (
+        _weight(p.silence_after), _weight(1.0 - p.silence_after))
+    before: list[tuple[int, float]] = []
+    result = []
+    for k, phone in enumerate(p.phones):
+        lefts = sorted(entries) if k == 0 else [p.phones[k - 1]]
+        rights = sorted(follows) if k == last else [p.phones[k + 1]]
+        nodes = []
+        for group, unit, right in _distinct(topology, phone, lefts, rights, _position(k, last)):
+            arcs = before if k else [(n, w + opening) for left in group for n, w in entries[left]]
+            node = net.add(unit, phone, word, arcs)
+            if k == 0 and word == 0:
+                net.start[node] = opening
+            nodes.append(node)
+            if k == last:
+                result.append(_Exit(node, phone, frozenset(right), silence, no_silence))
+        before = [(n, 0.0) for n in nodes]
+    return result
+
+
+def _position(k: int, last: int) -> Position:
+    if last == 0:
+        return Position.SINGLE
+    return Position.BEGIN if k == 0 else Position.END if k == last else Position.INTERNAL
+
+
+def _weight(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def _entries(p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str) -> dict[str, list[tuple[int, float]]]:
+    """How a pronunciation may be reached, by the phone before it."""
+    entries = {silence: [(quiet, _weight(p.silence_before))]}
+    for e in exits:
+        if p.phones[0] in e.follows:
+            entries.setdefault(e.phone, []).append((e.node, e.no_silence + _weight(p.no_silence_before)))
+    return entries
+
+
+def _distinct(topology: Topology, phone: str, lefts: Sequence[str], rights: Sequence[str],
+              position: Position) -> list[tuple[tuple[str, ...], Unit, tuple[str, ...]]]:
+    """The copies of a phone that the model can tell apart: (left contexts, unit, right contexts).
+
+    Left contexts share copies where they agree on the unit for every right context.
+    """
+    alike: dict[tuple[tuple[Unit, tuple[str, ...]], ...], list[str]] = {}
+    for left in lefts:
+        by_unit: dict[Unit, list[str]] = {}
+        for right in rights:
+            by_unit.setdefault(topology.unit(phone, left, right, position), []).append(right)
+        alike.setdefault(tuple((u, tuple(r)) for u, r in by_unit.items()), []).append(left)
+    return [(tuple(group), unit, right) for units, group in alike.items() for unit, right in units]
+
+
+class _Arcs(NamedTuple):
+    """A transition matrix as lists."""
+
+    inner: list[list[tuple[int, float]]]  # per state: (predecessor, log weight), itself included
+    leave: list[tuple[int, float]]  # (state, log weight) of the arcs out of the phone
+
+
+def _arcs(matrix: np.ndarray, states: int) -> _Arcs:
+    m = matrix.tolist()
+    inner = [[(a, m[a][b]) for a in range(b + 1) if m[a][b] > -math.inf] for b in range(states)]
+    return _Arcs(inner, [(a, m[a][states]) for a in range(states) if m[a][states] > -math.inf])
+
+
+def _states(net: _Net, topology: Topology) -> Graph:
+    """Replace every node by its states."""
+    arcs = {u.transitions: _arcs(topology.transitions[u.transitions], len(u.pdfs)) for u in set(net.units)}
+    first = np.cumsum([0] + [len(u.pdfs) for u in net.units]).tolist()
+    rows: list[list[tuple[int, float]]] = []
+    for unit, base, before in zip(net.units, first, net.before, strict=False):
+        inner = arcs[unit.transitions].inner
+        rows += [[(base + a, w) for a, w in row] for row in inner]
+        rows[base] += [(first[n] + a, w + leave) for n, w in before for a, leave in arcs[net.units[n].transitions].leave]
+    start, final = (np.full(len(rows), -np.inf, np.float32) for _ in range(2))
+    for n, w in net.start.items():
+        start[first[n]] = w
+    for n, w in net.final.items():
+        for a, leave in arcs[net.units[n].transitions].leave:
+            final[first[n] + a] = w + leave
+    predecessors, weights = _padded(rows)
+    pdfs, pdf = np.unique([p for u in net.units for p in u.pdfs], return_inverse=True)
+    node = np.repeat(np.arange(len(net.units), dtype=np.int32), [len(u.pdfs) for u in net.units])
+    return Graph(pdf.astype(np.int32), predecessors, weights, start, final, node, tuple(net.phones),
+                 np.asarray(net.words, np.int32), pdfs)
+
+
+def _padded(rows: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Ragged rows of arcs as two arrays, (S, K) int32 and float32."""
+    sizes = np.array([len(r) for r in rows])
+    filled = np.arange(sizes.max()) < sizes[:, None]
+    predecessors = np.full(filled.shape, NONE, np.int32)
+    weights = np.full(filled.shape, -np.inf, np.float32)
+    predecessors[filled] = [a for row in rows for a, _ in row]
+    weights[filled] = [w for row in rows for _, w in row]
+    return predecessors, weights

@@ -1,0 +1,359 @@
+"""Reads the acoustic models of CMU Sphinx: continuous, semi-continuous and phonetically tied.
+
+A model is a folder with ``mdef`` (which states make up which phone in which context; text or
+binary), ``means``, ``variances``, ``mixture_weights`` or ``sendump``, ``transition_matrices``,
+``feat.params`` and ``noisedict``.  The formats are those of SphinxTrain and pocketsphinx.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from aligner.features import SphinxFrontend
+from aligner.graph import Position, Unit
+from aligner.models.gmm import GaussianMixtures
+from aligner.types import Clock, ModelError
+
+VARIANCE_FLOOR = 1e-4
+WEIGHT_FLOOR = 1e-7
+TRANSITION_FLOOR = 1e-4
+SENDUMP_LOG_BASE = 1024 * np.log(1.0001)  # nats for each step of a byte in sendump
+BYTE_ORDER_MAGIC = 0x11223344
+NONE = -1
+
+
+@dataclass(frozen=True)
+class ModelDefinition:
+    """Which states (senones) and which transition matrix each phone in context has.
+
+    Attributes
+    ----------
+    phones : tuple of str
+        Context-independent phones; their number in this list is their index everywhere below.
+    fillers : frozenset of int
+        Phones that are silence or noise.
+    silence : int
+    units : mapping of (position, base, left, right) to Unit
+        Position and phone indices; (None, base, None, None) is the phone without context.
+    senones : int
+        How many states there are in all.
+    """
+
+    phones: tuple[str, ...]
+    fillers: frozenset[int]
+    silence: int
+    units: Mapping[tuple[int | None, int, int | None, int | None], Unit]
+    senones: int
+
+    def nearest(self, position: int, base: int, left: int, right: int) -> Unit:
+        """The unit of a phone in its context, or the closest that the model has.
+
+        Contexts that were not trained back off over the position in the word, then to silence
+        around it, then to the phone without context (``bin_mdef_phone_id_nearest`` of pocketsphinx).
+        """
+        if base in self.fillers:
+            return self.units[None, base, None, None]
+        at_start, at_end = position in (Position.BEGIN, Position.SINGLE), position in (Position.END, Position.SINGLE)
+        quiet_left = self.silence if at_start or left in self.fillers else left
+        quiet_right = self.silence if at_end or right in self.fillers else right
+        for l, r in ((left, right), (quiet_left, quiet_right)):  # noqa: E741
+            l = self.silence if l in self.fillers else l  # noqa: E741
+            r = self.silence if r in self.fillers else r
+            for p in (position, *(q for q in Position if q != position)):
+                if (p, base, l, r) in self.units:
+                    return self.units[p, base, l, r]
+        return self.units[None, base, None, None]
+
+
+@dataclass(frozen=True)
+class SphinxTopology:
+    """The phones of a Sphinx model and the states of each in its context (see `aligner.graph.Topology`)."""
+
+    definition: ModelDefinition
+    transitions: np.ndarray
+    noises: tuple[str, ...] = ()
+    _cache: dict[tuple[str, str, str, Position], Unit] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {phone: i for i, phone in enumerate(self.definition.phones)}
+
+    def knows(self, label: str) -> bool:
+        """Whether a dictionary may use this phone, with or without a stress digit."""
+        index = self._number(label)
+        return index is not None and index not in self.definition.fillers
+
+    def _number(self, label: str) -> int | None:
+        return self._index.get(label, self._index.get(label.rstrip("012")))
+
+    @property
+    def shortest(self) -> int:
+        """The least number of frames that a phone takes."""
+        return len(self.definition.units[None, 0, None, None].pdfs)
+
+    @property
+    def silence(self) -> str:
+        """The phone of silence."""
+        return self.definition.phones[self.definition.silence]
+
+    def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
+        """States and transitions of ``phone`` between ``left`` and ``right``."""
+        key = (phone, left, right, position)
+        if key not in self._cache:
+            base, before, after = (self._number(label) for label in key[:3])
+            if base is None or before is None or after is None:
+                raise KeyError(f"no such phone among {key[:3]}")
+            self._cache[key] = self.definition.nearest(position, base, before, after)
+        return self._cache[key]
+
+
+@dataclass(frozen=True)
+class SphinxModel:
+    """A CMU Sphinx acoustic model (see `aligner.models.base.Model`)."""
+
+    name: str
+    frontend: SphinxFrontend
+    topology: SphinxTopology
+    mixtures: GaussianMixtures
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    dictionary: Path | None = None
+
+    @property
+    def clock(self) -> Clock:
+        """Turns frames into seconds."""
+        return self.frontend.clock
+
+    def score(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
+        """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""
+        return self.mixtures.score(frames, pdfs)
+
+
+def load(folder: str | Path) -> SphinxModel:
+    """Read a model.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Raises
+    ------
+    ModelError
+        Naming the file that is missing, damaged or does not fit the others.
+
+    Examples
+    --------
+    >>> import pocketsphinx
+    >>> model = load(pocketsphinx.get_model_path("en-us/en-us"))
+    >>> len(model.topology.definition.phones), model.topology.definition.senones
+    (42, 5126)
+    """
+    folder = Path(folder)
+    for name in ("mdef", "means", "variances", "transition_matrices"):
+        if not (folder / name).is_file():
+            raise ModelError(folder / name, "a Sphinx model needs this file", "name the folder that holds it")
+    definition = read_mdef(folder / "mdef")
+    transitions = read_transitions(folder / "transition_matrices")
+    frontend = read_frontend(folder / "feat.params")
+    means, variances = read_gaussians(folder / "means"), read_gaussians(folder / "variances")
+    if [m.shape for m in means] != [v.shape for v in variances]:
+        raise ModelError(folder / "variances", "its shapes differ from those of means", "the two are from two models")
+    weights = read_weights(folder, definition.senones, len(means), means[0].shape[1])
+    codebook = codebooks(definition, len(means[0]), folder)
+    floored = [np.maximum(v, VARIANCE_FLOOR) for v in variances]
+    topology = SphinxTopology(definition, transitions, read_noises(folder / "noisedict", definition))
+    return SphinxModel(folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook))
+
+
+def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarray:
+    """The codebook of each senone: its own, its base phone's, or the only one there is."""
+    if count == definition.senones:
+        return np.arange(count)
+    if count == 1:
+        return np.zeros(definition.senones, np.int64)
+    if count != len(definition.phones):
+        raise ModelError(folder / "means", f"{count} codebooks for {definition.senones} states and "
+                         f"{len(definition.phones)} phones", "it must be one, one a phone or one a state")
+    book = np.zeros(definition.senones, np.int64)
+    for (_, base, _, _), unit in definition.units.items():
+        book[list(unit.pdfs)] = base
+    return book
+
+
+def read_frontend(path: Path) -> SphinxFrontend:
+    """Options of ``feat.params`` as a front end; what it does not mention has Sphinx's default."""
+    words = path.read_text().split() if path.is_file() else []
+    options = dict(zip((w.lstrip("-") for w in words[::2]), words[1::2], strict=False))
+    if "cmn" in options:
+        options["cmn"] = {"current": "batch", "prior": "batch", "live": "batch"}.get(options["cmn"], options["cmn"])
+    known = {}
+    for f in dataclasses.fields(SphinxFrontend):
+        if f.name in options:
+            default, text = f.default, options[f.name]
+            known[f.name] = text in ("yes", "true", "1") if isinstance(default, bool) else type(default)(text)
+    if options.get("feat", "1s_c_d_dd") not in ("1s_c_d_dd", "s2_4x"):
+        raise ModelError(path, f"features of the kind {options['feat']!r}", "1s_c_d_dd and s2_4x are read")
+    return SphinxFrontend(**known)  # type: ignore[arg-type]
+
+
+def read_noises(path: Path, definition: ModelDefinition) -> tuple[str, ...]:
+    """The noise phones of ``noisedict``: fillers other than silence."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    phones = dict.fromkeys(line.split()[1] for line in lines if len(line.split()) > 1)
+    return tuple(p for p in phones if p in definition.phones and p != definition.phones[definition.silence])
+
+
+# The S3 files: a text header up to "endhdr", a word that tells the byte order, counts, float32.
+
+def _read_s3(path: Path) -> tuple[np.ndarray, str]:
+    """What follows the header, as bytes, and its byte order."""
+    raw = path.read_bytes()
+    end = raw.find(b"endhdr\n")
+    if not raw.startswith(b"s3") or end < 0 or len(raw) < end + 11:
+        raise ModelError(path, "not a Sphinx S3 file", "it should begin with s3 and hold the word endhdr")
+    body = raw[end + 7:]
+    for order in "<>":
+        if struct.unpack(order + "I", body[:4])[0] == BYTE_ORDER_MAGIC:
+            return np.frombuffer(body[4:], np.uint8), order
+    raise ModelError(path, "its byte-order word is not 0x11223344", "the file is damaged")
+
+
+def _counts_and_values(path: Path, counts: int) -> tuple[list[int], np.ndarray, str]:
+    """The first ``counts`` integers and the bytes after them."""
+    body, order = _read_s3(path)
+    if len(body) < 4 * counts:
+        raise ModelError(path, "it ends before its counts", "the file is truncated")
+    return body[:4 * counts].view(order + "i4").tolist(), body[4 * counts:], order
+
+
+def _floats(path: Path, body: np.ndarray, order: str, count: int) -> np.ndarray:
+    if len(body) < 4 * count:
+        raise ModelError(path, f"it promises {count} numbers and holds {len(body) // 4}", "the file is truncated")
+    return body[:4 * count].view(order + "f4").astype(np.float32)
+
+
+def read_gaussians(path: Path) -> list[np.ndarray]:
+    """Means or variances: one array (codebooks, densities, dimensions) a stream."""
+    (books, streams, densities), rest, order = _counts_and_values(path, 3)
+    if min(books, streams, densities) < 1 or streams > 64:
+        raise ModelError(path, f"{books} codebooks, {streams} streams, {densities} densities", "the file is damaged")
+    lengths = rest[:4 * streams].view(order + "i4").tolist()
+    values = _floats(path, rest[4 * streams + 4:], order, books * densities * sum(lengths))
+    edges = np.cumsum([0] + [densities * n for n in lengths])
+    table = values.reshape(books, -1)
+    return [table[:, a:b].reshape(books, densities, n) for a, b, n in zip(edges, edges[1:], lengths, strict=False)]
+
+
+def read_transitions(path: Path) -> np.ndarray:
+    """Log transition probabilities (matrices, states, states + 1); the last column leaves the phone."""
+    (matrices, rows, columns, _), rest, order = _counts_and_values(path, 4)
+    table = _floats(path, rest, order, matrices * rows * columns).reshape(matrices, rows, columns).astype(np.float64)
+    table /= table.sum(2, keepdims=True)
+    table = np.where(table > 0, np.maximum(table, TRANSITION_FLOOR), 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(table / table.sum(2, keepdims=True)).astype(np.float32)
+
+
+def read_weights(folder: Path, senones: int, streams: int, densities: int) -> list[np.ndarray]:
+    """Mixture weights, one array (senones, densities) a stream, from mixture_weights or sendump."""
+    full, packed = folder / "mixture_weights", folder / "sendump"
+    if packed.is_file():
+        size = streams * densities * senones
+        raw = np.frombuffer(packed.read_bytes(), np.uint8)
+        if len(raw) < size:
+            raise ModelError(packed, f"{len(raw)} bytes where {size} weights should be", "the file is truncated")
+        # streams x densities x senones bytes stand at its end, each minus a log weight
+        table = np.exp(-SENDUMP_LOG_BASE * raw[-size:].reshape(streams, densities, senones).astype(np.float32))
+        return [np.ascontiguousarray(stream.T) for stream in table]
+    if not full.is_file():
+        raise ModelError(full, "a Sphinx model needs this file or sendump", "name the folder that holds it")
+    (rows, found, columns, _), rest, order = _counts_and_values(full, 4)
+    if (rows, found, columns) != (senones, streams, densities):
+        raise ModelError(full, f"weights of shape {(rows, found, columns)} for {(senones, streams, densities)}",
+                         "the files of this folder are from different models")
+    table = _floats(full, rest, order, rows * found * columns).reshape(rows, found, columns)
+    table = np.maximum(table / table.sum(2, keepdims=True).clip(min=WEIGHT_FLOOR), WEIGHT_FLOOR)
+    return list((table / table.sum(2, keepdims=True)).transpose(1, 0, 2))
+
+
+# The model definition.
+
+def read_mdef(path: Path) -> ModelDefinition:
+    """Read ``mdef``, text or binary."""
+    raw = path.read_bytes()
+    try:
+        return _binary_mdef(raw) if raw[:4] in (b"BMDF", b"FDMB") else _text_mdef(raw.decode("ascii"))
+    except ModelError:
+        raise
+    except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise ModelError(path, f"not a model definition ({error})", "the file is truncated or damaged") from error
+
+
+def _binary_mdef(raw: bytes) -> ModelDefinition:
+    order = "<" if raw[:4] == b"BMDF" else ">"
+    header = struct.unpack(order + "i", raw[8:12])[0]
+    at = 12 + header
+    base, phones, states, _, senones, _, sequences, _, nodes, silence = struct.unpack(order + "10i", raw[at:at + 40])
+    at += 40
+    names = raw[at:].split(b"\0", base)[:base]
+    at += sum(len(n) + 1 for n in names)
+    at += -at % 4
+    tree = np.frombuffer(raw, np.dtype([("context", order + "i2"), ("children", order + "i2"),
+                                        ("value", order + "i4")]), nodes, at)
+    at += tree.nbytes
+    entries = np.frombuffer(raw, np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"),
+                                           ("attributes", "i1", 4)]), phones, at)
+    at += entries.nbytes + 4  # and the length of the sequences, which the counts tell too
+    table = np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states)
+    made = [Unit(tuple(map(int, table[e["sequence"]])), int(e["transitions"])) for e in entries]
+    units: dict[tuple[int | None, int, int | None, int | None], Unit] = {
+        (None, i, None, None): made[i] for i in range(base)}
+    for path, phone in _leaves(tree.tolist(), 0, 4, ()):
+        if len(path) == 4:
+            units[path] = made[phone]  # type: ignore[index]
+    fillers = frozenset(i for i in range(base) if entries[i]["attributes"][0])
+    return ModelDefinition(tuple(n.decode() for n in names), fillers, silence, units, senones)
+
+
+def _leaves(tree: list[tuple[int, int, int]], first: int, count: int,
+            path: tuple[int, ...]) -> list[tuple[tuple[int, ...], int]]:
+    """Walk the context tree: (position, base, left, right) with the phone at its end."""
+    found: list[tuple[tuple[int, ...], int]] = []
+    for context, children, value in tree[first:first + count]:
+        if context == NONE:
+            continue
+        if children:
+            found += _leaves(tree, value, children, (*path, context))
+        else:
+            found.append(((*path, context), value))
+    return found
+
+
+def _text_mdef(text: str) -> ModelDefinition:
+    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if lines[0] != ["0.3"]:
+        raise ValueError(f"version {lines[0]}")
+    count = {name: int(number) for number, name in lines[1:7]}
+    rows = lines[7:]
+    if len(rows) != count["n_base"] + count["n_tri"]:
+        raise ValueError(f"{len(rows)} phones, {count['n_base'] + count['n_tri']} promised")
+    names = tuple(row[0] for row in rows[:count["n_base"]])
+    index = {name: i for i, name in enumerate(names)} | {"-": None}
+    place: dict[str, int | None] = {"i": Position.INTERNAL, "b": Position.BEGIN, "e": Position.END,
+                                    "s": Position.SINGLE, "-": None}
+    units = {(place[position], index[base], index[left], index[right]):
+             Unit(tuple(int(s) for s in states if s != "N"), int(matrix))
+             for base, left, right, position, _, matrix, *states in rows}
+    fillers = frozenset(i for i, row in enumerate(rows[:len(names)]) if row[4] == "filler")
+    silence = index.get("SIL")
+    if silence is None:
+        raise ValueError("there is no phone SIL")
+    return ModelDefinition(names, fillers, silence, units, count["n_tied_state"])  # type: ignore[arg-type]
+

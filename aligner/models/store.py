@@ -1,0 +1,56 @@
+"""Finding and loading models by name or folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from aligner.models import sphinx
+from aligner.models.base import Model
+from aligner.types import ModelError
+
+ENGLISH = "english"  # US English, inside the pocketsphinx package
+ENGLISH_OFFSETS = Path(__file__).with_name("english.json")
+
+
+def load_model(name_or_path: str | Path = ENGLISH) -> Model:
+    """Load an acoustic model.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package, or
+        the folder of a CMU Sphinx model; a dictionary in that folder (``*.dict``, ``*.dic``) is its own.
+
+    Raises
+    ------
+    ModelError
+        If there is none of this name, or it is damaged.
+
+    Examples
+    --------
+    >>> load_model().name
+    'english'
+    """
+    if name_or_path == ENGLISH:
+        import pocketsphinx
+
+        model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
+        return replace(model, name=ENGLISH, offsets=read_offsets(ENGLISH_OFFSETS),
+                       dictionary=Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")))
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        raise ModelError(folder, "there is no model of this name and no such folder",
+                         f"use {ENGLISH!r} or the folder of a CMU Sphinx model")
+    own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
+    return replace(sphinx.load(folder), dictionary=own[0] if own else None)
+
+
+def read_offsets(path: Path) -> dict[tuple[str, str], float]:
+    """A model's table of boundary offsets (see `aligner.refine.offsets`), in seconds.
+
+    The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}``.
+    """
+    table = json.loads(path.read_text())["offsets_ms"]
+    return {tuple(pair.split(", ")): ms / 1000 for pair, ms in table.items()}

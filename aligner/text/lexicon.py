@@ -1,0 +1,260 @@
+"""Dictionaries, and the pronunciations of a transcript's words.
+
+Reads the formats of the Montreal Forced Aligner, one pronunciation a line, and CMU's::
+
+    word <TAB> phones
+    word <TAB> probability <TAB> phones
+    word <TAB> probability <TAB> silence-after <TAB> silence-before <TAB> no-silence-before <TAB> phones
+    word(2) phones
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aligner.graph import Pronunciation
+from aligner.text.normalise import BRACKETED, Token
+from aligner.types import DataError
+
+NUMBERS = {0: (), 1: ("probability",),
+           4: ("probability", "silence_after", "silence_before", "no_silence_before")}  # fields before the phones
+_VARIANT = re.compile(r"\(\d+\)$")
+_NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
+SIBILANTS = frozenset("S Z SH ZH CH JH".split())
+VOICELESS = frozenset("P T K F TH".split())
+SPELLED = 5  # letters; a longer word in capitals is read as a word
+
+G2P = Callable[[str], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words and their pronunciations.
+
+    Attributes
+    ----------
+    entries : mapping of str to list of list of str
+        Case-folded word -> the fields behind it on each of its lines.
+    """
+
+    entries: Mapping[str, list[list[str]]]
+    _made: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str, known: Callable[[str], bool], path: str | Path = "dictionary") -> Lexicon:
+        """Make sense of a dictionary's text.
+
+        Parameters
+        ----------
+        text : str
+        known : callable
+            Tells whether the model has a phone.
+        path : str or Path
+            Where the text came from, for messages.
+
+        Raises
+        ------
+        DataError
+            Naming file and line: a word without phones, a phone that the model lacks, or
+            numbers that are no probabilities.
+
+        Examples
+        --------
+        >>> lexicon = Lexicon.parse("the DH AH\\nthe(2) DH IY\\n", known=str.isupper)
+        >>> [p.phones for p in lexicon.lookup("The")]
+        [('DH', 'AH'), ('DH', 'IY')]
+        """
+        lines = text.splitlines()
+        entries: dict[str, list[list[str]]] = {}
+        seen: set[str] = set()
+        suspicious = False
+        for line in lines:
+            word, *fields = line.split() or [""]
+            if not fields:
+                suspicious |= bool(word)
+                continue
+            seen.update(fields)
+            if word.endswith(")"):
+                word = _VARIANT.sub("", word)
+            entries.setdefault(word.lower(), []).append(fields)
+        if suspicious or not all(map(known, seen)):  # numbers among them, or something wrong: look at each line
+            for number, line in enumerate(lines, 1):
+                _check(f"{path}:{number}", line, known)
+        if not entries:
+            raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
+        return cls(entries)
+
+    def __contains__(self, word: str) -> bool:
+        return word.lower() in self.entries
+
+    def lookup(self, word: str) -> tuple[Pronunciation, ...]:
+        """All pronunciations of a word in any case, with or without accents; none if it is not there."""
+        for key in _spellings(word):
+            if key in self.entries:
+                if key not in self._made:
+                    self._made[key] = tuple(dict.fromkeys(map(_pronunciation, self.entries[key])))
+                return self._made[key]
+        return ()
+
+    def split(self, word: str) -> tuple[str, ...]:
+        """The parts of a compound (merry-go-round) or of a word with clitics (c'est, l'amour).
+
+        As the Montreal Forced Aligner does: only where the whole is not in the dictionary, and
+        at an apostrophe only where a clitic of the dictionary and the rest of the word are.
+        """
+        if self.lookup(word):
+            return (word,)
+        parts = [p for p in re.split(r"[-/]", word) if p.strip("'")]
+        if len(parts) > 1:
+            return tuple(piece for p in parts for piece in self.split(p))
+        for cut, clitic, rest in _cuts(word):
+            if clitic.lower() in self.entries and (self.lookup(rest) or len(self.split(rest)) > 1):
+                return (*self.split(word[:cut]), *self.split(word[cut:]))
+        return (word,)
+
+
+def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
+    """Where a clitic may be cut off: (place, clitic, rest); English 's sounds by its neighbour and is not cut."""
+    for k in (m.start() for m in re.finditer("'", word)):
+        if 0 < k < len(word) - 1:
+            yield k + 1, word[:k + 1], word[k + 1:]  # l' amour
+            if word[k:].lower() != "'s":
+                yield k, word[k:], word[:k]  # they 'll
+
+
+def _spellings(word: str) -> Iterable[str]:
+    """How a dictionary may spell a word, likeliest first."""
+    low = word.lower()
+    plain = "".join(c for c in unicodedata.normalize("NFKD", low) if not unicodedata.combining(c))
+    return dict.fromkeys(s for s in (low, plain, plain.rstrip("."), plain.strip("'")) if s)
+
+
+def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The numbers and the phones of a line."""
+    count = next((k for k, f in enumerate(fields) if not _NUMBER.fullmatch(f)), len(fields))
+    return list(fields[:count]), list(fields[count:])
+
+
+def _pronunciation(fields: Sequence[str]) -> Pronunciation:
+    numbers, phones = _split_fields(fields)
+    return Pronunciation(tuple(phones), **dict(zip(NUMBERS[len(numbers)], map(float, numbers), strict=True)))
+
+
+def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
+    """Raise the DataError that a dictionary's line deserves."""
+    word, *fields = line.split() or [""]
+    if not word:
+        return
+    numbers, phones = _split_fields(fields)
+    if not phones:
+        raise DataError(where, f"{word!r} has no phones", "write them behind a tab, with spaces between")
+    if len(numbers) not in NUMBERS:
+        raise DataError(where, f"{len(numbers)} numbers before the phones of {word!r}",
+                        "none, one (its probability) or four (and three about silence) are understood")
+    if numbers and not 0 < float(numbers[0]) <= 1 or len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1:
+        raise DataError(where, f"a probability of {word!r} is not between 0 and 1", "correct the number")
+    if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
+        raise DataError(where, f"a silence correction of {word!r} is not above 0", "correct the number")
+    strange = [p for p in phones if not known(p)]
+    if strange:
+        raise DataError(where, f"{word!r} has the phone {strange[0]!r}, which the model lacks",
+                        "use the model's phones, with or without stress digits")
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word that is said: which token it belongs to, and how it may sound."""
+
+    token: int
+    word: str
+    pronunciations: tuple[Pronunciation, ...]
+
+
+@dataclass(frozen=True)
+class Pronouncer:
+    """Finds the pronunciations of a transcript's tokens.
+
+    Attributes
+    ----------
+    lexicon : Lexicon
+    g2p : callable or None
+        Letters to phones for words that are not in the lexicon; None makes them an error.
+    known : callable
+        Tells whether the model has a phone.
+    noises : tuple of str
+        The model's noise phones, for bracketed words such as [laughter].
+    """
+
+    lexicon: Lexicon
+    g2p: G2P | None
+    known: Callable[[str], bool]
+    noises: tuple[str, ...] = ()
+    _guessed: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
+        """Spoken words, and the (word, phones) of those that are not in the lexicon.
+
+        Raises
+        ------
+        DataError
+            Naming the word that has no pronunciation.
+        """
+        spoken: list[SpokenWord] = []
+        oovs: list[tuple[str, str]] = []
+        for k, token in enumerate(tokens):
+            for word in token.spoken:
+                if BRACKETED.fullmatch(word):
+                    spoken.append(SpokenWord(k, word, self._noise(word)))
+                    continue
+                for part in self.lexicon.split(word):
+                    found = self.lexicon.lookup(part) or self._possessive(part)
+                    if not found:
+                        found = self._guess(part)
+                        oovs.append((part, " ".join(found[0].phones)))
+                    spoken.append(SpokenWord(k, part, found))
+        return spoken, oovs
+
+    def _noise(self, word: str) -> tuple[Pronunciation, ...]:
+        if not self.noises:
+            raise DataError("transcript", f"{word}: the model has no phone for noise", "take the word out of the transcript")
+        return tuple(Pronunciation((phone,)) for phone in self.noises)
+
+    def _possessive(self, word: str) -> tuple[Pronunciation, ...]:
+        """A word of the lexicon with English 's behind it."""
+        base = self.lexicon.lookup(word[:-2]) if word.lower().endswith("'s") else ()
+        return tuple(replace(p, phones=(*p.phones, *_plural(p.phones[-1]))) for p in base
+                     if all(map(self.known, _plural(p.phones[-1]))))
+
+    def _guess(self, word: str) -> tuple[Pronunciation, ...]:
+        """What a word that is not in the lexicon may sound like: its letters' names, or by G2P."""
+        if self.g2p is None:
+            raise DataError("transcript", f"the word {word!r} is not in the dictionary", "add it there, or let G2P guess (without --no-g2p)")
+        if word not in self._guessed:
+            phones = self._letters(word) or self._by_g2p(word)
+            if not phones or not all(map(self.known, phones)):
+                raise DataError("transcript", f"no pronunciation could be made for the word {word!r}", "add it to a dictionary (--dictionary)")
+            self._guessed[word] = (Pronunciation(phones),)
+        return self._guessed[word]
+
+    def _letters(self, word: str) -> tuple[str, ...]:
+        """The names of an abbreviation's letters: BBC."""
+        if not (word.isupper() and 2 <= len(word) <= SPELLED):
+            return ()
+        names = [self.lexicon.lookup("a." if c == "A" else c) for c in word]
+        return tuple(phone for name in names for phone in name[0].phones) if all(names) else ()
+
+    def _by_g2p(self, word: str) -> tuple[str, ...]:
+        assert self.g2p is not None
+        if word.lower().endswith("'s") and (base := self.g2p(word[:-2])):
+            return (*base, *_plural(base[-1]))
+        return self.g2p(word)
+
+
+def _plural(last: str) -> tuple[str, ...]:
+    """How English 's sounds behind a phone."""
+    phone = last.rstrip("012")
+    return ("IH", "Z") if phone in SIBILANTS else ("S",) if phone in VOICELESS else ("Z",)

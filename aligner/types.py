@@ -1,0 +1,202 @@
+"""The nouns that the rooms hand to each other, and the errors.
+
+The exception tree::
+
+    AlignerError
+     +-- DataError    a file, a line or an utterance of the user's breaks a rule
+     +-- ModelError   a model is missing, damaged, or not what it says it is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+SAMPLE_RATE = 16_000  # Hz; every waveform is brought to this rate before its features are taken
+SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
+
+
+class AlignerError(Exception):
+    """What went wrong and what to do about it, in one line.
+
+    Parameters
+    ----------
+    where : str or Path
+        The file (with a line number, where there is one) or the word that it is about.
+    rule : str
+        The rule that was broken, in a user's words.
+    remedy : str
+        What to do.
+    """
+
+    def __init__(self, where: str | Path, rule: str, remedy: str = "") -> None:
+        super().__init__(where, rule, remedy)
+        self.where, self.rule, self.remedy = str(where), rule, remedy
+
+    @property
+    def reason(self) -> str:
+        """The rule and the remedy, without the place."""
+        return f"{self.rule}: {self.remedy}" if self.remedy else self.rule
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}"
+
+
+class DataError(AlignerError):
+    """A file, a line or an utterance of the user's breaks a rule."""
+
+
+class ModelError(AlignerError):
+    """A model is missing, damaged, or not what it says it is."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A labelled stretch of time: ``start`` and ``end`` in seconds from the start of the recording."""
+
+    start: float
+    end: float
+    label: str
+    confidence: float | None = None
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A stretch of a recording and what is said in it.
+
+    Attributes
+    ----------
+    id : str
+        Unique in its corpus; ``file`` alone where a file holds one utterance.
+    audio : Path or ndarray
+        The recording, or its samples, shape (N,) or (N, channels), full scale 1.
+    transcript : str
+        What is said, in the user's own spelling.
+    speaker : str
+    file : str
+        The recording's path below the corpus without its suffix; outputs mirror it.
+    channel : int or None
+        The channel to read, from 0; None mixes all of them.
+    start, end : float, float or None
+        In seconds; ``end`` None is the end of the recording.
+    rate : int
+        Sample rate of ``audio`` in Hz where it is an array; files know their own.
+    source : Path or None
+        The file that the transcript came from.
+    """
+
+    id: str
+    audio: Path | np.ndarray = field(compare=False)
+    transcript: str
+    speaker: str = ""
+    file: str = ""
+    channel: int | None = None
+    start: float = 0.0
+    end: float | None = None
+    rate: int = SAMPLE_RATE
+    source: Path | None = None
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the words and phones of an utterance are.
+
+    Attributes
+    ----------
+    utterance : Utterance
+        With ``end`` filled in.
+    words, phones : tuple of Interval
+        Each tiles the utterance: no gaps, no overlaps; silence has an empty label.
+    duration : float
+        Length of the whole recording in seconds.
+    log_likelihood : float
+        Of the best path, per frame (natural logarithm).
+    oovs : tuple of (str, str)
+        Words that no dictionary held, with the pronunciation that was used.
+    suspicions : tuple of str
+        Why a person should look at this; empty where nothing is wrong.
+    """
+
+    utterance: Utterance
+    words: tuple[Interval, ...]
+    phones: tuple[Interval, ...]
+    duration: float
+    log_likelihood: float
+    oovs: tuple[tuple[str, str], ...] = ()
+    suspicions: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """``ok`` or ``suspect``."""
+        return "suspect" if self.suspicions else "ok"
+
+    @property
+    def silence(self) -> float:
+        """Share of the utterance that is silence, from 0 to 1."""
+        total = self.phones[-1].end - self.phones[0].start
+        return sum(p.duration for p in self.phones if p.label == SILENCE_LABEL) / total
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An utterance that could not be aligned: why, and what to do."""
+
+    utterance: Utterance
+    reason: str
+    remedy: str = ""
+
+    @property
+    def message(self) -> str:
+        """One line: the reason and the remedy."""
+        return f"{self.reason}: {self.remedy}" if self.remedy else self.reason
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The only place where frames become seconds.
+
+    A frame stands for the middle of its analysis window, so the boundary between frames t-1 and t
+    lies halfway between the middles of their windows: at t * hop + (window - hop) / 2.
+
+    Attributes
+    ----------
+    hop, window : int
+        In samples.
+    rate : int
+        Samples per second.
+
+    Examples
+    --------
+    >>> Clock(hop=160, window=410).boundary(10)
+    0.1078125
+    """
+
+    hop: int
+    window: int
+    rate: int = SAMPLE_RATE
+
+    def boundary(self, frame: int) -> float:
+        """Seconds from the first sample to the boundary before ``frame`` (zero-based)."""
+        return (frame * self.hop + (self.window - self.hop) / 2) / self.rate
+
+    def seconds(self, frames: int) -> float:
+        """How long ``frames`` frames last."""
+        return frames * self.hop / self.rate
+
+    def tile(self, frames: Sequence[int], labels: Sequence[str], start: float, end: float) -> tuple[Interval, ...]:
+        """Intervals that begin before each of ``frames`` and together fill ``start`` to ``end``.
+
+        The first begins at ``start`` whatever its frame: there is nothing before it.
+        """
+        inner = [min(max(start + self.boundary(t), start), end) for t in frames[1:]]
+        edges = [start, *inner, end]
+        return tuple(Interval(a, b, label) for (a, b), label in zip(pairwise(edges), labels, strict=True))
