@@ -305,7 +305,8 @@ def _arcs(matrix: np.ndarray, states: int) -> _Arcs:
 
 def _states(net: _Net, topology: Topology) -> Graph:
     """Replace every node by its states."""
-    arcs = {u.transitions: _arcs(topology.transitions[u.transitions], len(u.pdfs)) for u in set(net.units)}
+    sizes = {u.transitions: len(u.pdfs) for u in net.units}
+    arcs = {matrix: _arcs(topology.transitions[matrix], size) for matrix, size in sizes.items()}
     first = np.cumsum([0] + [len(u.pdfs) for u in net.units]).tolist()
     rows: list[list[tuple[int, float]]] = []
     for unit, base, before in zip(net.units, first, net.before, strict=False):

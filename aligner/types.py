@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 SAMPLE_RATE = 16_000  # Hz; every waveform is brought to this rate before its features are taken
+DECIMALS = 5  # of a boundary in seconds: 10 microseconds, far below what can be known
 SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
 
 
@@ -197,6 +198,6 @@ class Clock:
 
         The first begins at ``start`` whatever its frame: there is nothing before it.
         """
-        inner = [min(max(start + self.boundary(t), start), end) for t in frames[1:]]
+        inner = [min(max(round(start + self.boundary(t), DECIMALS), start), end) for t in frames[1:]]
         edges = [start, *inner, end]
         return tuple(Interval(a, b, label) for (a, b), label in zip(pairwise(edges), labels, strict=True))

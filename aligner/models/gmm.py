@@ -56,7 +56,7 @@ class Stream:
 class Selection:
     """The parameters that a set of pdfs uses, gathered: C codebooks with up to N of the pdfs each.
 
-    Per stream ``quadratic`` (2 * D, C * M), ``constant`` (C * M,) and ``weights`` (C, M, N);
+    Per stream ``quadratic`` (2 * D, C * M), ``constant`` (C * M,) and ``weights`` (C, N, M);
     ``slots`` (P,) says where in C x N each pdf asked for ended up.
     """
 
@@ -108,7 +108,7 @@ class GaussianMixtures:
         for s in self.streams:
             quadratic.append(s.quadratic[chosen].transpose(0, 1).reshape(s.quadratic.shape[1], -1))
             constant.append(s.constant[chosen].reshape(-1))
-            weights.append(s.weights[filled].reshape(len(books), sizes.max(), -1).transpose(1, 2).contiguous())
+            weights.append(s.weights[filled].reshape(len(books), sizes.max(), -1))
         return Selection(tuple(quadratic), tuple(constant), tuple(weights), torch.from_numpy(slots))
 
     def score(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
@@ -123,14 +123,14 @@ class GaussianMixtures:
         """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""
         total = torch.zeros(())
         for k, stream in enumerate(self.streams):
-            books, densities, _ = chosen.weights[k].shape
+            books, _, densities = chosen.weights[k].shape
             x = frames[:, stream.columns]
             gaussians = torch.addmm(chosen.constant[k], torch.cat([x.square(), x], 1), chosen.quadratic[k])
             gaussians = gaussians.view(len(x), books, densities)
             best = gaussians.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1
-            mixed = torch.bmm(gaussians.sub_(best).exp_().transpose(0, 1), chosen.weights[k])  # (C, T, N)
-            total = total + mixed.clamp_(min=SMALLEST).log_() + best.permute(1, 0, 2)
-        return total.transpose(0, 1).flatten(1)[:, chosen.slots]
+            mixed = torch.bmm(chosen.weights[k], gaussians.sub_(best).exp_().permute(1, 2, 0))  # (C, N, T)
+            total = total + mixed.clamp_(min=SMALLEST).log_() + best.permute(1, 2, 0)
+        return total.flatten(0, 1)[chosen.slots].T
 
     def score_naively(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
         """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""

@@ -27,7 +27,6 @@ WEIGHT_FLOOR = 1e-7
 TRANSITION_FLOOR = 1e-4
 SENDUMP_LOG_BASE = 1024 * np.log(1.0001)  # nats for each step of a byte in sendump
 BYTE_ORDER_MAGIC = 0x11223344
-NONE = -1
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,25 @@ class ModelDefinition:
     fillers : frozenset of int
         Phones that are silence or noise.
     silence : int
-    units : mapping of (position, base, left, right) to Unit
-        Position and phone indices; (None, base, None, None) is the phone without context.
+    states : ndarray
+        (units, states): senones of each unit; the first ``len(phones)`` units are without context.
+    transitions : ndarray
+        (units,): the transition matrix of each.
+    triphones : mapping of int to int
+        `context_key` -> unit.
+    base : ndarray
+        (units,): the phone that each unit is a variant of.
     senones : int
-        How many states there are in all.
+        How many there are in all.
     """
 
     phones: tuple[str, ...]
     fillers: frozenset[int]
     silence: int
-    units: Mapping[tuple[int | None, int, int | None, int | None], Unit]
+    states: np.ndarray
+    transitions: np.ndarray
+    triphones: Mapping[int, int]
+    base: np.ndarray
     senones: int
 
     def nearest(self, position: int, base: int, left: int, right: int) -> Unit:
@@ -59,18 +67,25 @@ class ModelDefinition:
         Contexts that were not trained back off over the position in the word, then to silence
         around it, then to the phone without context (``bin_mdef_phone_id_nearest`` of pocketsphinx).
         """
-        if base in self.fillers:
-            return self.units[None, base, None, None]
-        at_start, at_end = position in (Position.BEGIN, Position.SINGLE), position in (Position.END, Position.SINGLE)
-        quiet_left = self.silence if at_start or left in self.fillers else left
-        quiet_right = self.silence if at_end or right in self.fillers else right
-        for l, r in ((left, right), (quiet_left, quiet_right)):  # noqa: E741
-            l = self.silence if l in self.fillers else l  # noqa: E741
-            r = self.silence if r in self.fillers else r
+        number = base if base in self.fillers else self._triphone(position, base, left, right)
+        return Unit(tuple(self.states[number].tolist()), int(self.transitions[number]))
+
+    def _triphone(self, position: int, base: int, left: int, right: int) -> int:
+        before = self.silence if left in self.fillers else left
+        after = self.silence if right in self.fillers else right
+        first = self.silence if position in (Position.BEGIN, Position.SINGLE) else before
+        last = self.silence if position in (Position.END, Position.SINGLE) else after
+        for sides in ((before, after), (first, last)):
             for p in (position, *(q for q in Position if q != position)):
-                if (p, base, l, r) in self.units:
-                    return self.units[p, base, l, r]
-        return self.units[None, base, None, None]
+                key = context_key(p, base, *sides)
+                if key in self.triphones:
+                    return self.triphones[key]
+        return base
+
+
+def context_key(position: int, base: int, left: int, right: int) -> int:
+    """A phone in its context as one number; indices are below 2**12."""
+    return ((position << 12 | base) << 12 | left) << 12 | right
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ class SphinxTopology:
     @property
     def shortest(self) -> int:
         """The least number of frames that a phone takes."""
-        return len(self.definition.units[None, 0, None, None].pdfs)
+        return int(self.definition.states.shape[1])
 
     @property
     def silence(self) -> str:
@@ -182,8 +197,7 @@ def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarr
         raise ModelError(folder / "means", f"{count} codebooks for {definition.senones} states and "
                          f"{len(definition.phones)} phones", "it must be one, one a phone or one a state")
     book = np.zeros(definition.senones, np.int64)
-    for (_, base, _, _), unit in definition.units.items():
-        book[list(unit.pdfs)] = base
+    book[definition.states] = definition.base[:, None]
     return book
 
 
@@ -270,7 +284,8 @@ def read_weights(folder: Path, senones: int, streams: int, densities: int) -> li
         if len(raw) < size:
             raise ModelError(packed, f"{len(raw)} bytes where {size} weights should be", "the file is truncated")
         # streams x densities x senones bytes stand at its end, each minus a log weight
-        table = np.exp(-SENDUMP_LOG_BASE * raw[-size:].reshape(streams, densities, senones).astype(np.float32))
+        steps = np.exp(-SENDUMP_LOG_BASE * np.arange(256)).astype(np.float32)
+        table = steps[raw[-size:].reshape(streams, densities, senones)]
         return [np.ascontiguousarray(stream.T) for stream in table]
     if not full.is_file():
         raise ModelError(full, "a Sphinx model needs this file or sendump", "name the folder that holds it")
@@ -311,29 +326,26 @@ def _binary_mdef(raw: bytes) -> ModelDefinition:
     entries = np.frombuffer(raw, np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"),
                                            ("attributes", "i1", 4)]), phones, at)
     at += entries.nbytes + 4  # and the length of the sequences, which the counts tell too
-    table = np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states)
-    made = [Unit(tuple(map(int, table[e["sequence"]])), int(e["transitions"])) for e in entries]
-    units: dict[tuple[int | None, int, int | None, int | None], Unit] = {
-        (None, i, None, None): made[i] for i in range(base)}
-    for path, phone in _leaves(tree.tolist(), 0, 4, ()):
-        if len(path) == 4:
-            units[path] = made[phone]  # type: ignore[index]
-    fillers = frozenset(i for i in range(base) if entries[i]["attributes"][0])
-    return ModelDefinition(tuple(n.decode() for n in names), fillers, silence, units, senones)
+    table = np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states).astype(np.int64)
+    keys, numbers = _leaves(tree["context"].astype(np.int64), tree["children"], tree["value"])
+    bases = np.arange(phones)
+    bases[numbers] = keys >> 24 & 0xFFF
+    fillers = frozenset(np.flatnonzero(entries["attributes"][:base, 0]).tolist())
+    return ModelDefinition(tuple(n.decode() for n in names), fillers, silence, table[entries["sequence"]],
+                           entries["transitions"], dict(zip(keys.tolist(), numbers.tolist(), strict=True)), bases, senones)
 
 
-def _leaves(tree: list[tuple[int, int, int]], first: int, count: int,
-            path: tuple[int, ...]) -> list[tuple[tuple[int, ...], int]]:
-    """Walk the context tree: (position, base, left, right) with the phone at its end."""
-    found: list[tuple[tuple[int, ...], int]] = []
-    for context, children, value in tree[first:first + count]:
-        if context == NONE:
-            continue
-        if children:
-            found += _leaves(tree, value, children, (*path, context))
-        else:
-            found.append(((*path, context), value))
-    return found
+def _leaves(context: np.ndarray, children: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walk the context tree level by level: `context_key` and unit of each leaf at its full depth."""
+    nodes = np.arange(len(Position))
+    keys = context[nodes]
+    for _ in range(3):
+        parents, keys = nodes[children[nodes] > 0], keys[children[nodes] > 0]
+        counts = children[parents].astype(np.int64)
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        nodes = np.repeat(value[parents], counts) + within
+        keys = np.repeat(keys, counts) << 12 | context[nodes]
+    return keys, value[nodes]
 
 
 def _text_mdef(text: str) -> ModelDefinition:
@@ -345,15 +357,12 @@ def _text_mdef(text: str) -> ModelDefinition:
     if len(rows) != count["n_base"] + count["n_tri"]:
         raise ValueError(f"{len(rows)} phones, {count['n_base'] + count['n_tri']} promised")
     names = tuple(row[0] for row in rows[:count["n_base"]])
-    index = {name: i for i, name in enumerate(names)} | {"-": None}
-    place: dict[str, int | None] = {"i": Position.INTERNAL, "b": Position.BEGIN, "e": Position.END,
-                                    "s": Position.SINGLE, "-": None}
-    units = {(place[position], index[base], index[left], index[right]):
-             Unit(tuple(int(s) for s in states if s != "N"), int(matrix))
-             for base, left, right, position, _, matrix, *states in rows}
+    index = {name: i for i, name in enumerate(names)}
+    place = {"i": Position.INTERNAL, "b": Position.BEGIN, "e": Position.END, "s": Position.SINGLE}
+    states = np.array([[int(s) for s in row[6:] if s != "N"] for row in rows])
+    triphones = {context_key(place[row[3]], *(index[p] for p in row[:3])): k
+                 for k, row in enumerate(rows) if row[3] != "-"}
     fillers = frozenset(i for i, row in enumerate(rows[:len(names)]) if row[4] == "filler")
-    silence = index.get("SIL")
-    if silence is None:
-        raise ValueError("there is no phone SIL")
-    return ModelDefinition(names, fillers, silence, units, count["n_tied_state"])  # type: ignore[arg-type]
+    return ModelDefinition(names, fillers, index["SIL"], states, np.array([int(row[5]) for row in rows]), triphones,
+                           np.array([index[row[0]] for row in rows]), count["n_tied_state"])
 

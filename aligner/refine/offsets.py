@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aligner.types import Interval
+from aligner.types import DECIMALS, Interval
 
 SHORTEST = 0.005  # s; no interval is made shorter than this, or than it was
 
@@ -52,7 +52,7 @@ def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]
     edges = [phones[0].start]
     for left, right in zip(phones, phones[1:], strict=False):
         late = offsets.get((phone_class(left.label), phone_class(right.label)), 0.0)
-        edges.append(right.start - late)
+        edges.append(round(right.start - late, DECIMALS))
     edges.append(phones[-1].end)
     least = [min(SHORTEST, p.duration) for p in phones]
     for k in range(1, len(phones)):  # from the left: none may begin too early

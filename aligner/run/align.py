@@ -168,10 +168,6 @@ def prepare(utterance: Utterance, model: Model, pronounce: Pronouncer) -> Prepar
     spoken, oovs = pronounce(tokens)
     graph = graphs.build([w.pronunciations for w in spoken], model.topology)
     frames = model.frontend(torch.from_numpy(sound.wave))
-    if len(frames) < graph.shortest:
-        clock = model.clock
-        raise DataError(where, f"the transcript's phones take at least {clock.seconds(graph.shortest):.2f} s, the "
-                        f"recording has {clock.seconds(len(frames)):.2f} s", "is it the transcript of another one?")
     placed = replace(utterance, start=sound.start, end=sound.end)
     return Prepared(placed, sound.duration, tokens, spoken, tuple(oovs), graph, frames)
 
@@ -187,13 +183,21 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     p, graph = prepared, prepared.graph
     path = search.viterbi(graph, model.score(p.frames, graph.pdfs), options.kernel)
     if not len(path.states):
-        raise DataError(p.utterance.file, "no path through the transcript is possible", "check the dictionary's "
-                        "silence probabilities")
+        raise _impossible(prepared, model)
     found, owners = phones_of(path.states, prepared, model)
     reasons = suspicions(words_of(found, owners, p.tokens), found, model.clock.seconds(model.topology.shortest))
     refined = correct(found, model.offsets) if options.refine == "offsets" else found
     words = words_of(refined, owners, p.tokens)
     return Alignment(p.utterance, words, refined, p.duration, path.score / len(path.states), p.oovs, reasons)
+
+
+def _impossible(prepared: Prepared, model: Model) -> DataError:
+    """Why no path goes through an utterance's graph."""
+    where, least, clock = prepared.utterance.file, prepared.graph.shortest, model.clock
+    if len(prepared.frames) < least:
+        return DataError(where, f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording has "
+                         f"{clock.seconds(len(prepared.frames)):.2f} s", "is it the transcript of another recording?")
+    return DataError(where, "no path through the transcript is possible", "check the probabilities in the dictionary")
 
 
 def phones_of(states: np.ndarray, prepared: Prepared, model: Model) -> tuple[tuple[Interval, ...], list[int]]:

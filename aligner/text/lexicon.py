@@ -37,11 +37,11 @@ class Lexicon:
 
     Attributes
     ----------
-    entries : mapping of str to list of list of str
-        Case-folded word -> the fields behind it on each of its lines.
+    entries : mapping of str to str
+        Case-folded word -> what stands behind it, a line a pronunciation.
     """
 
-    entries: Mapping[str, list[list[str]]]
+    entries: Mapping[str, str]
     _made: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -68,21 +68,16 @@ class Lexicon:
         >>> [p.phones for p in lexicon.lookup("The")]
         [('DH', 'AH'), ('DH', 'IY')]
         """
-        lines = text.splitlines()
-        entries: dict[str, list[list[str]]] = {}
-        seen: set[str] = set()
-        suspicious = False
-        for line in lines:
-            word, *fields = line.split() or [""]
-            if not fields:
-                suspicious |= bool(word)
-                continue
-            seen.update(fields)
-            if word.endswith(")"):
-                word = _VARIANT.sub("", word)
-            entries.setdefault(word.lower(), []).append(fields)
-        if suspicious or not all(map(known, seen)):  # numbers among them, or something wrong: look at each line
-            for number, line in enumerate(lines, 1):
+        entries: dict[str, str] = {}  # text, not lists: 130,000 of those take their time
+        complete = True
+        for line in text.splitlines():
+            word, *behind = line.split(None, 1)  if line.strip() else [""]
+            complete &= bool(behind) or not word
+            if behind:
+                key = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
+                entries[key] = f"{entries[key]}\n{behind[0]}" if key in entries else behind[0]
+        if not complete or not all(map(known, set(" ".join(entries.values()).split()))):
+            for number, line in enumerate(text.splitlines(), 1):  # numbers, or something wrong
                 _check(f"{path}:{number}", line, known)
         if not entries:
             raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
@@ -96,7 +91,7 @@ class Lexicon:
         for key in _spellings(word):
             if key in self.entries:
                 if key not in self._made:
-                    self._made[key] = tuple(dict.fromkeys(map(_pronunciation, self.entries[key])))
+                    self._made[key] = tuple(dict.fromkeys(map(_pronunciation, self.entries[key].split("\n"))))
                 return self._made[key]
         return ()
 
@@ -139,8 +134,8 @@ def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(fields[:count]), list(fields[count:])
 
 
-def _pronunciation(fields: Sequence[str]) -> Pronunciation:
-    numbers, phones = _split_fields(fields)
+def _pronunciation(behind: str) -> Pronunciation:
+    numbers, phones = _split_fields(behind.split())
     return Pronunciation(tuple(phones), **dict(zip(NUMBERS[len(numbers)], map(float, numbers), strict=True)))
 
 

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Measure how late a model places boundaries, per pair of phone classes, against hand labels.
+
+    offsets.py REFERENCE ALIGNED [--write MODEL.json --source TEXT]
+
+ALIGNED holds the TextGrids of `align --refine none`; REFERENCE .phn files or TextGrids at the same paths, a
+folder per speaker.  Prints the table, and what it would be worth on speakers that it was not measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from aligner.corpus.labels import find_references, read_reference, tier
+from aligner.evaluate.boundaries import _phone_costs, boundary_errors, match, scored_phones, summary
+from aligner.refine.offsets import phone_class
+
+PRIOR = 5  # boundaries' worth of belief that the offset is 0: rare pairs move little
+
+Pair = tuple[str, str]
+
+
+def measure(reference: Path, aligned: Path) -> list[tuple[str, Pair, float]]:
+    """(speaker, classes before and after, how late in seconds) of every boundary."""
+    rows = []
+    for name, path in find_references(reference).items():
+        phones = tier(aligned / f"{name}.TextGrid", "phones")
+        labels, found = scored_phones(read_reference(path)[0]), scored_phones(phones)
+        starts = [p.start for p in phones]
+        for error in boundary_errors(labels, found, match(labels, found, _phone_costs(labels, found))):
+            k = bisect_left(starts, error.at - 1e-6)
+            right = phones[k].label if k < len(phones) else ""
+            rows.append((Path(name).parent.name, (phone_class(phones[k - 1].label if k else ""), phone_class(right)), error.late))
+    return rows
+
+
+def table(rows: list[tuple[str, Pair, float]]) -> dict[Pair, float]:
+    """The median of each pair, drawn towards 0 where there are few."""
+    found = defaultdict(list)
+    for _, pair, late in rows:
+        found[pair].append(late)
+    return {pair: float(np.median(late)) * len(late) / (len(late) + PRIOR) for pair, late in sorted(found.items())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("reference", type=Path)
+    parser.add_argument("aligned", type=Path)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--source", default="")
+    args = parser.parse_args()
+    rows = measure(args.reference, args.aligned)
+    offsets = table(rows)
+    for pair, late in offsets.items():
+        errors = [r[2] for r in rows if r[1] == pair]
+        print(f"{pair[0]:>10}, {pair[1]:10} n {len(errors):4d}  median {1000 * np.median(errors):+6.1f} ms  table {1000 * late:+6.1f} ms")
+    held_out = []
+    for speaker in sorted({r[0] for r in rows}):
+        others = table([r for r in rows if r[0] != speaker])
+        held_out += [late - others.get(pair, 0.0) for s, pair, late in rows if s == speaker]
+    for title, errors in (("without", [r[2] for r in rows]), ("on speakers left out", held_out),
+                          ("on the same speakers", [late - offsets[pair] for _, pair, late in rows])):
+        s = summary(errors)
+        assert s is not None
+        print(f"{title:>22}: MAE {s.mae:.2f} ms  within 10/20/50 ms {s.within[10]:.1f} {s.within[20]:.1f} {s.within[50]:.1f} %")
+    if args.write:
+        content = {"source": args.source, "offsets_ms": {", ".join(p): round(1000 * late, 1) for p, late in offsets.items()}}
+        args.write.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
