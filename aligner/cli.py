@@ -1,0 +1,174 @@
+"""The commands ``align`` and ``aligner``: parsing and printing only.
+
+Nothing heavy is imported before a command runs: ``align --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aligner import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aligner.evaluate.boundaries import Report
+    from aligner.run.corpus import Summary
+
+FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("corpus", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--dictionary", "-d", type=click.Path(path_type=Path),
+              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
+@click.option("--model", "-m", default="english", show_default=True, metavar="NAME|FOLDER",
+              help="Acoustic model: 'english' is inside; or the folder of a CMU Sphinx model.")
+@click.option("--g2p/--no-g2p", default=True, show_default=True,
+              help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
+@click.option("--format", "-f", "formats", multiple=True, type=click.Choice(["json", "csv", "ctm"]),
+              help="Write this beside the TextGrids; may be repeated.")
+@click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip", show_default=True,
+              help="What to do where an output exists. Nothing is ever deleted.")
+@click.option("--reference", "-r", type=click.Path(path_type=Path),
+              help="Folder of hand labels (.phn or TextGrid at the same paths): print how accurate OUT is.")
+@click.option("--refine", type=click.Choice(["offsets", "none"]), default="offsets", show_default=True,
+              help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")
+@click.option("--kernel", type=click.Choice(["numba", "reference"]), default="numba", show_default=True,
+              help="What runs the search; 'reference' is plain and slow.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
+@click.version_option(__version__)
+def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: bool, formats: tuple[str, ...],
+          existing: str, reference: Path | None, refine: str, kernel: str, jobs: int | None, verbose: bool) -> None:
+    """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
+
+    Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
+    .txt with what is said, or .TextGrid with a tier per speaker; or a row in metadata.csv or transcripts.tsv.
+    The folder that holds a recording is its speaker.
+
+    OUT mirrors CORPUS: a TextGrid per recording, alignment.csv with a row per utterance, and oovs.csv with
+    the words that were in no dictionary.
+
+    Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
+    logging.getLogger("numba").setLevel(logging.WARNING)
+    from aligner.types import AlignerError
+
+    try:
+        summary = _run(console, corpus, out, dictionary, model, g2p, formats, existing, reference, refine, kernel, jobs)
+        _print_summary(summary, out)
+        if reference is not None:
+            _print_accuracy(reference, out)
+    except AlignerError as error:
+        click.echo(f"align: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo(f"align: interrupted; what is done is in {out}: run the same command again to go on", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(1 if summary.failures else 0)
+
+
+def _run(console: Console, corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: bool,
+         formats: tuple[str, ...], existing: str, reference: Path | None, refine: str, kernel: str,
+         jobs: int | None) -> Summary:
+    """Load, align and write, behind a progress bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aligner.corpus.labels import find_references
+    from aligner.models.store import load_model
+    from aligner.run.align import Options
+    from aligner.run.corpus import plan, run
+
+    if reference is not None:
+        find_references(reference)
+    job = plan(corpus, out, formats, existing)
+    options = Options(dictionary, g2p, kernel, refine) if jobs is None else Options(dictionary, g2p, kernel, refine, jobs)
+    loaded = load_model(model)
+    with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  TextColumn("[red]{task.fields[failed]}"), console=console) as bar:
+        task = bar.add_task("", total=len(job.utterances) + len(job.failures), failed="")
+        failed = 0
+
+        def notice(result: object) -> None:
+            nonlocal failed
+            failed += not hasattr(result, "phones")
+            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+
+        return run(job, loaded, options, notice)
+
+
+def _print_summary(s: Summary, out: Path) -> None:
+    aligned = s.ok + s.suspect
+    click.echo(f"files     {s.files}")
+    click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
+    click.echo(f"aligned   {aligned} utterances")
+    click.echo(f"suspect   {s.suspect} of them")
+    for a in s.suspects[:FIRST_REASONS]:
+        click.echo(f"          {_place(a.utterance.file, a.utterance.id)}: {'; '.join(a.suspicions)}")
+    _print_rest(s.suspect, out)
+    click.echo(f"failed    {len(s.failures)}")
+    for f in s.failures[:FIRST_REASONS]:
+        click.echo(f"          {_place(f.utterance.file, f.utterance.id)}: {f.message}")
+    _print_rest(len(s.failures), out)
+    if s.skipped:
+        click.echo(f"skipped   {len(s.skipped)} files whose output exists (--existing overwrite does them again)")
+    if s.stale:
+        click.echo(f"          {len(s.stale)} of them have changed since, {s.stale[0]} for one")
+    if aligned:
+        click.echo(f"speed     {s.audio / s.wall:.0f} audio seconds per second ({s.wall:.1f} s)")
+
+
+def _place(file: str, identity: str) -> str:
+    return identity if identity.startswith(file) else file
+
+
+def _print_rest(count: int, out: Path) -> None:
+    if count > FIRST_REASONS:
+        click.echo(f"          and {count - FIRST_REASONS} more: see {out / 'alignment.csv'}")
+
+
+def _print_accuracy(reference: Path, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from aligner.evaluate.boundaries import TOLERANCES_MS
+    from aligner.evaluate.folders import evaluate
+
+    report, problems = evaluate(reference, out)
+    table = Table(title=f"accuracy against {reference}", title_justify="left")
+    for column in ("", "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS)):
+        table.add_column(column, justify="right" if column else "left")
+    for name, s in (("phones", report.phones), ("words", report.words)):
+        if s is not None:
+            table.add_row(name, str(s.count), f"{s.mae:.2f}", f"{s.median:.2f}", f"{s.bias:+.2f}",
+                          *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS))
+    Console(width=110, highlight=False).print(table)
+    click.echo(_coverage(report))
+    for problem in problems:
+        click.echo(f"not compared: {problem}", err=True)
+
+
+def _coverage(report: Report) -> str:
+    return (f"references {report.files}, missing {report.missing}, phone error rate {report.phone_error_rate:.2f} % "
+            "(columns with ≤ are percent within so many ms)")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
+
+
+main.add_command(align)
