@@ -189,12 +189,12 @@ def _same(a: str, b: str) -> bool:
 def _phone_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
     costs = {(a, b): 0.0 if _same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND
              for a in {r.label for r in reference} for b in {e.label for e in estimate}}
-    return np.array([[costs[r.label, e.label] for e in estimate] for r in reference]).reshape(len(reference), -1)
+    return np.array([[costs[r.label, e.label] for e in estimate] for r in reference]).reshape(len(reference), len(estimate))
 
 
 def _word_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
     costs = [[0.0 if r.label == e.label else UNLIKE_WORDS for e in estimate] for r in reference]
-    return np.array(costs).reshape(len(reference), -1)
+    return np.array(costs).reshape(len(reference), len(estimate))
 
 
 def match(reference: Sequence[Interval], estimate: Sequence[Interval], costs: np.ndarray) -> list[tuple[int, int]]:

@@ -88,7 +88,7 @@ def context_key(position: int, base: int, left: int, right: int) -> int:
     return ((position << 12 | base) << 12 | left) << 12 | right
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SphinxTopology:
     """The phones of a Sphinx model and the states of each in its context (see `aligner.graph.Topology`)."""
 

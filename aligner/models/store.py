@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from aligner.models import sphinx
@@ -34,17 +35,22 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     'english'
     """
     if name_or_path == ENGLISH:
-        import pocketsphinx
-
-        model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
-        return replace(model, name=ENGLISH, offsets=read_offsets(ENGLISH_OFFSETS),
-                       dictionary=Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")))
+        return _english()
     folder = Path(name_or_path)
     if not folder.is_dir():
         raise ModelError(folder, "there is no model of this name and no such folder",
                          f"use {ENGLISH!r} or the folder of a CMU Sphinx model")
     own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
     return replace(sphinx.load(folder), dictionary=own[0] if own else None)
+
+
+@cache  # a program that aligns one file after the other loads it once
+def _english() -> Model:
+    import pocketsphinx
+
+    model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
+    return replace(model, name=ENGLISH, offsets=read_offsets(ENGLISH_OFFSETS),
+                   dictionary=Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")))
 
 
 def read_offsets(path: Path) -> dict[tuple[str, str], float]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ import torch
 from aligner import graph as graphs
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
-from aligner.graph import Graph
+from aligner.graph import Graph, Topology
 from aligner.models.base import Model
 from aligner.models.store import load_model
 from aligner.refine.offsets import correct
@@ -147,8 +148,14 @@ def pronouncer(model: Model, options: Options) -> Pronouncer:
     path = options.dictionary or model.dictionary
     if path is None:
         raise DataError(model.name, "the model has no dictionary of its own", "name one (--dictionary)")
-    lexicon = Lexicon.parse(read_text(path), model.topology.knows, path)
+    lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, model.topology)
     return Pronouncer(lexicon, HamaG2P() if options.g2p else None, model.topology.knows, model.topology.noises)
+
+
+@lru_cache(maxsize=4)
+def _lexicon(path: Path, changed: int, topology: Topology) -> Lexicon:
+    """A dictionary, read once for as long as it stays as it is."""
+    return Lexicon.parse(read_text(path), topology.knows, path)
 
 
 def prepare(utterance: Utterance, model: Model, pronounce: Pronouncer) -> Prepared:
