@@ -17,14 +17,26 @@ if TYPE_CHECKING:
     from aligner.corpus.find import find
     from aligner.models.store import load_model
     from aligner.run.align import Options, align, align_file
-    from aligner.types import Alignment, AlignerError, DataError, Failure, Interval, ModelError, Utterance
+    from aligner.types import AlignerError, Alignment, DataError, Failure, Interval, ModelError, Utterance
 
 _HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
           "Options": "run.align"} | dict.fromkeys(
     ("Alignment", "AlignerError", "DataError", "Failure", "Interval", "ModelError", "Utterance"), "types")
 
-__all__ = ["Alignment", "AlignerError", "DataError", "Failure", "Interval", "ModelError", "Options", "Utterance",
-           "align", "align_file", "find", "load_model"]
+__all__ = [
+    "AlignerError",
+    "Alignment",
+    "DataError",
+    "Failure",
+    "Interval",
+    "ModelError",
+    "Options",
+    "Utterance",
+    "align",
+    "align_file",
+    "find",
+    "load_model",
+]
 
 
 def __getattr__(name: str) -> Any:

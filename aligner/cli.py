@@ -94,7 +94,7 @@ def _run(console: Console, corpus: Path, out: Path, dictionary: Path | None, mod
     if reference is not None:
         find_references(reference)
     job = plan(corpus, out, formats, existing)
-    options = Options(dictionary, g2p, kernel, refine) if jobs is None else Options(dictionary, g2p, kernel, refine, jobs)
+    options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
     loaded = load_model(model)
     with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                   TextColumn("[red]{task.fields[failed]}"), console=console) as bar:

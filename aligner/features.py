@@ -35,7 +35,7 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
     """Overlapping stretches of a wave, shape (N,) -> (T, window); the last is padded with zeros."""
     count = frame_count(len(wave), window, hop)
     padded = torch.nn.functional.pad(wave, (0, (count - 1) * hop + window - len(wave)))
-    return padded.unfold(0, window, hop)
+    return padded.as_strided((count, window), (hop, 1))
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
@@ -172,6 +172,7 @@ class SphinxFrontend:
         return torch.cat([c[:, 1:], d[:, 1:], long[:, 1:], power, dd[:, 1:]], 1)  # s2_4x
 
     def __call__(self, wave: Tensor) -> Tensor:
+        """Waveform (N,) -> frames (T, D)."""
         return self.streams(self.normalise(self.cepstra(wave)))
 
 

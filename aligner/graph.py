@@ -209,7 +209,7 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     net = _Net()
     silence = topology.silence
     firsts = [frozenset(p.phones[0] for p in w) for w in words] + [frozenset[str]()]
-    quiet: int | None = _silence(net, topology)
+    quiet = _silence(net, topology)
     net.start[0] = 0.0
     exits: list[_Exit] = []
     for i, pronunciations in enumerate(words):
@@ -312,7 +312,8 @@ def _states(net: _Net, topology: Topology) -> Graph:
     for unit, base, before in zip(net.units, first, net.before, strict=False):
         inner = arcs[unit.transitions].inner
         rows += [[(base + a, w) for a, w in row] for row in inner]
-        rows[base] += [(first[n] + a, w + leave) for n, w in before for a, leave in arcs[net.units[n].transitions].leave]
+        for n, w in before:
+            rows[base] += [(first[n] + a, w + leave) for a, leave in arcs[net.units[n].transitions].leave]
     start, final = (np.full(len(rows), -np.inf, np.float32) for _ in range(2))
     for n, w in net.start.items():
         start[first[n]] = w

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from aligner.corpus.labels import find_references, read_reference, tier
-from aligner.evaluate.boundaries import _phone_costs, boundary_errors, match, scored_phones, summary
+from aligner.evaluate.boundaries import boundary_errors, match, phone_costs, scored_phones, summary
 from aligner.refine.offsets import phone_class
 
 PRIOR = 5  # boundaries' worth of belief that the offset is 0: rare pairs move little
@@ -33,10 +33,11 @@ def measure(reference: Path, aligned: Path) -> list[tuple[str, Pair, float]]:
         phones = tier(aligned / f"{name}.TextGrid", "phones")
         labels, found = scored_phones(read_reference(path)[0]), scored_phones(phones)
         starts = [p.start for p in phones]
-        for error in boundary_errors(labels, found, match(labels, found, _phone_costs(labels, found))):
+        for error in boundary_errors(labels, found, match(labels, found, phone_costs(labels, found))):
             k = bisect_left(starts, error.at - 1e-6)
             right = phones[k].label if k < len(phones) else ""
-            rows.append((Path(name).parent.name, (phone_class(phones[k - 1].label if k else ""), phone_class(right)), error.late))
+            pair = phone_class(phones[k - 1].label if k else ""), phone_class(right)
+            rows.append((Path(name).parent.name, pair, error.late))
     return rows
 
 
@@ -59,7 +60,8 @@ def main() -> None:
     offsets = table(rows)
     for pair, late in offsets.items():
         errors = [r[2] for r in rows if r[1] == pair]
-        print(f"{pair[0]:>10}, {pair[1]:10} n {len(errors):4d}  median {1000 * np.median(errors):+6.1f} ms  table {1000 * late:+6.1f} ms")
+        median = 1000 * np.median(errors)
+        print(f"{', '.join(pair):21} n {len(errors):4d}  median {median:+6.1f} ms  table {1000 * late:+6.1f} ms")
     held_out = []
     for speaker in sorted({r[0] for r in rows}):
         others = table([r for r in rows if r[0] != speaker])
@@ -68,9 +70,11 @@ def main() -> None:
                           ("on the same speakers", [late - offsets[pair] for _, pair, late in rows])):
         s = summary(errors)
         assert s is not None
-        print(f"{title:>22}: MAE {s.mae:.2f} ms  within 10/20/50 ms {s.within[10]:.1f} {s.within[20]:.1f} {s.within[50]:.1f} %")
+        shares = " ".join(f"{s.within[t]:.1f}" for t in (10, 20, 50))
+        print(f"{title:>22}: MAE {s.mae:.2f} ms  within 10/20/50 ms {shares} %")
     if args.write:
-        content = {"source": args.source, "offsets_ms": {", ".join(p): round(1000 * late, 1) for p, late in offsets.items()}}
+        rounded = {", ".join(pair): round(1000 * late, 1) for pair, late in offsets.items()}
+        content = {"source": args.source, "offsets_ms": rounded}
         args.write.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -1,0 +1,1 @@
+"""Disk <-> nouns: recordings, transcripts, labels, results."""

@@ -72,9 +72,11 @@ def frames_in(path: Path) -> int:
 def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
     """First and last sample of an utterance in a recording of ``total`` samples."""
     where = utterance.file or utterance.id
-    if utterance.start < 0 or (utterance.end or total / rate) - total / rate > BEYOND or utterance.start >= total / rate:
-        raise DataError(where, f"the utterance ({utterance.start:g} to {utterance.end or total / rate:g} s) reaches "
-                        f"beyond the recording of {total / rate:g} s", "correct its times")
+    duration = total / rate
+    ends = duration if utterance.end is None else utterance.end
+    if not 0 <= utterance.start < min(ends, duration) or ends > duration + BEYOND:
+        raise DataError(where, f"the utterance ({utterance.start:g} to {ends:g} s) does not lie in the recording of "
+                        f"{duration:g} s", "correct its times")
     end = total if utterance.end is None else min(round(utterance.end * rate), total)
     return round(utterance.start * rate), end
 

@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(path, f"it cannot be read ({error.strerror})", "check that it is there and its rights") from error
+        raise DataError(path, f"it cannot be read ({error.strerror})", "check its place and rights") from error
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if raw.startswith(mark)), None) or _guess(raw)
     try:
         text = raw.decode(encoding)

@@ -69,7 +69,8 @@ def find(root: str | Path) -> Corpus:
         taken[stem] = path
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
-    return Corpus(tuple(u for u in found if isinstance(u, Utterance)), tuple(f for f in found if isinstance(f, Failure)))
+    return Corpus(tuple(u for u in found if isinstance(u, Utterance)),
+                  tuple(f for f in found if isinstance(f, Failure)))
 
 
 def _utterance(root: Path, path: Path, transcript: str, speaker: str = "", source: Path | None = None,

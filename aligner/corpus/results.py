@@ -14,7 +14,8 @@ from aligner.corpus.textgrid import write_textgrid
 from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
-ALIGNMENT_COLUMNS = ("file", "speaker", "start", "end", "log_likelihood", "silence", "words", "oovs", "status", "reason")
+ALIGNMENT_COLUMNS = ("file", "speaker", "start", "end", "log_likelihood", "silence", "words", "oovs", "status",
+                     "reason")
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 

@@ -1,0 +1,1 @@
+"""(reference, estimate) -> how good."""

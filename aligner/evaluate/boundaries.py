@@ -26,7 +26,7 @@ FOLDED = {  # TIMIT's 61 and ARPAbet, upper case without stress -> class; others
     **dict.fromkeys(["H#", "PAU", "EPI", "SIL", "SP", "", "<EPS>", "<SIL>", "+NSN+"], SILENCE)}
 CLOSURES = {"bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",), "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",)}
 GLOTTAL_STOP = "q"
-VOWELS = frozenset("aa ae ah aw ay eh er ey ih iy ow oy uh uw".split())
+VOWELS = frozenset(["aa", "ae", "ah", "aw", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
 FLAP = "dx"  # counts as a t or a d
 OTHER_KIND = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
 UNLIKE_WORDS = 2.5  # cost of matching two different words: dearer than leaving both unmatched
@@ -110,6 +110,7 @@ def scored_phones(labels: Sequence[Interval]) -> list[Interval]:
     phones: list[Interval] = []
     start: float | None = None  # where a closure or glottal stop before this label began
     closure: tuple[str, ...] = ()
+    last_end = 0.0
     for i in labels:
         if closure and i.label not in closure:
             phones.append(Interval(start or 0.0, last_end, closure[0]))
@@ -129,7 +130,7 @@ def compare(reference: tuple[Sequence[Interval], Sequence[Interval]],
             estimate: tuple[Sequence[Interval], Sequence[Interval]]) -> FileErrors:
     """Compare the (phones, words) of one file."""
     phones = scored_phones(reference[0]), scored_phones(estimate[0])
-    pairs = match(*phones, _phone_costs(*phones))
+    pairs = match(*phones, phone_costs(*phones))
     wrong = sum(not _same(phones[0][i].label, phones[1][j].label) for i, j in pairs)
     words = [[Interval(w.start, w.end, w.label.lower()) for w in side if w.label.strip() and fold(w.label) != SILENCE]
              for side in (reference[1], estimate[1])]
@@ -186,10 +187,12 @@ def _same(a: str, b: str) -> bool:
     return a == b or {a, b} in ({FLAP, "t"}, {FLAP, "d"})
 
 
-def _phone_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
+def phone_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
+    """What it costs to match each pair of phones, (len(reference), len(estimate)); see `match`."""
     costs = {(a, b): 0.0 if _same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND
              for a in {r.label for r in reference} for b in {e.label for e in estimate}}
-    return np.array([[costs[r.label, e.label] for e in estimate] for r in reference]).reshape(len(reference), len(estimate))
+    table = np.array([[costs[r.label, e.label] for e in estimate] for r in reference])
+    return table.reshape(len(reference), len(estimate))
 
 
 def _word_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
@@ -212,7 +215,7 @@ def match(reference: Sequence[Interval], estimate: Sequence[Interval], costs: np
     return [(int(i), int(j)) for i, j in _edit_path(costs + TIME_COST * np.minimum(apart, LONGEST_TIME))]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _edit_path(costs):  # type: ignore[no-untyped-def]
     n, m = costs.shape
     total = np.zeros((n + 1, m + 1))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 from torch import Tensor
 
 from aligner.graph import Topology
@@ -60,6 +61,6 @@ class Model(Protocol):
     @property
     def dictionary(self) -> Path | None: ...  # noqa: D102
 
-    def score(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under only the ``pdfs`` asked for."""
         ...

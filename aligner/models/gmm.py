@@ -92,17 +92,16 @@ class GaussianMixtures:
             first = columns.stop
         return cls(tuple(streams), codebook)
 
-    def select(self, pdfs: Sequence[int]) -> Selection:
+    def select(self, pdfs: np.ndarray) -> Selection:
         """Gather what ``pdfs`` need, grouped by codebook."""
-        asked = np.asarray(pdfs)
-        books, group = np.unique(self.codebook[asked], return_inverse=True)
+        books, group = np.unique(self.codebook[pdfs], return_inverse=True)
         order = np.argsort(group, kind="stable")
         sizes = np.bincount(group, minlength=len(books))
-        place = np.empty(len(asked), np.int64)  # the how-maniest of its codebook each pdf is
-        place[order] = np.arange(len(asked)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        place = np.empty(len(pdfs), np.int64)  # the how-maniest of its codebook each pdf is
+        place[order] = np.arange(len(pdfs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         slots = group * sizes.max() + place
         members = np.zeros(len(books) * sizes.max(), np.int64)
-        members[slots] = asked
+        members[slots] = pdfs
         chosen, filled = torch.from_numpy(books), torch.from_numpy(members)
         quadratic, constant, weights = [], [], []
         for s in self.streams:
@@ -111,7 +110,7 @@ class GaussianMixtures:
             weights.append(s.weights[filled].reshape(len(books), sizes.max(), -1))
         return Selection(tuple(quadratic), tuple(constant), tuple(weights), torch.from_numpy(slots))
 
-    def score(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32."""
         chosen = self.select(pdfs)
         result = torch.empty(len(frames), len(chosen.slots))
@@ -132,14 +131,14 @@ class GaussianMixtures:
             total = total + mixed.clamp_(min=SMALLEST).log_() + best.permute(1, 2, 0)
         return total.flatten(0, 1)[chosen.slots].T
 
-    def score_naively(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
+    def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""
-        books = torch.from_numpy(self.codebook[np.asarray(pdfs)])
+        books = torch.from_numpy(self.codebook[pdfs])
         total = torch.zeros(len(frames), len(books), dtype=torch.float64)
         for s in self.streams:
             x = frames[:, s.columns].double()
             half, linear = s.quadratic[books].double().chunk(2, 1)
             gaussians = (torch.einsum("td,pdm->tpm", x.square(), half) + torch.einsum("td,pdm->tpm", x, linear)
                          + s.constant[books].double())
-            total += torch.logsumexp(gaussians + s.weights[torch.as_tensor(pdfs)].double().log(), 2)
+            total += torch.logsumexp(gaussians + s.weights[torch.from_numpy(pdfs)].double().log(), 2)
         return total

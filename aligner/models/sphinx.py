@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -146,7 +147,7 @@ class SphinxModel:
         """Turns frames into seconds."""
         return self.frontend.clock
 
-    def score(self, frames: Tensor, pdfs: Sequence[int]) -> Tensor:
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""
         return self.mixtures.score(frames, pdfs)
 
@@ -210,11 +211,17 @@ def read_frontend(path: Path) -> SphinxFrontend:
     known = {}
     for f in dataclasses.fields(SphinxFrontend):
         if f.name in options:
-            default, text = f.default, options[f.name]
-            known[f.name] = text in ("yes", "true", "1") if isinstance(default, bool) else type(default)(text)
+            known[f.name] = _option(options[f.name], f.default)
     if options.get("feat", "1s_c_d_dd") not in ("1s_c_d_dd", "s2_4x"):
         raise ModelError(path, f"features of the kind {options['feat']!r}", "1s_c_d_dd and s2_4x are read")
-    return SphinxFrontend(**known)  # type: ignore[arg-type]
+    return SphinxFrontend(**known)
+
+
+def _option(text: str, default: object) -> Any:
+    """An option in the type of its default."""
+    if isinstance(default, bool):
+        return text in ("yes", "true", "1")
+    return type(default)(text) if isinstance(default, (int, float)) else text
 
 
 def read_noises(path: Path, definition: ModelDefinition) -> tuple[str, ...]:
@@ -272,7 +279,8 @@ def read_transitions(path: Path) -> np.ndarray:
     table /= table.sum(2, keepdims=True)
     table = np.where(table > 0, np.maximum(table, TRANSITION_FLOOR), 0.0)
     with np.errstate(divide="ignore"):
-        return np.log(table / table.sum(2, keepdims=True)).astype(np.float32)
+        log: np.ndarray = np.log(table / table.sum(2, keepdims=True)).astype(np.float32)
+    return log
 
 
 def read_weights(folder: Path, senones: int, streams: int, densities: int) -> list[np.ndarray]:
@@ -331,8 +339,9 @@ def _binary_mdef(raw: bytes) -> ModelDefinition:
     bases = np.arange(phones)
     bases[numbers] = keys >> 24 & 0xFFF
     fillers = frozenset(np.flatnonzero(entries["attributes"][:base, 0]).tolist())
+    triphones = dict(zip(keys.tolist(), numbers.tolist(), strict=True))
     return ModelDefinition(tuple(n.decode() for n in names), fillers, silence, table[entries["sequence"]],
-                           entries["transitions"], dict(zip(keys.tolist(), numbers.tolist(), strict=True)), bases, senones)
+                           entries["transitions"], triphones, bases, senones)
 
 
 def _leaves(context: np.ndarray, children: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

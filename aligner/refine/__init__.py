@@ -1,0 +1,1 @@
+"""Boundaries after the search, and whether to believe them."""

@@ -9,6 +9,7 @@ averages (the median of aligned minus labelled, per pair of classes) is measured
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from aligner.types import DECIMALS, Interval
 
@@ -50,7 +51,7 @@ def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]
     if not offsets or len(phones) < 2:
         return tuple(phones)
     edges = [phones[0].start]
-    for left, right in zip(phones, phones[1:], strict=False):
+    for left, right in pairwise(phones):
         late = offsets.get((phone_class(left.label), phone_class(right.label)), 0.0)
         edges.append(round(right.start - late, DECIMALS))
     edges.append(phones[-1].end)

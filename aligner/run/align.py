@@ -18,7 +18,7 @@ import torch
 from aligner import graph as graphs
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
-from aligner.graph import Graph, Topology
+from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.store import load_model
 from aligner.refine.offsets import correct
@@ -148,14 +148,14 @@ def pronouncer(model: Model, options: Options) -> Pronouncer:
     path = options.dictionary or model.dictionary
     if path is None:
         raise DataError(model.name, "the model has no dictionary of its own", "name one (--dictionary)")
-    lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, model.topology)
+    lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, model.topology.knows)
     return Pronouncer(lexicon, HamaG2P() if options.g2p else None, model.topology.knows, model.topology.noises)
 
 
 @lru_cache(maxsize=4)
-def _lexicon(path: Path, changed: int, topology: Topology) -> Lexicon:
+def _lexicon(path: Path, changed: int, known: Callable[[str], bool]) -> Lexicon:
     """A dictionary, read once for as long as it stays as it is."""
-    return Lexicon.parse(read_text(path), topology.knows, path)
+    return Lexicon.parse(read_text(path), known, path)
 
 
 def prepare(utterance: Utterance, model: Model, pronounce: Pronouncer) -> Prepared:
@@ -202,8 +202,9 @@ def _impossible(prepared: Prepared, model: Model) -> DataError:
     """Why no path goes through an utterance's graph."""
     where, least, clock = prepared.utterance.file, prepared.graph.shortest, model.clock
     if len(prepared.frames) < least:
-        return DataError(where, f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording has "
-                         f"{clock.seconds(len(prepared.frames)):.2f} s", "is it the transcript of another recording?")
+        have = clock.seconds(len(prepared.frames))
+        return DataError(where, f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording "
+                         f"has {have:.2f} s", "is it the transcript of another recording?")
     return DataError(where, "no path through the transcript is possible", "check the probabilities in the dictionary")
 
 

@@ -105,7 +105,8 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
             if _newest_source(members) > min(p.stat().st_mtime for p in there):
                 stale.append(file)
         elif existing == "error" and there:
-            failures += [Failure(u, f"its output {there[0]} exists", "use --existing skip or overwrite") for u in members]
+            reason, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
+            failures += [Failure(u, reason, remedy) for u in members]
         else:
             utterances += members
     return Job(out, all_kinds, existing, tuple(utterances), tuple(failures), tuple(skipped), tuple(stale))

@@ -6,8 +6,7 @@ the kernels must give the same paths and, to rounding, the same scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -59,13 +58,6 @@ def viterbi(graph: Graph, scores: Tensor, kernel: str = "numba") -> Path:
     """
     _check(graph, scores)
     return KERNELS[kernel](graph, scores)
-
-
-def viterbi_batch(graphs: Sequence[Graph], scores: Sequence[Tensor], kernel: str = "numba",
-                  workers: int = 2) -> Iterator[Path]:
-    """`viterbi` of many utterances, spread over threads (the kernel does not hold Python's lock)."""
-    with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(lambda pair: viterbi(*pair, kernel), zip(graphs, scores, strict=True))
 
 
 def reference(graph: Graph, scores: Tensor) -> Path:

@@ -24,8 +24,8 @@ NUMBERS = {0: (), 1: ("probability",),
            4: ("probability", "silence_after", "silence_before", "no_silence_before")}  # fields before the phones
 _VARIANT = re.compile(r"\(\d+\)$")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
-SIBILANTS = frozenset("S Z SH ZH CH JH".split())
-VOICELESS = frozenset("P T K F TH".split())
+SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
+VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
 SPELLED = 5  # letters; a longer word in capitals is read as a word
 
 G2P = Callable[[str], tuple[str, ...]]
@@ -150,7 +150,7 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
     if len(numbers) not in NUMBERS:
         raise DataError(where, f"{len(numbers)} numbers before the phones of {word!r}",
                         "none, one (its probability) or four (and three about silence) are understood")
-    if numbers and not 0 < float(numbers[0]) <= 1 or len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1:
+    if (numbers and not 0 < float(numbers[0]) <= 1) or (len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1):
         raise DataError(where, f"a probability of {word!r} is not between 0 and 1", "correct the number")
     if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
         raise DataError(where, f"a silence correction of {word!r} is not above 0", "correct the number")
@@ -215,7 +215,7 @@ class Pronouncer:
 
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:
-            raise DataError("transcript", f"{word}: the model has no phone for noise", "take the word out of the transcript")
+            raise DataError("transcript", f"{word}: the model has no phone for noise", "take it out of the transcript")
         return tuple(Pronunciation((phone,)) for phone in self.noises)
 
     def _possessive(self, word: str) -> tuple[Pronunciation, ...]:
@@ -227,11 +227,13 @@ class Pronouncer:
     def _guess(self, word: str) -> tuple[Pronunciation, ...]:
         """What a word that is not in the lexicon may sound like: its letters' names, or by G2P."""
         if self.g2p is None:
-            raise DataError("transcript", f"the word {word!r} is not in the dictionary", "add it there, or let G2P guess (without --no-g2p)")
+            raise DataError("transcript", f"the word {word!r} is not in the dictionary",
+                            "add it there, or let G2P guess (without --no-g2p)")
         if word not in self._guessed:
             phones = self._letters(word) or self._by_g2p(word)
             if not phones or not all(map(self.known, phones)):
-                raise DataError("transcript", f"no pronunciation could be made for the word {word!r}", "add it to a dictionary (--dictionary)")
+                raise DataError("transcript", f"no pronunciation could be made for the word {word!r}",
+                                "add it to a dictionary (--dictionary)")
             self._guessed[word] = (Pronunciation(phones),)
         return self._guessed[word]
 

@@ -31,7 +31,8 @@ class Token:
     spoken: tuple[str, ...]
 
 
-SPACED = str.maketrans({"–": " – ", "—": " — ", "…": " ", "\u00a0": " ", "\u200b": None, "\ufeff": None, "\u00ad": None})
+SPACED = str.maketrans({"–": " – ", "—": " — ", "…": " ", "\u00a0": " ",
+                        "\u200b": None, "\ufeff": None, "\u00ad": None})
 SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
@@ -59,7 +60,8 @@ UNITS = {"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter"
          "v": "volt"}
 FIXED_UNITS = {"mph": "miles per hour", "km/h": "kilometers per hour", "%": "percent", "°c": "degrees celsius",
                "°f": "degrees fahrenheit", "°": "degrees"}
-MONTHS = ("january february march april may june july august september october november december").split()
+MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+          "november", "december"]
 FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
@@ -117,7 +119,8 @@ def _strip(word: str) -> str:
         return ""
     ended = word.rstrip("\"'([{<>)]}*_~^|/\\-–—,;:!?«»“„›‹")
     dotless = ended.rstrip(".")
-    if ended != dotless and (ended.lower() in (*ABBREVIATIONS, "st.", "no.") or re.fullmatch(r"([^\W\d_]\.)+|[Pp]h\.?D\.", ended)):
+    abbreviated = ended.lower() in (*ABBREVIATIONS, "st.", "no.") or re.fullmatch(r"([^\W\d_]\.)+|[Pp]h\.?D\.", ended)
+    if ended != dotless and abbreviated:
         return ended
     if dotless.startswith("'") and dotless.lower() not in KEPT_APOSTROPHES and not dotless[1:2].isdigit():
         return dotless.lstrip("'")
@@ -125,7 +128,8 @@ def _strip(word: str) -> str:
     return dotless + "'" if dropped == "'" and re.search(r"(in|o)$", dotless.lower()) else dotless
 
 
-KEPT_APOSTROPHES = frozenset("'em 'til 'tis 'twas 'bout 'cause 'course 'cuse 'round 'n 's 'm 'd 'll 're 've 't".split())
+KEPT_APOSTROPHES = frozenset(["'em", "'til", "'tis", "'twas", "'bout", "'cause", "'course", "'cuse", "'round", "'n",
+                              "'s", "'m", "'d", "'ll", "'re", "'ve", "'t"])
 
 
 def _spoken(core: str, before: str, after: str) -> list[str]:
@@ -300,9 +304,9 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple((re.compile(p), rule) fo
 
 def _numeric(low: str, before: str, after: str) -> list[str]:
     """Say a token with digits in it."""
-    if before.rstrip(".") in MONTHS + ["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov",
-                                       "dec"] and re.fullmatch(r"[12]?\d|3[01]", low):
-        return ordinal(int(low)) if low != "0" else cardinal(low)
+    month = ABBREVIATIONS.get(before, before)
+    if month in MONTHS and re.fullmatch(r"[1-9]|[12]\d|3[01]", low):
+        return ordinal(int(low))
     for pattern, rule in RULES:
         found = pattern.fullmatch(low)
         spoken = rule(found, after) if found else None

@@ -1,0 +1,1 @@
+"""Fast kernels; each must equal the reference beside it."""

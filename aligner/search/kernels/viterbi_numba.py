@@ -20,7 +20,7 @@ def block_length(frames: int, states: int) -> int:
     return frames if frames * states <= WHOLE else math.ceil(math.sqrt(4 * frames))
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def _advance(old, new, first, last, scores, pdf, predecessors, weights, choices):  # type: ignore[no-untyped-def]
     """Take ``old``, the scores at frame ``first`` - 1, to ``last`` - 1; returns (result, scratch).
 
@@ -44,7 +44,7 @@ def _advance(old, new, first, last, scores, pdf, predecessors, weights, choices)
     return old, new
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, cache=True)
 def best_path(scores, pdf, predecessors, weights, start, final, block):  # type: ignore[no-untyped-def]
     """States (T,) and score of the best path; see `aligner.search.viterbi` for the other arguments."""
     frames, states = scores.shape[0], pdf.shape[0]
