@@ -35,7 +35,8 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
     """Overlapping stretches of a wave, shape (N,) -> (T, window); the last is padded with zeros."""
     count = frame_count(len(wave), window, hop)
     padded = torch.nn.functional.pad(wave, (0, (count - 1) * hop + window - len(wave)))
-    return padded.as_strided((count, window), (hop, 1))
+    frames: Tensor = padded.unfold(0, window, hop)
+    return frames
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
