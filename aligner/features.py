@@ -35,15 +35,15 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
     """Overlapping stretches of a wave, shape (N,) -> (T, window); the last is padded with zeros."""
     count = frame_count(len(wave), window, hop)
     padded = torch.nn.functional.pad(wave, (0, (count - 1) * hop + window - len(wave)))
-    frames: Tensor = padded.unfold(0, window, hop)
-    return frames
+    return padded.unfold(0, window, hop)
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
     """Hamming window and squared magnitude of the transform, (T, window) -> (T, nfft // 2 + 1)."""
     hamming = torch.hamming_window(frames.shape[1], periodic=False, dtype=frames.dtype, device=frames.device)
     spectrum = torch.fft.rfft(frames * hamming, nfft)
-    return spectrum.real.square() + spectrum.imag.square()
+    power: Tensor = spectrum.real.square() + spectrum.imag.square()
+    return power
 
 
 def mel(hertz: float) -> float:

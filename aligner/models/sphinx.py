@@ -287,13 +287,8 @@ def read_weights(folder: Path, senones: int, streams: int, densities: int) -> li
     """Mixture weights, one array (senones, densities) a stream, from mixture_weights or sendump."""
     full, packed = folder / "mixture_weights", folder / "sendump"
     if packed.is_file():
-        size = streams * densities * senones
-        raw = np.frombuffer(packed.read_bytes(), np.uint8)
-        if len(raw) < size:
-            raise ModelError(packed, f"{len(raw)} bytes where {size} weights should be", "the file is truncated")
-        # streams x densities x senones bytes stand at its end, each minus a log weight
         steps = np.exp(-SENDUMP_LOG_BASE * np.arange(256)).astype(np.float32)
-        table = steps[raw[-size:].reshape(streams, densities, senones)]
+        table = steps[_sendump(packed, streams, densities, senones)]
         return [np.ascontiguousarray(stream.T) for stream in table]
     if not full.is_file():
         raise ModelError(full, "a Sphinx model needs this file or sendump", "name the folder that holds it")
@@ -304,6 +299,25 @@ def read_weights(folder: Path, senones: int, streams: int, densities: int) -> li
     table = _floats(full, rest, order, rows * found * columns).reshape(rows, found, columns)
     table = np.maximum(table / table.sum(2, keepdims=True).clip(min=WEIGHT_FLOOR), WEIGHT_FLOOR)
     return list((table / table.sum(2, keepdims=True)).transpose(1, 0, 2))
+
+
+def _sendump(path: Path, streams: int, densities: int, senones: int) -> np.ndarray:
+    """Minus the log weights, (streams, densities, senones), in steps of `SENDUMP_LOG_BASE`.
+
+    They stand at the file's end, a byte each; or, where its header says cluster_bits 4, two to a byte,
+    the lower half first, as indices into 16 bytes before them.
+    """
+    raw = np.frombuffer(path.read_bytes(), np.uint8)
+    clustered = b"cluster_bits 4\0" in raw[:4096].tobytes()
+    row = (senones + 1) // 2 if clustered else senones
+    size = streams * densities * row
+    if len(raw) < size + 16 * clustered:
+        raise ModelError(path, f"{len(raw)} bytes where {size} of weights should be", "the file is truncated")
+    table = raw[-size:].reshape(streams, densities, row)
+    if not clustered:
+        return table
+    halves = np.stack([table & 15, table >> 4], 3).reshape(streams, densities, -1)[:, :, :senones]
+    return raw[-size - 16:-size][halves]
 
 
 # The model definition.
