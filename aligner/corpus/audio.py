@@ -95,7 +95,8 @@ def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
     if samples.ndim not in (1, 2):
         raise DataError(utterance.id, f"samples of shape {samples.shape}", "give (N,) or (N, channels)")
     if samples.dtype.kind in "iu":
-        samples = samples / -float(np.iinfo(samples.dtype).min or -np.iinfo(samples.dtype).max)
+        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        samples = samples / full_scale - (samples.dtype.kind == "u")
     samples = samples.astype(np.float32).reshape(len(samples), -1)
     first, last = _stretch(utterance, utterance.rate, len(samples)) if len(samples) else (0, 0)
     return _channel(samples[first:last], utterance), utterance.rate, len(samples), first

@@ -149,7 +149,7 @@ def _spoken(core: str, before: str, after: str) -> list[str]:
         return [low, CURRENCY[before[0]][0] + ("s" if before[0] != "¥" else "")]
     if re.fullmatch(r"([^\W\d_]\.){1,}([^\W\d_])?|ph\.?d\.?", low):
         return [_letter(c) for c in low if c.isalpha()]
-    if any(c.isdigit() for c in low):
+    if any(c.isdecimal() for c in low):
         return _numeric(low, before, after)
     if _ADDRESS.fullmatch(core):
         return _address(low)
@@ -316,7 +316,7 @@ def _numeric(low: str, before: str, after: str) -> list[str]:
     parts = re.findall(r"\d+(?:\.\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[&%+=@°#$£€]", low)
     spoken = []
     for part in parts:
-        if part[0].isdigit():
+        if part[0].isdecimal():
             spoken += decimal(part) if part.count(".") < 2 else [w for n in part.split(".") for w in cardinal(n)]
         elif part in SYMBOLS:
             spoken += SYMBOLS[part].split()
