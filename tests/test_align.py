@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import shutil
 import subprocess
@@ -39,9 +40,9 @@ def check_tiles(path: Path, duration: float) -> textgrid.TextGrid:
     for tier in grid:
         assert tier[0].minTime == 0
         assert tier[-1].maxTime == pytest.approx(duration, abs=1e-5)
-        assert all(a.maxTime == b.minTime for a, b in zip(tier, tier[1:], strict=False))
+        assert all(a.maxTime == b.minTime for a, b in itertools.pairwise(tier))
         assert all(i.maxTime > i.minTime for i in tier)
-        assert not any(a.mark == b.mark == "" for a, b in zip(tier, tier[1:], strict=False))
+        assert not any(a.mark == b.mark == "" for a, b in itertools.pairwise(tier))
     return grid
 
 
@@ -55,8 +56,18 @@ def test_the_sample(tmp_path):
         assert text in result.output
     table = rows(out / "alignment.csv")
     assert [r["status"] for r in table] == ["ok"] * 10
-    assert table[0].keys() == {"file", "speaker", "start", "end", "log_likelihood", "silence", "words", "oovs", "status",
-                               "reason"}
+    assert table[0].keys() == {
+        "file",
+        "speaker",
+        "start",
+        "end",
+        "log_likelihood",
+        "silence",
+        "words",
+        "oovs",
+        "status",
+        "reason",
+    }
     for r in table:
         duration = soundfile.info(SAMPLE / f"{r['file']}.flac").duration
         grid = check_tiles(out / f"{r['file']}.TextGrid", duration)
@@ -82,8 +93,11 @@ def test_accuracy_on_hand_labelled_speech(timit, tmp_path):
     if not JUDGE.is_file():
         pytest.skip("the judge (shared/score/score.py) is not here")
     assert run(timit, tmp_path / "out").exit_code == 0
-    subprocess.run([sys.executable, JUDGE, timit, tmp_path / "out", "--json", tmp_path / "score.json"], check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, JUDGE, timit, tmp_path / "out", "--json", tmp_path / "score.json"],
+        check=True,
+        capture_output=True,
+    )
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["missing"] == 0
     assert score["phones"]["mae_ms"] <= 16.0
@@ -102,7 +116,8 @@ def test_help_answers_at_once():
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    code = "import sys, aligner, aligner.cli; print([m for m in ('torch', 'numba', 'librosa', 'rich') if m in sys.modules])"
+    heavy = ("torch", "numba", "librosa", "rich")
+    code = f"import sys, aligner, aligner.cli; print([m for m in {heavy} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip() == "[]"
 
@@ -157,13 +172,21 @@ def test_several_speakers_in_one_stereo_file(tmp_path):
     right, _ = soundfile.read(SAMPLE / "slt" / "harbour.flac")
     length = len(left) + len(right)
     stereo = np.random.default_rng(0).normal(0, 1e-4, (length, 2))
-    stereo[:len(left), 0] += left
-    stereo[len(left):, 1] += right
+    stereo[: len(left), 0] += left
+    stereo[len(left) :, 1] += right
     soundfile.write(folder / "talk.wav", stereo, 16000)
     turn, end = len(left) / 16000, length / 16000
-    write_textgrid(folder / "talk.TextGrid", {
-        "Zoë": [Interval(0, turn, "There is a pot of soup on the kitchen table."), Interval(turn, end, "")],
-        "Bob": [Interval(0, turn, ""), Interval(turn, end, "The harbour was quiet before the first boats came in.")]}, end)
+    write_textgrid(
+        folder / "talk.TextGrid",
+        {
+            "Zoë": [Interval(0, turn, "There is a pot of soup on the kitchen table."), Interval(turn, end, "")],
+            "Bob": [
+                Interval(0, turn, ""),
+                Interval(turn, end, "The harbour was quiet before the first boats came in."),
+            ],
+        },
+        end,
+    )
     result = run(folder, tmp_path / "out")
     assert result.exit_code == 0, result.output
     grid = check_tiles(tmp_path / "out" / "talk.TextGrid", end)
@@ -173,23 +196,38 @@ def test_several_speakers_in_one_stereo_file(tmp_path):
     alone = align_file(SAMPLE / "slt" / "harbour.flac", "The harbour was quiet before the first boats came in.")
     starts = [w.start + turn for w in alone.words if w.label]
     assert np.abs(np.subtract(starts, [w.minTime for w in words])).max() < 0.03
-    assert [(r["speaker"], r["words"]) for r in rows(tmp_path / "out" / "alignment.csv")] == [("Zoë", "10"), ("Bob", "10")]
+    assert [(r["speaker"], r["words"]) for r in rows(tmp_path / "out" / "alignment.csv")] == [
+        ("Zoë", "10"),
+        ("Bob", "10"),
+    ]
 
 
 def test_a_users_dictionary(corpus, tmp_path):
     """Its labels, stress digits too, are those of the phones tier; its variants are chosen by the audio."""
     book = tmp_path / "my.dict"
-    words = {"there": "DH EH1 R", "is": "IH1 Z", "a": "AH0", "pot": "P AA1 T", "of": "AH1 V", "soup": "S UW1 P",
-             "on": "AA1 N", "the": "DH AH0", "kitchen": "K IH1 CH AH0 N"}
+    words = {
+        "there": "DH EH1 R",
+        "is": "IH1 Z",
+        "a": "AH0",
+        "pot": "P AA1 T",
+        "of": "AH1 V",
+        "soup": "S UW1 P",
+        "on": "AA1 N",
+        "the": "DH AH0",
+        "kitchen": "K IH1 CH AH0 N",
+    }
     lines = [f"{w}\t0.99\t{p}" for w, p in words.items()]
-    book.write_text("\n".join([*lines, "table\t0.5\t0.3\t1.0\t1.0\tT EY1 B AH0 L", "table\t0.5\t0.3\t1.0\t1.0\tZ UW1 M"]))
+    book.write_text(
+        "\n".join([*lines, "table\t0.5\t0.3\t1.0\t1.0\tT EY1 B AH0 L", "table\t0.5\t0.3\t1.0\t1.0\tZ UW1 M"])
+    )
     (corpus / "anna" / "winter.lab").unlink()
     (corpus / "anna" / "winter.flac").unlink()
     assert run(corpus, tmp_path / "out", "--dictionary", book).exit_code == 0
     grid = textgrid.TextGrid.fromFile(str(tmp_path / "out" / "anna" / "kitchen.TextGrid"))
     labels = [i.mark for i in grid[1] if i.mark]
-    assert " ".join(labels) == " ".join([*words.values(), "T EY1 B AH0 L"]).replace(
-        "K IH1", "DH AH0 K IH1").replace("DH AH0 DH AH0", "DH AH0")
+    assert " ".join(labels) == " ".join([*words.values(), "T EY1 B AH0 L"]).replace("K IH1", "DH AH0 K IH1").replace(
+        "DH AH0 DH AH0", "DH AH0"
+    )
 
 
 def test_no_g2p_names_the_word(corpus, tmp_path):
@@ -208,8 +246,10 @@ def test_every_output_opens_in_praat(timit, tmp_path):
     out = tmp_path / "out"
     run(timit / "dr1-fvmh0", out)
     script = tmp_path / "count.praat"
-    script.write_text('form F\n sentence f\nendform\nRead from file: f$\na = Get number of intervals: 1\n'
-                      'b = Get number of intervals: 2\nappendInfoLine: a, " ", b\n')
+    script.write_text(
+        "form F\n sentence f\nendform\nRead from file: f$\na = Get number of intervals: 1\n"
+        'b = Get number of intervals: 2\nappendInfoLine: a, " ", b\n'
+    )
     for path in sorted(out.rglob("*.TextGrid")):
         printed = subprocess.run(["praat", "--run", script, path], check=True, capture_output=True, text=True).stdout
         grid = textgrid.TextGrid.fromFile(str(path))
@@ -217,6 +257,7 @@ def test_every_output_opens_in_praat(timit, tmp_path):
 
 
 # Python.
+
 
 def test_align_file_takes_files_and_arrays():
     text = "There is a pot of soup on the kitchen table."
@@ -285,5 +326,3 @@ def test_the_names_promised():
     assert set(aligner.__all__) <= set(dir(aligner)) | set(aligner._HOMES)
     for name in aligner.__all__:
         assert getattr(aligner, name)
-
-

@@ -84,16 +84,21 @@ def test_stereo_halves_of_the_tiers(folder, tiers, channels):
 def test_ljspeech(tmp_path):
     (tmp_path / "wavs").mkdir()
     shutil.copy(RECORDING, tmp_path / "wavs" / "LJ1.flac")
-    (tmp_path / "metadata.csv").write_text("LJ1|It cost $5, \"he\" said|It cost five dollars, \"he\" said\n")
+    (tmp_path / "metadata.csv").write_text('LJ1|It cost $5, "he" said|It cost five dollars, "he" said\n')
     [u] = find(tmp_path).utterances
     assert u.transcript == 'It cost five dollars, "he" said'
     assert u.speaker == tmp_path.name
     assert u.file == "wavs/LJ1"
 
 
-@pytest.mark.parametrize(("table", "speaker"), [
-    ("a.flac\tHello\n", "bob"), ("file\ttext\na\tHello\n", "bob"),
-    ("client_id\tpath\tsentence\njim\ta.flac\tHello\n", "jim")])
+@pytest.mark.parametrize(
+    ("table", "speaker"),
+    [
+        ("a.flac\tHello\n", "bob"),
+        ("file\ttext\na\tHello\n", "bob"),
+        ("client_id\tpath\tsentence\njim\ta.flac\tHello\n", "jim"),
+    ],
+)
 def test_tsv(folder, table, speaker):
     (folder / "transcripts.tsv").write_text(table)
     utterance = only(folder)
@@ -105,7 +110,9 @@ def test_a_bad_row_is_a_failure_and_the_rest_goes_on(folder):
     found = find(folder.parent)
     assert len(found.utterances) == 1
     assert sorted(f.reason for f in found.failures) == [
-        "line 3 of transcripts.tsv names a recording that is not there", "transcripts.tsv:2: a column is missing"]
+        "line 3 of transcripts.tsv names a recording that is not there",
+        "transcripts.tsv:2: a column is missing",
+    ]
 
 
 def test_names_with_spaces_dots_and_letters_of_other_scripts(tmp_path):
@@ -117,16 +124,32 @@ def test_names_with_spaces_dots_and_letters_of_other_scripts(tmp_path):
 
 # Recordings.
 
-@pytest.mark.parametrize(("suffix", "subtype"), [
-    ("wav", "PCM_U8"), ("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "PCM_32"), ("wav", "FLOAT"), ("wav", "DOUBLE"),
-    ("wav", "ULAW"), ("flac", "PCM_16"), ("flac", "PCM_24"), ("ogg", "VORBIS"), ("mp3", "MPEG_LAYER_III"),
-    ("opus", "OPUS"), ("aiff", "PCM_16")])
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [
+        ("wav", "PCM_U8"),
+        ("wav", "PCM_16"),
+        ("wav", "PCM_24"),
+        ("wav", "PCM_32"),
+        ("wav", "FLOAT"),
+        ("wav", "DOUBLE"),
+        ("wav", "ULAW"),
+        ("flac", "PCM_16"),
+        ("flac", "PCM_24"),
+        ("ogg", "VORBIS"),
+        ("mp3", "MPEG_LAYER_III"),
+        ("opus", "OPUS"),
+        ("aiff", "PCM_16"),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 2])
 def test_kinds_of_recordings(tmp_path, suffix, subtype, channels):
     samples, rate = soundfile.read(RECORDING)
     path = tmp_path / f"a.{suffix}"
-    soundfile.write(path, np.stack([samples] * channels, 1), rate, subtype=subtype,
-                    format="OGG" if suffix == "opus" else None)
+    soundfile.write(
+        path, np.stack([samples] * channels, 1), rate, subtype=subtype, format="OGG" if suffix == "opus" else None
+    )
     sound = read(Utterance("a", path, ""))
     n = min(len(sound.wave), len(samples))
     assert abs(sound.duration - len(samples) / rate) < 0.1  # mp3 pads
@@ -162,7 +185,9 @@ def test_a_stretch_and_a_channel(tmp_path):
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.float32, np.float64])
 def test_arrays_of_any_type(dtype):
     wave = np.sin(np.arange(1600) / 5) / 2
-    scaled = wave if np.issubdtype(dtype, np.floating) else wave * np.iinfo(np.int16 if dtype == np.uint8 else dtype).max
+    scaled = (
+        wave if np.issubdtype(dtype, np.floating) else wave * np.iinfo(np.int16 if dtype == np.uint8 else dtype).max
+    )
     given = ((wave * 127) + 128).astype(dtype) if dtype == np.uint8 else scaled.astype(dtype)
     sound = read(Utterance("a", given, ""))
     np.testing.assert_allclose(sound.wave, wave, atol=0.01)
@@ -170,33 +195,45 @@ def test_arrays_of_any_type(dtype):
 
 # TextGrids.
 
+
 def test_textgrids_survive(tmp_path):
-    tiers = {"words": [Interval(0.0, 1 / 3, 'say "Čeština"'), Interval(1 / 3, 2.5, "")],
-             'a "b" - phones': [Interval(0.0, 2.5, "two\nlines")]}
+    tiers = {
+        "words": [Interval(0.0, 1 / 3, 'say "Čeština"'), Interval(1 / 3, 2.5, "")],
+        'a "b" - phones': [Interval(0.0, 2.5, "two\nlines")],
+    }
     write_textgrid(tmp_path / "x.TextGrid", tiers, 2.5)
     assert dict(read_textgrid(tmp_path / "x.TextGrid")) == tiers
 
 
 def test_short_and_utf16_textgrids(tmp_path):
-    short = ('File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2\n<exists>\n2\n"IntervalTier"\n"a"\n0\n2\n2\n'
-             '0\n1\n"x = 3 <y>"\n1\n2\n""\n"TextTier"\n"p"\n0\n2\n1\n0.5\n"mark"\n')
+    short = (
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2\n<exists>\n2\n"IntervalTier"\n"a"\n0\n2\n2\n'
+        '0\n1\n"x = 3 <y>"\n1\n2\n""\n"TextTier"\n"p"\n0\n2\n1\n0.5\n"mark"\n'
+    )
     (tmp_path / "s.TextGrid").write_text(short, encoding="utf-16")
     assert read_textgrid(tmp_path / "s.TextGrid") == [("a", [Interval(0, 1, "x = 3 <y>"), Interval(1, 2, "")])]
 
 
-GRID = ('File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 3\ntiers? <exists>\nsize = 1\nitem []:\n'
-        '    item [1]:\n        class = "IntervalTier"\n        name = "bob"\n        xmin = 0\n        xmax = 3\n'
-        '        intervals: size = 2\n'
-        '        intervals [1]:\n            xmin = {}\n            xmax = {}\n            text = "hi"\n'
-        '        intervals [2]:\n            xmin = {}\n            xmax = {}\n            text = "you"\n')
+GRID = (
+    'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 3\ntiers? <exists>\nsize = 1\nitem []:\n'
+    '    item [1]:\n        class = "IntervalTier"\n        name = "bob"\n        xmin = 0\n        xmax = 3\n'
+    "        intervals: size = 2\n"
+    '        intervals [1]:\n            xmin = {}\n            xmax = {}\n            text = "hi"\n'
+    '        intervals [2]:\n            xmin = {}\n            xmax = {}\n            text = "you"\n'
+)
 
 
-@pytest.mark.parametrize(("text", "rule"), [
-    (GRID.format(0, 2, 1, 3), "interval 2 of tier 'bob' begins at 1 s"),
-    (GRID.format(1, 0.5, 1, 3), "interval 1 of tier 'bob' is reversed"),
-    (GRID.format(0, 1, 1, 1), "interval 2 of tier 'bob' is reversed or empty"),
-    (GRID.format(0, 1, 1, 3)[:-40], "ends early"),
-    ("hello", "not a TextGrid"), ("ooBinaryFile\x08TextGrid", "binary")])
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (GRID.format(0, 2, 1, 3), "interval 2 of tier 'bob' begins at 1 s"),
+        (GRID.format(1, 0.5, 1, 3), "interval 1 of tier 'bob' is reversed"),
+        (GRID.format(0, 1, 1, 1), "interval 2 of tier 'bob' is reversed or empty"),
+        (GRID.format(0, 1, 1, 3)[:-40], "ends early"),
+        ("hello", "not a TextGrid"),
+        ("ooBinaryFile\x08TextGrid", "binary"),
+    ],
+)
 def test_bad_textgrids_are_named(tmp_path, text, rule):
     (tmp_path / "x.TextGrid").write_text(text)
     with pytest.raises(DataError, match=rule) as caught:
@@ -224,8 +261,11 @@ def test_praat_itself_opens_textgrids(tmp_path):
     tiers = {"Zoë - words": [Interval(0, 1, 'ʃæt "q"'), Interval(1, 2, "")], "Zoë - phones": [Interval(0, 2, "日本")]}
     write_textgrid(tmp_path / "x y.TextGrid", tiers, 2.0)
     (tmp_path / "count.praat").write_text(COUNT_TIERS)
-    printed = subprocess.run(["praat", "--run", "--utf8", str(tmp_path / "count.praat"), str(tmp_path / "x y.TextGrid")],
-                             capture_output=True, check=True).stdout.decode()
+    printed = subprocess.run(
+        ["praat", "--run", "--utf8", str(tmp_path / "count.praat"), str(tmp_path / "x y.TextGrid")],
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
     assert printed.splitlines() == ['Zoë - words\t2\tʃæt "q"', "Zoë - phones\t1\t日本"]
 
 

@@ -24,13 +24,29 @@ def intervals(text: str, step: float = 0.1) -> list[Interval]:
 
 def test_labels_fold_as_lee_and_hon():
     assert [fold(x) for x in ("AA1", "ao", "ix", "hv", "ax-h", "eng", "zh", "nx", "pau", "")] == [
-        "aa", "aa", "ih", "hh", "ah", "ng", "sh", "n", "sil", "sil"]
+        "aa",
+        "aa",
+        "ih",
+        "hh",
+        "ah",
+        "ng",
+        "sh",
+        "n",
+        "sil",
+        "sil",
+    ]
 
 
 def test_closures_and_glottal_stops():
     phones = scored_phones(intervals("h# tcl t iy dcl q eh kcl epi kcl"))
     assert [(p.label, round(p.start, 3), round(p.end, 3)) for p in phones] == [
-        ("t", 0.1, 0.3), ("iy", 0.3, 0.4), ("d", 0.4, 0.5), ("eh", 0.5, 0.7), ("k", 0.7, 0.8), ("k", 0.9, 1.0)]
+        ("t", 0.1, 0.3),
+        ("iy", 0.3, 0.4),
+        ("d", 0.4, 0.5),
+        ("eh", 0.5, 0.7),
+        ("k", 0.7, 0.8),
+        ("k", 0.9, 1.0),
+    ]
     assert [p.label for p in scored_phones(intervals("tcl ch dcl jh tcl d"))] == ["ch", "jh", "t", "d"]
 
 
@@ -72,8 +88,9 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
     run(plan(timit, tmp_path / "out"), model, Options())
     (tmp_path / "out" / "dr1-fvmh0" / "sa1.TextGrid").unlink()  # one is missing
     report, problems = evaluate(timit, tmp_path / "out")
-    subprocess.run([sys.executable, JUDGE, timit, tmp_path / "out", "--json", tmp_path / "j.json"], check=True,
-                   capture_output=True)
+    subprocess.run(
+        [sys.executable, JUDGE, timit, tmp_path / "out", "--json", tmp_path / "j.json"], check=True, capture_output=True
+    )
     judged = json.loads((tmp_path / "j.json").read_text())
     assert problems == []
     assert (report.files, report.missing) == (judged["files"], judged["missing"]) == (80, 1)

@@ -27,8 +27,9 @@ def test_cepstra_equal_sphinx_own(tmp_path):
     options = folder / "feat.params"
     options.write_text(options.read_text().replace("-remove_noise yes", "-remove_noise no"))
     samples, _ = soundfile.read(WAVE, dtype="int16")
-    decoder = pocketsphinx.Decoder(hmm=str(folder), lm=None, mfclogdir=str(tmp_path), cmn="none", logfn="/dev/null",
-                                   loglevel="FATAL")
+    decoder = pocketsphinx.Decoder(
+        hmm=str(folder), lm=None, mfclogdir=str(tmp_path), cmn="none", logfn="/dev/null", loglevel="FATAL"
+    )
     decoder.set_align_text("on may")
     decoder.start_utt()
     decoder.process_raw(samples.tobytes(), full_utt=True)

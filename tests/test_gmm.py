@@ -26,8 +26,9 @@ def test_scores_equal_the_formula(books, pdfs):
     mixtures = random_mixtures(books, 6, pdfs)
     frames = torch.randn(300, 5, generator=torch.Generator().manual_seed(1))  # three blocks
     asked = np.array([7, 0, 3, 8])
-    torch.testing.assert_close(mixtures.score(frames, asked).double(), mixtures.score_naively(frames, asked),
-                               atol=2e-4, rtol=1e-5)
+    torch.testing.assert_close(
+        mixtures.score(frames, asked).double(), mixtures.score_naively(frames, asked), atol=2e-4, rtol=1e-5
+    )
 
 
 def test_the_formula_equals_scipy():
@@ -35,8 +36,12 @@ def test_the_formula_equals_scipy():
     mean, variance, weight = rng.normal(size=(1, 2, 3)), rng.uniform(0.5, 2, (1, 2, 3)), np.array([[0.3, 0.7]])
     mixtures = GaussianMixtures.of([mean], [variance], [weight], np.zeros(1, np.int64))
     x = rng.normal(size=3)
-    expected = np.log(sum(w * multivariate_normal(m, np.diag(v)).pdf(x)
-                          for w, m, v in zip(weight[0], mean[0], variance[0], strict=True)))
+    expected = np.log(
+        sum(
+            w * multivariate_normal(m, np.diag(v)).pdf(x)
+            for w, m, v in zip(weight[0], mean[0], variance[0], strict=True)
+        )
+    )
     ours = mixtures.score_naively(torch.tensor(x[None], dtype=torch.float32), np.array([0]))
     assert float(ours) == pytest.approx(expected, abs=1e-5)
 
@@ -68,5 +73,6 @@ def test_blocks_do_not_change_scores(monkeypatch):
 def test_embedded_model_scores_equal_the_formula(model):
     frames = torch.randn(40, 39, generator=torch.Generator().manual_seed(2)) * 3
     pdfs = np.array([0, 125, 126, 500, 2222, 5125])
-    torch.testing.assert_close(model.score(frames, pdfs).double(), model.mixtures.score_naively(frames, pdfs),
-                               atol=0.02, rtol=1e-4)
+    torch.testing.assert_close(
+        model.score(frames, pdfs).double(), model.mixtures.score_naively(frames, pdfs), atol=0.02, rtol=1e-4
+    )

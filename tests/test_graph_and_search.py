@@ -61,18 +61,32 @@ def sequences(words, topology):
             for k, p in enumerate(choice):
                 if quiet[k]:
                     phones.append(("SIL", None))
-                weight += math.log(p.probability) + math.log(p.silence_before if quiet[k] else p.no_silence_before
-                                                             if k else 1.0)
+                weight += math.log(p.probability) + math.log(
+                    p.silence_before if quiet[k] else p.no_silence_before if k else 1.0
+                )
                 if p.silence_after is not None:
                     weight += math.log(p.silence_after if quiet[k + 1] else 1 - p.silence_after)
                 last = len(p.phones) - 1
-                phones += [(phone, Position.SINGLE if last == 0 else Position.BEGIN if j == 0 else
-                            Position.END if j == last else Position.INTERNAL) for j, phone in enumerate(p.phones)]
+                phones += [
+                    (
+                        phone,
+                        Position.SINGLE
+                        if last == 0
+                        else Position.BEGIN
+                        if j == 0
+                        else Position.END
+                        if j == last
+                        else Position.INTERNAL,
+                    )
+                    for j, phone in enumerate(p.phones)
+                ]
             if quiet[-1]:
                 phones.append(("SIL", None))
             names = ["SIL", *(name for name, _ in phones), "SIL"]
-            units = [topology.unit(name, names[j], names[j + 2], position if position is not None else Position.SINGLE)
-                     for j, (name, position) in enumerate(phones)]
+            units = [
+                topology.unit(name, names[j], names[j + 2], position if position is not None else Position.SINGLE)
+                for j, (name, position) in enumerate(phones)
+            ]
             yield units, weight
 
 
@@ -146,6 +160,7 @@ def test_words_without_phones_are_refused(words):
 
 # Search over graphs that no transcript made.
 
+
 @st.composite
 def random_graphs(draw):
     states = draw(st.integers(1, 5))
@@ -160,8 +175,17 @@ def random_graphs(draw):
     start = np.where(rng.random(states) < 0.6, rng.normal(size=states), -np.inf).astype(np.float32)
     final = np.where(rng.random(states) < 0.6, rng.normal(size=states), -np.inf).astype(np.float32)
     pdf = rng.integers(0, 3, states).astype(np.int32)
-    graph = Graph(pdf, predecessors, weights, start, final, np.arange(states, dtype=np.int32), ("a",) * states,
-                  np.zeros(states, np.int32), np.arange(3))
+    graph = Graph(
+        pdf,
+        predecessors,
+        weights,
+        start,
+        final,
+        np.arange(states, dtype=np.int32),
+        ("a",) * states,
+        np.zeros(states, np.int32),
+        np.arange(3),
+    )
     return graph, torch.tensor(rng.normal(size=(draw(st.integers(1, 5)), 3)) * 2, dtype=torch.float32)
 
 
@@ -178,8 +202,7 @@ def weigh(graph, scores, states) -> float:
 @given(random_graphs())
 def test_best_path_equals_enumeration(case):
     graph, scores = case
-    every = [weigh(graph, scores, states)
-             for states in itertools.product(range(len(graph.pdf)), repeat=len(scores))]
+    every = [weigh(graph, scores, states) for states in itertools.product(range(len(graph.pdf)), repeat=len(scores))]
     for kernel in ("reference", "numba"):
         path = viterbi(graph, scores, kernel)
         assert path.score == pytest.approx(max(every), abs=1e-4)
@@ -212,7 +235,9 @@ def test_a_planted_path_is_found(kernel):
     graph = build(words, Toy())
     rng = np.random.default_rng(5)
     state, planted = int(np.flatnonzero(np.isfinite(graph.start))[0]), []
-    followers = [[s for s in range(len(graph.pdf)) if p in graph.predecessors[s] and s != p] for p in range(len(graph.pdf))]
+    followers = [
+        [s for s in range(len(graph.pdf)) if p in graph.predecessors[s] and s != p] for p in range(len(graph.pdf))
+    ]
     while True:
         planted += [state] * int(rng.integers(1, 6))
         if not followers[state] or (np.isfinite(graph.final[state]) and rng.random() < 0.5):

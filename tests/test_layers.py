@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "aligner"
-LAYERS = [{"types"}, {"corpus", "text", "features", "graph"}, {"models", "search"},
-          {"refine", "train", "evaluate", "hmm"}, {"run", "bench"}, {"cli"}]
+LAYERS = [
+    {"types"},
+    {"corpus", "text", "features", "graph"},
+    {"models", "search"},
+    {"refine", "train", "evaluate", "hmm"},
+    {"run", "bench"},
+    {"cli"},
+]
 LEVEL = {room: k for k, layer in enumerate(LAYERS) for room in layer}
 # pronunciations and units are the graph's nouns; evaluation and references meet on disk's nouns
 NEIGHBOURS = {("text", "graph")}

@@ -138,7 +138,7 @@ def test_semi_continuous_model(sphinx_tests, tmp_path):
         [result] = align([Utterance("digits", wave, text)], digits)
         results[text] = result
     right = results["two nine three four zero"]
-    assert [w.label for w in right.words if w.label] == "two nine three four zero".split()
+    assert [w.label for w in right.words if w.label] == ["two", "nine", "three", "four", "zero"]
     assert right.log_likelihood > results["seven seven six oh one"].log_likelihood + 1
     [english] = align([Utterance("digits", wave, "two nine three four zero")])
     starts = [[w.start for w in a.words if w.label] for a in (right, english)]
@@ -153,16 +153,19 @@ def damaged(tmp_path, name: str, change) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("name", "change", "rule"), [
-    ("means", lambda b: b[:-1000], "truncated"),
-    ("means", lambda b: b"RIFF" + b[4:], "not a Sphinx S3 file"),
-    ("variances", lambda b: b[:60], "truncated"),
-    ("transition_matrices", lambda b: b.replace(b"\x44\x33\x22\x11", b"\0\0\0\0"), "byte-order"),
-    ("sendump", lambda b: b[:1000], "truncated"),
-    ("mdef", lambda b: b[:5000], "not a model definition"),
-    ("mdef", lambda b: b"", "not a model definition"),
-    ("feat.params", lambda b: b.replace(b"1s_c_d_dd", b"1s_12c"), "features of the kind"),
-])
+@pytest.mark.parametrize(
+    ("name", "change", "rule"),
+    [
+        ("means", lambda b: b[:-1000], "truncated"),
+        ("means", lambda b: b"RIFF" + b[4:], "not a Sphinx S3 file"),
+        ("variances", lambda b: b[:60], "truncated"),
+        ("transition_matrices", lambda b: b.replace(b"\x44\x33\x22\x11", b"\0\0\0\0"), "byte-order"),
+        ("sendump", lambda b: b[:1000], "truncated"),
+        ("mdef", lambda b: b[:5000], "not a model definition"),
+        ("mdef", lambda b: b"", "not a model definition"),
+        ("feat.params", lambda b: b.replace(b"1s_c_d_dd", b"1s_12c"), "features of the kind"),
+    ],
+)
 def test_a_damaged_model_says_which_file(tmp_path, name, change, rule):
     with pytest.raises(ModelError, match=rule) as caught:
         sphinx.load(damaged(tmp_path, name, change))
