@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from aligner.evaluate.boundaries import Report
-    from aligner.run.corpus import Summary
+    from aligner.models.base import Model
+    from aligner.run.align import Options
+    from aligner.run.corpus import Job, Summary
 
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
@@ -64,10 +66,18 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
     logging.getLogger("numba").setLevel(logging.WARNING)
+    from aligner.corpus.labels import find_references
+    from aligner.models.store import load_model
+    from aligner.run.align import Options
+    from aligner.run.corpus import plan
     from aligner.types import AlignerError
 
     try:
-        summary = _run(console, corpus, out, dictionary, model, g2p, formats, existing, reference, refine, kernel, jobs)
+        if reference is not None:
+            find_references(reference)  # a wrong name is better told before the work than after
+        job = plan(corpus, out, formats, existing)
+        options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
+        summary = _run(job, load_model(model), options, console)
         _print_summary(summary, out)
         if reference is not None:
             _print_accuracy(reference, out)
@@ -80,22 +90,13 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     sys.exit(1 if summary.failures else 0)
 
 
-def _run(console: Console, corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: bool,
-         formats: tuple[str, ...], existing: str, reference: Path | None, refine: str, kernel: str,
-         jobs: int | None) -> Summary:
-    """Load, align and write, behind a progress bar."""
+def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
+    """Align and write, behind a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from aligner.corpus.labels import find_references
-    from aligner.models.store import load_model
-    from aligner.run.align import Options
-    from aligner.run.corpus import plan, run
+    from aligner.run.corpus import run
+    from aligner.types import Failure
 
-    if reference is not None:
-        find_references(reference)
-    job = plan(corpus, out, formats, existing)
-    options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
-    loaded = load_model(model)
     with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                   TextColumn("[red]{task.fields[failed]}"), console=console) as bar:
         task = bar.add_task("", total=len(job.utterances) + len(job.failures), failed="")
@@ -103,10 +104,10 @@ def _run(console: Console, corpus: Path, out: Path, dictionary: Path | None, mod
 
         def notice(result: object) -> None:
             nonlocal failed
-            failed += not hasattr(result, "phones")
+            failed += isinstance(result, Failure)
             bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
 
-        return run(job, loaded, options, notice)
+        return run(job, model, options, notice)
 
 
 def _print_summary(s: Summary, out: Path) -> None:

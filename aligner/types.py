@@ -108,6 +108,28 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class Pronunciation:
+    """One way to say a word.
+
+    Attributes
+    ----------
+    phones : tuple of str
+    probability : float
+        Of this pronunciation.
+    silence_after : float or None
+        Probability of silence after it; None where the dictionary does not say.
+    silence_before, no_silence_before : float
+        Factors on this pronunciation after a silence, and after another word (MFA's corrections).
+    """
+
+    phones: tuple[str, ...]
+    probability: float = 1.0
+    silence_after: float | None = None
+    silence_before: float = 1.0
+    no_silence_before: float = 1.0
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Where the words and phones of an utterance are.
 

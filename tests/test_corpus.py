@@ -153,7 +153,7 @@ def test_kinds_of_recordings(tmp_path, suffix, subtype, channels):
     sound = read(Utterance("a", path, ""))
     n = min(len(sound.wave), len(samples))
     assert abs(sound.duration - len(samples) / rate) < 0.1  # mp3 pads
-    assert np.corrcoef(sound.wave[:n], samples[:n])[0, 1] > 0.9 or suffix == "mp3"
+    assert np.corrcoef(sound.wave[:n], samples[:n])[0, 1] > 0.9
     assert sound.wave.dtype == np.float32
 
 
@@ -185,12 +185,11 @@ def test_a_stretch_and_a_channel(tmp_path):
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.float32, np.float64])
 def test_arrays_of_any_type(dtype):
     wave = np.sin(np.arange(1600) / 5) / 2
-    scaled = (
-        wave if np.issubdtype(dtype, np.floating) else wave * np.iinfo(np.int16 if dtype == np.uint8 else dtype).max
-    )
-    given = ((wave * 127) + 128).astype(dtype) if dtype == np.uint8 else scaled.astype(dtype)
-    sound = read(Utterance("a", given, ""))
-    np.testing.assert_allclose(sound.wave, wave, atol=0.01)
+    scale = 1 if np.issubdtype(dtype, np.floating) else 2.0 ** (8 * dtype().itemsize - 1)
+    middle = 128 if dtype == np.uint8 else 0
+    given = wave if scale == 1 else (wave * scale).round() + middle
+    sound = read(Utterance("a", given.astype(dtype), ""))
+    np.testing.assert_allclose(sound.wave, wave, atol=0.005)
 
 
 # TextGrids.

@@ -12,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aligner.graph import NONE, Graph, Position, Pronunciation, Unit, build
+from aligner.graph import NONE, Graph, Position, Unit, build
 from aligner.search.kernels import viterbi_numba
 from aligner.search.viterbi import viterbi
+from aligner.types import Pronunciation
 
 HALF = math.log(0.5)
 

@@ -14,10 +14,11 @@ from conftest import SAMPLE
 
 from aligner import ModelError, Options, Utterance, align, load_model
 from aligner.corpus.audio import read
-from aligner.graph import Position, Pronunciation, build
+from aligner.graph import Position, build
 from aligner.models import sphinx
 from aligner.search.viterbi import viterbi
 from aligner.text.normalise import normalise
+from aligner.types import Pronunciation
 
 ENGLISH = Path(pocketsphinx.get_model_path("en-us/en-us"))
 

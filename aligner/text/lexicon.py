@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aligner.graph import Pronunciation
 from aligner.text.normalise import BRACKETED, Token
-from aligner.types import DataError
+from aligner.types import DataError, Pronunciation
 
 NUMBERS = {0: (), 1: ("probability",),
            4: ("probability", "silence_after", "silence_before", "no_silence_before")}  # fields before the phones
