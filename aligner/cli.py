@@ -35,8 +35,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               help="Acoustic model: 'english' is inside; or the folder of a CMU Sphinx model.")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
-@click.option("--format", "-f", "formats", multiple=True, type=click.Choice(["json", "csv", "ctm"]),
-              help="Write this beside the TextGrids; may be repeated.")
+@click.option("--format", "-f", "formats", multiple=True, type=click.Choice(["textgrid", "json", "csv", "ctm"]),
+              help="Write this too; may be repeated. TextGrids are always written.")
 @click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip", show_default=True,
               help="What to do where an output exists. Nothing is ever deleted.")
 @click.option("--reference", "-r", type=click.Path(path_type=Path),

@@ -51,7 +51,7 @@ def find(root: str | Path) -> Corpus:
     root = Path(root)
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name the folder of recordings and transcripts")
-    files = sorted(p for p in root.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
     recordings = [p for p in files if p.suffix.lower() in audio.SUFFIXES]
     if not recordings and not any(p.name in (LJSPEECH, TABLE) for p in files):
         raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
@@ -71,6 +71,10 @@ def find(root: str | Path) -> Corpus:
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
     return Corpus(tuple(u for u in found if isinstance(u, Utterance)),
                   tuple(f for f in found if isinstance(f, Failure)))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _utterance(root: Path, path: Path, transcript: str, speaker: str = "", source: Path | None = None,

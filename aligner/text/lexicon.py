@@ -70,7 +70,7 @@ class Lexicon:
         entries: dict[str, str] = {}  # text, not lists: 130,000 of those take their time
         complete = True
         for line in text.splitlines():
-            word, *behind = line.split(None, 1)  if line.strip() else [""]
+            word, *behind = line.split(None, 1) or [""]
             complete &= bool(behind) or not word
             if behind:
                 key = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
@@ -81,9 +81,6 @@ class Lexicon:
         if not entries:
             raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
         return cls(entries)
-
-    def __contains__(self, word: str) -> bool:
-        return word.lower() in self.entries
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
         """All pronunciations of a word in any case, with or without accents; none if it is not there."""
