@@ -145,9 +145,10 @@ class SphinxFrontend:
         """Hop and window in samples."""
         return Clock(self.samprate // self.frate, int(self.wlen * self.samprate + 0.5), self.samprate)
 
-    def frame_count(self, samples: int) -> int:
-        """How many frames a waveform of ``samples`` samples gives."""
-        return frame_count(samples, self.clock.window, self.clock.hop)
+    @property
+    def size(self) -> int:
+        """D, the numbers in a frame."""
+        return 3 * self.ncep if self.feat == "1s_c_d_dd" else 4 * self.ncep - 1
 
     def cepstra(self, wave: Tensor) -> Tensor:
         """Mel cepstra before normalisation, (N,) -> (T, ncep)."""

@@ -77,6 +77,7 @@ def test_s2_4x_streams_are_the_same_numbers_rearranged():
     frames = SphinxFrontend(feat="s2_4x").streams(cepstra)
     plain = SphinxFrontend().streams(cepstra)
     assert frames.shape == (9, 12 + 24 + 3 + 12)
+    assert (SphinxFrontend(feat="s2_4x").size, SphinxFrontend().size) == (frames.shape[1], plain.shape[1])
     torch.testing.assert_close(frames[:, :12], plain[:, 1:13])
     torch.testing.assert_close(frames[:, 36:39], plain[:, [0, 13, 26]])
     torch.testing.assert_close(frames[:, 24:36], features.difference(cepstra, 4)[:, 1:])

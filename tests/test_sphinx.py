@@ -173,6 +173,16 @@ def test_a_damaged_model_says_which_file(tmp_path, name, change, rule):
     assert name in caught.value.where
 
 
+def test_files_of_different_models_do_not_fit(tmp_path, sphinx_tests):
+    folder = damaged(tmp_path, "feat.params", lambda b: b.replace(b"1s_c_d_dd", b"s2_4x"))
+    with pytest.raises(ModelError, match=r"39 dimensions, while feat.params gives 51"):
+        sphinx.load(folder)
+    shutil.copy(ENGLISH / "feat.params", folder)
+    shutil.copy(sphinx_tests / "an4_ci_cont" / "transition_matrices", folder)
+    with pytest.raises(ModelError, match=r"34 matrices .* while mdef asks for 42"):
+        sphinx.load(folder)
+
+
 def test_a_missing_file_is_named(tmp_path):
     (tmp_path / "mdef").write_text("")
     with pytest.raises(ModelError, match="means"):

@@ -21,10 +21,6 @@ class Frontend(Protocol):
         """Hop and window of the frames."""
         ...
 
-    def frame_count(self, samples: int) -> int:
-        """T for N samples."""
-        ...
-
     def __call__(self, wave: Tensor) -> Tensor:
         """Take the features."""
         ...

@@ -181,11 +181,26 @@ def load(folder: str | Path) -> SphinxModel:
     means, variances = read_gaussians(folder / "means"), read_gaussians(folder / "variances")
     if [m.shape for m in means] != [v.shape for v in variances]:
         raise ModelError(folder / "variances", "its shapes differ from those of means", "the two are from two models")
+    _check_fit(folder, definition, transitions, frontend, sum(m.shape[2] for m in means))
     weights = read_weights(folder, definition.senones, len(means), means[0].shape[1])
     codebook = codebooks(definition, len(means[0]), folder)
     floored = [np.maximum(v, VARIANCE_FLOOR) for v in variances]
     topology = SphinxTopology(definition, transitions, read_noises(folder / "noisedict", definition))
     return SphinxModel(folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook))
+
+
+def _check_fit(folder: Path, definition: ModelDefinition, transitions: np.ndarray, frontend: SphinxFrontend,
+               dimensions: int) -> None:
+    """Raise where the files of a folder contradict each other."""
+    remedy = "the files of this folder are from different models"
+    if dimensions != frontend.size:
+        raise ModelError(folder / "means", f"{dimensions} dimensions, while feat.params gives {frontend.size}", remedy)
+    if definition.transitions.max() >= len(transitions) or definition.states.shape[1] >= transitions.shape[2]:
+        there, asked = transitions.shape[:2], (definition.transitions.max() + 1, definition.states.shape[1])
+        raise ModelError(folder / "transition_matrices", f"{there[0]} matrices of {there[1]} states, while mdef asks for "
+                         f"{asked[0]} of {asked[1]}", remedy)
+    if definition.states.max() >= definition.senones:
+        raise ModelError(folder / "mdef", f"a state is beyond the {definition.senones} that it counts", "it is damaged")
 
 
 def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarray:
