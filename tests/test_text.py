@@ -71,6 +71,7 @@ def said(text: str) -> str:
         ("the dogs' bones", "the dogs bones"),
         ("merry-go-round", "merry-go-round"),
         ("[door slams] hi", "[door slams] hi"),
+        ("and\x00so\x07", "and so"),
         ("café", "café"),
     ],
 )

@@ -197,8 +197,8 @@ def _check_fit(folder: Path, definition: ModelDefinition, transitions: np.ndarra
         raise ModelError(folder / "means", f"{dimensions} dimensions, while feat.params gives {frontend.size}", remedy)
     if definition.transitions.max() >= len(transitions) or definition.states.shape[1] >= transitions.shape[2]:
         there, asked = transitions.shape[:2], (definition.transitions.max() + 1, definition.states.shape[1])
-        raise ModelError(folder / "transition_matrices", f"{there[0]} matrices of {there[1]} states, while mdef asks for "
-                         f"{asked[0]} of {asked[1]}", remedy)
+        raise ModelError(folder / "transition_matrices", f"{there[0]} matrices of {there[1]} states, while mdef asks "
+                         f"for {asked[0]} of {asked[1]}", remedy)
     if definition.states.max() >= definition.senones:
         raise ModelError(folder / "mdef", f"a state is beyond the {definition.senones} that it counts", "it is damaged")
 

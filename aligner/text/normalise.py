@@ -34,6 +34,7 @@ class Token:
 SPACED = str.maketrans({"–": " – ", "—": " — ", "…": " ", "\u00a0": " ",
                         "\u200b": None, "\ufeff": None, "\u00ad": None})
 SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
@@ -85,7 +86,7 @@ def normalise(text: str) -> tuple[Token, ...]:
     >>> normalise("In 1984,")[1]
     Token(spelling='1984', spoken=('nineteen', 'eighty', 'four'))
     """
-    clean = unicodedata.normalize("NFC", text).translate(SPACED)
+    clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
     capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
     written = [piece for word in RAW.findall(clean) for piece in _split_punctuation(word)]
     plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]
