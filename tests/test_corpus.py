@@ -110,9 +110,32 @@ def test_a_bad_row_is_a_failure_and_the_rest_goes_on(folder):
     found = find(folder.parent)
     assert len(found.utterances) == 1
     assert sorted(f.reason for f in found.failures) == [
-        "line 3 of transcripts.tsv names a recording that is not there",
+        "line 3 of transcripts.tsv names a recording that is not in the corpus",
         "transcripts.tsv:2: a column is missing",
     ]
+
+
+def test_a_recording_named_twice(folder):
+    (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tHello\n")
+    assert only(folder).transcript == "Hello"
+    (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tBye\n")
+    [failure] = find(folder.parent).failures
+    assert failure.reason == "transcripts.tsv:2: it names a recording that line 1 names too, with other words"
+
+
+def test_tables_name_recordings_by_any_path(folder, tmp_path):
+    table = tmp_path / "corpus" / "jim" / "transcripts.tsv"
+    table.parent.mkdir()
+    for path in ("../bob/a.flac", (folder / "a").resolve()):
+        table.write_text(f"{path}\tHello\n")
+        assert only(folder).transcript == "Hello"
+
+
+def test_the_speaker_of_a_link_is_where_it_lies(folder):
+    (folder / "a.flac").unlink()
+    (folder / "a.flac").symlink_to(RECORDING)
+    (folder / "a.lab").write_text(TEXT)
+    assert only(folder).speaker == "bob"
 
 
 def test_names_with_spaces_dots_and_letters_of_other_scripts(tmp_path):

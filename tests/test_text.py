@@ -173,9 +173,9 @@ def test_mfa_formats():
         ("cat", "no phones"),
         ("cat\tK QQ T", "the phone 'QQ'"),
         ("cat 0.5 0.5 K AE T", "2 numbers"),
-        ("cat 1.5 K AE T", "between 0 and 1"),
-        ("cat 0 K AE T", "between 0 and 1"),
-        ("cat 0.5 2 1 1 K AE T", "between 0 and 1"),
+        ("cat 1.5 K AE T", "above 0 and up to 1"),
+        ("cat 0 K AE T", "above 0 and up to 1"),
+        ("cat 0.5 2 1 1 K AE T", "above 0 and up to 1"),
         ("cat 0.5 0.5 0 1 K AE T", "above 0"),
     ],
 )
@@ -183,6 +183,12 @@ def test_a_bad_line_is_named(line, rule):
     with pytest.raises(DataError, match=rule) as caught:
         lexicon(f"a AH\n{line}\n")
     assert caught.value.where == "words.dict:2"
+
+
+def test_comments_and_noise_entries():
+    book = lexicon(";;; # CMUdict\nhe IH1 # a comment\n<unk>\tspn\n[bracketed]\t0.9\tspn\ncat\t0.5\tK AE T\n")
+    assert phones(book, "he") == ["IH1"]
+    assert sorted(book.entries) == ["cat", "he"]
 
 
 def test_an_empty_dictionary():

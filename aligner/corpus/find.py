@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import soundfile
 
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
+from aligner.corpus.tables import LJSPEECH, TSV, Row, read_rows
 from aligner.corpus.textgrid import read_textgrid
 from aligner.types import DataError, Failure, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
-LJSPEECH, TABLE = "metadata.csv", "transcripts.tsv"
-FILE_COLUMNS = ("file", "path", "audio", "filename", "file_name", "id")
-TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
-SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
+UNREADABLE = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
@@ -52,25 +51,36 @@ def find(root: str | Path) -> Corpus:
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name the folder of recordings and transcripts")
     files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
-    recordings = [p for p in files if p.suffix.lower() in audio.SUFFIXES]
-    if not recordings and not any(p.name in (LJSPEECH, TABLE) for p in files):
+    recordings = sorted((p for p in files if p.suffix.lower() in audio.SUFFIXES),
+                        key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())))
+    if not recordings and not any(p.name in (LJSPEECH, TSV) or p.suffix.lower() in UNREADABLE for p in files):
         raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
     by_stem = _by_stem(files)
-    rows, broken = _tables(root, files)
-    found: list[Utterance | Failure] = list(broken)
+    rows = _rows(files, recordings)
+    found: list[Utterance | Failure] = []
     taken: dict[Path, Path] = {}
     for path in recordings:
         stem = path.with_suffix("")
-        utterance = _utterance(root, path, "")
         if stem in taken:
-            found.append(Failure(utterance, f"{path.name} and {taken[stem].name} have one name, so one would overwrite "
-                                 "the other's TextGrid", "rename one of them"))
+            found.append(_passed_over(root, path, f"{taken[stem].name} has the same name, and one TextGrid cannot hold "
+                                      "both", "rename one of them"))
             continue
         taken[stem] = path
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
+    for path in (p for p in files if p.suffix.lower() in UNREADABLE and p.with_suffix("") not in taken):
+        by_stem.pop(path.with_suffix(""), None)
+        found.append(_passed_over(root, path, f"recordings of the kind {path.suffix} cannot be read",
+                                  f"convert it: ffmpeg -i {path.name} {path.stem}.wav"))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
     return Corpus(tuple(u for u in found if isinstance(u, Utterance)),
                   tuple(f for f in found if isinstance(f, Failure)))
+
+
+def _passed_over(root: Path, path: Path, rule: str, remedy: str) -> Failure:
+    """A recording that is not looked at; it goes by its whole name, which its namesake does not."""
+    utterance = _utterance(root, path, "")
+    name = f"{utterance.file}{path.suffix}"
+    return Failure(replace(utterance, id=name, file=name), rule, remedy)
 
 
 def _hidden(path: Path) -> bool:
@@ -82,7 +92,7 @@ def _utterance(root: Path, path: Path, transcript: str, speaker: str = "", sourc
     name = path.relative_to(root).with_suffix("").as_posix() if path.is_relative_to(root) else path.stem
     identity = name if number is None else f"{name}#{number}"
     start, end = (interval.start, interval.end) if interval else (0.0, None)
-    return Utterance(identity, path, transcript, speaker or path.resolve().parent.name, name, channel, start, end,
+    return Utterance(identity, path, transcript, speaker or path.absolute().parent.name, name, channel, start, end,
                      source=source)
 
 
@@ -98,15 +108,7 @@ def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
     return chosen
 
 
-@dataclass(frozen=True)
-class _Row:
-    table: Path
-    line: int
-    text: str
-    speaker: str
-
-
-def _of_recording(root: Path, path: Path, transcript: Path | None, row: _Row | None) -> Iterator[Utterance | Failure]:
+def _of_recording(root: Path, path: Path, transcript: Path | None, row: Row | None) -> Iterator[Utterance | Failure]:
     """The utterances of one recording, or why there are none."""
     bare = _utterance(root, path, "", source=transcript or (row.table if row else None))
     try:
@@ -114,9 +116,10 @@ def _of_recording(root: Path, path: Path, transcript: Path | None, row: _Row | N
             yield from _from_textgrid(root, path, transcript)
         elif transcript is not None:
             yield _utterance(root, path, _prompt(read_text(transcript), path), source=transcript)
+        elif row is not None and row.problem is not None:
+            raise row.problem
         elif row is not None:
-            speaker = row.speaker or (row.table.resolve().parent.name if row.table.name == LJSPEECH else "")
-            yield _utterance(root, path, row.text, speaker, row.table)
+            yield _utterance(root, path, row.text, row.speaker, row.table)
         else:
             yield Failure(bare, "the recording has no transcript", f"put {path.stem}.lab, .txt or .TextGrid beside it")
     except DataError as error:
@@ -162,7 +165,7 @@ def _channels(path: Path) -> int:
         return 1  # reading it will say what is wrong
 
 
-def _left_over(root: Path, transcripts: dict[Path, Path], rows: dict[Path, _Row],
+def _left_over(root: Path, transcripts: dict[Path, Path], rows: dict[Path, Row],
                folders: set[Path]) -> Iterator[Failure]:
     """Transcripts and rows without a recording; a .txt apart from recordings, or a README, is none."""
     for stem, path in transcripts.items():
@@ -171,55 +174,25 @@ def _left_over(root: Path, transcripts: dict[Path, Path], rows: dict[Path, _Row]
         yield Failure(_utterance(root, path, "", source=path), f"{path.name} has no recording beside it",
                       f"put {stem.name}.wav (or another kind) there")
     for stem, row in rows.items():
-        yield Failure(_utterance(root, stem.with_suffix(".wav"), row.text, row.speaker, row.table),
-                      f"line {row.line} of {row.table.name} names a recording that is not there", "correct the line")
+        bare = _utterance(root, stem.with_name(f"{stem.name}.wav"), row.text, row.speaker, row.table)
+        if row.problem is not None:
+            yield Failure(bare, f"{Path(row.problem.where).name}: {row.problem.rule}", row.problem.remedy)
+        else:
+            yield Failure(bare, f"line {row.line} of {row.table.name} names a recording that is not in the corpus",
+                          "correct the line (a header names its columns file and text)")
 
 
-def _tables(root: Path, files: Iterable[Path]) -> tuple[dict[Path, _Row], list[Failure]]:
-    """Rows of every metadata.csv and transcripts.tsv, by the recording's path without its suffix."""
-    readers = {LJSPEECH: _ljspeech, TABLE: _tsv}
-    rows: dict[Path, _Row] = {}
-    failures = []
-    stems = {p.with_suffix("") for p in files if p.suffix.lower() in audio.SUFFIXES}
-    for table in (p for p in files if p.name in readers):
-        try:
-            found = list(readers[table.name](table, read_text(table)))
-        except DataError as error:
-            found = [("", error)]
-        for name, row in found:
-            if isinstance(row, DataError):
-                where = Path(row.where).name
-                failures.append(Failure(_utterance(root, table, "", source=table), f"{where}: {row.rule}", row.remedy))
-                continue
-            given = table.parent / name
-            bare = given.with_suffix("") if given.suffix.lower() in audio.SUFFIXES else given
-            places = (bare, table.parent / "wavs" / bare.name, table.parent / "clips" / bare.name)
-            rows[next((p for p in places if p in stems), bare)] = row
-    return rows, failures
-
-
-def _ljspeech(path: Path, text: str) -> Iterator[tuple[str, _Row | DataError]]:
-    """LJSpeech: id|text|text with numbers spelled out, no header; the last column is what is said."""
-    for number, line in enumerate(text.splitlines(), 1):
-        name, *texts = (cell.strip() for cell in line.split("|"))
-        if line.strip() and not texts:
-            yield name, DataError(f"{path}:{number}", "there is no | in the line", "write id|text, as LJSpeech does")
-        elif line.strip():
-            yield name, _Row(path, number, texts[1] if len(texts) > 1 and texts[1] else texts[0], "")
-
-
-def _tsv(path: Path, text: str) -> Iterator[tuple[str, _Row | DataError]]:
-    """A header with a column for the file and one for the text, or two columns: file, text."""
-    lines = [[cell.strip() for cell in line.split("\t")] for line in text.splitlines()]
-    header = [cell.lower() for cell in lines[0]] if lines else []
-    file, words, speaker = (next((header.index(n) for n in names if n in header), None)
-                            for names in (FILE_COLUMNS, TEXT_COLUMNS, SPEAKER_COLUMNS))
-    body = list(enumerate(lines, 1))[1:]
-    if file is None or words is None:
-        file, words, speaker, body = 0, 1, None, list(enumerate(lines, 1))
-    for number, cells in body:
-        if len(cells) <= max(file, words) and any(cells):
-            yield cells[0], DataError(f"{path}:{number}", "a column is missing", "write file, tab, text")
-        elif any(cells):
-            said_by = cells[speaker] if speaker is not None and len(cells) > speaker else ""
-            yield cells[file], _Row(path, number, cells[words], said_by)
+def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
+    """Rows of every table, by the recording's path without its suffix."""
+    stems = {os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings}
+    rows: dict[Path, Row] = {}
+    for row in (row for table in files if table.name in (LJSPEECH, TSV) for row in read_rows(table)):
+        given = row.table.parent / row.name
+        bare = given.with_suffix("") if given.suffix.lower() in audio.SUFFIXES else given
+        places = (bare, row.table.parent / "wavs" / bare.name, row.table.parent / "clips" / bare.name)
+        stem = next((stems[p] for p in map(os.path.abspath, places) if p in stems), bare)
+        if stem in rows and rows[stem].text != row.text:
+            rule = f"it names a recording that line {rows[stem].line} names too, with other words"
+            row = replace(row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two"))
+        rows[stem] = row
+    return rows

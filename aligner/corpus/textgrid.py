@@ -33,9 +33,9 @@ def read_textgrid(path: Path) -> Tiers:
         If it is no TextGrid, ends early, or has an interval that is reversed, empty, or overlaps the
         one before it; the ``textgrid`` package drops the reversed ones without a word.
     """
-    text = read_text(path)
-    if "ooBinaryFile" in text[:40]:
+    if path.is_file() and path.read_bytes()[:12] == b"ooBinaryFile":
         raise DataError(path, "it is a binary TextGrid", "save it as text from Praat")
+    text = read_text(path)
     if "ooTextFile" not in text[:200] or "TextGrid" not in text[:400]:
         raise DataError(path, "it is not a TextGrid", 'it should begin with File type = "ooTextFile"')
     try:

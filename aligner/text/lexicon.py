@@ -24,6 +24,7 @@ NUMBERS = {0: (), 1: ("probability",),
 _VARIANT = re.compile(r"\(\d+\)$")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
+NOISE_PHONES = frozenset(["spn", "sil", "sp"])  # of MFA's dictionaries
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
 SPELLED = 5  # letters; a longer word in capitals is read as a word
 
@@ -69,15 +70,16 @@ class Lexicon:
         """
         entries: dict[str, str] = {}  # text, not lists: 130,000 of those take their time
         complete = True
-        for line in text.splitlines():
-            word, *behind = line.split(None, 1) or [""]
+        for line in text.split("\n"):
+            word, *behind = _content(line).split(None, 1) or [""]
             complete &= bool(behind) or not word
             if behind:
                 key = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
                 entries[key] = f"{entries[key]}\n{behind[0]}" if key in entries else behind[0]
         if not complete or not all(map(known, set(" ".join(entries.values()).split()))):
-            for number, line in enumerate(text.splitlines(), 1):  # numbers, or something wrong
-                _check(f"{path}:{number}", line, known)
+            for number, line in enumerate(text.split("\n"), 1):  # numbers, or something wrong
+                _check(f"{path}:{number}", _content(line), known)
+            entries = {w: lines for w, lines in entries.items() if not _is_noise(lines, known)}
         if not entries:
             raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
         return cls(entries)
@@ -124,6 +126,17 @@ def _spellings(word: str) -> Iterable[str]:
     return dict.fromkeys(s for s in (low, plain, plain.rstrip("."), plain.strip("'")) if s)
 
 
+def _content(line: str) -> str:
+    """A line without CMU's comments: ``;;;`` at its start, or ``#`` behind the phones."""
+    return "" if line.startswith(";;;") else line.split(" #", 1)[0]
+
+
+def _is_noise(lines: str, known: Callable[[str], bool]) -> bool:
+    """Whether an entry is MFA's for noise (``<unk> spn``), which is no word: brackets take its place."""
+    phones = _split_fields(lines.split())[1]
+    return set(phones) <= NOISE_PHONES and not all(map(known, phones))
+
+
 def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
     """The numbers and the phones of a line."""
     count = next((k for k, f in enumerate(fields) if not _NUMBER.fullmatch(f)), len(fields))
@@ -147,10 +160,11 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
         raise DataError(where, f"{len(numbers)} numbers before the phones of {word!r}",
                         "none, one (its probability) or four (and three about silence) are understood")
     if (numbers and not 0 < float(numbers[0]) <= 1) or (len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1):
-        raise DataError(where, f"a probability of {word!r} is not between 0 and 1", "correct the number")
+        raise DataError(where, f"a probability of {word!r} is not above 0 and up to 1",
+                        "correct the number, or take the line out")
     if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
         raise DataError(where, f"a silence correction of {word!r} is not above 0", "correct the number")
-    strange = [p for p in phones if not known(p)]
+    strange = [p for p in phones if not known(p) and p not in NOISE_PHONES]
     if strange:
         raise DataError(where, f"{word!r} has the phone {strange[0]!r}, which the model lacks",
                         "use the model's phones, with or without stress digits")
