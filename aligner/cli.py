@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs: ``align --help`` answers at onc
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,10 +66,11 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     logging.getLogger("numba").setLevel(logging.WARNING)
     from aligner.corpus.labels import find_references
     from aligner.models.store import load_model
-    from aligner.run.align import Options
+    from aligner.run.align import Options, pronouncer
     from aligner.run.corpus import plan
     from aligner.types import AlignerError
 
@@ -77,8 +79,10 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
             find_references(reference)  # a wrong name is better told before the work than after
         job = plan(corpus, out, formats, existing)
         options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
-        summary = _run(job, load_model(model), options, console)
-        _print_summary(summary, out)
+        loaded = load_model(model)
+        pronouncer(loaded, options)  # a bad dictionary, too, is told before the work
+        summary = _run(job, loaded, options, console)
+        _print_summary(summary, job)
         if reference is not None:
             _print_accuracy(reference, out)
     except AlignerError as error:
@@ -99,7 +103,7 @@ def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
 
     with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                   TextColumn("[red]{task.fields[failed]}"), console=console) as bar:
-        task = bar.add_task("", total=len(job.utterances) + len(job.failures), failed="")
+        task = bar.add_task("", total=len(job.utterances) + len(job.failures) + len(job.refused), failed="")
         failed = 0
 
         def notice(result: object) -> None:
@@ -110,29 +114,27 @@ def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
         return run(job, model, options, notice)
 
 
-def _print_summary(s: Summary, out: Path) -> None:
-    aligned = s.ok + s.suspect
-    click.echo(f"files     {s.files}")
+def _print_summary(s: Summary, job: Job) -> None:
+    aligned = s.ok + len(s.suspects)
+    click.echo(f"files     {len(job.files)}")
     click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
     click.echo(f"aligned   {aligned} utterances")
-    click.echo(f"suspect   {s.suspect} of them")
+    click.echo(f"suspect   {len(s.suspects)} of them")
     for a in s.suspects[:FIRST_REASONS]:
-        click.echo(f"          {_place(a.utterance.file, a.utterance.id)}: {'; '.join(a.suspicions)}")
-    _print_rest(s.suspect, out)
+        click.echo(f"          {a.utterance.id}: {'; '.join(a.suspicions)}")
+    _print_rest(len(s.suspects), job.out)
     click.echo(f"failed    {len(s.failures)}")
     for f in s.failures[:FIRST_REASONS]:
-        click.echo(f"          {_place(f.utterance.file, f.utterance.id)}: {f.message}")
-    _print_rest(len(s.failures), out)
-    if s.skipped:
-        click.echo(f"skipped   {len(s.skipped)} files whose output exists (--existing overwrite does them again)")
-    if s.stale:
-        click.echo(f"          {len(s.stale)} of them have changed since, {s.stale[0]} for one")
+        click.echo(f"          {f.utterance.id}: {f.message}")
+    _print_rest(len(s.failures), job.out)
+    if job.skipped:
+        click.echo(f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)")
+    if job.stale:
+        click.echo(f"          {len(job.stale)} of them have changed since, {job.stale[0]} for one")
+    if job.completed:
+        click.echo(f"kept      what existed of {len(job.completed)} files' output; only what they lacked was written")
     if aligned:
         click.echo(f"speed     {s.audio / s.wall:.0f} audio seconds per second ({s.wall:.1f} s)")
-
-
-def _place(file: str, identity: str) -> str:
-    return identity if identity.startswith(file) else file
 
 
 def _print_rest(count: int, out: Path) -> None:
@@ -155,8 +157,11 @@ def _print_accuracy(reference: Path, out: Path) -> None:
         if s is not None:
             table.add_row(name, str(s.count), f"{s.mae:.2f}", f"{s.median:.2f}", f"{s.bias:+.2f}",
                           *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS))
-    Console(width=110, highlight=False).print(table)
+    if report.phones is not None:
+        Console(width=110, highlight=False).print(table)
     click.echo(_coverage(report))
+    if report.missing == report.files:
+        click.echo(f"no reference in {reference} has a TextGrid in {out}: their paths below the two must be the same")
     for problem in problems:
         click.echo(f"not compared: {problem}", err=True)
 

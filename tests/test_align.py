@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import textgrid
+import torch
 from click.testing import CliRunner
 from conftest import JUDGE, SAMPLE
 
@@ -157,6 +158,9 @@ def test_existing_outputs(corpus, tmp_path):
     assert result.exit_code == 1
     assert "kitchen.TextGrid exists" in result.output
     assert grid.read_text() == "corrected by hand"
+    assert rows(out / "alignment.csv") == before
+    assert "kept      what existed of 2 files" in run(corpus, out, "-f", "json").output
+    assert grid.read_text() == "corrected by hand"
     (corpus / "anna" / "kitchen.lab").write_text("There is a pot of soup.")
     assert "changed since, anna/kitchen" in run(corpus, out).output
     assert run(corpus, out, "--existing", "overwrite").exit_code == 0
@@ -269,8 +273,27 @@ def test_align_file_takes_files_and_arrays():
     high = align_file(np.repeat(samples, 3)[:, None], text, rate=48000)  # crudely made 48 kHz, as (N, 1)
     assert max(abs(a.start - b.start) for a, b in zip(high.words, from_file.words, strict=True)) < 0.03
     assert [w.label for w in from_file.words if w.label][:3] == ["There", "is", "a"]
-    with pytest.raises(aligner.DataError, match="empty"):
-        align_file(path, "")
+    assert align_file(torch.from_numpy(samples), text).phones == from_file.phones
+    assert align_file(samples.tolist(), text).phones == from_file.phones
+
+
+@pytest.mark.parametrize(
+    ("recording", "text", "rate", "rule"),
+    [
+        (np.ones(16000), "", 16000, "transcript is empty"),
+        (np.ones(0), "hi", 16000, "recording is empty"),
+        (np.ones((0, 2)), "hi", 16000, "recording is empty"),
+        (np.ones(16000), "hi", 0, "rate of 0 Hz"),
+        (np.ones((2, 2, 2)), "hi", 16000, "shape"),
+        (np.array(["a"]), "hi", 16000, "type"),
+        ("nowhere.wav", "hi", 16000, "not there"),
+    ],
+)
+def test_bad_calls_say_what_is_wrong(recording, text, rate, rule):
+    with pytest.raises(aligner.DataError, match=rule):
+        align_file(recording, text, rate=rate)
+    with pytest.raises(TypeError, match="not str"):
+        align_file(np.ones(16000), None)
 
 
 def test_results_come_in_order_and_failures_among_them(model):

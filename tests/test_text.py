@@ -72,6 +72,11 @@ def said(text: str) -> str:
         ("merry-go-round", "merry-go-round"),
         ("[door slams] hi", "[door slams] hi"),
         ("and\x00so\x07", "and so"),
+        ("zero\u200bwidth", "zero width"),
+        ("12 kg, 1 km and 20 °C", "twelve kilograms one kilometer and twenty degrees celsius"),
+        ("5 in the morning", "five in the morning"),
+        ("25¢", "twenty five cents"),
+        ("1-800-555", "one eight zero zero five five five"),
         ("café", "café"),
     ],
 )

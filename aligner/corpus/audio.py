@@ -92,12 +92,15 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
 
 def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
     samples = np.asarray(utterance.audio)
-    if samples.ndim not in (1, 2):
-        raise DataError(utterance.id, f"samples of shape {samples.shape}", "give (N,) or (N, channels)")
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
+        raise DataError(utterance.id, f"samples of shape {samples.shape} and type {samples.dtype}",
+                        "give numbers, (N,) or (N, channels)")
+    if utterance.rate <= 0:
+        raise DataError(utterance.id, f"a sample rate of {utterance.rate} Hz", "give samples per second")
     if samples.dtype.kind in "iu":
         full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
         samples = samples / full_scale - (samples.dtype.kind == "u")
-    samples = samples.astype(np.float32).reshape(len(samples), -1)
+    samples = samples.astype(np.float32).reshape(len(samples), -1 if samples.size else 1)
     first, last = _stretch(utterance, utterance.rate, len(samples)) if len(samples) else (0, 0)
     return _channel(samples[first:last], utterance), utterance.rate, len(samples), first
 

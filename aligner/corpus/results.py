@@ -86,7 +86,8 @@ def _write_ctm(path: Path, alignments: Sequence[Alignment]) -> None:
     for kind, target in (("phones", path.with_name(path.name.removesuffix(".ctm") + ".phones.ctm")), ("words", path)):
         lines = [f"{path.name.removesuffix('.ctm')} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
                  f"{i.duration:.{DECIMALS}f} {i.label.replace(' ', '_')}\n"
-                 for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
+                 for a in sorted(alignments, key=lambda a: a.utterance.start)
+                 for i in getattr(a, kind) if i.label != SILENCE_LABEL]
         _write_text(target, "".join(lines))
 
 
@@ -118,26 +119,34 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
             "status": result.status, "reason": "; ".join(result.suspicions)}
 
 
+def tabled_files(out: Path) -> frozenset[str]:
+    """The files that an earlier run's ``alignment.csv`` tells about."""
+    return frozenset(r["file"] for r in _read_table(out / ALIGNMENT_TABLE) if r.get("file"))
+
+
 def write_alignment_table(out: Path, rows: Iterable[Mapping[str, object]], kept: frozenset[str] = frozenset()) -> None:
-    """Write ``alignment.csv``, with the rows of an earlier run for the files in ``kept``."""
+    """Write ``alignment.csv``; for the files in ``kept`` the rows of an earlier run stand, where it has any."""
     earlier = [r for r in _read_table(out / ALIGNMENT_TABLE) if r.get("file") in kept]
-    merged = sorted([*earlier, *rows], key=lambda r: (str(r["file"]), float(str(r["start"] or 0))))
+    standing = {r["file"] for r in earlier}
+    new = (r for r in rows if r["file"] not in standing)
+    merged = sorted([*earlier, *new], key=lambda r: (str(r["file"]), float(str(r["start"] or 0))))
     _write_table(out / ALIGNMENT_TABLE, ALIGNMENT_COLUMNS, [[r.get(c, "") for c in ALIGNMENT_COLUMNS] for r in merged])
 
 
-def write_oov_table(out: Path, alignments: Iterable[tuple[str, Sequence[tuple[str, str]]]], merge: bool) -> None:
+def write_oov_table(out: Path, alignments: Iterable[tuple[str, Sequence[tuple[str, str]]]],
+                    kept: frozenset[str] = frozenset()) -> None:
     """Write ``oovs.csv`` from (file, oovs) pairs: each word, what was used, how often, and where first.
 
-    With ``merge`` the words of an earlier run that are not in this one stay.
+    Words of an earlier run that are not in this one stay where their file is in ``kept``.
     """
     found: dict[str, list[object]] = {}
     for file, oovs in alignments:
         for word, pronunciation in oovs:
             row = found.setdefault(word, [word, pronunciation, 0, file])
             row[2] = int(str(row[2])) + 1
-    earlier = _read_table(out / OOV_TABLE) if merge else []
-    kept = [[r.get(c, "") for c in OOV_COLUMNS] for r in earlier if r.get("word") not in found]
-    _write_table(out / OOV_TABLE, OOV_COLUMNS, sorted([*found.values(), *kept], key=lambda r: str(r[0])))
+    standing = [r for r in _read_table(out / OOV_TABLE) if r.get("word") not in found and r.get("file") in kept]
+    earlier = [[r.get(c, "") for c in OOV_COLUMNS] for r in standing]
+    _write_table(out / OOV_TABLE, OOV_COLUMNS, sorted([*found.values(), *earlier], key=lambda r: str(r[0])))
 
 
 def _read_table(path: Path) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from aligner import graph as graphs
 from aligner.corpus import audio
@@ -115,13 +116,13 @@ def align(utterances: Iterable[Utterance], model: Model | str | Path = "english"
             yield from _search(made, loaded, options, pool)
 
 
-def align_file(recording: str | Path | np.ndarray, text: str, *, rate: int = SAMPLE_RATE,
+def align_file(recording: str | Path | ArrayLike, text: str, *, rate: int = SAMPLE_RATE,
                model: Model | str | Path = "english", options: Options | None = None) -> Alignment:
     """Align one recording, from a file or from samples.
 
     Parameters
     ----------
-    recording : str, Path or ndarray
+    recording : str, Path or array_like
         A file, or samples (N,) or (N, channels), full scale 1 (or of an integer type).
     text : str
         What is said.
@@ -134,8 +135,12 @@ def align_file(recording: str | Path | np.ndarray, text: str, *, rate: int = SAM
     ------
     DataError
         If it cannot be aligned; the message says why and what to do.
+    TypeError
+        If ``text`` is not a string.
     """
-    source = recording if isinstance(recording, np.ndarray) else Path(recording)
+    if not isinstance(text, str):
+        raise TypeError(f"text is {type(text).__name__}, not str")
+    source = Path(recording) if isinstance(recording, (str, Path)) else np.asarray(recording)
     name = "recording" if isinstance(source, np.ndarray) else source.stem
     [result] = align([Utterance(name, source, text, file=name, rate=rate)], model, options)
     if isinstance(result, Failure):

@@ -19,34 +19,69 @@ EXISTING = ("skip", "overwrite", "error")
 Result = Alignment | Failure
 
 
+@dataclass(frozen=True)
+class Job:
+    """A run that has been checked and can begin.
+
+    Attributes
+    ----------
+    out : Path
+    kinds : tuple of str
+        Of output, TextGrids among them.
+    existing : str
+        What to do where an output exists.
+    utterances : tuple of Utterance
+        To be aligned.
+    failures : tuple of Failure
+        What cannot even be tried.
+    refused : tuple of Failure
+        What is done already and must not be done again, with ``--existing error``.
+    skipped, stale, completed : tuple of str
+        Files whose output is there already; those of them that have changed since; and those that
+        have some of the outputs asked for, which are kept beside the new ones.
+    """
+
+    out: Path
+    kinds: tuple[str, ...]
+    existing: str
+    utterances: tuple[Utterance, ...]
+    failures: tuple[Failure, ...]
+    refused: tuple[Failure, ...]
+    skipped: tuple[str, ...]
+    stale: tuple[str, ...]
+    completed: tuple[str, ...]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Files whose rows of an earlier run stand."""
+        return frozenset(self.skipped) | {f.utterance.file for f in self.refused}
+
+    @property
+    def files(self) -> frozenset[str]:
+        """All files that the run knows of."""
+        return self.kept | {u.file for u in self.utterances} | {f.utterance.file for f in self.failures}
+
+
 @dataclass
 class Summary:
     """What a run did.
 
     Attributes
     ----------
-    files : int
-        Recordings and lone transcripts that were looked at, those that were skipped included.
     audio : float
         Seconds of audio in the aligned utterances.
-    ok, suspect : int
-        Aligned utterances.
-    failures : list of Failure
+    ok : int
+        Aligned utterances that look right.
     suspects : list of Alignment
-    skipped, stale : list of str
-        Files whose output was there already; those that have changed since.
+    failures : list of Failure
     wall : float
         Seconds that aligning and writing took, without loading the model.
     """
 
-    files: int = 0
     audio: float = 0.0
     ok: int = 0
-    suspect: int = 0
-    failures: list[Failure] = field(default_factory=list)
     suspects: list[Alignment] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
 
     def count(self, result: Result) -> None:
@@ -55,23 +90,10 @@ class Summary:
             self.failures.append(result)
             return
         self.audio += (result.utterance.end or 0.0) - result.utterance.start
-        self.ok += not result.suspicions
-        self.suspect += bool(result.suspicions)
         if result.suspicions:
             self.suspects.append(result)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run that has been checked and can begin: the utterances to align and what is known without."""
-
-    out: Path
-    kinds: tuple[str, ...]
-    existing: str
-    utterances: tuple[Utterance, ...]
-    failures: tuple[Failure, ...]
-    skipped: tuple[str, ...]
-    stale: tuple[str, ...]
+        else:
+            self.ok += 1
 
 
 def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
@@ -93,23 +115,29 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     _check_out(corpus, out)
     found = find(corpus)
     all_kinds = tuple(dict.fromkeys(("textgrid", *kinds)))
-    skipped, failures = [], list(found.failures)
+    refused: list[Failure] = []
+    skipped: list[str] = []
     utterances: list[Utterance] = []
     stale: list[str] = []
+    completed: list[str] = []
+    tabled = results.tabled_files(out)  # a run that was killed left outputs without rows: these are done again
     for file, group in groupby(found.utterances, key=lambda u: u.file):
         members = list(group)
         outputs = [results.output_path(out, file, kind) for kind in all_kinds]
         there = [p for p in outputs if p.exists()]
-        if existing == "skip" and len(there) == len(outputs):
+        if existing == "skip" and len(there) == len(outputs) and file in tabled:
             skipped.append(file)
             if _newest_source(members) > min(p.stat().st_mtime for p in there):
                 stale.append(file)
         elif existing == "error" and there:
             reason, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
-            failures += [Failure(u, reason, remedy) for u in members]
+            refused += [Failure(u, reason, remedy) for u in members]
         else:
             utterances += members
-    return Job(out, all_kinds, existing, tuple(utterances), tuple(failures), tuple(skipped), tuple(stale))
+            if existing == "skip" and there:
+                completed.append(file)
+    return Job(out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
+               tuple(stale), tuple(completed))
 
 
 def run(job: Job, model: Model, options: Options, notice: Callable[[Result], None] = lambda _: None) -> Summary:
@@ -127,8 +155,7 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     -------
     Summary
     """
-    names = {u.file for u in job.utterances} | {f.utterance.file for f in job.failures} | set(job.skipped)
-    summary = Summary(files=len(names), skipped=list(job.skipped), stale=list(job.stale))
+    summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
     begun = time.perf_counter()
@@ -140,16 +167,15 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
                 oovs.append((result.utterance.file, result.oovs))
             notice(result)
     finally:  # whatever ends the run, what is done is in the tables
-        kept = frozenset(job.skipped)
-        results.write_alignment_table(job.out, rows, kept)
-        results.write_oov_table(job.out, oovs, merge=bool(kept))
+        results.write_alignment_table(job.out, rows, job.kept)
+        results.write_oov_table(job.out, oovs, job.kept)
         summary.wall = time.perf_counter() - begun
     return summary
 
 
 def _results(job: Job, model: Model, options: Options) -> Iterator[Result]:
     """Every result, those of one recording when its files are written."""
-    yield from job.failures
+    yield from (*job.failures, *job.refused)
     for _, group in groupby(align(job.utterances, model, options), key=lambda r: r.utterance.file):
         yield from _written(job, list(group))
 

@@ -32,7 +32,7 @@ class Token:
 
 
 SPACED = str.maketrans({"–": " – ", "—": " — ", "…": " ", "\u00a0": " ",
-                        "\u200b": None, "\ufeff": None, "\u00ad": None})
+                        "\u200b": " ", "\ufeff": None, "\u00ad": None})
 SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
@@ -60,7 +60,7 @@ UNITS = {"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter"
          "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "w": "watt", "kw": "kilowatt",
          "v": "volt"}
 FIXED_UNITS = {"mph": "miles per hour", "km/h": "kilometers per hour", "%": "percent", "°c": "degrees celsius",
-               "°f": "degrees fahrenheit", "°": "degrees"}
+               "°f": "degrees fahrenheit", "°": "degrees", "¢": "cents"}
 MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
           "november", "december"]
 FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
@@ -144,10 +144,10 @@ def _spoken(core: str, before: str, after: str) -> list[str]:
         return _saint_or_street(low, before, after)
     if low in ABBREVIATIONS:
         return ABBREVIATIONS[low].split()
+    if measured := _measure(low, before):
+        return measured
     if core in SYMBOLS:
         return SYMBOLS[core].split()
-    if low in MAGNITUDES + tuple(m + "s" for m in MAGNITUDES) and before[:1] in CURRENCY:
-        return [low, CURRENCY[before[0]][0] + ("s" if before[0] != "¥" else "")]
     if re.fullmatch(r"([^\W\d_]\.){1,}([^\W\d_])?|ph\.?d\.?", low):
         return [_letter(c) for c in low if c.isalpha()]
     if any(c.isdecimal() for c in low):
@@ -155,6 +155,15 @@ def _spoken(core: str, before: str, after: str) -> list[str]:
     if _ADDRESS.fullmatch(core):
         return _address(low)
     return [w for w in re.split(r"[\s/_+=]+|(?<=\w)&(?=\w)", core.replace("&", " and ")) if w.strip("-'.")]
+
+
+def _measure(low: str, before: str) -> list[str]:
+    """What "million" and "kg" say behind "$5" and "12"; nothing where a token is no measure of a number before it."""
+    if before[:1] in CURRENCY and low.removesuffix("s") in MAGNITUDES:
+        return [low, _plural(CURRENCY[before[0]][0], False)]
+    if re.fullmatch(_NUMBER + r"(\.\d+)?", before) and low in {*UNITS, *FIXED_UNITS} - {"in"}:  # "5 in" is a word
+        return (FIXED_UNITS.get(low) or _plural(UNITS[low], before == "1")).split()
+    return []
 
 
 def _saint_or_street(low: str, before: str, after: str) -> list[str]:
@@ -297,6 +306,7 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple((re.compile(p), rule) fo
     (rf"(?P<number>-?{_NUMBER}(?:\.\d+)?|-?\.\d+)(?P<unit>{_UNIT})", _with_unit),
     (r"(?P<top>\d+)/(?P<bottom>\d+)", _fraction),
     (r"(?P<low>\d+)-(?P<high>\d+)", _range),
+    (r"\+?\d+(-\d+){2,}", lambda m, _: [w for c in m[0] if c.isdecimal() for w in cardinal(c)]),  # a telephone's
     (r"'(?P<n>\d\d)", lambda m, _: cardinal(m["n"])),
     (r"\d+", lambda m, _: _plain(m[0])),
     (rf"[-+]?{_NUMBER}(?:\.\d+)?|[-+]?\.\d+", lambda m, _: decimal(m[0].replace(",", ""))),
