@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from aligner.types import DECIMALS, Interval
 
-SHORTEST = 0.005  # s; no interval is made shorter than this, or than it was
+SHORTEST = 0.02  # s; no interval is made shorter than this, or than it was: flaps and bursts are this long
 
 CLASSES = {phone: name for name, phones in {
     "vowel": "AA AE AH AO AW AX AXR AY EH ER EY IH IX IY OW OY UH UW UX", "stop": "B D G P T K DX CH JH Q",
