@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligner.graph import NONE, Graph, Position, Unit, build
-from aligner.search.kernels import viterbi_numba
+from aligner.search.kernels import compiled, viterbi_numba
 from aligner.search.viterbi import viterbi
 from aligner.types import Pronunciation
 
@@ -247,6 +247,14 @@ def test_a_planted_path_is_found(kernel):
     scores = np.full((len(planted), len(graph.pdfs)), -50.0)
     scores[np.arange(len(planted)), graph.pdf[planted]] = 0.0
     assert viterbi(graph, torch.tensor(scores, dtype=torch.float32), kernel).states.tolist() == planted
+
+
+def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
+    """A read-only installation without a home: numba refuses to cache, and we go on without."""
+    from numba.core.caching import FunctionCache
+
+    monkeypatch.setattr(FunctionCache._impl_class, "_locator_classes", [])
+    assert compiled(lambda x: x + 1)(1) == 2
 
 
 def test_bad_scores_are_refused():

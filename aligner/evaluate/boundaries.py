@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from aligner.search.kernels import compiled
 from aligner.types import Interval
 
 TOLERANCES_MS = (5, 10, 15, 20, 25, 50, 100)
@@ -215,7 +215,7 @@ def match(reference: Sequence[Interval], estimate: Sequence[Interval], costs: np
     return [(int(i), int(j)) for i, j in _edit_path(costs + TIME_COST * np.minimum(apart, LONGEST_TIME))]
 
 
-@njit(cache=True)
+@compiled
 def _edit_path(costs):  # type: ignore[no-untyped-def]
     n, m = costs.shape
     total = np.zeros((n + 1, m + 1))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from aligner.search.kernels import compiled
 
 WHOLE = 2**28  # bytes of backpointers up to which nothing is computed twice
 
@@ -20,7 +21,7 @@ def block_length(frames: int, states: int) -> int:
     return frames if frames * states <= WHOLE else math.ceil(math.sqrt(4 * frames))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _advance(old, new, first, last, scores, pdf, predecessors, weights, choices):  # type: ignore[no-untyped-def]
     """Take ``old``, the scores at frame ``first`` - 1, to ``last`` - 1; returns (result, scratch).
 
@@ -44,7 +45,7 @@ def _advance(old, new, first, last, scores, pdf, predecessors, weights, choices)
     return old, new
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def best_path(scores, pdf, predecessors, weights, start, final, block):  # type: ignore[no-untyped-def]
     """States (T,) and score of the best path; see `aligner.search.viterbi` for the other arguments."""
     frames, states = scores.shape[0], pdf.shape[0]
