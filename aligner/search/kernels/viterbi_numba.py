@@ -55,16 +55,18 @@ def best_path(scores, pdf, predecessors, weights, start, final, block):  # type:
     now, spare = np.empty(states, np.float32), np.empty(states, np.float32)
     for s in range(states):
         now[s] = start[s] + scores[0, pdf[s]]
-    kept[0] = now
+        kept[0, s] = now[s]
     for b in range(1, blocks):
         now, spare = _advance(now, spare, (b - 1) * block + 1, b * block + 1, scores, pdf, predecessors, weights, none)
-        kept[b] = now
+        for s in range(states):  # not kept[b] = now: that takes seconds to compile
+            kept[b, s] = now[s]
     path = np.empty(frames, np.int32)
     choices = np.empty((block, states), np.uint8)
     score = np.float32(-np.inf)
     for b in range(blocks - 1, -1, -1):
         first, last = b * block, min((b + 1) * block + 1, frames)
-        now[:] = kept[b]
+        for s in range(states):
+            now[s] = kept[b, s]
         now, spare = _advance(now, spare, first + 1, last, scores, pdf, predecessors, weights, choices)
         if b == blocks - 1:
             path[frames - 1] = 0
