@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-SAMPLE_RATE = 16_000  # Hz; every waveform is brought to this rate before its features are taken
+SAMPLE_RATE = 16_000  # Hz; waveforms are brought to this rate unless a model hears another
 DECIMALS = 5  # of a boundary in seconds: 10 microseconds, far below what can be known
 SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
 

@@ -106,6 +106,16 @@ CASES = {
     "reversed interval": (textgrid_of((1, 0, "there")), "reversed or empty"),
     "interval beyond the end": (textgrid_of((0, 2.5, "there is a pot of soup"), (3.2, 4, "soup")), "does not lie in"),
     "textgrid without text": (textgrid_of((0, 2.84, " ")), "no interval has text; its tiers are bob"),
+    "two tiers of one name": (
+        lambda f: (
+            write_wav(f, speech(), None),
+            (f / "bad.TextGrid").write_text(
+                'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2\n<exists>\n2\n'
+                + '"IntervalTier"\n"bob"\n0\n2\n1\n0\n2\n"there is"\n' * 2
+            ),
+        ),
+        "two tiers are named 'bob'",
+    ),
     "undecodable bytes": (
         lambda f: (write_wav(f, speech()), (f / "bad.lab").write_bytes(b"caf\xe9 ol\xe9\n")),
         "bad.lab:1: byte 0xE9 is not UTF-8",

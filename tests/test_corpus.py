@@ -120,6 +120,8 @@ def test_a_recording_named_twice(folder):
     assert only(folder).transcript == "Hello"
     (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tBye\n")
     [failure] = find(folder.parent).failures
+    (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tBye\na.flac\tBye\n")
+    assert [f.reason for f in find(folder.parent).failures] == [failure.reason]
     assert failure.reason == "transcripts.tsv:2: it names a recording that line 1 names too, with other words"
 
 
@@ -189,6 +191,12 @@ def test_any_rate_becomes_16_khz(tmp_path, rate):
     spectrum = np.abs(np.fft.rfft(sound.wave * np.hanning(16000)))
     assert spectrum.argmax() == 440
     assert sound.duration == 1.0
+
+
+def test_a_model_may_hear_another_rate():
+    slow, usual = read(Utterance("a", RECORDING, ""), 8000), read(Utterance("a", RECORDING, ""))
+    assert len(slow.wave) * 2 == len(usual.wave)
+    assert slow.duration == usual.duration
 
 
 def test_a_stretch_and_a_channel(tmp_path):

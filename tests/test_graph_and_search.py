@@ -265,6 +265,15 @@ def test_bad_scores_are_refused():
             viterbi(graph, bad)
 
 
+def test_more_arcs_than_a_byte_can_tell_are_refused_not_mistaken():
+    variants = [P((f"p{k}",)) for k in range(300)]
+    graph = build([variants, [P(("a",))]], Toy())
+    scores = torch.zeros(graph.shortest, len(graph.pdfs))
+    assert math.isfinite(viterbi(graph, scores, "reference").score)
+    with pytest.raises(ValueError, match="predecessors"):
+        viterbi(graph, scores)
+
+
 def test_scores_are_left_as_they_were():
     graph = build([[P(("a", "b"))]], Toy())
     scores = torch.randn(12, len(graph.pdfs))

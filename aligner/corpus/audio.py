@@ -1,4 +1,4 @@
-"""Recordings -> waveforms at 16 kHz."""
+"""Recordings -> waveforms at the rate that a model hears, 16 kHz as a rule."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Sound:
     Attributes
     ----------
     wave : ndarray
-        (N,) float32 at `aligner.types.SAMPLE_RATE`.
+        (N,) float32, mono, at the rate that was asked for.
     start, end : float
         Where in its recording it lies, in seconds.
     duration : float
@@ -37,8 +37,8 @@ class Sound:
     duration: float
 
 
-def read(utterance: Utterance) -> Sound:
-    """The samples of an utterance: mono, 16 kHz.
+def read(utterance: Utterance, rate: int = SAMPLE_RATE) -> Sound:
+    """The samples of an utterance: mono, at ``rate`` Hz.
 
     Raises
     ------
@@ -47,9 +47,9 @@ def read(utterance: Utterance) -> Sound:
         has not the channel or the stretch that the utterance names.
     """
     if isinstance(utterance.audio, np.ndarray):
-        samples, rate, total, start = _from_array(utterance)
+        samples, own_rate, total, start = _from_array(utterance)
     else:
-        samples, rate, total, start = _from_file(utterance.audio, utterance)
+        samples, own_rate, total, start = _from_file(utterance.audio, utterance)
     where = utterance.file or utterance.id
     if not len(samples):
         raise DataError(where, "the recording is empty", "record or copy it again")
@@ -58,7 +58,8 @@ def read(utterance: Utterance) -> Sound:
                         "export it again as 16-bit audio")
     if np.abs(samples).max() < SILENT:
         raise DataError(where, "the recording is silent throughout", "check the channel and the level")
-    return Sound(_resample(samples, rate), start / rate, (start + len(samples)) / rate, total / rate)
+    end = start + len(samples)
+    return Sound(_resample(samples, own_rate, rate), start / own_rate, end / own_rate, total / own_rate)
 
 
 def frames_in(path: Path) -> int:
@@ -146,9 +147,9 @@ def _check_riff(path: Path) -> None:
             file.seek(length + length % 2, 1)
 
 
-def _resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    if rate == SAMPLE_RATE:
+def _resample(samples: np.ndarray, own_rate: int, rate: int) -> np.ndarray:
+    if own_rate == rate:
         return np.ascontiguousarray(samples, dtype=np.float32)
     import librosa  # takes a while to import, and most corpora are at 16 kHz
 
-    return np.asarray(librosa.resample(samples, orig_sr=rate, target_sr=SAMPLE_RATE, res_type="soxr_hq"), np.float32)
+    return np.asarray(librosa.resample(samples, orig_sr=own_rate, target_sr=rate, res_type="soxr_hq"), np.float32)

@@ -144,6 +144,9 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     if any(n == "phones" or n.endswith(" - phones") for n in names):
         raise DataError(transcript, "it holds an alignment (a tier of phones), not a transcript",
                         "keep a tier per speaker with what is said, or write the text to a .lab file")
+    twice = next((n for k, n in enumerate(names) if n in names[:k]), None)
+    if twice is not None:
+        raise DataError(transcript, f"two tiers are named {twice!r}", "name each tier after its speaker")
     channels = _channels(path)
     number = 0
     for k, (speaker, intervals) in enumerate(tiers):
@@ -191,8 +194,8 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
         bare = given.with_suffix("") if given.suffix.lower() in audio.SUFFIXES else given
         places = (bare, row.table.parent / "wavs" / bare.name, row.table.parent / "clips" / bare.name)
         stem = next((stems[p] for p in map(os.path.abspath, places) if p in stems), bare)
-        if stem in rows and rows[stem].text != row.text:
-            rule = f"it names a recording that line {rows[stem].line} names too, with other words"
-            row = replace(row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two"))
-        rows[stem] = row
+        earlier = rows.setdefault(stem, row)
+        if earlier.text != row.text and earlier.problem is None:
+            rule = f"it names a recording that line {earlier.line} names too, with other words"
+            rows[stem] = replace(row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two"))
     return rows

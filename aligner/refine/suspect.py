@@ -18,7 +18,7 @@ LONGEST_PHONE = 0.8  # s; 0.45
 CRAMMED_RUN = 6  # phones in a row at the model's shortest length; 5
 CRAMMED_SHARE = 0.5  # of all phones at that length; 0.45
 UNEVEN = 0.7  # standard deviation of the logarithm of the phones' lengths; 0.64
-LEAST_SPEECH = 0.15  # share of an utterance; 0.5
+LEAST_SPEECH = 0.15  # share of an utterance; 0.67
 ENOUGH = 10  # phones from which shares and deviations mean something
 
 

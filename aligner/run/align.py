@@ -176,7 +176,7 @@ def prepare(utterance: Utterance, model: Model, pronounce: Pronouncer) -> Prepar
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         raise DataError(where, f"the transcript {what}", "write what is said")
-    sound = audio.read(utterance)
+    sound = audio.read(utterance, model.clock.rate)
     spoken, oovs = pronounce(tokens)
     graph = graphs.build([w.pronunciations for w in spoken], model.topology)
     frames = model.frontend(torch.from_numpy(sound.wave))

@@ -84,8 +84,10 @@ def reference(graph: Graph, scores: Tensor) -> Path:
 
 
 def _numba(graph: Graph, scores: Tensor) -> Path:
-    from aligner.search.kernels.viterbi_numba import best_path, block_length  # numba takes a second to import
+    from aligner.search.kernels.viterbi_numba import MOST_ARCS, best_path, block_length  # numba is slow to import
 
+    if graph.predecessors.shape[1] > MOST_ARCS:
+        raise ValueError(f"a state with {graph.predecessors.shape[1]} predecessors; the numba kernel takes {MOST_ARCS}")
     block = block_length(len(scores), len(graph.pdf))
     states, score = best_path(scores.float().contiguous().numpy(), graph.pdf, graph.predecessors, graph.weights,
                               graph.start, graph.final, block)

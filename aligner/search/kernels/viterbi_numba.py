@@ -13,6 +13,7 @@ import numpy as np
 
 from aligner.search.kernels import compiled
 
+MOST_ARCS = 256  # into a state: a backpointer is one byte
 WHOLE = 2**28  # bytes of backpointers up to which nothing is computed twice
 
 
