@@ -25,7 +25,8 @@ from aligner.models.store import load_model
 from aligner.refine.offsets import correct
 from aligner.refine.suspect import suspicions
 from aligner.run.batches import by_length, windows
-from aligner.search import viterbi as search
+from aligner.search.arcs import Arcs, NoPath
+from aligner.search.viterbi import viterbi
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -49,8 +50,8 @@ class Options:
         Instead of the model's own.
     g2p : bool
         Whether words that are in no dictionary get a pronunciation from their letters.
-    kernel : {'numba', 'reference'}
-        What runs the search.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+        What runs the search: 'auto' is numba on the CPU, triton on CUDA.
     refine : {'offsets', 'none'}
         Whether boundaries are corrected by the model's table.
     jobs : int
@@ -59,7 +60,7 @@ class Options:
 
     dictionary: Path | None = None
     g2p: bool = True
-    kernel: str = "numba"
+    kernel: str = "auto"
     refine: str = "offsets"
     jobs: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -193,14 +194,15 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
         If no path through the graph is possible.
     """
     p, graph = prepared, prepared.graph
-    path = search.viterbi(graph, model.score(p.frames, graph.pdfs), options.kernel)
-    if not len(path.states):
-        raise _impossible(prepared, model)
-    found, owners = phones_of(path.states, prepared, model)
+    try:
+        path = viterbi(Arcs.of(graph), model.score(p.frames, graph.pdfs)[None], kernel=options.kernel)
+    except NoPath:
+        raise _impossible(prepared, model) from None
+    found, owners = phones_of(path.states[0].numpy(), prepared, model)
     reasons = suspicions(words_of(found, owners, p.tokens), found, model.clock.seconds(model.topology.shortest))
     refined = correct(found, model.offsets) if options.refine == "offsets" else found
     words = words_of(refined, owners, p.tokens)
-    return Alignment(p.utterance, words, refined, p.duration, path.score / len(path.states), p.oovs, reasons)
+    return Alignment(p.utterance, words, refined, p.duration, float(path.score) / len(p.frames), p.oovs, reasons)
 
 
 def _impossible(prepared: Prepared, model: Model) -> DataError:

@@ -1,104 +1,114 @@
 """The best path through a graph, exactly: no beam, nothing pruned.
 
 `reference` is the recursion as the textbooks have it (Rabiner 1989, eqs. 32-35), never optimised;
-the kernels must give the same paths and, to rounding, the same scores.
+the kernels must give paths of the same weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.graph import NONE, Graph
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
 
 
 class Path(NamedTuple):
-    """A path through a graph.
+    """The best path of each utterance.
 
     Attributes
     ----------
-    states : ndarray
-        (T,) int32: the graph's state in each frame; empty where no path exists.
-    score : float
-        Its log weight, scores and arcs together; -inf where no path exists.
+    states : Tensor
+        (B, T) int64: the graph's state in each frame; -1 beyond an utterance's length.
+    score : Tensor
+        (B,): log weight, scores and arcs together.
     """
 
-    states: np.ndarray
-    score: float
+    states: Tensor
+    score: Tensor
 
 
-Kernel = Callable[[Graph, Tensor], Path]
-
-
-def viterbi(graph: Graph, scores: Tensor, kernel: str = "numba") -> Path:
-    """The best path.
+def viterbi(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Path:
+    """The best path of each utterance of a batch.
 
     Parameters
     ----------
-    graph : Graph
-        Of S states.
+    arcs : Arcs
+        One graph for all utterances, or one each.
     scores : Tensor
-        (T, P) log-likelihoods of the frames under ``graph.pdfs``.
-    kernel : {'numba', 'reference'}
+        (B, T, P) log-likelihoods.
+    lengths : Tensor, optional
+        (B,) frames of each utterance, 1 to T; all T unless given.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+        'auto' takes numba on the CPU and triton on CUDA.
 
     Returns
     -------
     Path
-        Where no path exists (fewer frames than the graph's shortest, or impossible scores) it is
-        empty and scores -inf.
+        Of paths that weigh the same any may be returned.
 
     Raises
     ------
+    NoPath
+        If an utterance has none; it says which.
     ValueError
-        If ``scores`` has another number of columns than the graph has pdfs, no frame, or a NaN.
+        If shapes do not fit, a NaN is among the numbers, or the kernel does not run on the scores' device.
+
+    Examples
+    --------
+    >>> stay = torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log()
+    >>> arcs = Arcs.dense(stay, torch.tensor([1.0, 0.0]).log())
+    >>> viterbi(arcs, torch.tensor([[[0.0, -9.0], [-1.0, -9.0], [-9.0, 0.0]]])).states.tolist()
+    [[0, 0, 1]]
     """
-    _check(graph, scores)
-    return KERNELS[kernel](graph, scores)
+    lengths = check(arcs, scores, lengths)
+    path = _KERNELS[chosen(kernel, scores.device)](arcs.to(scores).detached(), scores.detach(), lengths)
+    possible(path.score)
+    return path
 
 
-def reference(graph: Graph, scores: Tensor) -> Path:
-    """`viterbi` in plain torch, in the floating type of ``scores``."""
-    exists = torch.from_numpy(graph.predecessors) != NONE
-    before = torch.from_numpy(graph.predecessors).long().clamp(min=0)
-    weights = torch.from_numpy(graph.weights).to(scores.dtype)
-    emitted = scores[:, torch.from_numpy(graph.pdf).long()]
-    delta = torch.from_numpy(graph.start).to(scores.dtype) + emitted[0]
+def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
+    """`viterbi` in plain torch, on any device, in the floating type of ``scores``."""
+    real = within(lengths, scores.shape[1], scores.device)
+    emitted = arcs.emitted(scores)
+    delta = arcs.start + emitted[:, 0]
     choices = []
-    for frame in emitted[1:]:
-        arriving = torch.where(exists, delta[before] + weights, -torch.inf)
-        best, choice = arriving.max(1)
+    for t in range(1, scores.shape[1]):
+        best, choice = arcs.arriving(delta, t).max(2)
         choices.append(choice)
-        delta = best + frame
-    ending = delta + torch.from_numpy(graph.final).to(scores.dtype)
-    score, state = ending.max(0)
-    if not torch.isfinite(score):
-        return Path(np.empty(0, np.int32), -np.inf)
-    states = [int(state)]
-    for choice in reversed(choices):
-        states.append(int(before[states[-1], choice[states[-1]]]))
-    return Path(np.array(states[::-1], np.int32), float(score))
+        delta = torch.where(real[:, t, None], best + emitted[:, t], delta)
+    score, state = (delta + arcs.final).max(1)
+    before = arcs.predecessors.long().expand(len(scores), -1, -1)
+    states = [state]
+    each = torch.arange(len(scores), device=scores.device)
+    for t in range(len(choices), 0, -1):
+        previous = before[each, state, choices[t - 1][each, state]]
+        state = torch.where(real[:, t], previous, state)
+        states.append(state)
+    return Path(torch.where(real, torch.stack(states[::-1], 1), -1), score)
 
 
-def _numba(graph: Graph, scores: Tensor) -> Path:
-    from aligner.search.kernels.viterbi_numba import MOST_ARCS, best_path, block_length  # numba is slow to import
+def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
+    from aligner.search.kernels import spread  # numba is slow to import
+    from aligner.search.kernels.layout import most_codes
+    from aligner.search.kernels.viterbi_numba import best_paths, bits
 
-    if graph.predecessors.shape[1] > MOST_ARCS:
-        raise ValueError(f"a state with {graph.predecessors.shape[1]} predecessors; the numba kernel takes {MOST_ARCS}")
-    block = block_length(len(scores), len(graph.pdf))
-    states, score = best_path(scores.float().contiguous().numpy(), graph.pdf, graph.predecessors, graph.weights,
-                              graph.start, graph.final, block)
-    return Path(states if np.isfinite(score) else states[:0], float(score))
+    kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
+    batch, frames, _ = scores.shape
+    states = torch.full((batch, frames), -1)
+    totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
+    given = arrays(scores.to(kind), lengths, arcs.pdf, arcs.predecessors, arcs.weights.to(kind), arcs.start.to(kind),
+                   arcs.final.to(kind))
+    width = bits(most_codes(given[3]))
+    spread(lambda first, step: best_paths(*given, width, first, step, *arrays(states, totals)), batch)
+    return Path(states, totals.to(scores.dtype))
 
 
-KERNELS: dict[str, Kernel] = {"numba": _numba, "reference": reference}
+def _triton(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
+    from aligner.search.kernels.viterbi_triton import best_paths  # triton is slow to import, and absent on some machines
+
+    return Path(*best_paths(arcs, scores, lengths))
 
 
-def _check(graph: Graph, scores: Tensor) -> None:
-    if scores.ndim != 2 or scores.shape[1] != len(graph.pdfs) or not len(scores):
-        raise ValueError(f"scores of shape {tuple(scores.shape)}; the graph needs (at least 1, {len(graph.pdfs)})")
-    if torch.isnan(scores).any():
-        raise ValueError("NaN among the scores")
+_KERNELS = {"numba": _numba, "triton": _triton, "reference": reference}

@@ -1,79 +1,159 @@
-"""Viterbi for one utterance on one core; must equal `aligner.search.viterbi.reference`.
+"""Viterbi on the CPU; must equal `aligner.search.viterbi.reference`.
 
-Backpointers are the column of the predecessor, one byte each.  Where those of a whole utterance
-would fill the memory, time is cut into blocks: the scores of all states are kept at the start of
-each, and a block's backpointers are made again when the path is traced through it.
+Backpointers are codes of a state's arcs (see `layout`), in 2, 4 or 8 bits each.  Scores are brought
+down by their maximum every few frames and the sum of what was taken off is kept apart in float64:
+float32 would otherwise lose the differences between paths after an hour.
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 
 from aligner.search.kernels import compiled
+from aligner.search.kernels.layout import DIAGONALS, layout, weigh
 
-MOST_ARCS = 256  # into a state: a backpointer is one byte
-WHOLE = 2**28  # bytes of backpointers up to which nothing is computed twice
+PAD = DIAGONALS - 1  # cells of -inf before state 0: the diagonals reach there
+LEVEL = 64  # frames between two subtractions of the maximum
 
 
-def block_length(frames: int, states: int) -> int:
-    """Frames a block: all of them, or as many as take the least memory (4 bytes a state a block, 1 a frame)."""
-    return frames if frames * states <= WHOLE else math.ceil(math.sqrt(4 * frames))
+def bits(codes: int) -> int:
+    """Bits of a backpointer among so many: 2, 4 or 8 (a power of two, so that bytes hold whole ones)."""
+    if codes > 256:
+        raise ValueError(f"a state with {codes - DIAGONALS} predecessors; the numba kernel takes {256 - DIAGONALS}")
+    return 2 if codes <= 4 else 4 if codes <= 16 else 8
+
+
+def row_bytes(states: int, width: int) -> int:
+    """Bytes of a frame's backpointers of ``width`` bits."""
+    return -(-states // (8 // width))
 
 
 @compiled
-def _advance(old, new, first, last, scores, pdf, predecessors, weights, choices):  # type: ignore[no-untyped-def]
-    """Take ``old``, the scores at frame ``first`` - 1, to ``last`` - 1; returns (result, scratch).
+def step(old: Any, new: Any, codes: Any, scores: Any, pdf: Any, lo: int, hi: int, graph: Any, diagonals: Any,
+         others: Any) -> None:
+    """One frame: scores ``old`` to ``new``, states ``lo`` to ``hi`` - 1, and the code of each one's best arc.
 
-    Row t - ``first`` of ``choices`` receives frame t's backpointers, if it has rows.
+    ``old`` and ``new`` begin with `PAD` cells of -inf; those of states outside the band are -inf too.
     """
-    states, arcs = predecessors.shape
-    for t in range(first, last):
-        for s in range(states):
-            best, choice = np.float32(-np.inf), 0
-            for k in range(arcs):
-                p = predecessors[s, k]
-                if p < 0:
-                    break
-                arriving = old[p] + weights[s, k]
-                if arriving > best:
-                    best, choice = arriving, k
-            new[s] = best + scores[t, pdf[s]]
-            if choices.shape[0]:
-                choices[t - first, s] = choice
-        old, new = new, old
-    return old, new
+    columns, source, target, column, code, first = graph
+    # slices from 0: numba then knows that no index is negative, and the loops become vector instructions
+    zero, one, two = old[lo + PAD:hi + PAD], old[lo + PAD - 1:hi + PAD - 1], old[lo + PAD - 2:hi + PAD - 2]
+    stay, move, skip = diagonals[0, lo:hi], diagonals[1, lo:hi], diagonals[2, lo:hi]
+    best, choice, column = new[lo + PAD:hi + PAD], codes[lo:hi], pdf[lo:hi]
+    for s in range(hi - lo):
+        a, b, c = zero[s] + stay[s], one[s] + move[s], two[s] + skip[s]
+        ab = max(a, b)
+        best[s] = max(ab, c)
+        choice[s] = 2 if c > ab else (1 if b > a else 0)
+    for e in range(first[lo], first[hi]):
+        s = target[e]
+        arriving = old[source[e] + PAD] + others[e]
+        if arriving > new[s + PAD]:
+            new[s + PAD] = arriving
+            codes[s] = code[e]
+    for s in range(hi - lo):
+        best[s] += scores[column[s]]
 
 
 @compiled
-def best_path(scores, pdf, predecessors, weights, start, final, block):  # type: ignore[no-untyped-def]
-    """States (T,) and score of the best path; see `aligner.search.viterbi` for the other arguments."""
-    frames, states = scores.shape[0], pdf.shape[0]
-    blocks = (frames + block - 1) // block
-    kept = np.empty((blocks, states), np.float32)  # scores at the first frame of each block
-    none = np.empty((0, states), np.uint8)
-    now, spare = np.empty(states, np.float32), np.empty(states, np.float32)
-    for s in range(states):
-        now[s] = start[s] + scores[0, pdf[s]]
-        kept[0, s] = now[s]
-    for b in range(1, blocks):
-        now, spare = _advance(now, spare, (b - 1) * block + 1, b * block + 1, scores, pdf, predecessors, weights, none)
-        for s in range(states):  # not kept[b] = now: that takes seconds to compile
-            kept[b, s] = now[s]
-    path = np.empty(frames, np.int32)
-    choices = np.empty((block, states), np.uint8)
-    score = np.float32(-np.inf)
-    for b in range(blocks - 1, -1, -1):
-        first, last = b * block, min((b + 1) * block + 1, frames)
+def pack(codes: Any, lo: int, hi: int, width: int, row: Any) -> None:
+    """Codes of states ``lo`` to ``hi`` - 1 into ``row``: byte j holds states lo + j, lo + j + N, lo + j + 2N, ...
+
+    so that neighbours stay neighbours (N is the number of bytes).
+    """
+    count = hi - lo
+    per = 8 // width
+    n = (count + per - 1) // per
+    packed = row[:n]
+    for i in range(per):
+        shift = np.uint8(i * width)
+        some = codes[lo + i * n:min(lo + (i + 1) * n, hi)]
+        for j in range(len(some)):
+            packed[j] = (packed[j] if i else np.uint8(0)) | np.uint8(some[j] << shift)
+
+
+@compiled
+def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) -> int:
+    """The state before ``state``, by a row of packed codes."""
+    columns, source, target, column, code, first = graph
+    per = 8 // width
+    n = (hi - lo + per - 1) // per
+    place = state - lo
+    c = (row[place % n] >> ((place // n) * width)) & ((1 << width) - 1)
+    return state - c if c < DIAGONALS else np.int64(source[first[state] + c - DIAGONALS])
+
+
+@compiled
+def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo: int, hi: int, graph: Any,
+            weights: Any, rows: Any, width: int) -> Any:
+    """Take ``old``, the scores before frame ``first``, through frame ``last`` - 1.
+
+    Returns (result, scratch, what was subtracted).  Row t - ``first`` of ``rows`` receives frame t's packed
+    backpointers, if it has rows.
+    """
+    columns, source, target, column, code, firsts = graph
+    states = hi - lo
+    diagonals = np.empty((DIAGONALS, columns.shape[1]), old.dtype)
+    others = np.empty(len(target), old.dtype)
+    codes = np.empty(columns.shape[1], np.uint8)
+    level = 0.0
+    for t in range(first, last):
+        if t == first or weights.shape[0] > 1:
+            weigh(columns, target, column, weights[t if weights.shape[0] > 1 else 0], diagonals, others)
+        step(old, new, codes, scores[t], pdf, lo, hi, graph, diagonals, others)
+        if rows.shape[0]:
+            pack(codes, lo, hi, width, rows[t - first])
+        old, new = new, old
+        if t % LEVEL == LEVEL - 1 and states > 0:
+            most = old[lo + PAD]
+            for s in range(lo, hi):
+                most = max(most, old[s + PAD])
+            if most > -np.inf:
+                for s in range(lo, hi):
+                    old[s + PAD] -= most
+                level += most
+    return old, new, level
+
+
+@compiled
+def ended(now: Any, final: Any) -> Any:
+    """The best final state and its score: (0, -inf) where there is none."""
+    state, best = 0, -np.inf
+    for s in range(len(final)):
+        total = now[s + PAD] + final[s]
+        if total > best:
+            state, best = s, total
+    return state, best
+
+
+@compiled
+def best_paths(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
+               width: int, begin: int, every: int, paths: Any, totals: Any) -> None:
+    """Utterances ``begin``, ``begin`` + ``every``, ...: states into ``paths`` (B, T), totals into (B,).
+
+    See `aligner.search.arcs` for the other arguments' shapes.
+    """
+    batch, graphs = scores.shape[0], pdf.shape[0]
+    states = pdf.shape[1]
+    for b in range(begin, batch, every):
+        g = b if graphs > 1 else 0
+        graph = layout(predecessors[g])
+        now = np.full(states + PAD, -np.inf, scores.dtype)
+        spare = np.full(states + PAD, -np.inf, scores.dtype)
         for s in range(states):
-            now[s] = kept[b, s]
-        now, spare = _advance(now, spare, first + 1, last, scores, pdf, predecessors, weights, choices)
-        if b == blocks - 1:
-            path[frames - 1] = 0
-            for s in range(states):
-                if now[s] + final[s] > score:
-                    path[frames - 1], score = s, now[s] + final[s]
-        for t in range(last - 1, first, -1):
-            path[t - 1] = predecessors[path[t], choices[t - first - 1, path[t]]]
-    return path, score
+            now[s + PAD] = start[g, s] + scores[b, 0, pdf[g, s]]
+        frames = lengths[b]
+        per = 8 // width
+        rows = np.empty((frames, (states + per - 1) // per), np.uint8)  # row 0 serves no frame
+        now, spare, level = advance(now, spare, 1, frames, scores[b], pdf[g], 0, states, graph, weights[g], rows,
+                                    width)
+        state, total = ended(now, final[g])
+        totals[b] = total + level
+        if total == -np.inf:
+            continue
+        for t in range(frames - 1, 0, -1):
+            paths[b, t] = state
+            state = came_from(state, rows[t - 1], 0, states, width, graph)
+        paths[b, 0] = state

@@ -1,0 +1,218 @@
+"""The graphs of a batch as padded tensors: all that a search needs to know of them.
+
+Shapes, everywhere in this room:
+
+===  ================================================================================
+B    utterances in the batch, padded to T frames; ``lengths`` says how many each has
+G    graphs: 1 where the batch shares one, otherwise B
+S    states, padded; a padded state has no arcs, and neither starts nor ends a path
+K    predecessors of a state, padded with -1
+U    1 where arcs weigh the same in every frame, otherwise T: row t is for arcs into frame t
+P    columns of the scores
+===  ================================================================================
+
+Everything is in the log domain, -inf for impossible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.graph import NONE, Graph
+
+KERNELS = ("auto", "numba", "triton", "reference")
+
+
+class NoPath(ValueError):
+    """Some utterances of a batch have no path from a start to a final state.
+
+    Attributes
+    ----------
+    utterances : tuple of int
+        Their places in the batch.
+    """
+
+    def __init__(self, utterances: Sequence[int]) -> None:
+        self.utterances = tuple(utterances)
+        listed = ", ".join(map(str, self.utterances[:5])) + ("..." if len(self.utterances) > 5 else "")
+        super().__init__(f"no path from a start to a final state for utterance {listed} of the batch: it has fewer "
+                         f"frames than its graph's shortest path, or every path meets a score or weight of -inf")
+
+
+@dataclass(frozen=True)
+class Arcs:
+    """The graphs of a batch.
+
+    Attributes
+    ----------
+    pdf : Tensor
+        (G, S) int32: each state's column in the scores.
+    predecessors : Tensor
+        (G, S, K) int32: where each state may be reached from; -1 fills the row.
+    weights : Tensor
+        (G, U, S, K): log weights of those arcs; what stands where there is no predecessor is not read.
+    start, final : Tensor
+        (G, S): log weight of beginning and of ending in each state.
+
+    Examples
+    --------
+    Two states, from left to right:
+
+    >>> arcs = Arcs.dense(torch.tensor([[0.9, 0.1], [0.0, 1.0]]).log(), torch.tensor([1.0, 0.0]).log())
+    >>> arcs.predecessors.tolist()
+    [[[0, -1], [0, 1]]]
+    """
+
+    pdf: Tensor
+    predecessors: Tensor
+    weights: Tensor
+    start: Tensor
+    final: Tensor
+
+    @classmethod
+    def of(cls, graphs: Graph | Sequence[Graph], device: torch.device | str = "cpu") -> Arcs:
+        """From one graph for a whole batch, or one for each utterance."""
+        if isinstance(graphs, Graph):
+            graphs = [graphs]
+        width = max(g.predecessors.shape[1] for g in graphs)
+        states = max(len(g.pdf) for g in graphs)
+
+        def padded(rows: list[np.ndarray], shape: tuple[int, ...], fill: float) -> Tensor:
+            whole = np.full((len(rows), *shape), fill, rows[0].dtype)
+            for target, row in zip(whole, rows, strict=True):
+                target[tuple(map(slice, row.shape))] = row
+            return torch.from_numpy(whole).to(device)
+
+        return cls(padded([g.pdf for g in graphs], (states,), 0),
+                   padded([g.predecessors for g in graphs], (states, width), NONE),
+                   padded([g.weights for g in graphs], (states, width), -np.inf)[:, None],
+                   padded([g.start for g in graphs], (states,), -np.inf),
+                   padded([g.final for g in graphs], (states,), -np.inf))
+
+    @classmethod
+    def dense(cls, transitions: Tensor, start: Tensor, final: Tensor | None = None) -> Arcs:
+        """From a matrix (S, S) of log weights, from row to column; impossible arcs are left out."""
+        possible = transitions.T > -torch.inf
+        order = torch.argsort(possible.logical_not().int(), dim=1, stable=True)[:, :max(1, int(possible.sum(1).max()))]
+        exists = possible.gather(1, order)
+        weights = transitions.T.gather(1, order)
+        final = torch.zeros_like(start) if final is None else final
+        pdf = torch.arange(len(start), dtype=torch.int32, device=start.device)
+        return cls(pdf[None], torch.where(exists, order, NONE).int()[None], weights[None, None], start[None],
+                   final[None])
+
+    @property
+    def states(self) -> int:
+        """S, padding included."""
+        return self.pdf.shape[1]
+
+    def to(self, like: Tensor) -> Arcs:
+        """On the device of ``like`` and with weights in its floating type."""
+        return Arcs(self.pdf.to(like.device), self.predecessors.to(like.device), self.weights.to(like),
+                    self.start.to(like), self.final.to(like))
+
+    def detached(self) -> Arcs:
+        """Without gradients."""
+        return replace(self, weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach())
+
+    def of_utterance(self, b: int) -> Arcs:
+        """The graph of utterance ``b`` alone."""
+        return self if len(self.pdf) == 1 else Arcs(*(getattr(self, n)[b:b + 1] for n in self.__dataclass_fields__))
+
+    def arriving(self, values: Tensor, t: int) -> Tensor:
+        """``values`` (B, S) of the frame before, carried along every arc into frame ``t``: (B, S, K)."""
+        batch = len(values)
+        before = self.predecessors.long().expand(batch, -1, -1)
+        weights = self.weights[:, min(t, self.weights.shape[1] - 1)]
+        carried = values.gather(1, before.clamp(min=0).flatten(1)).view_as(before)
+        return torch.where(before == NONE, -torch.inf, carried + weights)
+
+    def emitted(self, scores: Tensor) -> Tensor:
+        """Scores (B, T, P) as each state sees them: (B, T, S)."""
+        return scores.gather(2, self.pdf.long()[:, None].expand(*scores.shape[:2], -1))
+
+
+def check(arcs: Arcs, scores: Tensor, lengths: Tensor | None) -> Tensor:
+    """Whether arcs, scores and lengths fit together; the lengths (B,) int64 on the CPU.
+
+    Raises
+    ------
+    ValueError
+        Naming what does not fit.
+    """
+    if scores.ndim != 3 or not all(scores.shape):
+        raise ValueError(f"scores of shape {tuple(scores.shape)}; three dimensions (B, T, P) are needed, none of them 0")
+    batch, frames, columns = scores.shape
+    graphs, varying = arcs.weights.shape[:2]
+    if graphs not in (1, batch):
+        raise ValueError(f"{graphs} graphs for a batch of {batch}; 1 or {batch} are needed")
+    if varying not in (1, frames):
+        raise ValueError(f"arc weights for {varying} frames; 1 or {frames} are needed")
+    if not 0 <= int(arcs.pdf.min()) <= int(arcs.pdf.max()) < columns:
+        raise ValueError(f"scores of shape {tuple(scores.shape)}: the graph asks for column {int(arcs.pdf.max())}")
+    if lengths is None:
+        lengths = torch.full((batch,), frames)
+    lengths = lengths.to("cpu", torch.int64)
+    if lengths.shape != (batch,) or not 1 <= int(lengths.min()) <= int(lengths.max()) <= frames:
+        raise ValueError(f"lengths {lengths.tolist()}; {batch} numbers between 1 and {frames} are needed")
+    for name, values in (("scores", scores), ("arc weights", arcs.weights), ("start or final weights", arcs.start),
+                         ("start or final weights", arcs.final)):
+        if torch.isnan(values.detach().sum()) and _has_nan(values, lengths if name == "scores" else None):
+            raise ValueError(f"NaN among the {name}")
+    return lengths
+
+
+def _has_nan(values: Tensor, lengths: Tensor | None) -> bool:
+    """Whether there is a NaN, padding aside (a sum may be one without: inf - inf)."""
+    nan = torch.isnan(values.detach())
+    if lengths is not None:
+        nan &= within(lengths, values.shape[1], values.device)[..., None]
+    return bool(nan.any())
+
+
+def within(lengths: Tensor, frames: int, device: torch.device | None = None) -> Tensor:
+    """(B, T) bool: whether a frame is the utterance's, or padding."""
+    return torch.arange(frames, device=device) < lengths.to(device)[:, None]
+
+
+def possible(scores: Tensor) -> None:
+    """Raise `NoPath` where the total score (B,) of an utterance is -inf."""
+    lost = torch.nonzero(scores.detach() == -torch.inf).flatten().tolist()
+    if lost:
+        raise NoPath(lost)
+
+
+def chosen(kernel: str, device: torch.device) -> str:
+    """The kernel that 'auto' stands for on a device; a name otherwise.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel, or it does not run on the device.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel {kernel!r}; one of {', '.join(KERNELS)} is needed")
+    if kernel == "auto":
+        return {"cpu": "numba", "cuda": "triton"}.get(device.type, "reference")
+    if kernel == "numba" and device.type != "cpu":
+        raise ValueError(f"the numba kernel runs on the CPU, the scores are on {device}")
+    if kernel == "triton" and device.type != "cuda" and not _interpreted():
+        raise ValueError("the triton kernel runs on CUDA; on the CPU only with TRITON_INTERPRET=1 in the environment")
+    return kernel
+
+
+def _interpreted() -> bool:
+    import os
+
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def arrays(*tensors: Tensor) -> tuple[Any, ...]:
+    """Contiguous numpy arrays of tensors on the CPU."""
+    return tuple(t.detach().contiguous().numpy() for t in tensors)

@@ -1,0 +1,200 @@
+"""Sums over all paths of a graph: log Z, and the posteriors of states and arcs.
+
+`reference` is the recursion as the textbooks have it (Rabiner 1989, eqs. 18-38), in torch and
+differentiable; the kernels must give the same numbers to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
+
+
+class Posteriors(NamedTuple):
+    """What the frames say about states and arcs.
+
+    Attributes
+    ----------
+    log_z : Tensor
+        (B,): log of the sum of the weights of all paths.
+    states : Tensor
+        (B, T, S): probability of each state in each frame; 0 beyond an utterance's length.
+    arcs : Tensor
+        (B, U, S, K): probability of each arc into each frame; added up over frames where U is 1.
+    """
+
+    log_z: Tensor
+    states: Tensor
+    arcs: Tensor
+
+
+def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Tensor:
+    """log Z of each utterance, differentiable in the scores and in all weights.
+
+    Its gradient with respect to a state's score is the posterior of the state in that frame, and
+    with respect to an arc's weight the posterior of the arc.
+
+    Parameters
+    ----------
+    arcs : Arcs
+    scores : Tensor
+        (B, T, P) log-likelihoods.
+    lengths : Tensor, optional
+        (B,) frames of each utterance.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+
+    Returns
+    -------
+    Tensor
+        (B,)
+
+    Raises
+    ------
+    NoPath, ValueError
+        As `aligner.search.viterbi.viterbi`.
+
+    Examples
+    --------
+    >>> arcs = Arcs.dense(torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log(), torch.tensor([0.5, 0.5]).log())
+    >>> log_partition(arcs, torch.zeros(1, 3, 2)).abs().lt(1e-6).item()
+    True
+    """
+    lengths = check(arcs, scores, lengths)
+    name = chosen(kernel, scores.device)
+    arcs = arcs.to(scores)
+    if name == "reference":
+        total = reference(arcs, scores, lengths)
+    else:
+        total = _LogPartition.apply(scores, arcs.weights, arcs.start, arcs.final, arcs, lengths, name)
+    possible(total)
+    return total
+
+
+def forward_backward(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Posteriors:
+    """log Z and the posteriors; parameters and errors as `log_partition`, without gradients.
+
+    Examples
+    --------
+    >>> arcs = Arcs.dense(torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log(), torch.tensor([1.0, 0.0]).log())
+    >>> forward_backward(arcs, torch.zeros(1, 2, 2)).states
+    tensor([[[1.0000, 0.0000],
+             [0.5000, 0.5000]]])
+    """
+    lengths = check(arcs, scores, lengths)
+    name = chosen(kernel, scores.device)
+    arcs, scores = arcs.to(scores).detached(), scores.detach()
+    found = _posteriors_of_reference(arcs, scores, lengths) if name == "reference" else _run(
+        name, arcs, scores, lengths)
+    possible(found.log_z)
+    return found
+
+
+def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Tensor:
+    """`log_partition` in plain torch, on any device, in the floating type of ``scores``."""
+    real = within(lengths, scores.shape[1], scores.device)
+    emitted = arcs.emitted(scores)
+    alpha = arcs.start + emitted[:, 0]
+    for t in range(1, scores.shape[1]):
+        alpha = torch.where(real[:, t, None], logsumexp(arcs.arriving(alpha, t)) + emitted[:, t], alpha)
+    return logsumexp(alpha + arcs.final)
+
+
+def logsumexp(values: Tensor) -> Tensor:
+    """Over the last dimension; unlike torch's, its gradient is 0, not NaN, where all is -inf."""
+    most = values.detach().amax(-1, keepdim=True)
+    most = torch.where(most == -torch.inf, 0, most)
+    total = (values - most).exp().sum(-1)
+    return torch.where(total > 0, torch.where(total > 0, total, 1).log() + most.squeeze(-1), -torch.inf)
+
+
+def _posteriors_of_reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Posteriors:
+    """By the gradient of the reference."""
+    with torch.enable_grad():
+        emitted = arcs.emitted(scores).requires_grad_()
+        batch = len(scores)
+        weights = arcs.weights.expand(batch, -1, -1, -1).clone().requires_grad_()
+        own = torch.arange(arcs.states, dtype=torch.int32, device=scores.device)[None]
+        total = reference(Arcs(own, arcs.predecessors, weights, arcs.start, arcs.final), emitted, lengths)
+        states, crossed = torch.autograd.grad(total.sum(), (emitted, weights), allow_unused=True)
+    return Posteriors(total.detach(), states, torch.zeros_like(weights) if crossed is None else crossed)
+
+
+def _run(name: str, arcs: Arcs, scores: Tensor, lengths: Tensor) -> Posteriors:
+    """Forward and backward by a kernel."""
+    kernel = _KERNELS[name](arcs, scores, lengths)
+    total = kernel.forward(True)
+    return Posteriors(total.to(scores.dtype), *kernel.backward(total))
+
+
+class _LogPartition(torch.autograd.Function):
+    """The kernels' forward algorithm, with the posteriors as its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, arcs: Arcs, lengths: Tensor,
+                name: str) -> Tensor:
+        kernel = _KERNELS[name](arcs.detached(), scores.detach(), lengths)
+        total = kernel.forward(any(ctx.needs_input_grad))
+        ctx.kernel, ctx.total, ctx.arcs, ctx.like, ctx.lengths = kernel, total, arcs, scores, lengths
+        return total.to(scores.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        arcs, like, (gradient,) = ctx.arcs, ctx.like, gradients
+        states, crossed = ctx.kernel.backward(ctx.total)
+        gradient = gradient.to(states)
+        states = states * gradient[:, None, None]
+        crossed = crossed * gradient[:, None, None, None]
+        columns = arcs.pdf.long()[:, None].expand_as(states)
+        scores = torch.zeros(like.shape, dtype=states.dtype, device=like.device).scatter_add_(2, columns, states)
+        each = torch.arange(len(states), device=like.device)
+        last = states[each, ctx.lengths.to(like.device) - 1]
+        shared = len(arcs.pdf) == 1
+        sums = [v.sum(0, keepdim=True) if shared else v for v in (crossed, states[:, 0], last)]
+        return (scores.to(like), *(v.to(like) for v in sums), None, None, None)
+
+
+class _Numba:
+    """The kernel's two passes over one batch, with what the first leaves for the second."""
+
+    def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
+        kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
+        self.scores, self.lengths, self.arcs = scores.to(kind), lengths, arcs
+        self.weights, self.start, self.final = (v.to(kind) for v in (arcs.weights, arcs.start, arcs.final))
+
+    def forward(self, keep: bool) -> Tensor:
+        from aligner.search.kernels import spread  # numba is slow to import
+        from aligner.search.kernels.logsum_numba import PAD, forward
+
+        batch, frames, _ = self.scores.shape
+        self.alphas = torch.empty(batch, frames if keep else min(2, frames), PAD + self.arcs.states,
+                                  dtype=torch.float64)
+        totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
+        given = arrays(self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.start,
+                       self.final)
+        spread(lambda first, step: forward(*given, first, step, *arrays(self.alphas, totals)), batch)
+        return totals
+
+    def backward(self, totals: Tensor) -> tuple[Tensor, Tensor]:
+        from aligner.search.kernels import spread
+        from aligner.search.kernels.logsum_numba import backward
+
+        batch, frames, _ = self.scores.shape
+        gammas = torch.zeros(batch, frames, self.arcs.states, dtype=torch.float64)
+        xis = torch.zeros(batch, *self.weights.shape[1:], dtype=torch.float64)
+        given = arrays(self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.final)
+        found = arrays(self.alphas, totals, gammas, xis)
+        spread(lambda first, step: backward(*given, first, step, *found), batch)
+        return gammas.to(self.scores.dtype), xis.to(self.scores.dtype)
+
+
+def _triton(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Any:
+    from aligner.search.kernels.logsum_triton import Passes  # triton is slow to import, and absent on some machines
+
+    return Passes(arcs, scores, lengths)
+
+
+_KERNELS = {"numba": _Numba, "triton": _triton}

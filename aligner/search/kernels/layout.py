@@ -1,0 +1,86 @@
+"""How the numba kernels see a graph: a few diagonals and the rest.
+
+Most arcs of a speech graph lead from a state to itself, the next, or the one after.  These are
+kept as diagonals: over them the recursions are loops over neighbouring numbers, which a compiler
+turns into vector instructions.  All others stand in a list.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aligner.search.kernels import compiled
+
+DIAGONALS = 3  # self-loop, from the state before, from the one before that
+
+
+class Layout(NamedTuple):
+    """The arcs of one graph; every array is numpy's, every index unsigned (numba is faster then).
+
+    Attributes
+    ----------
+    columns : ndarray
+        (3, S) int32: the column of ``predecessors`` that holds the diagonal's arc, -1 where there is none.
+    source, target, column : ndarray
+        (E,): the other arcs, by target.
+    code : ndarray
+        (E,) uint8: what tells such an arc from all others into its target: their count from 3 on.
+    first : ndarray
+        (S + 1,): where a target's arcs begin in the list.
+    """
+
+    columns: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    column: np.ndarray
+    code: np.ndarray
+    first: np.ndarray
+
+
+@compiled
+def layout(predecessors: Any) -> Any:
+    """The `Layout` of a graph's (S, K) predecessors."""
+    states, arcs = predecessors.shape
+    columns = np.full((DIAGONALS, states), -1, np.int32)
+    first = np.zeros(states + 1, np.uint32)
+    others = 0
+    for s in range(states):
+        first[s] = others
+        for k in range(arcs):
+            p = predecessors[s, k]
+            if p < 0:
+                continue
+            if 0 <= s - p < DIAGONALS and columns[s - p, s] < 0:
+                columns[s - p, s] = k
+            else:
+                others += 1
+    first[states] = others
+    source, target, column = np.empty(others, np.uint32), np.empty(others, np.uint32), np.empty(others, np.uint32)
+    code = np.empty(others, np.uint8)
+    e = 0
+    for s in range(states):
+        for k in range(arcs):
+            p = predecessors[s, k]
+            if p >= 0 and not (0 <= s - p < DIAGONALS and columns[s - p, s] == k):
+                source[e], target[e], column[e] = p, s, k
+                code[e] = DIAGONALS + e - first[s]
+                e += 1
+    return columns, source, target, column, code, first
+
+
+@compiled
+def weigh(columns: Any, target: Any, column: Any, weights: Any, diagonals: Any, others: Any) -> None:
+    """Fetch weights (S, K) of one frame into ``diagonals`` (3, S) and ``others`` (E,)."""
+    for d in range(DIAGONALS):
+        for s in range(columns.shape[1]):
+            k = columns[d, s]
+            diagonals[d, s] = weights[s, k] if k >= 0 else -np.inf
+    for e in range(len(target)):
+        others[e] = weights[target[e], column[e]]
+
+
+def most_codes(predecessors: np.ndarray) -> int:
+    """How many codes the states of graphs (..., S, K) need at most to tell their arcs apart."""
+    return DIAGONALS + predecessors.shape[-1]

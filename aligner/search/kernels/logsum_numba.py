@@ -1,0 +1,144 @@
+"""The forward algorithm and its posteriors on the CPU, in float64; must equal `forward_backward.reference`.
+
+The backward pass needs no beta: with alpha known, the share of arc p -> s in alpha[t, s] is
+exp(alpha[t-1, p] + w - logsum), and the posterior of the arc is that share of the posterior of s
+(backpropagation through the forward algorithm: Eisner 2016, *Inside-outside and forward-backward
+algorithms are just backprop*).  Everything then stays between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aligner.search.kernels import compiled
+from aligner.search.kernels.exponential import FAST, exp
+from aligner.search.kernels.layout import DIAGONALS, layout, weigh
+from aligner.search.kernels.viterbi_numba import PAD
+
+
+@compiled(fastmath=FAST)
+def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any) -> None:
+    """``reached`` (S,) = log of the sum over each state's arcs of exp(``old`` + weight); ``best`` is scratch."""
+    columns, source, target, column, code, first = graph
+    states = len(reached)
+    zero, one, two = old[PAD:states + PAD], old[PAD - 1:states + PAD - 1], old[PAD - 2:states + PAD - 2]
+    stay, move, skip = diagonals[0, :states], diagonals[1, :states], diagonals[2, :states]
+    for s in range(states):
+        best[s] = max(max(zero[s] + stay[s], one[s] + move[s]), two[s] + skip[s])
+    for e in range(len(target)):
+        best[target[e]] = max(best[target[e]], old[source[e] + PAD] + others[e])
+    for s in range(states):
+        best[s] = best[s] if best[s] > -np.inf else 0.0
+    for s in range(states):
+        reached[s] = (exp(zero[s] + stay[s] - best[s]) + exp(one[s] + move[s] - best[s])
+                      + exp(two[s] + skip[s] - best[s]))
+    for e in range(len(target)):
+        reached[target[e]] += exp(old[source[e] + PAD] + others[e] - best[target[e]])
+    for s in range(states):
+        reached[s] = np.log(reached[s]) + best[s] if reached[s] > 0 else -np.inf
+
+
+@compiled
+def _ending(alpha: Any, final: Any) -> Any:
+    most = -np.inf
+    for s in range(len(final)):
+        most = max(most, alpha[s + PAD] + final[s])
+    if most == -np.inf:
+        return most
+    total = 0.0
+    for s in range(len(final)):
+        total += np.exp(alpha[s + PAD] + final[s] - most)
+    return most + np.log(total)
+
+
+@compiled
+def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
+            begin: int, every: int, alphas: Any, totals: Any) -> None:
+    """log Z of utterances ``begin``, ``begin`` + ``every``, ... into ``totals`` (B,).
+
+    ``alphas`` (B, T, PAD + S) receives the forward variables, or is (B, 2, PAD + S): then only two frames
+    are kept.  Its first `PAD` cells are -inf.
+    """
+    graphs, states, kept = pdf.shape[0], pdf.shape[1], alphas.shape[1]
+    diagonals, best = np.empty((DIAGONALS, states)), np.empty(states)
+    reached = np.empty(states)
+    for b in range(begin, scores.shape[0], every):
+        g = b if graphs > 1 else 0
+        graph = layout(predecessors[g])
+        others = np.empty(len(graph[1]))
+        column = pdf[g]
+        alphas[b, :, :PAD] = -np.inf
+        for s in range(states):
+            alphas[b, 0, s + PAD] = start[g, s] + scores[b, 0, column[s]]
+        for t in range(1, lengths[b]):
+            if t == 1 or weights.shape[1] > 1:
+                weigh(graph[0], graph[2], graph[3], weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
+            _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others)
+            now = alphas[b, t % kept]
+            for s in range(states):
+                now[s + PAD] = reached[s] + scores[b, t, column[s]]
+        totals[b] = _ending(alphas[b, (lengths[b] - 1) % kept], final[g])
+
+
+@compiled(fastmath=FAST)
+def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonals: Any, others: Any,
+           xi: Any) -> None:
+    """Hand the posteriors ``gamma`` (S,) of a frame back along the arcs: to ``before`` (PAD + S,) and ``xi`` (S, K).
+
+    Both are added to.
+    """
+    columns, source, target, column, code, first = graph
+    states = len(gamma)
+    for d in range(DIAGONALS):
+        arrived = old[PAD - d:states + PAD - d]
+        back = before[PAD - d:states + PAD - d]
+        along = diagonals[d]
+        for s in range(states):  # reached is never -inf where gamma is above 0
+            share = gamma[s] * exp(min(arrived[s] + along[s] - reached[s], 0.0)) if gamma[s] > 0 else 0.0
+            back[s] += share
+            if columns[d, s] >= 0:
+                xi[s, columns[d, s]] += share
+    for e in range(len(target)):
+        s = target[e]
+        if gamma[s] > 0:
+            share = gamma[s] * exp(min(old[source[e] + PAD] + others[e] - reached[s], 0.0))
+            before[source[e] + PAD] += share
+            xi[s, column[e]] += share
+
+
+@compiled
+def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, final: Any, begin: int, every: int,
+             alphas: Any, totals: Any, gammas: Any, xis: Any) -> None:
+    """Posteriors of states into ``gammas`` (B, T, S) and of arcs, added up, into ``xis`` (B, U, S, K).
+
+    ``alphas`` (B, T, PAD + S) and ``totals`` come from `forward`; utterances whose total is -inf are left alone.
+    """
+    graphs, states = pdf.shape[0], pdf.shape[1]
+    diagonals, reached = np.empty((DIAGONALS, states)), np.empty(states)
+    gamma, before = np.empty(states), np.empty(states + PAD)
+    for b in range(begin, scores.shape[0], every):
+        if totals[b] == -np.inf:
+            continue
+        g = b if graphs > 1 else 0
+        graph = layout(predecessors[g])
+        others = np.empty(len(graph[1]))
+        column = pdf[g]
+        last = lengths[b] - 1
+        for s in range(states):
+            gamma[s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
+        for t in range(last, 0, -1):
+            if t == last or weights.shape[1] > 1:
+                weigh(graph[0], graph[2], graph[3], weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
+            for s in range(states):
+                gammas[b, t, s] = gamma[s]
+                score = scores[b, t, column[s]]
+                reached[s] = alphas[b, t, s + PAD] - score if score > -np.inf else 0.0
+            before[:] = 0.0
+            _share(alphas[b, t - 1], reached, gamma, before, graph, diagonals, others,
+                   xis[b, t if xis.shape[1] > 1 else 0])
+            for s in range(states):
+                gamma[s] = before[s + PAD]
+        for s in range(states):
+            gammas[b, 0, s] = gamma[s]
