@@ -25,7 +25,9 @@ from aligner.models.store import load_model
 from aligner.refine.offsets import correct
 from aligner.refine.suspect import suspicions
 from aligner.run.batches import by_length, windows
+from aligner.search import arcs as searched
 from aligner.search.arcs import Arcs, NoPath
+from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = 128  # utterances that are prepared before any is searched: enough to sort by length
 BATCH = 16  # utterances that are searched together
+SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
 NOISE_LABEL = "spn"  # of [laughter] and the like on the phone tier, as MFA writes it
 
 
@@ -193,9 +196,9 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     DataError
         If no path through the graph is possible.
     """
-    p, graph = prepared, prepared.graph
+    p = prepared
     try:
-        path = viterbi(Arcs.of(graph), model.score(p.frames, graph.pdfs)[None], kernel=options.kernel)
+        path = _best_path(prepared, model, options.kernel)
     except NoPath:
         raise _impossible(prepared, model) from None
     found, owners = phones_of(path.states[0].numpy(), prepared, model)
@@ -203,6 +206,14 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     refined = correct(found, model.offsets) if options.refine == "offsets" else found
     words = words_of(refined, owners, p.tokens)
     return Alignment(p.utterance, words, refined, p.duration, float(path.score) / len(p.frames), p.oovs, reasons)
+
+
+def _best_path(prepared: Prepared, model: Model, kernel: str) -> searched.Path:
+    """All at once; or in little memory where the scores alone would fill it."""
+    frames, arcs, pdfs = prepared.frames, Arcs.of(prepared.graph), prepared.graph.pdfs
+    if len(frames) * len(pdfs) <= SCORES or kernel not in ("auto", "numba"):
+        return viterbi(arcs, model.score(frames, pdfs)[None], kernel=kernel)
+    return long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
 
 
 def _impossible(prepared: Prepared, model: Model) -> DataError:

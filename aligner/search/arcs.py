@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +43,21 @@ class NoPath(ValueError):
         listed = ", ".join(map(str, self.utterances[:5])) + ("..." if len(self.utterances) > 5 else "")
         super().__init__(f"no path from a start to a final state for utterance {listed} of the batch: it has fewer "
                          f"frames than its graph's shortest path, or every path meets a score or weight of -inf")
+
+
+class Path(NamedTuple):
+    """The best path of each utterance.
+
+    Attributes
+    ----------
+    states : Tensor
+        (B, T) int64: the graph's state in each frame; -1 beyond an utterance's length.
+    score : Tensor
+        (B,): log weight, scores and arcs together.
+    """
+
+    states: Tensor
+    score: Tensor
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,7 @@ class Arcs:
     @classmethod
     def dense(cls, transitions: Tensor, start: Tensor, final: Tensor | None = None) -> Arcs:
         """From a matrix (S, S) of log weights, from row to column; impossible arcs are left out."""
-        possible = transitions.T > -torch.inf
+        possible = -torch.inf != transitions.T
         order = torch.argsort(possible.logical_not().int(), dim=1, stable=True)[:, :max(1, int(possible.sum(1).max()))]
         exists = possible.gather(1, order)
         weights = transitions.T.gather(1, order)
@@ -147,7 +162,7 @@ def check(arcs: Arcs, scores: Tensor, lengths: Tensor | None) -> Tensor:
         Naming what does not fit.
     """
     if scores.ndim != 3 or not all(scores.shape):
-        raise ValueError(f"scores of shape {tuple(scores.shape)}; three dimensions (B, T, P) are needed, none of them 0")
+        raise ValueError(f"scores of shape {tuple(scores.shape)}; (B, T, P) is needed, none of them 0")
     batch, frames, columns = scores.shape
     graphs, varying = arcs.weights.shape[:2]
     if graphs not in (1, batch):

@@ -69,7 +69,8 @@ def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, ker
     if name == "reference":
         total = reference(arcs, scores, lengths)
     else:
-        total = _LogPartition.apply(scores, arcs.weights, arcs.start, arcs.final, arcs, lengths, name)
+        total = _LogPartition.apply(  # type: ignore[no-untyped-call]
+            scores, arcs.weights, arcs.start, arcs.final, arcs, lengths, name)
     possible(total)
     return total
 
@@ -127,7 +128,8 @@ def _run(name: str, arcs: Arcs, scores: Tensor, lengths: Tensor) -> Posteriors:
     """Forward and backward by a kernel."""
     kernel = _KERNELS[name](arcs, scores, lengths)
     total = kernel.forward(True)
-    return Posteriors(total.to(scores.dtype), *kernel.backward(total))
+    states, crossed = kernel.backward(total)
+    return Posteriors(total.to(scores.dtype), states, crossed)
 
 
 class _LogPartition(torch.autograd.Function):
@@ -143,18 +145,28 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        arcs, like, (gradient,) = ctx.arcs, ctx.like, gradients
         states, crossed = ctx.kernel.backward(ctx.total)
-        gradient = gradient.to(states)
-        states = states * gradient[:, None, None]
-        crossed = crossed * gradient[:, None, None, None]
-        columns = arcs.pdf.long()[:, None].expand_as(states)
-        scores = torch.zeros(like.shape, dtype=states.dtype, device=like.device).scatter_add_(2, columns, states)
-        each = torch.arange(len(states), device=like.device)
-        last = states[each, ctx.lengths.to(like.device) - 1]
-        shared = len(arcs.pdf) == 1
-        sums = [v.sum(0, keepdim=True) if shared else v for v in (crossed, states[:, 0], last)]
-        return (scores.to(like), *(v.to(like) for v in sums), None, None, None)
+        return (*gradients_of(ctx.arcs, ctx.like, ctx.lengths, gradients[0].to(states), states, crossed),
+                None, None, None)
+
+
+def gradients_of(arcs: Arcs, scores: Tensor, lengths: Tensor, gradient: Tensor, states: Tensor,
+                 crossed: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of log Z with respect to scores, arcs' weights, start and final, by the chain rule.
+
+    From that with respect to log Z (B,), and the posteriors of states (B, T, S) and arcs (B, U, S, K).
+    """
+    states, crossed = states * gradient[:, None, None], crossed * gradient[:, None, None, None]
+    columns = arcs.pdf.long()[:, None].expand_as(states)
+    back = torch.zeros(scores.shape, dtype=states.dtype, device=scores.device).scatter_add_(2, columns, states)
+    last = states[torch.arange(len(states), device=states.device), lengths.to(states.device) - 1]
+    sums = (shared_sum(v, len(arcs.pdf)) for v in (crossed, states[:, 0], last))
+    return tuple(v.to(scores) for v in (back, *sums))
+
+
+def shared_sum(values: Tensor, graphs: int) -> Tensor:
+    """Added up over the batch where it shares one graph."""
+    return values.sum(0, keepdim=True) if graphs == 1 else values
 
 
 class _Numba:
@@ -167,7 +179,8 @@ class _Numba:
 
     def forward(self, keep: bool) -> Tensor:
         from aligner.search.kernels import spread  # numba is slow to import
-        from aligner.search.kernels.logsum_numba import PAD, forward
+        from aligner.search.kernels.logsum_numba import forward
+        from aligner.search.kernels.viterbi_numba import PAD
 
         batch, frames, _ = self.scores.shape
         self.alphas = torch.empty(batch, frames if keep else min(2, frames), PAD + self.arcs.states,
@@ -192,7 +205,7 @@ class _Numba:
 
 
 def _triton(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Any:
-    from aligner.search.kernels.logsum_triton import Passes  # triton is slow to import, and absent on some machines
+    from aligner.search.kernels.logsum_triton import Passes  # triton is absent on some machines
 
     return Passes(arcs, scores, lengths)
 

@@ -6,27 +6,16 @@ the kernels must give paths of the same weight.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import suppress
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
+from aligner.search.arcs import Arcs, NoPath, Path, arrays, check, chosen, possible, within
+from aligner.search.long import long_path
 
-
-class Path(NamedTuple):
-    """The best path of each utterance.
-
-    Attributes
-    ----------
-    states : Tensor
-        (B, T) int64: the graph's state in each frame; -1 beyond an utterance's length.
-    score : Tensor
-        (B,): log weight, scores and arcs together.
-    """
-
-    states: Tensor
-    score: Tensor
+WHOLE = 2**28  # bytes of an utterance's backpointers up to which nothing is computed twice
 
 
 def viterbi(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Path:
@@ -92,21 +81,38 @@ def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
 def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     from aligner.search.kernels import spread  # numba is slow to import
     from aligner.search.kernels.layout import most_codes
-    from aligner.search.kernels.viterbi_numba import best_paths, bits
+    from aligner.search.kernels.viterbi_numba import best_paths, bits, row_bytes
 
     kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
     batch, frames, _ = scores.shape
+    width = bits(most_codes(arcs.predecessors.shape[-1]))
+    if frames * row_bytes(arcs.states, width) > WHOLE and arcs.weights.shape[1] == 1:
+        return _in_blocks(arcs, scores, lengths)
     states = torch.full((batch, frames), -1)
     totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
     given = arrays(scores.to(kind), lengths, arcs.pdf, arcs.predecessors, arcs.weights.to(kind), arcs.start.to(kind),
                    arcs.final.to(kind))
-    width = bits(most_codes(given[3]))
     spread(lambda first, step: best_paths(*given, width, first, step, *arrays(states, totals)), batch)
     return Path(states, totals.to(scores.dtype))
 
 
+def _in_blocks(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
+    """One utterance after the other, with their backpointers made twice."""
+    states, totals = torch.full(scores.shape[:2], -1), torch.full((len(scores),), -torch.inf, dtype=scores.dtype)
+    for b, length in enumerate(lengths.tolist()):
+        own = scores[b]
+
+        def score(first: int, last: int, columns: np.ndarray, own: Tensor = own) -> Tensor:
+            return own[first:last, torch.from_numpy(columns)]
+
+        with suppress(NoPath):
+            found = long_path(arcs.of_utterance(b), score, length, band=None)
+            states[b, :length], totals[b] = found.states[0], found.score[0]
+    return Path(states, totals)
+
+
 def _triton(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
-    from aligner.search.kernels.viterbi_triton import best_paths  # triton is slow to import, and absent on some machines
+    from aligner.search.kernels.viterbi_triton import best_paths  # triton is absent on some machines
 
     return Path(*best_paths(arcs, scores, lengths))
 

@@ -67,20 +67,20 @@ def layout(predecessors: Any) -> Any:
                 source[e], target[e], column[e] = p, s, k
                 code[e] = DIAGONALS + e - first[s]
                 e += 1
-    return columns, source, target, column, code, first
+    return Layout(columns, source, target, column, code, first)
 
 
 @compiled
-def weigh(columns: Any, target: Any, column: Any, weights: Any, diagonals: Any, others: Any) -> None:
+def weigh(graph: Any, weights: Any, diagonals: Any, others: Any) -> None:
     """Fetch weights (S, K) of one frame into ``diagonals`` (3, S) and ``others`` (E,)."""
     for d in range(DIAGONALS):
-        for s in range(columns.shape[1]):
-            k = columns[d, s]
+        for s in range(graph.columns.shape[1]):
+            k = graph.columns[d, s]
             diagonals[d, s] = weights[s, k] if k >= 0 else -np.inf
-    for e in range(len(target)):
-        others[e] = weights[target[e], column[e]]
+    for e in range(len(graph.target)):
+        others[e] = weights[graph.target[e], graph.column[e]]
 
 
-def most_codes(predecessors: np.ndarray) -> int:
-    """How many codes the states of graphs (..., S, K) need at most to tell their arcs apart."""
-    return DIAGONALS + predecessors.shape[-1]
+def most_codes(arcs: int) -> int:
+    """How many codes tell the arcs of a state apart that has up to so many."""
+    return DIAGONALS + arcs

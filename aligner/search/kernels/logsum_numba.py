@@ -21,21 +21,20 @@ from aligner.search.kernels.viterbi_numba import PAD
 @compiled(fastmath=FAST)
 def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any) -> None:
     """``reached`` (S,) = log of the sum over each state's arcs of exp(``old`` + weight); ``best`` is scratch."""
-    columns, source, target, column, code, first = graph
     states = len(reached)
     zero, one, two = old[PAD:states + PAD], old[PAD - 1:states + PAD - 1], old[PAD - 2:states + PAD - 2]
     stay, move, skip = diagonals[0, :states], diagonals[1, :states], diagonals[2, :states]
     for s in range(states):
         best[s] = max(max(zero[s] + stay[s], one[s] + move[s]), two[s] + skip[s])
-    for e in range(len(target)):
-        best[target[e]] = max(best[target[e]], old[source[e] + PAD] + others[e])
+    for e in range(len(graph.target)):
+        best[graph.target[e]] = max(best[graph.target[e]], old[graph.source[e] + PAD] + others[e])
     for s in range(states):
         best[s] = best[s] if best[s] > -np.inf else 0.0
     for s in range(states):
         reached[s] = (exp(zero[s] + stay[s] - best[s]) + exp(one[s] + move[s] - best[s])
                       + exp(two[s] + skip[s] - best[s]))
-    for e in range(len(target)):
-        reached[target[e]] += exp(old[source[e] + PAD] + others[e] - best[target[e]])
+    for e in range(len(graph.target)):
+        reached[graph.target[e]] += exp(old[graph.source[e] + PAD] + others[e] - best[graph.target[e]])
     for s in range(states):
         reached[s] = np.log(reached[s]) + best[s] if reached[s] > 0 else -np.inf
 
@@ -67,14 +66,14 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
     for b in range(begin, scores.shape[0], every):
         g = b if graphs > 1 else 0
         graph = layout(predecessors[g])
-        others = np.empty(len(graph[1]))
+        others = np.empty(len(graph.source))
         column = pdf[g]
         alphas[b, :, :PAD] = -np.inf
         for s in range(states):
             alphas[b, 0, s + PAD] = start[g, s] + scores[b, 0, column[s]]
         for t in range(1, lengths[b]):
             if t == 1 or weights.shape[1] > 1:
-                weigh(graph[0], graph[2], graph[3], weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
+                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
             _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others)
             now = alphas[b, t % kept]
             for s in range(states):
@@ -89,7 +88,6 @@ def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonal
 
     Both are added to.
     """
-    columns, source, target, column, code, first = graph
     states = len(gamma)
     for d in range(DIAGONALS):
         arrived = old[PAD - d:states + PAD - d]
@@ -98,14 +96,14 @@ def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonal
         for s in range(states):  # reached is never -inf where gamma is above 0
             share = gamma[s] * exp(min(arrived[s] + along[s] - reached[s], 0.0)) if gamma[s] > 0 else 0.0
             back[s] += share
-            if columns[d, s] >= 0:
-                xi[s, columns[d, s]] += share
-    for e in range(len(target)):
-        s = target[e]
+            if graph.columns[d, s] >= 0:
+                xi[s, graph.columns[d, s]] += share
+    for e in range(len(graph.target)):
+        s = graph.target[e]
         if gamma[s] > 0:
-            share = gamma[s] * exp(min(old[source[e] + PAD] + others[e] - reached[s], 0.0))
-            before[source[e] + PAD] += share
-            xi[s, column[e]] += share
+            share = gamma[s] * exp(min(old[graph.source[e] + PAD] + others[e] - reached[s], 0.0))
+            before[graph.source[e] + PAD] += share
+            xi[s, graph.column[e]] += share
 
 
 @compiled
@@ -123,14 +121,14 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
             continue
         g = b if graphs > 1 else 0
         graph = layout(predecessors[g])
-        others = np.empty(len(graph[1]))
+        others = np.empty(len(graph.source))
         column = pdf[g]
         last = lengths[b] - 1
         for s in range(states):
             gamma[s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
         for t in range(last, 0, -1):
             if t == last or weights.shape[1] > 1:
-                weigh(graph[0], graph[2], graph[3], weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
+                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
             for s in range(states):
                 gammas[b, t, s] = gamma[s]
                 score = scores[b, t, column[s]]

@@ -37,7 +37,6 @@ def step(old: Any, new: Any, codes: Any, scores: Any, pdf: Any, lo: int, hi: int
 
     ``old`` and ``new`` begin with `PAD` cells of -inf; those of states outside the band are -inf too.
     """
-    columns, source, target, column, code, first = graph
     # slices from 0: numba then knows that no index is negative, and the loops become vector instructions
     zero, one, two = old[lo + PAD:hi + PAD], old[lo + PAD - 1:hi + PAD - 1], old[lo + PAD - 2:hi + PAD - 2]
     stay, move, skip = diagonals[0, lo:hi], diagonals[1, lo:hi], diagonals[2, lo:hi]
@@ -47,12 +46,12 @@ def step(old: Any, new: Any, codes: Any, scores: Any, pdf: Any, lo: int, hi: int
         ab = max(a, b)
         best[s] = max(ab, c)
         choice[s] = 2 if c > ab else (1 if b > a else 0)
-    for e in range(first[lo], first[hi]):
-        s = target[e]
-        arriving = old[source[e] + PAD] + others[e]
+    for e in range(graph.first[lo], graph.first[hi]):
+        s = graph.target[e]
+        arriving = old[graph.source[e] + PAD] + others[e]
         if arriving > new[s + PAD]:
             new[s + PAD] = arriving
-            codes[s] = code[e]
+            codes[s] = graph.code[e]
     for s in range(hi - lo):
         best[s] += scores[column[s]]
 
@@ -77,12 +76,11 @@ def pack(codes: Any, lo: int, hi: int, width: int, row: Any) -> None:
 @compiled
 def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) -> int:
     """The state before ``state``, by a row of packed codes."""
-    columns, source, target, column, code, first = graph
     per = 8 // width
     n = (hi - lo + per - 1) // per
     place = state - lo
     c = (row[place % n] >> ((place // n) * width)) & ((1 << width) - 1)
-    return state - c if c < DIAGONALS else np.int64(source[first[state] + c - DIAGONALS])
+    return state - c if c < DIAGONALS else np.int64(graph.source[graph.first[state] + c - DIAGONALS])
 
 
 @compiled
@@ -93,15 +91,14 @@ def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo
     Returns (result, scratch, what was subtracted).  Row t - ``first`` of ``rows`` receives frame t's packed
     backpointers, if it has rows.
     """
-    columns, source, target, column, code, firsts = graph
     states = hi - lo
-    diagonals = np.empty((DIAGONALS, columns.shape[1]), old.dtype)
-    others = np.empty(len(target), old.dtype)
-    codes = np.empty(columns.shape[1], np.uint8)
+    diagonals = np.empty((DIAGONALS, graph.columns.shape[1]), old.dtype)
+    others = np.empty(len(graph.target), old.dtype)
+    codes = np.empty(graph.columns.shape[1], np.uint8)
     level = 0.0
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
-            weigh(columns, target, column, weights[t if weights.shape[0] > 1 else 0], diagonals, others)
+            weigh(graph, weights[t if weights.shape[0] > 1 else 0], diagonals, others)
         step(old, new, codes, scores[t], pdf, lo, hi, graph, diagonals, others)
         if rows.shape[0]:
             pack(codes, lo, hi, width, rows[t - first])
@@ -129,6 +126,19 @@ def ended(now: Any, final: Any) -> Any:
 
 
 @compiled
+def trace(state: int, rows: Any, opening: int, path: Any, lo: int, hi: int, width: int, graph: Any) -> int:
+    """Fill ``path`` from its end, where ``state`` is; the state before its first frame.
+
+    Row t - ``opening`` of ``rows`` holds the backpointers of frame t; frames before ``opening`` have none.
+    """
+    for t in range(len(path) - 1, -1, -1):
+        path[t] = state
+        if t >= opening:
+            state = came_from(state, rows[t - opening], lo, hi, width, graph)
+    return state
+
+
+@compiled
 def best_paths(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
                width: int, begin: int, every: int, paths: Any, totals: Any) -> None:
     """Utterances ``begin``, ``begin`` + ``every``, ...: states into ``paths`` (B, T), totals into (B,).
@@ -146,14 +156,11 @@ def best_paths(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: 
             now[s + PAD] = start[g, s] + scores[b, 0, pdf[g, s]]
         frames = lengths[b]
         per = 8 // width
-        rows = np.empty((frames, (states + per - 1) // per), np.uint8)  # row 0 serves no frame
+        rows = np.empty((frames - 1, (states + per - 1) // per), np.uint8)
         now, spare, level = advance(now, spare, 1, frames, scores[b], pdf[g], 0, states, graph, weights[g], rows,
                                     width)
         state, total = ended(now, final[g])
         totals[b] = total + level
         if total == -np.inf:
             continue
-        for t in range(frames - 1, 0, -1):
-            paths[b, t] = state
-            state = came_from(state, rows[t - 1], 0, states, width, graph)
-        paths[b, 0] = state
+        trace(state, rows, 1, paths[b, :frames], 0, states, width, graph)

@@ -1,0 +1,307 @@
+"""Paths whose states say how long they last: segments with explicit durations.
+
+A path is a sequence of segments (state, number of frames); it weighs the sum of its frames' scores,
+its arcs' weights and its durations' weights (Ostendorf, Digalakis and Kimball 1996, *From HMM's to
+segment models*; Yu 2010, *Hidden semi-Markov models*).  An arc leads from the end of one segment to
+the beginning of the next, so that a self-loop is a new segment of the same state.
+
+The weights of durations are (G, V, S, D): row d - 1 for d frames.  V is 1, or T: row v is then for
+segments whose last frame is v, and the durations' weights are any segment's score whatever.
+
+The references sum the scores of every segment anew, in torch and differentiable; the kernels must
+give the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
+from aligner.search.forward_backward import gradients_of, logsumexp, shared_sum
+
+LONGEST = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits
+
+
+class Segments(NamedTuple):
+    """The best segmentation of each utterance.
+
+    Attributes
+    ----------
+    states : Tensor
+        (B, T) int64: the state of each frame; -1 beyond an utterance's length.
+    begins : Tensor
+        (B, T) bool: whether a segment begins at the frame.
+    score : Tensor
+        (B,): log weight of frames, arcs and durations together.
+    """
+
+    states: Tensor
+    begins: Tensor
+    score: Tensor
+
+
+class SegmentPosteriors(NamedTuple):
+    """What the frames say about segments.
+
+    Attributes
+    ----------
+    log_z : Tensor
+        (B,): log of the sum of the weights of all segmentations.
+    states : Tensor
+        (B, T, S): probability of each state in each frame; 0 beyond an utterance's length.
+    arcs : Tensor
+        (B, U, S, K): probability of each arc; added up over frames where U is 1.
+    durations : Tensor
+        (B, V, S, D): probability of a segment of each length; added up over ends where V is 1.
+    """
+
+    log_z: Tensor
+    states: Tensor
+    arcs: Tensor
+    durations: Tensor
+
+
+def segmental_viterbi(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
+                      kernel: str = "auto") -> Segments:
+    """The best segmentation of each utterance.
+
+    Parameters
+    ----------
+    arcs : Arcs
+    scores : Tensor
+        (B, T, P) log-likelihoods of frames.
+    durations : Tensor
+        (G, V, S, D) log weights of segments; see the top of this page.
+    lengths : Tensor, optional
+        (B,) frames of each utterance.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+
+    Returns
+    -------
+    Segments
+
+    Raises
+    ------
+    NoPath, ValueError
+        As `aligner.search.viterbi.viterbi`.
+
+    Examples
+    --------
+    Two states, one after the other, and the second may last no longer than two frames:
+
+    >>> arcs = Arcs.dense(torch.tensor([[0.0, 1.0], [0.0, 0.0]]).log(), torch.tensor([1.0, 0.0]).log())
+    >>> durations = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]).log()[None, None]
+    >>> scores = torch.tensor([[[0.0, 0.0], [-1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]])
+    >>> segmental_viterbi(arcs, scores, durations).states.tolist()
+    [[0, 0, 1, 1]]
+    """
+    lengths = _check(arcs, scores, durations, lengths)
+    run = {"reference": best_reference, "numba": _numba_best, "triton": _triton_best}[chosen(kernel, scores.device)]
+    found = run(arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores), lengths)
+    possible(found.score)
+    return found
+
+
+def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
+                            kernel: str = "auto") -> Tensor:
+    """log Z of each utterance (B,), differentiable in scores, durations and all weights.
+
+    Parameters and errors as `segmental_viterbi`.
+    """
+    lengths = _check(arcs, scores, durations, lengths)
+    name = chosen(kernel, scores.device)
+    arcs, durations = arcs.to(scores), durations.to(scores)
+    if name == "reference":
+        total = reference(arcs, scores, durations, lengths)
+    else:
+        total = _LogPartition.apply(  # type: ignore[no-untyped-call]
+            scores, arcs.weights, arcs.start, arcs.final, durations, arcs, lengths, name)
+    possible(total)
+    return total
+
+
+def segmental_forward_backward(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
+                               kernel: str = "auto") -> SegmentPosteriors:
+    """log Z and the posteriors; parameters and errors as `segmental_viterbi`, without gradients."""
+    lengths = _check(arcs, scores, durations, lengths)
+    name = chosen(kernel, scores.device)
+    arcs, scores, durations = arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores)
+    if name == "reference":
+        found = _posteriors_of_reference(arcs, scores, durations, lengths)
+    else:
+        passes = _KERNELS[name](arcs, scores, durations, lengths)
+        total = passes.forward()
+        found = SegmentPosteriors(total.to(scores.dtype), *passes.backward(total))
+    possible(found.log_z)
+    return found
+
+
+def reference(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Tensor:
+    """`segmental_log_partition` in plain torch, on any device, in the floating type of ``scores``."""
+    ends = [logsumexp(e) for e in _segments(arcs, scores, durations, lambda x: logsumexp(x))]
+    return _last(torch.stack(ends, 1) + arcs.final[:, None], lengths, logsumexp)
+
+
+def best_reference(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Segments:
+    """`segmental_viterbi` in plain torch, on any device, in the floating type of ``scores``."""
+    over = list(_segments(arcs, scores, durations, lambda x: x.amax(-1)))
+    ends = torch.stack([e.amax(-1) for e in over], 1)
+    score = _last(ends + arcs.final[:, None], lengths, lambda x: x.amax(-1))
+    states = torch.full(scores.shape[:2], -1, device=scores.device)
+    begins = torch.zeros_like(states, dtype=torch.bool)
+    before = arcs.predecessors.long().expand(len(scores), -1, -1)
+    for b, t in enumerate(lengths.tolist()):
+        if score[b] == -torch.inf:
+            continue
+        state = int((ends[b, t - 1] + arcs.final.expand(len(scores), -1)[b]).argmax())
+        while t > 0:
+            first = t - 1 - int(over[t - 1][b, state].argmax())
+            states[b, first:t], begins[b, first] = state, True
+            if first > 0:
+                state = int(before[b, state, arcs.arriving(ends[:, first - 1], first)[b, state].argmax()])
+            t = first
+    return Segments(states, begins, score)
+
+
+def _segments(arcs: Arcs, scores: Tensor, durations: Tensor, join: Any) -> Any:
+    """For each t from 1, weights (B, S, D) of all that ends with a segment of d frames before frame t."""
+    emitted = arcs.emitted(scores)
+    batch, frames, states = emitted.shape
+    longest = durations.shape[3]
+    begun = [arcs.start.expand(batch, -1)]  # weights of all that leads to a beginning at frame 0, 1, ...
+    sums = torch.full((batch, states, longest), -torch.inf, dtype=scores.dtype, device=scores.device)
+    for t in range(1, frames + 1):
+        now = emitted[:, t - 1, :, None]
+        sums = torch.cat([now, sums[..., :-1] + now], 2)  # of the last d frames
+        some = min(t, longest)
+        opened = torch.stack(begun[t - some:t][::-1], 2)
+        weights = durations[:, t - 1 if durations.shape[1] > 1 else 0, :, :some]
+        ends = opened + sums[..., :some] + weights
+        yield ends
+        if t < frames:
+            begun.append(join(arcs.arriving(join(ends), t)))
+
+
+def _last(ends: Tensor, lengths: Tensor, join: Any) -> Tensor:
+    """What ``ends`` (B, T, S) joins to at each utterance's last frame."""
+    each = torch.arange(len(ends), device=ends.device)
+    return join(ends[each, lengths.to(ends.device) - 1])  # type: ignore[no-any-return]
+
+
+def _posteriors_of_reference(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> SegmentPosteriors:
+    """By the gradient of the reference."""
+    with torch.enable_grad():
+        emitted = arcs.emitted(scores).requires_grad_()
+        batch = len(scores)
+        weights, spans = (v.expand(batch, -1, -1, -1).clone().requires_grad_() for v in (arcs.weights, durations))
+        own = torch.arange(arcs.states, dtype=torch.int32, device=scores.device)[None]
+        total = reference(Arcs(own, arcs.predecessors, weights, arcs.start, arcs.final), emitted, spans, lengths)
+        states, crossed, lasted = torch.autograd.grad(total.sum(), (emitted, weights, spans), allow_unused=True)
+    return SegmentPosteriors(total.detach(), states, torch.zeros_like(weights) if crossed is None else crossed, lasted)
+
+
+def _check(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None) -> Tensor:
+    """As `aligner.search.arcs.check`, and that the durations fit."""
+    lengths = check(arcs, scores, lengths)
+    if (durations.ndim != 4 or durations.shape[0] not in (1, len(scores))
+            or durations.shape[1] not in (1, scores.shape[1]) or durations.shape[2] != arcs.states
+            or not 1 <= durations.shape[3] <= LONGEST):
+        raise ValueError(f"durations of shape {tuple(durations.shape)}; (1 or {len(scores)}, 1 or {scores.shape[1]}, "
+                         f"{arcs.states}, 1 to {LONGEST}) is needed")
+    if torch.isnan(durations).any():
+        raise ValueError("NaN among the durations' weights")
+    return lengths
+
+
+def _numba_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Segments:
+    from aligner.search.kernels import spread  # numba is slow to import
+    from aligner.search.kernels.segmental_numba import best_segments
+
+    given = _given(arcs, scores, durations, lengths)
+    states = torch.full(scores.shape[:2], -1)
+    begins = torch.zeros(scores.shape[:2], dtype=torch.bool)
+    totals = torch.full((len(scores),), -torch.inf, dtype=torch.float64)
+    spread(lambda first, step: best_segments(*given, first, step, *arrays(states, begins, totals)), len(scores))
+    return Segments(states, begins, totals.to(scores.dtype))
+
+
+def _triton_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Segments:
+    from aligner.search.kernels.segmental_triton import best_segments  # triton is absent on some machines
+
+    return Segments(*best_segments(arcs, scores, durations, lengths))
+
+
+def _given(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> tuple[Any, ...]:
+    """The kernels' common arguments as arrays."""
+    kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
+    return arrays(scores.to(kind), lengths, arcs.pdf, arcs.predecessors,
+                  *(v.to(kind) for v in (arcs.weights, arcs.start, arcs.final, durations)))
+
+
+class _Numba:
+    """The kernel's two passes over one batch, with what the first leaves for the second."""
+
+    def __init__(self, arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> None:
+        self.given, self.dtype = _given(arcs, scores, durations, lengths), scores.dtype
+        batch, frames, _ = scores.shape
+        self.shape = batch, frames, arcs.states
+        self.arcs, self.spans = (batch, *arcs.weights.shape[1:]), (batch, *durations.shape[1:])
+
+    def forward(self) -> Tensor:
+        from aligner.search.kernels import spread
+        from aligner.search.kernels.segmental_numba import forward
+
+        batch, frames, states = self.shape
+        opened = torch.empty(batch, states, frames + 1, dtype=torch.float64)
+        ended, cumulated = (torch.empty(batch, frames + 1, states, dtype=torch.float64) for _ in range(2))
+        totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
+        self.kept = arrays(opened, ended, cumulated)
+        spread(lambda first, step: forward(*self.given, first, step, *self.kept, *arrays(totals)), batch)
+        return totals
+
+    def backward(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        from aligner.search.kernels import spread
+        from aligner.search.kernels.segmental_numba import backward
+
+        batch, frames, states = self.shape
+        shapes = ((batch, states, frames + 1), (batch, frames + 1, states), (batch, frames, states), self.arcs,
+                  self.spans)
+        begun, finished, *found = (torch.zeros(s, dtype=torch.float64) for s in shapes)
+        scores, lengths, pdf, predecessors, weights, _, final, durations = self.given
+        results = arrays(totals, begun, finished, *found)
+        spread(lambda first, step: backward(scores, lengths, pdf, predecessors, weights, final, durations, first, step,
+                                            *self.kept, *results), batch)
+        gammas, xis, spans = (v.to(self.dtype) for v in found)
+        return gammas, xis, spans
+
+
+def _triton(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Any:
+    from aligner.search.kernels.segmental_triton import Passes  # triton is absent on some machines
+
+    return Passes(arcs, scores, durations, lengths)
+
+
+_KERNELS = {"numba": _Numba, "triton": _triton}
+
+
+class _LogPartition(torch.autograd.Function):
+    """The kernels' forward pass, with the posteriors as its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor, arcs: Arcs,
+                lengths: Tensor, name: str) -> Tensor:
+        passes = _KERNELS[name](arcs.detached(), scores.detach(), durations.detach(), lengths)
+        total = passes.forward()
+        ctx.passes, ctx.total, ctx.arcs, ctx.lengths, ctx.like = passes, total, arcs, lengths, scores
+        ctx.spans = durations.shape
+        return total.to(scores.dtype)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        states, crossed, spans = ctx.passes.backward(ctx.total)
+        gradient = gradients[0].to(states)
+        return (*gradients_of(ctx.arcs, ctx.like, ctx.lengths, gradient, states, crossed),
+                shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(ctx.like), None, None, None)
