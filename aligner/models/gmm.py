@@ -1,11 +1,13 @@
-"""Gaussian mixtures with shared codebooks, scored as matrix products.
+"""Gaussian mixtures, scored as matrix products.
 
 One class serves the three kinds that speech models come in: a codebook per pdf (continuous), one
 per phone (phonetically tied) or one for all (semi-continuous).  A pdf's log-likelihood is
 
-    sum over streams of log(sum over m of weight[m] * Normal(x; mean[m], variance[m]))
+    sum over streams of log(sum over m of weight[m] * Normal(x; mean[m], covariance[m]))
 
-with diagonal variances (Huang, Acero, Hon, *Spoken Language Processing*, 2001, 8.3 and 9.5).
+with diagonal or full covariances (Huang, Acero, Hon, *Spoken Language Processing*, 2001, 8.3 and 9.5).
+
+C codebooks of M Gaussians over D dimensions; n frames.
 """
 
 from __future__ import annotations
@@ -13,55 +15,186 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 BLOCK = 128  # frames; a block's (frames, codebooks, densities) then stays in the cache of a core
+CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
 SMALLEST = torch.finfo(torch.float32).tiny
+
+
+class Gaussians(Protocol):
+    """C x M Gaussians, laid out for a product with frames."""
+
+    @property
+    def constant(self) -> Tensor:
+        """(C, M): what does not depend on x."""
+        ...
+
+    @property
+    def numbers(self) -> int:
+        """Made on the way for every frame."""
+        ...
+
+    def take(self, books: Tensor) -> Gaussians:
+        """Those of some codebooks only."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Log densities (n, C, M) of ``x`` (n, D), in the parameters' floating type even under autocast."""
+        ...
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """Gaussians with diagonal covariances: one product with x squared and x.
+
+    Attributes
+    ----------
+    center : Tensor
+        (D,): subtracted first; squares of large numbers would swallow small differences.
+    quadratic : Tensor
+        (2 * D, C, M): coefficients of x squared and of x.
+    constant : Tensor
+        (C, M)
+
+    Examples
+    --------
+    >>> standard = Diagonal.of(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
+    >>> standard(torch.zeros(1, 2)).add(math.log(2 * math.pi)).abs().lt(1e-6).item()
+    True
+    """
+
+    center: Tensor
+    quadratic: Tensor
+    constant: Tensor
+
+    @classmethod
+    def of(cls, means: Tensor, variances: Tensor) -> Diagonal:
+        """From means and variances (C, M, D); differentiable in both."""
+        center = means.detach().mean((0, 1))
+        centered, precision = means - center, 1.0 / variances
+        quadratic = torch.cat([-0.5 * precision, centered * precision], 2).permute(2, 0, 1)
+        constant = -0.5 * (centered.square() * precision + variances.log() + math.log(2 * math.pi)).sum(2)
+        return cls(center, quadratic.contiguous(), constant)
+
+    @property
+    def numbers(self) -> int:
+        """Made on the way for every frame."""
+        return self.constant.numel()
+
+    def take(self, books: Tensor) -> Diagonal:
+        """Those of some codebooks only."""
+        return Diagonal(self.center, self.quadratic[:, books], self.constant[books])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Log densities (n, C, M) of ``x`` (n, D)."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(self.center.dtype) - self.center
+            powers = torch.cat([x.square(), x], 1)
+            product = torch.addmm(self.constant.flatten(), powers, self.quadratic.flatten(1))
+            return product.view(len(x), *self.constant.shape)
+
+
+@dataclass(frozen=True)
+class Full:
+    """Gaussians with full covariances: one product takes the frames to where each covariance is the identity.
+
+    (The coefficients of all x[i] * x[j] would be a product, too, but their sum loses digits where a
+    covariance is nearly singular.)
+
+    Attributes
+    ----------
+    whitening : Tensor
+        (D, C, M, D): inverse Cholesky factors.
+    shift : Tensor
+        (C, M, D): the whitened means.
+    constant : Tensor
+        (C, M)
+
+    Examples
+    --------
+    >>> standard = Full.of(torch.zeros(1, 1, 2), torch.eye(2)[None, None])
+    >>> standard(torch.zeros(1, 2)).add(math.log(2 * math.pi)).abs().lt(1e-6).item()
+    True
+    """
+
+    whitening: Tensor
+    shift: Tensor
+    constant: Tensor
+
+    @classmethod
+    def of(cls, means: Tensor, covariances: Tensor) -> Full:
+        """From means (C, M, D) and covariances (C, M, D, D); differentiable in both."""
+        return cls.of_cholesky(means, torch.linalg.cholesky(covariances))
+
+    @classmethod
+    def of_cholesky(cls, means: Tensor, factors: Tensor) -> Full:
+        """From means (C, M, D) and the covariances' lower Cholesky factors (C, M, D, D)."""
+        identity = torch.eye(means.shape[2], dtype=means.dtype, device=means.device)
+        inverse = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
+        shift = (inverse @ means[..., None]).squeeze(3)
+        determinant = factors.diagonal(dim1=2, dim2=3).log().sum(2)
+        constant = -0.5 * means.shape[2] * math.log(2 * math.pi) - determinant
+        return cls(inverse.permute(3, 0, 1, 2).contiguous(), shift, constant)
+
+    @property
+    def numbers(self) -> int:
+        """Made on the way for every frame."""
+        return self.shift.numel()
+
+    def take(self, books: Tensor) -> Full:
+        """Those of some codebooks only."""
+        return Full(self.whitening[:, books], self.shift[books], self.constant[books])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Log densities (n, C, M) of ``x`` (n, D)."""
+        with torch.autocast(x.device.type, enabled=False):
+            whitened = torch.addmm(-self.shift.flatten(), x.to(self.shift.dtype), self.whitening.flatten(1))
+            return self.constant - 0.5 * whitened.view(len(x), *self.shift.shape).square().sum(3)
+
+
+def block_length(numbers: int) -> int:
+    """Frames to score at once, where so many numbers are made on the way for every frame."""
+    return max(8, min(BLOCK, CACHE // max(numbers, 1)))
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream's parameters, ready for a matrix product.
+    """One stream's parameters.
 
     Attributes
     ----------
     columns : slice
         Its columns among the features.
-    quadratic : Tensor
-        (C, 2 * D, M): per codebook the coefficients of x squared and of x.
-    constant : Tensor
-        (C, M): what does not depend on x.
+    gaussians : Gaussians
     weights : Tensor
         (pdfs, M): mixture weights, not logarithms.
+    means : Tensor
+        (C, M, D)
+    covariances : Tensor
+        (C, M, D) where they are diagonal, otherwise (C, M, D, D).
     """
 
     columns: slice
-    quadratic: Tensor
-    constant: Tensor
+    gaussians: Gaussians
     weights: Tensor
-
-    @classmethod
-    def of(cls, columns: slice, means: Tensor, variances: Tensor, weights: Tensor) -> Stream:
-        """From means and variances (C, M, D) and weights (pdfs, M)."""
-        precision = 1.0 / variances
-        quadratic = torch.cat([-0.5 * precision, means * precision], 2).transpose(1, 2)
-        constant = -0.5 * (means.square() * precision + variances.log() + math.log(2 * math.pi)).sum(2)
-        return cls(columns, quadratic.contiguous(), constant, weights)
+    means: Tensor
+    covariances: Tensor
 
 
 @dataclass(frozen=True)
 class Selection:
     """The parameters that a set of pdfs uses, gathered: C codebooks with up to N of the pdfs each.
 
-    Per stream ``quadratic`` (2 * D, C * M), ``constant`` (C * M,) and ``weights`` (C, N, M);
-    ``slots`` (P,) says where in C x N each pdf asked for ended up.
+    Per stream the Gaussians and the ``weights`` (C, N, M); ``slots`` (P,) says where in C x N each pdf asked
+    for ended up.
     """
 
-    quadratic: tuple[Tensor, ...]
-    constant: tuple[Tensor, ...]
+    gaussians: tuple[Gaussians, ...]
     weights: tuple[Tensor, ...]
     slots: Tensor
 
@@ -81,14 +214,18 @@ class GaussianMixtures:
     codebook: np.ndarray
 
     @classmethod
-    def of(cls, means: Sequence[np.ndarray], variances: Sequence[np.ndarray], weights: Sequence[np.ndarray],
+    def of(cls, means: Sequence[np.ndarray], covariances: Sequence[np.ndarray], weights: Sequence[np.ndarray],
            codebook: np.ndarray) -> GaussianMixtures:
-        """From lists over streams: means and variances (C, M, D), weights (pdfs, M)."""
+        """From lists over streams.
+
+        Means (C, M, D), covariances (C, M, D) if they are diagonal and (C, M, D, D) if not, weights (pdfs, M).
+        """
         streams, first = [], 0
-        for mean, variance, weight in zip(means, variances, weights, strict=True):
+        for given in zip(means, covariances, weights, strict=True):
+            mean, covariance, weight = (torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in given)
             columns = slice(first, first + mean.shape[2])
-            tensors = (torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (mean, variance, weight))
-            streams.append(Stream.of(columns, *tensors))
+            gaussians = Diagonal.of(mean, covariance) if covariance.ndim == 3 else Full.of(mean, covariance)
+            streams.append(Stream(columns, gaussians, weight, mean, covariance))
             first = columns.stop
         return cls(tuple(streams), codebook)
 
@@ -103,42 +240,43 @@ class GaussianMixtures:
         members = np.zeros(len(books) * sizes.max(), np.int64)
         members[slots] = pdfs
         chosen, filled = torch.from_numpy(books), torch.from_numpy(members)
-        quadratic, constant, weights = [], [], []
-        for s in self.streams:
-            quadratic.append(s.quadratic[chosen].transpose(0, 1).reshape(s.quadratic.shape[1], -1))
-            constant.append(s.constant[chosen].reshape(-1))
-            weights.append(s.weights[filled].reshape(len(books), sizes.max(), -1))
-        return Selection(tuple(quadratic), tuple(constant), tuple(weights), torch.from_numpy(slots))
+        gaussians = tuple(s.gaussians.take(chosen) for s in self.streams)
+        weights = tuple(s.weights[filled].reshape(len(books), sizes.max(), -1) for s in self.streams)
+        return Selection(gaussians, weights, torch.from_numpy(slots))
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32."""
+        """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32.
+
+        Under autocast the mixing is done in the lower precision, never the Gaussians.
+        """
         chosen = self.select(pdfs)
         result = torch.empty(len(frames), len(chosen.slots))
-        for start in range(0, len(frames), BLOCK):
-            result[start:start + BLOCK] = self._block(frames[start:start + BLOCK], chosen)
+        length = block_length(max(g.numbers for g in chosen.gaussians))
+        for start in range(0, len(frames), length):
+            result[start:start + length] = self._block(frames[start:start + length], chosen)
         return result
 
     def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
         """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""
         total = torch.zeros(())
-        for k, stream in enumerate(self.streams):
-            books, _, densities = chosen.weights[k].shape
-            x = frames[:, stream.columns]
-            gaussians = torch.addmm(chosen.constant[k], torch.cat([x.square(), x], 1), chosen.quadratic[k])
-            gaussians = gaussians.view(len(x), books, densities)
-            best = gaussians.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1
-            mixed = torch.bmm(chosen.weights[k], gaussians.sub_(best).exp_().permute(1, 2, 0))  # (C, N, T)
+        for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
+            densities = gaussians(frames[:, stream.columns])
+            best = densities.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1
+            mixed = torch.bmm(weights, densities.sub_(best).exp_().permute(1, 2, 0)).float()  # (C, N, n)
             total = total + mixed.clamp_(min=SMALLEST).log_() + best.permute(1, 2, 0)
         return total.flatten(0, 1)[chosen.slots].T
 
     def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""
+        chosen = torch.from_numpy(np.asarray(pdfs))
         books = torch.from_numpy(self.codebook[pdfs])
         total = torch.zeros(len(frames), len(books), dtype=torch.float64)
         for s in self.streams:
-            x = frames[:, s.columns].double()
-            half, linear = s.quadratic[books].double().chunk(2, 1)
-            gaussians = (torch.einsum("td,pdm->tpm", x.square(), half) + torch.einsum("td,pdm->tpm", x, linear)
-                         + s.constant[books].double())
-            total += torch.logsumexp(gaussians + s.weights[torch.from_numpy(pdfs)].double().log(), 2)
+            away = frames[:, None, None, s.columns].double() - s.means[books].double()
+            covariances = s.covariances[books].double()
+            if covariances.ndim == 3:
+                covariances = torch.diag_embed(covariances)
+            distance = (away * torch.linalg.solve(covariances, away[..., None]).squeeze(-1)).sum(-1)
+            gaussians = -0.5 * (distance + torch.logdet(2 * math.pi * covariances))
+            total += torch.logsumexp(gaussians + s.weights[chosen].double().log(), 2)
         return total

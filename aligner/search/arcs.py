@@ -113,9 +113,10 @@ class Arcs:
     @classmethod
     def dense(cls, transitions: Tensor, start: Tensor, final: Tensor | None = None) -> Arcs:
         """From a matrix (S, S) of log weights, from row to column; impossible arcs are left out."""
-        possible = -torch.inf != transitions.T
-        order = torch.argsort(possible.logical_not().int(), dim=1, stable=True)[:, :max(1, int(possible.sum(1).max()))]
-        exists = possible.gather(1, order)
+        missing = torch.isneginf(transitions.T)
+        most = max(1, int((~missing).sum(1).max()))
+        order = torch.argsort(missing.int(), dim=1, stable=True)[:, :most]
+        exists = ~missing.gather(1, order)
         weights = transitions.T.gather(1, order)
         final = torch.zeros_like(start) if final is None else final
         pdf = torch.arange(len(start), dtype=torch.int32, device=start.device)

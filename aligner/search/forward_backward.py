@@ -141,7 +141,7 @@ class _LogPartition(torch.autograd.Function):
         kernel = _KERNELS[name](arcs.detached(), scores.detach(), lengths)
         total = kernel.forward(any(ctx.needs_input_grad))
         ctx.kernel, ctx.total, ctx.arcs, ctx.like, ctx.lengths = kernel, total, arcs, scores, lengths
-        return total.to(scores.dtype)
+        return total.to(scores.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:

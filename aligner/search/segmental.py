@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible
 from aligner.search.forward_backward import gradients_of, logsumexp, shared_sum
 
 LONGEST = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits

@@ -17,26 +17,96 @@ from aligner.search.kernels.exponential import FAST, exp
 from aligner.search.kernels.layout import DIAGONALS, layout, weigh
 from aligner.search.kernels.viterbi_numba import PAD
 
+TINY = 1e-250  # below, a sum may have lost terms to underflow
+
 
 @compiled(fastmath=FAST)
-def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any) -> None:
-    """``reached`` (S,) = log of the sum over each state's arcs of exp(``old`` + weight); ``best`` is scratch."""
+def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any, arriving: Any) -> None:
+    """``reached`` (S,) = log of the sum over each state's arcs of exp(``old`` + weight).
+
+    ``best`` (S,) and ``arriving`` (E,) are scratch: exponentials are taken in loops of their own, as vectors.
+    """
     states = len(reached)
     zero, one, two = old[PAD:states + PAD], old[PAD - 1:states + PAD - 1], old[PAD - 2:states + PAD - 2]
     stay, move, skip = diagonals[0, :states], diagonals[1, :states], diagonals[2, :states]
     for s in range(states):
         best[s] = max(max(zero[s] + stay[s], one[s] + move[s]), two[s] + skip[s])
-    for e in range(len(graph.target)):
-        best[graph.target[e]] = max(best[graph.target[e]], old[graph.source[e] + PAD] + others[e])
+    for e in range(len(others)):
+        arriving[e] = old[graph.source[e] + PAD] + others[e]
+    for e in range(len(others)):
+        best[graph.target[e]] = max(best[graph.target[e]], arriving[e])
     for s in range(states):
         best[s] = best[s] if best[s] > -np.inf else 0.0
     for s in range(states):
         reached[s] = (exp(zero[s] + stay[s] - best[s]) + exp(one[s] + move[s] - best[s])
                       + exp(two[s] + skip[s] - best[s]))
-    for e in range(len(graph.target)):
-        reached[graph.target[e]] += exp(old[graph.source[e] + PAD] + others[e] - best[graph.target[e]])
+    for e in range(len(others)):
+        arriving[e] = exp(arriving[e] - best[graph.target[e]])
+    for e in range(len(others)):
+        reached[graph.target[e]] += arriving[e]
     for s in range(states):
         reached[s] = np.log(reached[s]) + best[s] if reached[s] > 0 else -np.inf
+
+
+@compiled(fastmath=FAST)
+def _arrive_dense(old: Any, reached: Any, shares: Any, row: Any, weights: Any, matrix: Any, level: float) -> None:
+    """As `_arrive`, for graphs with most arcs there are: exponentials of states, not of arcs.
+
+    ``matrix`` (S, S) holds exp of the weights less ``level``, from row to column; ``shares`` (S,) is scratch.
+    A state whose sum comes out near the smallest number there is, is summed again arc by arc: nothing is
+    lost to underflow.
+    """
+    states = len(reached)
+    most = -np.inf
+    for s in range(states):
+        most = max(most, old[s + PAD])
+    most = most if most > -np.inf else 0.0
+    for s in range(states):
+        shares[s] = exp(old[s + PAD] - most)
+        reached[s] = 0.0
+    for p in range(states):
+        share, arcs = shares[p], matrix[p]
+        for s in range(states):
+            reached[s] += share * arcs[s]
+    for s in range(states):
+        if reached[s] > TINY:
+            reached[s] = np.log(reached[s]) + most + level
+        else:
+            reached[s] = _sum_arcs(old, row[s], weights[s])
+
+
+@compiled
+def _sum_arcs(old: Any, row: Any, weights: Any) -> float:
+    """log of the sum over one state's arcs of exp(``old`` + weight)."""
+    most = -np.inf
+    for k in range(len(row)):
+        if row[k] >= 0:
+            most = max(most, old[row[k] + PAD] + weights[k])
+    if most == -np.inf:
+        return most
+    total = 0.0
+    for k in range(len(row)):
+        if row[k] >= 0:
+            total += exp(old[row[k] + PAD] + weights[k] - most)
+    return most + np.log(total)
+
+
+@compiled
+def _exponentials(row: Any, weights: Any, matrix: Any) -> float:
+    """exp of the arcs' weights (S, K), less the greatest, as a matrix (S, S) from row to column; the greatest."""
+    matrix[:] = 0.0
+    most = -np.inf
+    for s in range(len(row)):
+        for k in range(row.shape[1]):
+            if row[s, k] >= 0:
+                most = max(most, weights[s, k])
+    if most == -np.inf:
+        return 0.0
+    for s in range(len(row)):
+        for k in range(row.shape[1]):
+            if row[s, k] >= 0:
+                matrix[row[s, k], s] += exp(weights[s, k] - most)
+    return most
 
 
 @compiled
@@ -61,20 +131,29 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
     are kept.  Its first `PAD` cells are -inf.
     """
     graphs, states, kept = pdf.shape[0], pdf.shape[1], alphas.shape[1]
+    dense = 2 * predecessors.shape[2] > states
+    matrix = np.empty((states, states)) if dense else np.empty((0, 0))
     diagonals, best = np.empty((DIAGONALS, states)), np.empty(states)
     reached = np.empty(states)
     for b in range(begin, scores.shape[0], every):
         g = b if graphs > 1 else 0
         graph = layout(predecessors[g])
-        others = np.empty(len(graph.source))
+        others, arriving = np.empty(len(graph.source)), np.empty(len(graph.source))
         column = pdf[g]
         alphas[b, :, :PAD] = -np.inf
+        level = 0.0
         for s in range(states):
             alphas[b, 0, s + PAD] = start[g, s] + scores[b, 0, column[s]]
         for t in range(1, lengths[b]):
-            if t == 1 or weights.shape[1] > 1:
-                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
-            _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others)
+            now_weights = weights[g, t if weights.shape[1] > 1 else 0]
+            if dense:
+                if t == 1 or weights.shape[1] > 1:
+                    level = _exponentials(predecessors[g], now_weights, matrix)
+                _arrive_dense(alphas[b, (t - 1) % kept], reached, best, predecessors[g], now_weights, matrix, level)
+            else:
+                if t == 1 or weights.shape[1] > 1:
+                    weigh(graph, now_weights, diagonals, others)
+                _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others, arriving)
             now = alphas[b, t % kept]
             for s in range(states):
                 now[s + PAD] = reached[s] + scores[b, t, column[s]]
@@ -82,11 +161,11 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
 
 
 @compiled(fastmath=FAST)
-def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonals: Any, others: Any,
+def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonals: Any, others: Any, shares: Any,
            xi: Any) -> None:
     """Hand the posteriors ``gamma`` (S,) of a frame back along the arcs: to ``before`` (PAD + S,) and ``xi`` (S, K).
 
-    Both are added to.
+    Both are added to; ``shares`` (E,) is scratch.
     """
     states = len(gamma)
     for d in range(DIAGONALS):
@@ -98,12 +177,13 @@ def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonal
             back[s] += share
             if graph.columns[d, s] >= 0:
                 xi[s, graph.columns[d, s]] += share
-    for e in range(len(graph.target)):
+    for e in range(len(others)):
+        shares[e] = exp(min(old[graph.source[e] + PAD] + others[e] - reached[graph.target[e]], 0.0))
+    for e in range(len(others)):
         s = graph.target[e]
-        if gamma[s] > 0:
-            share = gamma[s] * exp(min(old[graph.source[e] + PAD] + others[e] - reached[s], 0.0))
-            before[graph.source[e] + PAD] += share
-            xi[s, graph.column[e]] += share
+        share = gamma[s] * shares[e]
+        before[graph.source[e] + PAD] += share
+        xi[s, graph.column[e]] += share
 
 
 @compiled
@@ -121,7 +201,7 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
             continue
         g = b if graphs > 1 else 0
         graph = layout(predecessors[g])
-        others = np.empty(len(graph.source))
+        others, shares = np.empty(len(graph.source)), np.empty(len(graph.source))
         column = pdf[g]
         last = lengths[b] - 1
         for s in range(states):
@@ -134,7 +214,7 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
                 score = scores[b, t, column[s]]
                 reached[s] = alphas[b, t, s + PAD] - score if score > -np.inf else 0.0
             before[:] = 0.0
-            _share(alphas[b, t - 1], reached, gamma, before, graph, diagonals, others,
+            _share(alphas[b, t - 1], reached, gamma, before, graph, diagonals, others, shares,
                    xis[b, t if xis.shape[1] > 1 else 0])
             for s in range(states):
                 gamma[s] = before[s + PAD]

@@ -104,7 +104,7 @@ def _backward(lengths, predecessors, successors, weights, final, alphas, totals,
 
 def successors_of(predecessors: Tensor) -> Tensor:
     """Arcs out of each state: (G, S, fan) int32, numbers ``state * K + column`` of arcs, -1 fills the row."""
-    graphs, states, arcs = predecessors.shape
+    _, states, arcs = predecessors.shape
     rows = []
     for table in predecessors.cpu():
         target, column = torch.nonzero(table >= 0, as_tuple=True)

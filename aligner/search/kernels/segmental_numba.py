@@ -178,7 +178,6 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
     """
     graphs, states, arcs = predecessors.shape
     longest = durations.shape[3]
-    barred = np.empty(states, np.int64)
     for b in range(begin, scores.shape[0], every):
         if totals[b] == -np.inf:
             continue

@@ -19,7 +19,7 @@ IMPOSSIBLE = tl.constexpr(float("-inf"))
 @triton.jit
 def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choices, paths, totals, per_graph,
                 per_varying, frames, columns, states, arcs, row, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
-    """See `best_paths`; ``per_graph`` is 1 where utterances have graphs of their own, ``per_varying`` where arcs vary."""
+    """``per_graph`` is 1 where utterances have graphs of their own, ``per_varying`` where arcs vary in time."""
     PER: tl.constexpr = 8 // WIDTH
     LEVEL: tl.constexpr = 64  # frames between two subtractions of the maximum, as on the CPU
     b = tl.program_id(0).to(tl.int64)
@@ -79,9 +79,9 @@ def best_paths(arcs: Arcs, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
     paths = torch.full((batch, frames), NONE, dtype=torch.int64, device=scores.device)
     totals = torch.empty(batch, dtype=torch.float64, device=scores.device)
     choices = torch.empty((batch, frames, row), dtype=torch.uint8, device=scores.device)
-    _best_paths[(batch,)](scores.contiguous(), lengths.to(scores.device), *on_device(arcs, scores), choices, paths, totals,
-                          int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), frames, columns, states, most, row,
-                          BLOCK=block, WIDTH=width, num_warps=warps(block))
+    _best_paths[(batch,)](scores.contiguous(), lengths.to(scores.device), *on_device(arcs, scores), choices, paths,
+                          totals, int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), frames, columns, states, most,
+                          row, BLOCK=block, WIDTH=width, num_warps=warps(block))
     return paths, totals.to(scores.dtype)
 
 

@@ -1,0 +1,265 @@
+"""What all models of the family have in common: everything but their scores.
+
+A model gives its `Potentials` for a batch of observations; likelihoods, posteriors and best paths are
+then `aligner.search`'s, and expected counts for EM are gradients of the likelihood.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from aligner.search.arcs import Arcs, Path, within
+from aligner.search.forward_backward import Posteriors, forward_backward, log_partition
+from aligner.search.segmental import (
+    SegmentPosteriors,
+    Segments,
+    segmental_forward_backward,
+    segmental_log_partition,
+    segmental_viterbi,
+)
+from aligner.search.viterbi import viterbi
+
+R = TypeVar("R")
+Batch = tuple[Tensor, Tensor]
+
+
+class Potentials(NamedTuple):
+    """What a model makes of a batch: see `aligner.search.arcs` and `aligner.search.segmental` for the shapes.
+
+    ``durations`` is None for a model whose states last as their self-loops say.
+    """
+
+    arcs: Arcs
+    scores: Tensor
+    durations: Tensor | None
+
+
+def collate(sequences: Sequence[Tensor]) -> Batch:
+    """Pad observations (T, D) of several lengths to a batch: (B, T, D) and lengths (B,).
+
+    For ``torch.utils.data.DataLoader(dataset, collate_fn=collate)``.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one is empty, or they differ in their number of dimensions.
+
+    Examples
+    --------
+    >>> observations, lengths = collate([torch.ones(2, 3), torch.ones(4, 3)])
+    >>> observations.shape, lengths.tolist()
+    (torch.Size([2, 4, 3]), [2, 4])
+    """
+    if not sequences or any(s.ndim != 2 or s.shape != (max(len(s), 1), sequences[0].shape[1]) for s in sequences):
+        shapes = [tuple(s.shape) for s in sequences]
+        raise ValueError(f"sequences of shapes {shapes[:5]}; (at least 1, D) with the same D is needed for each")
+    return nn.utils.rnn.pad_sequence(list(sequences), batch_first=True), torch.tensor([len(s) for s in sequences])
+
+
+class HMM(nn.Module, ABC):
+    """A hidden Markov or semi-Markov model.
+
+    Parameters
+    ----------
+    num_states, obs_dim : int
+    checkpoint_segments : int
+        With more than 1, scores are made in so many stretches of time, and what they leave for the gradient
+        is made again when it is needed: less memory for more time.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+        What runs the search.
+    """
+
+    def __init__(self, num_states: int, obs_dim: int, checkpoint_segments: int = 1, kernel: str = "auto") -> None:
+        super().__init__()
+        if num_states < 1 or obs_dim < 1 or checkpoint_segments < 1:
+            raise ValueError(f"{num_states} states, {obs_dim} dimensions, {checkpoint_segments} segments: 0 is too few")
+        self.num_states, self.obs_dim = num_states, obs_dim
+        self.checkpoint_segments, self.kernel = checkpoint_segments, kernel
+
+    @abstractmethod
+    def potentials(self, observations: Tensor) -> Potentials:
+        """Arcs, scores and durations of a batch (B, T, D)."""
+
+    @abstractmethod
+    def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
+        """Draw observations (B, T, D) and the states (B, T) behind them."""
+
+    @abstractmethod
+    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10) -> list[float]:
+        """Learn from observations; the mean log-likelihood per frame before each iteration and after the last."""
+
+    def forward(self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None) -> Tensor:
+        """Log-likelihoods, differentiable.
+
+        Parameters
+        ----------
+        observations : Tensor
+            (B, T, D)
+        lengths : Tensor, optional
+            (B,) frames of each sequence; what is beyond is not looked at.
+        chunk_size : int, optional
+            Sequences at once; halved, with a warning, when memory runs out.
+
+        Returns
+        -------
+        Tensor
+            (B,)
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, something is NaN, or (`aligner.search.arcs.NoPath`) a sequence is too short.
+        """
+        return torch.cat(self._in_chunks(self._log_likelihood, observations, lengths, chunk_size))
+
+    def posteriors(self, observations: Tensor, lengths: Tensor | None = None,
+                   chunk_size: int | None = None) -> Posteriors | SegmentPosteriors:
+        """Probabilities of states (B, T, S) and arcs, and durations where the model has them."""
+        with torch.no_grad():
+            found: Posteriors | SegmentPosteriors = _joined(
+                self._in_chunks(self._posteriors, observations, lengths, chunk_size))
+        return found
+
+    def viterbi(self, observations: Tensor, lengths: Tensor | None = None,
+                chunk_size: int | None = None) -> Path | Segments:
+        """The best path: ``states`` (B, T), -1 beyond a sequence's length, and ``score`` (B,)."""
+        with torch.no_grad():
+            found: Path | Segments = _joined(self._in_chunks(self._viterbi, observations, lengths, chunk_size))
+        return found
+
+    def _log_likelihood(self, observations: Tensor, lengths: Tensor) -> Tensor:
+        return likelihood(self.potentials(observations), lengths, self.kernel)
+
+    def _posteriors(self, observations: Tensor, lengths: Tensor) -> Posteriors | SegmentPosteriors:
+        arcs, scores, durations = self.potentials(observations)
+        if durations is None:
+            return forward_backward(arcs, scores, lengths, self.kernel)
+        return segmental_forward_backward(arcs, scores, durations, lengths, self.kernel)
+
+    def _viterbi(self, observations: Tensor, lengths: Tensor) -> Path | Segments:
+        arcs, scores, durations = self.potentials(observations)
+        if durations is None:
+            return viterbi(arcs, scores, lengths, self.kernel)
+        return segmental_viterbi(arcs, scores, durations, lengths, self.kernel)
+
+    def _in_chunks(self, work: Callable[[Tensor, Tensor], R], observations: Tensor, lengths: Tensor | None,
+                   chunk_size: int | None) -> list[R]:
+        lengths = self._checked(observations, lengths)
+        size = len(observations) if chunk_size is None else chunk_size
+        if size < 1:
+            raise ValueError(f"a chunk of {size} sequences; at least 1 is needed")
+        results: list[R] = []
+        first = 0
+        while first < len(observations):
+            some = slice(first, first + size)
+            try:
+                results.append(work(unpadded(observations[some], lengths[some]), lengths[some]))
+            except (RuntimeError, MemoryError) as error:
+                if size == 1 or not out_of_memory(error):
+                    raise
+                size = (min(size, len(observations)) + 1) // 2
+                warnings.warn(f"out of memory: going on with {size} sequences at once (chunk_size)", stacklevel=3)
+                continue
+            first += size
+        return results
+
+    def _checked(self, observations: Tensor, lengths: Tensor | None) -> Tensor:
+        if observations.ndim != 3 or observations.shape[2] != self.obs_dim or not all(observations.shape):
+            raise ValueError(f"observations of shape {tuple(observations.shape)}; (B, T, {self.obs_dim}) is needed")
+        if lengths is None:
+            return torch.full((len(observations),), observations.shape[1])
+        lengths = torch.as_tensor(lengths).cpu().long()
+        if lengths.shape != (len(observations),) or not 1 <= int(lengths.min()) <= int(lengths.max()) <= (
+                observations.shape[1]):
+            raise ValueError(f"lengths {lengths.tolist()}; {len(observations)} numbers from 1 to "
+                             f"{observations.shape[1]} are needed")
+        return lengths
+
+    def _over_time(self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor) -> Tensor:
+        """``score(observations, first, last)`` -> (B, last - first, ...) for all frames, checkpointed if so wished."""
+        frames = observations.shape[1]
+        if self.checkpoint_segments == 1 or not torch.is_grad_enabled():
+            return score(observations, 0, frames)
+        length = -(-frames // self.checkpoint_segments)
+        return torch.cat([checkpoint(score, observations, first, min(first + length, frames), use_reentrant=False)
+                          for first in range(0, frames, length)], 1)
+
+
+def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "auto") -> Tensor:
+    """log Z of potentials (B,)."""
+    arcs, scores, durations = potentials
+    if durations is None:
+        return log_partition(arcs, scores, lengths, kernel)
+    return segmental_log_partition(arcs, scores, durations, lengths, kernel)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error is the device's or the machine's way to say so."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory"))
+
+
+def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[Batch]:
+    """Batches of observations and lengths: one tensor is one batch."""
+    if isinstance(data, Tensor):
+        yield data, torch.full((len(data),), data.shape[1]) if lengths is None else torch.as_tensor(lengths)
+        return
+    if lengths is not None:
+        raise ValueError("lengths belong to a tensor; batches of (observations, lengths) have their own")
+    yield from data
+
+
+def again(data: Tensor | Iterable[Batch]) -> Tensor | Iterable[Batch]:
+    """``data`` in a form that can be gone through more than once."""
+    return list(data) if isinstance(data, Iterator) else data
+
+
+def real_frames(observations: Tensor, lengths: Tensor) -> Tensor:
+    """Frames (n, D) of a batch without its padding."""
+    return observations[within(lengths, observations.shape[1], observations.device)]
+
+
+def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
+    """``observations`` with 0 beyond each sequence's length: what a network may read, NaN or not."""
+    if int(lengths.min()) == observations.shape[1]:
+        return observations
+    return observations.masked_fill(~within(lengths, observations.shape[1], observations.device)[..., None], 0.0)
+
+
+def climb(model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int,
+          learning_rate: float) -> list[float]:
+    """Fit by gradient (Adam); a step for each batch, so many times through the data."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    data = again(data)
+    history: list[float] = []
+    for _ in range(iterations + 1):
+        total, frames, last = 0.0, 0, len(history) == iterations
+        for observations, counts in batches(data, lengths):
+            with torch.set_grad_enabled(not last):
+                found = model(observations, counts)
+            total, frames = total + float(found.detach().sum()), frames + int(counts.sum())
+            if not last:
+                optimiser.zero_grad()
+                (-found.sum() / counts.sum()).backward()
+                optimiser.step()
+        history.append(total / frames)
+    return history
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Named tuples of tensors, end to end."""
+    return parts[0] if len(parts) == 1 else type(parts[0])(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def with_weights(arcs: Arcs, weights: Tensor, start: Tensor) -> Arcs:
+    """``arcs`` with other weights."""
+    return replace(arcs, weights=weights, start=start)

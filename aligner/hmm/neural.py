@@ -1,0 +1,130 @@
+"""An HMM whose emissions and transitions come from a network that has heard the frames before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from aligner.hmm.base import HMM, Batch, Potentials, climb
+from aligner.hmm.transitions import ArcWeights, Transitions, ergodic
+
+
+class Causal(nn.Module):
+    """What the last frames say: a convolution over them, (B, T, D) -> (B, T, H).
+
+    Row t reads frames t - ``context`` + 1 to t.
+    """
+
+    def __init__(self, obs_dim: int, hidden: int, context: int) -> None:
+        super().__init__()
+        self.context = context
+        self.convolution = nn.Conv1d(obs_dim, hidden, context)
+        self.output = nn.Linear(hidden, hidden)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Read ``frames`` (B, T, D)."""
+        padded = nn.functional.pad(frames.transpose(1, 2), (self.context - 1, 0))
+        read: Tensor = self.output(torch.tanh(self.convolution(padded)).transpose(1, 2))
+        return torch.tanh(read)
+
+
+class NeuralHMM(HMM):
+    """A hidden Markov model in which each state's Gaussian and each transition depend on the frames before.
+
+    For frame t a network reads the frames before t; from what it says, linear maps give the means of all
+    states and changes of all transition logits (Mehta, Székely, Beskow and Henter 2022, *Neural HMMs are all
+    you need*; the likelihood is exact: nothing that t emits is known when it is emitted).
+
+    Parameters
+    ----------
+    num_states, obs_dim : int
+    hidden : int
+        H, what the network gives for each frame.
+    context : int
+        Frames that the network reads.
+    network : Module, optional
+        (B, T, obs_dim) -> (B, T, hidden), where row t may depend on rows up to t and no later: a GRU's
+        output, for one.  A causal convolution over ``context`` frames unless given.
+    transitions : Transitions, optional
+        `left_to_right`, `skip`, `ergodic` (the default) or your own: the arcs, and where they begin.
+    checkpoint_segments, kernel
+        As `HMM`.
+
+    Examples
+    --------
+    >>> model = NeuralHMM(3, 2, hidden=8)
+    >>> model(torch.zeros(4, 20, 2)).shape
+    torch.Size([4])
+    """
+
+    def __init__(self, num_states: int, obs_dim: int, hidden: int = 64, context: int = 5,
+                 network: nn.Module | None = None, transitions: Transitions | None = None, checkpoint_segments: int = 1,
+                 kernel: str = "auto") -> None:
+        super().__init__(num_states, obs_dim, checkpoint_segments, kernel)
+        transitions = ergodic(num_states) if transitions is None else transitions
+        if len(transitions.start) != num_states:
+            raise ValueError(f"transitions of {len(transitions.start)} states for a model of {num_states}")
+        self.network = Causal(obs_dim, hidden, context) if network is None else network
+        self.transitions = ArcWeights(transitions)
+        self.means = nn.Linear(hidden, num_states * obs_dim)
+        self.changes = nn.Linear(hidden, len(transitions.source))
+        self.log_variances = nn.Parameter(torch.zeros(num_states, obs_dim))
+        nn.init.normal_(self.means.bias)
+        nn.init.zeros_(self.changes.bias)
+
+    def potentials(self, observations: Tensor) -> Potentials:
+        """Arcs that vary in time, and scores, of a batch (B, T, D)."""
+        heard = self._heard(observations)
+
+        def score(observations: Tensor, first: int, last: int) -> Tensor:
+            return self._score(observations[:, first:last], heard[:, first:last])
+
+        changes = self.changes(heard).to(self.log_variances.dtype)
+        return Potentials(self.transitions(changes), self._over_time(score, observations), None)
+
+    def _heard(self, observations: Tensor) -> Tensor:
+        """What the network says for each frame (B, T, H): it has read the frames before, not the frame."""
+        before = nn.functional.pad(observations, (0, 0, 1, 0))[:, :-1]
+        said: Tensor = self.network(before)
+        return said
+
+    def _score(self, observations: Tensor, heard: Tensor) -> Tensor:
+        """Log-likelihoods (B, T, S)."""
+        means = self.means(heard).to(self.log_variances.dtype).unflatten(2, (self.num_states, self.obs_dim))
+        precisions = (-self.log_variances).exp()
+        distance: Tensor = ((observations[:, :, None] - means).square() * precisions).sum(3)
+        constant = (self.log_variances + math.log(2 * math.pi)).sum(1)
+        return -0.5 * (distance + constant)
+
+    @torch.no_grad()
+    def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
+        """Draw observations (B, T, D) and the states (B, T) behind them: each frame is read before the next."""
+        device, dtype = self.log_variances.device, self.log_variances.dtype
+        observations = torch.zeros(batch, num_frames, self.obs_dim, device=device, dtype=dtype)
+        each = torch.arange(batch, device=device)
+        begin = self.transitions().start[0].exp()
+        state = torch.multinomial(begin.expand(batch, -1), 1, generator=generator).squeeze(1)
+        states = [state]
+        for t in range(num_frames):
+            heard = self._heard(observations[:, :t + 1])[:, -1]
+            if t > 0:
+                logits = self.transitions.logits + self.changes(heard)
+                leaving = self.transitions.source == state[:, None]
+                arc = torch.multinomial(logits.masked_fill(~leaving, -torch.inf).softmax(1), 1, generator=generator)
+                state = self.transitions.target[arc.squeeze(1)]
+                states.append(state)
+            means: Tensor = self.means(heard).view(batch, self.num_states, -1)[each, state]
+            noise = torch.randn(means.shape, generator=generator, device=device, dtype=dtype)
+            observations[:, t] = means + noise * (0.5 * self.log_variances[state]).exp()
+        return observations, torch.stack(states, 1)
+
+    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
+            learning_rate: float = 1e-2) -> list[float]:
+        """Learn from observations by gradient (Adam), a step for each batch; see `MixtureGaussianHMM.fit`.
+
+        A NeuralHMM has no closed form for EM.
+        """
+        return climb(self, data, lengths, iterations, learning_rate)

@@ -1,0 +1,161 @@
+"""Which states may follow which: builders, and the module that holds the arcs' probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aligner.graph import NONE
+from aligner.search.arcs import Arcs
+
+RAREST = 1e-30  # probability below which counts do not bring an arc: it stays an arc
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Arcs and where paths begin and end.
+
+    Attributes
+    ----------
+    source, target : Tensor
+        (E,) int64: from which state to which.
+    probability : Tensor
+        (E,): to begin with; arcs out of a state sum to 1.
+    start : Tensor
+        (S,): probability of beginning in each state; 0 where none may.
+    final : Tensor
+        (S,) bool: whether a path may end there.
+
+    Examples
+    --------
+    >>> list(zip(*(t.tolist() for t in (left_to_right(2).source, left_to_right(2).target))))
+    [(0, 0), (0, 1), (1, 1)]
+    """
+
+    source: Tensor
+    target: Tensor
+    probability: Tensor
+    start: Tensor
+    final: Tensor
+
+    @classmethod
+    def of(cls, matrix: Tensor, start: Tensor, final: Tensor | None = None) -> Transitions:
+        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc."""
+        source, target = torch.nonzero(matrix, as_tuple=True)
+        ends = torch.ones(len(start), dtype=torch.bool) if final is None else final.bool()
+        return cls(source, target, matrix[source, target], start, ends)
+
+    def without_loops(self) -> Transitions:
+        """Without arcs from a state to itself; the others share what those had."""
+        kept = self.source != self.target
+        source, weight = self.source[kept], self.probability[kept]
+        total = torch.zeros(len(self.start), dtype=weight.dtype).index_add(0, source, weight)
+        return Transitions(source, self.target[kept], weight / total[source], self.start, self.final)
+
+
+def left_to_right(num_states: int, stay: float = 0.5) -> Transitions:
+    """Each state to itself or the next; from the first to the last."""
+    return skip(num_states, stay, 0.0)
+
+
+def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitions:
+    """As `left_to_right`, and over the next state with probability ``skipping``."""
+    if num_states < 1 or skipping < 0 or not 0 < stay < 1 - skipping:
+        raise ValueError(f"{num_states} states that stay with probability {stay} and skip one with {skipping}: at "
+                         "least one state and something left for the next are needed")
+    arcs = []
+    for s in range(num_states):
+        ways = [(s, stay), (s + 1, 1 - stay - skipping), (s + 2, skipping)]
+        inside = [(target, p) for target, p in ways if target < num_states and p > 0]
+        total = sum(p for _, p in inside)
+        arcs += [(s, target, p / total) for target, p in inside]
+    source, target, probability = zip(*arcs, strict=True)
+    start, final = torch.zeros(num_states), torch.zeros(num_states, dtype=torch.bool)
+    start[0], final[-1] = 1.0, True
+    return Transitions(torch.tensor(source), torch.tensor(target), torch.tensor(probability), start, final)
+
+
+def ergodic(num_states: int, stay: float | None = None) -> Transitions:
+    """Every state to every state; paths begin and end anywhere."""
+    if num_states < 1 or (stay is not None and not 0 <= stay <= 1):
+        raise ValueError(f"{num_states} states that stay with probability {stay}; at least one, and 0 to 1, are needed")
+    matrix = torch.full((num_states, num_states), 1.0 / num_states)
+    if stay is not None and num_states > 1:
+        matrix.fill_((1 - stay) / (num_states - 1)).fill_diagonal_(stay)
+    return Transitions.of(matrix, torch.full((num_states,), 1.0 / num_states))
+
+
+class ArcWeights(nn.Module):
+    """The arcs' log probabilities as parameters, those out of a state normalised; and those of the start.
+
+    Parameters
+    ----------
+    transitions : Transitions
+    """
+
+    def __init__(self, transitions: Transitions) -> None:
+        super().__init__()
+        states = len(transitions.start)
+        if not bool(transitions.final.any()) or not bool((transitions.start > 0).any()):
+            raise ValueError("no state may begin a path, or none may end one")
+        order = torch.argsort(transitions.target * states - transitions.source)
+        source, target = transitions.source[order], transitions.target[order]
+        if len(torch.unique(target * states + source)) < len(source):
+            raise ValueError("an arc stands twice among the transitions")
+        into = torch.bincount(target, minlength=states)
+        place = torch.arange(len(target)) - torch.repeat_interleave(into.cumsum(0) - into, into)
+        width = max(1, int(into.max()))
+        number = torch.full((states, width), NONE)
+        number[target, place] = torch.arange(len(target))
+        self.logits = nn.Parameter(transitions.probability[order].clamp(min=RAREST).log())
+        self.start_logits = nn.Parameter(transitions.start.clamp(min=RAREST).log())
+        final = torch.zeros(states).masked_fill(~transitions.final, -torch.inf)
+        predecessors = torch.where(number >= 0, source[number.clamp(min=0)] if len(source) else number, NONE).int()
+        for name, value in (("source", source), ("target", target), ("number", number),
+                            ("predecessors", predecessors), ("final", final), ("begins", transitions.start > 0), ("pdf", torch.arange(states, dtype=torch.int32))):
+            self.register_buffer(name, value)
+        self.source: Tensor
+        self.target: Tensor
+        self.number: Tensor
+        self.predecessors: Tensor
+        self.final: Tensor
+        self.begins: Tensor
+        self.pdf: Tensor
+
+    def forward(self, change: Tensor | None = None) -> Arcs:
+        """The arcs of a batch: one graph; or, with ``change`` (B, T, E) of the logits, one each that varies in time."""
+        logits = self.logits[None, None] if change is None else self.logits + change
+        arcs = self.normalised(logits)[..., self.number.clamp(min=0)].masked_fill(self.number < 0, -torch.inf)
+        start = self.start_logits.masked_fill(~self.begins, -torch.inf).log_softmax(0)
+        graphs = len(arcs)
+        own = (v[None].expand(graphs, *v.shape) for v in (self.pdf, self.predecessors, start, self.final.to(start)))
+        pdf, predecessors, start, final = own
+        return Arcs(pdf, predecessors, arcs, start, final)
+
+    def normalised(self, logits: Tensor) -> Tensor:
+        """Log probabilities (..., E) of arcs; those out of each state sum to 1."""
+        shape = (*logits.shape[:-1], len(self.pdf))
+        index = self.source.expand(logits.shape)
+        most = torch.full(shape, -torch.inf, dtype=logits.dtype, device=logits.device).scatter_reduce(
+            -1, index, logits.detach(), "amax")
+        total = torch.zeros(shape, dtype=logits.dtype, device=logits.device).scatter_add(
+            -1, index, (logits - most.gather(-1, index)).exp())
+        return logits - most.gather(-1, index) - total.gather(-1, index).log()
+
+    @torch.no_grad()
+    def update(self, arcs: Tensor, start: Tensor) -> None:
+        """Take probabilities from expected counts of arcs (S, K) and beginnings (S,).
+
+        What was never seen stays as it is: for want of counts no state loses its arcs.
+        """
+        filled = self.number >= 0
+        counts = torch.zeros(len(self.logits), dtype=torch.float64, device=arcs.device)
+        counts[self.number[filled]] = arcs.double()[filled]
+        total = torch.zeros(len(self.pdf), dtype=torch.float64, device=arcs.device).index_add(0, self.source, counts)
+        seen = total[self.source] > 0
+        shares = counts / total.clamp(min=RAREST)[self.source]
+        self.logits.copy_(torch.where(seen, shares.clamp(min=RAREST).log(), self.logits.double()))
+        if float(start.sum()) > 0:
+            self.start_logits.copy_((start.double() / start.double().sum()).clamp(min=RAREST).log())
