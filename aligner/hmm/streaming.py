@@ -25,18 +25,18 @@ class StreamingHMM(MixtureGaussianHMM):
     True
     """
 
-    def listen(self, lag: int | None = None) -> Listener:
-        """A search for one sequence; see `aligner.search.stream.Stream` for ``lag``."""
-        return Listener(self, lag)
+    def listen(self, lag: int | None = None, beam: float | None = None) -> Listener:
+        """A search for one sequence; see `aligner.search.stream.Stream` for ``lag`` and ``beam``."""
+        return Listener(self, lag, beam)
 
 
 class Listener:
     """One sequence on its way through a `StreamingHMM`."""
 
-    def __init__(self, model: MixtureGaussianHMM, lag: int | None = None) -> None:
+    def __init__(self, model: MixtureGaussianHMM, lag: int | None = None, beam: float | None = None) -> None:
         self.model = model
         with torch.no_grad():
-            self.search = Stream(model.transitions().to(torch.empty(0)), lag)
+            self.search = Stream(model.transitions().to(torch.empty(0)), lag, beam)
 
     @torch.no_grad()
     def advance(self, observations: Tensor) -> Tensor:

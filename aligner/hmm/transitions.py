@@ -114,7 +114,8 @@ class ArcWeights(nn.Module):
         final = torch.zeros(states).masked_fill(~transitions.final, -torch.inf)
         predecessors = torch.where(number >= 0, source[number.clamp(min=0)] if len(source) else number, NONE).int()
         for name, value in (("source", source), ("target", target), ("number", number),
-                            ("predecessors", predecessors), ("final", final), ("begins", transitions.start > 0), ("pdf", torch.arange(states, dtype=torch.int32))):
+                            ("predecessors", predecessors), ("final", final), ("begins", transitions.start > 0),
+                            ("pdf", torch.arange(states, dtype=torch.int32))):
             self.register_buffer(name, value)
         self.source: Tensor
         self.target: Tensor

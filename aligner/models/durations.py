@@ -64,7 +64,7 @@ class Durations(nn.Module):
     @property
     def means(self) -> Tensor:
         """Expected frames of each state (S,)."""
-        return (self().exp() * self.frames.to(self.parameters_)).sum(1)
+        return (self.forward().exp() * self.frames.to(self.parameters_)).sum(1)
 
     @torch.no_grad()
     def fit(self, counts: Tensor) -> None:

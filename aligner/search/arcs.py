@@ -92,7 +92,11 @@ class Arcs:
 
     @classmethod
     def of(cls, graphs: Graph | Sequence[Graph], device: torch.device | str = "cpu") -> Arcs:
-        """From one graph for a whole batch, or one for each utterance."""
+        """From one graph for a whole batch, or one for each utterance.
+
+        Predecessors near a state come first: of paths that weigh the same, and real speech has them where
+        two pronunciations share their pdfs, every kernel then finds the same.
+        """
         if isinstance(graphs, Graph):
             graphs = [graphs]
         width = max(g.predecessors.shape[1] for g in graphs)
@@ -104,9 +108,12 @@ class Arcs:
                 target[tuple(map(slice, row.shape))] = row
             return torch.from_numpy(whole).to(device)
 
+        order = [_near_first(g.predecessors) for g in graphs]
+        predecessors = [np.take_along_axis(g.predecessors, o, 1) for g, o in zip(graphs, order, strict=True)]
+        weights = [np.take_along_axis(g.weights, o, 1) for g, o in zip(graphs, order, strict=True)]
         return cls(padded([g.pdf for g in graphs], (states,), 0),
-                   padded([g.predecessors for g in graphs], (states, width), NONE),
-                   padded([g.weights for g in graphs], (states, width), -np.inf)[:, None],
+                   padded(predecessors, (states, width), NONE),
+                   padded(weights, (states, width), -np.inf)[:, None],
                    padded([g.start for g in graphs], (states,), -np.inf),
                    padded([g.final for g in graphs], (states,), -np.inf))
 
@@ -152,6 +159,13 @@ class Arcs:
     def emitted(self, scores: Tensor) -> Tensor:
         """Scores (B, T, P) as each state sees them: (B, T, S)."""
         return scores.gather(2, self.pdf.long()[:, None].expand(*scores.shape[:2], -1))
+
+
+def _near_first(predecessors: np.ndarray) -> np.ndarray:
+    """Columns (S, K) by how far before its state a predecessor stands: 0, 1, 2 states, then all others as they are."""
+    away = np.arange(len(predecessors))[:, None] - predecessors
+    far = (away < 0) | (away > 2) | (predecessors == NONE)
+    return np.argsort(np.where(far, 3 + (predecessors == NONE), away), axis=1, kind="stable")
 
 
 def check(arcs: Arcs, scores: Tensor, lengths: Tensor | None) -> Tensor:

@@ -2,8 +2,11 @@
 
 A frame's state is told when it is certain, that is when the paths to all states that are still
 possible have merged there (Brown, Spohrer, Hochschild and Baker 1982, *Partial traceback and dynamic
-programming*): the states told are then those of the offline search.  Or, with a fixed lag, at the
-latest when so many later frames were heard, by the best path of the moment.
+programming*): the states told are then those of the offline search.  In a graph that is passed from
+left to right a path may wait in an early state for ever, and nothing would be certain before the end;
+a beam drops paths that have fallen so far behind the best that they will not catch up.  Or, with a
+fixed lag, states are told at the latest when so many later frames were heard, by the best path of the
+moment.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ class Stream:
     lag : int, optional
         The most frames that may be heard after a frame before its state is told.  Unless given, states
         are told as soon as they are certain and not before.
+    beam : float, optional
+        How far a state may fall behind the best one, in log weight, before it is dropped; none is unless given.
 
     Examples
     --------
@@ -42,7 +47,7 @@ class Stream:
     -0.693
     """
 
-    def __init__(self, arcs: Arcs, lag: int | None = None) -> None:
+    def __init__(self, arcs: Arcs, lag: int | None = None, beam: float | None = None) -> None:
         from aligner.search.kernels.layout import layout, most_codes  # numba is slow to import
         from aligner.search.kernels.viterbi_numba import PAD, bits, row_bytes
 
@@ -50,9 +55,9 @@ class Stream:
             raise ValueError("a stream needs one graph whose arcs weigh the same in every frame")
         if lag is not None and lag < 0:
             raise ValueError(f"a lag of {lag} frames; it cannot be negative")
-        if lag is None and not bool((arcs.start > -torch.inf).any()):
-            raise NoPath([0])
-        self.arcs, self.lag = arcs, lag
+        if beam is not None and not beam > 0:
+            raise ValueError(f"a beam of {beam}; it must be above 0")
+        self.arcs, self.lag, self.beam = arcs, lag, beam
         given = arrays(*(v[0] for v in (arcs.pdf, arcs.predecessors, arcs.weights.float(), arcs.start.float(),
                                         arcs.final.float())))
         self._pdf, predecessors, self._weights, self._start, self._final = given
@@ -132,6 +137,8 @@ class Stream:
             raise NoPath([0])
         self._now[PAD:] -= most  # chunks may be shorter than the kernel's own interval
         self._level += float(most)
+        if self.beam is not None:
+            self._now[self._now < -self.beam] = -np.inf
 
     def _best(self) -> int:
         from aligner.search.kernels.viterbi_numba import PAD
@@ -168,7 +175,7 @@ class Stream:
         return torch.from_numpy(new)
 
 
-def stream(arcs: Arcs, chunks: Sequence[Tensor], lag: int | None = None) -> Tensor:
+def stream(arcs: Arcs, chunks: Sequence[Tensor], lag: int | None = None, beam: float | None = None) -> Tensor:
     """All states (T,) of a search through ``chunks`` of scores, as `Stream` tells them."""
-    search = Stream(arcs, lag)
+    search = Stream(arcs, lag, beam)
     return torch.cat([*(search.advance(c) for c in chunks), search.finish()])

@@ -58,7 +58,8 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, alphas, 
     ending = alpha + tl.load(final + g * states + s, real, IMPOSSIBLE)
     most = tl.max(ending, 0)
     level = tl.where(most > IMPOSSIBLE, most, 0.0)
-    total = tl.log(tl.sum(tl.exp(ending - level), 0)) + level
+    summed = tl.sum(tl.exp(ending - level), 0)
+    total = tl.log(tl.where(summed > 0, summed, 1.0)) + level
     tl.store(totals + b, tl.where(most > IMPOSSIBLE, total.to(tl.float64) + taken, IMPOSSIBLE))
 
 

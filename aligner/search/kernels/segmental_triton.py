@@ -130,7 +130,9 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, duration
     ends += tl.load(final + g * states + s, real, IMPOSSIBLE).to(tl.float64)
     best = tl.max(ends, 0)
     level = tl.where(best > IMPOSSIBLE, best, 0.0)
-    tl.store(totals + b, tl.where(best > IMPOSSIBLE, tl.log(tl.sum(tl.exp(ends - level), 0)) + level, IMPOSSIBLE))
+    summed = tl.sum(tl.exp(ends - level), 0)
+    total_of_all = tl.log(tl.where(summed > 0, summed, 1.0)) + level
+    tl.store(totals + b, tl.where(best > IMPOSSIBLE, total_of_all, IMPOSSIBLE))
 
 
 @triton.jit

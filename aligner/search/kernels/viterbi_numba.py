@@ -1,8 +1,8 @@
 """Viterbi on the CPU; must equal `aligner.search.viterbi.reference`.
 
-Backpointers are codes of a state's arcs (see `layout`), in 2, 4 or 8 bits each.  Scores are brought
-down by their maximum every few frames and the sum of what was taken off is kept apart in float64:
-float32 would otherwise lose the differences between paths after an hour.
+Backpointers are codes of a state's arcs (see `layout`), in 2, 4 or 8 bits each.  From every frame's
+scores that of a leading state is taken off, and from the sums their maximum every few frames; what was
+taken off is kept apart in float64.  The sums stay small, and float32 tells paths apart after hours.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ def row_bytes(states: int, width: int) -> int:
 
 
 @compiled
-def step(old: Any, new: Any, codes: Any, scores: Any, pdf: Any, lo: int, hi: int, graph: Any, diagonals: Any,
-         others: Any) -> None:
+def step(old: Any, new: Any, codes: Any, scores: Any, off: float, pdf: Any, lo: int, hi: int, graph: Any,
+         diagonals: Any, others: Any) -> None:
     """One frame: scores ``old`` to ``new``, states ``lo`` to ``hi`` - 1, and the code of each one's best arc.
 
+    ``off`` is taken off every score.
     ``old`` and ``new`` begin with `PAD` cells of -inf; those of states outside the band are -inf too.
     """
     # slices from 0: numba then knows that no index is negative, and the loops become vector instructions
@@ -53,7 +54,7 @@ def step(old: Any, new: Any, codes: Any, scores: Any, pdf: Any, lo: int, hi: int
             new[s + PAD] = arriving
             codes[s] = graph.code[e]
     for s in range(hi - lo):
-        best[s] += scores[column[s]]
+        best[s] += scores[column[s]] - off
 
 
 @compiled
@@ -84,6 +85,16 @@ def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) ->
 
 
 @compiled
+def _leader(now: Any, lo: int, hi: int) -> int:
+    """The cell of the best state."""
+    leader = lo + PAD
+    for s in range(lo, hi):
+        if now[s + PAD] > now[leader]:
+            leader = s + PAD
+    return leader
+
+
+@compiled
 def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo: int, hi: int, graph: Any,
             weights: Any, rows: Any, width: int) -> Any:
     """Take ``old``, the scores before frame ``first``, through frame ``last`` - 1.
@@ -91,22 +102,23 @@ def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo
     Returns (result, scratch, what was subtracted).  Row t - ``first`` of ``rows`` receives frame t's packed
     backpointers, if it has rows.
     """
-    states = hi - lo
     diagonals = np.empty((DIAGONALS, graph.columns.shape[1]), old.dtype)
     others = np.empty(len(graph.target), old.dtype)
     codes = np.empty(graph.columns.shape[1], np.uint8)
     level = 0.0
+    lead, none = pdf[_leader(old, lo, hi) - PAD], diagonals.dtype.type(0)
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
             weigh(graph, weights[t if weights.shape[0] > 1 else 0], diagonals, others)
-        step(old, new, codes, scores[t], pdf, lo, hi, graph, diagonals, others)
+        off = scores[t, lead] if scores[t, lead] > -np.inf else none
+        level += off
+        step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
         if rows.shape[0]:
             pack(codes, lo, hi, width, rows[t - first])
         old, new = new, old
-        if t % LEVEL == LEVEL - 1 and states > 0:
-            most = old[lo + PAD]
-            for s in range(lo, hi):
-                most = max(most, old[s + PAD])
+        if t % LEVEL == LEVEL - 1:
+            leader = _leader(old, lo, hi)
+            lead, most = pdf[leader - PAD], old[leader]
             if most > -np.inf:
                 for s in range(lo, hi):
                     old[s + PAD] -= most

@@ -34,6 +34,7 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
     own_choices = choices + b * frames * row
     delta = tl.load(start + g * states + s, real, IMPOSSIBLE) + tl.load(frame + column, real, IMPOSSIBLE)
     level = tl.zeros((), tl.float64)
+    lead = tl.load(pdf + g * states + tl.argmax(delta, 0))
     byte = tl.arange(0, BLOCK // PER)
     shifts = tl.arange(0, PER) * WIDTH
     for t in range(1, length):
@@ -46,7 +47,10 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
             arriving = tl.where(before >= 0, arriving, IMPOSSIBLE)
             choice = tl.where(arriving > best, k, choice)
             best = tl.maximum(best, arriving)
-        delta = best + tl.load(frame + t * columns + column, real, IMPOSSIBLE)
+        off = tl.load(frame + t * columns + lead)  # as on the CPU: the sums stay small
+        off = tl.where(off > IMPOSSIBLE, off, 0.0)
+        delta = best + (tl.load(frame + t * columns + column, real, IMPOSSIBLE) - off)
+        level += off.to(tl.float64)
         packed = tl.sum(tl.reshape(choice, (BLOCK // PER, PER)) << shifts[None, :], 1)
         tl.store(own_choices + t * row + byte, packed.to(tl.uint8), byte < row)
         if t % LEVEL == 0:
@@ -54,6 +58,7 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
             if most > IMPOSSIBLE:
                 delta = delta - most
                 level += most.to(tl.float64)
+                lead = tl.load(pdf + g * states + tl.argmax(delta, 0))
     delta = delta + tl.load(final + g * states + s, real, IMPOSSIBLE)
     total = tl.max(delta, 0)
     tl.store(totals + b, total.to(tl.float64) + level)
