@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -118,6 +117,9 @@ class HMM(nn.Module, ABC):
         ValueError
             If shapes do not fit, something is NaN, or (`aligner.search.arcs.NoPath`) a sequence is too short.
         """
+        if torch.compiler.is_compiling():  # one graph; a compiled function cannot run out of memory and go on
+            counts = torch.full((len(observations),), observations.shape[1]) if lengths is None else lengths
+            return self._log_likelihood(observations if lengths is None else unpadded(observations, counts), counts)
         return torch.cat(self._in_chunks(self._log_likelihood, observations, lengths, chunk_size))
 
     def posteriors(self, observations: Tensor, lengths: Tensor | None = None,
@@ -152,7 +154,7 @@ class HMM(nn.Module, ABC):
 
     def _in_chunks(self, work: Callable[[Tensor, Tensor], R], observations: Tensor, lengths: Tensor | None,
                    chunk_size: int | None) -> list[R]:
-        lengths = self._checked(observations, lengths)
+        padded, lengths = lengths is not None, self._checked(observations, lengths)
         size = len(observations) if chunk_size is None else chunk_size
         if size < 1:
             raise ValueError(f"a chunk of {size} sequences; at least 1 is needed")
@@ -161,7 +163,8 @@ class HMM(nn.Module, ABC):
         while first < len(observations):
             some = slice(first, first + size)
             try:
-                results.append(work(unpadded(observations[some], lengths[some]), lengths[some]))
+                part = unpadded(observations[some], lengths[some]) if padded else observations[some]
+                results.append(work(part, lengths[some]))
             except (RuntimeError, MemoryError) as error:
                 if size == 1 or not out_of_memory(error):
                     raise
@@ -196,9 +199,62 @@ class HMM(nn.Module, ABC):
 def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "auto") -> Tensor:
     """log Z of potentials (B,)."""
     arcs, scores, durations = potentials
+    if torch.compiler.is_compiling():
+        given = torch.full((len(scores),), scores.shape[1]) if lengths is None else lengths
+        total: Tensor = _opaque(scores, arcs.weights, arcs.start, arcs.final, durations, arcs.pdf, arcs.predecessors,
+                                given, kernel)
+        return total
     if durations is None:
         return log_partition(arcs, scores, lengths, kernel)
     return segmental_log_partition(arcs, scores, durations, lengths, kernel)
+
+
+@torch.library.custom_op("aligner::log_partition", mutates_args=())
+def _opaque(scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor | None, pdf: Tensor,
+            predecessors: Tensor, lengths: Tensor, kernel: str) -> Tensor:
+    """`likelihood` as one operation that ``torch.compile`` does not look into."""
+    arcs = Arcs(pdf, predecessors, weights, start, final)
+    return likelihood(Potentials(arcs, scores, durations), lengths, kernel).clone()
+
+
+@_opaque.register_fake
+def _(scores: Tensor, *others: Any) -> Tensor:
+    return scores.new_empty(len(scores))
+
+
+@torch.library.custom_op("aligner::log_partition_gradients", mutates_args=())
+def _gradients(gradient: Tensor, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor,
+               durations: Tensor | None, pdf: Tensor, predecessors: Tensor, lengths: Tensor,
+               kernel: str) -> list[Tensor]:
+    """Gradients of `_opaque`; the forward pass is made again."""
+    leaves = [t.detach().requires_grad_() for t in (scores, weights, start, final)]
+    lasting = None if durations is None else durations.detach().requires_grad_()
+    with torch.enable_grad():
+        arcs = Arcs(pdf, predecessors, *leaves[1:])
+        total = likelihood(Potentials(arcs, leaves[0], lasting), lengths, kernel)
+        wanted = leaves if lasting is None else [*leaves, lasting]
+        found = torch.autograd.grad(total, wanted, gradient, allow_unused=True)
+    return [torch.zeros_like(w) if g is None else g.contiguous() for w, g in zip(wanted, found, strict=True)]
+
+
+@_gradients.register_fake
+def _(gradient: Tensor, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor | None,
+      *others: Any) -> list[Tensor]:
+    wanted = [scores, weights, start, final] + ([] if durations is None else [durations])
+    return [torch.empty(w.shape, dtype=w.dtype, device=w.device) for w in wanted]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.kernel = inputs[-1]
+    ctx.save_for_backward(*inputs[:-1])
+
+
+def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    found = _gradients(gradient, *ctx.saved_tensors, ctx.kernel)
+    return (*found, *(None,) * (9 - len(found)))
+
+
+_opaque.register_autograd(_differentiate, setup_context=_keep)
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -230,8 +286,6 @@ def real_frames(observations: Tensor, lengths: Tensor) -> Tensor:
 
 def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
     """``observations`` with 0 beyond each sequence's length: what a network may read, NaN or not."""
-    if int(lengths.min()) == observations.shape[1]:
-        return observations
     return observations.masked_fill(~within(lengths, observations.shape[1], observations.device)[..., None], 0.0)
 
 
@@ -260,6 +314,3 @@ def _joined(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else type(parts[0])(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def with_weights(arcs: Arcs, weights: Tensor, start: Tensor) -> Arcs:
-    """``arcs`` with other weights."""
-    return replace(arcs, weights=weights, start=start)

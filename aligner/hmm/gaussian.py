@@ -89,9 +89,10 @@ class Mixtures(nn.Module):
     @property
     def gaussians(self) -> Diagonal | Full:
         """The Gaussians, ready for a product with frames; differentiable."""
-        if self.full:
-            return Full.of_cholesky(self.means, self.cholesky)
-        return Diagonal.of(self.means, self.log_variances.exp())
+        with torch.autocast(self.means.device.type, enabled=False):
+            if self.full:
+                return Full.of_cholesky(self.means, self.cholesky)
+            return Diagonal.of(self.means, self.log_variances.exp())
 
     @property
     def cholesky(self) -> Tensor:
@@ -260,14 +261,14 @@ class MixtureGaussianHMM(HMM):
         list of float
             Mean log-likelihood per frame before each iteration, and after the last.
         """
+        if method not in ("em", "gradient"):
+            raise ValueError(f"method {method!r}; 'em' or 'gradient' is needed")
         data = again(data)
         if initialise:
             observations, counts = next(iter(batches(data, lengths)))
             self.initialise(observations, self._checked(observations, counts))
         if method == "gradient":
             return climb(self, data, lengths, iterations, learning_rate)
-        if method != "em":
-            raise ValueError(f"method {method!r}; 'em' or 'gradient' is needed")
         return self._em(data, lengths, iterations, tolerance)
 
     def _em(self, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -48,8 +48,7 @@ class Gaussians(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Diagonal:
+class Diagonal(NamedTuple):
     """Gaussians with diagonal covariances: one product with x squared and x.
 
     Attributes
@@ -99,8 +98,7 @@ class Diagonal:
             return product.view(len(x), *self.constant.shape)
 
 
-@dataclass(frozen=True)
-class Full:
+class Full(NamedTuple):
     """Gaussians with full covariances: one product takes the frames to where each covariance is the identity.
 
     (The coefficients of all x[i] * x[j] would be a product, too, but their sum loses digits where a

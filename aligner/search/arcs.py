@@ -17,7 +17,6 @@ Everything is in the log domain, -inf for impossible.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,8 +59,7 @@ class Path(NamedTuple):
     score: Tensor
 
 
-@dataclass(frozen=True)
-class Arcs:
+class Arcs(NamedTuple):
     """The graphs of a batch.
 
     Attributes
@@ -142,11 +140,11 @@ class Arcs:
 
     def detached(self) -> Arcs:
         """Without gradients."""
-        return replace(self, weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach())
+        return self._replace(weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach())
 
     def of_utterance(self, b: int) -> Arcs:
         """The graph of utterance ``b`` alone."""
-        return self if len(self.pdf) == 1 else Arcs(*(getattr(self, n)[b:b + 1] for n in self.__dataclass_fields__))
+        return self if len(self.pdf) == 1 else Arcs(*(tensor[b:b + 1] for tensor in self))
 
     def arriving(self, values: Tensor, t: int) -> Tensor:
         """``values`` (B, S) of the frame before, carried along every arc into frame ``t``: (B, S, K)."""

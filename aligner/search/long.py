@@ -122,7 +122,7 @@ class _Search:
         from aligner.search.kernels.viterbi_numba import bits
 
         self.pdf, self.predecessors, self.weights, self.start, self.final = (
-            getattr(arcs, n)[0].detach().contiguous().numpy() for n in arcs.__dataclass_fields__)
+            tensor[0].detach().contiguous().numpy() for tensor in arcs)
         self.score, self.frames, self.width = score, frames, width
         self.graph = layout(self.predecessors)
         self.bits = bits(most_codes(self.predecessors.shape[1]))
