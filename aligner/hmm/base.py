@@ -26,6 +26,8 @@ from aligner.search.segmental import (
 )
 from aligner.search.viterbi import viterbi
 
+CACHE = 2**18  # numbers made at once when frames are scored without gradients
+
 R = TypeVar("R")
 Batch = tuple[Tensor, Tensor]
 
@@ -186,14 +188,23 @@ class HMM(nn.Module, ABC):
                              f"{observations.shape[1]} are needed")
         return lengths
 
-    def _over_time(self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor) -> Tensor:
-        """``score(observations, first, last)`` -> (B, last - first, ...) for all frames, checkpointed if so wished."""
+    def _over_time(self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor, numbers: int) -> Tensor:
+        """``score(observations, first, last)`` -> (B, last - first, ...) for all frames.
+
+        With gradients, checkpointed if so wished; without, in stretches of time over which the ``numbers`` that are
+        made for each frame stay in the cache of a core.
+        """
         frames = observations.shape[1]
-        if self.checkpoint_segments == 1 or not torch.is_grad_enabled():
-            return score(observations, 0, frames)
-        length = -(-frames // self.checkpoint_segments)
-        return torch.cat([checkpoint(score, observations, first, min(first + length, frames), use_reentrant=False)
-                          for first in range(0, frames, length)], 1)
+        if torch.is_grad_enabled():
+            if self.checkpoint_segments == 1:
+                return score(observations, 0, frames)
+            length = -(-frames // self.checkpoint_segments)
+            return torch.cat([checkpoint(score, observations, first, min(first + length, frames), use_reentrant=False)
+                              for first in range(0, frames, length)], 1)
+        small = observations.device.type == "cpu" and not torch.compiler.is_compiling()
+        length = max(1, CACHE // (len(observations) * numbers)) if small else frames
+        parts = [score(observations, first, min(first + length, frames)) for first in range(0, frames, length)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "auto") -> Tensor:

@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import HMM, Batch, Potentials, again, batches, climb, likelihood, real_frames
+from aligner.hmm.base import CACHE, HMM, Batch, Potentials, again, batches, climb, likelihood, real_frames
 from aligner.hmm.transitions import ArcWeights, Transitions, ergodic
 from aligner.models.durations import Durations
 from aligner.models.gmm import Diagonal, Full
 from aligner.search.arcs import within
 
-CACHE = 2**18  # numbers made at once when frames are scored without gradients: they stay in the cache of a core
 SEEN = 1e-8  # frames that a Gaussian must account for, lest it stay as it is
 SAMPLES = 20_000  # frames that k-means looks at
 
@@ -61,6 +60,21 @@ class Statistics:
         return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+class Ready(NamedTuple):
+    """`Mixtures` laid out for scoring: Gaussians, and log weights (N, M)."""
+
+    gaussians: Diagonal | Full
+    weights: Tensor
+
+    def components(self, frames: Tensor) -> Tensor:
+        """Weighted log densities (n, N, M) of ``frames`` (n, D)."""
+        return self.gaussians(frames) + self.weights
+
+    def score(self, frames: Tensor) -> Tensor:
+        """Log-likelihoods (n, N) of ``frames`` (n, D)."""
+        return torch.logsumexp(self.components(frames), 2)
+
+
 class Mixtures(nn.Module):
     """N mixtures of M Gaussians over D dimensions, as parameters.
 
@@ -89,10 +103,9 @@ class Mixtures(nn.Module):
     @property
     def gaussians(self) -> Diagonal | Full:
         """The Gaussians, ready for a product with frames; differentiable."""
-        with torch.autocast(self.means.device.type, enabled=False):
-            if self.full:
-                return Full.of_cholesky(self.means, self.cholesky)
-            return Diagonal.of(self.means, self.log_variances.exp())
+        if self.full:
+            return Full.of_cholesky(self.means, self.cholesky)
+        return Diagonal.of(self.means, self.log_variances.exp())
 
     @property
     def cholesky(self) -> Tensor:
@@ -105,22 +118,14 @@ class Mixtures(nn.Module):
         """(N, M, D), or (N, M, D, D)."""
         return self.cholesky @ self.cholesky.mT if self.full else self.log_variances.exp()
 
-    def components(self, frames: Tensor) -> Tensor:
-        """Weighted log densities (n, N, M) of ``frames`` (n, D)."""
-        densities: Tensor = self.gaussians(frames)
-        return densities + self.weight_logits.log_softmax(1)
+    def ready(self) -> Ready:
+        """What scores frames, made of the parameters once; differentiable."""
+        with torch.autocast(self.means.device.type, enabled=False):
+            return Ready(self.gaussians, self.weight_logits.log_softmax(1))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Log-likelihoods (n, N) of ``frames`` (n, D)."""
-        gaussians, weights = self.gaussians, self.weight_logits.log_softmax(1)
-        if torch.is_grad_enabled():
-            return torch.logsumexp(gaussians(frames) + weights, 2)
-        scores = torch.empty(len(frames), len(self.means), dtype=self.means.dtype, device=frames.device)
-        length = max(1, CACHE // gaussians.numbers) if frames.device.type == "cpu" else len(frames)
-        for first in range(0, len(frames), length):
-            some = slice(first, first + length)
-            scores[some] = torch.logsumexp(gaussians(frames[some]).add_(weights), 2)
-        return scores
+        return self.ready().score(frames)
 
     def draw(self, mixture: Tensor, generator: torch.Generator | None) -> Tensor:
         """A frame (n, D) from each of the mixtures (n,)."""
@@ -197,12 +202,13 @@ class MixtureGaussianHMM(HMM):
 
     def _frame_scores(self, observations: Tensor) -> Tensor:
         """Log-likelihoods (B, T, N) under every mixture."""
+        ready = self.emissions.ready()
+
         def score(observations: Tensor, first: int, last: int) -> Tensor:
             part = observations[:, first:last]
-            scores: Tensor = self.emissions(part.reshape(-1, part.shape[2]))
-            return scores.view(*part.shape[:2], -1)
+            return ready.score(part.reshape(-1, part.shape[2])).view(*part.shape[:2], -1)
 
-        return self._over_time(score, observations)
+        return self._over_time(score, observations, self.emissions.weight_logits.numel())
 
     def _potentials_of(self, scores: Tensor) -> Potentials:
         return Potentials(self.transitions(), scores, None)
@@ -307,12 +313,12 @@ class MixtureGaussianHMM(HMM):
     def _moments(self, observations: Tensor, occupied: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Counts (N, M), sums and sums of squares of frames, each frame shared by the Gaussians of its mixtures."""
         frames, shares = observations[real], occupied[real]
-        mixtures = self.emissions
+        mixtures, ready = self.emissions, self.emissions.ready()
         sums: list[Any] = [0.0, 0.0, 0.0]
-        length = max(1, 16 * CACHE // (mixtures.means.numel()))
+        length = max(1, 16 * CACHE // mixtures.means.numel())
         for first in range(0, len(frames), length):
             x = frames[first:first + length]
-            weighted = mixtures.components(x)
+            weighted = ready.components(x)
             each = (weighted - weighted.logsumexp(2, keepdim=True)).exp() * shares[first:first + length, :, None]
             flat, wide = each.flatten(1).double(), x.double()
             sums[0] = sums[0] + flat.sum(0)

@@ -31,11 +31,12 @@ class StreamingHMM(MixtureGaussianHMM):
 
 
 class Listener:
-    """One sequence on its way through a `StreamingHMM`."""
+    """One sequence on its way through a `StreamingHMM`, with the parameters as they were when it began."""
 
     def __init__(self, model: MixtureGaussianHMM, lag: int | None = None, beam: float | None = None) -> None:
         self.model = model
         with torch.no_grad():
+            self._ready = model.emissions.ready()
             self.search = Stream(model.transitions().to(torch.empty(0)), lag, beam)
 
     @torch.no_grad()
@@ -43,7 +44,7 @@ class Listener:
         """Hear frames (n, D); the states (m,) of those that can now be told."""
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
             raise ValueError(f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed")
-        return self.search.advance(self.model.emissions(observations).cpu())
+        return self.search.advance(self._ready.score(observations).cpu())
 
     def finish(self) -> Tensor:
         """There is no more: the states of all frames not yet told."""
