@@ -83,7 +83,8 @@ class NeuralHMM(HMM):
             return self._score(observations[:, first:last], heard[:, first:last])
 
         changes = self.changes(heard).to(self.log_variances.dtype)
-        return Potentials(self.transitions(changes), self._over_time(score, observations, self.num_states * self.obs_dim), None)
+        scores = self._over_time(score, observations, self.num_states * self.obs_dim)
+        return Potentials(self.transitions(changes), scores, None)
 
     def _heard(self, observations: Tensor) -> Tensor:
         """What the network says for each frame (B, T, H): it has read the frames before, not the frame."""

@@ -4,7 +4,8 @@ Two savings, of different standing:
 
 - Blocks of time cost nothing but time.  Going forward, only the scores at the start of each block
   are kept; going back, each block's backpointers are made again (Grice, Hughey and Speck 1997,
-  *Reduced space sequence alignment*).
+  *Reduced space sequence alignment*).  Where all backpointers fit into the memory set aside for them,
+  as those of a band do for hours, they are kept and nothing is made twice.
 - A band of states around the best one so far leaves out paths that stray farther.  So the path that
   comes out is checked: where it comes near an edge, the band is doubled and all is done again, until
   it keeps away from the edges or the band holds the whole graph.
@@ -22,7 +23,8 @@ from torch import Tensor
 
 from aligner.search.arcs import Arcs, NoPath, Path
 
-BAND = 4096  # states: over a minute of speech, pronunciation variants included
+BAND = 2048  # states: nearly half a minute of speech, pronunciation variants included
+KEPT = 3 * 2**29  # bytes (1.5 GB) of backpointers up to which they are kept
 MARGIN = 8  # a path that comes nearer to an edge than this part of the band is not trusted
 BLOCK = 512  # frames at least in a block
 ROUNDING = 1e-4  # of a score a frame in float32: a path is not better for so little
@@ -31,13 +33,17 @@ Scorer = Callable[[int, int, np.ndarray], Tensor]
 
 
 class _Block(NamedTuple):
-    """What the forward pass leaves for the way back: frames first to last - 1, states lo to hi - 1."""
+    """What the forward pass leaves for the way back: frames first to last - 1, states lo to hi - 1.
+
+    Either the scores of the band's states ``before`` frame ``first``, or the packed backpointers of all frames.
+    """
 
     first: int
     last: int
     lo: int
     hi: int
-    before: np.ndarray  # scores of the band's states before frame ``first``
+    before: np.ndarray
+    rows: np.ndarray
 
 
 def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, proven: bool = False) -> Path:
@@ -49,7 +55,7 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
         One graph, states in topological order.
     score : callable
         ``score(first, last, columns)`` gives the log-likelihoods (last - first, len(columns)) of these frames
-        under these columns; every frame is asked for at least twice.
+        under these columns; without a band every frame is asked for twice, with one about once.
     frames : int
         T.
     band : int or None
@@ -83,7 +89,7 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
     width = arcs.states if band is None else min(band, arcs.states)
     while True:
         search = _Search(arcs, score, frames, width)
-        blocks, now, level = search.forward()
+        blocks, now, level = search.forward(keep=True)
         found = search.back(blocks, now)
         if found is None and width == arcs.states:
             raise NoPath([0])
@@ -99,7 +105,7 @@ def _best_score(arcs: Arcs, score: Scorer, frames: int) -> float:
     from aligner.search.kernels.viterbi_numba import ended
 
     search = _Search(arcs, score, frames, arcs.states)
-    _, now, level = search.forward()
+    _, now, level = search.forward(keep=False)
     return float(ended(now, search.final)[1] + level)
 
 
@@ -134,13 +140,16 @@ class _Search:
         inside = self.width // MARGIN if self.width < len(self.pdf) else self.frames
         return max(1, min(max(BLOCK, least_memory), max(inside, 1), self.frames))
 
-    def forward(self) -> tuple[list[_Block], Any, float]:
-        """Block after block with no backpointers; (blocks, scores after the last frame, what was subtracted)."""
-        from aligner.search.kernels.viterbi_numba import PAD
+    def forward(self, keep: bool) -> tuple[list[_Block], Any, float]:
+        """Block after block; (blocks, scores after the last frame, what was subtracted).
+
+        ``keep`` says whether backpointers are kept if there is room.
+        """
+        from aligner.search.kernels.viterbi_numba import PAD, row_bytes
 
         now, spare = (np.full(len(self.pdf) + PAD, -np.inf, np.float32) for _ in range(2))
         blocks, level, lo, hi = [], 0.0, 0, 0
-        nothing = np.empty((0, 0), np.uint8)
+        keep = keep and self.frames * row_bytes(2 * self.width, self.bits) <= KEPT
         for first in range(0, self.frames, self.length):
             last = min(first + self.length, self.frames)
             if first:
@@ -151,9 +160,10 @@ class _Search:
                 lo, hi = new_lo, new_hi
             else:
                 lo, hi = self._band(0, 0, 0)
-            block = _Block(first, last, lo, hi, now[lo + PAD:hi + PAD].copy())
+            rows = np.empty((last - first, row_bytes(hi - lo, self.bits)) if keep else (0, 0), np.uint8)
+            block = _Block(first, last, lo, hi, now[lo + PAD:lo + PAD if keep else hi + PAD].copy(), rows)
             blocks.append(block)
-            now, spare, subtracted = self._advance(block, now, spare, nothing)
+            now, spare, subtracted = self._advance(block, now, spare, rows)
             level += subtracted
         return blocks, now, level
 
@@ -190,11 +200,13 @@ class _Search:
         path = np.empty(self.frames, np.int64)
         now, spare = np.empty_like(now), np.empty_like(now)
         for block in reversed(blocks):
-            now.fill(-np.inf)
-            spare.fill(-np.inf)
-            now[block.lo + PAD:block.hi + PAD] = block.before
-            rows = np.empty((block.last - block.first, row_bytes(block.hi - block.lo, self.bits)), np.uint8)
-            self._advance(block, now, spare, rows)
+            rows = block.rows
+            if not len(rows):
+                now.fill(-np.inf)
+                spare.fill(-np.inf)
+                now[block.lo + PAD:block.hi + PAD] = block.before
+                rows = np.empty((block.last - block.first, row_bytes(block.hi - block.lo, self.bits)), np.uint8)
+                self._advance(block, now, spare, rows)
             opening = 1 if block.first == 0 else 0
             state = trace(state, rows, opening, path[block.first:block.last], block.lo, block.hi, self.bits, self.graph)
         return path, float(total)

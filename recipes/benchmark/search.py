@@ -290,8 +290,8 @@ def cuda(rounds: int) -> None:
     moved = scores.numel() * 4 + batch * frames * (-(-states // 8) + 8)
     bound = max(moved / bandwidth, 0.2e-6 * frames)
     print(f"CUDA ({name}), fused Viterbi, {batch} x {frames} x {states}: {seconds * 1e3:.2f} ms; bound "
-          f"{bound * 1e3:.2f} ms (bytes {moved / bandwidth * 1e3:.3f}, frames {0.2e-3 * frames:.2f}): {seconds / bound:.1f} x "
-          f"(wanted 5: {'met' if seconds <= 5 * bound else 'NOT MET'})")
+          f"{bound * 1e3:.2f} ms (bytes {moved / bandwidth * 1e3:.3f}, frames {0.2e-3 * frames:.2f}): "
+          f"{seconds / bound:.1f} x (wanted 5: {'met' if seconds <= 5 * bound else 'NOT MET'})")
     from aligner.models.gmm import Diagonal
 
     gaussians = Diagonal.of(torch.randn(1000, 8, 80, device="cuda"), torch.ones(1000, 8, 80, device="cuda"))

@@ -71,13 +71,13 @@ def layout(predecessors: Any) -> Any:
 
 
 @compiled
-def weigh(graph: Any, weights: Any, diagonals: Any, others: Any) -> None:
-    """Fetch weights (S, K) of one frame into ``diagonals`` (3, S) and ``others`` (E,)."""
+def weigh(graph: Any, weights: Any, lo: int, hi: int, diagonals: Any, others: Any) -> None:
+    """Fetch weights (S, K) of the arcs into states ``lo`` to ``hi`` - 1: ``diagonals`` (3, S), ``others`` (E,)."""
     for d in range(DIAGONALS):
-        for s in range(graph.columns.shape[1]):
+        for s in range(lo, hi):
             k = graph.columns[d, s]
             diagonals[d, s] = weights[s, k] if k >= 0 else -np.inf
-    for e in range(len(graph.target)):
+    for e in range(graph.first[lo], graph.first[hi]):
         others[e] = weights[graph.target[e], graph.column[e]]
 
 

@@ -152,7 +152,7 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
                 _arrive_dense(alphas[b, (t - 1) % kept], reached, best, predecessors[g], now_weights, matrix, level)
             else:
                 if t == 1 or weights.shape[1] > 1:
-                    weigh(graph, now_weights, diagonals, others)
+                    weigh(graph, now_weights, 0, states, diagonals, others)
                 _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others, arriving)
             now = alphas[b, t % kept]
             for s in range(states):
@@ -208,7 +208,7 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
             gamma[s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
         for t in range(last, 0, -1):
             if t == last or weights.shape[1] > 1:
-                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], diagonals, others)
+                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], 0, states, diagonals, others)
             for s in range(states):
                 gammas[b, t, s] = gamma[s]
                 score = scores[b, t, column[s]]

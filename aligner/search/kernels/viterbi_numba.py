@@ -109,7 +109,7 @@ def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo
     lead, none = pdf[_leader(old, lo, hi) - PAD], diagonals.dtype.type(0)
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
-            weigh(graph, weights[t if weights.shape[0] > 1 else 0], diagonals, others)
+            weigh(graph, weights[t if weights.shape[0] > 1 else 0], lo, hi, diagonals, others)
         off = scores[t, lead] if scores[t, lead] > -np.inf else none
         level += off
         step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
