@@ -78,8 +78,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     try:
         if reference is not None:
             find_references(reference)  # a wrong name is better told before the work than after
-        job = plan(corpus, out, formats, existing)
         options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
+        job = plan(corpus, out, formats, existing)
         loaded = load_model(model)
         pronouncer(loaded, options)  # a bad dictionary, too, is told before the work
         summary = _run(job, loaded, options, console)

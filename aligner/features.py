@@ -16,6 +16,7 @@ from torch import Tensor
 from aligner.types import SAMPLE_RATE, Clock
 
 INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
+BLOCK = 4096  # frames that are transformed at once
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -151,9 +152,17 @@ class SphinxFrontend:
         return 3 * self.ncep if self.feat == "1s_c_d_dd" else 4 * self.ncep - 1
 
     def cepstra(self, wave: Tensor) -> Tensor:
-        """Mel cepstra before normalisation, (N,) -> (T, ncep)."""
+        """Mel cepstra before normalisation, (N,) -> (T, ncep); block by block, so that hours need little memory."""
+        window, hop = self.clock.window, self.clock.hop
+        count = frame_count(len(wave), window, hop)
+        parts = [self._cepstra(wave[max(first * hop - 1, 0):(min(first + BLOCK, count) - 1) * hop + window], first > 0)
+                 for first in range(0, count, BLOCK)]
+        return torch.cat(parts) if parts else wave.new_zeros(0, self.ncep)
+
+    def _cepstra(self, wave: Tensor, led: bool) -> Tensor:
+        """`cepstra` of a stretch of a wave; where ``led``, its first sample is only for the pre-emphasis."""
         filters, transform = _matrices(self, wave.dtype, wave.device)
-        frames = windows(preemphasise(wave * INT16_SCALE, self.alpha), self.clock.window, self.clock.hop)
+        frames = windows(preemphasise(wave * INT16_SCALE, self.alpha)[int(led):], self.clock.window, self.clock.hop)
         if self.remove_dc:
             frames = frames - frames.mean(1, keepdim=True)
         return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR) @ transform

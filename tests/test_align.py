@@ -319,6 +319,25 @@ def test_the_reference_kernel_gives_the_same(model):
     assert fast.phones == plain.phones
 
 
+def test_long_recordings_come_out_the_same(model, monkeypatch):
+    """Scored and searched piece by piece in a band, as those are whose scores would fill the memory."""
+    utterances = find(SAMPLE).utterances[:3]
+    expected = list(align(utterances, model))
+    monkeypatch.setattr("aligner.run.align.SCORES", 1)
+    monkeypatch.setattr("aligner.search.long.BAND", 128)
+    found = list(align(utterances, model))
+    assert [f.phones for f in found] == [e.phones for e in expected]
+    assert [f.log_likelihood for f in found] == pytest.approx([e.log_likelihood for e in expected], rel=1e-5)
+
+
+def test_a_kernel_that_does_not_run_here_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    result = run(SAMPLE, tmp_path / "out", "--kernel", "triton")
+    assert result.exit_code == 2
+    assert "align: kernel: the triton kernel runs on CUDA" in result.output
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
     from aligner.run import align as module
 

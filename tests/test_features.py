@@ -105,3 +105,12 @@ def test_tiles_leave_no_gap():
     assert tiles[0].start == 1.0
     assert tiles[-1].end == 1.5
     assert [a.end for a in tiles[:-1]] == [b.start for b in tiles[1:]]
+
+
+@pytest.mark.parametrize("samples", [1, 100, 411, 50 * 160 + 410, 50 * 160 + 411, 101 * 160 + 7])
+def test_blocks_do_not_change_cepstra(samples, monkeypatch):
+    wave = torch.randn(samples, generator=torch.Generator().manual_seed(0)) * 0.1
+    frontend = SphinxFrontend(remove_dc=True)
+    whole = frontend.cepstra(wave)
+    monkeypatch.setattr(features, "BLOCK", 25)
+    torch.testing.assert_close(frontend.cepstra(wave), whole, atol=1e-3, rtol=1e-4)

@@ -76,3 +76,93 @@ def test_embedded_model_scores_equal_the_formula(model):
     torch.testing.assert_close(
         model.score(frames, pdfs).double(), model.mixtures.score_naively(frames, pdfs), atol=0.02, rtol=1e-4
     )
+
+
+# Full covariances.
+
+
+def random_full(books: int, densities: int, pdfs: int, dims=(3, 2), seed: int = 0) -> GaussianMixtures:
+    rng = np.random.default_rng(seed)
+    means = [rng.normal(size=(books, densities, d)) for d in dims]
+    roots = [rng.normal(size=(books, densities, d, d)) * 0.4 + np.eye(d) for d in dims]
+    weights = [rng.dirichlet(np.ones(densities), size=pdfs) for _ in dims]
+    return GaussianMixtures.of(means, [r @ r.swapaxes(2, 3) for r in roots], weights, np.arange(pdfs) * books // pdfs)
+
+
+@pytest.mark.parametrize("books", [1, 4, 9], ids=["semi-continuous", "tied", "continuous"])
+def test_full_covariances_equal_the_formula_and_scipy(books):
+    mixtures = random_full(books, 6, 9)
+    frames = torch.randn(300, 5, generator=torch.Generator().manual_seed(1))
+    asked = np.array([7, 0, 3, 8])
+    scores = mixtures.score(frames, asked).double()
+    torch.testing.assert_close(scores, mixtures.score_naively(frames, asked), atol=2e-4, rtol=1e-4)
+    expected = 0.0
+    for s in mixtures.streams:
+        book = mixtures.codebook[7]
+        densities = [
+            w * multivariate_normal(m.numpy(), c.numpy()).pdf(frames[0, s.columns].numpy())
+            for w, m, c in zip(s.weights[7], s.means[book], s.covariances[book], strict=True)
+        ]
+        expected += np.log(sum(float(d) for d in densities))
+    assert float(scores[0, 0]) == pytest.approx(expected, abs=1e-3)
+
+
+def test_diagonal_and_full_are_one_where_covariances_are_diagonal():
+    diagonal = random_mixtures(4, 3, 9)
+    full = GaussianMixtures.of(
+        [s.means.numpy() for s in diagonal.streams],
+        [torch.diag_embed(s.covariances).numpy() for s in diagonal.streams],
+        [s.weights.numpy() for s in diagonal.streams],
+        diagonal.codebook,
+    )
+    frames = torch.randn(30, 5)
+    torch.testing.assert_close(full.score(frames, np.arange(9)), diagonal.score(frames, np.arange(9)))
+
+
+def test_full_covariances_that_are_nearly_singular_keep_their_digits():
+    """Sixty dimensions, eigenvalues over four decades: a sum of products of coefficients would not."""
+    rng = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(rng.normal(size=(60, 60)))
+    covariance = (basis * np.geomspace(1e-3, 10, 60)) @ basis.T
+    mixtures = GaussianMixtures.of(
+        [rng.normal(size=(1, 1, 60))], [covariance[None, None]], [np.ones((1, 1))], np.zeros(1, np.int64)
+    )
+    frames = torch.from_numpy(rng.multivariate_normal(np.zeros(60), covariance, 50).astype(np.float32))
+    exact = mixtures.score_naively(frames, np.array([0]))
+    assert (mixtures.score(frames, np.array([0])) - exact).abs().max() / exact.abs().max() < 1e-4
+
+
+def test_means_far_from_zero_keep_their_digits():
+    rng = np.random.default_rng(0)
+    means, variances = rng.normal(size=(2, 3, 8)) + 500, rng.uniform(0.5, 2, (2, 3, 8))
+    mixtures = GaussianMixtures.of([means], [variances], [np.full((2, 3), 1 / 3)], np.arange(2))
+    frames = torch.from_numpy((rng.normal(size=(20, 8)) + 500).astype(np.float32))
+    exact = mixtures.score_naively(frames, np.arange(2))
+    torch.testing.assert_close(mixtures.score(frames, np.arange(2)).double(), exact, atol=1e-2, rtol=1e-4)
+
+
+def test_blocks_of_large_models_stay_small():
+    assert gmm.block_length(42 * 128) == gmm.BLOCK
+    assert gmm.block_length(5000 * 40) < 10
+
+
+def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
+    """The mixtures in bfloat16, the Gaussians not: every boundary of the labelled speech."""
+    from aligner import find
+    from aligner.run.align import Options, prepare, pronouncer
+    from aligner.search.arcs import Arcs
+    from aligner.search.viterbi import viterbi
+
+    pronounce, moved, total = pronouncer(model, Options()), [], 0
+    for utterance in find(timit).utterances[::4]:
+        ready = prepare(utterance, model, pronounce)
+        arcs, boundaries = Arcs.of(ready.graph), []
+        for enabled in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+                scores = model.score(ready.frames, ready.graph.pdfs)
+            nodes = ready.graph.node[viterbi(arcs, scores[None]).states[0].numpy()]
+            boundaries.append(np.flatnonzero(np.diff(nodes)))
+        moved.append(np.abs(boundaries[0] - boundaries[1]).max())
+        total += len(boundaries[0])
+    assert total > 500
+    assert max(moved) <= 1

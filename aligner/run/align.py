@@ -59,6 +59,11 @@ class Options:
         Whether boundaries are corrected by the model's table.
     jobs : int
         Threads.
+
+    Raises
+    ------
+    DataError
+        If the kernel does not run here.
     """
 
     dictionary: Path | None = None
@@ -66,6 +71,12 @@ class Options:
     kernel: str = "auto"
     refine: str = "offsets"
     jobs: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def __post_init__(self) -> None:
+        try:
+            searched.chosen(self.kernel, torch.device("cpu"))
+        except ValueError as error:
+            raise DataError("kernel", str(error), "take auto") from None
 
 
 @dataclass(frozen=True)

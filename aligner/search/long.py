@@ -149,7 +149,7 @@ class _Search:
 
         now, spare = (np.full(len(self.pdf) + PAD, -np.inf, np.float32) for _ in range(2))
         blocks, level, lo, hi = [], 0.0, 0, 0
-        keep = keep and self.frames * row_bytes(2 * self.width, self.bits) <= KEPT
+        keep = keep and self.frames * row_bytes(self.width, self.bits) <= KEPT
         for first in range(0, self.frames, self.length):
             last = min(first + self.length, self.frames)
             if first:

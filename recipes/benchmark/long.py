@@ -39,8 +39,7 @@ def main() -> None:
     total = round(given.hours * 3600 / model.clock.seconds(1))
     count = round(total / (speech + pause))
     rng = np.random.default_rng(0)
-    hiss = model.frontend(torch.from_numpy(rng.normal(size=16_000).astype(np.float32) * 1e-4))
-    # real pauses differ; their frames are drawn from the pauses between the sentences' own words
+    # the first frames of every sentence are silence: pauses are drawn from them
     quiet = torch.cat([s.frames[:8] for s in sentences])
     pieces, words, planted, t = [], [], [], 0
     for k in range(count):
@@ -51,7 +50,7 @@ def main() -> None:
         words += [w.pronunciations for w in s.spoken]
         t += len(gap) + len(s.frames)
     frames = torch.cat(pieces)
-    del pieces, hiss
+    del pieces
     begun = time.perf_counter()
     graph = build(words, model.topology)
     built = time.perf_counter() - begun
@@ -74,7 +73,8 @@ def main() -> None:
     begins = {int(w): t for t, w in zip(*np.unique(word, return_index=True)[::-1], strict=True)}
     inside = sum(a <= begins.get(int(w), -1) < b for w, (a, b) in zip(first_words, planted, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"scoring and search {seconds:.1f} s, {model.clock.seconds(len(frames)) / seconds:.0f} audio seconds per second; "
+    speed = model.clock.seconds(len(frames)) / seconds
+    print(f"scoring and search {seconds:.1f} s, {speed:.0f} audio seconds per second; "
           f"frames scored {scored / len(frames):.1f} times each{' (with the proof)' if given.proven else ''}")
     print(f"sentences that begin where they were put: {inside} of {count}")
     print(f"peak memory of the whole process {peak:.2f} GB (wanted under 4: {'met' if peak < 4 else 'NOT MET'})")
