@@ -80,19 +80,26 @@ def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
 
 def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     from aligner.search.kernels import spread  # numba is slow to import
-    from aligner.search.kernels.layout import most_codes
-    from aligner.search.kernels.viterbi_numba import best_paths, bits, row_bytes
+    from aligner.search.kernels.layout import layout, most_codes
+    from aligner.search.kernels.viterbi_numba import best_path, bits, row_bytes
 
     kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
     batch, frames, _ = scores.shape
     width = bits(most_codes(arcs.predecessors.shape[-1]))
     if frames * row_bytes(arcs.states, width) > WHOLE and arcs.weights.shape[1] == 1:
         return _in_blocks(arcs, scores, lengths)
-    states = torch.full((batch, frames), -1)
-    totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
-    given = arrays(scores.to(kind), lengths, arcs.pdf, arcs.predecessors, arcs.weights.to(kind), arcs.start.to(kind),
-                   arcs.final.to(kind))
-    spread(lambda first, step: best_paths(*given, width, first, step, *arrays(states, totals)), batch)
+    states, totals = torch.full((batch, frames), -1), torch.full((batch,), -torch.inf, dtype=torch.float64)
+    emitted, *tables = arrays(scores.to(kind), arcs.pdf, *(v.to(kind) for v in (arcs.weights, arcs.start, arcs.final)))
+    graphs = [layout(p) for p in arrays(arcs.predecessors)[0]]
+    paths = states.numpy()
+
+    def some(first: int, step: int) -> None:
+        for b in range(first, batch, step):
+            g, length = b % len(graphs), int(lengths[b])
+            pdf, weights, start, final = (table[g] for table in tables)
+            totals[b] = best_path(emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length])
+
+    spread(some, batch)
     return Path(states, totals.to(scores.dtype))
 
 

@@ -1,4 +1,7 @@
-"""Fast kernels; each must equal the reference beside it."""
+"""Fast kernels; each must equal the reference beside it.
+
+Numba's kernels fill arrays in loops, not by slices or ``np.full``: those take seconds to compile.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Call
     if function is None:
         return lambda f: compiled(f, **options)
     try:
-        return njit(nogil=True, cache=True, **options)(function)
+        return njit(nogil=True, cache=True, error_model="numpy", **options)(function)
     except RuntimeError:  # numba's word for a read-only installation without a home
-        return njit(nogil=True, **options)(function)
+        return njit(nogil=True, error_model="numpy", **options)(function)
 
 
 def spread(work: Callable[[int, int], None], batch: int) -> None:

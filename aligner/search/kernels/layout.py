@@ -43,8 +43,10 @@ class Layout(NamedTuple):
 def layout(predecessors: Any) -> Any:
     """The `Layout` of a graph's (S, K) predecessors."""
     states, arcs = predecessors.shape
-    columns = np.full((DIAGONALS, states), -1, np.int32)
-    first = np.zeros(states + 1, np.uint32)
+    columns, first = np.empty((DIAGONALS, states), np.int32), np.empty(states + 1, np.uint32)
+    for d in range(DIAGONALS):
+        for s in range(states):
+            columns[d, s] = -1
     others = 0
     for s in range(states):
         first[s] = others

@@ -94,7 +94,9 @@ def _sum_arcs(old: Any, row: Any, weights: Any) -> float:
 @compiled
 def _exponentials(row: Any, weights: Any, matrix: Any) -> float:
     """exp of the arcs' weights (S, K), less the greatest, as a matrix (S, S) from row to column; the greatest."""
-    matrix[:] = 0.0
+    for s in range(len(row)):
+        for p in range(len(row)):
+            matrix[s, p] = 0.0
     most = -np.inf
     for s in range(len(row)):
         for k in range(row.shape[1]):
@@ -140,7 +142,9 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
         graph = layout(predecessors[g])
         others, arriving = np.empty(len(graph.source)), np.empty(len(graph.source))
         column = pdf[g]
-        alphas[b, :, :PAD] = -np.inf
+        for t in range(kept):
+            for s in range(PAD):
+                alphas[b, t, s] = -np.inf
         level = 0.0
         for s in range(states):
             alphas[b, 0, s + PAD] = start[g, s] + scores[b, 0, column[s]]
@@ -213,7 +217,8 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
                 gammas[b, t, s] = gamma[s]
                 score = scores[b, t, column[s]]
                 reached[s] = alphas[b, t, s + PAD] - score if score > -np.inf else 0.0
-            before[:] = 0.0
+            for s in range(states + PAD):
+                before[s] = 0.0
             _share(alphas[b, t - 1], reached, gamma, before, graph, diagonals, others, shares,
                    xis[b, t if xis.shape[1] > 1 else 0])
             for s in range(states):

@@ -47,10 +47,8 @@ def best_segments(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weight
     for b in range(begin, scores.shape[0], every):
         g = b if graphs > 1 else 0
         h = b if durations.shape[0] > 1 else 0
-        total[:] = 0.0
-        barred[:] = 0
         for s in range(states):
-            opened[s, 0] = start[g, s]
+            total[s], barred[s], opened[s, 0] = 0.0, 0, start[g, s]
         length = lengths[b]
         for t in range(1, length + 1):
             _cumulate(t, scores[b, t - 1], pdf[g], total, barred)
@@ -83,7 +81,8 @@ def best_segments(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weight
         t = length
         while t > 0:
             first = t - chosen[t, state]
-            paths[b, first:t] = state
+            for i in range(first, t):
+                paths[b, i] = state
             begins[b, first] = True
             state, t = choices[first, state], first
 
@@ -129,14 +128,13 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
     for b in range(begin, scores.shape[0], every):
         g = b if graphs > 1 else 0
         h = b if durations.shape[0] > 1 else 0
-        barred[:] = 0
         total = cumulated[b, 0]
-        total[:] = 0.0
         for s in range(states):
-            opened[b, s, 0] = start[g, s]
+            total[s], barred[s], opened[b, s, 0] = 0.0, 0, start[g, s]
         length = lengths[b]
         for t in range(1, length + 1):
-            cumulated[b, t] = total
+            for s in range(states):
+                cumulated[b, t, s] = total[s]
             total = cumulated[b, t]
             _cumulate(t, scores[b, t - 1], pdf[g], total, barred)
             lasts = durations[h, t - 1 if durations.shape[1] > 1 else 0]

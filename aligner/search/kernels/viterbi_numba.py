@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aligner.search.kernels import compiled
-from aligner.search.kernels.layout import DIAGONALS, layout, weigh
+from aligner.search.kernels.layout import DIAGONALS, weigh
 
 PAD = DIAGONALS - 1  # cells of -inf before state 0: the diagonals reach there
 LEVEL = 64  # frames between two subtractions of the maximum
@@ -158,7 +158,9 @@ def merged(states: Any, rows: Any, opening: int, count: int, width: int, graph: 
     """
     some = states.copy()
     n = len(some)
-    seen = np.full(count, -1, np.int64)
+    seen = np.empty(count, np.int64)
+    for s in range(count):
+        seen[s] = -1
     for t in range(len(rows) - 1, -1, -1):
         if n == 1:
             return t + 1
@@ -183,36 +185,26 @@ def coming_from(state: int, now: Any, rows: Any, count: int, width: int, graph: 
     for t in range(len(rows)):
         for s in range(count):
             before[s] = origin[came_from(s, rows[t], 0, count, width, graph)]
-        origin[:] = before
+        for s in range(count):
+            origin[s] = before[s]
     kept = np.empty(count, np.bool_)
     for s in range(count):
         kept[s] = origin[s] == state and now[s + PAD] > -np.inf
     return kept
 
 
-@compiled
-def best_paths(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
-               width: int, begin: int, every: int, paths: Any, totals: Any) -> None:
-    """Utterances ``begin``, ``begin`` + ``every``, ...: states into ``paths`` (B, T), totals into (B,).
+def best_path(scores: Any, pdf: Any, weights: Any, start: Any, final: Any, graph: Any, width: int,
+              path: Any) -> float:
+    """Fill ``path`` (T,) for one utterance of scores (T, P); its total.  ``weights`` are (U, S, K).
 
-    See `aligner.search.arcs` for the other arguments' shapes.
+    Not compiled itself: what it calls need then not be compiled again as part of it.
     """
-    batch, graphs = scores.shape[0], pdf.shape[0]
-    states = pdf.shape[1]
-    for b in range(begin, batch, every):
-        g = b if graphs > 1 else 0
-        graph = layout(predecessors[g])
-        now = np.full(states + PAD, -np.inf, scores.dtype)
-        spare = np.full(states + PAD, -np.inf, scores.dtype)
-        for s in range(states):
-            now[s + PAD] = start[g, s] + scores[b, 0, pdf[g, s]]
-        frames = lengths[b]
-        per = 8 // width
-        rows = np.empty((frames - 1, (states + per - 1) // per), np.uint8)
-        now, spare, level = advance(now, spare, 1, frames, scores[b], pdf[g], 0, states, graph, weights[g], rows,
-                                    width)
-        state, total = ended(now, final[g])
-        totals[b] = total + level
-        if total == -np.inf:
-            continue
-        trace(state, rows, 1, paths[b, :frames], 0, states, width, graph)
+    frames, states = len(scores), len(pdf)
+    now, spare = (np.full(states + PAD, -np.inf, scores.dtype) for _ in range(2))
+    now[PAD:] = start + scores[0, pdf]
+    rows = np.empty((frames - 1, row_bytes(states, width)), np.uint8)
+    now, spare, level = advance(now, spare, 1, frames, scores, pdf, 0, states, graph, weights, rows, width)
+    state, total = ended(now, final)
+    if total > -np.inf:
+        trace(state, rows, 1, path, 0, states, width, graph)
+    return float(total + level)
