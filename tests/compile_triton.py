@@ -29,12 +29,18 @@ KERNELS = [
 ]
 FLOATS = ("scores", "weights", "start", "final", "durations")
 
-for kernel, own in KERNELS:
-    for floating in ("*fp32", "*fp64"):
-        types = {**TYPES, **dict.fromkeys(FLOATS, floating), **{k: v or floating for k, v in own.items()}}
-        signature = {name: types.get(name, "i32") for name in kernel.arg_names}
-        constants = {"BLOCK": 512} | ({"WIDTH": 2} if "WIDTH" in kernel.arg_names else {})
-        source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
-        made = compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4})
-        assert made.asm["cubin"], kernel
-        print(kernel.__name__, floating, len(made.asm["cubin"]), "bytes")
+
+def main() -> None:
+    for kernel, own in KERNELS:
+        for floating in ("*fp32", "*fp64"):
+            types = {**TYPES, **dict.fromkeys(FLOATS, floating), **{k: v or floating for k, v in own.items()}}
+            signature = {name: types.get(name, "i32") for name in kernel.arg_names}
+            constants = {"BLOCK": 512} | ({"WIDTH": 2} if "WIDTH" in kernel.arg_names else {})
+            source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+            made = compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4})
+            assert made.asm["cubin"], kernel
+            print(kernel.__name__, floating, len(made.asm["cubin"]), "bytes")
+
+
+if __name__ == "__main__":
+    main()
