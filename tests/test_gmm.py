@@ -166,3 +166,17 @@ def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
         total += len(boundaries[0])
     assert total > 500
     assert max(moved) <= 1
+
+
+def test_diagonal_mixtures_equal_kaldis():
+    khg = pytest.importorskip("kaldi_hmm_gmm")
+    rng = np.random.default_rng(4)
+    means, variances, weights = rng.normal(size=(6, 5)), rng.uniform(0.3, 2, (6, 5)), rng.dirichlet(np.ones(6))
+    theirs = khg.DiagGmm(6, 5)
+    theirs.set_weights(torch.tensor(weights, dtype=torch.float32).numpy())
+    theirs.set_invvars_and_means((1 / variances).astype(np.float32), means.astype(np.float32))
+    theirs.compute_gconsts()
+    ours = GaussianMixtures.of([means[None]], [variances[None]], [weights[None]], np.zeros(1, np.int64))
+    frames = rng.normal(size=(20, 5)).astype(np.float32)
+    expected = [theirs.log_likelihood(frame) for frame in frames]
+    assert ours.score(torch.from_numpy(frames), np.array([0]))[:, 0].tolist() == pytest.approx(expected, abs=1e-4)

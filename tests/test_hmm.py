@@ -31,7 +31,7 @@ from aligner.hmm import (
     left_to_right,
     skip,
 )
-from aligner.hmm.gaussian import segment_scores
+from aligner.hmm.semi_markov import segment_scores
 from aligner.models.durations import Durations
 from aligner.search.arcs import NoPath
 

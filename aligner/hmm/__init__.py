@@ -16,8 +16,9 @@ torch.Size([1, 50])
 """
 
 from aligner.hmm.base import HMM, collate
-from aligner.hmm.gaussian import HSMM, MixtureGaussianHMM, SemiMarkovHMM
+from aligner.hmm.gaussian import MixtureGaussianHMM
 from aligner.hmm.neural import NeuralHMM
+from aligner.hmm.semi_markov import HSMM, SemiMarkovHMM
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMM, StreamingHMMProcessor
 from aligner.hmm.transitions import Transitions, ergodic, left_to_right, skip
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import HMM, Batch, Potentials, climb
+from aligner.hmm.base import HMM, Batch, climb
+from aligner.hmm.potentials import Potentials
 from aligner.hmm.transitions import ArcWeights, Transitions, ergodic
 
 
