@@ -20,6 +20,7 @@ from aligner.search import viterbi as viterbi_room
 from aligner.search.arcs import Arcs, NoPath, chosen
 from aligner.search.forward_backward import forward_backward, log_partition
 from aligner.search.kernels import compiled, spread
+from aligner.search.kernels.layout import backpointer_bits, layout
 from aligner.search.long import long_path
 from aligner.search.segmental import segmental_forward_backward, segmental_log_partition, segmental_viterbi
 from aligner.search.stream import Stream, stream
@@ -338,7 +339,7 @@ def test_spread_reaches_every_utterance_once():
 
 
 def test_a_graph_with_many_arcs_takes_wider_backpointers():
-    """2, 4 and 8 bits on the CPU, 1 to 8 in Triton."""
+    """1 to 8 bits."""
     for states in (1, 2, 4, 9, 16, 40):
         generator = torch.Generator().manual_seed(states)
         arcs = Arcs.dense(torch.randn(states, states, generator=generator), torch.zeros(states))
@@ -347,6 +348,18 @@ def test_a_graph_with_many_arcs_takes_wider_backpointers():
         for kernel in KERNELS[1:]:
             found = viterbi(arcs.to(*at(kernel, scores)), *at(kernel, scores), kernel=kernel)
             assert found.states.tolist() == expected.states.tolist()
+
+
+def test_backpointers_take_the_fewest_bits():
+    def bits(arcs):
+        return backpointer_bits(layout(arcs.predecessors[0].numpy()))
+
+    assert bits(chain(9)) == 1
+    skips = Arcs.dense(torch.ones(9, 9).triu().tril(2).log(), torch.zeros(9))
+    assert bits(skips) == 2
+    assert bits(Arcs.of(words_graph(3))) == 2
+    assert bits(Arcs.dense(torch.zeros(9, 9), torch.zeros(9))) == 4
+    assert bits(Arcs.dense(torch.zeros(40, 40), torch.zeros(40))) == 8
 
 
 @pytest.mark.parametrize("kernel", ["numba", "triton"])

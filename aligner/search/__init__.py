@@ -1,1 +1,4 @@
-"""(graph, scores) -> path."""
+"""(arcs, scores) -> best paths, posteriors, segments; for batches, long audio and streams.
+
+`arcs` says what a graph is here and what shapes mean; `viterbi` is the page to read next.
+"""

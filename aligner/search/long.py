@@ -124,14 +124,13 @@ class _Search:
     """One attempt with a band of a given width."""
 
     def __init__(self, arcs: Arcs, score: Scorer, frames: int, width: int) -> None:
-        from aligner.search.kernels.layout import layout, most_codes  # numba is slow to import
-        from aligner.search.kernels.viterbi_numba import bits
+        from aligner.search.kernels.layout import backpointer_bits, layout  # numba is slow to import
 
         self.pdf, self.predecessors, self.weights, self.start, self.final = (
             tensor[0].detach().contiguous().numpy() for tensor in arcs)
         self.score, self.frames, self.width = score, frames, width
         self.graph = layout(self.predecessors)
-        self.bits = bits(most_codes(self.predecessors.shape[1]))
+        self.bits = backpointer_bits(self.graph)
         self.length = self._block_length()
 
     def _block_length(self) -> int:

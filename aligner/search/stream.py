@@ -48,8 +48,8 @@ class Stream:
     """
 
     def __init__(self, arcs: Arcs, lag: int | None = None, beam: float | None = None) -> None:
-        from aligner.search.kernels.layout import layout, most_codes  # numba is slow to import
-        from aligner.search.kernels.viterbi_numba import PAD, bits, row_bytes
+        from aligner.search.kernels.layout import backpointer_bits, layout  # numba is slow to import
+        from aligner.search.kernels.viterbi_numba import PAD, row_bytes
 
         if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
             raise ValueError("a stream needs one graph whose arcs weigh the same in every frame")
@@ -62,7 +62,7 @@ class Stream:
                                         arcs.final.float())))
         self._pdf, predecessors, self._weights, self._start, self._final = given
         self._graph = layout(predecessors)
-        self._width = bits(most_codes(predecessors.shape[1]))
+        self._width = backpointer_bits(self._graph)
         self._now, self._spare = (np.full(PAD + arcs.states, -np.inf, np.float32) for _ in range(2))
         self._rows = np.empty((FIRST, row_bytes(arcs.states, self._width)), np.uint8)
         self.score = -np.inf

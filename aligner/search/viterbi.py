@@ -80,17 +80,17 @@ def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
 
 def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     from aligner.search.kernels import spread  # numba is slow to import
-    from aligner.search.kernels.layout import layout, most_codes
-    from aligner.search.kernels.viterbi_numba import best_path, bits, row_bytes
+    from aligner.search.kernels.layout import backpointer_bits, layout
+    from aligner.search.kernels.viterbi_numba import best_path, row_bytes
 
     kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
     batch, frames, _ = scores.shape
-    width = bits(most_codes(arcs.predecessors.shape[-1]))
+    graphs = [layout(p) for p in arrays(arcs.predecessors)[0]]
+    width = max(map(backpointer_bits, graphs))
     if frames * row_bytes(arcs.states, width) > WHOLE and arcs.weights.shape[1] == 1:
         return _in_blocks(arcs, scores, lengths)
     states, totals = torch.full((batch, frames), -1), torch.full((batch,), -torch.inf, dtype=torch.float64)
     emitted, *tables = arrays(scores.to(kind), arcs.pdf, *(v.to(kind) for v in (arcs.weights, arcs.start, arcs.final)))
-    graphs = [layout(p) for p in arrays(arcs.predecessors)[0]]
     paths = states.numpy()
 
     def some(first: int, step: int) -> None:

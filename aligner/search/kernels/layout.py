@@ -26,7 +26,8 @@ class Layout(NamedTuple):
     source, target, column : ndarray
         (E,): the other arcs, by target.
     code : ndarray
-        (E,) uint8: what tells such an arc from all others into its target: their count from 3 on.
+        (E,): what tells such an arc from all others into its target: the least number that no diagonal of the
+        target and no other of its arcs has.
     first : ndarray
         (S + 1,): where a target's arcs begin in the list.
     """
@@ -60,14 +61,17 @@ def layout(predecessors: Any) -> Any:
                 others += 1
     first[states] = others
     source, target, column = np.empty(others, np.uint32), np.empty(others, np.uint32), np.empty(others, np.uint32)
-    code = np.empty(others, np.uint8)
+    code = np.empty(others, np.int32)
     e = 0
     for s in range(states):
+        free = 0
         for k in range(arcs):
             p = predecessors[s, k]
             if p >= 0 and not (0 <= s - p < DIAGONALS and columns[s - p, s] == k):
-                source[e], target[e], column[e] = p, s, k
-                code[e] = DIAGONALS + e - first[s]
+                while free < DIAGONALS and columns[free, s] >= 0:
+                    free += 1
+                source[e], target[e], column[e], code[e] = p, s, k, free
+                free += 1
                 e += 1
     return Layout(columns, source, target, column, code, first)
 
@@ -83,6 +87,10 @@ def weigh(graph: Any, weights: Any, lo: int, hi: int, diagonals: Any, others: An
         others[e] = weights[graph.target[e], graph.column[e]]
 
 
-def most_codes(arcs: int) -> int:
-    """How many codes tell the arcs of a state apart that has up to so many."""
-    return DIAGONALS + arcs
+def backpointer_bits(graph: Layout) -> int:
+    """1, 2, 4 or 8 (powers of two, so that bytes hold whole ones), to tell the arcs into any state apart."""
+    used = np.flatnonzero((graph.columns >= 0).any(1))
+    codes = 1 + max(int(graph.code.max(initial=0)), int(used.max(initial=0)))
+    if codes > 256:
+        raise ValueError(f"a state with {codes} or more predecessors; the numba kernel takes 256")
+    return 1 if codes <= 2 else 2 if codes <= 4 else 4 if codes <= 16 else 8

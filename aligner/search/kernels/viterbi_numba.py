@@ -1,6 +1,6 @@
 """Viterbi on the CPU; must equal `aligner.search.viterbi.reference`.
 
-Backpointers are codes of a state's arcs (see `layout`), in 2, 4 or 8 bits each.  From every frame's
+Backpointers are codes of a state's arcs (see `layout`), in 1, 2, 4 or 8 bits each.  From every frame's
 scores that of a leading state is taken off, and from the sums their maximum every few frames; what was
 taken off is kept apart in float64.  The sums stay small, and float32 tells paths apart after hours.
 """
@@ -16,13 +16,6 @@ from aligner.search.kernels.layout import DIAGONALS, weigh
 
 PAD = DIAGONALS - 1  # cells of -inf before state 0: the diagonals reach there
 LEVEL = 64  # frames between two subtractions of the maximum
-
-
-def bits(codes: int) -> int:
-    """Bits of a backpointer among so many: 2, 4 or 8 (a power of two, so that bytes hold whole ones)."""
-    if codes > 256:
-        raise ValueError(f"a state with {codes - DIAGONALS} predecessors; the numba kernel takes {256 - DIAGONALS}")
-    return 2 if codes <= 4 else 4 if codes <= 16 else 8
 
 
 def row_bytes(states: int, width: int) -> int:
@@ -81,7 +74,12 @@ def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) ->
     n = (hi - lo + per - 1) // per
     place = state - lo
     c = (row[place % n] >> ((place // n) * width)) & ((1 << width) - 1)
-    return state - c if c < DIAGONALS else np.int64(graph.source[graph.first[state] + c - DIAGONALS])
+    if c < DIAGONALS and graph.columns[c, state] >= 0:
+        return state - c
+    for e in range(graph.first[state], graph.first[state + 1]):
+        if graph.code[e] == c:
+            return np.int64(graph.source[e])
+    return state  # no path leads here
 
 
 @compiled
