@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from aligner.hmm.potentials import Potentials, likelihood
-from aligner.search.arcs import Path, within
+from aligner.search.arcs import KERNELS, Path, checked_lengths, within
 from aligner.search.forward_backward import Posteriors, forward_backward
 from aligner.search.segmental import (
     SegmentPosteriors,
@@ -48,6 +48,8 @@ def collate(sequences: Sequence[Tensor]) -> Batch:
     >>> observations.shape, lengths.tolist()
     (torch.Size([2, 4, 3]), [2, 4])
     """
+    if not all(isinstance(s, Tensor) for s in sequences):
+        raise TypeError("sequences must be torch.Tensors")
     if not sequences or any(s.ndim != 2 or s.shape != (max(len(s), 1), sequences[0].shape[1]) for s in sequences):
         shapes = [tuple(s.shape) for s in sequences]
         raise ValueError(f"sequences of shapes {shapes[:5]}; (at least 1, D) with the same D is needed for each")
@@ -71,6 +73,8 @@ class HMM(nn.Module, ABC):
         super().__init__()
         if num_states < 1 or obs_dim < 1 or checkpoint_segments < 1:
             raise ValueError(f"{num_states} states, {obs_dim} dimensions, {checkpoint_segments} segments: 0 is too few")
+        if kernel not in KERNELS:
+            raise ValueError(f"kernel {kernel!r}; one of {', '.join(KERNELS)} is needed")
         self.num_states, self.obs_dim = num_states, obs_dim
         self.checkpoint_segments, self.kernel = checkpoint_segments, kernel
 
@@ -109,7 +113,8 @@ class HMM(nn.Module, ABC):
             If shapes do not fit, something is NaN, or (`aligner.search.arcs.NoPath`) a sequence is too short.
         """
         if torch.compiler.is_compiling():  # one graph; a compiled function cannot run out of memory and go on
-            counts = torch.full((len(observations),), observations.shape[1]) if lengths is None else lengths
+            counts = torch.full((len(observations),), observations.shape[1]) if lengths is None else torch.as_tensor(
+                lengths)
             return self._log_likelihood(observations if lengths is None else unpadded(observations, counts), counts)
         return torch.cat(self._in_chunks(self._log_likelihood, observations, lengths, chunk_size))
 
@@ -166,16 +171,11 @@ class HMM(nn.Module, ABC):
         return results
 
     def _checked(self, observations: Tensor, lengths: Tensor | None) -> Tensor:
+        if not isinstance(observations, Tensor):
+            raise TypeError(f"observations are {type(observations).__name__}; a torch.Tensor is needed")
         if observations.ndim != 3 or observations.shape[2] != self.obs_dim or not all(observations.shape):
             raise ValueError(f"observations of shape {tuple(observations.shape)}; (B, T, {self.obs_dim}) is needed")
-        if lengths is None:
-            return torch.full((len(observations),), observations.shape[1])
-        lengths = torch.as_tensor(lengths).cpu().long()
-        if lengths.shape != (len(observations),) or not 1 <= int(lengths.min()) <= int(lengths.max()) <= (
-                observations.shape[1]):
-            raise ValueError(f"lengths {lengths.tolist()}; {len(observations)} numbers from 1 to "
-                             f"{observations.shape[1]} are needed")
-        return lengths
+        return checked_lengths(lengths, len(observations), observations.shape[1])
 
     def _over_time(self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor, numbers: int) -> Tensor:
         """``score(observations, first, last)`` -> (B, last - first, ...) for all frames.
@@ -206,16 +206,30 @@ def out_of_memory(error: BaseException) -> bool:
 def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[Batch]:
     """Batches of observations and lengths: one tensor is one batch."""
     if isinstance(data, Tensor):
-        yield data, torch.full((len(data),), data.shape[1]) if lengths is None else torch.as_tensor(lengths)
+        yield data, checked_lengths(lengths, *data.shape[:2]) if data.ndim == 3 else torch.empty(0)
         return
     if lengths is not None:
         raise ValueError("lengths belong to a tensor; batches of (observations, lengths) have their own")
-    yield from data
+    empty = True
+    for batch in data:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not isinstance(batch[0], Tensor):
+            raise ValueError("data is neither a tensor (B, T, D) nor batches of (observations (B, T, D), lengths "
+                             "(B,)): see aligner.hmm.collate")
+        empty = False
+        yield batch[0], torch.as_tensor(batch[1])
+    if empty:
+        raise ValueError("there is no data: not one batch")
 
 
 def again(data: Tensor | Iterable[Batch]) -> Tensor | Iterable[Batch]:
     """``data`` in a form that can be gone through more than once."""
     return list(data) if isinstance(data, Iterator) else data
+
+
+def positive(num_frames: int, batch: int) -> None:
+    """Raise unless there is something to draw."""
+    if num_frames < 1 or batch < 1:
+        raise ValueError(f"{batch} sequences of {num_frames} frames; at least 1 of each is needed")
 
 
 def real_frames(observations: Tensor, lengths: Tensor) -> Tensor:
@@ -231,6 +245,8 @@ def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
 def climb(model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int,
           learning_rate: float) -> list[float]:
     """Fit by gradient (Adam); a step for each batch, so many times through the data."""
+    if iterations < 0:
+        raise ValueError(f"{iterations} iterations; at least 0 are needed")
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     data = again(data)
     history: list[float] = []

@@ -40,8 +40,8 @@ class NoPath(ValueError):
     def __init__(self, utterances: Sequence[int]) -> None:
         self.utterances = tuple(utterances)
         listed = ", ".join(map(str, self.utterances[:5])) + ("..." if len(self.utterances) > 5 else "")
-        super().__init__(f"no path from a start to a final state for utterance {listed} of the batch: it has fewer "
-                         f"frames than its graph's shortest path, or every path meets a score or weight of -inf")
+        super().__init__(f"no path from a start to a final state for utterance {listed} of the batch: its graph takes "
+                         "more frames (or, with durations, fewer), or every path meets a score or weight of -inf")
 
 
 class Path(NamedTuple):
@@ -166,7 +166,7 @@ def _near_first(predecessors: np.ndarray) -> np.ndarray:
     return np.argsort(np.where(far, 3 + (predecessors == NONE), away), axis=1, kind="stable")
 
 
-def check(arcs: Arcs, scores: Tensor, lengths: Tensor | None) -> Tensor:
+def check(arcs: Arcs, scores: Tensor, lengths: Tensor | Sequence[int] | None) -> Tensor:
     """Whether arcs, scores and lengths fit together; the lengths (B,) int64 on the CPU.
 
     Raises
@@ -176,37 +176,81 @@ def check(arcs: Arcs, scores: Tensor, lengths: Tensor | None) -> Tensor:
     """
     if scores.ndim != 3 or not all(scores.shape):
         raise ValueError(f"scores of shape {tuple(scores.shape)}; (B, T, P) is needed, none of them 0")
+    if not scores.is_floating_point():
+        raise ValueError(f"scores of type {scores.dtype}; a floating type is needed")
     batch, frames, columns = scores.shape
+    _check_shapes(arcs)
     graphs, varying = arcs.weights.shape[:2]
     if graphs not in (1, batch):
         raise ValueError(f"{graphs} graphs for a batch of {batch}; 1 or {batch} are needed")
     if varying not in (1, frames):
         raise ValueError(f"arc weights for {varying} frames; 1 or {frames} are needed")
     if not 0 <= int(arcs.pdf.min()) <= int(arcs.pdf.max()) < columns:
-        raise ValueError(f"scores of shape {tuple(scores.shape)}: the graph asks for column {int(arcs.pdf.max())}")
-    if lengths is None:
-        lengths = torch.full((batch,), frames)
-    lengths = lengths.to("cpu", torch.int64)
-    if lengths.shape != (batch,) or not 1 <= int(lengths.min()) <= int(lengths.max()) <= frames:
-        raise ValueError(f"lengths {lengths.tolist()}; {batch} numbers between 1 and {frames} are needed")
+        raise ValueError(f"scores of shape {tuple(scores.shape)}: the graph asks for columns {int(arcs.pdf.min())} to "
+                         f"{int(arcs.pdf.max())}")
+    if not NONE <= int(arcs.predecessors.min()) <= int(arcs.predecessors.max()) < arcs.states:
+        raise ValueError(f"predecessors from {int(arcs.predecessors.min())} to {int(arcs.predecessors.max())} in a "
+                         f"graph of {arcs.states} states; {NONE} to {arcs.states - 1} are needed")
+    counts = checked_lengths(lengths, batch, frames)
     for name, values in (("scores", scores), ("arc weights", arcs.weights), ("start or final weights", arcs.start),
                          ("start or final weights", arcs.final)):
-        if torch.isnan(values.detach().sum()) and _has_nan(values, lengths if name == "scores" else None):
-            raise ValueError(f"NaN among the {name}")
-    return lengths
+        total = values.detach().sum()
+        if torch.isnan(total) or total == torch.inf:
+            read = values if name != "arc weights" else values.masked_fill(arcs.predecessors[:, None] == NONE, 0.0)
+            _refuse_wrong(name, read.detach(), counts if name == "scores" else None)
+    return counts
 
 
-def _has_nan(values: Tensor, lengths: Tensor | None) -> bool:
-    """Whether there is a NaN, padding aside (a sum may be one without: inf - inf)."""
-    nan = torch.isnan(values.detach())
+def _check_shapes(arcs: Arcs) -> None:
+    if arcs.predecessors.ndim != 3 or arcs.weights.ndim != 4:
+        raise ValueError(f"predecessors of shape {tuple(arcs.predecessors.shape)} and weights of shape "
+                         f"{tuple(arcs.weights.shape)}; (G, S, K) and (G, U, S, K) are needed")
+    graphs, states, width = arcs.predecessors.shape
+    wanted = {"pdf": (graphs, states), "weights": (graphs, arcs.weights.shape[1], states, width),
+              "start": (graphs, states), "final": (graphs, states)}
+    for name, shape in wanted.items():
+        found = tuple(getattr(arcs, name).shape)
+        if found != shape:
+            raise ValueError(f"{name} of shape {found}; {shape} fits predecessors of shape "
+                             f"{tuple(arcs.predecessors.shape)}")
+
+
+def checked_lengths(lengths: Tensor | Sequence[int] | None, batch: int, frames: int) -> Tensor:
+    """Lengths (B,) int64 on the CPU; T for all unless given.
+
+    Raises
+    ------
+    ValueError
+        If they are not so many whole numbers from 1 to T.
+    """
+    if lengths is None:
+        return torch.full((batch,), frames)
+    counts = torch.as_tensor(lengths).cpu()
+    if (counts.shape != (batch,) or counts.is_floating_point() or counts.dtype == torch.bool
+            or not 1 <= int(counts.min()) <= int(counts.max()) <= frames):
+        raise ValueError(f"lengths {counts.tolist()}; {batch} whole numbers from 1 to {frames} are needed")
+    return counts.long()
+
+
+def _refuse_wrong(name: str, values: Tensor, lengths: Tensor | None) -> None:
+    """Raise where there is a NaN or +inf, padding aside (a sum may be one without: of -inf, or of large numbers)."""
+    wrong = torch.isnan(values) | (values == torch.inf)
     if lengths is not None:
-        nan &= within(lengths, values.shape[1], values.device)[..., None]
-    return bool(nan.any())
+        wrong &= within(lengths, values.shape[1], values.device)[..., None]
+    if bool(wrong.any()):
+        b, *place = torch.nonzero(wrong)[0].tolist()
+        where = f" of utterance {b}, first in frame {place[0]}" if lengths is not None else ""
+        raise ValueError(f"NaN or +inf among the {name}{where}")
 
 
 def within(lengths: Tensor, frames: int, device: torch.device | None = None) -> Tensor:
     """(B, T) bool: whether a frame is the utterance's, or padding."""
     return torch.arange(frames, device=device) < lengths.to(device)[:, None]
+
+
+def precise(scores: Tensor) -> Tensor:
+    """``scores``, in float32 where they are of a lower precision: sums over frames would not fit into that."""
+    return scores.float() if scores.is_floating_point() and scores.dtype != torch.float64 else scores
 
 
 def possible(scores: Tensor) -> None:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible, within
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise, within
 
 
 class Posteriors(NamedTuple):
@@ -63,6 +64,7 @@ def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, ker
     >>> log_partition(arcs, torch.zeros(1, 3, 2)).abs().lt(1e-6).item()
     True
     """
+    scores = precise(scores)
     lengths = check(arcs, scores, lengths)
     name = chosen(kernel, scores.device)
     arcs = arcs.to(scores)
@@ -85,6 +87,7 @@ def forward_backward(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, 
     tensor([[[1.0000, 0.0000],
              [0.5000, 0.5000]]])
     """
+    scores = precise(scores)
     lengths = check(arcs, scores, lengths)
     name = chosen(kernel, scores.device)
     arcs, scores = arcs.to(scores).detached(), scores.detach()
@@ -140,13 +143,16 @@ class _LogPartition(torch.autograd.Function):
                 name: str) -> Tensor:
         kernel = _KERNELS[name](arcs.detached(), scores.detach(), lengths)
         total = kernel.forward(any(ctx.needs_input_grad))
-        ctx.kernel, ctx.total, ctx.arcs, ctx.like, ctx.lengths = kernel, total, arcs, scores, lengths
+        ctx.save_for_backward(scores, weights, start, final)  # torch then says so if they are changed in between
+        ctx.kernel, ctx.total, ctx.arcs, ctx.lengths = kernel, total, arcs, lengths
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        scores = ctx.saved_tensors[0]
         states, crossed = ctx.kernel.backward(ctx.total)
-        return (*gradients_of(ctx.arcs, ctx.like, ctx.lengths, gradients[0].to(states), states, crossed),
+        return (*gradients_of(ctx.arcs, scores, ctx.lengths, gradients[0].to(states), states, crossed),
                 None, None, None)
 
 
@@ -173,9 +179,8 @@ class _Numba:
     """The kernel's two passes over one batch, with what the first leaves for the second."""
 
     def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
-        kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
-        self.scores, self.lengths, self.arcs = scores.to(kind), lengths, arcs
-        self.weights, self.start, self.final = (v.to(kind) for v in (arcs.weights, arcs.start, arcs.final))
+        self.scores, self.lengths, self.arcs = scores, lengths, arcs
+        self.weights, self.start, self.final = arcs.weights, arcs.start, arcs.final
 
     def forward(self, keep: bool) -> Tensor:
         from aligner.search.kernels import spread  # numba is slow to import

@@ -52,7 +52,7 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
     Parameters
     ----------
     arcs : Arcs
-        One graph, states in topological order.
+        One graph, states in topological order; the search is in the floating type of its weights.
     score : callable
         ``score(first, last, columns)`` gives the log-likelihoods (last - first, len(columns)) of these frames
         under these columns; without a band every frame is asked for twice, with one about once.
@@ -86,6 +86,10 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
     >>> path.states[0].tolist()
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
     """
+    if frames < 1 or (band is not None and band < 1):
+        raise ValueError(f"{frames} frames in a band of {band} states; at least 1 of each is needed")
+    if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
+        raise ValueError("a long search needs one graph whose arcs weigh the same in every frame")
     width = arcs.states if band is None else min(band, arcs.states)
     while True:
         search = _Search(arcs, score, frames, width)
@@ -111,7 +115,7 @@ def _best_score(arcs: Arcs, score: Scorer, frames: int) -> float:
 
 def _near_an_edge(path: np.ndarray, blocks: list[_Block], states: int, width: int) -> bool:
     """Whether the path comes near an edge of its band that is not an end of the graph."""
-    margin = width // MARGIN
+    margin = max(1, width // MARGIN)
     for block in blocks:
         part = path[block.first:block.last]
         if (block.lo > 0 and part.min() < block.lo + margin) or (
@@ -144,9 +148,9 @@ class _Search:
 
         ``keep`` says whether backpointers are kept if there is room.
         """
-        from aligner.search.kernels.viterbi_numba import PAD, row_bytes
+        from aligner.search.kernels.viterbi_numba import PAD, new_rows, row_bytes
 
-        now, spare = (np.full(len(self.pdf) + PAD, -np.inf, np.float32) for _ in range(2))
+        now, spare = (np.full(len(self.pdf) + PAD, -np.inf, self.weights.dtype) for _ in range(2))
         blocks, level, lo, hi = [], 0.0, 0, 0
         keep = keep and self.frames * row_bytes(self.width, self.bits) <= KEPT
         for first in range(0, self.frames, self.length):
@@ -159,7 +163,7 @@ class _Search:
                 lo, hi = new_lo, new_hi
             else:
                 lo, hi = self._band(0, 0, 0)
-            rows = np.empty((last - first, row_bytes(hi - lo, self.bits)) if keep else (0, 0), np.uint8)
+            rows = new_rows(last - first if keep else 0, hi - lo, self.bits)
             block = _Block(first, last, lo, hi, now[lo + PAD:lo + PAD if keep else hi + PAD].copy(), rows)
             blocks.append(block)
             now, spare, subtracted = self._advance(block, now, spare, rows)
@@ -177,9 +181,13 @@ class _Search:
         columns, local = np.unique(self.pdf[block.lo:block.hi], return_inverse=True)
         pdf = np.zeros_like(self.pdf)
         pdf[block.lo:block.hi] = local
-        scores = self.score(block.first, block.last, columns).float().contiguous().numpy()
-        if np.isnan(scores.sum()) and np.isnan(scores).any():
-            raise ValueError(f"NaN among the scores of frames {block.first} to {block.last - 1}")
+        given = torch.as_tensor(self.score(block.first, block.last, columns))
+        scores = given.detach().cpu().contiguous().numpy().astype(self.weights.dtype, copy=False)
+        if scores.shape != (block.last - block.first, len(columns)):
+            raise ValueError(f"the scorer gave scores of shape {scores.shape} for frames {block.first} to "
+                             f"{block.last - 1}; {(block.last - block.first, len(columns))} is needed")
+        if not scores.max() < np.inf:
+            raise ValueError(f"NaN or +inf among the scores of frames {block.first} to {block.last - 1}")
         level, first = 0.0, 0
         if block.first == 0:
             emitted = self.start[block.lo:block.hi] + scores[0, pdf[block.lo:block.hi]]
@@ -191,7 +199,7 @@ class _Search:
 
     def back(self, blocks: list[_Block], now: Any) -> tuple[np.ndarray, float] | None:
         """The path (T,) int64 and its score; None where no final state was reached."""
-        from aligner.search.kernels.viterbi_numba import PAD, ended, row_bytes, trace
+        from aligner.search.kernels.viterbi_numba import PAD, ended, new_rows, trace
 
         state, total = ended(now, self.final)
         if total == -np.inf:
@@ -204,7 +212,7 @@ class _Search:
                 now.fill(-np.inf)
                 spare.fill(-np.inf)
                 now[block.lo + PAD:block.hi + PAD] = block.before
-                rows = np.empty((block.last - block.first, row_bytes(block.hi - block.lo, self.bits)), np.uint8)
+                rows = new_rows(block.last - block.first, block.hi - block.lo, self.bits)
                 self._advance(block, now, spare, rows)
             opening = 1 if block.first == 0 else 0
             state = trace(state, rows, opening, path[block.first:block.last], block.lo, block.hi, self.bits, self.graph)

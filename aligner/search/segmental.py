@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible
+from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise
 from aligner.search.forward_backward import gradients_of, logsumexp, shared_sum
 
+LOWEST = -1e10  # of a finite score: float64 then cumulates to a few millionths
 LONGEST = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits
 
 
@@ -98,6 +100,7 @@ def segmental_viterbi(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Te
     >>> segmental_viterbi(arcs, scores, durations).states.tolist()
     [[0, 0, 1, 1]]
     """
+    scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
     run = {"reference": best_reference, "numba": _numba_best, "triton": _triton_best}[chosen(kernel, scores.device)]
     found = run(arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores), lengths)
@@ -111,6 +114,7 @@ def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengt
 
     Parameters and errors as `segmental_viterbi`.
     """
+    scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
     name = chosen(kernel, scores.device)
     arcs, durations = arcs.to(scores), durations.to(scores)
@@ -126,6 +130,7 @@ def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengt
 def segmental_forward_backward(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
                                kernel: str = "auto") -> SegmentPosteriors:
     """log Z and the posteriors; parameters and errors as `segmental_viterbi`, without gradients."""
+    scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
     name = chosen(kernel, scores.device)
     arcs, scores, durations = arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores)
@@ -211,8 +216,10 @@ def _check(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None
             or not 1 <= durations.shape[3] <= LONGEST):
         raise ValueError(f"durations of shape {tuple(durations.shape)}; (1 or {len(scores)}, 1 or {scores.shape[1]}, "
                          f"{arcs.states}, 1 to {LONGEST}) is needed")
-    if torch.isnan(durations).any():
-        raise ValueError("NaN among the durations' weights")
+    if bool((torch.isnan(durations) | (durations == torch.inf)).any()):
+        raise ValueError("NaN or +inf among the durations' weights")
+    if bool(((scores < LOWEST) & (scores > -torch.inf)).any()):
+        raise ValueError(f"scores below {LOWEST:g}: cumulated, they would swallow all others; -inf means impossible")
     return lengths
 
 
@@ -236,9 +243,7 @@ def _triton_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor)
 
 def _given(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> tuple[Any, ...]:
     """The kernels' common arguments as arrays."""
-    kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
-    return arrays(scores.to(kind), lengths, arcs.pdf, arcs.predecessors,
-                  *(v.to(kind) for v in (arcs.weights, arcs.start, arcs.final, durations)))
+    return arrays(scores, lengths, arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final, durations)
 
 
 class _Numba:
@@ -295,13 +300,16 @@ class _LogPartition(torch.autograd.Function):
                 lengths: Tensor, name: str) -> Tensor:
         passes = _KERNELS[name](arcs.detached(), scores.detach(), durations.detach(), lengths)
         total = passes.forward()
-        ctx.passes, ctx.total, ctx.arcs, ctx.lengths, ctx.like = passes, total, arcs, lengths, scores
+        ctx.save_for_backward(scores, weights, start, final, durations)
+        ctx.passes, ctx.total, ctx.arcs, ctx.lengths = passes, total, arcs, lengths
         ctx.spans = durations.shape
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        scores = ctx.saved_tensors[0]
         states, crossed, spans = ctx.passes.backward(ctx.total)
         gradient = gradients[0].to(states)
-        return (*gradients_of(ctx.arcs, ctx.like, ctx.lengths, gradient, states, crossed),
-                shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(ctx.like), None, None, None)
+        return (*gradients_of(ctx.arcs, scores, ctx.lengths, gradient, states, crossed),
+                shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(scores), None, None, None)

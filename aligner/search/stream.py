@@ -30,8 +30,9 @@ class Stream:
     arcs : Arcs
         One graph, whose arcs weigh the same in every frame.
     lag : int, optional
-        The most frames that may be heard after a frame before its state is told.  Unless given, states
-        are told as soon as they are certain and not before.
+        States are told at the latest by the call to `advance` that brings so many later frames (those of the
+        same call count: longer chunks hear more).  Unless given, states are told as soon as they are certain
+        and not before.
     beam : float, optional
         How far a state may fall behind the best one, in log weight, before it is dropped; none is unless given.
 
@@ -49,7 +50,7 @@ class Stream:
 
     def __init__(self, arcs: Arcs, lag: int | None = None, beam: float | None = None) -> None:
         from aligner.search.kernels.layout import backpointer_bits, layout  # numba is slow to import
-        from aligner.search.kernels.viterbi_numba import PAD, row_bytes
+        from aligner.search.kernels.viterbi_numba import PAD, new_rows
 
         if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
             raise ValueError("a stream needs one graph whose arcs weigh the same in every frame")
@@ -57,6 +58,7 @@ class Stream:
             raise ValueError(f"a lag of {lag} frames; it cannot be negative")
         if beam is not None and not beam > 0:
             raise ValueError(f"a beam of {beam}; it must be above 0")
+        check(arcs, torch.zeros(1, 1, int(arcs.pdf.max()) + 1), None)
         self.arcs, self.lag, self.beam = arcs, lag, beam
         given = arrays(*(v[0] for v in (arcs.pdf, arcs.predecessors, arcs.weights.float(), arcs.start.float(),
                                         arcs.final.float())))
@@ -64,10 +66,10 @@ class Stream:
         self._graph = layout(predecessors)
         self._width = backpointer_bits(self._graph)
         self._now, self._spare = (np.full(PAD + arcs.states, -np.inf, np.float32) for _ in range(2))
-        self._rows = np.empty((FIRST, row_bytes(arcs.states, self._width)), np.uint8)
+        self._rows = new_rows(FIRST, arcs.states, self._width)
         self.score = -np.inf
         self.heard = self.told = 0
-        self._level = 0.0
+        self._level, self._ended = 0.0, False
 
     def advance(self, scores: Tensor) -> Tensor:
         """Hear more frames.
@@ -89,9 +91,11 @@ class Stream:
         ValueError
             If a score is NaN or their shape does not fit.
         """
+        if self._ended:
+            raise ValueError("the stream has ended: begin a new one")
         if scores.ndim == 2 and not len(scores):
             return torch.empty(0, dtype=torch.int64)
-        check(self.arcs, scores[None], None)
+        self._check(scores)
         self._hear(scores.detach().float().contiguous().cpu().numpy())
         settled = self._merged()
         if self.lag is not None and settled < self.heard - self.lag:
@@ -108,6 +112,9 @@ class Stream:
         """
         from aligner.search.kernels.viterbi_numba import ended
 
+        if self._ended:
+            raise ValueError("the stream has ended: begin a new one")
+        self._ended = True
         if not self.heard:
             raise NoPath([0])
         state, total = ended(self._now, self._final)
@@ -140,6 +147,14 @@ class Stream:
         if self.beam is not None:
             self._now[self._now < -self.beam] = -np.inf
 
+    def _check(self, scores: Tensor) -> None:
+        """Of new scores only: the graph was looked at in the beginning."""
+        if scores.ndim != 2 or not scores.is_floating_point() or scores.shape[1] <= self._pdf.max():
+            raise ValueError(f"scores of shape {tuple(scores.shape)} and type {scores.dtype}; floating numbers (n, P) "
+                             f"are needed, P above {self._pdf.max()}")
+        if bool((scores.isnan() | (scores == torch.inf)).any()):
+            raise ValueError("NaN or +inf among the scores")
+
     def _best(self) -> int:
         from aligner.search.kernels.viterbi_numba import PAD
 
@@ -164,7 +179,7 @@ class Stream:
             state = int(np.flatnonzero(self._now[PAD:] > -np.inf)[0])
         waiting = self.heard - self.told
         path = np.empty(waiting, np.int64)
-        trace(state, self._rows[:waiting], 0, path, 0, self.arcs.states, self._width, self._graph)
+        trace(state, self._rows[:waiting], int(self.told == 0), path, 0, self.arcs.states, self._width, self._graph)
         new = path[:until - self.told]
         rest = self._rows[len(new):waiting]
         if forced:  # what does not come from there is no longer possible

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, NoPath, Path, arrays, check, chosen, possible, within
+from aligner.search.arcs import Arcs, NoPath, Path, arrays, check, chosen, possible, precise, within
 from aligner.search.long import long_path
 
 WHOLE = 2**28  # bytes of an utterance's backpointers up to which nothing is computed twice
@@ -51,6 +51,7 @@ def viterbi(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: s
     >>> viterbi(arcs, torch.tensor([[[0.0, -9.0], [-1.0, -9.0], [-9.0, 0.0]]])).states.tolist()
     [[0, 0, 1]]
     """
+    scores = precise(scores)
     lengths = check(arcs, scores, lengths)
     path = _KERNELS[chosen(kernel, scores.device)](arcs.to(scores).detached(), scores.detach(), lengths)
     possible(path.score)
@@ -83,21 +84,20 @@ def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     from aligner.search.kernels.layout import backpointer_bits, layout
     from aligner.search.kernels.viterbi_numba import best_path, row_bytes
 
-    kind = scores.dtype if scores.dtype in (torch.float32, torch.float64) else torch.float32
     batch, frames, _ = scores.shape
     graphs = [layout(p) for p in arrays(arcs.predecessors)[0]]
     width = max(map(backpointer_bits, graphs))
     if frames * row_bytes(arcs.states, width) > WHOLE and arcs.weights.shape[1] == 1:
         return _in_blocks(arcs, scores, lengths)
     states, totals = torch.full((batch, frames), -1), torch.full((batch,), -torch.inf, dtype=torch.float64)
-    emitted, *tables = arrays(scores.to(kind), arcs.pdf, *(v.to(kind) for v in (arcs.weights, arcs.start, arcs.final)))
-    paths = states.numpy()
+    emitted, *tables = arrays(scores, arcs.pdf, arcs.weights, arcs.start, arcs.final)
+    paths, weighed = states.numpy(), totals.numpy()
 
     def some(first: int, step: int) -> None:
         for b in range(first, batch, step):
             g, length = b % len(graphs), int(lengths[b])
             pdf, weights, start, final = (table[g] for table in tables)
-            totals[b] = best_path(emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length])
+            weighed[b] = best_path(emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length])
 
     spread(some, batch)
     return Path(states, totals.to(scores.dtype))

@@ -13,6 +13,7 @@ import numpy as np
 
 from aligner.search.kernels import compiled
 
+MOST_ARCS = 2**16  # into a state
 DIAGONALS = 3  # self-loop, from the state before, from the one before that
 
 
@@ -88,9 +89,9 @@ def weigh(graph: Any, weights: Any, lo: int, hi: int, diagonals: Any, others: An
 
 
 def backpointer_bits(graph: Layout) -> int:
-    """1, 2, 4 or 8 (powers of two, so that bytes hold whole ones), to tell the arcs into any state apart."""
+    """1, 2, 4, 8 or 16 (powers of two, so that bytes hold whole ones), to tell the arcs into any state apart."""
     used = np.flatnonzero((graph.columns >= 0).any(1))
     codes = 1 + max(int(graph.code.max(initial=0)), int(used.max(initial=0)))
-    if codes > 256:
-        raise ValueError(f"a state with {codes} or more predecessors; the numba kernel takes 256")
-    return 1 if codes <= 2 else 2 if codes <= 4 else 4 if codes <= 16 else 8
+    if codes > MOST_ARCS:
+        raise ValueError(f"a state with {codes} or more predecessors; the kernels take {MOST_ARCS}")
+    return next(width for width in (1, 2, 4, 8, 16) if codes <= 2**width)

@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from aligner.search.arcs import Arcs
-from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, on_device, warps
+from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, WIDEST, block_of, on_device, warps
 
 
 @triton.jit
@@ -36,6 +36,7 @@ def arrive(values, own, moves, s, real, arcs, BLOCK: tl.constexpr):
 def _forward(scores, lengths, pdf, predecessors, weights, start, final, alphas, totals, per_graph, per_varying,
              frames, columns, states, arcs, BLOCK: tl.constexpr):
     b = tl.program_id(0).to(tl.int64)
+    columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -67,6 +68,7 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, alphas, 
 def _backward(lengths, predecessors, successors, weights, final, alphas, totals, gammas, xis, per_graph, per_varying,
               frames, states, arcs, fan, BLOCK: tl.constexpr):
     b = tl.program_id(0).to(tl.int64)
+    states = states + b * 0  # products with it may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -127,7 +129,7 @@ class Passes:
     def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
         self.scores, self.lengths = scores.contiguous(), lengths.to(scores.device)
         self.pdf, self.predecessors, self.weights, self.start, self.final = on_device(arcs, scores)
-        self.block = max(16, triton.next_power_of_2(arcs.states))
+        self.block = block_of(arcs.states, WIDEST)
         self.own = int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1)
 
     def forward(self, keep: bool) -> Tensor:

@@ -43,7 +43,7 @@ def best_segments(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weight
     ends, total = np.empty(states), np.empty(states)
     barred = np.empty(states, np.int64)
     chosen = np.empty((frames + 1, states), np.uint16)
-    choices = np.empty((frames + 1, states), np.uint16)
+    choices = np.empty((frames + 1, states), np.int32)
     for b in range(begin, scores.shape[0], every):
         g = b if graphs > 1 else 0
         h = b if durations.shape[0] > 1 else 0

@@ -14,7 +14,7 @@ from torch import Tensor
 from aligner.graph import NONE
 from aligner.search.arcs import Arcs
 from aligner.search.kernels.logsum_triton import arrive, successors_of
-from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, on_device, warps
+from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, WIDEST, block_of, on_device, warps
 
 
 @triton.jit
@@ -22,6 +22,7 @@ def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, du
                    paths, begins, totals, per_graph, per_varying, per_durations, per_ending, frames, columns, states,
                    arcs, longest, BLOCK: tl.constexpr):
     b = tl.program_id(0).to(tl.int64)
+    columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -65,7 +66,7 @@ def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, du
                 choice = tl.where(value > best, before, choice)
                 best = tl.maximum(best, value)
             tl.store(begun + t * states + s, best - total, real)
-            tl.store(own_choices + t * states + s, choice.to(tl.uint16), real)
+            tl.store(own_choices + t * states + s, choice, real)
     ends += tl.load(final + g * states + s, real, IMPOSSIBLE).to(tl.float64)
     best = tl.max(ends, 0)
     tl.store(totals + b, best)
@@ -87,6 +88,7 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, duration
              per_graph, per_varying, per_durations, per_ending, frames, columns, states, arcs, longest,
              BLOCK: tl.constexpr):
     b = tl.program_id(0).to(tl.int64)
+    columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -140,6 +142,7 @@ def _backward(scores, lengths, pdf, predecessors, successors, weights, final, du
               totals, begun, finished, xis, spread, per_graph, per_varying, per_durations, per_ending, frames,
               columns, states, arcs, fan, longest, BLOCK: tl.constexpr):
     b = tl.program_id(0).to(tl.int64)
+    columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -203,7 +206,7 @@ class Passes:
         self.scores, self.lengths = scores.contiguous(), lengths.to(scores.device)
         self.pdf, self.predecessors, self.weights, self.start, self.final = on_device(arcs, scores)
         self.durations = durations.to(scores).contiguous()
-        self.block = max(16, triton.next_power_of_2(arcs.states))
+        self.block = block_of(arcs.states, WIDEST // 2)  # 8 bytes each
         self.own = (int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), int(len(durations) > 1),
                     int(durations.shape[1] > 1))
 
@@ -217,8 +220,8 @@ class Passes:
         paths = torch.full((batch, frames), NONE, dtype=torch.int64, device=self.scores.device)
         begins = torch.zeros((batch, frames), dtype=torch.uint8, device=self.scores.device)
         totals = self._new(batch)
-        chosen, choices = (torch.zeros((batch, frames + 1, states), dtype=torch.uint16, device=self.scores.device)
-                           for _ in range(2))
+        chosen, choices = (torch.zeros((batch, frames + 1, states), dtype=kind, device=self.scores.device)
+                           for kind in (torch.uint16, torch.int32))
         _best_segments[(batch,)](
             self.scores, self.lengths, self.pdf, self.predecessors, self.weights, self.start, self.final,
             self.durations, self._new(batch, frames + 1, states), chosen, choices, paths, begins, totals, *self.own,

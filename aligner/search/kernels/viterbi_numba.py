@@ -1,8 +1,8 @@
 """Viterbi on the CPU; must equal `aligner.search.viterbi.reference`.
 
-Backpointers are codes of a state's arcs (see `layout`), in 1, 2, 4 or 8 bits each.  From every frame's
-scores that of a leading state is taken off, and from the sums their maximum every few frames; what was
-taken off is kept apart in float64.  The sums stay small, and float32 tells paths apart after hours.
+Backpointers are codes of a state's arcs (see `layout`), in 1, 2, 4, 8 or 16 bits each.  In every frame the
+best sum of the frame before is taken off all; what was taken off is kept apart in float64.  So sums stay
+small, and float32 tells paths apart after hours.
 """
 
 from __future__ import annotations
@@ -15,20 +15,34 @@ from aligner.search.kernels import compiled
 from aligner.search.kernels.layout import DIAGONALS, weigh
 
 PAD = DIAGONALS - 1  # cells of -inf before state 0: the diagonals reach there
-LEVEL = 64  # frames between two subtractions of the maximum
 
 
 def row_bytes(states: int, width: int) -> int:
     """Bytes of a frame's backpointers of ``width`` bits."""
-    return -(-states // (8 // width))
+    return -(-states * width // 8)
+
+
+def new_rows(frames: int, states: int, width: int) -> np.ndarray:
+    """Room for the backpointers of so many frames."""
+    if width > 8:
+        return np.empty((frames, states), np.uint16)
+    return np.empty((frames, row_bytes(states, width)), np.uint8)
+
+
+@compiled(fastmath={"nnan", "nsz", "reassoc"})  # there is no NaN, and so it is done in vector instructions
+def _most(values: Any) -> float:
+    most = values[0]
+    for s in range(len(values)):
+        most = max(most, values[s])
+    return most
 
 
 @compiled
 def step(old: Any, new: Any, codes: Any, scores: Any, off: float, pdf: Any, lo: int, hi: int, graph: Any,
-         diagonals: Any, others: Any) -> None:
-    """One frame: scores ``old`` to ``new``, states ``lo`` to ``hi`` - 1, and the code of each one's best arc.
+         diagonals: Any, others: Any) -> Any:
+    """One frame: sums ``old`` to ``new``, states ``lo`` to ``hi`` - 1, and the code of each one's best arc.
 
-    ``off`` is taken off every score.
+    ``off`` is taken off every sum; returns the greatest.
     ``old`` and ``new`` begin with `PAD` cells of -inf; those of states outside the band are -inf too.
     """
     # slices from 0: numba then knows that no index is negative, and the loops become vector instructions
@@ -47,7 +61,8 @@ def step(old: Any, new: Any, codes: Any, scores: Any, off: float, pdf: Any, lo: 
             new[s + PAD] = arriving
             codes[s] = graph.code[e]
     for s in range(hi - lo):
-        best[s] += scores[column[s]] - off
+        best[s] = (best[s] - off) + scores[column[s]]
+    return _most(best)
 
 
 @compiled
@@ -57,20 +72,24 @@ def pack(codes: Any, lo: int, hi: int, width: int, row: Any) -> None:
     so that neighbours stay neighbours (N is the number of bytes).
     """
     count = hi - lo
-    per = 8 // width
+    per = max(8 // width, 1)
     n = (count + per - 1) // per
     packed = row[:n]
     for i in range(per):
-        shift = np.uint8(i * width)
+        shift = i * width
         some = codes[lo + i * n:min(lo + (i + 1) * n, hi)]
-        for j in range(len(some)):
-            packed[j] = (packed[j] if i else np.uint8(0)) | np.uint8(some[j] << shift)
+        if i == 0:
+            for j in range(len(some)):
+                packed[j] = some[j]
+        else:
+            for j in range(len(some)):
+                packed[j] |= some[j] << shift
 
 
 @compiled
 def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) -> int:
     """The state before ``state``, by a row of packed codes."""
-    per = 8 // width
+    per = max(8 // width, 1)
     n = (hi - lo + per - 1) // per
     place = state - lo
     c = (row[place % n] >> ((place // n) * width)) & ((1 << width) - 1)
@@ -83,16 +102,6 @@ def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) ->
 
 
 @compiled
-def _leader(now: Any, lo: int, hi: int) -> int:
-    """The cell of the best state."""
-    leader = lo + PAD
-    for s in range(lo, hi):
-        if now[s + PAD] > now[leader]:
-            leader = s + PAD
-    return leader
-
-
-@compiled
 def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo: int, hi: int, graph: Any,
             weights: Any, rows: Any, width: int) -> Any:
     """Take ``old``, the scores before frame ``first``, through frame ``last`` - 1.
@@ -102,25 +111,18 @@ def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo
     """
     diagonals = np.empty((DIAGONALS, graph.columns.shape[1]), old.dtype)
     others = np.empty(len(graph.target), old.dtype)
-    codes = np.empty(graph.columns.shape[1], np.uint8)
-    level = 0.0
-    lead, none = pdf[_leader(old, lo, hi) - PAD], diagonals.dtype.type(0)
+    codes = np.empty(graph.columns.shape[1], rows.dtype)
+    level, off, zero = 0.0, _most(old[lo + PAD:hi + PAD]), diagonals.dtype.type(0)
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
             weigh(graph, weights[t if weights.shape[0] > 1 else 0], lo, hi, diagonals, others)
-        off = scores[t, lead] if scores[t, lead] > -np.inf else none
+        if not off > -np.inf:
+            off = zero
         level += off
-        step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
+        off = step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
         if rows.shape[0]:
             pack(codes, lo, hi, width, rows[t - first])
         old, new = new, old
-        if t % LEVEL == LEVEL - 1:
-            leader = _leader(old, lo, hi)
-            lead, most = pdf[leader - PAD], old[leader]
-            if most > -np.inf:
-                for s in range(lo, hi):
-                    old[s + PAD] -= most
-                level += most
     return old, new, level
 
 
@@ -200,7 +202,7 @@ def best_path(scores: Any, pdf: Any, weights: Any, start: Any, final: Any, graph
     frames, states = len(scores), len(pdf)
     now, spare = (np.full(states + PAD, -np.inf, scores.dtype) for _ in range(2))
     now[PAD:] = start + scores[0, pdf]
-    rows = np.empty((frames - 1, row_bytes(states, width)), np.uint8)
+    rows = new_rows(frames - 1, states, width)
     now, spare, level = advance(now, spare, 1, frames, scores, pdf, 0, states, graph, weights, rows, width)
     state, total = ended(now, final)
     if total > -np.inf:

@@ -14,15 +14,16 @@ from aligner.graph import NONE
 from aligner.search.arcs import Arcs
 
 IMPOSSIBLE = tl.constexpr(float("-inf"))
+WIDEST = 2**15  # states that fit into the shared memory of a program, 4 bytes each
 
 
 @triton.jit
 def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choices, paths, totals, per_graph,
                 per_varying, frames, columns, states, arcs, row, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
     """``per_graph`` is 1 where utterances have graphs of their own, ``per_varying`` where arcs vary in time."""
-    PER: tl.constexpr = 8 // WIDTH
-    LEVEL: tl.constexpr = 64  # frames between two subtractions of the maximum, as on the CPU
+    PER: tl.constexpr = 8 // WIDTH if WIDTH < 8 else 1
     b = tl.program_id(0).to(tl.int64)
+    columns, states, row = columns + b * 0, states + b * 0, row + b * 0  # products with them may pass 2**31
     g = b * per_graph
     length = tl.load(lengths + b).to(tl.int32)
     s = tl.arange(0, BLOCK)
@@ -34,7 +35,6 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
     own_choices = choices + b * frames * row
     delta = tl.load(start + g * states + s, real, IMPOSSIBLE) + tl.load(frame + column, real, IMPOSSIBLE)
     level = tl.zeros((), tl.float64)
-    lead = tl.load(pdf + g * states + tl.argmax(delta, 0))
     byte = tl.arange(0, BLOCK // PER)
     shifts = tl.arange(0, PER) * WIDTH
     for t in range(1, length):
@@ -47,18 +47,12 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
             arriving = tl.where(before >= 0, arriving, IMPOSSIBLE)
             choice = tl.where(arriving > best, k, choice)
             best = tl.maximum(best, arriving)
-        off = tl.load(frame + t * columns + lead)  # as on the CPU: the sums stay small
+        off = tl.max(delta, 0)  # as on the CPU: the sums stay small
         off = tl.where(off > IMPOSSIBLE, off, 0.0)
-        delta = best + (tl.load(frame + t * columns + column, real, IMPOSSIBLE) - off)
+        delta = (best - off) + tl.load(frame + t * columns + column, real, IMPOSSIBLE)
         level += off.to(tl.float64)
         packed = tl.sum(tl.reshape(choice, (BLOCK // PER, PER)) << shifts[None, :], 1)
-        tl.store(own_choices + t * row + byte, packed.to(tl.uint8), byte < row)
-        if t % LEVEL == 0:
-            most = tl.max(delta, 0)
-            if most > IMPOSSIBLE:
-                delta = delta - most
-                level += most.to(tl.float64)
-                lead = tl.load(pdf + g * states + tl.argmax(delta, 0))
+        tl.store(own_choices + t * row + byte, packed.to(choices.dtype.element_ty), byte < row)
     delta = delta + tl.load(final + g * states + s, real, IMPOSSIBLE)
     total = tl.max(delta, 0)
     tl.store(totals + b, total.to(tl.float64) + level)
@@ -79,11 +73,12 @@ def best_paths(arcs: Arcs, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
     batch, frames, columns = scores.shape
     states, most = arcs.predecessors.shape[1:]
     width = backpointer_bits(most)
-    row = -(-states // (8 // width))
-    block = max(16, triton.next_power_of_2(states))
+    row = -(-states // max(8 // width, 1))
+    block = block_of(states, WIDEST)
     paths = torch.full((batch, frames), NONE, dtype=torch.int64, device=scores.device)
     totals = torch.empty(batch, dtype=torch.float64, device=scores.device)
-    choices = torch.empty((batch, frames, row), dtype=torch.uint8, device=scores.device)
+    kind = torch.uint8 if width <= 8 else torch.uint16
+    choices = torch.empty((batch, frames, row), dtype=kind, device=scores.device)
     _best_paths[(batch,)](scores.contiguous(), lengths.to(scores.device), *on_device(arcs, scores), choices, paths,
                           totals, int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), frames, columns, states, most,
                           row, BLOCK=block, WIDTH=width, num_warps=warps(block))
@@ -91,10 +86,22 @@ def best_paths(arcs: Arcs, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
 
 
 def backpointer_bits(arcs: int) -> int:
-    """1, 2, 4 or 8, to tell a state's arcs apart."""
-    if arcs > 256:
-        raise ValueError(f"a state with {arcs} predecessors; the triton kernel takes 256")
-    return 1 if arcs <= 2 else 2 if arcs <= 4 else 4 if arcs <= 16 else 8
+    """1, 2, 4, 8 or 16, to tell a state's arcs apart."""
+    return next(width for width in (1, 2, 4, 8, 16) if arcs <= 2**width)
+
+
+def block_of(states: int, most: int) -> int:
+    """The power of two that holds so many states.
+
+    Raises
+    ------
+    ValueError
+        If they are more than a program can exchange on chip.
+    """
+    if states > most:
+        raise ValueError(f"{states} states; the triton kernel holds {most} on chip: take kernel='reference', or search "
+                         "on the CPU")
+    return max(16, triton.next_power_of_2(states))
 
 
 def on_device(arcs: Arcs, scores: Tensor) -> tuple[Tensor, ...]:
