@@ -694,6 +694,119 @@ def test_nothing_costs_states_squared_unless_the_graph_is_dense():
     assert model.transitions().predecessors.shape == (1, 30_000, 2)
 
 
+def test_inference_mode_and_lengths_as_a_list():
+    for name in MODELS:
+        model, x = make(name), torch.randn(3, 9, 2)
+        with torch.inference_mode():
+            model(x, [9, 5, 7])
+            model.viterbi(x, [9, 5, 7])
+            model.posteriors(x, [9, 5, 7])
+
+
+def test_frozen_parameters_stay_as_they_are():
+    x = torch.randn(3, 30, 2)
+    for name in ("mixture", "full", "hsmm gamma", "segments"):
+        model = make(name).requires_grad_(False)
+        before = {k: v.clone() for k, v in model.state_dict().items() if isinstance(v, torch.Tensor)}
+        model.fit(x, iterations=2)
+        assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items() if k in before)
+        model.emissions.requires_grad_(True)
+        assert model.fit(x, iterations=3, initialise=False)[-1] > model.fit(x, iterations=0, initialise=False)[0] - 1
+        assert torch.equal(model.state_dict()["transitions.logits"], before["transitions.logits"])
+
+
+def test_other_durations_are_not_loaded_in_silence():
+    with pytest.raises(ValueError, match="durations saved were"):
+        HSMM(2, 2, max_duration=5, duration="gamma").load_state_dict(
+            HSMM(2, 2, max_duration=5, duration="lognormal").state_dict()
+        )
+
+
+def test_states_without_arcs():
+    """One state from left to right has no arc but its loop."""
+    model = HSMM(1, 2, max_duration=30, transitions=left_to_right(1))
+    assert model(torch.randn(2, 9, 2)).isfinite().all()
+    assert model.fit(torch.randn(2, 9, 2), iterations=2)
+    nowhere = Transitions.of(torch.tensor([[0.5, 0.5], [0.0, 0.0]]), torch.tensor([1.0, 0.0]))
+    assert NeuralHMM(2, 2, transitions=nowhere).sample(20)[1].shape == (1, 20)
+    assert MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.zeros(2, 2), torch.ones(2)))(torch.zeros(1, 1, 2))
+
+
+def test_a_sequence_without_a_path_is_named_whatever_the_chunks():
+    model = MixtureGaussianHMM(4, 2, transitions=left_to_right(4))
+    for chunk_size in (None, 2):
+        with pytest.raises(NoPath) as error:
+            model(torch.randn(6, 9, 2), [9, 9, 9, 9, 9, 3], chunk_size=chunk_size)
+        assert error.value.utterances == (5,)
+
+
+def test_a_frame_that_is_impossible_bars_only_the_segments_over_it():
+    regions = torch.zeros(1, 4, 1, 2)
+    regions[0, 1] = -torch.inf
+    scores = segment_scores(regions, 4)[0, :, 0]
+    assert scores[2].tolist() == [0, -math.inf, -math.inf, -math.inf]
+    assert scores[3].tolist() == [0, 0, -math.inf, -math.inf]
+
+
+def test_segment_models_are_found_from_the_data():
+    """Regions that differ as much as states do have to be told apart, in any order of states."""
+    torch.manual_seed(1)
+    teacher = SemiMarkovHMM(3, 4, num_regions=3, max_duration=15, mean_duration=9.0)
+    with torch.no_grad():
+        teacher.emissions.means.mul_(1.5)
+    x, _ = teacher.sample(300, batch=4, generator=torch.Generator().manual_seed(1))
+    student = SemiMarkovHMM(3, 4, num_regions=3, max_duration=15)
+    best = max(student.fit(x, iterations=20, seed=seed)[-1] for seed in range(2))
+    assert best > teacher(x).sum().item() / 1200 - 0.05
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: make("mixture")(np.zeros((1, 5, 2))), TypeError),
+        (lambda: MixtureGaussianHMM(2, 2, transitions=torch.eye(2)), TypeError),
+        (lambda: MixtureGaussianHMM(2, 2, kernel="cuda"), ValueError),
+        (lambda: Transitions.of(torch.eye(2), torch.ones(3)), ValueError),
+        (lambda: MixtureGaussianHMM(2, 2, transitions=Transitions.of(-torch.eye(2), torch.ones(2))), ValueError),
+        (
+            lambda: MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.eye(2), torch.ones(2) * math.nan)),
+            ValueError,
+        ),
+        (lambda: HSMM(2, 2, mean_duration=-3.0), ValueError),
+        (lambda: NeuralHMM(2, 2, context=0), ValueError),
+        (lambda: NeuralHMM(2, 2, network=nn.Linear(2, 3))(torch.zeros(1, 5, 2)), ValueError),
+        (lambda: make("mixture").sample(0), ValueError),
+        (lambda: make("neural").sample(5, batch=0), ValueError),
+        (lambda: make("mixture").fit([]), ValueError),
+        (lambda: make("neural").fit([]), ValueError),
+        (lambda: make("mixture").fit([torch.zeros(5, 2)]), ValueError),
+        (lambda: make("mixture").fit(torch.full((1, 9, 2), math.inf)), ValueError),
+        (lambda: make("mixture").fit(torch.zeros(1, 9, 2), iterations=-1), ValueError),
+        (lambda: make("segments").log_probability(torch.zeros(1, 5, 2), torch.full((1, 5), 3)), ValueError),
+        (lambda: make("segments").log_probability(torch.zeros(2, 5, 2), torch.zeros(1, 5).long()), ValueError),
+        (lambda: collate([[1.0, 2.0]]), TypeError),
+        (lambda: StreamingHMMProcessor(make("hsmm gamma")), TypeError),
+        (lambda: StreamingHMMProcessor(make("neural")), TypeError),
+    ],
+)
+def test_what_does_not_fit_is_told_in_our_words(call, kind):
+    with pytest.raises(kind, match=r".{20,}"):
+        call()
+
+
+def test_a_gru_may_be_the_network():
+    model = NeuralHMM(3, 2, hidden=5, network=nn.GRU(2, 5, batch_first=True))
+    assert model.fit(torch.randn(3, 20, 2).double(), iterations=2)[-1] > -100
+
+
+def test_known_segmentations_may_be_padded():
+    model, x = make("learnt"), torch.randn(2, 8, 2)
+    states = torch.tensor([[0] * 3 + [1] * 3 + [2] * 2, [1] * 2 + [0] * 2 + [-1] * 4], dtype=torch.int32)
+    expected = model.log_probability(x[1:, :4], states[1:, :4])
+    x[1, 4:] = math.nan
+    assert model.log_probability(x, states, [8, 4])[1].item() == pytest.approx(expected.item(), abs=1e-4)
+
+
 # Streams.
 
 
@@ -753,7 +866,33 @@ def test_the_chunk_size_follows_the_latency(monkeypatch):
     assert min(sizes[-20:]) < 8
 
 
-def test_processors_refuse_other_shapes():
-    processor = StreamingHMMProcessor(StreamingHMM(2, 3))
-    with pytest.raises(ValueError, match="observations of shape"):
-        processor.process_chunk(torch.zeros(4, 2))
+def test_processors_refuse_other_shapes_and_hear_nothing_of_bad_pieces():
+    model = StreamingHMM(2, 3)
+    processor, x = StreamingHMMProcessor(model, chunk_size=4), torch.randn(40, 3)
+    told = []
+    for piece in x.split(10):
+        for bad in (torch.zeros(4, 2), torch.full((12, 3), math.nan)):
+            with pytest.raises(ValueError, match="observations"):
+                processor.process_chunk(bad)
+        told.append(processor.process_chunk(piece).states)
+    told.append(processor.finish().states)
+    assert torch.equal(torch.cat(told), model.viterbi(x[None]).states[0])
+
+
+def test_a_processor_begins_anew_even_where_there_was_no_path():
+    model = StreamingHMM(5, 2, transitions=left_to_right(5))
+    processor = StreamingHMMProcessor(model, chunk_size=16)
+    processor.process_chunk(torch.zeros(3, 2))
+    with pytest.raises(NoPath):
+        processor.finish()
+    first = processor.process_chunk(torch.zeros(32, 2)).states
+    assert len(first) + len(processor.finish().states) == 32
+
+
+def test_the_buffer_bounds_what_is_open():
+    model = StreamingHMM(40, 2, transitions=left_to_right(40, stay=0.9))
+    processor = AdaptiveChunkProcessor(model, target_latency=10.0, chunk_size=4, max_chunk_size=64, buffer_size=70)
+    for t in range(1, 60):
+        processor.process_chunk(torch.randn(8, 2))
+        search = processor._listener.search
+        assert search.heard - search.told <= 70, t

@@ -363,10 +363,13 @@ def test_backpointers_take_the_fewest_bits():
 
 
 @pytest.mark.parametrize("kernel", ["numba", "triton"])
-def test_more_arcs_than_a_byte_can_tell_are_refused_not_mistaken(kernel):
-    arcs = Arcs.dense(torch.zeros(300, 300), torch.zeros(300))
-    with pytest.raises(ValueError, match="predecessors"):
-        viterbi(arcs.to(*at(kernel, torch.zeros(1))), *at(kernel, torch.zeros(1, 2, 300)), kernel=kernel)
+def test_more_arcs_than_a_byte_can_tell_take_two(kernel):
+    states = 300
+    generator = torch.Generator().manual_seed(0)
+    arcs = Arcs.dense(torch.randn(states, states, generator=generator), torch.zeros(states))
+    scores = torch.randn(1, 4, states, generator=generator)
+    found = viterbi(arcs.to(*at(kernel, scores)), *at(kernel, scores), kernel=kernel)
+    assert found.states.tolist() == viterbi(arcs, scores, kernel="reference").states.tolist()
 
 
 def test_sums_survive_underflow_in_dense_graphs():
@@ -386,6 +389,74 @@ def test_hours_of_frames_lose_no_precision():
     assert short == pytest.approx(long, rel=1e-6)
     short, long = (log_partition(arcs, scores[None].to(t)).item() for t in (torch.float32, torch.float64))
     assert short == pytest.approx(long, rel=1e-6)
+
+
+def test_a_state_that_loses_the_lead_takes_no_precision_along():
+    """The best state's score falls by 10,000 a frame; another takes over: differences of a tenth must survive."""
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=(1, 60, 3)).astype(np.float32))
+    scores[:, :10, 0] += 50.0
+    scores[:, 10:, 0] -= 1e6
+    arcs = Arcs.dense(torch.zeros(3, 3), torch.zeros(3))
+    exact = viterbi(arcs, scores.double(), kernel="reference")
+    for kernel in KERNELS[1:]:
+        found = viterbi(arcs.to(*at(kernel, scores)), *at(kernel, scores), kernel=kernel)
+        assert found.states.tolist() == exact.states.tolist()
+        assert found.score.item() == pytest.approx(exact.score.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(dtype):
+    arcs, scores = chain(3), torch.full((1, 400, 3), -400.0, dtype=dtype)
+    for search in (viterbi, forward_backward):
+        found = search(arcs, scores)
+        total = found.score if search is viterbi else found.log_z
+        assert total.dtype == torch.float32
+        assert total.item() == pytest.approx(-160_000, rel=0.01)
+    leaf = scores.clone().requires_grad_()
+    log_partition(arcs, leaf).sum().backward()
+    assert leaf.grad.dtype == dtype
+
+
+def test_what_stands_where_there_is_no_arc_is_not_read():
+    arcs, (scores, _) = chain(4), speech_like(4, 9)
+    dirty = arcs._replace(weights=arcs.weights.masked_fill(arcs.predecessors[:, None] == NONE, torch.nan))
+    for kernel in ("reference", "numba"):
+        assert viterbi(dirty, scores[None], kernel=kernel).score == viterbi(arcs, scores[None], kernel=kernel).score
+        torch.testing.assert_close(
+            log_partition(dirty, scores[None], kernel=kernel), log_partition(arcs, scores[None], kernel=kernel)
+        )
+
+
+def test_second_derivatives_and_changed_inputs_are_refused():
+    arcs, scores = chain(3), torch.randn(1, 5, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="differentiated twice"):
+        torch.autograd.grad(log_partition(arcs, scores).sum(), scores, create_graph=True)
+    total = log_partition(arcs, scores, kernel="reference").sum()
+    (first,) = torch.autograd.grad(total, scores, create_graph=True)
+    (first**2).sum().backward()
+    leaf = torch.randn(1, 5, 3, requires_grad=True)
+    changed = leaf * 1.0
+    total = log_partition(arcs, changed)
+    with torch.no_grad():
+        changed.mul_(5)
+    with pytest.raises(RuntimeError, match="modified"):
+        total.sum().backward()
+
+
+def test_segments_of_very_many_states():
+    """More than 16 bits count."""
+    states = 70_000
+    s = torch.arange(states, dtype=torch.int32)
+    arcs = Arcs(
+        s[None], (s - 1)[None, :, None], torch.zeros(1, 1, states, 1), torch.zeros(1, states), torch.zeros(1, states)
+    )
+    scores = torch.zeros(1, 3, states)
+    scores[0, :, states - 2 :] = 5.0
+    path = segmental_viterbi(arcs, scores, torch.zeros(1, 1, states, 2))
+    assert path.score.item() == 15.0
+    assert path.states[0].diff().ge(0).all()
+    assert path.states.min() >= states - 2
 
 
 # Long audio.
@@ -443,6 +514,16 @@ def test_a_batch_whose_backpointers_fill_the_memory_goes_through_blocks(monkeypa
         viterbi(arcs, batch, lengths)
     assert error.value.utterances == (1,)
     assert viterbi(arcs, batch[[0, 2]], lengths[[0, 2]]).states.tolist() == expected.states.tolist()
+
+
+def test_long_searches_refuse_what_does_not_fit():
+    arcs, scores = chain(4), torch.zeros(9, 4)
+    with pytest.raises(ValueError, match="band of 0"):
+        long_path(arcs, lambda a, b, c: scores[a:b, c], 9, 0)
+    with pytest.raises(ValueError, match="same in every frame"):
+        long_path(arcs._replace(weights=arcs.weights.expand(1, 9, 4, 2)), lambda a, b, c: scores[a:b, c], 9)
+    with pytest.raises(ValueError, match="gave scores of shape"):
+        long_path(arcs, lambda a, b, c: scores[a : b - 1, c], 9)
 
 
 # Streams.
@@ -521,8 +602,14 @@ def test_streams_refuse_what_they_cannot_do():
     search.advance(torch.zeros(2, 3))
     with pytest.raises(NoPath):
         search.finish()
+    for call in (search.finish, lambda: search.advance(torch.zeros(1, 3))):
+        with pytest.raises(ValueError, match="has ended"):
+            call()
     with pytest.raises(NoPath):
-        search.advance(torch.full((1, 3), -torch.inf))
+        Stream(arcs).advance(torch.full((1, 3), -torch.inf))
+    for bad in (torch.zeros(1, 2), torch.zeros(3), torch.zeros(1, 3, dtype=torch.long), torch.full((1, 3), torch.nan)):
+        with pytest.raises(ValueError, match="scores"):
+            Stream(arcs).advance(bad)
 
 
 # What does not fit is said.
@@ -534,13 +621,16 @@ GOOD = (chain(3), torch.zeros(2, 5, 3), torch.tensor([5, 4]))
 @pytest.mark.parametrize(
     ("scores", "lengths", "words"),
     [
-        (GOOD[1][..., :2], GOOD[2], "column 2"),
+        (GOOD[1][..., :2], GOOD[2], "columns 0 to 2"),
         (GOOD[1][0], GOOD[2], "shape"),
         (GOOD[1][:, :0], GOOD[2], "shape"),
         (GOOD[1], torch.tensor([5]), "lengths"),
         (GOOD[1], torch.tensor([6, 1]), "lengths"),
         (GOOD[1], torch.tensor([0, 1]), "lengths"),
-        (GOOD[1] * torch.nan, GOOD[2], "NaN"),
+        (GOOD[1], torch.tensor([5.0, 4.5]), "lengths"),
+        (GOOD[1] * torch.nan, GOOD[2], "NaN or .inf among the scores of utterance 0, first in frame 0"),
+        (GOOD[1] + torch.inf, GOOD[2], "NaN or .inf"),
+        (GOOD[1].long(), GOOD[2], "int64"),
     ],
 )
 def test_bad_scores_are_refused(search, scores, lengths, words):
@@ -555,11 +645,24 @@ def test_bad_graphs_are_refused():
         viterbi(Arcs.of([words_graph(1), words_graph(1)]), torch.zeros(3, 9, 20))
     with pytest.raises(ValueError, match="4 frames"):
         viterbi(Arcs(arcs.pdf, arcs.predecessors, arcs.weights.expand(1, 4, 3, 2), arcs.start, arcs.final), scores)
-    with pytest.raises(ValueError, match="NaN among the arc weights"):
+    with pytest.raises(ValueError, match=r"NaN or .inf among the arc weights"):
         viterbi(Arcs(arcs.pdf, arcs.predecessors, arcs.weights * torch.nan, arcs.start, arcs.final), scores)
+    for name, value in (
+        ("pdf", arcs.pdf.expand(2, 3)),
+        ("start", torch.zeros(1, 4)),
+        ("weights", torch.zeros(2, 1, 3, 2)),
+        ("weights", torch.zeros(1, 3, 2)),
+        ("predecessors", arcs.predecessors + 2),
+        ("predecessors", arcs.predecessors - 1),
+    ):
+        for kernel in ("reference", "numba"):
+            with pytest.raises(ValueError, match=name):
+                viterbi(arcs._replace(**{name: value}), scores, kernel=kernel)
+    with pytest.raises(ValueError, match="below -1e"):
+        segmental_viterbi(arcs, scores - 1e20, torch.zeros(1, 1, 3, 2))
     with pytest.raises(ValueError, match="durations of shape"):
         segmental_viterbi(arcs, scores, torch.zeros(1, 1, 4, 2))
-    with pytest.raises(ValueError, match="NaN among the durations"):
+    with pytest.raises(ValueError, match=r"NaN or .inf among the durations"):
         segmental_viterbi(arcs, scores, torch.full((1, 1, 3, 2), torch.nan))
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from aligner.hmm.potentials import Potentials, likelihood
-from aligner.search.arcs import KERNELS, Path, checked_lengths, within
+from aligner.search.arcs import KERNELS, NoPath, Path, checked_lengths, within
 from aligner.search.forward_backward import Posteriors, forward_backward
 from aligner.search.segmental import (
     SegmentPosteriors,
@@ -161,6 +161,8 @@ class HMM(nn.Module, ABC):
             try:
                 part = unpadded(observations[some], lengths[some]) if padded else observations[some]
                 results.append(work(part, lengths[some]))
+            except NoPath as error:
+                raise NoPath([first + b for b in error.utterances]) from None
             except (RuntimeError, MemoryError) as error:
                 if size == 1 or not out_of_memory(error):
                     raise

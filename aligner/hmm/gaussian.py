@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aligner.hmm.base import CACHE, HMM, Batch, again, batches, climb, real_frames
+from aligner.hmm.base import CACHE, HMM, Batch, again, batches, climb, positive, real_frames
 from aligner.hmm.mixtures import Mixtures, clusters
 from aligner.hmm.potentials import Potentials, likelihood
-from aligner.hmm.transitions import ArcWeights, Transitions, ergodic
+from aligner.hmm.transitions import ArcWeights, Transitions, checked
 from aligner.search.arcs import within
 
 
@@ -65,7 +65,7 @@ class MixtureGaussianHMM(HMM):
     transitions : Transitions, optional
         `left_to_right`, `skip`, `ergodic` (the default) or your own.
     min_variance : float
-        What `fit` lets no variance fall below.
+        What `fit` lets no variance fall below, in the observations' own units.
     checkpoint_segments, kernel
         As `HMM`.
 
@@ -81,9 +81,7 @@ class MixtureGaussianHMM(HMM):
                  transitions: Transitions | None = None, min_variance: float = 1e-3, checkpoint_segments: int = 1,
                  kernel: str = "auto") -> None:
         super().__init__(num_states, obs_dim, checkpoint_segments, kernel)
-        transitions = ergodic(num_states) if transitions is None else transitions
-        if len(transitions.start) != num_states:
-            raise ValueError(f"transitions of {len(transitions.start)} states for a model of {num_states}")
+        transitions = checked(transitions, num_states)
         self.transitions = ArcWeights(self._arranged(transitions))
         self.emissions = Mixtures(num_states * self._regions, num_components, obs_dim, covariance, min_variance)
 
@@ -116,6 +114,7 @@ class MixtureGaussianHMM(HMM):
         Paths go on for ``num_frames`` frames wherever they are then, final state or not; a state without
         arcs is kept.
         """
+        positive(num_frames, batch)
         states = self._walk(num_frames, batch, generator)
         return self.emissions.draw(states.flatten(), generator).view(batch, num_frames, -1), states
 
@@ -139,7 +138,7 @@ class MixtureGaussianHMM(HMM):
 
     def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
             tolerance: float = 0.0, method: str = "em", initialise: bool = True,
-            learning_rate: float = 1e-2) -> list[float]:
+            learning_rate: float = 1e-2, seed: int = 0) -> list[float]:
         """Learn from observations.
 
         Parameters
@@ -157,18 +156,20 @@ class MixtureGaussianHMM(HMM):
             can only be passed from left to right, by cutting each sequence into equal parts.
         learning_rate : float
             For 'gradient' (Adam).
+        seed : int
+            Of k-means: another may lead to another local maximum.
 
         Returns
         -------
         list of float
             Mean log-likelihood per frame before each iteration, and after the last.
         """
-        if method not in ("em", "gradient"):
-            raise ValueError(f"method {method!r}; 'em' or 'gradient' is needed")
+        if method not in ("em", "gradient") or iterations < 0:
+            raise ValueError(f"method {method!r}, {iterations} iterations; 'em' or 'gradient', and at least 0")
         data = again(data)
         if initialise:
             observations, counts = next(iter(batches(data, lengths)))
-            self.initialise(observations, self._checked(observations, counts))
+            self.initialise(observations, self._checked(observations, counts), seed)
         if method == "gradient":
             return climb(self, data, lengths, iterations, learning_rate)
         return self._em(data, lengths, iterations, tolerance)
@@ -196,7 +197,12 @@ class MixtureGaussianHMM(HMM):
         leaf = frame_scores.requires_grad_()
         with torch.enable_grad():
             arcs, scores, durations = self._potentials_of(leaf)
-            wanted = [leaf, arcs.weights, arcs.start] + ([] if durations is None else [durations])
+            # leaves of their own: the counts are wanted whether or not the parameters are frozen
+            weights, start = (v.detach().requires_grad_() for v in (arcs.weights, arcs.start))
+            arcs = arcs._replace(weights=weights, start=start)
+            if durations is not None and not durations.requires_grad:
+                durations.requires_grad_()
+            wanted = [leaf, weights, start] + ([] if durations is None else [durations])
             total = likelihood(Potentials(arcs, scores, durations), lengths, self.kernel)
             occupied, crossed, begun, *lasted = torch.autograd.grad(total.sum(), wanted, allow_unused=True)
         moments = self._moments(observations, occupied.detach(), real)
@@ -234,17 +240,15 @@ class MixtureGaussianHMM(HMM):
     @torch.no_grad()
     def initialise(self, observations: Tensor, lengths: Tensor, seed: int = 0) -> None:
         """Place the Gaussians by the data; see `fit`."""
-        frames = real_frames(observations, lengths).double()
-        count, parts = len(self.emissions.means), self._parts(lengths)
-        if parts is None:
-            parts = clusters(frames, count, seed)
-        components = self.emissions.means.shape[1]
-        occupancy = torch.zeros(count, components, dtype=torch.float64, device=frames.device)
-        first = torch.zeros(self.emissions.means.shape, dtype=torch.float64, device=frames.device)
-        shape = (*first.shape, first.shape[2]) if self.emissions.full else first.shape
-        second = torch.zeros(shape, dtype=torch.float64, device=frames.device)
-        for n in range(count):
-            mine = frames[parts == n]
+        if not bool(torch.isfinite(real_frames(observations, lengths)).all()):
+            raise ValueError("NaN or infinity among the observations")
+        frames, mixture = self._assigned(observations.double(), lengths, seed)
+        components, means = self.emissions.means.shape[1], self.emissions.means
+        occupancy = torch.zeros(means.shape[:2], dtype=torch.float64, device=frames.device)
+        first = torch.zeros(means.shape, dtype=torch.float64, device=frames.device)
+        second = torch.zeros(self.emissions.covariances.shape, dtype=torch.float64, device=frames.device)
+        for n in range(len(means)):
+            mine = frames[mixture == n]
             if not len(mine):
                 continue
             label = clusters(mine, components, seed)
@@ -254,11 +258,16 @@ class MixtureGaussianHMM(HMM):
                 second[n, m] = x.T @ x if self.emissions.full else x.square().sum(0)
         self.emissions.update(occupancy, first, second)
 
-    def _parts(self, lengths: Tensor) -> Tensor | None:
-        """The mixture (n,) that each frame starts with, where states are passed from left to right; else None."""
+    def _assigned(self, observations: Tensor, lengths: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """Frames (n, D) and the mixture (n,) that each starts with."""
+        frames, count = real_frames(observations, lengths), len(self.emissions.means)
+        if not self._onward:
+            return frames, clusters(frames, count, seed)
+        return frames, torch.cat([torch.arange(t) * count // t for t in lengths.tolist()]).to(frames.device)
+
+    @property
+    def _onward(self) -> bool:
+        """Whether states can only be passed from left to right."""
         arcs = self.transitions()
-        onward = arcs.predecessors[0] <= torch.arange(self.num_states, device=arcs.pdf.device)[:, None]
-        if self.num_states == 1 or not bool(onward.all()):
-            return None
-        count = len(self.emissions.means)
-        return torch.cat([torch.arange(t) * count // t for t in lengths.tolist()]).to(arcs.pdf.device)
+        back = arcs.predecessors[0] > torch.arange(self.num_states, device=arcs.pdf.device)[:, None]
+        return self.num_states > 1 and not bool(back.any())

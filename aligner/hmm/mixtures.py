@@ -91,7 +91,11 @@ class Mixtures(nn.Module):
 
     @torch.no_grad()
     def update(self, occupancy: Tensor, first: Tensor, second: Tensor) -> None:
-        """Means, covariances and weights from expected counts; a Gaussian that accounts for nothing stays."""
+        """Means, covariances and weights from expected counts.
+
+        A Gaussian that accounts for nothing stays as it is, and so do parameters that are frozen
+        (``requires_grad_(False)``).
+        """
         seen = occupancy > SEEN
         count = occupancy.clamp(min=SEEN)[..., None]
         means = first / count
@@ -102,14 +106,20 @@ class Mixtures(nn.Module):
             floored = (vectors * values.clamp(min=self.floor)[..., None, :]) @ vectors.mT
             factors = torch.linalg.cholesky(floored)
             raw = factors.tril(-1) + torch.diag_embed(factors.diagonal(dim1=2, dim2=3).log())
-            self.factors.copy_(torch.where(keep[..., None], raw, self.factors.double()))
+            _set(self.factors, torch.where(keep[..., None], raw, self.factors.double()))
         else:
             variances = (second / count - means.square()).clamp(min=self.floor)
-            self.log_variances.copy_(torch.where(keep, variances.log(), self.log_variances.double()))
-        self.means.copy_(torch.where(keep, means, self.means.double()))
+            _set(self.log_variances, torch.where(keep, variances.log(), self.log_variances.double()))
+        _set(self.means, torch.where(keep, means, self.means.double()))
         total = occupancy.sum(1, keepdim=True)
         shares = (occupancy / total.clamp(min=SEEN)).clamp(min=1e-30).log()
-        self.weight_logits.copy_(torch.where(total > SEEN, shares, self.weight_logits.double()))
+        _set(self.weight_logits, torch.where(total > SEEN, shares, self.weight_logits.double()))
+
+
+def _set(parameter: nn.Parameter, value: Tensor) -> None:
+    """Unless it is frozen."""
+    if parameter.requires_grad:
+        parameter.copy_(value)
 
 
 def clusters(frames: Tensor, count: int, seed: int = 0) -> Tensor:

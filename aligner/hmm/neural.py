@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import HMM, Batch, climb
+from aligner.hmm.base import HMM, Batch, climb, positive
 from aligner.hmm.potentials import Potentials
-from aligner.hmm.transitions import ArcWeights, Transitions, ergodic
+from aligner.hmm.transitions import ArcWeights, Transitions, checked
 
 
 class Causal(nn.Module):
@@ -47,8 +47,9 @@ class NeuralHMM(HMM):
     context : int
         Frames that the network reads.
     network : Module, optional
-        (B, T, obs_dim) -> (B, T, hidden), where row t may depend on rows up to t and no later: a GRU's
-        output, for one.  A causal convolution over ``context`` frames unless given.
+        (B, T, obs_dim) -> (B, T, hidden), or a tuple that begins with it, where row t may depend on rows up to
+        t and no later: ``nn.GRU(obs_dim, hidden, batch_first=True)``, for one.  A causal convolution over
+        ``context`` frames unless given.
     transitions : Transitions, optional
         `left_to_right`, `skip`, `ergodic` (the default) or your own: the arcs, and where they begin.
     checkpoint_segments, kernel
@@ -65,9 +66,9 @@ class NeuralHMM(HMM):
                  network: nn.Module | None = None, transitions: Transitions | None = None, checkpoint_segments: int = 1,
                  kernel: str = "auto") -> None:
         super().__init__(num_states, obs_dim, checkpoint_segments, kernel)
-        transitions = ergodic(num_states) if transitions is None else transitions
-        if len(transitions.start) != num_states:
-            raise ValueError(f"transitions of {len(transitions.start)} states for a model of {num_states}")
+        if hidden < 1 or context < 1:
+            raise ValueError(f"{hidden} hidden numbers, a context of {context} frames; at least 1 of each is needed")
+        transitions = checked(transitions, num_states)
         self.network = Causal(obs_dim, hidden, context) if network is None else network
         self.transitions = ArcWeights(transitions)
         self.means = nn.Linear(hidden, num_states * obs_dim)
@@ -78,6 +79,7 @@ class NeuralHMM(HMM):
 
     def potentials(self, observations: Tensor) -> Potentials:
         """Arcs that vary in time, and scores, of a batch (B, T, D)."""
+        observations = observations.to(self.log_variances.dtype)
         heard = self._heard(observations)
 
         def score(observations: Tensor, first: int, last: int) -> Tensor:
@@ -90,8 +92,12 @@ class NeuralHMM(HMM):
     def _heard(self, observations: Tensor) -> Tensor:
         """What the network says for each frame (B, T, H): it has read the frames before, not the frame."""
         before = nn.functional.pad(observations, (0, 0, 1, 0))[:, :-1]
-        said: Tensor = self.network(before)
-        return said
+        said = self.network(before)
+        heard: Tensor = said[0] if isinstance(said, tuple) else said
+        if heard.shape != (*observations.shape[:2], self.means.in_features):
+            raise ValueError(f"the network gave shape {tuple(heard.shape)}; "
+                             f"{(*observations.shape[:2], self.means.in_features)} is needed")
+        return heard
 
     def _score(self, observations: Tensor, heard: Tensor) -> Tensor:
         """Log-likelihoods (B, T, S)."""
@@ -104,6 +110,7 @@ class NeuralHMM(HMM):
     @torch.no_grad()
     def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
         """Draw observations (B, T, D) and the states (B, T) behind them: each frame is read before the next."""
+        positive(num_frames, batch)
         device, dtype = self.log_variances.device, self.log_variances.dtype
         observations = torch.zeros(batch, num_frames, self.obs_dim, device=device, dtype=dtype)
         each = torch.arange(batch, device=device)
@@ -115,8 +122,10 @@ class NeuralHMM(HMM):
             if t > 0:
                 logits = self.transitions.logits + self.changes(heard)
                 leaving = self.transitions.source == state[:, None]
-                arc = torch.multinomial(logits.masked_fill(~leaving, -torch.inf).softmax(1), 1, generator=generator)
-                state = self.transitions.target[arc.squeeze(1)]
+                going = leaving.any(1)  # a state without arcs is kept
+                odds = torch.where(going[:, None], logits.masked_fill(~leaving, -torch.inf), 0.0).softmax(1)
+                arc = torch.multinomial(odds, 1, generator=generator).squeeze(1)
+                state = torch.where(going, self.transitions.target[arc], state)
                 states.append(state)
             means: Tensor = self.means(heard).view(batch, self.num_states, -1)[each, state]
             noise = torch.randn(means.shape, generator=generator, device=device, dtype=dtype)

@@ -8,15 +8,22 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import Batch
+from aligner.hmm.base import Batch, positive, unpadded
 from aligner.hmm.gaussian import MixtureGaussianHMM, Statistics
+from aligner.hmm.mixtures import clusters
 from aligner.hmm.potentials import Potentials, likelihood
 from aligner.hmm.transitions import Transitions
 from aligner.models.durations import Durations
+from aligner.search.arcs import within
+
+STRETCHES = 400  # of observations that a segment model begins with
 
 
 class HSMM(MixtureGaussianHMM):
     """A hidden semi-Markov model: states say how long they last.
+
+    `sample` cuts its last segment off at the end; a state without arcs, as the last from left to right, then
+    begins again, and what was drawn may be longer than any path.
 
     Parameters
     ----------
@@ -26,7 +33,7 @@ class HSMM(MixtureGaussianHMM):
     duration : {'gamma', 'poisson', 'lognormal', 'free'}
         The distribution of durations of each state, cut off at both ends.
     mean_duration : float, optional
-        Where they begin; midway unless given.
+        About where they begin; midway unless given.  'free' begins with all durations alike.
     self_loops : bool
         Whether a state may follow itself as a new segment.  Otherwise loops are taken out of ``transitions``.
     covariance, transitions, min_variance, checkpoint_segments, kernel
@@ -144,13 +151,38 @@ class SemiMarkovHMM(HSMM):
         """Draw observations (B, T, D) and the states (B, T) behind them; the last segment is cut off."""
         if self.scorer is not None:
             raise ValueError("a model with a scorer of its own scores observations; it cannot draw them")
+        positive(num_frames, batch)
         states, regions = self._segments(num_frames, batch, generator)
         mixture = states * self._regions + regions
         return self.emissions.draw(mixture.flatten(), generator).view(batch, num_frames, -1), states
 
+    def _assigned(self, observations: Tensor, lengths: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        """As for an HMM, but where states come in any order, by clusters of stretches, not of frames.
+
+        Stretches of the expected length are cut at random and known by the means of their parts: what lies at
+        the centre of a cluster looks like a segment.
+        """
+        if self._onward or self._regions == 1:
+            return super()._assigned(observations, lengths, seed)
+        generator = torch.Generator().manual_seed(seed)
+        length = max(self._regions, round(float(self.durations.means.mean())))
+        long_enough = [(x, int(t)) for x, t in zip(observations, lengths, strict=True) if t >= length]
+        if not long_enough:
+            return super()._assigned(observations, lengths, seed)
+        stretches = []
+        for k in torch.randint(len(long_enough), (STRETCHES,), generator=generator).tolist():
+            x, frames = long_enough[k]
+            first = int(torch.randint(frames - length + 1, (1,), generator=generator))
+            stretches.append(x[first:first + length])
+        cut = torch.stack(stretches)
+        region = torch.arange(length, device=cut.device) * self._regions // length
+        parts = torch.stack([cut[:, region == r].mean(1) for r in range(self._regions)], 1)
+        mixture = clusters(parts.flatten(1), self.num_states, seed)[:, None] * self._regions + region
+        return cut.flatten(0, 1), mixture.flatten()
+
     def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
             tolerance: float = 0.0, method: str = "em", initialise: bool = True,
-            learning_rate: float = 1e-2) -> list[float]:
+            learning_rate: float = 1e-2, seed: int = 0) -> list[float]:
         """As `MixtureGaussianHMM.fit`.
 
         Raises
@@ -162,7 +194,7 @@ class SemiMarkovHMM(HSMM):
         if self.scorer is not None:
             raise ValueError("a model with a scorer of its own is conditional: train it with log_probability, on "
                              "known segmentations")
-        return super().fit(data, lengths, iterations, tolerance, method, initialise, learning_rate)
+        return super().fit(data, lengths, iterations, tolerance, method, initialise, learning_rate, seed)
 
     def log_probability(self, observations: Tensor, states: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Log probability (B,) of known states given the observations; differentiable.
@@ -172,12 +204,18 @@ class SemiMarkovHMM(HSMM):
         observations : Tensor
             (B, T, D)
         states : Tensor
-            (B, T) int64: each frame's state.  With ``self_loops`` all ways to cut a run of one state count.
+            (B, T) whole numbers: each frame's state; padding is not looked at.  With ``self_loops`` all ways to
+        cut a run of one state count.
         lengths : Tensor, optional
         """
         lengths = self._checked(observations, lengths)
-        arcs, scores, durations = self.potentials(observations)
-        wrong = torch.nn.functional.one_hot(states.clamp(min=0), self.num_states) == 0
+        real = within(lengths, observations.shape[1], observations.device)
+        if states.shape != real.shape or states.is_floating_point() or not (
+                0 <= int(states[real].min()) <= int(states[real].max()) < self.num_states):
+            raise ValueError(f"states of shape {tuple(states.shape)} and type {states.dtype}; {tuple(real.shape)} "
+                             f"whole numbers from 0 to {self.num_states - 1} are needed")
+        arcs, scores, durations = self.potentials(unpadded(observations, lengths))
+        wrong = states[..., None] != torch.arange(self.num_states, device=states.device)
         known = Potentials(arcs, scores.masked_fill(wrong, -torch.inf), durations)
         free = likelihood(Potentials(arcs, scores, durations), lengths, self.kernel)
         return likelihood(known, lengths, self.kernel) - free
@@ -201,15 +239,19 @@ def segment_scores(regions: Tensor, longest: int) -> Tensor:
         it would begin before frame 0.
     """
     frames, count = regions.shape[1], regions.shape[3]
-    # cumulated, and with a row of zeros first; in float64, for differences are taken of large sums
-    total = torch.nn.functional.pad(regions.double().cumsum(1), (0, 0, 0, 0, 1, 0))
+    # cumulated, with a row of zeros first; in float64, for differences are taken of large sums.  What is
+    # impossible is counted instead: -inf cannot be taken off again
+    impossible = regions == -torch.inf
+    total, barred = (torch.nn.functional.pad(v.cumsum(1), (0, 0, 0, 0, 1, 0))
+                     for v in (regions.masked_fill(impossible, 0.0).double(), impossible.long()))
     found = []
     for d in range(1, min(longest, frames) + 1):
         edges = [-(-r * d // count) for r in range(count + 1)]  # the first i with i * R // d >= r
         starts = frames - d + 1
-        parts = [total[:, b:b + starts, :, r] - total[:, a:a + starts, :, r]
-                 for r, (a, b) in enumerate(pairwise(edges)) if b > a]
+        parts, bars = ([v[:, b:b + starts, :, r] - v[:, a:a + starts, :, r]
+                        for r, (a, b) in enumerate(pairwise(edges)) if b > a] for v in (total, barred))
         score: Tensor = sum(parts[1:], parts[0]).to(regions.dtype)
+        score = score.masked_fill(sum(bars[1:], bars[0]) > 0, -torch.inf)
         found.append(torch.nn.functional.pad(score, (0, 0, d - 1, 0), value=-torch.inf))
     scores = torch.stack(found, 3)
     return torch.nn.functional.pad(scores, (0, longest - scores.shape[3]), value=-torch.inf)

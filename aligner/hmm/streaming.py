@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from aligner.hmm.gaussian import MixtureGaussianHMM
+from aligner.hmm.semi_markov import HSMM
 from aligner.search.stream import Stream
 
 
@@ -103,12 +104,15 @@ class StreamingHMMProcessor:
         if chunk_size < 1 or (overlap or 0) < 0 or buffer_size < chunk_size + (overlap or 0):
             raise ValueError(f"chunks of {chunk_size} frames, an overlap of {overlap}, a buffer of {buffer_size}: "
                              "the buffer must hold a chunk and its overlap, and a chunk at least one frame")
+        if not isinstance(model, MixtureGaussianHMM) or isinstance(model, HSMM):
+            raise TypeError(f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM can be streamed")
         self.model, self.chunk_size, self.overlap, self.buffer_size = model, chunk_size, overlap, buffer_size
+        self._longest_chunk = chunk_size
         self.reset()
 
     def reset(self) -> None:
         """Forget all that was heard: the next observations begin a new sequence."""
-        lag = self.buffer_size - self.chunk_size if self.overlap is None else self.overlap
+        lag = self.buffer_size - self._longest_chunk if self.overlap is None else self.overlap
         self._listener = Listener(self.model, lag)
         self._waiting = torch.empty(0, self.model.obs_dim)
 
@@ -118,13 +122,14 @@ class StreamingHMMProcessor:
         Raises
         ------
         ValueError
-            If their shape does not fit or something is NaN.
+            If their shape does not fit or something is NaN or infinite; they are then not heard at all.
         """
-        began, first, told = time.perf_counter(), self._listener.search.told, []
+        began, first, told, size = time.perf_counter(), self._listener.search.told, [], self.chunk_size
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
             raise ValueError(f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed")
+        if not bool(torch.isfinite(observations).all()):
+            raise ValueError("NaN or infinity among the observations")
         self._waiting = torch.cat([self._waiting.to(observations), observations])
-        size = self.chunk_size
         while len(self._waiting) >= self.chunk_size:
             size = self.chunk_size
             told.append(self._process(size))
@@ -136,12 +141,14 @@ class StreamingHMMProcessor:
         return self._listener.advance(chunk)
 
     def finish(self) -> Told:
-        """There is no more: the states of all frames not yet told; then `reset`."""
+        """There is no more: the states of all frames not yet told; then `reset`, whatever comes."""
         began, first = time.perf_counter(), self._listener.search.told
-        states = [self._listener.advance(self._waiting)] if len(self._waiting) else []
         size = len(self._waiting)
-        states.append(self._listener.finish())
-        self.reset()
+        try:
+            states = [self._listener.advance(self._waiting)] if size else []
+            states.append(self._listener.finish())
+        finally:
+            self.reset()
         return Told(torch.cat(states), first, time.perf_counter() - began, size)
 
 
@@ -149,8 +156,8 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
     """Chooses its chunk size by what it measures, so that a chunk's latency keeps under a target.
 
     The latency of a chunk is what its first frame waits until the chunk is full, and what it takes to compute.
-    Small chunks wait less but cost more, for every chunk has a cost of its own; so the largest size that keeps
-    the target is taken, never more than twice or less than half of the last.
+    Small chunks wait less but cost more, for every chunk has a cost of its own; so the size is doubled for as
+    long as that keeps the target, and halved when a chunk misses it.
 
     Parameters
     ----------
@@ -190,6 +197,8 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
         self.target_latency, self.hop, self.max_chunk_size = target_latency, hop, max_chunk_size
         self.latency = 0.0
         super().__init__(model, chunk_size, overlap, buffer_size)
+        self._longest_chunk = max_chunk_size
+        self.reset()
 
     def _process(self, size: int) -> Tensor:
         began = time.perf_counter()

@@ -42,7 +42,10 @@ class Transitions:
 
     @classmethod
     def of(cls, matrix: Tensor, start: Tensor, final: Tensor | None = None) -> Transitions:
-        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc."""
+        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc.  Rows are made to sum to 1."""
+        if matrix.shape != (len(start), len(start)):
+            raise ValueError(f"a matrix of shape {tuple(matrix.shape)} and a start of {len(start)} states; (S, S) and "
+                             "(S,) are needed")
         source, target = torch.nonzero(matrix, as_tuple=True)
         ends = torch.ones(len(start), dtype=torch.bool) if final is None else final.bool()
         return cls(source, target, matrix[source, target], start, ends)
@@ -52,7 +55,8 @@ class Transitions:
         kept = self.source != self.target
         source, weight = self.source[kept], self.probability[kept]
         total = torch.zeros(len(self.start), dtype=weight.dtype).index_add(0, source, weight)
-        return Transitions(source, self.target[kept], weight / total[source], self.start, self.final)
+        share = torch.where(total[source] > 0, weight / total[source].clamp(min=RAREST), weight)
+        return Transitions(source, self.target[kept], share, self.start, self.final)
 
 
 def left_to_right(num_states: int, stay: float = 0.5) -> Transitions:
@@ -87,6 +91,39 @@ def ergodic(num_states: int, stay: float | None = None) -> Transitions:
     return Transitions.of(matrix, torch.full((num_states,), 1.0 / num_states))
 
 
+def checked(transitions: Transitions | None, num_states: int) -> Transitions:
+    """Transitions for so many states; `ergodic` ones unless given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are none, or of another number of states.
+    """
+    if transitions is None:
+        return ergodic(num_states)
+    if not isinstance(transitions, Transitions):
+        raise TypeError(f"transitions are {type(transitions).__name__}; left_to_right(n), skip(n), ergodic(n) or "
+                        "Transitions.of(matrix, start) is needed")
+    if len(transitions.start) != num_states:
+        raise ValueError(f"transitions of {len(transitions.start)} states for a model of {num_states}")
+    return transitions
+
+
+def _check(t: Transitions) -> None:
+    """Raise unless shapes, indices and probabilities are what they should be."""
+    states = len(t.start)
+    shapes = {len(t.source), len(t.target), len(t.probability)}
+    if t.start.ndim != 1 or t.final.shape != t.start.shape or len(shapes) != 1:
+        raise ValueError(f"transitions with start of shape {tuple(t.start.shape)}, final {tuple(t.final.shape)}, and "
+                         f"{sorted(shapes)} sources, targets and probabilities: they do not fit together")
+    for name, states_of in (("source", t.source), ("target", t.target)):
+        if len(states_of) and not 0 <= int(states_of.min()) <= int(states_of.max()) < states:
+            raise ValueError(f"transitions whose {name} is not among the {states} states")
+    for name, values in (("arcs", t.probability), ("the start", t.start)):
+        if not bool((values >= 0).all()) or not bool(torch.isfinite(values).all()):
+            raise ValueError(f"probabilities of {name} that are negative, infinite or NaN")
+
+
 class ArcWeights(nn.Module):
     """The arcs' log probabilities as parameters, those out of a state normalised; and those of the start.
 
@@ -97,6 +134,7 @@ class ArcWeights(nn.Module):
 
     def __init__(self, transitions: Transitions) -> None:
         super().__init__()
+        _check(transitions)
         states = len(transitions.start)
         if not bool(transitions.final.any()) or not bool((transitions.start > 0).any()):
             raise ValueError("no state may begin a path, or none may end one")
@@ -128,7 +166,8 @@ class ArcWeights(nn.Module):
     def forward(self, change: Tensor | None = None) -> Arcs:
         """The arcs of a batch: one graph; or, with ``change`` (B, T, E) of the logits, one each that varies in time."""
         logits = self.logits[None, None] if change is None else self.logits + change
-        arcs = self.normalised(logits)[..., self.number.clamp(min=0)].masked_fill(self.number < 0, -torch.inf)
+        arcs = self.normalised(logits) if len(self.source) else logits.new_zeros(*logits.shape[:2], 1)
+        arcs = arcs[..., self.number.clamp(min=0)].masked_fill(self.number < 0, -torch.inf)
         start = self.start_logits.masked_fill(~self.begins, -torch.inf).log_softmax(0)
         graphs = len(arcs)
         own = (v[None].expand(graphs, *v.shape) for v in (self.pdf, self.predecessors, start, self.final.to(start)))
@@ -153,10 +192,11 @@ class ArcWeights(nn.Module):
         """
         filled = self.number >= 0
         counts = torch.zeros(len(self.logits), dtype=torch.float64, device=arcs.device)
-        counts[self.number[filled]] = arcs.double()[filled]
+        counts[self.number[filled]] = arcs.double()[filled]  # every arc has one cell
         total = torch.zeros(len(self.pdf), dtype=torch.float64, device=arcs.device).index_add(0, self.source, counts)
         seen = total[self.source] > 0
         shares = counts / total.clamp(min=RAREST)[self.source]
-        self.logits.copy_(torch.where(seen, shares.clamp(min=RAREST).log(), self.logits.double()))
-        if float(start.sum()) > 0:
+        if self.logits.requires_grad:
+            self.logits.copy_(torch.where(seen, shares.clamp(min=RAREST).log(), self.logits.double()))
+        if float(start.sum()) > 0 and self.start_logits.requires_grad:
             self.start_logits.copy_((start.double() / start.double().sum()).clamp(min=RAREST).log())

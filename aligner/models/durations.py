@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 RARE = 1e-12  # the least probability that counts may give a duration: none is ever ruled out by the data
-STEPS = 50  # of the optimiser that fits two numbers a state
+STEPS = 200  # of the optimiser that fits two numbers a state
 
 
 class Durations(nn.Module):
@@ -45,7 +45,10 @@ class Durations(nn.Module):
         if kind not in _LOG_DENSITIES:
             raise ValueError(f"durations {kind!r}; one of {', '.join(_LOG_DENSITIES)} is needed")
         self.kind, self.longest, self.shortest = kind, longest, shortest
-        start = _start(kind, float(mean or (shortest + longest) / 2), longest)
+        mean = (shortest + longest) / 2 if mean is None else float(mean)
+        if not shortest <= mean <= longest:
+            raise ValueError(f"a mean of {mean:g} frames; it must lie between {shortest} and {longest}")
+        start = _start(kind, mean, longest)
         self.parameters_ = nn.Parameter(start.repeat(num_states, 1))
         frames = torch.arange(1, longest + 1)
         self.register_buffer("frames", frames.to(start.dtype), persistent=False)
@@ -61,6 +64,15 @@ class Durations(nn.Module):
         density = _LOG_DENSITIES[self.kind](parameters, frames)
         return density.masked_fill(~self.allowed, -torch.inf).log_softmax(1)
 
+    def get_extra_state(self) -> dict[str, str | int]:
+        """What parameters alone do not tell: kept beside them in ``state_dict``."""
+        return {"kind": self.kind, "shortest": self.shortest, "longest": self.longest}
+
+    def set_extra_state(self, state: dict[str, str | int]) -> None:
+        """Refuse the parameters of other distributions."""
+        if state != self.get_extra_state():
+            raise ValueError(f"the durations saved were {state}, these are {self.get_extra_state()}")
+
     @property
     def means(self) -> Tensor:
         """Expected frames of each state (S,)."""
@@ -68,10 +80,13 @@ class Durations(nn.Module):
 
     @torch.no_grad()
     def fit(self, counts: Tensor) -> None:
-        """Make the expected counts (S, D) of durations as likely as can be; states never seen stay as they are."""
+        """Make the expected counts (S, D) of durations as likely as the optimiser can, never less likely.
+
+        States never seen stay as they are, and so do parameters that are frozen (``requires_grad_(False)``).
+        """
         counts = counts.to(self.parameters_.device, torch.float64) * self.allowed
         seen = counts.sum(1) > 0
-        if not bool(seen.any()):
+        if not bool(seen.any()) or not self.parameters_.requires_grad:
             return
         shares = counts[seen] / counts[seen].sum(1, keepdim=True)
         if self.kind == "free":
@@ -90,7 +105,8 @@ class Durations(nn.Module):
     def _climb(self, old: Tensor, shares: Tensor) -> Tensor:
         """The parameters of greatest likelihood near ``old``; it is concave in the families' natural parameters."""
         new = old.clone().requires_grad_()
-        optimiser = torch.optim.LBFGS([new], max_iter=STEPS, line_search_fn="strong_wolfe")
+        optimiser = torch.optim.LBFGS([new], max_iter=STEPS, history_size=20, tolerance_grad=1e-9,
+                                      tolerance_change=1e-12, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimiser.zero_grad()

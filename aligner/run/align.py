@@ -54,7 +54,7 @@ class Options:
     g2p : bool
         Whether words that are in no dictionary get a pronunciation from their letters.
     kernel : {'auto', 'numba', 'triton', 'reference'}
-        What runs the search: 'auto' is numba on the CPU, triton on CUDA.
+        What runs the search; 'auto' is numba, for it runs on the CPU.
     refine : {'offsets', 'none'}
         Whether boundaries are corrected by the model's table.
     jobs : int

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise, within
 
@@ -148,12 +147,18 @@ class _LogPartition(torch.autograd.Function):
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        refuse_second_derivatives()
         scores = ctx.saved_tensors[0]
         states, crossed = ctx.kernel.backward(ctx.total)
         return (*gradients_of(ctx.arcs, scores, ctx.lengths, gradients[0].to(states), states, crossed),
                 None, None, None)
+
+
+def refuse_second_derivatives() -> None:
+    """Raise where a gradient is to be differentiated again: the kernels give numbers, not a graph."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("log Z can be differentiated twice only with kernel='reference'")
 
 
 def gradients_of(arcs: Arcs, scores: Tensor, lengths: Tensor, gradient: Tensor, states: Tensor,

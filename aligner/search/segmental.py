@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise
-from aligner.search.forward_backward import gradients_of, logsumexp, shared_sum
+from aligner.search.forward_backward import gradients_of, logsumexp, refuse_second_derivatives, shared_sum
 
 LOWEST = -1e10  # of a finite score: float64 then cumulates to a few millionths
 LONGEST = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits
@@ -306,8 +305,8 @@ class _LogPartition(torch.autograd.Function):
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        refuse_second_derivatives()
         scores = ctx.saved_tensors[0]
         states, crossed, spans = ctx.passes.backward(ctx.total)
         gradient = gradients[0].to(states)

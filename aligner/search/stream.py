@@ -179,7 +179,8 @@ class Stream:
             state = int(np.flatnonzero(self._now[PAD:] > -np.inf)[0])
         waiting = self.heard - self.told
         path = np.empty(waiting, np.int64)
-        trace(state, self._rows[:waiting], int(self.told == 0), path, 0, self.arcs.states, self._width, self._graph)
+        opening = int(self.told == 0)  # the very first frame has no backpointers, its row holds nothing
+        trace(state, self._rows[opening:waiting], opening, path, 0, self.arcs.states, self._width, self._graph)
         new = path[:until - self.told]
         rest = self._rows[len(new):waiting]
         if forced:  # what does not come from there is no longer possible
