@@ -45,8 +45,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--refine", type=click.Choice(["offsets", "none"]), default="offsets", show_default=True,
               help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
-              show_default=True, help="What runs the search: 'auto' is numba on the CPU, triton on CUDA (where align does not run yet); "
-              "'reference' is plain and slow.")
+              show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA (where "
+              "align does not run yet); 'reference' is plain and slow.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
