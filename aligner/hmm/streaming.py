@@ -83,11 +83,12 @@ class StreamingHMMProcessor:
     chunk_size : int
         Frames to process at once; fewer wait for more.
     overlap : int or None
-        The most frames that are heard after a frame before its state is told.  None waits until it is certain:
-        the states are then those of ``model.viterbi``, but how long that takes depends on the signal.
+        A state is told at the latest with the chunk that brings so many later frames.  None waits until it is
+        certain: the states are then those of ``model.viterbi``, for as long as the buffer holds what is open.
     buffer_size : int
-        The most frames whose state may be open at a time; with ``overlap`` None it bounds memory and delay.  At
-        least ``chunk_size`` + ``overlap``.
+        The most frames whose state may be open at a time; with ``overlap`` None it bounds memory and delay, and a
+        state that is still open then is told by the best path of the moment.  At least ``chunk_size`` +
+        ``overlap``.
 
     Examples
     --------
