@@ -116,13 +116,12 @@ def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
 
 
 def _print_summary(s: Summary, job: Job) -> None:
-    aligned = s.ok + len(s.suspects)
     click.echo(f"files     {len(job.files)}")
     click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
-    click.echo(f"aligned   {aligned} utterances")
+    click.echo(f"aligned   {s.aligned} utterances")
     click.echo(f"suspect   {len(s.suspects)} of them")
-    for a in s.suspects[:FIRST_REASONS]:
-        click.echo(f"          {a.utterance.id}: {'; '.join(a.suspicions)}")
+    for utterance, reasons in list(s.suspects.items())[:FIRST_REASONS]:
+        click.echo(f"          {utterance}: {'; '.join(reasons)}")
     _print_rest(len(s.suspects), job.out)
     click.echo(f"failed    {len(s.failures)}")
     for f in s.failures[:FIRST_REASONS]:
@@ -134,7 +133,7 @@ def _print_summary(s: Summary, job: Job) -> None:
         click.echo(f"          {len(job.stale)} of them have changed since, {job.stale[0]} for one")
     if job.completed:
         click.echo(f"kept      what existed of {len(job.completed)} files' output; only what they lacked was written")
-    if aligned:
+    if s.aligned:
         click.echo(f"speed     {s.audio / s.wall:.0f} audio seconds per second ({s.wall:.1f} s)")
 
 

@@ -39,6 +39,14 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
     return padded.unfold(0, window, hop)
 
 
+def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
+    """Mean square of the middle hop of each of ``frames`` windows, without the recording's offset; (N,) -> (T,)."""
+    begin = (clock.window - clock.hop) // 2
+    middle = (wave - wave.mean())[begin:begin + frames * clock.hop]
+    padded = torch.nn.functional.pad(middle, (0, frames * clock.hop - len(middle)))
+    return padded.view(frames, clock.hop).square().mean(1)
+
+
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
     """Hamming window and squared magnitude of the transform, (T, window) -> (T, nfft // 2 + 1)."""
     hamming = torch.hamming_window(frames.shape[1], periodic=False, dtype=frames.dtype, device=frames.device)

@@ -76,6 +76,15 @@ class Topology(Protocol):
         ...
 
     @property
+    def alone(self) -> np.ndarray:
+        """Pdfs (phones, states) of every phone without context, silence and noises among them."""
+        ...
+
+    def number(self, label: str) -> int:
+        """Which row of `alone` a phone of the dictionary's is."""
+        ...
+
+    @property
     def transitions(self) -> np.ndarray:
         """Log probabilities (matrices, states, states + 1); the last column leaves the phone."""
         ...

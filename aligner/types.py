@@ -130,6 +130,44 @@ class Pronunciation:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What an utterance's alignment and recording look like, in figures (see `aligner.refine.suspect`).
+
+    Attributes
+    ----------
+    log_likelihood : float
+        Of the best path, per frame (natural logarithm).
+    margin : float
+        How much better (above 0) or worse the spoken frames fit the transcript's phones than the best
+        of all phones: mean log-likelihood ratio per frame.
+    worst_margin : float
+        The same of the worst 0.3 s, speech or pause.
+    confidence : float
+        Mean posterior probability of the words (see `aligner.refine.confidence`).
+    crammed_run : int
+        The longest row of phones that are as short as the model lets them be.
+    speech : float
+        Share of the utterance that is speech, from 0 to 1.
+    longest_word : float
+        In seconds.
+    snr : float or None
+        Power of the speech over that of the pauses, in dB; None where there is hardly a pause.
+    clipped : float
+        Share of the samples that are cut off at full scale, from 0 to 1.
+    """
+
+    log_likelihood: float
+    margin: float
+    worst_margin: float
+    confidence: float
+    crammed_run: int
+    speech: float
+    longest_word: float
+    snr: float | None
+    clipped: float
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Where the words and phones of an utterance are.
 
@@ -141,8 +179,7 @@ class Alignment:
         Each tiles the utterance: no gaps, no overlaps; silence has an empty label.
     duration : float
         Length of the whole recording in seconds.
-    log_likelihood : float
-        Of the best path, per frame (natural logarithm).
+    quality : Quality
     oovs : tuple of (str, str)
         Words that no dictionary held, with the pronunciation that was used.
     suspicions : tuple of str
@@ -153,7 +190,7 @@ class Alignment:
     words: tuple[Interval, ...]
     phones: tuple[Interval, ...]
     duration: float
-    log_likelihood: float
+    quality: Quality
     oovs: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[str, ...] = ()
 
@@ -163,10 +200,9 @@ class Alignment:
         return "suspect" if self.suspicions else "ok"
 
     @property
-    def silence(self) -> float:
-        """Share of the utterance that is silence, from 0 to 1."""
-        total = self.phones[-1].end - self.phones[0].start
-        return sum(p.duration for p in self.phones if p.label == SILENCE_LABEL) / total
+    def log_likelihood(self) -> float:
+        """Of the best path, per frame (natural logarithm)."""
+        return self.quality.log_likelihood
 
 
 @dataclass(frozen=True)

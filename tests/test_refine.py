@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aligner.corpus.audio import clipped
+from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.offsets import SHORTEST, correct, phone_class
-from aligner.refine.suspect import suspicions
-from aligner.types import Interval
+from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
+from aligner.refine.suspect import MOST_CLIPPED, Solved, _long, measure, suspicions
+from aligner.types import Clock, Interval
 
 
 def test_classes():
@@ -59,18 +65,100 @@ def phones_of(*lengths: float) -> list[Interval]:
     return [Interval(a, b, "" if length < 0 else "AA") for a, b, length in zip(edges, edges[1:], lengths, strict=False)]
 
 
-def reasons(*lengths: float) -> tuple[str, ...]:
-    phones = phones_of(*lengths)
-    return suspicions([Interval(0, phones[-1].end, "word")], phones, 0.03)
+def solved(*lengths: float, margin: float = 0.0) -> Solved:
+    """Phones of these lengths (below 0: silence), every frame of which has this margin."""
+    phones = [replace(p, confidence=0.5) for p in phones_of(*lengths)]
+    clock = Clock(hop=160, window=160)
+    firsts = [round(100 * p.start) for p in phones]
+    frames = round(100 * phones[-1].end)
+    levels = np.full(frames, 1e-2)
+    for p, first in zip(phones, firsts, strict=True):
+        if not p.label:
+            levels[first : first + round(100 * p.duration)] = 1e-5
+    words = [Interval(p.start, p.end, p.label and f"word{k}", 0.5) for k, p in enumerate(phones)]
+    return Solved(
+        words, phones, firsts, Evidence(np.full(frames, margin), np.full(frames, 0.5)), levels, clock, shortest=0.03
+    )
+
+
+def reasons(*lengths: float, margin: float = 0.0) -> tuple[str, ...]:
+    s = solved(*lengths, margin=margin)
+    return suspicions(s, measure(s, -150.0, clipped=0.0))
+
+
+SPEECH = (-0.2, 0.03, 0.08, 0.12, 0.03, 0.03, 0.1, 0.2, 0.07, 0.05, 0.09, -0.3)
 
 
 def test_ordinary_speech_is_not_suspicious():
-    assert reasons(-0.2, 0.03, 0.08, 0.12, 0.03, 0.03, 0.1, 0.2, 0.07, 0.05, 0.09, -0.3) == ()
+    assert reasons(*SPEECH) == ()
 
 
 def test_what_is_suspicious_says_why():
     assert "lasts 1.50 s" in reasons(0.1, 1.5, 0.1)[0]
+    assert "the word 'word1' lasts 2.50 s" in " ".join(_long(solved(0.1, 2.5, 0.1), None))
     assert "7 phones in a row" in reasons(0.1, *[0.03] * 7, 0.1)[0]
+    assert "crammed at the end" in reasons(-0.1, 0.1, 0.2, *[0.03] * 5, -0.3)[0]
+    assert reasons(-0.1, 0.1, 0.2, *[0.03] * 5, 0.2, 0.1, -0.3) == ()  # five are well within a word
     assert "% of the phones" in reasons(*[0.03, 0.03, 0.1] * 6)[0]
-    assert "uneven" in " ".join(reasons(*[0.05, 0.6, 0.07] * 5))
+    assert "uneven" in " ".join(reasons(*[0.04, 0.7, 0.05] * 5))
     assert "are speech" in reasons(-5, 0.1, 0.1, -5)[0]
+
+
+def test_what_is_heard_against_what_is_written():
+    s = solved(*SPEECH)
+    s.evidence.margin[40:80] = -8  # 0.4 to 0.8 s
+    [reason] = suspicions(s, measure(s, -150.0, 0.0))
+    assert "from 0.40 to 0.70 s does not fit 'word3 word4 word5 word6 word7'" in reason
+    s = solved(-2.0, 0.1, 0.1, -2.0)
+    s.evidence.margin[60:120] = -8
+    assert "something is heard at 0.60 s where the transcript has nothing" in suspicions(s, measure(s, -150.0, 0.0))
+    s = solved(*SPEECH)
+    s.evidence.margin[43:59] = -10  # three phones, too short for the window of 0.3 s
+    assert "from 0.43 to 0.59 s does not fit 'word4 word5 word6'" in suspicions(s, measure(s, -150.0, 0.0))[0]
+
+
+def test_figures_of_the_recording():
+    q = measure(solved(*SPEECH), -150.0, 0.0)
+    assert q.snr == pytest.approx(10 * np.log10((1e-2 - 1e-5) / 1e-5), abs=1e-6)
+    assert q.speech == pytest.approx(0.8 / 1.3)
+    assert (q.crammed_run, q.confidence, q.longest_word) == (2, 0.5, pytest.approx(0.2))
+    s = solved(*SPEECH)
+    s.levels[:] = 1e-2
+    s.levels[30:40] = 1.2e-2
+    assert "dB stronger than the pauses" in suspicions(s, measure(s, -150.0, 0.0))[0]
+    s = solved(*SPEECH)
+    assert "2.0 % of the samples are clipped" in suspicions(s, measure(s, -150.0, 0.02))[0]
+
+
+def test_posteriors_and_margins_by_hand():
+    rivals = np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
+    found = evidence(np.log([0.5, 0.1]), rivals, np.array([0, 2]))
+    assert found.margin == pytest.approx(np.log([1.0, 0.125]))
+    assert found.posterior == pytest.approx([0.5 / 1.3, 0.1])
+    assert rivals == pytest.approx(np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]))  # the caller's are left alone
+
+
+def test_clipping_is_heard_at_any_level():
+    time = np.arange(16_000) / 16_000
+    tone = 0.5 * np.sin(2 * np.pi * 37 * time)
+    assert clipped(tone) < 0.001 < MOST_CLIPPED + 1e-9
+    cut = np.clip(tone, -0.4, 0.4)
+    assert clipped(cut) == pytest.approx(1 - 2 / np.pi * np.arcsin(0.8), abs=0.01)
+    assert clipped(np.zeros(100)) == 0.0
+
+
+def test_outliers_of_a_corpus():
+    random = np.random.default_rng(0)
+    values = [*random.normal(-150, 2, 40), -175.0]
+    found = likelihood_deviations(values)
+    assert found[-1] < -8
+    assert max(abs(z) for z in found[:-1]) < 4
+    lengths = Lengths()
+    for k in range(40):
+        scale = 4.0 if k == 7 else 1.0
+        lengths.add(phones_of(*(scale * np.exp(random.normal(-2.5, 0.3, 15)))))
+    deviations = lengths.deviations()
+    assert int(np.argmax(deviations)) == 7
+    assert deviations[7] > 1.6 > sorted(deviations)[-2]
+    assert len(unusual(found[-1], deviations[7])) == 2
+    assert unusual(found[0], deviations[0]) == ()

@@ -13,6 +13,8 @@ from aligner.types import SAMPLE_RATE, DataError, Utterance
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au")
 SILENT = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
+FAINT = 0.05  # of full scale; below it everywhere nothing can be said of clipping
+CLIPPED_RUN = 3  # samples in a row at the greatest magnitude
 BEYOND = 0.1  # s that an utterance may end behind its recording: rounding in the transcript
 STREAMED = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
 
@@ -29,12 +31,15 @@ class Sound:
         Where in its recording it lies, in seconds.
     duration : float
         Of the whole recording, in seconds.
+    clipped : float
+        Share of the samples that are cut off, from 0 to 1, before any change of rate.
     """
 
     wave: np.ndarray
     start: float
     end: float
     duration: float
+    clipped: float = 0.0
 
 
 def read(utterance: Utterance, rate: int = SAMPLE_RATE) -> Sound:
@@ -59,7 +64,29 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE) -> Sound:
     if np.abs(samples).max() < SILENT:
         raise DataError(where, "the recording is silent throughout", "check the channel and the level")
     end = start + len(samples)
-    return Sound(_resample(samples, own_rate, rate), start / own_rate, end / own_rate, total / own_rate)
+    return Sound(_resample(samples, own_rate, rate), start / own_rate, end / own_rate, total / own_rate,
+                 clipped(samples))
+
+
+def clipped(samples: np.ndarray) -> float:
+    """Share of ``samples`` (N,) that are cut off: in rows of at least `CLIPPED_RUN` at the greatest magnitude.
+
+    Wherever the level was cut, full scale or below (a recording may have been made softer since); faint
+    recordings are spared, in which a few steps of the converter make rows by themselves.
+
+    Examples
+    --------
+    >>> clipped(np.array([0.0, 0.9, 0.9, 0.9, 0.0, -0.9, 0.0, 0.9, 0.0, 0.1]))
+    0.3
+    """
+    magnitudes = np.abs(samples)
+    most = magnitudes.max()
+    if most < FAINT:
+        return 0.0
+    at_most = np.concatenate([[False], magnitudes >= most - 1.5 / 2**15, [False]])
+    edges = np.flatnonzero(np.diff(at_most))
+    lengths = edges[1::2] - edges[::2]
+    return float(lengths[lengths >= CLIPPED_RUN].sum() / len(samples))
 
 
 def frames_in(path: Path) -> int:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from aligner.corpus.textgrid import write_textgrid
 from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
-ALIGNMENT_COLUMNS = ("file", "speaker", "start", "end", "log_likelihood", "silence", "words", "oovs", "status",
-                     "reason")
+ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", "words", "oovs", "log_likelihood",
+                     "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
+                     "crammed_run", "longest_word", "speech", "snr", "clipped", "status", "reason")
+RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
+REASONS = "; "  # between the reasons of one row
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 
 Tiers = dict[str, list[Interval]]
@@ -69,23 +73,30 @@ def _write_json(path: Path, alignments: Sequence[Alignment]) -> None:
         "tiers": {name: {"type": "interval", "entries": [[i.start, i.end, i.label] for i in intervals]}
                   for name, intervals in tiers(alignments).items()},
         "utterances": [{"speaker": a.utterance.speaker, "start": a.utterance.start, "end": a.utterance.end,
-                        "transcript": a.utterance.transcript, "log_likelihood": a.log_likelihood,
-                        "status": a.status, "reasons": list(a.suspicions)} for a in alignments]}
+                        "transcript": a.utterance.transcript, "quality": asdict(a.quality),
+                        "reasons": list(a.suspicions),
+                        "confidence": {"words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],
+                                       "phones": [i.confidence for i in a.phones if i.label != SILENCE_LABEL]}}
+                       for a in alignments]}
     _write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def _write_csv(path: Path, alignments: Sequence[Alignment]) -> None:
-    """Columns as Montreal Forced Aligner's: Begin, End, Label, Type, Speaker."""
-    rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker)
+    """Columns as Montreal Forced Aligner's (Begin, End, Label, Type, Speaker), and how sure each is."""
+    rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker, _sure(i))
             for kind in ("words", "phones") for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
-    _write_table(path, ("Begin", "End", "Label", "Type", "Speaker"), rows)
+    _write_table(path, ("Begin", "End", "Label", "Type", "Speaker", "Confidence"), rows)
+
+
+def _sure(interval: Interval) -> str:
+    return "" if interval.confidence is None else f"{interval.confidence:.3f}"
 
 
 def _write_ctm(path: Path, alignments: Sequence[Alignment]) -> None:
-    """NIST's time-marked words: recording, channel, start, length, label; phones in NAME.phones.ctm."""
+    """NIST's time-marked words: recording, channel, start, length, label, confidence; phones in NAME.phones.ctm."""
     for kind, target in (("phones", path.with_name(path.name.removesuffix(".ctm") + ".phones.ctm")), ("words", path)):
         lines = [f"{path.name.removesuffix('.ctm')} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
-                 f"{i.duration:.{DECIMALS}f} {i.label.replace(' ', '_')}\n"
+                 f"{i.duration:.{DECIMALS}f} {i.label.replace(' ', '_')} {_sure(i)}".rstrip() + "\n"
                  for a in sorted(alignments, key=lambda a: a.utterance.start)
                  for i in getattr(a, kind) if i.label != SILENCE_LABEL]
         _write_text(target, "".join(lines))
@@ -108,15 +119,26 @@ def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str]) -> N
 
 
 def alignment_row(result: Alignment | Failure) -> dict[str, object]:
-    """A row of ``alignment.csv``."""
+    """A row of ``alignment.csv``; the deviations from the corpus are known only when all are done."""
     u = result.utterance
-    row: dict[str, object] = {"file": u.file, "speaker": u.speaker, "start": round(u.start, DECIMALS),
-                              "end": "" if u.end is None else round(u.end, DECIMALS)}
+    row: dict[str, object] = {
+        "file": u.file, "recording": u.audio.name if isinstance(u.audio, Path) else "",
+        "channel": "" if u.channel is None else u.channel + 1, "speaker": u.speaker,
+        "start": round(u.start, DECIMALS), "end": "" if u.end is None else round(u.end, DECIMALS)}
     if isinstance(result, Failure):
         return {**row, "status": "failed", "reason": result.message}
-    return {**row, "log_likelihood": round(result.log_likelihood, 3), "silence": round(result.silence, 3),
+    q = result.quality
+    figures = {"log_likelihood": q.log_likelihood, "margin": q.margin, "worst_margin": q.worst_margin,
+               "confidence": q.confidence, "crammed_run": q.crammed_run, "longest_word": q.longest_word,
+               "speech": q.speech, "snr": q.snr, "clipped": q.clipped}
+    return {**row, **{name: "" if value is None else round(value, 4) for name, value in figures.items()},
             "words": sum(w.label != SILENCE_LABEL for w in result.words), "oovs": len(result.oovs),
-            "status": result.status, "reason": "; ".join(result.suspicions)}
+            "status": result.status, "reason": REASONS.join(result.suspicions)}
+
+
+def write_run_record(out: Path, record: Mapping[str, object]) -> None:
+    """Write ``run.json``."""
+    _write_text(out / RUN_RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
 def tabled_files(out: Path) -> frozenset[str]:

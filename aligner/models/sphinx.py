@@ -111,6 +111,18 @@ class SphinxTopology:
         return self._index.get(label, self._index.get(label.rstrip("012")))
 
     @property
+    def alone(self) -> np.ndarray:
+        """Pdfs (phones, states) of every phone without context."""
+        return self.definition.states[:len(self.definition.phones)]
+
+    def number(self, label: str) -> int:
+        """Which row of `alone` a phone is."""
+        index = self._number(label)
+        if index is None:
+            raise KeyError(f"no such phone: {label}")
+        return index
+
+    @property
     def shortest(self) -> int:
         """The least number of frames that a phone takes."""
         return int(self.definition.states.shape[1])

@@ -19,11 +19,13 @@ from numpy.typing import ArrayLike
 from aligner import graph as graphs
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
+from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.store import load_model
+from aligner.refine.confidence import Evidence, evidence, means
 from aligner.refine.offsets import correct
-from aligner.refine.suspect import suspicions
+from aligner.refine.suspect import Solved, measure, suspicions
 from aligner.run.batches import by_length, windows
 from aligner.search import arcs as searched
 from aligner.search.arcs import Arcs, NoPath
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 WINDOW = 128  # utterances that are prepared before any is searched: enough to sort by length
 BATCH = 16  # utterances that are searched together
 SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
+PIECE = 4096  # frames that are compared with all phones at once, where an utterance has too many for all at once
 NOISE_LABEL = "spn"  # of [laughter] and the like on the phone tier, as MFA writes it
 
 
@@ -81,7 +84,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An utterance with all that the search needs."""
+    """An utterance with all that the search needs, and its recording's level in each frame."""
 
     utterance: Utterance
     duration: float
@@ -90,6 +93,8 @@ class Prepared:
     oovs: tuple[tuple[str, str], ...]
     graph: Graph
     frames: torch.Tensor
+    levels: np.ndarray
+    clipped: float
 
 
 def align(utterances: Iterable[Utterance], model: Model | str | Path = "english",
@@ -194,9 +199,11 @@ def prepare(utterance: Utterance, model: Model, pronounce: Pronouncer) -> Prepar
     sound = audio.read(utterance, model.clock.rate)
     spoken, oovs = pronounce(tokens)
     graph = graphs.build([w.pronunciations for w in spoken], model.topology)
-    frames = model.frontend(torch.from_numpy(sound.wave))
+    wave = torch.from_numpy(sound.wave)
+    frames = model.frontend(wave)
     placed = replace(utterance, start=sound.start, end=sound.end)
-    return Prepared(placed, sound.duration, tokens, spoken, tuple(oovs), graph, frames)
+    power = levels(wave, model.clock, len(frames)).numpy()
+    return Prepared(placed, sound.duration, tokens, spoken, tuple(oovs), graph, frames, power, sound.clipped)
 
 
 def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
@@ -209,22 +216,44 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     """
     p = prepared
     try:
-        path = _best_path(prepared, model, options.kernel)
+        path, seen = _best_path(prepared, model, options.kernel)
     except NoPath:
         raise _impossible(prepared, model) from None
-    found, owners = phones_of(path.states[0].numpy(), prepared, model)
-    reasons = suspicions(words_of(found, owners, p.tokens), found, model.clock.seconds(model.topology.shortest))
+    firsts, found, owners = phones_of(path.states[0].numpy(), prepared, model)
+    sure = means(seen.posterior, firsts).tolist()
+    found = tuple(replace(f, confidence=c) for f, c in zip(found, sure, strict=True))
+    solved = Solved(words_of(found, owners, p.tokens), found, firsts, seen, p.levels, model.clock,
+                    model.clock.seconds(model.topology.shortest))
+    quality = measure(solved, float(path.score) / len(p.frames), p.clipped)
     refined = correct(found, model.offsets) if options.refine == "offsets" else found
-    words = words_of(refined, owners, p.tokens)
-    return Alignment(p.utterance, words, refined, p.duration, float(path.score) / len(p.frames), p.oovs, reasons)
+    return Alignment(p.utterance, words_of(refined, owners, p.tokens), refined, p.duration, quality, p.oovs,
+                     suspicions(solved, quality))
 
 
-def _best_path(prepared: Prepared, model: Model, kernel: str) -> searched.Path:
+def _best_path(prepared: Prepared, model: Model, kernel: str) -> tuple[searched.Path, Evidence]:
     """All at once; or in little memory where the scores alone would fill it."""
     frames, arcs, pdfs = prepared.frames, Arcs.of(prepared.graph), prepared.graph.pdfs
-    if len(frames) * len(pdfs) <= SCORES or kernel not in ("auto", "numba"):
-        return viterbi(arcs, model.score(frames, pdfs)[None], kernel=kernel)
-    return long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
+    asked = np.union1d(pdfs, model.topology.alone)
+    if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
+        scores = model.score(frames, asked)
+        path = viterbi(arcs, scores[:, np.searchsorted(asked, pdfs)][None], kernel=kernel)
+        return path, _evidence(prepared, model, path.states[0].numpy(), scores.numpy(), asked)
+    path = long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
+    states, parts = path.states[0].numpy(), []
+    for k in range(0, len(frames), PIECE):
+        asked = np.union1d(pdfs[prepared.graph.pdf[states[k:k + PIECE]]], model.topology.alone)
+        scores = model.score(frames[k:k + PIECE], asked)
+        parts.append(_evidence(prepared, model, states[k:k + PIECE], scores.numpy(), asked))
+    return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+
+
+def _evidence(prepared: Prepared, model: Model, states: np.ndarray, scores: np.ndarray, asked: np.ndarray) -> Evidence:
+    """Compare a path's ``states`` (T,) with all phones, by the ``scores`` (T, P) of the pdfs ``asked`` (P,)."""
+    graph, topology = prepared.graph, model.topology
+    own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
+    rivals = scores[:, np.searchsorted(asked, topology.alone)].max(2)
+    numbers = np.array([topology.number(phone) for phone in graph.phone])
+    return evidence(own, rivals, numbers[graph.node[states]])
 
 
 def _impossible(prepared: Prepared, model: Model) -> DataError:
@@ -237,8 +266,9 @@ def _impossible(prepared: Prepared, model: Model) -> DataError:
     return DataError(where, "no path through the transcript is possible", "check the probabilities in the dictionary")
 
 
-def phones_of(states: np.ndarray, prepared: Prepared, model: Model) -> tuple[tuple[Interval, ...], list[int]]:
-    """Phones of a path of ``states`` (T,), and the token that each belongs to (-1 for silence)."""
+def phones_of(states: np.ndarray, prepared: Prepared,
+              model: Model) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+    """First frames and intervals of the phones of ``states`` (T,), and the token of each (-1 for silence)."""
     graph, utterance = prepared.graph, prepared.utterance
     nodes = graph.node[states]
     firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
@@ -247,7 +277,8 @@ def phones_of(states: np.ndarray, prepared: Prepared, model: Model) -> tuple[tup
               for p in (graph.phone[n] for n in nodes[firsts])]
     owners = [prepared.spoken[w].token if w >= 0 else -1 for w in graph.word[nodes[firsts]]]
     assert utterance.end is not None
-    return model.clock.tile(firsts.tolist(), labels, utterance.start, utterance.end), owners
+    frames = firsts.tolist()
+    return frames, model.clock.tile(frames, labels, utterance.start, utterance.end), owners
 
 
 def words_of(phones: Sequence[Interval], owners: Sequence[int], tokens: Sequence[Token]) -> tuple[Interval, ...]:
@@ -261,8 +292,15 @@ def words_of(phones: Sequence[Interval], owners: Sequence[int], tokens: Sequence
     for owner, group in groupby(range(len(phones)), key=inside.__getitem__):
         members = list(group)
         label = tokens[owner].spelling if owner >= 0 else SILENCE_LABEL
-        words.append(Interval(phones[members[0]].start, phones[members[-1]].end, label))
+        words.append(Interval(phones[members[0]].start, phones[members[-1]].end, label,
+                              _confidence([phones[k] for k in members])))
     return tuple(words)
+
+
+def _confidence(phones: Sequence[Interval]) -> float:
+    """Of a word: that of its phones, each for as long as it lasts."""
+    total = sum(p.duration for p in phones)
+    return sum((p.confidence or 0.0) * p.duration for p in phones) / total if total else 0.0
 
 
 def _search(made: Sequence[Prepared | Failure], model: Model, options: Options,

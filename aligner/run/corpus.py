@@ -9,9 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from aligner import __version__
 from aligner.corpus import results
 from aligner.corpus.find import find
 from aligner.models.base import Model
+from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import Options, align
 from aligner.types import Alignment, DataError, Failure, Utterance
 
@@ -25,7 +27,7 @@ class Job:
 
     Attributes
     ----------
-    out : Path
+    corpus, out : Path
     kinds : tuple of str
         Of output, TextGrids among them.
     existing : str
@@ -41,6 +43,7 @@ class Job:
         have some of the outputs asked for, which are kept beside the new ones.
     """
 
+    corpus: Path
     out: Path
     kinds: tuple[str, ...]
     existing: str
@@ -70,17 +73,18 @@ class Summary:
     ----------
     audio : float
         Seconds of audio in the aligned utterances.
-    ok : int
-        Aligned utterances that look right.
-    suspects : list of Alignment
+    aligned : int
+        Utterances, those that are suspect among them.
+    suspects : dict of str to tuple of str
+        Why each suspect utterance is, by its id.
     failures : list of Failure
     wall : float
         Seconds that aligning and writing took, without loading the model.
     """
 
     audio: float = 0.0
-    ok: int = 0
-    suspects: list[Alignment] = field(default_factory=list)
+    aligned: int = 0
+    suspects: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
 
@@ -90,10 +94,13 @@ class Summary:
             self.failures.append(result)
             return
         self.audio += (result.utterance.end or 0.0) - result.utterance.start
-        if result.suspicions:
-            self.suspects.append(result)
-        else:
-            self.ok += 1
+        self.aligned += 1
+        self.suspect(result.utterance.id, result.suspicions)
+
+    def suspect(self, utterance: str, reasons: tuple[str, ...]) -> None:
+        """Add reasons to look at an utterance, if there are any."""
+        if reasons:
+            self.suspects[utterance] = (*self.suspects.get(utterance, ()), *reasons)
 
 
 def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
@@ -136,7 +143,7 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
             utterances += members
             if existing == "skip" and there:
                 completed.append(file)
-    return Job(out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
+    return Job(corpus, out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
                tuple(stale), tuple(completed))
 
 
@@ -158,6 +165,7 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
+    among = _Corpus()
     begun = time.perf_counter()
     try:
         for result in _results(job, model, options):
@@ -165,12 +173,50 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
             rows.append(results.alignment_row(result))
             if isinstance(result, Alignment):
                 oovs.append((result.utterance.file, result.oovs))
+                among.add(result, rows[-1])
             notice(result)
     finally:  # whatever ends the run, what is done is in the tables
+        for utterance, reasons in among.compared():
+            summary.suspect(utterance, reasons)
+        results.write_run_record(job.out, _record(job, model, options))
         results.write_alignment_table(job.out, rows, job.kept)
         results.write_oov_table(job.out, oovs, job.kept)
         summary.wall = time.perf_counter() - begun
     return summary
+
+
+class _Corpus:
+    """The utterances of a run beside each other."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, dict[str, object]]] = []
+        self._likelihoods: list[float] = []
+        self._lengths = Lengths()
+
+    def add(self, alignment: Alignment, row: dict[str, object]) -> None:
+        """Add an utterance and its row in the table, which will be completed."""
+        self._rows.append((alignment.utterance.id, row))
+        self._likelihoods.append(alignment.quality.log_likelihood)
+        self._lengths.add(alignment.phones)
+
+    def compared(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Complete the rows; the utterances that are unusual in their corpus, and why."""
+        deviations = zip(likelihood_deviations(self._likelihoods), self._lengths.deviations(), strict=True)
+        for (utterance, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
+            for column, value in (("likelihood_deviation", likelihood), ("duration_deviation", lengths)):
+                row[column] = "" if value is None else round(value, 3)
+            reasons = unusual(likelihood, lengths)
+            if reasons:
+                row["status"] = "suspect"
+                row["reason"] = results.REASONS.join(filter(None, (str(row["reason"]), *reasons)))
+                yield utterance, reasons
+
+
+def _record(job: Job, model: Model, options: Options) -> dict[str, object]:
+    """What the run was, for those who look at its results later."""
+    return {"aligner": __version__, "corpus": str(job.corpus.resolve()), "model": model.name,
+            "dictionary": str(options.dictionary.resolve()) if options.dictionary else None, "g2p": options.g2p,
+            "refine": options.refine, "formats": list(job.kinds)}
 
 
 def _results(job: Job, model: Model, options: Options) -> Iterator[Result]:

@@ -1,0 +1,85 @@
+"""Which utterances differ from the rest of their corpus: in likelihood, and in the lengths of their phones.
+
+What one utterance cannot tell of itself, a hundred others can: another language, another microphone, another
+rate of speech.  Both figures are deviations in units of the corpus's own spread, which needs `ENOUGH_UTTERANCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aligner.types import SILENCE_LABEL, Interval
+
+ENOUGH_UTTERANCES = 20  # from which a spread means something
+ENOUGH_PHONES = 10  # of a kind in the corpus, and in an utterance
+LEAST_LIKELIHOOD = -5.0  # deviations; the worst of 80 intact sentences of 8 speakers lies at -2.3
+MOST_UNUSUAL = 1.6  # mean deviation of the phones' lengths; the worst of the same at 1.2
+SPREAD_OF_MAD = 1.4826  # standard deviations to one median absolute deviation, of a normal distribution
+
+
+def likelihood_deviations(values: Sequence[float]) -> list[float | None]:
+    """How far each utterance's log-likelihood per frame lies from the corpus's median, in robust deviations.
+
+    Examples
+    --------
+    >>> likelihood_deviations([-150.0, -151.0])
+    [None, None]
+    """
+    x = np.asarray(values, dtype=float)
+    if len(x) < ENOUGH_UTTERANCES:
+        return [None] * len(x)
+    middle = float(np.median(x))
+    spread = SPREAD_OF_MAD * float(np.median(np.abs(x - middle)))
+    return [float(z) for z in (x - middle) / max(spread, 1e-6)]
+
+
+class Lengths:
+    """The lengths of a corpus's phones, utterance by utterance; six bytes a phone."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+        self._rows: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, phones: Sequence[Interval]) -> None:
+        """Add an utterance."""
+        spoken = [p for p in phones if p.label != SILENCE_LABEL and p.duration > 0]
+        codes = [self._codes.setdefault(p.label.rstrip("0123456789"), len(self._codes)) for p in spoken]
+        logs = np.log([p.duration for p in spoken])
+        self._rows.append((np.asarray(codes, np.int16), logs.astype(np.float32)))
+
+    def deviations(self) -> list[float | None]:
+        """Mean absolute deviation of each utterance's log lengths from those of the same phones in the corpus."""
+        if len(self._rows) < ENOUGH_UTTERANCES:
+            return [None] * len(self._rows)
+        codes, logs = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
+        counts = np.bincount(codes, minlength=len(self._codes))
+        enough = counts >= ENOUGH_PHONES
+        mean = np.bincount(codes, logs, len(counts)) / np.maximum(counts, 1)
+        variance = np.bincount(codes, (logs - mean[codes]) ** 2, len(counts)) / np.maximum(counts - 1, 1)
+        spread = np.sqrt(np.maximum(variance, 1e-6))
+        result: list[float | None] = []
+        for own, lengths in self._rows:
+            kept = enough[own]
+            z = np.abs(lengths - mean[own]) / spread[own]
+            result.append(float(z[kept].mean()) if kept.sum() >= ENOUGH_PHONES else None)
+        return result
+
+
+def unusual(likelihood: float | None, lengths: float | None) -> tuple[str, ...]:
+    """What is unusual about an utterance of these deviations, in words.
+
+    Examples
+    --------
+    >>> unusual(-6.2, 0.8)
+    ('it fits the model far worse than the rest of the corpus (6.2 deviations): other language or microphone?',)
+    """
+    reasons = []
+    if likelihood is not None and likelihood < LEAST_LIKELIHOOD:
+        reasons.append(f"it fits the model far worse than the rest of the corpus ({-likelihood:.1f} deviations): "
+                       "other language or microphone?")
+    if lengths is not None and lengths > MOST_UNUSUAL:
+        reasons.append(f"its phones are unlike in length what they are in the rest of the corpus ({lengths:.1f} "
+                       "deviations on average)")
+    return tuple(reasons)
