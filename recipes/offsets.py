@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from aligner.corpus.labels import find_references, read_reference, tier
-from aligner.evaluate.boundaries import boundary_errors, match, phone_costs, scored_phones, summary
-from aligner.refine.offsets import phone_class
+from aligner.evaluate.boundaries import phone_boundaries, summary
+from aligner.evaluate.matching import match, phone_costs, scored_phones
+from aligner.text.phones import phone_class
 
 PRIOR = 5  # boundaries' worth of belief that the offset is 0: rare pairs move little
 
@@ -33,8 +34,8 @@ def measure(reference: Path, aligned: Path) -> list[tuple[str, Pair, float]]:
         phones = tier(aligned / f"{name}.TextGrid", "phones")
         labels, found = scored_phones(read_reference(path)[0]), scored_phones(phones)
         starts = [p.start for p in phones]
-        for error in boundary_errors(labels, found, match(labels, found, phone_costs(labels, found))):
-            k = bisect_left(starts, error.at - 1e-6)
+        for error in phone_boundaries(labels, found, match(labels, found, phone_costs(labels, found))):
+            k = bisect_left(starts, error.aligned - 1e-6)
             right = phones[k].label if k < len(phones) else ""
             pair = phone_class(phones[k - 1].label if k else ""), phone_class(right)
             rows.append((Path(name).parent.name, pair, error.late))

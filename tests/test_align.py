@@ -79,7 +79,7 @@ def test_the_sample_is_accurate(tmp_path):
     from aligner.evaluate.folders import evaluate
 
     run(SAMPLE, tmp_path)
-    report, _ = evaluate(SAMPLE, tmp_path)
+    report = evaluate(SAMPLE, tmp_path).report
     assert report.phones.mae < 13
     assert report.phones.within[20] > 82
     assert report.phone_error_rate < 3

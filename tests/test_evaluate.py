@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
+import io
+import itertools
 import json
+import shutil
 import subprocess
 import sys
+from functools import cache
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import JUDGE, SAMPLE
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aligner import DataError
-from aligner.corpus.labels import find_references, read_reference, read_timit, tier
+from aligner.corpus.labels import Labels, TierNames, find_labels, read_labels, read_reference, read_timit, tier
 from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate import boundaries
-from aligner.evaluate.boundaries import absent, compare, fold, scored_phones, summarise
-from aligner.evaluate.folders import evaluate
+from aligner.evaluate.accuracy import compare, summarise
+from aligner.evaluate.boundaries import Hits, hits
+from aligner.evaluate.folders import Options, evaluate
+from aligner.evaluate.matching import scored_phones
+from aligner.evaluate.versus import versus
+from aligner.text.phones import PhoneMap, fold, parse_map
 from aligner.types import Interval
 
 
@@ -50,32 +64,125 @@ def test_closures_and_glottal_stops():
     assert [p.label for p in scored_phones(intervals("tcl ch dcl jh tcl d"))] == ["ch", "jh", "t", "d"]
 
 
+def labels(phones=None, words=None, end=None) -> Labels:
+    rows = [*(phones or ()), *(words or ())]
+    return Labels(
+        None if phones is None else tuple(phones),
+        None if words is None else tuple(words),
+        max((i.end for i in rows), default=0.0) if end is None else end,
+    )
+
+
+REFERENCE = [Interval(0.1, 0.2, "k"), Interval(0.2, 0.4, "ae"), Interval(0.4, 0.5, "t")]
+ESTIMATE = [Interval(0.11, 0.2, "K"), Interval(0.2, 0.37, "AE1"), Interval(0.37, 0.5, "T"), Interval(0.5, 0.6, "S")]
+
+
 def test_a_case_by_hand():
-    """k ae t, with the first boundary 10 ms late, the second 30 ms early, and the end right."""
-    reference = [Interval(0.1, 0.2, "k"), Interval(0.2, 0.4, "ae"), Interval(0.4, 0.5, "t")]
-    estimate = [Interval(0.11, 0.2, "K"), Interval(0.2, 0.37, "AE1"), Interval(0.37, 0.5, "T"), Interval(0.5, 0.6, "S")]
-    errors = compare((reference, []), (estimate, []))
-    assert [round(1000 * e) for e in errors.phones] == [10, 0, -30, 0]  # shared boundaries count once
-    assert (errors.substitutions, errors.deletions, errors.insertions) == (0, 0, 1)
-    report = summarise([errors, absent(reference)], missing=1)
+    """k ae t, with the first boundary 10 ms late, the third 30 ms early, and the others right; an s too many."""
+    f = compare(labels(REFERENCE), labels(ESTIMATE), file="a")
+    assert [round(1000 * b.late) for b in f.phones] == [10, 0, -30, 0]  # shared boundaries count once
+    assert [b.classes for b in f.phones] == ["silence-stop", "stop-vowel", "vowel-stop", "stop-silence"]
+    assert (f.substitutions, f.deletions, f.insertions) == (0, 0, 1)
+    assert f.hits == Hits(3, 4, 5)  # 0.11, 0.2 and 0.5 are found; 0.4 is not, 0.6 is too many
+    assert f.overlap == pytest.approx(0.09 / 0.1 + 0.17 / 0.2 + 0.1 / 0.13)
+    # frames of 10 ms up to 0.5: all but that from 0.10 (k), and 0.37 to 0.40 (t instead of ae)
+    assert f.frames == (46, 50)
+    report = summarise([f, compare(labels(REFERENCE), None, file="b")])
     assert report.phones is not None
     assert report.phones.mae == pytest.approx(10)
     assert report.phones.bias == pytest.approx(-5)
+    assert report.phones.median == pytest.approx(5)
     assert report.phones.within[10] == pytest.approx(75)
+    # what is missing stays in every denominator
     assert report.phone_error_rate == pytest.approx(100 * (1 + 3) / 6)
     assert (report.files, report.missing) == (2, 1)
+    assert report.overlap == pytest.approx(100 * f.overlap / 6)
+    assert report.frame_accuracy == pytest.approx(46)
+    precision, recall = 3 / 5, 3 / 8
+    assert report.detection.f1 == pytest.approx(2 * precision * recall / (precision + recall))
+    over = recall / precision - 1
+    r1, r2 = np.hypot(1 - recall, over), (-over + recall - 1) / np.sqrt(2)
+    assert report.detection.r_value == pytest.approx(1 - (abs(r1) + abs(r2)) / 2)
+    d = report.durations
+    assert d.rmse == pytest.approx(np.sqrt((10**2 + 30**2 + 30**2) / 3))
+    assert d.log_rmse == pytest.approx(np.sqrt(np.mean(np.log([0.9, 0.85, 1.3]) ** 2)))
+    assert (d.within_20_percent, d.within_20_ms) == (pytest.approx(200 / 3), pytest.approx(100 / 3))
+    assert d.correlation == pytest.approx(np.corrcoef([0.1, 0.2, 0.1], [0.09, 0.17, 0.13])[0, 1])
+    assert d.bias == pytest.approx(-10 / 3)
+    assert set(report.confusions) == {("t", "", 1), ("k", "", 1), ("ae", "", 1), ("", "s", 1)}
+    assert {k: s.count for k, s in report.by_phone.items()} == {"k": 2, "ae": 2, "t": 2}
+    assert report.coverage == 75
+
+
+def test_words_by_hand():
+    reference = [Interval(0.1, 0.5, "Cat"), Interval(0.5, 0.8, "sat"), Interval(0.8, 1.0, "")]
+    estimate = [Interval(0.0, 0.1, ""), Interval(0.1, 0.46, "cat"), Interval(0.5, 0.8, "mat")]
+    f = compare(labels(words=reference), labels(words=estimate))
+    assert [round(1000 * b.late) for b in f.words] == [0, -40]
+    assert (f.matched_words, f.reference_words, f.phones) == (1, 2, ())
+    report = summarise([f])
+    assert report.word_overlap == pytest.approx(100 * 0.9 / 2)
+    assert report.phones is None
+    assert report.phone_error_rate == 0
+
+
+def test_what_the_alignment_lacks_is_deleted():
+    f = compare(labels(REFERENCE, REFERENCE), labels(words=REFERENCE))
+    assert (f.deletions, f.matched_words) == (3, 3)
+    assert f.frames[0] == 10  # only the silence is right
 
 
 def test_nothing_to_compare():
-    report = summarise([compare(([], []), ([], []))])
+    report = summarise([compare(labels([], []), labels([], []))])
     assert report.phones is None
     assert report.words is None
+    assert summarise([]).files == 0
 
 
 def test_flaps_are_t_or_d_and_words_never_cross_match():
-    assert compare((intervals("dx"), []), (intervals("T"), [])).substitutions == 0
-    errors = compare(([], intervals("cat dog")), ([], intervals("dog")))
-    assert len(errors.words) == 2
+    assert compare(labels(intervals("dx")), labels(intervals("T"))).substitutions == 0
+    assert len(compare(labels(words=intervals("cat dog")), labels(words=intervals("dog"))).words) == 2
+
+
+def test_the_bootstrap_draws_files():
+    """Half of the files are 10 ms late, half 30: the interval of the mean is that of drawing coins."""
+    files = []
+    for k in range(100):
+        shift = 0.01 if k % 2 else 0.03
+        moved = [Interval(i.start + shift, i.end + shift, i.label) for i in REFERENCE]
+        files.append(compare(labels(REFERENCE), labels(moved)))
+    report = summarise(files)
+    low, high = report.phones.interval["mae"]
+    assert report.phones.mae == pytest.approx(20)
+    assert low == pytest.approx(20 - 1.96 * 10 / 10, abs=0.4)  # binomial: standard error 10 ms / sqrt(100)
+    assert high == pytest.approx(20 + 1.96 * 10 / 10, abs=0.4)
+    assert report.phones.interval["bias"] == pytest.approx((low, high))
+    assert report.phones.interval["within_20"][0] == pytest.approx(50 - 1.96 * 5, abs=2.1)
+    assert summarise(files[:1]).phones.interval == {}
+    assert summarise(files) == report  # the same draws every time
+
+
+@given(st.lists(st.integers(1, 400), max_size=25), st.lists(st.integers(1, 400), max_size=25))
+def test_detection_equals_the_judges(reference, aligned):
+    """One to one, greedy: the judge's own function on the same times."""
+    if not JUDGE.is_file():
+        pytest.skip("the judge (shared/score/score.py) is not here")
+    a, b = (sorted({k / 200 for k in side}) for side in (reference, aligned))
+    assert tuple(hits(a, b)) == judge().detection(a, b)
+
+
+@cache
+def judge():
+    spec = importlib.util.spec_from_file_location("judge", JUDGE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def judged_by_the_judge(reference, aligned) -> dict:
+    file = aligned.parent / "judged.json"
+    subprocess.run([sys.executable, JUDGE, reference, aligned, "--json", file], check=True, capture_output=True)
+    return json.loads(file.read_text())
 
 
 def test_the_figures_equal_the_judges(timit, tmp_path, model):
@@ -87,14 +194,22 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
 
     run(plan(timit, tmp_path / "out"), model, Options())
     (tmp_path / "out" / "dr1-fvmh0" / "sa1.TextGrid").unlink()  # one is missing
-    report, problems = evaluate(timit, tmp_path / "out")
-    subprocess.run(
-        [sys.executable, JUDGE, timit, tmp_path / "out", "--json", tmp_path / "j.json"], check=True, capture_output=True
-    )
-    judged = json.loads((tmp_path / "j.json").read_text())
-    assert problems == []
+    found = evaluate(timit, tmp_path / "out")
+    report = found.report
+    judged = judged_by_the_judge(timit, tmp_path / "out")
+    assert found.problems == ()
     assert (report.files, report.missing) == (judged["files"], judged["missing"]) == (80, 1)
     assert report.phone_error_rate == pytest.approx(judged["per"], abs=0.01)
+    (timit_whole := tmp_path / "whole").mkdir()
+    shutil.copytree(
+        tmp_path / "out" / "dr2-marc0", timit_whole / "dr2-marc0"
+    )  # the judge leaves missing files out of F1
+    shutil.copytree(timit / "dr2-marc0", tmp_path / "marc" / "dr2-marc0")
+    one = judged_by_the_judge(tmp_path / "marc", timit_whole)
+    ours = evaluate(tmp_path / "marc", timit_whole).report
+    assert ours.detection.f1 == pytest.approx(one["boundary_f1_20ms"], abs=1e-4)
+    assert ours.detection.r_value == pytest.approx(one["r_value_20ms"], abs=1e-4)
+    assert f"{ours.matched_words}/{ours.reference_words}" == one["words_matched"]
     for ours, theirs in ((report.phones, judged["phones"]), (report.words, judged["words"])):
         assert ours.count == theirs["n"]
         assert ours.mae == pytest.approx(theirs["mae_ms"], abs=0.01)
@@ -107,25 +222,295 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
 def test_a_reference_agrees_with_itself(tmp_path):
     phones, _ = read_reference(SAMPLE / "slt" / "harbour.phn")
     write_textgrid(tmp_path / "ref" / "a.TextGrid", {"bob - phones": phones, "bob - words": phones}, phones[-1].end)
-    report, problems = evaluate(tmp_path / "ref", tmp_path / "ref")
-    assert problems == []
-    assert report.phones.mae == 0
-    assert report.phone_error_rate == 0
+    found = evaluate(tmp_path / "ref", tmp_path / "ref")
+    assert found.problems == ()
+    assert found.report.phones.mae == 0
+    assert found.report.phone_error_rate == 0
+    assert found.report.frame_accuracy == found.report.overlap == 100
+    assert found.report.durations.rmse == 0
+    assert found.report.detection.r_value == 1
 
 
-def test_bad_references_are_named(tmp_path):
+def write_all(folder, phones, words):
+    """The same labels in every format that is read, each in a folder of its own."""
+    end = phones[-1].end
+    write_textgrid(folder / "textgrid" / "a" / "x.TextGrid", {"words": words, "phones": phones}, end)
+    for kind in ("phn", "lab", "ctm", "many", "json"):
+        (folder / kind / "a").mkdir(parents=True)
+    for suffix, rows in ((".phn", phones), (".wrd", words)):
+        lines = [f"{round(16000 * i.start)} {round(16000 * i.end)} {i.label or 'h#'}" for i in rows]
+        (folder / "phn" / "a" / f"x{suffix}").write_text("\n".join(lines))
+    lab = [f"{round(1e7 * i.start)} {round(1e7 * i.end)} {i.label or 'sil'}" for i in phones]
+    (folder / "lab" / "a" / "x.lab").write_text("\n".join(lab))
+    for name, rows in (("x.ctm", words), ("x.phones.ctm", phones)):
+        for kind, recording in (("ctm", "x"), ("many", "other")):
+            lines = [f"{recording} 1 {i.start:.4f} {i.duration:.4f} {i.label} 0.9" for i in rows if i.label]
+            (folder / kind / "a" / name).write_text(";; a comment\n" + "\n".join(lines) + "\n")
+    tiers = {
+        name: {"type": "interval", "entries": [[i.start, i.end, i.label] for i in rows]}
+        for name, rows in (("words", words), ("phones", phones))
+    }
+    (folder / "json" / "a" / "x.json").write_text(json.dumps({"start": 0, "end": end, "tiers": tiers}))
+
+
+def test_every_format_on_either_side(tmp_path):
+    phones = [Interval(0, 0.1, ""), *REFERENCE, Interval(0.5, 0.7, "")]
+    words = [Interval(0, 0.1, ""), Interval(0.1, 0.5, "cat"), Interval(0.5, 0.7, "")]
+    write_all(tmp_path, phones, words)
+    for reference, aligned in itertools.product(("textgrid", "phn", "lab", "ctm", "json"), repeat=2):
+        found = evaluate(tmp_path / reference, tmp_path / aligned)
+        assert found.report.phones.count == 4, (reference, aligned)
+        assert found.report.phones.mae == pytest.approx(0, abs=0.05)
+        assert found.report.phone_error_rate == 0
+        if reference != "lab":  # which has phones alone
+            assert found.report.matched_words == (0 if aligned == "lab" else 1)
+    assert set(find_labels(tmp_path / "many")) == {"a/other"}  # a CTM tells of recordings by their names
+    assert read_labels(find_labels(tmp_path / "many")["a/other"])[""].words[0].label == "cat"
+
+
+def test_the_aligners_own_output_in_every_format(tmp_path):
+    from aligner import load_model
+    from aligner.run.align import Options
+    from aligner.run.corpus import plan, run
+
+    run(plan(SAMPLE, tmp_path / "all", ("json", "ctm")), load_model(), Options())
+    for suffix in (".TextGrid", ".json", ".ctm"):
+        for path in (tmp_path / "all").rglob(f"*{suffix}"):
+            target = tmp_path / suffix[1:] / path.relative_to(tmp_path / "all")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    reports = [evaluate(SAMPLE, tmp_path / kind).report for kind in ("TextGrid", "json", "ctm")]
+    assert reports[0].phones.count > 200
+    for other in reports[1:]:
+        assert other.phones.mae == pytest.approx(reports[0].phones.mae, abs=0.01)
+        assert other.phone_error_rate == reports[0].phone_error_rate
+
+
+def test_two_speakers_of_a_file_are_two(tmp_path):
+    late = [Interval(i.start + 0.02, i.end + 0.02, i.label) for i in REFERENCE]
+    tiers = {"Ann - phones": REFERENCE, "Bob - phones": REFERENCE}
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {k: fill(v, 1.0) for k, v in tiers.items()}, 1.0)
+    write_textgrid(
+        tmp_path / "out" / "x.TextGrid", {"Bob - phones": fill(late, 1.0), "Cy - phones": fill([], 1.0)}, 1.0
+    )
+    found = evaluate(tmp_path / "ref", tmp_path / "out")
+    assert (found.report.files, found.report.missing) == (2, 1)
+    assert list(found.missing) == ["x (Ann)"]
+    assert {k: s.bias for k, s in found.report.by_speaker.items()} == {"Bob": pytest.approx(20)}
+
+
+def fill(rows, end):
+    return [*([Interval(0, rows[0].start, "")] if rows else []), *rows, Interval(rows[-1].end if rows else 0, end, "")]
+
+
+def test_a_map_of_labels(tmp_path):
+    german = [Interval(0, 0.1, "ʃ"), Interval(0.1, 0.3, "aɪ̯"), Interval(0.3, 0.4, "n")]
+    sampa = [Interval(0, 0.11, "S"), Interval(0.11, 0.3, "aI"), Interval(0.3, 0.4, "n")]
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"phones": german}, 0.4)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": sampa}, 0.4)
+    found = evaluate(tmp_path / "ref", tmp_path / "out", Options(PhoneMap({}, folded=False)))
+    assert found.report.coverage == pytest.approx(100 / 3)
+    assert found.suggested == {"S": "ʃ", "aI": "aɪ̯"}
+    for text in ('S: "ʃ"\naI: aɪ̯', "S: [ʃ]\naI: [aɪ̯]\n"):  # label: class, and as MFA has it
+        named = parse_map(text, folded=False)
+        report = evaluate(tmp_path / "ref", tmp_path / "out", Options(named)).report
+        assert (report.coverage, report.substitutions) == (100, 0)
+        assert report.phones.mae == pytest.approx(10 / 4)
+    for text, rule in (
+        ("- a", "not a map"),
+        ("a: [", "not YAML"),
+        ("a: {b: c}", "'a' is not a label"),
+        ("a: no", "'a'"),
+    ):
+        with pytest.raises(DataError, match=rule):
+            parse_map(text)
+
+
+def test_what_is_missing_and_why(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "ref" / "y.TextGrid", {"phones": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "out" / "y.TextGrid", {"phones": ESTIMATE}, 0.6)
+    (tmp_path / "out" / "alignment.csv").write_text("file,status,reason\nx,failed,the recording is empty\n")
+    (tmp_path / "out" / "report").mkdir()
+    (tmp_path / "out" / "report" / "x.json").write_text('{"tiers": {}}')  # not labels but a part of a report
+    found = evaluate(tmp_path / "ref", tmp_path / "out")
+    assert found.missing == {"x": "the recording is empty"}
+    assert found.report.deletions == 3
+    assert evaluate(tmp_path / "ref", tmp_path / "ref").report.missing == 0
+    with pytest.raises(DataError, match="no such folder"):
+        evaluate(tmp_path / "ref", tmp_path / "nowhere")
+    (tmp_path / "nothing").mkdir()
+    assert evaluate(tmp_path / "ref", tmp_path / "nothing").report.missing == 2  # that is the result
+
+
+def test_bad_labels_are_named(tmp_path):
     (tmp_path / "a.phn").write_text("0 100 h#\n100 aa\n")
     with pytest.raises(DataError) as caught:
         read_timit(tmp_path / "a.phn")
     assert caught.value.where.endswith("a.phn:2")
+    (tmp_path / "r.phn").write_text("0 100 h#\n300 200 aa\n")
+    with pytest.raises(DataError, match="ends before it begins"):
+        read_timit(tmp_path / "r.phn")
     write_textgrid(tmp_path / "b.TextGrid", {"Anna": [Interval(0, 1, "x")]}, 1.0)
     with pytest.raises(DataError, match="its tiers are 'Anna'"):
         tier(tmp_path / "b.TextGrid", "phones")
-    report, problems = evaluate(tmp_path, tmp_path)
-    assert report.files == 0
-    assert len(problems) == 2
+    (tmp_path / "c.lab").write_text("She had your dark suit.\n")
+    (tmp_path / "d.json").write_text('{"tiers": {"phones": {"entries": [[0, 1]]}}}')
+    (tmp_path / "e.ctm").write_text("e 1 zero 0.5 cat\n")
+    found = evaluate(tmp_path, tmp_path)
+    assert found.report.files == 0
+    text = " ".join(map(str, found.problems))
+    for rule in ("a.phn:2", "r.phn:2", "its tiers are 'Anna'", "it is a transcript", "entries [start, end", "e.ctm:1"):
+        assert rule in text
     with pytest.raises(DataError, match="no such folder"):
-        find_references(tmp_path / "nowhere")
+        find_labels(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no \.phn"):
-        find_references(tmp_path / "empty")
+        find_labels(tmp_path / "empty")
+
+
+def test_a_reference_longer_than_the_recording(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"phones": fill(REFERENCE, 0.9)}, 0.9)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": fill(ESTIMATE, 0.7)}, 0.7)
+    found = evaluate(tmp_path / "ref", tmp_path / "out")
+    assert "end 0.20 s behind the recording" in str(found.problems[0])
+    assert found.report.phones.count == 4  # and it counts
+
+
+def test_an_alignment_that_cannot_be_read_is_missing(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.TextGrid").write_text('File type = "ooTextFile"\nObject class = "TextGrid"\n0\n')
+    found = evaluate(tmp_path / "ref", tmp_path / "out")
+    assert found.report.missing == 1
+    assert "ends early" in str(found.problems[0])
+
+
+def test_tiers_of_other_names(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"Segmente": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
+    found = evaluate(tmp_path / "ref", tmp_path / "out", Options(reference_tiers=TierNames(phones="Segmente")))
+    assert found.report.phones.mae == 0
+
+
+# ---------------------------------------------------------------- two aligners
+
+
+def shifted(folder, name, shift):
+    moved = [Interval(i.start + shift, i.end + shift, i.label) for i in REFERENCE]
+    write_textgrid(folder / f"{name}.TextGrid", {"phones": fill(moved, 1.0)}, 1.0)
+
+
+def test_two_aligners(tmp_path):
+    random = np.random.default_rng(3)
+    for k in range(20):
+        shifted(tmp_path / "ref", f"f{k}", 0.0)
+        shifted(tmp_path / "good", f"f{k}", 0.005 + 0.002 * random.random())
+        shifted(tmp_path / "bad", f"f{k}", 0.015 + 0.002 * random.random())
+    (tmp_path / "bad" / "f0.TextGrid").unlink()
+    found = versus(tmp_path / "ref", tmp_path / "good", tmp_path / "bad").phones
+    assert (found.files, found.boundaries) == (19, 76)  # those that both have
+    assert found.difference == pytest.approx(-10, abs=1)
+    assert found.interval[0] < found.difference < found.interval[1] < 0
+    assert found.p_value == pytest.approx(2 * 0.5**19, rel=1e-6)  # all nineteen files agree: exact
+    same = versus(tmp_path / "ref", tmp_path / "good", tmp_path / "good").phones
+    assert (same.difference, same.p_value) == (0, None)
+    assert versus(tmp_path / "ref", tmp_path / "bad", tmp_path / "good").phones.difference == -found.difference
+
+
+def test_the_test_is_not_fooled_by_noise(tmp_path):
+    random = np.random.default_rng(4)
+    for k in range(30):
+        shifted(tmp_path / "ref", f"f{k}", 0.0)
+        for side in ("a", "b"):
+            shifted(tmp_path / side, f"f{k}", 0.02 * random.random())
+    assert versus(tmp_path / "ref", tmp_path / "a", tmp_path / "b").phones.p_value > 0.05
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def call(*words):
+    from aligner.cli import main
+
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def test_the_command_evaluate(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": ESTIMATE}, 0.6)
+    (tmp_path / "m.yaml").write_text("AE1: ae\n")
+    result = call(
+        "evaluate",
+        tmp_path / "ref",
+        tmp_path / "out",
+        "--csv",
+        tmp_path / "b.csv",
+        "--json",
+        tmp_path / "f.json",
+        "--map",
+        tmp_path / "m.yaml",
+    )
+    assert result.exit_code == 0, result.output
+    for text in (
+        "MAE ms",
+        "10.00",
+        "F1",
+        "R-value",
+        "within 20 %",
+        "within 20 ms",
+        "stop-vowel",
+        "by speaker",
+        "(none)",
+    ):
+        assert text in result.output, text
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "b.csv").read_text())))
+    assert [float(r["error_ms"]) for r in rows] == [10, 0, -30, 0]
+    assert rows[1]["class"] == "stop-vowel"
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["phones"]["mae"] == pytest.approx(10)
+    assert figures["by_class"]["vowel-stop"]["bias"] == pytest.approx(-30)
+
+
+def test_the_command_says_what_is_wrong(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"Anna": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "ipa" / "x.TextGrid", {"phones": [Interval(0, 0.5, "ʃ")]}, 0.5)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": [Interval(0, 0.5, "SH")]}, 0.5)
+    result = call("evaluate", tmp_path / "ref", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "its tiers are 'Anna'" in result.output
+    result = call("evaluate", tmp_path / "ipa", tmp_path / "out")
+    assert "do not meet" in result.output
+    assert 'sh: "ʃ"' in result.output
+    result = call("evaluate", tmp_path / "nowhere", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.output.startswith("aligner: ")
+    result = call("evaluate", tmp_path / "ref", tmp_path / "out", "--map", tmp_path / "none.yaml")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.output
+
+
+def test_the_command_compare(tmp_path):
+    for k in range(8):
+        shifted(tmp_path / "ref", f"f{k}", 0.0)
+        shifted(tmp_path / "a", f"f{k}", 0.004 + k / 1e4)
+        shifted(tmp_path / "b", f"f{k}", 0.010)
+    result = call("compare", tmp_path / "a", tmp_path / "b", "--reference", tmp_path / "ref")
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'a'} is closer" in result.output.replace("\n", " ")
+    result = call("compare", tmp_path / "a", tmp_path / "b")
+    assert "not which is right" in result.output
+    assert result.exit_code == 0
+
+
+def test_a_thousand_files_go_to_several_processes(tmp_path):
+    """The same figures from processes as from one."""
+    from aligner.evaluate import folders
+
+    for k in range(folders.ALONE + 50):
+        shifted(tmp_path / "ref", f"f{k}", 0.0)
+        shifted(tmp_path / "out", f"f{k}", 0.0001 * k)
+    report = evaluate(tmp_path / "ref", tmp_path / "out").report
+    count = folders.ALONE + 50
+    assert report.files == count
+    assert report.phones.bias == pytest.approx(0.1 * (count - 1) / 2)

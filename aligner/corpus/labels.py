@@ -1,39 +1,136 @@
-"""Reference labels: TIMIT's .phn and .wrd, or the tiers of a TextGrid."""
+"""Labels with times, of people or of aligners: TextGrid, TIMIT's .phn and .wrd, HTK's .lab, CTM, JSON."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.corpus.files import read_text
-from aligner.corpus.textgrid import read_textgrid
+from aligner.corpus.results import ALIGNMENT_TABLE
+from aligner.corpus.textgrid import TOUCHING, read_textgrid
 from aligner.types import DataError, Interval
 
 TIMIT_RATE = 16_000  # Hz; .phn and .wrd count samples
+HTK_UNIT = 1e-7  # s; whole numbers in .lab count 100 ns
+SUFFIXES = (".phn", ".textgrid", ".json", ".ctm", ".lab")  # of several of one stem the first counts
+PHONES_CTM = ".phones"  # NAME.phones.ctm holds the phones of NAME.ctm
+OURS = ("report", "corrected")  # folders that a run's output may hold besides its TextGrids
+
+Tiers = list[tuple[str, list[Interval]]]
 
 
-def read_timit(path: Path) -> list[Interval]:
-    """Lines of ``first-sample last-sample label`` at 16 kHz, as intervals in seconds.
+@dataclass(frozen=True)
+class Labels:
+    """What is labelled of one speaker of a recording.
+
+    Attributes
+    ----------
+    phones, words : tuple of Interval or None
+        None where there is no such tier.
+    end : float
+        Where the labels end, in seconds: the recording's end in a TextGrid.
+    """
+
+    phones: tuple[Interval, ...] | None
+    words: tuple[Interval, ...] | None
+    end: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of labels, and the recording in it where it tells of several (CTM)."""
+
+    path: Path
+    recording: str = ""
+
+
+@dataclass(frozen=True)
+class TierNames:
+    """What the tiers are called; ``SPEAKER - NAME`` is understood, too."""
+
+    phones: str = "phones"
+    words: str = "words"
+
+
+def find_labels(root: Path) -> dict[str, Source]:
+    """Files of labels in a folder by their path below it without suffix.
 
     Raises
     ------
     DataError
-        Naming the line that is not so.
+        If there is no such folder, or no labels in it.
     """
-    intervals = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if not line.strip():
+    if not root.is_dir():
+        raise DataError(root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels")
+    ours = OURS if (root / ALIGNMENT_TABLE).is_file() else ()
+    found: dict[str, Source] = {}
+    files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+    for path in sorted(files, key=lambda p: -SUFFIXES.index(p.suffix.lower())):
+        relative = path.relative_to(root)
+        if relative.parts[0] in ours or any(part.startswith(".") for part in relative.parts):
             continue
-        try:
-            first, last, label = line.split(maxsplit=2)
-            intervals.append(Interval(int(first) / TIMIT_RATE, int(last) / TIMIT_RATE, label.strip()))
-        except ValueError as error:
-            raise DataError(f"{path}:{number}", "not a line of first sample, last sample, label",
-                            "labels count samples at 16 kHz") from error
-    return intervals
+        found.update(_sources(path, relative))
+    if not found:
+        raise DataError(root, "there is no .phn, TextGrid or other file of labels in this folder",
+                        "name the folder of the labels (.phn, .TextGrid, .json, .ctm, .lab)")
+    return dict(sorted(found.items()))
+
+
+def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
+    name = relative.with_suffix("").as_posix()
+    suffix = path.suffix.lower()
+    if suffix == ".ctm":
+        name = name.removesuffix(PHONES_CTM)
+        recordings = dict.fromkeys(line.split(maxsplit=1)[0] for line in _lines(path))
+        if set(recordings) - {Path(name).name}:
+            return [((relative.parent / r).as_posix(), Source(path, r)) for r in recordings]
+    if suffix == ".json" and '"tiers"' not in read_text(path):
+        return []  # some other JSON
+    return [(name, Source(path))]
+
+
+def find_references(root: Path) -> dict[str, Path]:
+    """As `find_labels`, the files alone."""
+    return {name: source.path for name, source in find_labels(root).items()}
+
+
+def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[str, Labels]:
+    """What a file has labelled, by speaker; a file that names none has the speaker ``""``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read; or has neither of the tiers, listing those that are there.
+    """
+    source = source if isinstance(source, Source) else Source(source)
+    names = names or TierNames()
+    tiers = READERS[source.path.suffix.lower()](source)
+    speakers: dict[str, dict[str, list[Interval]]] = {}
+    for kind, wanted in (("phones", names.phones), ("words", names.words)):
+        for name, intervals in tiers:
+            if name == wanted or name.endswith(f" - {wanted}"):
+                speaker = name.removesuffix(wanted).removesuffix(" - ")
+                speakers.setdefault(speaker, {}).setdefault(kind, intervals)
+    if not speakers:
+        raise _no_tier(source.path, f"{names.phones!r} or {names.words!r}", tiers)
+    end = max((i.end for _, intervals in tiers for i in intervals), default=0.0)
+    return {speaker: Labels(_tuple(found.get("phones")), _tuple(found.get("words")), end)
+            for speaker, found in speakers.items()}
+
+
+def _tuple(intervals: Sequence[Interval] | None) -> tuple[Interval, ...] | None:
+    return None if intervals is None else tuple(intervals)
+
+
+def _no_tier(path: Path, wanted: str, tiers: Tiers) -> DataError:
+    there = ", ".join(repr(name) for name, _ in tiers)
+    return DataError(path, f"it has no tier {wanted}", f"its tiers are {there or 'none'}")
 
 
 def tier(path: Path, name: str) -> list[Interval]:
-    """The intervals of the tier ``name`` or of the first that ends in ``- name``.
+    """The intervals of a TextGrid's tier ``name`` or of the first that ends in ``- name``.
 
     Raises
     ------
@@ -44,28 +141,109 @@ def tier(path: Path, name: str) -> list[Interval]:
     for found, intervals in tiers:
         if found == name or found.endswith(f"- {name}"):
             return intervals
-    raise DataError(path, f"it has no tier {name!r}", f"its tiers are {', '.join(repr(n) for n, _ in tiers) or 'none'}")
-
-
-def find_references(root: Path) -> dict[str, Path]:
-    """Reference files of a folder by their path below it without suffix: .phn where there is one, or .TextGrid."""
-    if not root.is_dir():
-        raise DataError(root, "there is no such folder", "name the folder of .phn files or TextGrids")
-    found = {}
-    for suffix in (".textgrid", ".phn"):
-        for path in sorted(root.rglob("*")):
-            if path.suffix.lower() == suffix and path.is_file():
-                found[path.relative_to(root).with_suffix("").as_posix()] = path
-    if not found:
-        raise DataError(root, "there is no .phn and no TextGrid in this folder", "name the folder of the references")
-    return found
+    raise _no_tier(path, repr(name), tiers)
 
 
 def read_reference(path: Path) -> tuple[list[Interval], list[Interval]]:
-    """Phones and words of a reference; no words where there is no .wrd or no such tier."""
-    if path.suffix.lower() != ".phn":
-        names = [name for name, _ in read_textgrid(path)]
-        has_words = any(n == "words" or n.endswith("- words") for n in names)
-        return tier(path, "phones"), tier(path, "words") if has_words else []
-    words = next((w for w in (path.with_suffix(".wrd"), path.with_suffix(".WRD")) if w.is_file()), None)
-    return read_timit(path), read_timit(words) if words else []
+    """Phones and words of the first speaker of a file; empty where there are none."""
+    labels = next(iter(read_labels(path).values()))
+    return list(labels.phones or ()), list(labels.words or ())
+
+
+def read_timit(path: Path) -> list[Interval]:
+    """Lines of ``first-sample last-sample label`` at 16 kHz, as intervals in seconds.
+
+    Raises
+    ------
+    DataError
+        Naming the line that is not so.
+    """
+    return _read_lines(path, "not a line of first sample, last sample, label", "labels count samples at 16 kHz",
+                       lambda start, end, label: Interval(int(start) / TIMIT_RATE, int(end) / TIMIT_RATE, label))
+
+
+def _read_lines(path: Path, rule: str, remedy: str, made: Callable[[str, str, str], Interval]) -> list[Interval]:
+    """Intervals of lines ``start end label``; they may not run backwards."""
+    intervals: list[Interval] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            start, end, *label = line.split(maxsplit=2)
+            intervals.append(made(start, end, label[0].strip() if label else ""))
+        except ValueError as error:
+            raise DataError(f"{path}:{number}", rule, remedy) from error
+        if intervals[-1].end < intervals[-1].start:
+            raise DataError(f"{path}:{number}", "the label ends before it begins", "correct its times")
+    return intervals
+
+
+def _phn(source: Source) -> Tiers:
+    words = next((w for w in (source.path.with_suffix(s) for s in (".wrd", ".WRD")) if w.is_file()), None)
+    return [("phones", read_timit(source.path)), *([("words", read_timit(words))] if words else [])]
+
+
+def _textgrid(source: Source) -> Tiers:
+    return read_textgrid(source.path)
+
+
+def _lab(source: Source) -> Tiers:
+    """HTK's: phones, in whole numbers of 100 ns, or in seconds where there is a decimal point."""
+    def made(start: str, end: str, label: str) -> Interval:
+        scale = 1.0 if "." in start + end else HTK_UNIT
+        return Interval(scale * float(start), scale * float(end), label)
+
+    return [("phones", _read_lines(source.path, "not a line of start, end, label: it is a transcript, or no file of "
+                                   "labels", "HTK's labels count 100 ns; or give seconds with a point", made))]
+
+
+def _json(source: Source) -> Tiers:
+    """As the Montreal Forced Aligner and we write it: tiers of entries [start, end, label]."""
+    try:
+        tiers = json.loads(read_text(source.path))["tiers"]
+        return [(name, [Interval(float(a), float(b), str(label)) for a, b, label in tier_["entries"]])
+                for name, tier_ in tiers.items()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(source.path, "it is not JSON with tiers of entries [start, end, label]",
+                        "write it with --format json, or give TextGrids") from error
+
+
+def _ctm(source: Source) -> Tiers:
+    """NIST's: recording, channel, start, length, label; words in NAME.ctm, phones in NAME.phones.ctm."""
+    stem = source.path.name[:-len(source.path.suffix)].removesuffix(PHONES_CTM)
+    files = {"phones": source.path.with_name(f"{stem}{PHONES_CTM}{source.path.suffix}"),
+             "words": source.path.with_name(f"{stem}{source.path.suffix}")}
+    return [(kind, _ctm_rows(path, source.recording)) for kind, path in files.items() if path.is_file()]
+
+
+def _ctm_rows(path: Path, recording: str) -> list[Interval]:
+    found = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        cells = line.split()
+        if not cells or line.startswith(";;") or (recording and cells[0] != recording):
+            continue
+        try:
+            start, length = float(cells[2]), float(cells[3])
+            found.append(Interval(start, start + length, cells[4]))
+        except (ValueError, IndexError) as error:
+            raise DataError(f"{path}:{number}", "not a line of recording, channel, start, length, label",
+                            "write NIST's CTM") from error
+    return _joined(sorted(found, key=lambda i: i.start))
+
+
+def _joined(intervals: Sequence[Interval]) -> list[Interval]:
+    """Intervals whose ends and starts differ by rounding made to touch."""
+    result: list[Interval] = []
+    for i in intervals:
+        if result and abs(i.start - result[-1].end) <= 2 * TOUCHING:
+            result[-1] = Interval(result[-1].start, i.start, result[-1].label)
+        result.append(i)
+    return result
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in read_text(path).splitlines() if line.strip() and not line.startswith(";;")]
+
+
+READERS: Mapping[str, Callable[[Source], Tiers]] = {
+    ".phn": _phn, ".textgrid": _textgrid, ".json": _json, ".ctm": _ctm, ".lab": _lab}

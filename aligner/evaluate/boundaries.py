@@ -1,36 +1,51 @@
-"""How far an alignment is from hand labels.
+"""How far the boundaries of an alignment are from those of the reference.
 
-The rules: labels are folded to the 39 classes of Lee & Hon (1989); a closure and its burst are one
-phone; glottal stops are dropped; silences are not scored.  Phone sequences are matched label first
-(edit distance, time breaks ties), and each boundary of a matched phone counts once.  What has no
-match is in the phone error rate, files without an alignment are in ``missing``: neither is hidden in
-the averages.  Every function takes (reference, estimate) in this order.
+Each boundary of a matched phone or word counts once.  What has no match is in the phone error rate and in
+recall; what has no alignment is missing: neither is hidden in the averages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from aligner.search.kernels import compiled
+from aligner.evaluate.matching import Pairs
+from aligner.text.phones import SILENCE, kind
 from aligner.types import Interval
 
 TOLERANCES_MS = (5, 10, 15, 20, 25, 50, 100)
-SILENCE = "sil"
-FOLDED = {  # TIMIT's 61 and ARPAbet, upper case without stress -> class; others are their own
-    "AO": "aa", "AX": "ah", "AX-H": "ah", "AXR": "er", "IX": "ih", "UX": "uw", "HV": "hh", "EL": "l", "EM": "m",
-    "EN": "n", "NX": "n", "ENG": "ng", "ZH": "sh",
-    **dict.fromkeys(["H#", "PAU", "EPI", "SIL", "SP", "", "<EPS>", "<SIL>", "+NSN+"], SILENCE)}
-CLOSURES = {"bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",), "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",)}
-GLOTTAL_STOP = "q"
-VOWELS = frozenset(["aa", "ae", "ah", "aw", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
-FLAP = "dx"  # counts as a t or a d
-OTHER_KIND = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
-UNLIKE_WORDS = 2.5  # cost of matching two different words: dearer than leaving both unmatched
-TIME_COST, LONGEST_TIME = 1e-3, 5.0  # cost a second of distance, and the seconds from which it is constant
+ROUNDING_MS = 1e-6  # an error of a tolerance exactly is within it
+DETECTION_TOLERANCE = 0.020  # s
+
+
+class Boundary(NamedTuple):
+    """A boundary of the reference that the alignment has, too.
+
+    Attributes
+    ----------
+    left, right : str
+        The reference's labels on both sides; `SILENCE` where there is none.
+    reference, aligned : float
+        Where it is, in seconds.
+    """
+
+    left: str
+    right: str
+    reference: float
+    aligned: float
+
+    @property
+    def late(self) -> float:
+        """How much later the alignment has it, in seconds."""
+        return self.aligned - self.reference
+
+    @property
+    def classes(self) -> str:
+        """The kinds of phones on both sides, such as ``stop-vowel``."""
+        return f"{kind(self.left)}-{kind(self.right)}"
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,9 @@ class Summary:
         Mean and median absolute error and mean error (late is positive), in ms.
     within : dict of int to float
         Share in percent within each of `TOLERANCES_MS`.
+    interval : mapping of str to (float, float)
+        95 % bootstrap intervals over files, of ``mae``, ``bias`` and ``within_5`` ...; empty where it was not asked
+        for, or there are not two files.
     """
 
     count: int
@@ -51,188 +69,117 @@ class Summary:
     median: float
     bias: float
     within: dict[int, float]
+    interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-class BoundaryError(NamedTuple):
-    """How late a boundary is, and where the estimate has it; both in seconds."""
-
-    late: float
-    at: float
-
-
-@dataclass(frozen=True)
-class FileErrors:
-    """What one file contributes: signed errors in seconds and edit counts."""
-
-    phones: tuple[float, ...]
-    words: tuple[float, ...]
-    substitutions: int
-    deletions: int
-    insertions: int
-    reference_phones: int
-
-
-@dataclass(frozen=True)
-class Report:
-    """Accuracy over a set of files.
-
-    Attributes
-    ----------
-    files, missing : int
-        References, and those without an alignment.
-    phones, words : Summary or None
-        None where there is nothing to compare.
-    phone_error_rate : float
-        In percent; a missing file's phones count as deleted.
-    """
-
-    files: int
-    missing: int
-    phones: Summary | None
-    words: Summary | None
-    phone_error_rate: float
-
-
-def fold(label: str) -> str:
-    """The class of a label.
-
-    Examples
-    --------
-    >>> fold("AH0"), fold("axr"), fold("h#")
-    ('ah', 'er', 'sil')
-    """
-    base = label.strip().rstrip("0123456789").upper()
-    return FOLDED.get(base, base.lower())
-
-
-def scored_phones(labels: Sequence[Interval]) -> list[Interval]:
-    """Folded phones without silences; closures joined to their bursts, a glottal stop to what follows."""
-    phones: list[Interval] = []
-    start: float | None = None  # where a closure or glottal stop before this label began
-    closure: tuple[str, ...] = ()
-    last_end = 0.0
-    for i in labels:
-        if closure and i.label not in closure:
-            phones.append(Interval(start or 0.0, last_end, closure[0]))
-            start = None
-        begun = i.start if start is None else start
-        closure = CLOSURES.get(i.label, ())
-        start = begun if closure or i.label == GLOTTAL_STOP else None
-        last_end = i.end
-        if start is None:
-            phones.append(Interval(begun, i.end, fold(i.label)))
-    if closure:
-        phones.append(Interval(start or 0.0, last_end, closure[0]))
-    return [p for p in phones if p.label != SILENCE]
-
-
-def compare(reference: tuple[Sequence[Interval], Sequence[Interval]],
-            estimate: tuple[Sequence[Interval], Sequence[Interval]]) -> FileErrors:
-    """Compare the (phones, words) of one file."""
-    phones = scored_phones(reference[0]), scored_phones(estimate[0])
-    pairs = match(*phones, phone_costs(*phones))
-    wrong = sum(not _same(phones[0][i].label, phones[1][j].label) for i, j in pairs)
-    words = [[Interval(w.start, w.end, w.label.lower()) for w in side if w.label.strip() and fold(w.label) != SILENCE]
-             for side in (reference[1], estimate[1])]
-    word_errors = [error for i, j in match(words[0], words[1], _word_costs(words[0], words[1]))
-                   for error in (words[1][j].start - words[0][i].start, words[1][j].end - words[0][i].end)]
-    errors = tuple(e.late for e in boundary_errors(*phones, pairs))
-    return FileErrors(errors, tuple(word_errors), wrong, len(phones[0]) - len(pairs),
-                      len(phones[1]) - len(pairs), len(phones[0]))
-
-
-def absent(reference: Sequence[Interval]) -> FileErrors:
-    """What a file without an alignment contributes."""
-    count = len(scored_phones(reference))
-    return FileErrors((), (), 0, count, 0, count)
-
-
-def summarise(files: Iterable[FileErrors], missing: int = 0) -> Report:
-    """Sum over files; those that are missing are among them (see `absent`)."""
-    rows = list(files)
-    edits = sum(f.substitutions + f.deletions + f.insertions for f in rows)
-    phones = summary([e for f in rows for e in f.phones])
-    words = summary([e for f in rows for e in f.words])
-    return Report(len(rows), missing, phones, words, 100 * edits / max(1, sum(f.reference_phones for f in rows)))
-
-
-def summary(errors: Sequence[float]) -> Summary | None:
-    """Figures of signed errors in seconds; None where there are none."""
-    if not errors:
-        return None
-    e = 1000 * np.asarray(errors)
-    a = np.abs(e)
-    within = {t: 100 * float((a <= t + 1e-6).mean()) for t in TOLERANCES_MS}
-    return Summary(len(e), float(a.mean()), float(np.median(a)), float(e.mean()), within)
-
-
-def boundary_errors(reference: Sequence[Interval], estimate: Sequence[Interval],
-                    pairs: Sequence[tuple[int, int]]) -> list[BoundaryError]:
-    """Errors of the boundaries of matched phones; one that two matched neighbours share counts once."""
+def phone_boundaries(reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs) -> list[Boundary]:
+    """Boundaries of matched phones; one that two matched neighbours share counts once."""
     matched = set(pairs)
-    errors = []
+    found = []
     for i, j in pairs:
-        errors.append(BoundaryError(estimate[j].start - reference[i].start, estimate[j].start))
+        before = reference[i - 1].label if i and _touch(reference, i - 1) else SILENCE
+        after = reference[i + 1].label if i + 1 < len(reference) and _touch(reference, i) else SILENCE
+        found.append(Boundary(before, reference[i].label, reference[i].start, estimate[j].start))
         shared = (i + 1, j + 1) in matched and _touch(reference, i) and _touch(estimate, j)
         if not shared:
-            errors.append(BoundaryError(estimate[j].end - reference[i].end, estimate[j].end))
-    return errors
+            found.append(Boundary(reference[i].label, after, reference[i].end, estimate[j].end))
+    return found
+
+
+def word_boundaries(reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs) -> list[Boundary]:
+    """Start and end of every matched word."""
+    return [b for i, j in pairs for b in (
+        Boundary("", reference[i].label, reference[i].start, estimate[j].start),
+        Boundary(reference[i].label, "", reference[i].end, estimate[j].end))]
 
 
 def _touch(intervals: Sequence[Interval], k: int) -> bool:
     return abs(intervals[k + 1].start - intervals[k].end) < 1e-6
 
 
-def _same(a: str, b: str) -> bool:
-    return a == b or {a, b} in ({FLAP, "t"}, {FLAP, "d"})
+def summary(late: Sequence[float] | np.ndarray, interval: Mapping[str, tuple[float, float]] | None = None,
+            ) -> Summary | None:
+    """Figures of signed errors in seconds; None where there are none.
 
-
-def phone_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
-    """What it costs to match each pair of phones, (len(reference), len(estimate)); see `match`."""
-    costs = {(a, b): 0.0 if _same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND
-             for a in {r.label for r in reference} for b in {e.label for e in estimate}}
-    table = np.array([[costs[r.label, e.label] for e in estimate] for r in reference])
-    return table.reshape(len(reference), len(estimate))
-
-
-def _word_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
-    costs = [[0.0 if r.label == e.label else UNLIKE_WORDS for e in estimate] for r in reference]
-    return np.array(costs).reshape(len(reference), len(estimate))
-
-
-def match(reference: Sequence[Interval], estimate: Sequence[Interval], costs: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (i, j) on the cheapest edit path; an unmatched interval costs 1.
-
-    Parameters
-    ----------
-    reference, estimate : sequence of Interval
-    costs : ndarray
-        (len(reference), len(estimate)): of matching two labels; their distance in time only breaks ties.
+    Examples
+    --------
+    >>> found = summary([0.010, -0.030])
+    >>> found.mae, found.bias, found.within[10]
+    (20.0, -10.0, 50.0)
     """
-    if not reference or not estimate:
-        return []
-    apart = np.abs(np.subtract.outer([r.start for r in reference], [e.start for e in estimate]))
-    return [(int(i), int(j)) for i, j in _edit_path(costs + TIME_COST * np.minimum(apart, LONGEST_TIME))]
+    e = 1000 * np.asarray(late, dtype=float)
+    if not len(e):
+        return None
+    a = np.abs(e)
+    within = {t: 100 * float((a <= t + ROUNDING_MS).mean()) for t in TOLERANCES_MS}
+    return Summary(len(e), float(a.mean()), float(np.median(a)), float(e.mean()), within, interval or {})
 
 
-@compiled
-def _edit_path(costs):  # type: ignore[no-untyped-def]
-    n, m = costs.shape
-    total = np.zeros((n + 1, m + 1))
-    for i in range(n + 1):
-        for j in range(m + 1):
-            if i == 0 or j == 0:
-                total[i, j] = i + j
-            else:
-                total[i, j] = min(total[i - 1, j] + 1, total[i, j - 1] + 1, total[i - 1, j - 1] + costs[i - 1, j - 1])
-    pairs, i, j = [(0, 0) for _ in range(0)], n, m
-    while i and j:
-        slack = 1e-9 + 1e-5 * total[i, j]
-        if abs(total[i, j] - total[i - 1, j - 1] - costs[i - 1, j - 1]) <= slack:
-            i, j = i - 1, j - 1
-            pairs.append((i, j))
-        elif abs(total[i, j] - total[i - 1, j] - 1) <= slack:
-            i -= 1
-        else:
-            j -= 1
-    return pairs[::-1]
+def sums(late: Sequence[float]) -> np.ndarray:
+    """(3 + tolerances,): count, sum of absolute and of signed errors (ms), and how many are within each tolerance."""
+    e = 1000 * np.asarray(late, dtype=float)
+    a = np.abs(e)
+    return np.array([len(e), a.sum(), e.sum(), *((a <= t + ROUNDING_MS).sum() for t in TOLERANCES_MS)])
+
+
+class Hits(NamedTuple):
+    """Boundaries found within a tolerance, one to one; these add up over files."""
+
+    hits: int
+    reference: int
+    aligned: int
+
+
+def times(intervals: Iterable[Interval]) -> list[float]:
+    """Where intervals begin and end, each place once, in seconds."""
+    return sorted({round(t, 4) for i in intervals for t in (i.start, i.end)})
+
+
+def hits(reference: Sequence[float], aligned: Sequence[float], tolerance: float = DETECTION_TOLERANCE) -> Hits:
+    """Match boundaries in ascending order, each at most once.
+
+    Examples
+    --------
+    >>> hits([0.1, 0.2], [0.11, 0.115, 0.3])
+    Hits(hits=1, reference=2, aligned=3)
+    """
+    found = j = 0
+    for r in reference:
+        while j < len(aligned) and aligned[j] < r - tolerance - 1e-9:
+            j += 1
+        if j < len(aligned) and abs(aligned[j] - r) <= tolerance + 1e-9:
+            found, j = found + 1, j + 1
+    return Hits(found, len(reference), len(aligned))
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Strict one-to-one detection of boundaries within `DETECTION_TOLERANCE`.
+
+    Attributes
+    ----------
+    precision, recall, f1 : float
+        From 0 to 1.
+    r_value : float
+        Rasanen, Laine & Altosaar (2009): 1 is perfect; over-segmentation does not pay as it does in F1.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    r_value: float
+
+
+def detection(h: Hits) -> Detection:
+    """Precision, recall, F1 and R-value.
+
+    Examples
+    --------
+    >>> detection(Hits(10, 10, 10)).r_value
+    1.0
+    """
+    precision, recall = h.hits / max(h.aligned, 1), h.hits / max(h.reference, 1)
+    over = recall / precision - 1 if precision else 0.0
+    r1, r2 = np.hypot(1 - recall, over), (-over + recall - 1) / np.sqrt(2)
+    f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+    return Detection(precision, recall, f1, float(1 - (abs(r1) + abs(r2)) / 2))

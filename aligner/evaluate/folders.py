@@ -2,49 +2,177 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path, PurePosixPath
 
-from aligner.corpus.labels import find_references, read_reference, tier
-from aligner.evaluate.boundaries import FileErrors, Report, absent, compare, summarise
+from aligner.corpus.files import read_text
+from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
+from aligner.corpus.results import ALIGNMENT_TABLE
+from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
+from aligner.evaluate.matching import scored_phones
+from aligner.evaluate.overlaps import shared_time
+from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError
 
+ALONE = 400  # files up to which starting other processes takes longer than it saves
+CHUNK = 50  # files that a process takes at a time
+LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
+LOOKED_AT = 50  # files from which a map is suggested
 
-def evaluate(reference: Path, aligned: Path, only: Iterable[str] | None = None) -> tuple[Report, list[DataError]]:
-    """Compare TextGrids with .phn files or TextGrids of the same relative path.
+
+@dataclass(frozen=True)
+class Options:
+    """How labels are read and made comparable.
+
+    Attributes
+    ----------
+    phone_map : PhoneMap
+    reference_tiers, aligned_tiers : TierNames
+    """
+
+    phone_map: PhoneMap = field(default_factory=PhoneMap)
+    reference_tiers: TierNames = field(default_factory=TierNames)
+    aligned_tiers: TierNames = field(default_factory=TierNames)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A report, and what is behind it.
+
+    Attributes
+    ----------
+    report : Report
+    results : tuple of FileResult
+    problems : tuple of DataError
+        References that could not be read, which are in no figure; alignments that could not be, which count as
+        missing; and references that end behind their recordings.
+    missing : mapping of str to str
+        Files without an alignment, and why, as far as the run's table tells.
+    suggested : mapping of str to str
+        A map for labels that the two sides do not share; empty where they do.
+    """
+
+    report: Report
+    results: tuple[FileResult, ...]
+    problems: tuple[DataError, ...]
+    missing: Mapping[str, str]
+    suggested: Mapping[str, str]
+
+
+def evaluate(reference: Path, aligned: Path, options: Options | None = None) -> Evaluation:
+    """Compare the labels of two folders at the same relative paths, speaker by speaker.
 
     Parameters
     ----------
     reference, aligned : Path
-        Folders.
-    only : iterable of str, optional
-        The files to look at, by their path without suffix; all references if not given.
-
-    Returns
-    -------
-    Report, list of DataError
-        The figures, and the references that could not be read (they are in no figure).
+        Folders of TextGrids, .phn, .lab, CTM or JSON.
+    options : Options, optional
 
     Raises
     ------
     DataError
-        If there is no reference at all.
+        If there is no reference at all, or the folder of alignments is not there.
     """
-    rows: list[FileErrors] = []
+    options = options or Options()
+    references = find_labels(reference)
+    if not aligned.is_dir():
+        raise DataError(aligned, "there is no such folder", "name the folder of the alignments")
+    try:
+        estimates = find_labels(aligned)
+    except DataError:
+        estimates = {}  # all are missing, and that is the result
+    work = [(name, source, estimates.get(name)) for name, source in references.items()]
+    results: list[FileResult] = []
     problems: list[DataError] = []
-    missing = 0
-    wanted = None if only is None else set(only)
-    for name, path in find_references(reference).items():
-        if wanted is not None and name not in wanted:
-            continue
+    for found, wrong in _each(work, options):
+        results += found
+        problems += wrong
+    report = summarise(results)
+    return Evaluation(report, tuple(results), tuple(problems), _missing(results, aligned),
+                      _suggested(report, work, options))
+
+
+def _each(work: Sequence[tuple[str, Source, Source | None]],
+          options: Options) -> Iterator[tuple[list[FileResult], list[DataError]]]:
+    """Results of each file in order; in several processes where there are many."""
+    one = partial(compare_file, options=options)
+    if len(work) <= ALONE:
+        yield from map(one, work)
+        return
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(one, work, chunksize=CHUNK)
+
+
+def compare_file(item: tuple[str, Source, Source | None],
+                 options: Options) -> tuple[list[FileResult], list[DataError]]:
+    """Every speaker of one file, and what is wrong with it."""
+    name, reference, aligned = item
+    try:
+        labels = read_labels(reference, options.reference_tiers)
+    except DataError as error:
+        return [], [error]
+    estimates: dict[str, Labels] = {}
+    problems = []
+    if aligned is not None:
         try:
-            labels = read_reference(path)
-            grid = aligned / f"{name}.TextGrid"
-            if grid.is_file():
-                rows.append(compare(labels, (tier(grid, "phones"), tier(grid, "words"))))
-            else:
-                missing += 1
-                rows.append(absent(labels[0]))
+            estimates = read_labels(aligned, options.aligned_tiers)
         except DataError as error:
             problems.append(error)
-    return summarise(rows, missing), problems
+    folder = PurePosixPath(name).parent.name or "-"
+    results = [compare(own, _counterpart(speaker, labels, estimates), options.phone_map,
+                       f"{name} ({speaker})" if len(labels) > 1 else name, speaker or folder)
+               for speaker, own in labels.items()]
+    problems += [DataError(reference.path, f"its labels end {r.beyond:.2f} s behind the recording", "is it the "
+                           "reference of another recording?") for r in results if r.beyond]
+    problems += _lacking(aligned, labels, estimates)
+    return results, problems
+
+
+def _lacking(aligned: Source | None, labels: Mapping[str, Labels],
+             estimates: Mapping[str, Labels]) -> Iterator[DataError]:
+    """Tiers that the reference has and the alignment has not: all of them count as not found."""
+    for speaker, own in labels.items():
+        estimate = _counterpart(speaker, labels, estimates)
+        for kind in ("phones", "words"):
+            if aligned and estimate and getattr(own, kind) is not None and getattr(estimate, kind) is None:
+                yield DataError(aligned.path, f"it has no {kind} while the reference has", "they count as not found")
+
+
+def _counterpart(speaker: str, labels: Mapping[str, Labels], estimates: Mapping[str, Labels]) -> Labels | None:
+    """The same speaker's labels; where both sides have one speaker, names do not matter."""
+    if len(labels) == len(estimates) == 1:
+        return next(iter(estimates.values()))
+    return estimates.get(speaker)
+
+
+def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
+    table = aligned / ALIGNMENT_TABLE
+    rows = csv.DictReader(io.StringIO(read_text(table))) if table.is_file() else ()
+    reasons = {r.get("file") or "": r.get("reason") or "" for r in rows if r.get("status") == "failed"}
+    return {r.file: reasons.get(r.file, "") for r in results if not r.found}
+
+
+def _suggested(report: Report, work: Sequence[tuple[str, Source, Source | None]], options: Options) -> dict[str, str]:
+    """Which label is which, by the time that they share, where the two sides have hardly any in common."""
+    if report.coverage >= LEAST_COVERAGE or report.missing == report.files:
+        return {}
+    together: Counter[tuple[str, str]] = Counter()
+    for name, reference, aligned in [w for w in work if w[2] is not None][:LOOKED_AT]:
+        try:
+            sides = (read_labels(reference, options.reference_tiers),
+                     read_labels(aligned or Source(Path(name)), options.aligned_tiers))
+        except DataError:
+            continue
+        phones = [scored_phones(list(chain(*(s.phones or () for s in side.values()))), options.phone_map)
+                  for side in sides]
+        together.update(shared_time(*phones))
+    return suggestion(together)

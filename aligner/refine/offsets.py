@@ -11,25 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from aligner.text.phones import phone_class
 from aligner.types import DECIMALS, Interval
 
 SHORTEST = 0.02  # s; no interval is made shorter than this, or than it was: flaps and bursts are this long
-
-CLASSES = {phone: name for name, phones in {
-    "vowel": "AA AE AH AO AW AX AXR AY EH ER EY IH IX IY OW OY UH UW UX", "stop": "B D G P T K DX CH JH Q",
-    "fricative": "S SH Z ZH F V TH DH HH HV", "nasal": "M N NG EM EN ENG NX", "liquid": "L R W Y EL",
-}.items() for phone in phones.split()}
-
-
-def phone_class(label: str) -> str:
-    """The class of an ARPAbet phone, with or without stress; anything unknown is a silence or noise.
-
-    Examples
-    --------
-    >>> phone_class("AH0"), phone_class("")
-    ('vowel', 'silence')
-    """
-    return CLASSES.get(label.rstrip("012").upper(), "silence")
 
 
 def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]) -> tuple[Interval, ...]:

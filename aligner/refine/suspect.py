@@ -21,8 +21,8 @@ from aligner.types import SILENCE_LABEL, Clock, Interval, Quality
 
 # What is heard against what is written: mean margins, in nats a frame
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
-STRETCHES = ((WORST_WINDOW, -7.25), (0.5, -4.75))  # s of anything; -6.8 and -4.4
-PHONE_ROWS = ((3, -9.0), (5, -6.25))  # phones of speech; -8.7 and -6.0
+STRETCHES = ((WORST_WINDOW, -7.75), (0.5, -5.0))  # s of anything; -7.1 and -4.4
+PHONE_ROWS = ((3, -9.25), (5, -6.5))  # phones of speech; -8.7 and -6.0
 LEAST_MARGIN = -15.0  # one phone counts for no less: a click in it must not condemn its neighbours
 # How long things are
 LONGEST_PHONE = 0.8  # s; 0.45
@@ -35,6 +35,7 @@ LEAST_SPEECH = 0.15  # share of an utterance; 0.67
 ENOUGH = 10  # phones from which shares and deviations mean something
 # The recording
 LEAST_SNR = 3.0  # dB; speech is no stronger than what is taken for pauses
+LOWEST_SNR = -20.0  # dB; lower ones mean the same
 MOST_CLIPPED = 0.001  # share of samples; from here cut peaks are heard, and features suffer
 QUIET = 0.1  # s of pauses from which their power can be told
 
@@ -181,6 +182,8 @@ def _little_speech(s: Solved, q: Quality) -> list[str]:
 def _noisy(s: Solved, q: Quality) -> list[str]:
     if q.snr is None or q.snr >= LEAST_SNR:
         return []
+    if q.snr <= 0:
+        return ["what is taken for pauses is as loud as the speech: it may be speech"]
     return [f"speech is only {q.snr:.0f} dB stronger than the pauses: the recording is noisy, or the pauses are speech"]
 
 
@@ -208,8 +211,8 @@ def _snr(s: Solved) -> float | None:
     if s.clock.seconds(int((~voiced).sum())) < QUIET:
         return None
     noise, both = float(s.levels[~voiced].mean()), float(s.levels[voiced].mean())
-    tiny = 1e-12  # of full scale squared: below 16 bits
-    return 10 * log10(max(both - noise, tiny) / max(noise, tiny))
+    noise = max(noise, 1e-12)  # of full scale squared: below 16 bits
+    return 10 * log10(max(both / noise - 1, 10 ** (LOWEST_SNR / 10)))
 
 
 def _frames(s: Solved, seconds: float) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import torch
 from numba import njit
 
 
@@ -25,6 +24,8 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Call
 
 def spread(work: Callable[[int, int], None], batch: int) -> None:
     """Call ``work(first, step)`` in as many threads as torch may use here: each takes every step-th utterance."""
+    import torch  # those who only compile do not wait for it
+
     threads = min(torch.get_num_threads(), batch)
     if threads == 1:
         work(0, 1)

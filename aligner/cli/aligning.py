@@ -1,7 +1,4 @@
-"""The commands ``align`` and ``aligner``: parsing and printing only.
-
-Nothing heavy is imported before a command runs: ``align --help`` answers at once.
-"""
+"""``align``: a folder of recordings and transcripts in, TextGrids out."""
 
 from __future__ import annotations
 
@@ -14,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from aligner import __version__
+from aligner.cli.looking import make_report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aligner.evaluate.boundaries import Report
     from aligner.models.base import Model
     from aligner.run.align import Options
     from aligner.run.corpus import Job, Summary
@@ -42,6 +39,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               help="What to do where an output exists. Nothing is ever deleted.")
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn or TextGrid at the same paths): print how accurate OUT is.")
+@click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
 @click.option("--refine", type=click.Choice(["offsets", "none"]), default="offsets", show_default=True,
               help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
@@ -51,7 +49,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: bool, formats: tuple[str, ...],
-          existing: str, reference: Path | None, refine: str, kernel: str, jobs: int | None, verbose: bool) -> None:
+          existing: str, reference: Path | None, reported: bool, refine: str, kernel: str, jobs: int | None,
+          verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -69,7 +68,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     logging.getLogger("numba").setLevel(logging.WARNING)
-    from aligner.corpus.labels import find_references
+    from aligner.corpus.labels import find_labels
     from aligner.models.store import load_model
     from aligner.run.align import Options, pronouncer
     from aligner.run.corpus import plan
@@ -77,7 +76,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
 
     try:
         if reference is not None:
-            find_references(reference)  # a wrong name is better told before the work than after
+            find_labels(reference)  # a wrong name is better told before the work than after
         options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
         job = plan(corpus, out, formats, existing)
         loaded = load_model(model)
@@ -86,6 +85,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
         _print_summary(summary, job)
         if reference is not None:
             _print_accuracy(reference, out)
+        if reported:
+            click.echo(f"report    {make_report(out, reference)}")
     except AlignerError as error:
         click.echo(f"align: {error}", err=True)
         sys.exit(2)
@@ -143,38 +144,8 @@ def _print_rest(count: int, out: Path) -> None:
 
 
 def _print_accuracy(reference: Path, out: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from aligner.evaluate.boundaries import TOLERANCES_MS
+    from aligner.cli.tables import print_brief
     from aligner.evaluate.folders import evaluate
 
-    report, problems = evaluate(reference, out)
-    table = Table(title=f"accuracy against {reference}", title_justify="left")
-    for column in ("", "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS)):
-        table.add_column(column, justify="right" if column else "left")
-    for name, s in (("phones", report.phones), ("words", report.words)):
-        if s is not None:
-            table.add_row(name, str(s.count), f"{s.mae:.2f}", f"{s.median:.2f}", f"{s.bias:+.2f}",
-                          *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS))
-    if report.phones is not None:
-        Console(width=110, highlight=False).print(table)
-    click.echo(_coverage(report))
-    if report.missing == report.files:
-        click.echo(f"no reference in {reference} has a TextGrid in {out}: their paths below the two must be the same")
-    for problem in problems:
-        click.echo(f"not compared: {problem}", err=True)
-
-
-def _coverage(report: Report) -> str:
-    return (f"references {report.files}, missing {report.missing}, phone error rate {report.phone_error_rate:.2f} % "
-            "(columns with ≤ are percent within so many ms)")
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
-def main() -> None:
-    """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
-
-
-main.add_command(align)
+    click.echo()
+    print_brief(evaluate(reference, out), f"accuracy against {reference}")

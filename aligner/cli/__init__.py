@@ -1,0 +1,25 @@
+"""The commands ``align`` and ``aligner``: parsing and printing only.
+
+Nothing heavy is imported before a command runs: ``align --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import click
+
+from aligner import __version__
+from aligner.cli.aligning import align
+from aligner.cli.evaluating import compare, evaluate, speech_metrics
+from aligner.cli.looking import inspect, report
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
+
+
+for command in (align, report, inspect, evaluate, compare, speech_metrics):
+    main.add_command(command)
+
+__all__ = ["align", "main"]

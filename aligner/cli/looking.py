@@ -1,0 +1,74 @@
+"""``aligner report`` and ``aligner inspect``: results to look at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from aligner.cli.evaluating import FOLDER, plainly
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("out", type=FOLDER)
+@click.option("--suspect", is_flag=True, help="Only those that are marked suspect.")
+@click.option("--corpus", type=FOLDER, help="Where the recordings are, if they have moved since.")
+@click.option("--open/--no-open", "opened", default=True, show_default=True,
+              help="Open Praat, or only write the script.")
+@plainly
+def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None:
+    """Look at the alignments in OUT in Praat, one after the other, and correct them.
+
+    Writes OUT/inspect.praat, which opens each recording with its TextGrid, says why it is suspect, and saves what you
+    correct to OUT/corrected/. It works without this program, too: open it in Praat and run it. A correction that is
+    there already is opened again, so you can stop and go on.
+    """
+    from aligner.corpus.outcome import read_outcome
+    from aligner.corpus.praat import items_of, launch, write_inspection
+
+    items = items_of(read_outcome(out, corpus), suspect)
+    if not items:
+        click.echo("nothing is suspect" if suspect else f"there is no TextGrid in {out}")
+        return
+    script = write_inspection(out, items)
+    click.echo(f"{len(items)} recordings in {script}")
+    if opened:
+        launch(script)
+        sys.exit(0)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("out", type=FOLDER)
+@click.option("--reference", "-r", type=FOLDER, help="Folder of hand labels: accuracy, and their tiers beside ours.")
+@click.option("--corpus", type=FOLDER, help="Where the recordings are, if they have moved since.")
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
+@plainly
+def report(out: Path, reference: Path | None, corpus: Path | None, opened: bool) -> None:
+    """Make a page to look at the alignments in OUT: OUT/report/index.html.
+
+    Totals, durations of phones, and every utterance with what is suspect about it, its spectrogram and its words and
+    phones, to see and to hear. It opens from disk, without a server or a network; its folder may be sent as it is.
+    """
+    page = make_report(out, reference, corpus)
+    click.echo(f"open {page}")
+    if opened:
+        click.launch(page.resolve().as_uri())
+
+
+def make_report(out: Path, reference: Path | None, corpus: Path | None = None) -> Path:
+    """Write the page, behind a progress bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from aligner.corpus.outcome import read_outcome
+    from aligner.evaluate.folders import evaluate
+    from aligner.evaluate.page import write_page
+
+    outcome = read_outcome(out, corpus)
+    evaluation = None if reference is None else evaluate(reference, out)
+    console = Console(stderr=True, highlight=False)
+    with Progress(TextColumn("report"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                  console=console) as bar:
+        task = bar.add_task("", total=len(outcome.rows))
+        return write_page(outcome, reference, evaluation, lambda: bar.update(task, advance=1))

@@ -1,0 +1,199 @@
+"""Figures as tables on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from aligner.evaluate.accuracy import NONE, Report
+from aligner.evaluate.boundaries import TOLERANCES_MS, Summary
+from aligner.evaluate.durations import DurationSummary
+from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
+from aligner.evaluate.speech import SpeechReport, SpeechSettings, mel_alpha
+from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
+from aligner.text.phones import plain
+
+WIDTH = 116
+MOST = 10  # rows of what may be long: files, confusions, problems
+
+
+def show(table: Table) -> None:
+    """Print a table."""
+    Console(width=WIDTH, highlight=False).print(table)
+
+
+def accuracy(report: Report, title: str) -> Table:
+    """The figures that everyone asks for: phones and words by tolerance, with intervals."""
+    table = _table(title, "", "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
+    for name, s in (("phones", report.phones), ("words", report.words)):
+        if s is None:
+            continue
+        table.add_row(name, str(s.count), *_figures(s))
+        if s.interval:
+            for bound, word in enumerate(("from", "to")):  # the 95 % intervals, below their figures
+                low_or_high = {key: pair[bound] for key, pair in s.interval.items()}
+                shares = (f"{low_or_high[f'within_{t}']:.1f}" for t in TOLERANCES_MS)
+                table.add_row(f"  95 % {word}", "", f"{low_or_high['mae']:.2f}", "", f"{low_or_high['bias']:+.2f}",
+                              *shares, style="dim")
+    return table
+
+
+def groups(rows: Mapping[str, Summary], title: str, name: str) -> Table:
+    """Phone boundaries of each of ``rows``, one a line."""
+    table = _table(title, name, "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
+    for key, s in rows.items():
+        table.add_row(key, str(s.count), *_figures(s))
+    return table
+
+
+def _figures(s: Summary) -> list[str]:
+    return [f"{s.mae:.2f}", f"{s.median:.2f}", f"{s.bias:+.2f}", *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS)]
+
+
+def durations(report: Report) -> Table:
+    """Lengths of phones and words, "duration accuracy" by both definitions."""
+    table = _table("durations", "", "pairs", "RMSE ms", "log RMSE", "correlation", "bias ms", "within 20 %",
+                   "within 20 ms")
+    for name, d in (("phones", report.durations), ("words", report.word_durations)):
+        if d is not None:
+            table.add_row(name, *_durations(d))
+    return table
+
+
+def _durations(d: DurationSummary) -> list[str]:
+    correlation = "" if d.correlation is None else f"{d.correlation:.3f}"
+    return [str(d.count), f"{d.rmse:.1f}", f"{d.log_rmse:.3f}", correlation, f"{d.bias:+.1f}",
+            f"{d.within_20_percent:.1f}", f"{d.within_20_ms:.1f}"]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for k, column in enumerate(columns):
+        table.add_column(column, justify="right" if k else "left", no_wrap=True)
+    return table
+
+
+def print_brief(e: Evaluation, title: str) -> None:
+    """The main table, and what is missing or wrong."""
+    r = e.report
+    if r.phones is not None or r.words is not None:
+        show(accuracy(r, title))
+    interval = "" if r.per_interval is None else " (95 % {:.2f}–{:.2f})".format(*r.per_interval)
+    click.echo(f"references {r.files}, missing {r.missing}, phone error rate {r.phone_error_rate:.2f} %{interval}  "
+               "(columns with ≤: percent within so many ms)")
+    _print_missing(e)
+    _print_coverage(e)
+    _print_some([f"note: {p}" for p in e.problems], "more")
+
+
+def _print_missing(e: Evaluation) -> None:
+    if e.missing and len(e.missing) == len(e.results):
+        click.echo("no reference has an alignment: their paths below the two folders must be the same", err=True)
+        return
+    _print_some([f"missing: {file}{': ' + reason if reason else ''}" for file, reason in e.missing.items()], "missing")
+
+
+def _print_coverage(e: Evaluation) -> None:
+    if not e.suggested:
+        return
+    click.echo(f"the label sets do not meet: only {e.report.coverage:.0f} % of the alignment's phones are labels of "
+               f"the reference (less than {LEAST_COVERAGE:.0f} %). Those that share most time, as a map for --map:",
+               err=True)
+    for label, meant in e.suggested.items():
+        click.echo(f"  {plain(label)}: {plain(meant)}", err=True)
+
+
+def _print_some(lines: Sequence[str], what: str) -> None:
+    for line in lines[:MOST]:
+        click.echo(line, err=True)
+    if len(lines) > MOST:
+        click.echo(f"... and {len(lines) - MOST} {what}", err=True)
+
+
+def print_details(r: Report) -> None:
+    """Everything else that a report holds."""
+    d = r.detection
+    click.echo(f"\nphone errors    {r.substitutions} substituted, {r.deletions} deleted, {r.insertions} inserted, "
+               f"of {r.reference_phones}")
+    click.echo(f"words matched   {r.matched_words} of {r.reference_words}")
+    click.echo(f"detection       precision {d.precision:.4f}, recall {d.recall:.4f}, F1 {d.f1:.4f}, R-value "
+               f"{d.r_value:.4f}  (phone boundaries, one to one, within 20 ms)")
+    click.echo(f"overlap         phones {r.overlap:.2f} %, words {r.word_overlap:.2f} %  (mean intersection over "
+               "union)")
+    click.echo(f"frame accuracy  {r.frame_accuracy:.2f} %  (10 ms frames of the same class, silence among them)\n")
+    if r.durations is not None or r.word_durations is not None:
+        show(durations(r))
+    worst = dict(sorted(r.by_file.items(), key=lambda item: -item[1].mae)[:MOST])
+    for rows, title, name in ((r.by_class, "by class of boundary", "left-right"), (r.by_phone, "by phone", "phone"),
+                              (r.by_speaker, "by speaker", "speaker"), (worst, "worst files", "file")):
+        if rows:
+            show(groups(rows, title, name))
+    if r.confusions:
+        show(_confusions(r.confusions[:MOST]))
+
+
+def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
+    table = _table("most frequent phone errors", "reference", "alignment", "times")
+    for a, b, n in rows:
+        table.add_row(a or "(none)", b or "(none)", str(n))
+    assert NONE == ""
+    return table
+
+
+def print_versus(v: Versus, first: str, second: str) -> None:
+    """Both aligners side by side, and whether they differ."""
+    table = _table("against the reference", "", "missing", "PER %", "boundaries", "MAE ms", "median", "bias",
+                   *(f"≤{t}" for t in TOLERANCES_MS))
+    for kind in ("phones", "words"):
+        for name, e in ((first, v.first), (second, v.second)):
+            s = getattr(e.report, kind)
+            if s is not None:
+                table.add_row(f"{kind} {name}", str(e.report.missing), f"{e.report.phone_error_rate:.2f}", str(s.count),
+                              *_figures(s))
+    show(table)
+    for kind, d in (("phones", v.phones), ("words", v.words)):
+        if d is not None:
+            click.echo(f"{kind:7} {_verdict(d, first, second)}")
+
+
+def _verdict(d: Difference, first: str, second: str) -> str:
+    """One sentence on a difference."""
+    better = first if d.difference < 0 else second
+    interval = "" if d.interval is None else ", 95 % {:+.2f} to {:+.2f}".format(*d.interval)
+    base = (f"on the {d.boundaries} boundaries of {d.files} files that both have: {first} {d.first:.2f} ms, {second} "
+            f"{d.second:.2f} ms (difference {d.difference:+.2f}{interval}); ")
+    if d.p_value is None:
+        return base + ("they are the same" if d.difference == 0 else "too few files for a test")
+    p = "p < 0.0001" if d.p_value < 1e-4 else f"p = {d.p_value:.4f}"
+    verdict = f"{better} is closer" if d.p_value < SIGNIFICANT else "no significant difference"
+    return f"{base}{verdict} ({p}, Wilcoxon's signed-rank test over files)"
+
+
+def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -> None:
+    """MCD, F0 and voicing, for all files and each."""
+    table = _table("speech", "", "frames", "MCD dB", "floor dB", "F0 Hz", "F0 cents", "V/UV %", "GPE %", "FFE %")
+    rows = [("all", report.total)] if report.total is not None else []
+    for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST]):
+        table.add_row(name, str(s.frames), f"{s.mcd:.2f}", _known(s.floor), _known(s.f0.rmse_hz),
+                      _known(s.f0.rmse_cents, 0), f"{s.f0.vuv:.1f}", _known(s.f0.gpe, 1), f"{s.f0.ffe:.1f}")
+    if report.files:
+        show(table)
+    if len(report.files) > MOST:
+        click.echo(f"(the {MOST} files of highest MCD; --csv writes all)")
+    how = {"dtw": "exact time warping", "none": "one to one", "alignments": "alignments"}[matched]
+    alphas = ", ".join(f"{mel_alpha(rate):.3f} at {rate / 1000:g} kHz" for rate in report.rates)
+    click.echo(f"recordings {report.references}, compared {len(report.files)}, matched by {how}; mel-cepstra of "
+               f"WORLD's envelope by pysptk, order {settings.order}, c0 left out, every {1000 * settings.hop:g} ms, "
+               f"alpha {alphas or 'none'}")
+    if report.resampled:
+        click.echo(f"{len(report.resampled)} of them differ in rate, {report.resampled[0]} for one: their MCD is of "
+                   "the resampling, too (up to 2.5 dB)")
+    _print_some([f"note: {p}" for p in report.problems], "more")
+
+
+def _known(value: float | None, decimals: int = 2) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}"

@@ -1,0 +1,288 @@
+"""Files -> figures: what one file contributes, and the report over all of them.
+
+A file without an alignment contributes its reference and nothing else: its phones are deleted, its boundaries
+not found, its frames wrong.  Nothing leaves a denominator.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from aligner.corpus.labels import Labels
+from aligner.evaluate.boundaries import (
+    TOLERANCES_MS,
+    Boundary,
+    Detection,
+    Hits,
+    Summary,
+    detection,
+    hits,
+    phone_boundaries,
+    summary,
+    sums,
+    times,
+    word_boundaries,
+)
+from aligner.evaluate.durations import DurationSummary, duration_summary
+from aligner.evaluate.matching import match, phone_costs, same, scored_phones, scored_words, word_costs
+from aligner.evaluate.overlaps import equal_frames, intersection_over_union
+from aligner.text.phones import PhoneMap, fold
+from aligner.types import Interval
+
+RESAMPLES = 1000  # of the bootstrap
+NONE = ""  # in place of a label that has no match
+NO_HITS = Hits(0, 0, 0)
+BEYOND = 0.1  # s that a reference may end behind its recording
+
+Lengths = tuple[str, float, float]  # label, and its length in the reference and the estimate, in seconds
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What one speaker of one file contributes; all of it adds up.
+
+    Attributes
+    ----------
+    file, speaker : str
+    found : bool
+        Whether there is an alignment.
+    phones, words : tuple of Boundary
+        Those that both have.
+    confusions : mapping of (str, str) to int
+        How often each label of the reference is which of the alignment; `NONE` for unmatched ones.
+    hits : Hits
+    overlap, word_overlap : float
+        Sums of intersection over union.
+    frames : (int, int)
+        Equal ones and all.
+    lengths, word_lengths : tuple of (str, float, float)
+        Of phones of the same class, and of words.
+    matched_words, reference_words : int
+    beyond : float
+        Seconds by which the reference's labels end behind the alignment, that is, the recording.
+    """
+
+    file: str
+    speaker: str
+    found: bool
+    phones: tuple[Boundary, ...] = ()
+    words: tuple[Boundary, ...] = ()
+    confusions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    hits: Hits = NO_HITS
+    overlap: float = 0.0
+    word_overlap: float = 0.0
+    frames: tuple[int, int] = (0, 0)
+    lengths: tuple[Lengths, ...] = ()
+    word_lengths: tuple[Lengths, ...] = ()
+    matched_words: int = 0
+    reference_words: int = 0
+    beyond: float = 0.0
+
+    @property
+    def substitutions(self) -> int:
+        """Phones that are taken for others."""
+        return sum(n for (a, b), n in self.confusions.items() if a and b and not same(a, b))
+
+    @property
+    def deletions(self) -> int:
+        """Phones of the reference that the alignment lacks."""
+        return sum(n for (_, b), n in self.confusions.items() if b == NONE)
+
+    @property
+    def insertions(self) -> int:
+        """Phones that the reference lacks."""
+        return sum(n for (a, _), n in self.confusions.items() if a == NONE)
+
+    @property
+    def reference_phones(self) -> int:
+        """Phones of the reference."""
+        return sum(n for (a, _), n in self.confusions.items() if a != NONE)
+
+    @property
+    def phone_error_rate(self) -> float:
+        """In percent of the reference's phones."""
+        return 100 * (self.substitutions + self.deletions + self.insertions) / max(1, self.reference_phones)
+
+
+def compare(reference: Labels, estimate: Labels | None, phone_map: PhoneMap | None = None, file: str = "",
+            speaker: str = "") -> FileResult:
+    """Compare the labels of one speaker of one file; ``estimate`` None is a file without an alignment.
+
+    A tier that the reference lacks is not compared; one that only the alignment lacks is all deletions.
+    """
+    beyond = max(0.0, reference.end - estimate.end) if estimate is not None and _tiles(estimate) else 0.0
+    result = _with_words(FileResult(file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0),
+                         reference.words or (), (estimate and estimate.words) or ())
+    if reference.phones is None:
+        return result
+    a = scored_phones(reference.phones, phone_map)
+    b = scored_phones((estimate and estimate.phones) or (), phone_map)
+    pairs = match(a, b, phone_costs(a, b))
+    equal, frames = equal_frames(a, b, max(reference.end, a[-1].end if a else 0.0))
+    return replace(
+        result, phones=tuple(phone_boundaries(a, b, pairs)), confusions=_confusions(a, b, pairs),
+        hits=hits(times(a), times(b)), overlap=intersection_over_union(a, b, pairs),
+        frames=(equal if estimate is not None else 0, frames),
+        lengths=tuple((a[i].label, a[i].duration, b[j].duration) for i, j in pairs if same(a[i].label, b[j].label)))
+
+
+def _tiles(labels: Labels) -> bool:
+    """Whether labels go on to the recording's end, as those of aligners do, by their last one being silence or not."""
+    tiers = [t for t in (labels.phones, labels.words) if t]
+    return any(abs(t[0].start) < 1e-6 and abs(t[-1].end - labels.end) < 1e-6 for t in tiers)
+
+
+def _with_words(result: FileResult, reference: Sequence[Interval], estimate: Sequence[Interval]) -> FileResult:
+    a, b = scored_words(reference), scored_words(estimate)
+    pairs = match(a, b, word_costs(a, b))
+    return replace(
+        result, words=tuple(word_boundaries(a, b, pairs)), word_overlap=intersection_over_union(a, b, pairs),
+        word_lengths=tuple((a[i].label, a[i].duration, b[j].duration) for i, j in pairs),
+        matched_words=sum(a[i].label == b[j].label for i, j in pairs), reference_words=len(a))
+
+
+def _confusions(a: Sequence[Interval], b: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> Counter[
+        tuple[str, str]]:
+    mine, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
+    return Counter([*((a[i].label, b[j].label) for i, j in pairs),
+                    *((p.label, NONE) for i, p in enumerate(a) if i not in mine),
+                    *((NONE, p.label) for j, p in enumerate(b) if j not in theirs)])
+
+
+@dataclass(frozen=True)
+class Report:
+    """Accuracy over a set of files.
+
+    Attributes
+    ----------
+    files, missing : int
+        References (speakers of files), and those without an alignment.
+    phones, words : Summary or None
+        Boundary errors; None where there is nothing to compare.
+    phone_error_rate : float
+        In percent.
+    per_interval : (float, float) or None
+        95 % bootstrap interval over files of the phone error rate.
+    substitutions, deletions, insertions, reference_phones : int
+    confusions : tuple of (str, str, int)
+        Reference, alignment, how often: the unlike ones, the most frequent first.
+    detection : Detection
+        Of phone boundaries, within 20 ms.
+    overlap, word_overlap : float
+        Mean intersection over union of the reference's phones and words, in percent; unmatched ones are 0.
+    frame_accuracy : float
+        Share of 10 ms frames with the same phone class (silence is one), in percent.
+    durations, word_durations : DurationSummary or None
+    matched_words, reference_words : int
+    coverage : float
+        Share of the alignment's phones whose class is in the reference at all, in percent.
+    by_class, by_phone, by_speaker, by_file : mapping of str to Summary
+        Phone boundaries by the kinds of phones on both sides, by each phone that they bound, by speaker and file.
+    per_by_file : mapping of str to float
+    """
+
+    files: int
+    missing: int
+    phones: Summary | None
+    words: Summary | None
+    phone_error_rate: float
+    per_interval: tuple[float, float] | None
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_phones: int
+    confusions: tuple[tuple[str, str, int], ...]
+    detection: Detection
+    overlap: float
+    word_overlap: float
+    frame_accuracy: float
+    durations: DurationSummary | None
+    word_durations: DurationSummary | None
+    matched_words: int
+    reference_words: int
+    coverage: float
+    by_class: Mapping[str, Summary]
+    by_phone: Mapping[str, Summary]
+    by_speaker: Mapping[str, Summary]
+    by_file: Mapping[str, Summary]
+    per_by_file: Mapping[str, float]
+
+
+def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
+    """Figures over files; ``seed`` draws the bootstrap's resamples."""
+    rows = list(files)
+    intervals = _bootstrap(rows, seed)
+    confusions: Counter[tuple[str, str]] = Counter()
+    for f in rows:
+        confusions.update(f.confusions)
+    total = FileResult("", "", True, confusions=confusions)
+    unlike = [(a, b, n) for (a, b), n in confusions.most_common() if not same(a, b)]
+    phones = [b for f in rows for b in f.phones]
+    words = sum(f.reference_words for f in rows)
+    equal, frames = (sum(f.frames[k] for f in rows) for k in (0, 1))
+    return Report(
+        len(rows), sum(not f.found for f in rows), summary([b.late for b in phones], intervals.get("phones")),
+        summary([b.late for f in rows for b in f.words], intervals.get("words")), total.phone_error_rate,
+        intervals.get("edits", {}).get("per"), total.substitutions, total.deletions, total.insertions,
+        total.reference_phones, tuple(unlike), detection(Hits(*(sum(f.hits[k] for f in rows) for k in range(3)))),
+        100 * sum(f.overlap for f in rows) / max(1, total.reference_phones),
+        100 * sum(f.word_overlap for f in rows) / max(1, words), 100 * equal / max(1, frames),
+        duration_summary([p[1:] for f in rows for p in f.lengths]),
+        duration_summary([p[1:] for f in rows for p in f.word_lengths]), sum(f.matched_words for f in rows), words,
+        _coverage(confusions), _grouped(phones, lambda b: (b.classes,)), _grouped(phones, _bounded),
+        _of_files(rows, lambda f: f.speaker), _of_files(rows, lambda f: f.file),
+        {f.file: f.phone_error_rate for f in rows})
+
+
+def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:
+    known = {a for a, _ in confusions}
+    tokens = [(b, n) for (_, b), n in confusions.items() if b != NONE]
+    return 100 * sum(n for b, n in tokens if any(same(a, b) for a in known)) / max(1, sum(n for _, n in tokens))
+
+
+def _bounded(b: Boundary) -> tuple[str, ...]:
+    """The phones that a boundary bounds, silence not among them."""
+    return tuple({label: None for label in (b.left, b.right) if fold(label) != "sil"})
+
+
+def _grouped(boundaries: Iterable[Boundary], names: Callable[[Boundary], Iterable[str]]) -> dict[str, Summary]:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for b in boundaries:
+        for name in names(b):
+            groups[name].append(b.late)
+    return {name: s for name, late in sorted(groups.items()) if (s := summary(late)) is not None}
+
+
+def _of_files(rows: Iterable[FileResult], name: Callable[[FileResult], str]) -> dict[str, Summary]:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for f in rows:
+        groups[name(f)] += [b.late for b in f.phones]
+    return {key: s for key, late in sorted(groups.items()) if (s := summary(late)) is not None}
+
+
+def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """95 % percentile intervals (Efron & Tibshirani 1993, ch. 13): files are drawn, not boundaries, which depend
+    on each other within a file.
+    """
+    if len(rows) < 2:
+        return {}
+    drawn = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
+    found = {}
+    for name, boundaries in (("phones", [f.phones for f in rows]), ("words", [f.words for f in rows])):
+        total = drawn @ np.array([sums([b.late for b in own]) for own in boundaries])  # (resamples, sums)
+        count = np.maximum(total[:, 0], 1)
+        figures = {"mae": total[:, 1] / count, "bias": total[:, 2] / count,
+                   **{f"within_{t}": 100 * total[:, 3 + k] / count for k, t in enumerate(TOLERANCES_MS)}}
+        found[name] = {key: _middle(values) for key, values in figures.items()}
+    edits = drawn @ np.array([[f.substitutions + f.deletions + f.insertions, f.reference_phones] for f in rows])
+    found["edits"] = {"per": _middle(100 * edits[:, 0] / np.maximum(edits[:, 1], 1))}
+    return found
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,53 @@
+"""An evaluation as files: every boundary as a row of CSV, every figure as JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aligner.corpus.files import written_whole
+from aligner.evaluate.boundaries import DETECTION_TOLERANCE
+from aligner.evaluate.folders import Evaluation
+from aligner.evaluate.speech import SpeechReport
+
+SPEECH_COLUMNS = ("file", "frames", "mcd_db", "floor_db", "f0_rmse_hz", "f0_rmse_cents", "vuv_percent", "gpe_percent",
+                  "ffe_percent")
+COLUMNS = ("file", "speaker", "tier", "left", "right", "class", "reference", "aligned", "error_ms")
+
+
+def write_boundaries(path: Path, evaluation: Evaluation) -> None:
+    """A row for each boundary that both sides have; times in seconds, late errors above 0."""
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for f in evaluation.results:
+            for tier, boundaries in (("phones", f.phones), ("words", f.words)):
+                writer.writerows((f.file, f.speaker, tier, b.left, b.right, b.classes if tier == "phones" else "",
+                                  f"{b.reference:.6f}", f"{b.aligned:.6f}", f"{1000 * b.late:.3f}") for b in boundaries)
+
+
+def write_speech(path: Path, report: SpeechReport) -> None:
+    """A row for each pair of recordings; empty where a figure cannot be computed."""
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SPEECH_COLUMNS)
+        for name, s in report.files.items():
+            figures = (s.mcd, s.floor, s.f0.rmse_hz, s.f0.rmse_cents, s.f0.vuv, s.f0.gpe, s.f0.ffe)
+            writer.writerow((name, s.frames, *("" if f is None else f"{f:.4f}" for f in figures)))
+
+
+def write_figures(path: Path, evaluation: Evaluation) -> None:
+    """All of the report, what is missing and why, and what could not be read."""
+    with written_whole(path) as beside:
+        text = json.dumps(figures(evaluation), ensure_ascii=False, indent=1)
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """What `write_figures` writes."""
+    return {**asdict(evaluation.report), "detection_tolerance_ms": 1000 * DETECTION_TOLERANCE,
+            "missing_files": dict(evaluation.missing), "problems": [str(p) for p in evaluation.problems],
+            "suggested_map": dict(evaluation.suggested)}

@@ -1,0 +1,153 @@
+"""What phones are: their kinds, the classes that they are compared in, and maps between label sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aligner.types import DataError
+
+SILENCE = "sil"
+FOLDED = {  # TIMIT's 61 and ARPAbet, upper case without stress -> class; others are their own (Lee & Hon 1989)
+    "AO": "aa", "AX": "ah", "AX-H": "ah", "AXR": "er", "IX": "ih", "UX": "uw", "HV": "hh", "EL": "l", "EM": "m",
+    "EN": "n", "NX": "n", "ENG": "ng", "ZH": "sh",
+    **dict.fromkeys(["H#", "PAU", "EPI", "SIL", "SP", "", "<EPS>", "<SIL>", "+NSN+"], SILENCE)}
+VOWELS = frozenset(["aa", "ae", "ah", "aw", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
+CLOSURES = {"bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",), "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",)}
+GLOTTAL_STOP = "q"
+FLAP = "dx"  # counts as a t or a d
+
+ARPABET_KINDS = {phone: name for name, phones in {
+    "vowel": "AA AE AH AO AW AX AXR AY EH ER EY IH IX IY OW OY UH UW UX", "stop": "B D G P T K DX CH JH Q",
+    "fricative": "S SH Z ZH F V TH DH HH HV", "nasal": "M N NG EM EN ENG NX", "liquid": "L R W Y EL",
+}.items() for phone in phones.split()}
+IPA_KINDS = {letter: name for name, letters in {
+    "vowel": "aɑɐɒæʌɜəɚɝeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵ", "stop": "pbtdʈɖcɟkɡgqɢʔ", "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ",
+    "nasal": "mɱnɳɲŋɴ", "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ"}.items() for letter in letters}
+OTHER = "other"
+
+
+def phone_class(label: str) -> str:
+    """The kind of an ARPAbet phone, with or without stress; anything unknown is a silence or noise.
+
+    Examples
+    --------
+    >>> phone_class("AH0"), phone_class("")
+    ('vowel', 'silence')
+    """
+    return ARPABET_KINDS.get(label.rstrip("0123456789").upper(), "silence")
+
+
+def kind(label: str) -> str:
+    """The kind of a phone of ARPAbet, TIMIT or the IPA: vowel, stop, fricative, nasal, liquid, silence or other.
+
+    Examples
+    --------
+    >>> kind("ih"), kind("tʃ"), kind("ŋ"), kind("sil"), kind("xyz1")
+    ('vowel', 'stop', 'nasal', 'silence', 'other')
+    """
+    base = label.rstrip("0123456789").upper()
+    if FOLDED.get(base) == SILENCE:
+        return "silence"
+    if base in ARPABET_KINDS:
+        return ARPABET_KINDS[base]
+    return IPA_KINDS.get(label[0], OTHER) if len(label) == 1 or not label.isascii() else OTHER
+
+
+def fold(label: str) -> str:
+    """The class of a label among the 39 of Lee & Hon (1989), or in lower case.
+
+    Examples
+    --------
+    >>> fold("AH0"), fold("axr"), fold("h#")
+    ('ah', 'er', 'sil')
+    """
+    base = label.strip().rstrip("0123456789").upper()
+    return FOLDED.get(base, base.lower())
+
+
+@dataclass(frozen=True)
+class PhoneMap:
+    """How labels of two sets are made comparable.
+
+    Attributes
+    ----------
+    renamed : mapping of str to str
+        Label -> what it counts as, on either side.
+    folded : bool
+        Whether labels that are not renamed fold to the 39 classes (`fold`), closures join their bursts and
+        glottal stops are dropped; or stand as they are.
+    """
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    folded: bool = True
+
+    def __call__(self, label: str) -> str:
+        """The class of a label.
+
+        Examples
+        --------
+        >>> PhoneMap({"ɑː": "aa"})("ɑː"), PhoneMap({}, folded=False)("S")
+        ('aa', 'S')
+        """
+        name = self.renamed.get(label, label)
+        folded = fold(name)
+        return folded if self.folded or folded == SILENCE else name
+
+
+def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> PhoneMap:
+    """A map from YAML: ``label: class``, or as the Montreal Forced Aligner has it, ``class: [label, label]``.
+
+    Examples
+    --------
+    >>> parse_map("ɑː: aa\\nih: [ɪ, ɨ]").renamed
+    {'ɑː': 'aa', 'ɪ': 'ih', 'ɨ': 'ih'}
+
+    Raises
+    ------
+    DataError
+        If it is not YAML, or something else than labels is in it.
+    """
+    import yaml  # only those who have a map need it
+
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
+        raise DataError(f"{path}:{line}" if line else path, "it is not YAML", "write lines of label: class") from error
+    if not isinstance(content, dict):
+        raise DataError(path, "it is not a map", "write lines of label: class, or class: [label, label]")
+    renamed: dict[str, str] = {}
+    for name, value in content.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, (dict, list)) or one is None or isinstance(one, bool) or isinstance(name, bool):
+                raise DataError(path, f"the entry {name!r} is not a label or a list of labels",
+                                "write labels such as 'no' or 'y' in quotes")
+            key, to = (one, name) if isinstance(value, list) else (name, one)
+            renamed[str(key)] = str(to)
+    return PhoneMap(renamed, folded)
+
+
+def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    """For each label of an alignment, the reference's label that it shares most time with.
+
+    Parameters
+    ----------
+    overlap : mapping of (str, str) to float
+        Seconds that a reference label and an aligned label have in common.
+    """
+    best: dict[str, tuple[float, str]] = {}
+    for (reference, aligned), seconds in overlap.items():
+        if aligned != reference:
+            best[aligned] = max(best.get(aligned, (0.0, reference)), (seconds, reference))
+    return {label: best[label][1] for label in sorted(best)}
+
+
+def plain(label: str) -> str:
+    """A label as YAML takes it: in quotes where it would be read as something else."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z_]*", label) and label.lower() not in ("y", "n", "yes", "no", "on", "off", "true",
+                                                                            "false", "null"):
+        return label
+    return '"' + label.replace("\\", "\\\\").replace('"', '\\"') + '"'
