@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,3 +55,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Ctrl-C and a polite kill wait until the block has ended: what belongs together is written together."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    caught: list[int] = []
+    held = {s: handler for s in (signal.SIGINT, signal.SIGTERM) if callable(handler := signal.getsignal(s))}
+    for s in held:
+        signal.signal(s, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        for s, handler in held.items():
+            signal.signal(s, handler)
+    for number in caught[:1]:
+        held[signal.Signals(number)](number, None)

@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 from aligner import __version__
 from aligner.corpus import results
+from aligner.corpus.files import unbroken
 from aligner.corpus.find import find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
@@ -168,13 +169,17 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     among = _Corpus()
     begun = time.perf_counter()
     try:
-        for result in _results(job, model, options):
-            summary.count(result)
-            rows.append(results.alignment_row(result))
-            if isinstance(result, Alignment):
-                oovs.append((result.utterance.file, result.oovs))
-                among.add(result, rows[-1])
-            notice(result)
+        for group in _groups(job, model, options):
+            with unbroken():  # no file without its row
+                members = _written(job, group)
+                for result in members:
+                    summary.count(result)
+                    rows.append(results.alignment_row(result))
+                    if isinstance(result, Alignment):
+                        oovs.append((result.utterance.file, result.oovs))
+                        among.add(result, rows[-1])
+            for result in members:
+                notice(result)
     finally:  # whatever ends the run, what is done is in the tables
         for utterance, reasons in among.compared():
             summary.suspect(utterance, reasons)
@@ -219,14 +224,14 @@ def _record(job: Job, model: Model, options: Options) -> dict[str, object]:
             "refine": options.refine, "formats": list(job.kinds)}
 
 
-def _results(job: Job, model: Model, options: Options) -> Iterator[Result]:
-    """Every result, those of one recording when its files are written."""
-    yield from (*job.failures, *job.refused)
+def _groups(job: Job, model: Model, options: Options) -> Iterator[Sequence[Result]]:
+    """Every result, those of one recording together."""
+    yield (*job.failures, *job.refused)
     for _, group in groupby(align(job.utterances, model, options), key=lambda r: r.utterance.file):
-        yield from _written(job, list(group))
+        yield list(group)
 
 
-def _written(job: Job, members: Sequence[Result]) -> Iterable[Result]:
+def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:
     """Write one recording's files; where that cannot be done, its alignments become failures."""
     aligned = [m for m in members if isinstance(m, Alignment)]
     if not aligned:
