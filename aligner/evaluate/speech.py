@@ -29,15 +29,13 @@ import soundfile
 
 from aligner.corpus.audio import SUFFIXES, read
 from aligner.corpus.labels import find_references, read_reference
-from aligner.search.kernels import compiled
-from aligner.text.phones import SILENCE, fold
+from aligner.evaluate.warping import HOP, aligned_path, check_path, check_sequences, dtw_path, linear_path
 from aligner.types import DataError, Interval, ModelError, Utterance
 
 DECIBELS = 10 / math.log(10) * math.sqrt(2)  # a distance of mel-cepstra -> dB (Kubichek 1993)
 GROSS = 0.2  # of the reference's F0; what is further off is a gross pitch error (Chu & Alwan 2009)
 LOWEST_RATE = 16_000  # Hz; D4C reads the spectrum up to 7.9 kHz, and beyond its end if there is none
 SHORTEST = 0.1  # s; some twenty frames, of which WORLD's windows reach over eight at its lowest F0
-MOST_PAIRS = 2**31  # of frames that warping may weigh, at one byte each: two recordings of 3 min 50 s
 UNVOICED = 0.5  # aperiodicity in the lowest bin: Love Train sets it to 1 where there is no voice
 
 
@@ -63,7 +61,7 @@ class SpeechSettings:
     """
 
     order: int = 24
-    hop: float = 0.005
+    hop: float = HOP
     f0_floor: float = 71.0
     f0_ceil: float = 800.0
     warp: str = "dtw"
@@ -286,138 +284,6 @@ def resynthesise(world: World, hop: float = DEFAULT.hop) -> np.ndarray:
     return np.asarray(_libraries()[0].synthesize(world.f0, world.envelope, world.aperiodicity, world.rate, 1000 * hop))
 
 
-def linear_path(reference: int, estimate: int) -> np.ndarray:
-    """Frame t with frame t, up to the end of the shorter of two recordings of so many frames.
-
-    Examples
-    --------
-    >>> linear_path(2, 3).tolist()
-    [[0, 0], [1, 1]]
-    """
-    return np.repeat(np.arange(min(reference, estimate))[:, None], 2, 1)
-
-
-def dtw_path(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """The cheapest monotonic path between two sequences: exact, without a band.
-
-    Steps are one frame in either or in both, all of weight 1; a diagonal step wins ties.
-
-    Parameters
-    ----------
-    reference, estimate : ndarray
-        (T, D) and (U, D); their distance is Euclidean.
-
-    Returns
-    -------
-    ndarray
-        (P, 2) matched frames, from (0, 0) to (T - 1, U - 1).
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not go together or something is not a number.
-    DataError
-        If T * U is more than memory should hold.
-
-    Examples
-    --------
-    >>> dtw_path(np.array([[0.0], [5], [9]]), np.array([[0.0], [5], [5], [9]])).tolist()
-    [[0, 0], [1, 1], [1, 2], [2, 3]]
-    """
-    _check_sequences(reference, estimate)
-    if len(reference) * len(estimate) > MOST_PAIRS:
-        raise DataError("time warping", f"{len(reference)} by {len(estimate)} frames are too many",
-                        "cut the recordings into utterances, or match them by alignments")
-    return np.asarray(_warp(np.ascontiguousarray(reference, np.float64), np.ascontiguousarray(estimate, np.float64)))
-
-
-def _check_sequences(reference: np.ndarray, estimate: np.ndarray) -> None:
-    for name, x in (("reference", reference), ("estimate", estimate)):
-        if x.ndim != 2 or not x.size or not np.isfinite(x).all():
-            raise ValueError(f"the {name} of shape {x.shape} is not (frames, dimensions) of finite numbers")
-    if reference.shape[1] != estimate.shape[1]:
-        raise ValueError(f"the reference has {reference.shape[1]} dimensions, the estimate {estimate.shape[1]}")
-
-
-def _check_path(path: np.ndarray) -> None:
-    if path.ndim != 2 or path.shape[1] != 2 or not len(path):
-        raise ValueError(f"a path of shape {path.shape} is not (pairs, 2) with at least one pair")
-
-
-@compiled
-def _warp(x, y):  # type: ignore[no-untyped-def]
-    came = np.empty((len(x), len(y)), np.uint8)  # 0 from both before, 1 from i - 1, 2 from j - 1
-    total = np.empty(len(y))
-    for j in range(len(y)):  # a loop: np.full takes seconds to compile
-        total[j] = np.inf
-    for i in range(len(x)):
-        corner, left = (0.0 if i == 0 else np.inf), np.inf  # the totals of (i - 1, j - 1) and (i, j - 1)
-        for j in range(len(y)):
-            above, squares = total[j], 0.0
-            for k in range(x.shape[1]):
-                squares += (x[i, k] - y[j, k]) ** 2
-            best = min(corner, above, left)
-            came[i, j] = 0 if corner == best else 1 if above == best else 2
-            total[j] = left = best + np.sqrt(squares)
-            corner = above
-    i, j = len(x) - 1, len(y) - 1
-    backwards = [(i, j)]
-    while i or j:
-        step = 2 if i == 0 else 1 if j == 0 else came[i, j]  # the edges have one way back, whatever overflowed
-        i, j = i - (step != 2), j - (step != 1)
-        backwards.append((i, j))
-    return np.array(backwards[::-1])
-
-
-def aligned_path(reference: Sequence[Interval], estimate: Sequence[Interval], frames: tuple[int, int],
-                 hop: float = DEFAULT.hop, name: str = "the estimate") -> np.ndarray:
-    """Each frame of the reference with the frame of the estimate that is as far into the same phone.
-
-    Time is mapped piecewise linearly between the boundaries of the phones.  Silences may be in one only:
-    the frames of a pause that the estimate lacks are all matched with the place where it would be.
-
-    Parameters
-    ----------
-    reference, estimate : sequence of Interval
-        Phones of the two, with the same labels (`fold`) once silences are left out.
-    frames : (int, int)
-        Frames of the two recordings, T and U.
-    hop : float
-        Seconds between frames.
-    name : str
-        What an error calls the estimate.
-
-    Returns
-    -------
-    ndarray
-        (T, 2)
-
-    Raises
-    ------
-    DataError
-        If the labels differ, saying where first.
-
-    Examples
-    --------
-    >>> slow = [Interval(0, 0.02, "aa"), Interval(0.02, 0.04, "t")]
-    >>> fast = [Interval(0, 0.01, "aa"), Interval(0.01, 0.03, "t")]
-    >>> aligned_path(slow, fast, (5, 4), hop=0.01).tolist()
-    [[0, 0], [1, 0], [2, 1], [3, 2], [4, 3]]
-    """
-    sides = [[i for i in side if fold(i.label) != SILENCE] for side in (reference, estimate)]
-    labels = [[fold(i.label) for i in side] for side in sides]
-    if labels[0] != labels[1]:
-        at = next((k for k, (a, b) in enumerate(zip(*labels, strict=False)) if a != b), min(map(len, labels)))
-        raise DataError(name, f"its phones differ from the reference's from phone {at + 1} on "
-                        f"({' and '.join(repr(side[at]) if at < len(side) else 'none' for side in labels)})",
-                        "align both with the same pronunciations, or warp them")
-    x, y = ([0.0, *(t for i in side for t in (i.start, i.end)), count * hop]
-            for side, count in zip(sides, frames, strict=True))
-    t = np.arange(frames[0])
-    mapped = np.rint(np.interp(t * hop, np.maximum.accumulate(x), np.maximum.accumulate(y)) / hop).astype(int)
-    return np.stack([t, np.clip(mapped, 0, frames[1] - 1)], 1)
-
-
 def mel_cepstrum_distortion(reference: np.ndarray, estimate: np.ndarray, path: np.ndarray) -> float:
     """Mel-cepstral distortion in dB (Kubichek 1993): 10 / ln 10 * sqrt(2 * sum of squared differences).
 
@@ -434,8 +300,8 @@ def mel_cepstrum_distortion(reference: np.ndarray, estimate: np.ndarray, path: n
     >>> round(mel_cepstrum_distortion(c, c + np.eye(25)[1], linear_path(3, 3)), 4)  # c1 is 1 higher
     6.1419
     """
-    _check_sequences(reference, estimate)
-    _check_path(path)
+    check_sequences(reference, estimate)
+    check_path(path)
     difference = reference[path[:, 0], 1:] - estimate[path[:, 1], 1:]
     return DECIBELS * float(np.sqrt((difference**2).sum(1)).mean())
 
@@ -445,7 +311,7 @@ def f0_errors(reference: np.ndarray, estimate: np.ndarray, path: np.ndarray) -> 
     for name, f0 in (("reference", reference), ("estimate", estimate)):
         if f0.ndim != 1 or not np.isfinite(f0).all() or (f0 < 0).any():
             raise ValueError(f"the {name}'s F0 of shape {f0.shape} is not (frames,) of Hz, 0 where unvoiced")
-    _check_path(path)
+    check_path(path)
     a, b = reference[path[:, 0]], estimate[path[:, 1]]
     both = (a > 0) & (b > 0)
     voicing = int(((a > 0) != (b > 0)).sum())
