@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,6 +113,24 @@ def test_a_case_by_hand():
     assert set(report.confusions) == {("t", "", 1), ("k", "", 1), ("ae", "", 1), ("", "s", 1)}
     assert {k: s.count for k, s in report.by_phone.items()} == {"k": 2, "ae": 2, "t": 2}
     assert report.coverage == 75
+
+
+def test_golden_files_worked_by_hand(tmp_path):
+    """tests/golden/README.md has the working."""
+    folder = Path(__file__).parent / "golden"
+    result = call("evaluate", folder / "reference", folder / "aligned", "--json", tmp_path / "figures.json")
+    assert result.exit_code == 1  # one is missing
+    assert "missing: dog" in result.output
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert_like(figures, json.loads((folder / "expected.json").read_text()))
+
+
+def assert_like(found, expected, place=""):
+    for key, value in expected.items():
+        if isinstance(value, dict):
+            assert_like(found[key], value, f"{place}/{key}")
+        else:
+            assert found[key] == pytest.approx(value, abs=1e-4), f"{place}/{key}"
 
 
 def test_words_by_hand():
