@@ -23,14 +23,13 @@ from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.store import load_model
-from aligner.refine.confidence import Evidence, evidence, means
+from aligner.refine.confidence import means
 from aligner.refine.offsets import correct
 from aligner.refine.suspect import Solved, measure, suspicions
 from aligner.run.batches import by_length, windows
+from aligner.run.path import best_path
 from aligner.search import arcs as searched
-from aligner.search.arcs import Arcs, NoPath
-from aligner.search.long import long_path
-from aligner.search.viterbi import viterbi
+from aligner.search.arcs import NoPath
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -41,9 +40,6 @@ log = logging.getLogger(__name__)
 
 WINDOW = 128  # utterances that are prepared before any is searched: enough to sort by length
 BATCH = 16  # utterances that are searched together
-SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
-STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
-PIECE = 4096  # frames that are compared with all phones at once, where an utterance has too many for all at once
 NOISE_LABEL = "spn"  # of [laughter] and the like on the phone tier, as MFA writes it
 
 
@@ -217,7 +213,7 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     """
     p = prepared
     try:
-        path, seen = _best_path(prepared, model, options.kernel)
+        path, seen = best_path(p.frames, p.graph, model, options.kernel)
     except NoPath:
         raise _impossible(prepared, model) from None
     firsts, found, owners = phones_of(path.states[0].numpy(), prepared, model)
@@ -229,64 +225,6 @@ def solve(prepared: Prepared, model: Model, options: Options) -> Alignment:
     refined = correct(found, model.offsets) if options.refine == "offsets" else found
     return Alignment(p.utterance, words_of(refined, owners, p.tokens), refined, p.duration, quality, p.oovs,
                      suspicions(solved, quality))
-
-
-def _best_path(prepared: Prepared, model: Model, kernel: str) -> tuple[searched.Path, Evidence]:
-    """All at once; or in little memory where the scores alone would fill it."""
-    frames, arcs, pdfs = prepared.frames, Arcs.of(prepared.graph), prepared.graph.pdfs
-    asked = np.union1d(pdfs, model.topology.alone[_inside(prepared, model)])
-    if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
-        scores = model.score(frames, asked)
-        path = viterbi(arcs, scores[:, np.searchsorted(asked, pdfs)][None], kernel=kernel)
-        return path, _evidence(prepared, model, slice(None), path.states[0].numpy(), scores.numpy(), asked)
-    path = long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
-    states, parts = path.states[0].numpy(), []
-    for k in range(0, len(frames), PIECE):
-        piece = slice(k, k + PIECE)
-        asked = np.union1d(pdfs[prepared.graph.pdf[states[piece]]], model.topology.alone[_inside(prepared, model)])
-        scores = model.score(frames[piece], asked)
-        parts.append(_evidence(prepared, model, piece, states[piece], scores.numpy(), asked))
-    return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
-
-
-def _inside(prepared: Prepared, model: Model) -> list[int]:
-    """The model's phones that the transcript may have, by their numbers."""
-    return sorted({model.topology.number(phone) for phone in prepared.graph.phone})
-
-
-def _evidence(prepared: Prepared, model: Model, piece: slice, states: np.ndarray, scores: np.ndarray,
-              asked: np.ndarray) -> Evidence:
-    """Compare a path with all phones.
-
-    Those of the transcript are compared in every frame, by the scores that the search needed anyway; the others in
-    every third, for no phone is shorter, and they would double the work.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    model : Model
-    piece : slice
-        Of its frames.
-    states : ndarray
-        (T,) of the path in these.
-    scores, asked : ndarray
-        (T, P) scores of these frames, and the pdfs (P,) of their columns.
-    """
-    graph, topology = prepared.graph, model.topology
-    frames, inside = prepared.frames[piece], _inside(prepared, model)
-    others = np.setdiff1d(np.arange(len(topology.alone)), inside)
-    rest = np.unique(topology.alone[others])
-    rivals = np.empty((len(states), len(topology.alone)), scores.dtype)
-    rivals[:, inside] = scores[:, np.searchsorted(asked, topology.alone[inside])].max(2)
-    if len(others):
-        heard = np.arange(min(1, len(states) - 1), len(states), STRIDE)
-        best = model.score(frames[heard], rest).numpy()[:, np.searchsorted(rest, topology.alone[others])].max(2)
-        level = rivals[:, inside].max(1, keepdims=True)  # frames differ in what they give to all phones
-        nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
-        rivals[:, others] = (best - level[heard])[nearest] + level
-    own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
-    numbers = np.array([topology.number(phone) for phone in graph.phone])
-    return evidence(own, rivals, numbers[graph.node[states]])
 
 
 def _impossible(prepared: Prepared, model: Model) -> DataError:

@@ -1,0 +1,90 @@
+"""The best path of an utterance, and how well each frame fits it: where models and search meet."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from aligner.graph import Graph
+from aligner.models.base import Model
+from aligner.refine.confidence import Evidence, evidence
+from aligner.search.arcs import Arcs, Path
+from aligner.search.long import long_path
+from aligner.search.viterbi import viterbi
+
+SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
+STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
+PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
+
+
+def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[Path, Evidence]:
+    """The best path of an utterance, and what each frame says about it.
+
+    All at once; or in little memory where the scores alone would fill it.
+
+    Parameters
+    ----------
+    frames : Tensor
+        (T, D)
+    graph : Graph
+    model : Model
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+
+    Raises
+    ------
+    NoPath
+        If no path is possible.
+    """
+    arcs, pdfs = Arcs.of(graph), graph.pdfs
+    asked = np.union1d(pdfs, model.topology.alone[_inside(graph, model)])
+    if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
+        scores = model.score(frames, asked)
+        path = viterbi(arcs, scores[:, np.searchsorted(asked, pdfs)][None], kernel=kernel)
+        return path, _compared(frames, graph, model, path.states[0].numpy(), scores.numpy(), asked)
+    path = long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
+    states, parts = path.states[0].numpy(), []
+    for k in range(0, len(frames), PIECE):
+        piece = slice(k, k + PIECE)
+        asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[_inside(graph, model)])
+        scores = model.score(frames[piece], asked)
+        parts.append(_compared(frames[piece], graph, model, states[piece], scores.numpy(), asked))
+    return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+
+
+def _inside(graph: Graph, model: Model) -> list[int]:
+    """The model's phones that the transcript may have, by their numbers."""
+    return sorted({model.topology.number(phone) for phone in graph.phone})
+
+
+def _compared(frames: Tensor, graph: Graph, model: Model, states: np.ndarray, scores: np.ndarray,
+              asked: np.ndarray) -> Evidence:
+    """Compare a path with all phones.
+
+    Those of the transcript are compared in every frame, by the scores that the search needed anyway; the others in
+    every third, for no phone is shorter, and they would double the work.
+
+    Parameters
+    ----------
+    frames : Tensor
+        (T, D): all of an utterance, or a piece of it.
+    graph : Graph
+    model : Model
+    states : ndarray
+        (T,) of the path in these frames.
+    scores, asked : ndarray
+        (T, P) scores of these frames, and the pdfs (P,) of their columns.
+    """
+    topology, inside = model.topology, _inside(graph, model)
+    others = np.setdiff1d(np.arange(len(topology.alone)), inside)
+    rest = np.unique(topology.alone[others])
+    rivals = np.empty((len(states), len(topology.alone)), scores.dtype)
+    rivals[:, inside] = scores[:, np.searchsorted(asked, topology.alone[inside])].max(2)
+    if len(others):
+        heard = np.arange(min(1, len(states) - 1), len(states), STRIDE)
+        best = model.score(frames[heard], rest).numpy()[:, np.searchsorted(rest, topology.alone[others])].max(2)
+        level = rivals[:, inside].max(1, keepdims=True)  # frames differ in what they give to all phones
+        nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
+        rivals[:, others] = (best - level[heard])[nearest] + level
+    own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
+    numbers = np.array([topology.number(phone) for phone in graph.phone])
+    return evidence(own, rivals, numbers[graph.node[states]])
