@@ -90,7 +90,7 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
     Raises
     ------
     DataError
-        If it is not the output folder of a run, or none of its recordings is there.
+        If it is not the output folder of a run, or none of the recordings that were aligned is there.
     """
     table = out / ALIGNMENT_TABLE
     if not table.is_file():
@@ -98,7 +98,8 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
     record = _record(out)
     home = corpus or (Path(str(record["corpus"])) if record.get("corpus") else None)
     rows = tuple(_row(cells, out, home) for cells in csv.DictReader(io.StringIO(read_text(table))) if cells.get("file"))
-    if rows and not any(r.recording for r in rows):
+    aligned = [r for r in rows if r.status != "failed"]
+    if aligned and not any(r.recording for r in aligned):
         raise DataError(out, f"its recordings are not in {home or 'any known folder'}", "name their folder (--corpus)")
     return Outcome(out, home, record, rows)
 
