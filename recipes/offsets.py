@@ -19,7 +19,7 @@ import numpy as np
 
 from aligner.corpus.labels import find_references, read_reference, tier
 from aligner.evaluate.boundaries import phone_boundaries, summary
-from aligner.evaluate.matching import match, phone_costs, scored_phones
+from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.text.phones import phone_class
 
 PRIOR = 5  # boundaries' worth of belief that the offset is 0: rare pairs move little
@@ -34,7 +34,7 @@ def measure(reference: Path, aligned: Path) -> list[tuple[str, Pair, float]]:
         phones = tier(aligned / f"{name}.TextGrid", "phones")
         labels, found = scored_phones(read_reference(path)[0]), scored_phones(phones)
         starts = [p.start for p in phones]
-        for error in phone_boundaries(labels, found, match(labels, found, phone_costs(labels, found))):
+        for error in phone_boundaries(labels, found, match_phones(labels, found)):
             k = bisect_left(starts, error.aligned - 1e-6)
             right = phones[k].label if k < len(phones) else ""
             pair = phone_class(phones[k - 1].label if k else ""), phone_class(right)

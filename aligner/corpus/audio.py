@@ -83,7 +83,7 @@ def clipped(samples: np.ndarray) -> float:
     most = magnitudes.max()
     if most < FAINT:
         return 0.0
-    at_most = np.concatenate([[False], magnitudes >= most - 1.5 / 2**15, [False]])
+    at_most = np.concatenate([[False], magnitudes >= most - 0.5 / 2**15, [False]])
     edges = np.flatnonzero(np.diff(at_most))
     lengths = edges[1::2] - edges[::2]
     return float(lengths[lengths >= CLIPPED_RUN].sum() / len(samples))

@@ -15,7 +15,8 @@ from aligner.corpus.files import read_text
 from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, RUN_RECORD, output_path
 from aligner.types import DataError
 
-PLACE = re.compile(r"\b(?:at|from) (\d+\.\d+)")  # where in the recording a reason says to look
+PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # words of the transcript, which may hold numbers
 FIGURES = ("log_likelihood", "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
            "crammed_run", "longest_word", "speech", "snr", "clipped", "words", "oovs")
 
@@ -54,7 +55,7 @@ class Row:
     @property
     def at(self) -> float | None:
         """Where to look first, in seconds; None where the reasons do not say."""
-        found = (PLACE.search(reason) for reason in self.reasons)
+        found = (PLACE.search(QUOTED.sub("", reason)) for reason in self.reasons)
         return next((float(m.group(1)) for m in found if m), None)
 
 

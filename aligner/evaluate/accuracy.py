@@ -28,12 +28,12 @@ from aligner.evaluate.boundaries import (
     word_boundaries,
 )
 from aligner.evaluate.durations import DurationSummary, duration_summary
-from aligner.evaluate.matching import match, phone_costs, same, scored_phones, scored_words, word_costs
+from aligner.evaluate.matching import match_phones, match_words, same, scored_phones, scored_words
 from aligner.evaluate.overlaps import equal_frames, intersection_over_union
 from aligner.text.phones import PhoneMap, fold
 from aligner.types import Interval
 
-RESAMPLES = 1000  # of the bootstrap
+RESAMPLES, DRAWN = 1000, 50  # of the bootstrap, and how many of them at a time
 NONE = ""  # in place of a label that has no match
 NO_HITS = Hits(0, 0, 0)
 BEYOND = 0.1  # s that a reference may end behind its recording
@@ -121,7 +121,7 @@ def compare(reference: Labels, estimate: Labels | None, phone_map: PhoneMap | No
         return result
     a = scored_phones(reference.phones, phone_map)
     b = scored_phones((estimate and estimate.phones) or (), phone_map)
-    pairs = match(a, b, phone_costs(a, b))
+    pairs = match_phones(a, b)
     equal, frames = equal_frames(a, b, max(reference.end, a[-1].end if a else 0.0))
     return replace(
         result, phones=tuple(phone_boundaries(a, b, pairs)), confusions=_confusions(a, b, pairs),
@@ -138,7 +138,7 @@ def _tiles(labels: Labels) -> bool:
 
 def _with_words(result: FileResult, reference: Sequence[Interval], estimate: Sequence[Interval]) -> FileResult:
     a, b = scored_words(reference), scored_words(estimate)
-    pairs = match(a, b, word_costs(a, b))
+    pairs = match_words(a, b)
     return replace(
         result, words=tuple(word_boundaries(a, b, pairs)), word_overlap=intersection_over_union(a, b, pairs),
         word_lengths=tuple((a[i].label, a[i].duration, b[j].duration) for i, j in pairs),
@@ -268,21 +268,32 @@ def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tup
     """95 % percentile intervals (Efron & Tibshirani 1993, ch. 13): files are drawn, not boundaries, which depend
     on each other within a file.
     """
-    if len(rows) < 2:
-        return {}
-    drawn = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLES)
     found = {}
     for name, boundaries in (("phones", [f.phones for f in rows]), ("words", [f.words for f in rows])):
-        total = drawn @ np.array([sums([b.late for b in own]) for own in boundaries])  # (resamples, sums)
-        count = np.maximum(total[:, 0], 1)
-        figures = {"mae": total[:, 1] / count, "bias": total[:, 2] / count,
-                   **{f"within_{t}": 100 * total[:, 3 + k] / count for k, t in enumerate(TOLERANCES_MS)}}
-        found[name] = {key: _middle(values) for key, values in figures.items()}
-    edits = drawn @ np.array([[f.substitutions + f.deletions + f.insertions, f.reference_phones] for f in rows])
-    found["edits"] = {"per": _middle(100 * edits[:, 0] / np.maximum(edits[:, 1], 1))}
+        table = np.array([sums([b.late for b in own]) for own in boundaries if own]).reshape(-1, 3 + len(TOLERANCES_MS))
+        if len(table) > 1:
+            total = resampled(table, seed)
+            mean = total[:, 1:] / total[:, :1]
+            keys = ("mae", "bias", *(f"within_{t}" for t in TOLERANCES_MS))
+            scales = (1, 1, *[100] * len(TOLERANCES_MS))
+            columns = zip(keys, scales, mean.T, strict=True)
+            found[name] = {key: middle(scale * column) for key, scale, column in columns}
+    edits = np.array([[f.substitutions + f.deletions + f.insertions, f.reference_phones] for f in rows
+                      if f.reference_phones]).reshape(-1, 2)
+    if len(edits) > 1:
+        total = resampled(edits, seed)
+        found["edits"] = {"per": middle(100 * total[:, 0] / total[:, 1])}
     return found
 
 
-def _middle(values: np.ndarray) -> tuple[float, float]:
+def resampled(table: np.ndarray, seed: int) -> np.ndarray:
+    """Sums over files, (N, K) -> (`RESAMPLES`, K), of files drawn with replacement; a few draws at a time."""
+    random, count = np.random.default_rng(seed), len(table)
+    return np.concatenate([random.multinomial(count, np.full(count, 1 / count), DRAWN) @ table
+                           for _ in range(RESAMPLES // DRAWN)])
+
+
+def middle(values: np.ndarray) -> tuple[float, float]:
+    """The middle 95 %."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

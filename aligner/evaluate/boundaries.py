@@ -1,7 +1,7 @@
 """How far the boundaries of an alignment are from those of the reference.
 
-Each boundary of a matched phone or word counts once.  What has no match is in the phone error rate and in
-recall; what has no alignment is missing: neither is hidden in the averages.
+Each boundary of a matched phone counts once, and start and end of a matched word.  What has no match is in
+the phone error rate and in recall; what has no alignment is missing: neither is hidden in the averages.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def detection(h: Hits) -> Detection:
     1.0
     """
     precision, recall = h.hits / max(h.aligned, 1), h.hits / max(h.reference, 1)
-    over = recall / precision - 1 if precision else 0.0
+    over = h.aligned / max(h.reference, 1) - 1
     r1, r2 = np.hypot(1 - recall, over), (-over + recall - 1) / np.sqrt(2)
     f1 = 2 * precision * recall / max(precision + recall, 1e-9)
     return Detection(precision, recall, f1, float(1 - (abs(r1) + abs(r2)) / 2))

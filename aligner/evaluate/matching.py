@@ -7,15 +7,18 @@ matched label first (edit distance, time breaks ties).  Everything is in (refere
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 
 from aligner.search.kernels import compiled
-from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, PhoneMap, fold
+from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, PhoneMap
 from aligner.types import Interval
 
 OTHER_KIND = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
+TIE, LARGEST = 1e-5, 20.0  # costs that differ by less than this share count as equal, up to this cost: matches win ties
+TIMIT_LABELS = frozenset(["h#", *CLOSURES])  # only beside these is a q a glottal stop
+SILENT_WORDS = frozenset(["", "<eps>", "<sil>", "sil", "sp", "h#"])
 UNLIKE_WORDS = 2.5  # cost of matching two different words: dearer than leaving both unmatched
 TIME_COST, LONGEST_TIME = 1e-3, 5.0  # cost a second of distance, and the seconds from which it is constant
 
@@ -25,12 +28,13 @@ Pairs = list[tuple[int, int]]
 def scored_phones(labels: Sequence[Interval], phone_map: PhoneMap | None = None) -> list[Interval]:
     """Phones by their classes, without silences; closures joined to their bursts, a glottal stop to what follows."""
     to_class = phone_map or PhoneMap()
-    joined = _joined(labels) if to_class.folded else labels
+    timit = not TIMIT_LABELS.isdisjoint(i.label for i in labels)
+    joined = _joined(labels, to_class.renamed) if to_class.folded and timit else labels
     return [Interval(i.start, i.end, label) for i in joined if (label := to_class(i.label)) != SILENCE]
 
 
-def _joined(labels: Sequence[Interval]) -> list[Interval]:
-    """TIMIT's closures and bursts as one phone."""
+def _joined(labels: Sequence[Interval], renamed: Container[str]) -> list[Interval]:
+    """TIMIT's closures and bursts as one phone; labels that a map renames are left alone."""
     phones: list[Interval] = []
     start: float | None = None  # where a closure or glottal stop before this label began
     closure: tuple[str, ...] = ()
@@ -40,8 +44,8 @@ def _joined(labels: Sequence[Interval]) -> list[Interval]:
             phones.append(Interval(start or 0.0, last_end, closure[0]))
             start = None
         begun = i.start if start is None else start
-        closure = CLOSURES.get(i.label, ())
-        start = begun if closure or i.label == GLOTTAL_STOP else None
+        closure = CLOSURES.get(i.label, ()) if i.label not in renamed else ()
+        start = begun if closure or (i.label == GLOTTAL_STOP and i.label not in renamed) else None
         last_end = i.end
         if start is None:
             phones.append(Interval(begun, i.end, i.label))
@@ -52,7 +56,7 @@ def _joined(labels: Sequence[Interval]) -> list[Interval]:
 
 def scored_words(labels: Sequence[Interval]) -> list[Interval]:
     """Words in lower case, without silences."""
-    return [Interval(w.start, w.end, w.label.lower()) for w in labels if w.label.strip() and fold(w.label) != SILENCE]
+    return [Interval(w.start, w.end, word) for w in labels if (word := w.label.strip().lower()) not in SILENT_WORDS]
 
 
 def same(a: str, b: str) -> bool:
@@ -60,53 +64,53 @@ def same(a: str, b: str) -> bool:
     return a == b or {a, b} in ({FLAP, "t"}, {FLAP, "d"})
 
 
-def phone_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
-    """What it costs to match each pair of phones, (len(reference), len(estimate)); see `match`."""
-    costs = {(a, b): 0.0 if same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND
-             for a in {r.label for r in reference} for b in {e.label for e in estimate}}
-    table = np.array([[costs[r.label, e.label] for e in estimate] for r in reference])
-    return table.reshape(len(reference), len(estimate))
+def match_phones(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
+    """Pairs (i, j) of phones: matching those of one class costs 0, of one kind 1, of two kinds `OTHER_KIND`."""
+    return _match(reference, estimate, lambda a, b: 0.0 if same(a, b) else
+                  1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND)
 
 
-def word_costs(reference: Sequence[Interval], estimate: Sequence[Interval]) -> np.ndarray:
-    """The same for words."""
-    costs = [[0.0 if r.label == e.label else UNLIKE_WORDS for e in estimate] for r in reference]
-    return np.array(costs).reshape(len(reference), len(estimate))
+def match_words(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
+    """Pairs (i, j) of words; unlike words are never matched."""
+    return _match(reference, estimate, lambda a, b: 0.0 if a == b else UNLIKE_WORDS)
 
 
-def match(reference: Sequence[Interval], estimate: Sequence[Interval], costs: np.ndarray) -> Pairs:
-    """Pairs (i, j) on the cheapest edit path; an unmatched interval costs 1.
-
-    Parameters
-    ----------
-    reference, estimate : sequence of Interval
-    costs : ndarray
-        (len(reference), len(estimate)): of matching two labels; their distance in time only breaks ties.
-    """
+def _match(reference: Sequence[Interval], estimate: Sequence[Interval], cost: Callable[[str, str], float]) -> Pairs:
+    """The cheapest edit path, where an unmatched interval costs 1; distance in time only breaks ties."""
     if not reference or not estimate:
         return []
-    apart = np.abs(np.subtract.outer([r.start for r in reference], [e.start for e in estimate]))
-    return [(int(i), int(j)) for i, j in _edit_path(costs + TIME_COST * np.minimum(apart, LONGEST_TIME))]
+    (a, a_codes, a_starts), (b, b_codes, b_starts) = _coded(reference), _coded(estimate)
+    table = np.array([[cost(x, y) for y in b] for x in a])
+    return [(int(i), int(j)) for i, j in _edit_path(a_codes, b_codes, table, a_starts, b_starts)]
+
+
+def _coded(side: Sequence[Interval]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The labels that occur, and each interval's place among them and start."""
+    labels = list(dict.fromkeys(i.label for i in side))
+    place = {label: k for k, label in enumerate(labels)}
+    return labels, np.array([place[i.label] for i in side]), np.array([i.start for i in side])
 
 
 @compiled
-def _edit_path(costs):  # type: ignore[no-untyped-def]
-    n, m = costs.shape
-    total = np.zeros((n + 1, m + 1))
-    for i in range(n + 1):
-        for j in range(m + 1):
-            if i == 0 or j == 0:
-                total[i, j] = i + j
-            else:
-                total[i, j] = min(total[i - 1, j] + 1, total[i, j - 1] + 1, total[i - 1, j - 1] + costs[i - 1, j - 1])
+def _edit_path(a, b, table, a_starts, b_starts):  # type: ignore[no-untyped-def]
+    n, m = len(a), len(b)
+    came = np.empty((n + 1, m + 1), np.uint8)  # 0 both, 1 from i - 1, 2 from j - 1; a byte each, however long
+    total = np.empty(m + 1)
+    for j in range(m + 1):
+        total[j] = j
+    for i in range(1, n + 1):
+        corner, total[0] = total[0], float(i)
+        for j in range(1, m + 1):
+            apart = min(abs(a_starts[i - 1] - b_starts[j - 1]), LONGEST_TIME)
+            both = corner + table[a[i - 1], b[j - 1]] + TIME_COST * apart
+            above, left, corner = total[j] + 1, total[j - 1] + 1, total[j]
+            total[j] = min(both, above, left)
+            slack = 1e-9 + TIE * min(total[j], LARGEST)
+            came[i, j] = 0 if both <= total[j] + slack else 1 if above <= total[j] + slack else 2
     pairs, i, j = [(0, 0) for _ in range(0)], n, m
     while i and j:
-        slack = 1e-9 + 1e-5 * total[i, j]
-        if abs(total[i, j] - total[i - 1, j - 1] - costs[i - 1, j - 1]) <= slack:
-            i, j = i - 1, j - 1
+        step = came[i, j]
+        i, j = i - (step != 2), j - (step != 1)
+        if step == 0:
             pairs.append((i, j))
-        elif abs(total[i, j] - total[i - 1, j] - 1) <= slack:
-            i -= 1
-        else:
-            j -= 1
     return pairs[::-1]

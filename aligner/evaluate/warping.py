@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aligner.evaluate.matching import match, phone_costs, scored_phones
+from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.search.kernels import compiled
 from aligner.types import DataError, Interval
 
@@ -139,7 +139,7 @@ def aligned_path(reference: Sequence[Interval], estimate: Sequence[Interval], fr
     [[0, 0], [1, 0], [2, 1], [3, 2], [4, 3]]
     """
     sides = scored_phones(reference), scored_phones(estimate)
-    pairs = match(*sides, phone_costs(*sides))
+    pairs = match_phones(*sides)
     if len(pairs) < LEAST_MATCHED * max(1, *map(len, sides)):
         raise DataError(name, f"its phones are not the reference's: {len(pairs)} match of {len(sides[0])} and "
                         f"{len(sides[1])}", "align both with the same transcript, or warp them")

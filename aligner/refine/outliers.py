@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aligner.text.phones import unstressed
 from aligner.types import SILENCE_LABEL, Interval
 
 ENOUGH_UTTERANCES = 20  # from which a spread means something
 ENOUGH_PHONES = 10  # of a kind in the corpus, and in an utterance
 LEAST_LIKELIHOOD = -5.0  # deviations; the worst of 80 intact sentences of 8 speakers lies at -2.3
 MOST_UNUSUAL = 1.6  # mean deviation of the phones' lengths; the worst of the same at 1.2
+LEAST_SPREAD = 0.01  # of log-likelihoods per frame; a corpus of copies has none to compare with
 SPREAD_OF_MAD = 1.4826  # standard deviations to one median absolute deviation, of a normal distribution
 
 
@@ -32,7 +34,9 @@ def likelihood_deviations(values: Sequence[float]) -> list[float | None]:
         return [None] * len(x)
     middle = float(np.median(x))
     spread = SPREAD_OF_MAD * float(np.median(np.abs(x - middle)))
-    return [float(z) for z in (x - middle) / max(spread, 1e-6)]
+    if spread < LEAST_SPREAD:
+        return [None] * len(x)
+    return [float(z) for z in (x - middle) / spread]
 
 
 class Lengths:
@@ -45,7 +49,7 @@ class Lengths:
     def add(self, phones: Sequence[Interval]) -> None:
         """Add an utterance."""
         spoken = [p for p in phones if p.label != SILENCE_LABEL and p.duration > 0]
-        codes = [self._codes.setdefault(p.label.rstrip("0123456789"), len(self._codes)) for p in spoken]
+        codes = [self._codes.setdefault(unstressed(p.label), len(self._codes)) for p in spoken]
         logs = np.log([p.duration for p in spoken])
         self._rows.append((np.asarray(codes, np.int16), logs.astype(np.float32)))
 

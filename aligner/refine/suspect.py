@@ -155,8 +155,8 @@ def _crammed_together(s: Solved, q: Quality) -> list[str]:
         return [f"{len(run)} phones in a row are as short as can be at {run[0].start:.2f} s: "
                 "the transcript may have words that are not said"]
     edges = [r for r in runs if len(r) >= CRAMMED_EDGE and (r[0] is said[0] or r[-1] is said[-1])]
-    return [f"{s.word_at(r[0].start, r[-1].end)!r} is crammed at the {'beginning' if r[0] is said[0] else 'end'}: "
-            "it may not be said" for r in edges]
+    return [f"{s.word_at(r[0].start, r[-1].end)!r} is crammed at the {'beginning' if r[0] is said[0] else 'end'}, from "
+            f"{r[0].start:.2f} s: it may not be said" for r in edges]
 
 
 def _too_many(s: Solved, q: Quality) -> list[str]:

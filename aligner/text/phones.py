@@ -37,7 +37,7 @@ def phone_class(label: str) -> str:
     >>> phone_class("AH0"), phone_class("")
     ('vowel', 'silence')
     """
-    return ARPABET_KINDS.get(label.rstrip("0123456789").upper(), "silence")
+    return ARPABET_KINDS.get(unstressed(label).upper(), "silence")
 
 
 def kind(label: str) -> str:
@@ -48,7 +48,7 @@ def kind(label: str) -> str:
     >>> kind("ih"), kind("tʃ"), kind("ŋ"), kind("sil"), kind("xyz1")
     ('vowel', 'stop', 'nasal', 'silence', 'other')
     """
-    base = label.rstrip("0123456789").upper()
+    base = unstressed(label).upper()
     if FOLDED.get(base) == SILENCE:
         return "silence"
     if base in ARPABET_KINDS:
@@ -64,8 +64,19 @@ def fold(label: str) -> str:
     >>> fold("AH0"), fold("axr"), fold("h#")
     ('ah', 'er', 'sil')
     """
-    base = label.strip().rstrip("0123456789").upper()
+    base = unstressed(label.strip()).upper()
     return FOLDED.get(base, base.lower())
+
+
+def unstressed(label: str) -> str:
+    """A phone without the digits of its stress; a phone that is a digit stays (X-SAMPA has them).
+
+    Examples
+    --------
+    >>> unstressed("AH0"), unstressed("9")
+    ('AH', '9')
+    """
+    return label.rstrip("0123456789") or label
 
 
 @dataclass(frozen=True)
