@@ -7,6 +7,7 @@ import importlib.util
 import io
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,10 @@ from aligner.corpus.labels import Labels, TierNames, find_labels, read_labels, r
 from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate import boundaries
 from aligner.evaluate.accuracy import compare, summarise
-from aligner.evaluate.boundaries import Hits, hits
+from aligner.evaluate.boundaries import Hits, detection, hits
 from aligner.evaluate.folders import Options, evaluate
-from aligner.evaluate.matching import scored_phones
-from aligner.evaluate.versus import versus
+from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.evaluate.versus import difference, versus
 from aligner.text.phones import PhoneMap, fold, parse_map
 from aligner.types import Interval
 
@@ -405,6 +406,125 @@ def test_an_alignment_that_cannot_be_read_is_missing(tmp_path):
     assert "ends early" in str(found.problems[0])
 
 
+def test_a_match_is_the_cheapest_however_long():
+    """Many like phones, then three of which one is there: the one that is nearest in time."""
+    reference = [Interval(k, k + 1, "s") for k in range(600)] + [Interval(600 + k, 601 + k, "aa") for k in range(3)]
+    assert match_phones(reference, [Interval(600, 601, "aa")]) == [(600, 0)]
+
+
+@given(st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6), st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6))
+def test_matching_costs_what_brute_force_says(reference, estimate):
+    a, b = ([Interval(k, k + 1, label) for k, label in enumerate(side)] for side in (reference, estimate))
+
+    def cost(i, j):
+        kind = 0 if a[i].label == b[j].label else 1 if "aa" not in (a[i].label, b[j].label) else 1.6
+        return kind + 1e-3 * min(abs(a[i].start - b[j].start), 5)
+
+    @cache
+    def cheapest(i, j):
+        if i == len(a) or j == len(b):
+            return len(a) - i + len(b) - j
+        return min(cheapest(i + 1, j) + 1, cheapest(i, j + 1) + 1, cheapest(i + 1, j + 1) + cost(i, j))
+
+    pairs = match_phones(a, b)
+    paid = sum(cost(i, j) for i, j in pairs) + len(a) + len(b) - 2 * len(pairs)
+    assert paid == pytest.approx(cheapest(0, 0), abs=2e-4)  # ties of time are broken to within that
+
+
+def test_digits_are_words_and_phones():
+    words = [Interval(0, 1, "1984"), Interval(1, 2, "pau"), Interval(2, 3, "<eps>")]
+    assert compare(labels(words=words), labels(words=words)).matched_words == 2
+    assert [p.label for p in scored_phones([Interval(0, 1, "9"), Interval(1, 2, "AH0")])] == ["9", "ah"]
+    assert PhoneMap({}, folded=False)("2") == "2"
+
+
+def test_a_q_is_a_glottal_stop_only_in_timit():
+    arabic = intervals("q a l")
+    assert [p.label for p in scored_phones(arabic)] == ["q", "a", "l"]
+    assert [p.label for p in scored_phones(intervals("h# q aa l"))] == ["aa", "l"]
+    renamed = scored_phones(intervals("h# q aa tcl t"), PhoneMap({"q": "k", "tcl": "x"}))
+    assert [p.label for p in renamed] == ["k", "aa", "x", "t"]
+
+
+def test_intervals_are_of_files_that_have_boundaries():
+    moved = [Interval(i.start + 0.01, i.end + 0.01, i.label) for i in REFERENCE]
+    late = [Interval(i.start + 0.03, i.end + 0.03, i.label) for i in REFERENCE]
+    files = [compare(labels(REFERENCE), labels(e) if e else None) for e in (moved, late, None, None)]
+    assert summarise(files).phones.interval["mae"] == (pytest.approx(10), pytest.approx(30))
+    assert summarise([files[0], files[2]]).phones.interval == {}
+
+
+def test_r_value_without_hits():
+    assert detection(Hits(0, 10, 100)).r_value < detection(Hits(1, 10, 100)).r_value < 0
+
+
+def test_a_pause_at_a_boundary_counts_on_both_sides():
+    paused = [Interval(0.1, 0.2, "k"), Interval(0.21, 0.4, "ae"), Interval(0.4, 0.5, "t")]
+    f, whole = (compare(labels(REFERENCE), labels(e), file="a") for e in (paused, REFERENCE))
+    found = difference([f], [whole], lambda r: r.phones)
+    assert found.boundaries == 4
+    assert found.first == pytest.approx(5 / 4)  # 0 and 10 ms at one boundary: 5 on average
+
+
+def test_channels_and_spaces_of_a_ctm(tmp_path):
+    (tmp_path / "my talk.ctm").write_text("my_talk 1 0.0 0.5 hello\nmy_talk 2 0.1 0.5 bye\nmy_talk 1 0.5 0.5 you\n")
+    assert list(find_labels(tmp_path)) == ["my talk"]
+    found = read_labels(find_labels(tmp_path)["my talk"])
+    assert {speaker: len(own.words) for speaker, own in found.items()} == {"1": 2, "2": 1}
+    (tmp_path / "my talk.ctm").write_text("my_talk 1 0.5 -0.5 hello\n")
+    with pytest.raises(DataError, match="ends before it begins"):
+        read_labels(find_labels(tmp_path)["my talk"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "rule"),
+    [
+        ("[[1, 0.5, 1]]", "ends before"),
+        ("[[0, 1, 1], [0.5, Infinity, 1]]", "not a number"),
+        ("[[1, 2, 1], [0, 1, 1]]", "begins before"),
+    ],
+)
+def test_json_must_be_in_order(tmp_path, entries, rule):
+    (tmp_path / "x.json").write_text('{"tiers": {"phones": {"entries": ' + entries + "}}}")
+    with pytest.raises(DataError, match=rule):
+        read_labels(tmp_path / "x.json")
+
+
+def test_other_files_do_no_harm(tmp_path):
+    """Notes that cannot be read are a problem of theirs; scores behind HTK's labels are left out."""
+    shifted(tmp_path / "ref", "f", 0.0)
+    shifted(tmp_path / "out", "f", 0.0)
+    (tmp_path / "out" / "notes.json").write_bytes(b'{"a": "\xe9"}')
+    (tmp_path / "out" / "corrected").mkdir()
+    shutil.copy(tmp_path / "out" / "f.TextGrid", tmp_path / "out" / "corrected")
+    assert evaluate(tmp_path / "ref", tmp_path / "out").report.missing == 0
+    assert evaluate(tmp_path / "out", tmp_path / "out").report.files == 1  # the correction stands for its original
+    (tmp_path / "h.lab").write_text("0 1000000 sil -12.5 SIL\n1000000 2000000 aa -88.1 cat\n")
+    assert [i.label for i in read_labels(tmp_path / "h.lab")[""].phones] == ["sil", "aa"]
+
+
+def test_a_tier_that_is_named_must_be_there(tmp_path):
+    write_textgrid(tmp_path / "x.TextGrid", {"words": REFERENCE, "phones": REFERENCE}, 0.5)
+    found = evaluate(tmp_path, tmp_path, Options(reference_tiers=TierNames(phones="fon")))
+    assert found.report.files == 0
+    assert "no tier 'fon': its tiers are 'words', 'phones'" in str(found.problems[0])
+    result = call("evaluate", tmp_path, tmp_path, "--phones", "fon")
+    assert result.exit_code == 1
+    assert "no phones to compare" in result.output
+
+
+def test_a_suggested_map_does_no_harm(tmp_path):
+    """Labels that both sides have are left alone, however the times differ."""
+    arpabet = [Interval(0, 0.1, "k"), Interval(0.1, 0.3, "ae"), Interval(0.3, 0.4, "t"), Interval(0.4, 0.5, "sh")]
+    ipa = [Interval(0.05, 0.15, "k"), Interval(0.15, 0.35, "æ"), Interval(0.35, 0.45, "t"), Interval(0.45, 0.55, "ʃ")]
+    for folder, rows in (("ref", ipa), ("out", arpabet)):
+        write_textgrid(tmp_path / folder / "x.TextGrid", {"phones": fill(rows, 0.6) if rows[0].start else rows}, 0.6)
+    found = evaluate(tmp_path / "ref", tmp_path / "out")
+    assert found.suggested == {"ae": "æ", "sh": "ʃ"}
+    better = evaluate(tmp_path / "ref", tmp_path / "out", Options(PhoneMap(found.suggested)))
+    assert better.report.phone_error_rate == 0
+
+
 def test_tiers_of_other_names(tmp_path):
     write_textgrid(tmp_path / "ref" / "x.TextGrid", {"Segmente": REFERENCE}, 0.5)
     write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
@@ -444,6 +564,18 @@ def test_the_test_is_not_fooled_by_noise(tmp_path):
         for side in ("a", "b"):
             shifted(tmp_path / side, f"f{k}", 0.02 * random.random())
     assert versus(tmp_path / "ref", tmp_path / "a", tmp_path / "b").phones.p_value > 0.05
+
+
+def test_a_few_bad_files_make_no_winner(tmp_path):
+    """A is closer in nineteen files of twenty and far off in one: the mean and the test disagree."""
+    for k in range(20):
+        shifted(tmp_path / "ref", f"f{k}", 0.0)
+        shifted(tmp_path / "a", f"f{k}", 0.2 if k == 3 else 0.010 + k / 1e5)
+        shifted(tmp_path / "b", f"f{k}", 0.011 + k / 1e5)
+    found = versus(tmp_path / "ref", tmp_path / "a", tmp_path / "b").phones
+    assert found.difference > 0 > found.typical
+    result = call("compare", tmp_path / "a", tmp_path / "b", "-r", tmp_path / "ref")
+    assert "no clear winner: A is closer in most files, B on average" in result.output
 
 
 # ---------------------------------------------------------------- the commands
@@ -509,6 +641,20 @@ def test_the_command_says_what_is_wrong(tmp_path):
     assert "cannot be read" in result.output
 
 
+def test_markup_long_names_and_places_that_cannot_be_written(tmp_path):
+    rows = [Interval(0, 0.1, "[noise]"), Interval(0.1, 0.2, "x[/y]")]
+    name = "long" * 30
+    write_textgrid(tmp_path / "ref" / f"{name}.TextGrid", {"phones": rows}, 0.2)
+    result = call("evaluate", tmp_path / "ref", tmp_path / "ref")
+    assert result.exit_code == 0, result.output
+    assert "[noise]" in result.output
+    assert re.search(r"…\w+long +3 +0\.00", result.output)
+    (tmp_path / "file").write_text("")
+    result = call("evaluate", tmp_path / "ref", tmp_path / "ref", "--csv", tmp_path / "file" / "x.csv")
+    assert result.exit_code == 2
+    assert "it cannot be written" in result.output
+
+
 def test_the_command_compare(tmp_path):
     for k in range(8):
         shifted(tmp_path / "ref", f"f{k}", 0.0)
@@ -516,7 +662,8 @@ def test_the_command_compare(tmp_path):
         shifted(tmp_path / "b", f"f{k}", 0.010)
     result = call("compare", tmp_path / "a", tmp_path / "b", "--reference", tmp_path / "ref")
     assert result.exit_code == 0, result.output
-    assert f"{tmp_path / 'a'} is closer" in result.output.replace("\n", " ")
+    assert "phones: on the 32 boundaries of 8 files" in result.output
+    assert "; A is closer (p = 0.0078" in result.output
     result = call("compare", tmp_path / "a", tmp_path / "b")
     assert "not which is right" in result.output
     assert result.exit_code == 0
@@ -529,7 +676,10 @@ def test_a_thousand_files_go_to_several_processes(tmp_path):
     for k in range(folders.ALONE + 50):
         shifted(tmp_path / "ref", f"f{k}", 0.0)
         shifted(tmp_path / "out", f"f{k}", 0.0001 * k)
-    report = evaluate(tmp_path / "ref", tmp_path / "out").report
+    (tmp_path / "ref" / "broken.phn").write_text("a b\n")
+    found = evaluate(tmp_path / "ref", tmp_path / "out", jobs=2)
+    report = found.report
+    assert [p.rule for p in found.problems] == ["not a line of first sample, last sample, label"]  # it came through
     count = folders.ALONE + 50
     assert report.files == count
     assert report.phones.bias == pytest.approx(0.1 * (count - 1) / 2)

@@ -17,7 +17,7 @@ from conftest import SAMPLE
 from aligner import DataError
 from aligner.cli import main
 from aligner.corpus.labels import tier
-from aligner.corpus.outcome import read_outcome
+from aligner.corpus.outcome import Row, read_outcome
 from aligner.corpus.praat import items_of
 from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate.page import spectrogram, write_page
@@ -129,7 +129,7 @@ def test_a_clicked_phone_is_played_to_the_sample(page, run):
     box = page.locator("#picture").bounding_box()
     view = page.evaluate("view")
     middle = (chosen.start + chosen.end) / 2
-    x = box["width"] * (middle - view["from"]) / (view["to"] - view["from"])
+    x = (box["width"] - page.evaluate("MARGIN")) * (middle - view["from"]) / (view["to"] - view["from"])
     lane = page.evaluate("Object.keys(loaded.tiers).indexOf('phones')")
     y = page.evaluate("HEIGHT + AXIS") + page.evaluate("LANE") * (lane + 0.5)
     page.mouse.click(box["x"] + x, box["y"] + y)
@@ -197,6 +197,8 @@ def test_light_and_dark_and_the_picture(browser, run, tmp_path):
         ink = 255 - top if scheme == "light" else top  # loud is dark on white, and light on black
         phones = [p for p in tier(run / "slt" / "numbers.TextGrid", "phones") if p.label]
         columns = np.linspace(0, phones[-1].end, 1000)
+        top = top[:, : -page.evaluate("MARGIN")]
+        ink = ink[:, : top.shape[1]]
         x = (columns * top.shape[1] / page.evaluate("loaded.length")).astype(int).clip(0, top.shape[1] - 1)
         spoken = columns > phones[0].start
         assert ink[140:][:, x[spoken]].mean() > 1.5 * ink[140:][:, x[~spoken]].mean()  # sound is where phones are
@@ -301,6 +303,35 @@ def test_the_commands_say_what_is_wrong(run, tmp_path):
     assert "run.json: it is not JSON" in call("report", copy).output
     with pytest.raises(DataError, match=r"no alignment\.csv"):
         read_outcome(tmp_path / "nowhere")
+
+
+def test_what_has_gone_since_is_said(run, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
+    (copy / "slt" / "numbers.TextGrid").unlink()
+    assert call("report", copy).exit_code == 0
+    data = json.loads((copy / "report" / "data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
+    [gone] = [u for u in data["utterances"] if u["file"] == "slt/numbers"]
+    assert (gone["status"], gone["reasons"]) == ("failed", ["its TextGrid is not there: align it again"])
+    assert "note: slt/numbers: its TextGrid" in call("inspect", copy, "--no-open").output
+    for text in ("", "file,recording,status\nslt/numbers,numbers.flac"):
+        (copy / "alignment.csv").write_text(text)
+        result = call("report", copy)
+        assert result.exit_code == 2
+        assert "empty or cut off" in result.output
+
+
+@pytest.mark.parametrize(
+    ("reason", "at"),
+    [
+        ("what is heard from 1.20 to 1.50 s does not fit 'x'", 1.2),
+        ("something is heard at 3.40 s where the transcript has nothing", 3.4),
+        ("'meet at 5.30 s' is crammed at the beginning, from 0.25 s: it may not be said", 0.25),
+        ("speech is only 2 dB stronger than the pauses", None),
+    ],
+)
+def test_where_to_look(reason, at):
+    assert Row("a", "", None, None, None, 0.0, None, "suspect", (reason,), {}).at == at
 
 
 def test_inspect_lists_what_is_suspect(run):

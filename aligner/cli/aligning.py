@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aligner import __version__
+from aligner.cli.evaluating import CONTEXT, cores
 from aligner.cli.looking import make_report
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ FIRST_REASONS = 10  # failures and suspects that the summary tells; the table ha
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=CONTEXT, short_help="Align recordings with their transcripts.",
+               epilog="Example: align corpus/ out/ --report")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
@@ -117,6 +119,8 @@ def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
 
 
 def _print_summary(s: Summary, job: Job) -> None:
+    from aligner.run.corpus import suspects_of
+
     click.echo(f"files     {len(job.files)}")
     click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
     click.echo(f"aligned   {s.aligned} utterances")
@@ -130,6 +134,10 @@ def _print_summary(s: Summary, job: Job) -> None:
     _print_rest(len(s.failures), job.out)
     if job.skipped:
         click.echo(f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)")
+    waiting = suspects_of(job)
+    if waiting:
+        table = job.out / "alignment.csv"
+        click.echo(f"          {waiting} utterances in them have been suspect since an earlier run: see {table}")
     if job.stale:
         click.echo(f"          {len(job.stale)} of them have changed since, {job.stale[0]} for one")
     if job.completed:
@@ -148,4 +156,4 @@ def _print_accuracy(reference: Path, out: Path) -> None:
     from aligner.evaluate.folders import evaluate
 
     click.echo()
-    print_brief(evaluate(reference, out), f"accuracy against {reference}")
+    print_brief(evaluate(reference, out, jobs=cores()), f"accuracy against {reference}")

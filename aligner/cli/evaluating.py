@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from aligner.evaluate.folders import Options
 
 FOLDER = click.Path(path_type=Path)
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def plainly(command: Callable[..., None]) -> Callable[..., None]:
@@ -26,6 +28,10 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except AlignerError as error:
             click.echo(f"aligner: {error}", err=True)
+            sys.exit(2)
+        except OSError as error:
+            click.echo(f"aligner: {error.filename}: it cannot be written ({error.strerror}): name another place",
+                       err=True)
             sys.exit(2)
 
     return guarded
@@ -61,7 +67,24 @@ def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligne
     return Options(named, TierNames(phones, words), TierNames(aligned_phones, aligned_words))
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def cores() -> int:
+    """How many processes may run here at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_targets(*paths: Path | None) -> None:
+    """Raise an OSError, before the work, where a file cannot be written."""
+    from tempfile import TemporaryFile
+
+    for path in paths:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path.parent):
+                pass
+
+
+@click.command(context_settings=CONTEXT, short_help="How far alignments are from hand labels.",
+               epilog="Example: aligner evaluate timit/ out/ --csv boundaries.csv")
 @click.argument("reference", type=FOLDER)
 @click.argument("aligned", type=FOLDER)
 @labelled
@@ -85,7 +108,8 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
     from aligner.evaluate.export import write_boundaries, write_figures
     from aligner.evaluate.folders import evaluate as evaluated
 
-    found = evaluated(reference, aligned, _options(**labels))
+    _check_targets(table, figures)
+    found = evaluated(reference, aligned, _options(**labels), cores())
     print_brief(found, f"{aligned} against {reference}")
     if not brief and found.report.missing < found.report.files:
         print_details(found.report)
@@ -95,14 +119,15 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
     sys.exit(1 if found.problems or found.missing else 0)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=CONTEXT, short_help="Which of two aligners is closer.",
+               epilog="Example: aligner compare mine/ theirs/ --reference timit/")
 @click.argument("first", metavar="A", type=FOLDER)
 @click.argument("second", metavar="B", type=FOLDER)
 @click.option("--reference", "-r", type=FOLDER, help="Hand labels: tells which of A and B is closer to them.")
 @labelled
 @plainly
 def compare(first: Path, second: Path, reference: Path | None, **labels: Any) -> None:
-    """Compare two aligners' labels of the same recordings, in the folders A and B.
+    """Compare two aligners' labels of the same recordings, in the folders A and B, at the same relative paths.
 
     With --reference, by their distance from hand labels, with a paired test of whether they differ; without, how far
     B is from A, in all the figures of 'aligner evaluate'.
@@ -113,11 +138,11 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
 
     options = _options(**labels)
     if reference is None:
-        found = evaluated(first, second, options)
+        found = evaluated(first, second, options, cores())
         print_brief(found, f"{second} against {first}: how far apart, not which is right")
         print_details(found.report)
         sys.exit(1 if found.problems or found.missing else 0)
-    both = versus(reference, first, second, options)
+    both = versus(reference, first, second, options, cores())
     print_versus(both, str(first), str(second))
     problems = {str(p) for e in (both.first, both.second) for p in e.problems}
     for problem in sorted(problems):
@@ -125,7 +150,8 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
     sys.exit(1 if problems or both.first.missing or both.second.missing else 0)
 
 
-@click.command("speech-metrics", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("speech-metrics", context_settings=CONTEXT, short_help="MCD, F0 and durations of synthesised speech.",
+               epilog="Example: aligner speech-metrics recorded/ synthesised/ --csv figures.csv")
 @click.argument("reference", metavar="REF_DIR", type=FOLDER)
 @click.argument("synthesised", metavar="SYN_DIR", type=FOLDER)
 @click.option("--alignments", "-a", nargs=2, type=FOLDER, metavar="REF_LABELS SYN_LABELS", help="Folders of alignments "
@@ -157,12 +183,15 @@ def speech_metrics(reference: Path, synthesised: Path, alignments: tuple[Path, P
     from aligner.evaluate.speech import SpeechSettings, compare_folders
 
     settings = SpeechSettings(order=order, warp=warp, silence_db=silence_db, floor=floor)
+    _check_targets(table)
     found = compare_folders(reference, synthesised, settings, alignments)
     print_speech(found, settings, "alignments" if alignments else warp)
     if alignments:
         from aligner.cli.tables import durations, show
+        from aligner.evaluate.accuracy import summarise
 
-        show(durations(evaluated(*alignments).report))
+        compared = [r for r in evaluated(*alignments).results if r.file in found.files]
+        show(durations(summarise(compared)))
     if table is not None:
         write_speech(table, found)
     sys.exit(1 if found.problems else 0)

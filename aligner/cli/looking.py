@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
-from aligner.cli.evaluating import FOLDER, plainly
+from aligner.cli.evaluating import CONTEXT, FOLDER, cores, plainly
+
+MOST = 10  # notes
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=CONTEXT, short_help="Look at results in Praat, and correct them.",
+               epilog="Example: aligner inspect out/ --suspect")
 @click.argument("out", type=FOLDER)
 @click.option("--suspect", is_flag=True, help="Only those that are marked suspect.")
 @click.option("--corpus", type=FOLDER, help="Where the recordings are, if they have moved since.")
@@ -27,7 +30,11 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
     from aligner.corpus.outcome import read_outcome
     from aligner.corpus.praat import items_of, launch, write_inspection
 
-    items = items_of(read_outcome(out, corpus), suspect)
+    outcome = read_outcome(out, corpus)
+    items = items_of(outcome, suspect)
+    lost = {r.file for r in outcome.rows if r.status != "failed" and (r.grid is None or r.recording is None)}
+    for file in sorted(lost)[:MOST]:
+        click.echo(f"note: {file}: its TextGrid or its recording is not there: align it again", err=True)
     if not items:
         click.echo("nothing is suspect" if suspect else f"there is no TextGrid in {out}")
         return
@@ -38,7 +45,8 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
         sys.exit(0)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=CONTEXT, short_help="A page to look at results.",
+               epilog="Example: aligner report out/ --open")
 @click.argument("out", type=FOLDER)
 @click.option("--reference", "-r", type=FOLDER, help="Folder of hand labels: accuracy, and their tiers beside ours.")
 @click.option("--corpus", type=FOLDER, help="Where the recordings are, if they have moved since.")
@@ -66,7 +74,7 @@ def make_report(out: Path, reference: Path | None, corpus: Path | None = None) -
     from aligner.evaluate.page import write_page
 
     outcome = read_outcome(out, corpus)
-    evaluation = None if reference is None else evaluate(reference, out)
+    evaluation = None if reference is None else evaluate(reference, out, jobs=cores())
     console = Console(stderr=True, highlight=False)
     with Progress(TextColumn("report"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                   console=console) as bar:

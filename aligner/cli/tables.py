@@ -8,6 +8,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aligner.evaluate.accuracy import NONE, Report
 from aligner.evaluate.boundaries import TOLERANCES_MS, Summary
@@ -17,7 +18,8 @@ from aligner.evaluate.speech import SpeechReport, SpeechSettings, mel_alpha
 from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
 from aligner.text.phones import plain
 
-WIDTH = 116
+WIDTH = 120
+LONGEST_NAME = 36  # of a file or a speaker in the first column
 MOST = 10  # rows of what may be long: files, confusions, problems
 
 
@@ -70,8 +72,16 @@ def _durations(d: DurationSummary) -> list[str]:
             f"{d.within_20_percent:.1f}", f"{d.within_20_ms:.1f}"]
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+class _Table(Table):
+    """A table whose cells stand as they are: `[noise]` is a phone, not markup; names are cut from the left."""
+
+    def add_row(self, name: str, *cells: str, style: str | None = None) -> None:  # type: ignore[override]
+        short = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME:]}"
+        super().add_row(Text(short), *map(Text, cells), style=style)
+
+
+def _table(title: str, *columns: str) -> _Table:
+    table = _Table(title=Text(title, style="italic"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for k, column in enumerate(columns):
         table.add_column(column, justify="right" if k else "left", no_wrap=True)
     return table
@@ -83,15 +93,15 @@ def print_brief(e: Evaluation, title: str) -> None:
     if r.phones is not None or r.words is not None:
         show(accuracy(r, title))
     interval = "" if r.per_interval is None else " (95 % {:.2f}–{:.2f})".format(*r.per_interval)
-    click.echo(f"references {r.files}, missing {r.missing}, phone error rate {r.phone_error_rate:.2f} %{interval}  "
-               "(columns with ≤: percent within so many ms)")
+    rate = f"phone error rate {r.phone_error_rate:.2f} %{interval}" if r.reference_phones else "no phones to compare"
+    click.echo(f"references {r.files}, missing {r.missing}, {rate}  (columns with ≤: percent within so many ms)")
     _print_missing(e)
     _print_coverage(e)
     _print_some([f"note: {p}" for p in e.problems], "more")
 
 
 def _print_missing(e: Evaluation) -> None:
-    if e.missing and len(e.missing) == len(e.results):
+    if e.missing and len(e.missing) == len(e.results) and not any(e.missing.values()) and not e.problems:
         click.echo("no reference has an alignment: their paths below the two folders must be the same", err=True)
         return
     _print_some([f"missing: {file}{': ' + reason if reason else ''}" for file, reason in e.missing.items()], "missing")
@@ -116,15 +126,9 @@ def _print_some(lines: Sequence[str], what: str) -> None:
 
 def print_details(r: Report) -> None:
     """Everything else that a report holds."""
-    d = r.detection
-    click.echo(f"\nphone errors    {r.substitutions} substituted, {r.deletions} deleted, {r.insertions} inserted, "
-               f"of {r.reference_phones}")
-    click.echo(f"words matched   {r.matched_words} of {r.reference_words}")
-    click.echo(f"detection       precision {d.precision:.4f}, recall {d.recall:.4f}, F1 {d.f1:.4f}, R-value "
-               f"{d.r_value:.4f}  (phone boundaries, one to one, within 20 ms)")
-    click.echo(f"overlap         phones {r.overlap:.2f} %, words {r.word_overlap:.2f} %  (mean intersection over "
-               "union)")
-    click.echo(f"frame accuracy  {r.frame_accuracy:.2f} %  (10 ms frames of the same class, silence among them)\n")
+    if r.reference_phones:
+        _print_phones(r)
+    click.echo(f"words           {r.matched_words} of {r.reference_words} matched, overlap {r.word_overlap:.2f} %\n")
     if r.durations is not None or r.word_durations is not None:
         show(durations(r))
     worst = dict(sorted(r.by_file.items(), key=lambda item: -item[1].mae)[:MOST])
@@ -134,6 +138,16 @@ def print_details(r: Report) -> None:
             show(groups(rows, title, name))
     if r.confusions:
         show(_confusions(r.confusions[:MOST]))
+
+
+def _print_phones(r: Report) -> None:
+    d = r.detection
+    click.echo(f"\nphone errors    {r.substitutions} substituted, {r.deletions} deleted, {r.insertions} inserted, "
+               f"of {r.reference_phones}")
+    click.echo(f"detection       precision {d.precision:.4f}, recall {d.recall:.4f}, F1 {d.f1:.4f}, R-value "
+               f"{d.r_value:.4f}  (phone boundaries, one to one, within 20 ms)")
+    click.echo(f"overlap         {r.overlap:.2f} %  (mean intersection over union of phones)")
+    click.echo(f"frame accuracy  {r.frame_accuracy:.2f} %  (10 ms frames of the same class, silence among them)")
 
 
 def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
@@ -146,30 +160,39 @@ def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
 
 def print_versus(v: Versus, first: str, second: str) -> None:
     """Both aligners side by side, and whether they differ."""
-    table = _table("against the reference", "", "missing", "PER %", "boundaries", "MAE ms", "median", "bias",
+    table = _table("against the reference", "", "boundaries", "MAE ms", "median", "bias",
                    *(f"≤{t}" for t in TOLERANCES_MS))
     for kind in ("phones", "words"):
-        for name, e in ((first, v.first), (second, v.second)):
+        for letter, e in (("A", v.first), ("B", v.second)):
             s = getattr(e.report, kind)
             if s is not None:
-                table.add_row(f"{kind} {name}", str(e.report.missing), f"{e.report.phone_error_rate:.2f}", str(s.count),
-                              *_figures(s))
+                table.add_row(f"{kind} {letter}", str(s.count), *_figures(s))
+    for letter, name, e in (("A", first, v.first), ("B", second, v.second)):
+        r = e.report
+        rate = f"phone error rate {r.phone_error_rate:.2f} %" if r.reference_phones else "no phones to compare"
+        click.echo(f"{letter}  {name}: references {r.files}, missing {r.missing}, {rate}")
+        _print_coverage(e)
     show(table)
     for kind, d in (("phones", v.phones), ("words", v.words)):
         if d is not None:
-            click.echo(f"{kind:7} {_verdict(d, first, second)}")
+            click.echo(f"{kind}: {_verdict(d)}")
 
 
-def _verdict(d: Difference, first: str, second: str) -> str:
-    """One sentence on a difference."""
-    better = first if d.difference < 0 else second
+def _verdict(d: Difference) -> str:
+    """One sentence on a difference; a winner only where the mean and the test agree on it."""
+    better = "A" if d.difference < 0 else "B"
     interval = "" if d.interval is None else ", 95 % {:+.2f} to {:+.2f}".format(*d.interval)
-    base = (f"on the {d.boundaries} boundaries of {d.files} files that both have: {first} {d.first:.2f} ms, {second} "
-            f"{d.second:.2f} ms (difference {d.difference:+.2f}{interval}); ")
+    base = (f"on the {d.boundaries} boundaries of {d.files} files that both have: A {d.first:.2f} ms, "
+            f"B {d.second:.2f} ms (difference {d.difference:+.2f}{interval}); ")
     if d.p_value is None:
         return base + ("they are the same" if d.difference == 0 else "too few files for a test")
     p = "p < 0.0001" if d.p_value < 1e-4 else f"p = {d.p_value:.4f}"
-    verdict = f"{better} is closer" if d.p_value < SIGNIFICANT else "no significant difference"
+    if d.p_value >= SIGNIFICANT:
+        verdict = "no significant difference"
+    elif (d.difference < 0) == (d.typical < 0):
+        verdict = f"{better} is closer"
+    else:
+        verdict = f"no clear winner: {'A' if d.typical < 0 else 'B'} is closer in most files, {better} on average"
     return f"{base}{verdict} ({p}, Wilcoxon's signed-rank test over files)"
 
 
@@ -184,11 +207,12 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
         show(table)
     if len(report.files) > MOST:
         click.echo(f"(the {MOST} files of highest MCD; --csv writes all)")
-    how = {"dtw": "exact time warping", "none": "one to one", "alignments": "alignments"}[matched]
+    how = {"dtw": "by exact time warping", "none": "one to one (the longer is cut)",
+           "alignments": "by alignments"}[matched]
     alphas = ", ".join(f"{mel_alpha(rate):.3f} at {rate / 1000:g} kHz" for rate in report.rates)
-    click.echo(f"recordings {report.references}, compared {len(report.files)}, matched by {how}; mel-cepstra of "
+    click.echo(f"recordings {report.references}, compared {len(report.files)}, matched {how}; mel-cepstra of "
                f"WORLD's envelope by pysptk, order {settings.order}, c0 left out, every {1000 * settings.hop:g} ms, "
-               f"alpha {alphas or 'none'}")
+               f"alpha {alphas or '–'}")
     if report.resampled:
         click.echo(f"{len(report.resampled)} of them differ in rate, {report.resampled[0]} for one: their MCD is of "
                    "the resampling, too (up to 2.5 dB)")

@@ -89,12 +89,13 @@ def clipped(samples: np.ndarray) -> float:
     return float(lengths[lengths >= CLIPPED_RUN].sum() / len(samples))
 
 
-def frames_in(path: Path) -> int:
-    """How many sample frames a recording promises; 0 where it cannot be opened."""
+def frames_in(path: Path) -> tuple[int, int]:
+    """How many sample frames a recording promises, at its own rate and at 16 kHz; 0 where it cannot be opened."""
     try:
-        return int(soundfile.info(str(path)).frames)
+        info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError):
-        return 0
+        return 0, 0
+    return int(info.frames), round(info.frames * SAMPLE_RATE / info.samplerate)
 
 
 def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:

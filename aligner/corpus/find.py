@@ -72,8 +72,21 @@ def find(root: str | Path) -> Corpus:
         found.append(_passed_over(root, path, f"recordings of the kind {path.suffix} cannot be read",
                                   f"convert it: ffmpeg -i {path.name} {path.stem}.wav"))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
-    return Corpus(tuple(u for u in found if isinstance(u, Utterance)),
-                  tuple(f for f in found if isinstance(f, Failure)))
+    named = [_named(f) for f in found]
+    return Corpus(tuple(u for u in named if isinstance(u, Utterance)),
+                  tuple(f for f in named if isinstance(f, Failure)))
+
+
+def _named(found: Utterance | Failure) -> Utterance | Failure:
+    """What it was; a failure where its name is not Unicode, which tables and TextGrids cannot hold."""
+    utterance = found.utterance if isinstance(found, Failure) else found
+    try:
+        f"{utterance.id}{utterance.speaker}".encode()
+    except UnicodeEncodeError:
+        told = {name: getattr(utterance, name).encode(errors="backslashreplace").decode()
+                for name in ("id", "file", "speaker")}
+        return Failure(replace(utterance, **told), "its name is not Unicode", "rename it")
+    return found
 
 
 def _passed_over(root: Path, path: Path, rule: str, remedy: str) -> Failure:
@@ -130,10 +143,9 @@ def _prompt(text: str, path: Path) -> str:
     """A transcript as text; TIMIT's begin with the numbers of the first and the last sample."""
     text = " ".join(text.split())
     numbers = TIMIT_PROMPT.match(text)
-    if numbers and int(numbers[1]) == 0:
-        samples = audio.frames_in(path)
-        if abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples:
-            return text[numbers.end():]
+    if numbers and int(numbers[1]) == 0 and any(
+            abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples for samples in audio.frames_in(path)):
+        return text[numbers.end():]
     return text
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from aligner.corpus.files import read_text
-from aligner.corpus.results import ALIGNMENT_TABLE
 from aligner.corpus.textgrid import TOUCHING, read_textgrid
 from aligner.types import DataError, Interval
 
@@ -16,7 +18,7 @@ TIMIT_RATE = 16_000  # Hz; .phn and .wrd count samples
 HTK_UNIT = 1e-7  # s; whole numbers in .lab count 100 ns
 SUFFIXES = (".phn", ".textgrid", ".json", ".ctm", ".lab")  # of several of one stem the first counts
 PHONES_CTM = ".phones"  # NAME.phones.ctm holds the phones of NAME.ctm
-OURS = ("report", "corrected")  # folders that a run's output may hold besides its TextGrids
+CORRECTED = "corrected"  # a folder in a run's output, of files that stand for those beside it
 
 Tiers = list[tuple[str, list[Interval]]]
 
@@ -64,12 +66,11 @@ def find_labels(root: Path) -> dict[str, Source]:
     """
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels")
-    ours = OURS if (root / ALIGNMENT_TABLE).is_file() else ()
     found: dict[str, Source] = {}
     files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
     for path in sorted(files, key=lambda p: -SUFFIXES.index(p.suffix.lower())):
         relative = path.relative_to(root)
-        if relative.parts[0] in ours or any(part.startswith(".") for part in relative.parts):
+        if any(part.startswith(".") for part in relative.parts) or _correction(root, relative):
             continue
         found.update(_sources(path, relative))
     if not found:
@@ -78,17 +79,39 @@ def find_labels(root: Path) -> dict[str, Source]:
     return dict(sorted(found.items()))
 
 
+def _correction(root: Path, relative: Path) -> bool:
+    """Whether a file is a correction of one that is there, too: what a run's output holds is counted once."""
+    return relative.parts[0] == CORRECTED and root.joinpath(*relative.parts[1:]).is_file()
+
+
 def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
     name = relative.with_suffix("").as_posix()
     suffix = path.suffix.lower()
     if suffix == ".ctm":
         name = name.removesuffix(PHONES_CTM)
-        recordings = dict.fromkeys(line.split(maxsplit=1)[0] for line in _lines(path))
-        if set(recordings) - {Path(name).name}:
+        recordings = _recordings(path)
+        if set(recordings) - {ctm_name(Path(name).name)}:
             return [((relative.parent / r).as_posix(), Source(path, r)) for r in recordings]
-    if suffix == ".json" and '"tiers"' not in read_text(path):
-        return []  # some other JSON
+    if suffix == ".json" and _other_json(path):
+        return []
     return [(name, Source(path))]
+
+
+def _other_json(path: Path) -> bool:
+    """Whether it is JSON of something else than labels; what cannot be read will be said when it is."""
+    try:
+        content = json.loads(read_text(path))
+    except (DataError, ValueError):
+        return False
+    return not (isinstance(content, dict) and "tiers" in content)
+
+
+def _recordings(path: Path) -> list[str]:
+    """The recordings that a CTM tells of; none where it cannot be read, which will be said when it is."""
+    try:
+        return list(dict.fromkeys(line.split(maxsplit=1)[0] for line in _lines(path)))
+    except DataError:
+        return []
 
 
 def find_references(root: Path) -> dict[str, Path]:
@@ -115,6 +138,9 @@ def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[s
                 speakers.setdefault(speaker, {}).setdefault(kind, intervals)
     if not speakers:
         raise _no_tier(source.path, f"{names.phones!r} or {names.words!r}", tiers)
+    for kind, wanted, usual in (("phones", names.phones, "phones"), ("words", names.words, "words")):
+        if wanted != usual and not any(kind in found for found in speakers.values()):
+            raise _no_tier(source.path, repr(wanted), tiers)  # who names a tier means it
     end = max((i.end for _, intervals in tiers for i in intervals), default=0.0)
     return {speaker: Labels(_tuple(found.get("phones")), _tuple(found.get("words")), end)
             for speaker, found in speakers.items()}
@@ -162,6 +188,16 @@ def read_timit(path: Path) -> list[Interval]:
                        lambda start, end, label: Interval(int(start) / TIMIT_RATE, int(end) / TIMIT_RATE, label))
 
 
+def _ascending(where: str, interval: Interval, before: Interval | None) -> None:
+    """Raise for times that are no times, and labels that run backwards; words may overlap, as some of TIMIT's do."""
+    if not (math.isfinite(interval.start) and math.isfinite(interval.end)):
+        raise DataError(where, "a time is not a number", "correct it")
+    if interval.end < interval.start:
+        raise DataError(where, "the label ends before it begins", "correct its times")
+    if before is not None and interval.start < before.start:
+        raise DataError(where, "the label begins before the one before it", "put them in order")
+
+
 def _read_lines(path: Path, rule: str, remedy: str, made: Callable[[str, str, str], Interval]) -> list[Interval]:
     """Intervals of lines ``start end label``; they may not run backwards."""
     intervals: list[Interval] = []
@@ -173,8 +209,7 @@ def _read_lines(path: Path, rule: str, remedy: str, made: Callable[[str, str, st
             intervals.append(made(start, end, label[0].strip() if label else ""))
         except ValueError as error:
             raise DataError(f"{path}:{number}", rule, remedy) from error
-        if intervals[-1].end < intervals[-1].start:
-            raise DataError(f"{path}:{number}", "the label ends before it begins", "correct its times")
+        _ascending(f"{path}:{number}", intervals[-1], intervals[-2] if len(intervals) > 1 else None)
     return intervals
 
 
@@ -188,10 +223,10 @@ def _textgrid(source: Source) -> Tiers:
 
 
 def _lab(source: Source) -> Tiers:
-    """HTK's: phones, in whole numbers of 100 ns, or in seconds where there is a decimal point."""
+    """HTK's: phones, in whole numbers of 100 ns, or in seconds where there is a decimal point; scores are left out."""
     def made(start: str, end: str, label: str) -> Interval:
         scale = 1.0 if "." in start + end else HTK_UNIT
-        return Interval(scale * float(start), scale * float(end), label)
+        return Interval(scale * float(start), scale * float(end), label.split()[0] if label else "")
 
     return [("phones", _read_lines(source.path, "not a line of start, end, label: it is a transcript, or no file of "
                                    "labels", "HTK's labels count 100 ns; or give seconds with a point", made))]
@@ -200,12 +235,20 @@ def _lab(source: Source) -> Tiers:
 def _json(source: Source) -> Tiers:
     """As the Montreal Forced Aligner and we write it: tiers of entries [start, end, label]."""
     try:
-        tiers = json.loads(read_text(source.path))["tiers"]
-        return [(name, [Interval(float(a), float(b), str(label)) for a, b, label in tier_["entries"]])
-                for name, tier_ in tiers.items()]
+        tiers = [(str(name), [Interval(float(a), float(b), str(label)) for a, b, label in tier_["entries"]])
+                 for name, tier_ in json.loads(read_text(source.path))["tiers"].items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(source.path, "it is not JSON with tiers of entries [start, end, label]",
                         "write it with --format json, or give TextGrids") from error
+    for name, intervals in tiers:
+        for k, interval in enumerate(intervals):
+            _ascending(f"{source.path}, tier {name!r}, entry {k + 1}", interval, intervals[k - 1] if k else None)
+    return tiers
+
+
+def ctm_name(name: str) -> str:
+    """A recording's name as CTM takes it: cells end at spaces."""
+    return "_".join(name.split())
 
 
 def _ctm(source: Source) -> Tiers:
@@ -213,22 +256,34 @@ def _ctm(source: Source) -> Tiers:
     stem = source.path.name[:-len(source.path.suffix)].removesuffix(PHONES_CTM)
     files = {"phones": source.path.with_name(f"{stem}{PHONES_CTM}{source.path.suffix}"),
              "words": source.path.with_name(f"{stem}{source.path.suffix}")}
-    return [(kind, _ctm_rows(path, source.recording)) for kind, path in files.items() if path.is_file()]
+    found: Tiers = []
+    for kind, path in files.items():
+        if path.is_file():
+            rows = _ctm_rows(path, path.stat().st_mtime_ns)
+            channels = rows[source.recording or next(iter(rows))] if rows else {"1": []}
+            found += [(f"{channel} - {kind}" if len(channels) > 1 else kind, intervals)
+                      for channel, intervals in channels.items()]
+    return found
 
 
-def _ctm_rows(path: Path, recording: str) -> list[Interval]:
-    found = []
+@lru_cache(maxsize=8)
+def _ctm_rows(path: Path, changed: int) -> dict[str, dict[str, list[Interval]]]:
+    """Intervals by recording and channel, read once for all recordings as long as the file stays as it is."""
+    found: dict[str, dict[str, list[Interval]]] = defaultdict(lambda: defaultdict(list))
     for number, line in enumerate(read_text(path).splitlines(), 1):
         cells = line.split()
-        if not cells or line.startswith(";;") or (recording and cells[0] != recording):
+        if not cells or line.startswith(";;"):
             continue
         try:
             start, length = float(cells[2]), float(cells[3])
-            found.append(Interval(start, start + length, cells[4]))
+            interval = Interval(start, start + length, cells[4])
         except (ValueError, IndexError) as error:
             raise DataError(f"{path}:{number}", "not a line of recording, channel, start, length, label",
                             "write NIST's CTM") from error
-    return _joined(sorted(found, key=lambda i: i.start))
+        _ascending(f"{path}:{number}", interval, None)
+        found[cells[0]][cells[1]].append(interval)
+    return {recording: {channel: _joined(sorted(intervals, key=lambda i: i.start))
+                        for channel, intervals in channels.items()} for recording, channels in found.items()}
 
 
 def _joined(intervals: Sequence[Interval]) -> list[Interval]:

@@ -98,7 +98,10 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
         raise DataError(out, f"there is no {ALIGNMENT_TABLE} in it", "name the output folder of 'align'")
     record = _record(out)
     home = corpus or (Path(str(record["corpus"])) if record.get("corpus") else None)
-    rows = tuple(_row(cells, out, home) for cells in csv.DictReader(io.StringIO(read_text(table))) if cells.get("file"))
+    cells = list(csv.DictReader(io.StringIO(read_text(table))))
+    if not cells or any(c.get("file") is None or c.get("status") is None for c in cells):
+        raise DataError(table, "it is empty or cut off", "align again (--existing overwrite)")
+    rows = tuple(_row(c, out, home) for c in cells)
     aligned = [r for r in rows if r.status != "failed"]
     if aligned and not any(r.recording for r in aligned):
         raise DataError(out, f"its recordings are not in {home or 'any known folder'}", "name their folder (--corpus)")

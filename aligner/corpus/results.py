@@ -26,16 +26,17 @@ DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 Tiers = dict[str, list[Interval]]
 
 
-def tiers(alignments: Sequence[Alignment]) -> Tiers:
+def tiers(alignments: Sequence[Alignment], several: bool = False) -> Tiers:
     """The word and phone tiers of one recording, each from 0 to its end without gaps.
 
-    Named ``words`` and ``phones``, or ``SPEAKER - words`` and ``SPEAKER - phones`` where there are several.
+    Named ``words`` and ``phones``, or ``SPEAKER - words`` and ``SPEAKER - phones`` where the recording has
+    several speakers, of whom some may have failed.
     """
     duration = alignments[0].duration
     speakers = list(dict.fromkeys(a.utterance.speaker for a in alignments))
     result: Tiers = {}
     for speaker in speakers:
-        prefix = f"{speaker} - " if len(speakers) > 1 else ""
+        prefix = f"{speaker} - " if several or len(speakers) > 1 else ""
         own = sorted((a for a in alignments if a.utterance.speaker == speaker), key=lambda a: a.utterance.start)
         result[f"{prefix}words"] = _filled((i for a in own for i in a.words), duration)
         result[f"{prefix}phones"] = _filled((i for a in own for i in a.phones), duration)
@@ -62,16 +63,16 @@ def _filled(intervals: Iterable[Interval], duration: float) -> list[Interval]:
     return result
 
 
-def _write_textgrid(path: Path, alignments: Sequence[Alignment]) -> None:
-    write_textgrid(path, tiers(alignments), alignments[0].duration)
+def _write_textgrid(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
+    write_textgrid(path, tiers(alignments, several), alignments[0].duration)
 
 
-def _write_json(path: Path, alignments: Sequence[Alignment]) -> None:
+def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """As Montreal Forced Aligner lays it out, and the utterances with their figures."""
     content: dict[str, Any] = {
         "start": 0.0, "end": alignments[0].duration,
         "tiers": {name: {"type": "interval", "entries": [[i.start, i.end, i.label] for i in intervals]}
-                  for name, intervals in tiers(alignments).items()},
+                  for name, intervals in tiers(alignments, several).items()},
         "utterances": [{"speaker": a.utterance.speaker, "start": a.utterance.start, "end": a.utterance.end,
                         "transcript": a.utterance.transcript, "quality": asdict(a.quality),
                         "reasons": list(a.suspicions),
@@ -81,7 +82,7 @@ def _write_json(path: Path, alignments: Sequence[Alignment]) -> None:
     _write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def _write_csv(path: Path, alignments: Sequence[Alignment]) -> None:
+def _write_csv(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """Columns as Montreal Forced Aligner's (Begin, End, Label, Type, Speaker), and how sure each is."""
     rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker, _sure(i))
             for kind in ("words", "phones") for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
@@ -92,17 +93,19 @@ def _sure(interval: Interval) -> str:
     return "" if interval.confidence is None else f"{interval.confidence:.3f}"
 
 
-def _write_ctm(path: Path, alignments: Sequence[Alignment]) -> None:
+def _write_ctm(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """NIST's time-marked words: recording, channel, start, length, label, confidence; phones in NAME.phones.ctm."""
     for kind, target in (("phones", path.with_name(path.name.removesuffix(".ctm") + ".phones.ctm")), ("words", path)):
-        lines = [f"{path.name.removesuffix('.ctm')} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
-                 f"{i.duration:.{DECIMALS}f} {i.label.replace(' ', '_')} {_sure(i)}".rstrip() + "\n"
+        recording = "_".join(path.name.removesuffix(".ctm").split())  # a cell ends at a space
+        lines = [f"{recording} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
+                 f"{i.duration:.{DECIMALS}f} {'_'.join(i.label.split())} {_sure(i)}".rstrip() + "\n"
                  for a in sorted(alignments, key=lambda a: a.utterance.start)
                  for i in getattr(a, kind) if i.label != SILENCE_LABEL]
         _write_text(target, "".join(lines))
 
 
-WRITERS: Mapping[str, tuple[str, Callable[[Path, Sequence[Alignment]], None]]] = {
+Writer = Callable[[Path, Sequence[Alignment], bool], None]
+WRITERS: Mapping[str, tuple[str, Writer]] = {
     "textgrid": (".TextGrid", _write_textgrid), "json": (".json", _write_json), "csv": (".csv", _write_csv),
     "ctm": (".ctm", _write_ctm)}
 
@@ -112,10 +115,10 @@ def output_path(out: Path, file: str, kind: str) -> Path:
     return out / f"{file}{WRITERS[kind][0]}"
 
 
-def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str]) -> None:
-    """Write one recording's alignments in each of ``kinds``."""
+def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str], several: bool = False) -> None:
+    """Write one recording's alignments in each of ``kinds``; ``several`` speakers are told apart by their names."""
     for kind in kinds:
-        WRITERS[kind][1](output_path(out, alignments[0].utterance.file, kind), alignments)
+        WRITERS[kind][1](output_path(out, alignments[0].utterance.file, kind), alignments, several)
 
 
 def alignment_row(result: Alignment | Failure) -> dict[str, object]:
@@ -139,6 +142,17 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
 def write_run_record(out: Path, record: Mapping[str, object]) -> None:
     """Write ``run.json``."""
     _write_text(out / RUN_RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+
+
+def tabled_likelihoods(out: Path, files: frozenset[str]) -> list[float]:
+    """Log-likelihoods per frame of ``files`` in an earlier run's ``alignment.csv``."""
+    return [float(r["log_likelihood"]) for r in _read_table(out / ALIGNMENT_TABLE)
+            if r.get("file") in files and r.get("log_likelihood")]
+
+
+def tabled_suspects(out: Path, files: frozenset[str]) -> int:
+    """How many utterances of ``files`` are suspect in ``alignment.csv``."""
+    return sum(r.get("file") in files and r.get("status") == "suspect" for r in _read_table(out / ALIGNMENT_TABLE))
 
 
 def tabled_files(out: Path) -> frozenset[str]:
@@ -185,4 +199,4 @@ def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obj
 
 def _write_text(path: Path, text: str) -> None:
     with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

@@ -48,6 +48,8 @@ class FileResult:
     Attributes
     ----------
     file, speaker : str
+    several : bool
+        Whether the file has other speakers, too.
     found : bool
         Whether there is an alignment.
     phones, words : tuple of Boundary
@@ -81,6 +83,12 @@ class FileResult:
     matched_words: int = 0
     reference_words: int = 0
     beyond: float = 0.0
+    several: bool = False
+
+    @property
+    def title(self) -> str:
+        """The file, and the speaker where it has several."""
+        return f"{self.file} ({self.speaker})" if self.several else self.file
 
     @property
     def substitutions(self) -> int:
@@ -109,13 +117,14 @@ class FileResult:
 
 
 def compare(reference: Labels, estimate: Labels | None, phone_map: PhoneMap | None = None, file: str = "",
-            speaker: str = "") -> FileResult:
+            speaker: str = "", several: bool = False) -> FileResult:
     """Compare the labels of one speaker of one file; ``estimate`` None is a file without an alignment.
 
     A tier that the reference lacks is not compared; one that only the alignment lacks is all deletions.
     """
     beyond = max(0.0, reference.end - estimate.end) if estimate is not None and _tiles(estimate) else 0.0
-    result = _with_words(FileResult(file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0),
+    result = _with_words(FileResult(file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0,
+                                    several=several),
                          reference.words or (), (estimate and estimate.words) or ())
     if reference.phones is None:
         return result
@@ -234,8 +243,8 @@ def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
         duration_summary([p[1:] for f in rows for p in f.lengths]),
         duration_summary([p[1:] for f in rows for p in f.word_lengths]), sum(f.matched_words for f in rows), words,
         _coverage(confusions), _grouped(phones, lambda b: (b.classes,)), _grouped(phones, _bounded),
-        _of_files(rows, lambda f: f.speaker), _of_files(rows, lambda f: f.file),
-        {f.file: f.phone_error_rate for f in rows})
+        _of_files(rows, lambda f: f.speaker), _of_files(rows, lambda f: f.title),
+        {f.title: f.phone_error_rate for f in rows})
 
 
 def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:

@@ -48,6 +48,9 @@ def write_figures(path: Path, evaluation: Evaluation) -> None:
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """What `write_figures` writes."""
-    return {**asdict(evaluation.report), "detection_tolerance_ms": 1000 * DETECTION_TOLERANCE,
+    report = asdict(evaluation.report)
+    if not evaluation.report.reference_phones:  # nothing was measured
+        report |= dict.fromkeys(("phone_error_rate", "detection", "overlap", "frame_accuracy", "coverage"))
+    return {**report, "detection_tolerance_ms": 1000 * DETECTION_TOLERANCE,
             "missing_files": dict(evaluation.missing), "problems": [str(p) for p in evaluation.problems],
             "suggested_map": dict(evaluation.suggested)}

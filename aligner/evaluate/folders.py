@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError
 
 ALONE = 400  # files up to which starting other processes takes longer than it saves
+MOST_JOBS = 60  # Windows waits for no more
 CHUNK = 50  # files that a process takes at a time
 LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
 LOOKED_AT = 50  # files from which a map is suggested
@@ -68,7 +68,7 @@ class Evaluation:
     suggested: Mapping[str, str]
 
 
-def evaluate(reference: Path, aligned: Path, options: Options | None = None) -> Evaluation:
+def evaluate(reference: Path, aligned: Path, options: Options | None = None, jobs: int = 1) -> Evaluation:
     """Compare the labels of two folders at the same relative paths, speaker by speaker.
 
     Parameters
@@ -76,6 +76,9 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None) -> 
     reference, aligned : Path
         Folders of TextGrids, .phn, .lab, CTM or JSON.
     options : Options, optional
+    jobs : int
+        Processes, where there are many files; from a script it must then be called below ``if __name__ ==
+        "__main__"``, as `multiprocessing` wants it.
 
     Raises
     ------
@@ -86,14 +89,15 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None) -> 
     references = find_labels(reference)
     if not aligned.is_dir():
         raise DataError(aligned, "there is no such folder", "name the folder of the alignments")
-    try:
-        estimates = find_labels(aligned)
-    except DataError:
-        estimates = {}  # all are missing, and that is the result
-    work = [(name, source, estimates.get(name)) for name, source in references.items()]
     results: list[FileResult] = []
     problems: list[DataError] = []
-    for found, wrong in _each(work, options):
+    try:
+        estimates = find_labels(aligned)
+    except DataError as error:  # all are missing, and that is the result
+        estimates = {}
+        problems.append(error)
+    work = [(name, source, estimates.get(name)) for name, source in references.items()]
+    for found, wrong in _each(work, options, jobs):
         results += found
         problems += wrong
     report = summarise(results)
@@ -101,14 +105,14 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None) -> 
                       _suggested(report, work, options))
 
 
-def _each(work: Sequence[tuple[str, Source, Source | None]],
-          options: Options) -> Iterator[tuple[list[FileResult], list[DataError]]]:
+def _each(work: Sequence[tuple[str, Source, Source | None]], options: Options,
+          jobs: int) -> Iterator[tuple[list[FileResult], list[DataError]]]:
     """Results of each file in order; in several processes where there are many."""
     one = partial(compare_file, options=options)
-    if len(work) <= ALONE:
+    if jobs == 1 or len(work) <= ALONE:
         yield from map(one, work)
         return
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn")) as pool:
         yield from pool.map(one, work, chunksize=CHUNK)
 
 
@@ -129,7 +133,7 @@ def compare_file(item: tuple[str, Source, Source | None],
             problems.append(error)
     folder = PurePosixPath(name).parent.name or "-"
     results = [compare(own, _counterpart(speaker, labels, estimates), options.phone_map,
-                       f"{name} ({speaker})" if len(labels) > 1 else name, speaker or folder)
+                       name, speaker or folder, len(labels) > 1)
                for speaker, own in labels.items()]
     problems += [DataError(reference.path, f"its labels end {r.beyond:.2f} s behind the recording", "is it the "
                            "reference of another recording?") for r in results if r.beyond]
@@ -157,8 +161,11 @@ def _counterpart(speaker: str, labels: Mapping[str, Labels], estimates: Mapping[
 def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
     table = aligned / ALIGNMENT_TABLE
     rows = csv.DictReader(io.StringIO(read_text(table))) if table.is_file() else ()
-    reasons = {r.get("file") or "": r.get("reason") or "" for r in rows if r.get("status") == "failed"}
-    return {r.file: reasons.get(r.file, "") for r in results if not r.found}
+    failed = [r for r in rows if r.get("status") == "failed"]
+    reasons = {r.get("file") or "": r.get("reason") or "" for r in failed}
+    by_speaker = {(r.get("file") or "", r.get("speaker") or ""): r.get("reason") or "" for r in failed}
+    return {r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))
+            for r in results if not r.found}
 
 
 def _suggested(report: Report, work: Sequence[tuple[str, Source, Source | None]], options: Options) -> dict[str, str]:

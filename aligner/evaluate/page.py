@@ -12,6 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from aligner.corpus.labels import Labels, Source, find_labels, read_labels
 from aligner.corpus.outcome import Outcome, Row
 from aligner.evaluate.accuracy import Report
 from aligner.evaluate.folders import Evaluation
+from aligner.text.phones import unstressed
 from aligner.types import SILENCE_LABEL, DataError, Interval, Utterance
 
 FOLDER = "report"
@@ -37,6 +39,7 @@ RANGE_DB = 60.0  # from black to white
 TALL = 512  # points of the transform
 QUALITY = 80  # of the JPEG
 LONGEST, BIN = 0.4, 0.010  # s; of the histograms of durations
+TOUCHING = 1e-5  # s; the table rounds the times of utterances
 FIRST = {"failed": 0, "suspect": 1, "ok": 2}
 
 
@@ -61,7 +64,8 @@ def write_page(outcome: Outcome, reference: Path | None = None, evaluation: Eval
     """
     folder = outcome.out / FOLDER
     references = {} if reference is None else find_labels(reference)
-    rows = sorted(outcome.rows, key=lambda r: (FIRST.get(r.status, 2), r.figures.get("confidence", 0.0)))
+    rows = sorted(map(_whole, outcome.rows), key=lambda r: (FIRST.get(r.status, 2), r.figures.get("confidence", 0.0)))
+    errors = {} if evaluation is None else {name: s.mae for name, s in evaluation.report.by_file.items()}
     durations: dict[str, list[float]] = defaultdict(list)
     entries = []
 
@@ -72,6 +76,7 @@ def write_page(outcome: Outcome, reference: Path | None = None, evaluation: Eval
         for entry in pool.map(one, enumerate(rows, 1)):
             for label, length in entry.pop("durations"):
                 durations[label].append(length)
+            entry["mae"] = errors.get(f"{entry['file']} ({entry['speaker']})", errors.get(entry["file"]))
             entries.append(entry)
             done()
     data = {"title": outcome.out.resolve().name, "totals": _totals(outcome, rows), "utterances": entries,
@@ -82,6 +87,13 @@ def write_page(outcome: Outcome, reference: Path | None = None, evaluation: Eval
     for name in reversed(ASSETS):  # the page itself last: it is there when everything is
         _write_script(folder / name, (files("aligner.evaluate") / "assets" / name).read_text(encoding="utf-8"))
     return folder / ASSETS[0]
+
+
+def _whole(row: Row) -> Row:
+    """A row; a failed one, with the reason, where its TextGrid has gone."""
+    if row.status == "failed" or row.grid is not None:
+        return row
+    return replace(row, status="failed", reasons=("its TextGrid is not there: align it again",))
 
 
 def _plotly() -> str:
@@ -96,7 +108,7 @@ def _json(data: object) -> str:
 
 def _write_script(path: Path, text: str) -> None:
     with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None) -> dict[str, Any]:
@@ -108,7 +120,7 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
     if problem:
         entry["reasons"].append(problem)
     phones = tiers.get("phones", [])
-    entry["durations"] = [(label.rstrip("012"), end - start) for start, end, label in phones if label != SILENCE_LABEL]
+    entry["durations"] = [(unstressed(label), end - start) for start, end, label in phones if label != SILENCE_LABEL]
     entry["text"] = " ".join(label for *_, label in tiers.get("words", []) if label != SILENCE_LABEL)
     try:
         sound, rate = _sound(row)
@@ -170,7 +182,7 @@ def _of_speaker(labels: Mapping[str, Labels], speaker: str) -> Labels | None:
 def _within(intervals: Iterable[Interval], start: float, end: float | None) -> list[tuple[float, float, str]]:
     last = float("inf") if end is None else end
     return [(round(max(i.start, start), 5), round(min(i.end, last), 5), i.label) for i in intervals
-            if i.end > start and i.start < last]
+            if i.end > start + TOUCHING and i.start < last - TOUCHING]
 
 
 def _draw(path: Path, sound: np.ndarray, rate: int) -> None:
@@ -224,7 +236,7 @@ def _accuracy(r: Report) -> dict[str, Any]:
                     "interval": s.interval} for name, s in (("phones", r.phones), ("words", r.words)) if s is not None}
     return {"tiers": table, "per": r.phone_error_rate, "files": r.files, "missing": r.missing,
             "f1": r.detection.f1, "r_value": r.detection.r_value, "overlap": r.overlap,
-            "frames": r.frame_accuracy, "by_file": {name: s.mae for name, s in r.by_file.items()}}
+            "frames": r.frame_accuracy}
 
 
 def _charts(durations: Mapping[str, Sequence[float]], evaluation: Evaluation | None) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Versus:
     words: Difference | None
 
 
-def versus(reference: Path, first: Path, second: Path, options: Options | None = None) -> Versus:
+def versus(reference: Path, first: Path, second: Path, options: Options | None = None, jobs: int = 1) -> Versus:
     """Compare two folders of alignments by their distance from a reference.
 
     Raises
@@ -68,7 +68,7 @@ def versus(reference: Path, first: Path, second: Path, options: Options | None =
     DataError
         As `aligner.evaluate.folders.evaluate`.
     """
-    a, b = evaluate(reference, first, options), evaluate(reference, second, options)
+    a, b = evaluate(reference, first, options, jobs), evaluate(reference, second, options, jobs)
     return Versus(a, b, difference(a.results, b.results, lambda f: f.phones),
                   difference(a.results, b.results, lambda f: f.words))
 
@@ -76,8 +76,8 @@ def versus(reference: Path, first: Path, second: Path, options: Options | None =
 def difference(first: Sequence[FileResult], second: Sequence[FileResult], chosen: Chosen,
                seed: int = 0) -> Difference | None:
     """Compare the boundaries that both have, paired by file."""
-    others = {f.file: f for f in second}
-    both = (_sums(chosen(f), chosen(others[f.file])) for f in first if f.file in others)
+    others = {f.title: f for f in second}
+    both = (_sums(chosen(f), chosen(others[f.title])) for f in first if f.title in others)
     rows = np.array([row for row in both if row[0]])
     if not len(rows):
         return None

@@ -120,8 +120,9 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     DataError
         If there is no corpus, ``out`` lies in it, or nothing can be written to ``out``.
     """
-    _check_out(corpus, out)
+    _check_place(corpus, out)
     found = find(corpus)
+    _check_rights(out)
     all_kinds = tuple(dict.fromkeys(("textgrid", *kinds)))
     refused: list[Failure] = []
     skipped: list[str] = []
@@ -166,7 +167,7 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
-    among = _Corpus()
+    among = _Corpus(results.tabled_likelihoods(job.out, job.kept))
     begun = time.perf_counter()
     try:
         for group in _groups(job, model, options):
@@ -190,10 +191,16 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     return summary
 
 
-class _Corpus:
-    """The utterances of a run beside each other."""
+def suspects_of(job: Job) -> int:
+    """How many utterances of an earlier run, which this one kept, are suspect."""
+    return results.tabled_suspects(job.out, job.kept)
 
-    def __init__(self) -> None:
+
+class _Corpus:
+    """The utterances of a run beside each other, and beside the likelihoods of ``earlier`` ones."""
+
+    def __init__(self, earlier: Sequence[float] = ()) -> None:
+        self._earlier = list(earlier)
         self._rows: list[tuple[str, dict[str, object]]] = []
         self._likelihoods: list[float] = []
         self._lengths = Lengths()
@@ -204,9 +211,12 @@ class _Corpus:
         self._likelihoods.append(alignment.quality.log_likelihood)
         self._lengths.add(alignment.phones)
 
+    def _of_likelihoods(self) -> list[float | None]:
+        return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier):]
+
     def compared(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Complete the rows; the utterances that are unusual in their corpus, and why."""
-        deviations = zip(likelihood_deviations(self._likelihoods), self._lengths.deviations(), strict=True)
+        deviations = zip(self._of_likelihoods(), self._lengths.deviations(), strict=True)
         for (utterance, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
             for column, value in (("likelihood_deviation", likelihood), ("duration_deviation", lengths)):
                 row[column] = "" if value is None else round(value, 3)
@@ -239,7 +249,7 @@ def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:
     file = aligned[0].utterance.file
     kinds = [k for k in job.kinds if job.existing == "overwrite" or not results.output_path(job.out, file, k).exists()]
     try:
-        results.write(job.out, aligned, kinds)
+        results.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return [m if isinstance(m, Failure) else Failure(m.utterance, f"its output cannot be written ({reason})",
@@ -247,10 +257,13 @@ def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:
     return members
 
 
-def _check_out(corpus: Path, out: Path) -> None:
+def _check_place(corpus: Path, out: Path) -> None:
     if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
         raise DataError(out, f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
                         "transcripts", "name a folder outside it")
+
+
+def _check_rights(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):

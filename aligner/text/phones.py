@@ -27,6 +27,7 @@ IPA_KINDS = {letter: name for name, letters in {
     "vowel": "aɑɐɒæʌɜəɚɝeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵ", "stop": "pbtdʈɖcɟkɡgqɢʔ", "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ",
     "nasal": "mɱnɳɲŋɴ", "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ"}.items() for letter in letters}
 OTHER = "other"
+LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's name for the same
 
 
 def phone_class(label: str) -> str:
@@ -103,7 +104,7 @@ class PhoneMap:
         >>> PhoneMap({"ɑː": "aa"})("ɑː"), PhoneMap({}, folded=False)("S")
         ('aa', 'S')
         """
-        name = self.renamed.get(label, label)
+        name = self.renamed.get(label) or (self.renamed.get(fold(label)) if self.folded else None) or label
         folded = fold(name)
         return folded if self.folded or folded == SILENCE else name
 
@@ -142,18 +143,24 @@ def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> Phone
 
 
 def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
-    """For each label of an alignment, the reference's label that it shares most time with.
+    """For each label that only the alignment has, the one of only the reference that it shares most time with.
+
+    Labels whose time is spread over many get none.
 
     Parameters
     ----------
     overlap : mapping of (str, str) to float
         Seconds that a reference label and an aligned label have in common.
     """
-    best: dict[str, tuple[float, str]] = {}
-    for (reference, aligned), seconds in overlap.items():
-        if aligned != reference:
-            best[aligned] = max(best.get(aligned, (0.0, reference)), (seconds, reference))
-    return {label: best[label][1] for label in sorted(best)}
+    references, labels = ({pair[k] for pair in overlap} for k in (0, 1))
+    found = {}
+    for label in sorted(labels - references):
+        shared = {r: seconds for (r, aligned), seconds in overlap.items() if aligned == label}
+        only = {r: seconds for r, seconds in shared.items() if r not in labels}
+        most = max(only, key=lambda r: only[r], default=None)
+        if most is not None and only[most] > LEAST_SHARED * sum(shared.values()):
+            found[label] = most
+    return found
 
 
 def plain(label: str) -> str:

@@ -64,21 +64,23 @@ const COLUMNS = [
   ["seconds", (u) => (u.end === null ? 0 : u.end - u.start), (u) => (u.end === null ? "" : (u.end - u.start).toFixed(2))],
   ["confidence", (u) => u.figures.confidence ?? -1, (u) => fixed(u.figures.confidence, 2)],
   ["worst fit", (u) => u.figures.worst_margin ?? -99, (u) => fixed(u.figures.worst_margin, 1)],
-  ["SNR dB", (u) => u.figures.snr ?? 999, (u) => fixed(u.figures.snr, 0)],
+  ["SNR dB", (u) => u.figures.snr ?? Infinity, (u) => fixed(u.figures.snr, 0)],
   ["why", (u) => u.reasons.join("; "),
     (u) => (u.reasons[0] ?? "") + (u.reasons.length > 1 ? ` (and ${u.reasons.length - 1} more)` : "")],
 ];
-const HINTS = { confidence: "mean posterior probability of the words",
-  "worst fit": "how well the worst 0.3 s fit the transcript: log-likelihood ratio; below −7 is suspect" };
-const NUMBERS = new Set(["seconds", "confidence", "worst fit", "SNR dB", "MAE ms"]);
+const HINTS = { confidence: "mean posterior probability of the words, among all phones",
+  "worst fit": "how well the worst 0.3 s fit the transcript: a log-likelihood ratio. Below −7.75 is suspect; so are a " +
+    "worse half second, or three phones, that this column does not show",
+  "SNR dB": "speech over pauses; empty where there is hardly a pause, below 0 where the pauses are speech",
+  "file MAE ms": "mean absolute error of the file's phone boundaries" };
+const NUMBERS = new Set(["seconds", "confidence", "worst fit", "SNR dB", "file MAE ms"]);
 let listed = [];
 let filled = 0;
 let sorting = { column: 0, down: false };
 let chosen = null;
 
 if (report.accuracy)
-  COLUMNS.splice(6, 0, ["MAE ms", (u) => report.accuracy.by_file[u.file] ?? -1,
-    (u) => fixed(report.accuracy.by_file[u.file], 1)]);
+  COLUMNS.splice(6, 0, ["file MAE ms", (u) => u.mae ?? Infinity, (u) => fixed(u.mae, 1)]);
 
 function setUpList() {
   COLUMNS.forEach(([name], k) => {
@@ -94,7 +96,8 @@ function setUpList() {
   $("status").append(option("", "all"), option("suspect", "suspect"), option("failed", "failed"), option("ok", "ok"));
   $("speaker").append(option("", "every speaker"),
     ...[...new Set(report.utterances.map((u) => u.speaker))].sort().map((s) => option(s, s || "(none)")));
-  $("filter").oninput = $("status").onchange = $("speaker").onchange = refresh;
+  $("filter").oninput = refresh;
+  for (const id of ["status", "speaker"]) $(id).onchange = () => { $(id).blur(); refresh(); }; // keys are the page's again
   $("list").onscroll = () => {
     if ($("list").scrollTop + $("list").clientHeight > $("list").scrollHeight - 400) fill();
   };
@@ -107,13 +110,14 @@ function refresh() {
     wanted.every((w) => `${u.file} ${u.text} ${u.reasons.join(" ")}`.toLowerCase().includes(w)));
   const key = COLUMNS[sorting.column][1];
   const sign = sorting.down ? -1 : 1;
-  listed.sort((a, b) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0)); // stable: ties keep the order of concern
+  const rank = (u) => (key(u) === Infinity && sorting.down ? -Infinity : key(u)); // what is not known comes last
+  listed.sort((a, b) => (rank(a) < rank(b) ? -sign : rank(a) > rank(b) ? sign : 0)); // stable: then by concern
   [...$("columns").children].forEach((th, k) =>
     th.setAttribute("aria-sort", k !== sorting.column ? "none" : sorting.down ? "descending" : "ascending"));
   $("rows").replaceChildren();
   filled = 0;
   fill();
-  $("shown").textContent = `${listed.length} of ${report.utterances.length}`;
+  $("shown").textContent = `${listed.length} of ${report.utterances.length}${listed.length ? "" : ": nothing matches"}`;
 }
 
 function fill(until = filled + STEP) {
@@ -124,7 +128,7 @@ function fill(until = filled + STEP) {
     row.dataset.id = u.id;
     if (chosen === u) row.className = "chosen";
     COLUMNS.forEach(([name, , text]) => row.append(make("td", text(u),
-      name === "status" ? u.status : NUMBERS.has(name) ? "number" : name)));
+      name === "status" ? u.status : name === "why" ? "why" : NUMBERS.has(name) ? "number" : name)));
     row.onclick = () => choose(u);
     rows.append(row);
   }
@@ -133,7 +137,7 @@ function fill(until = filled + STEP) {
 
 // ---------------------------------------------------------------- one utterance
 
-const LANE = 26, AXIS = 20, HEIGHT = 280;
+const LANE = 26, AXIS = 20, HEIGHT = 280, MARGIN = 120; // pixels; names of the tiers stand in the margin
 let loaded = null; // what the utterance's script handed over
 let picture = null;
 let view = { from: 0, to: 1 }; // s, shown
@@ -166,6 +170,7 @@ window.utterance = (content) => { // called by the utterance's script
   if (!chosen || content.id !== chosen.id) return;
   loaded = content;
   view = { from: loaded.start, to: loaded.start + loaded.length };
+  $("scroll").value = 0;
   if (chosen.at !== null && loaded.length > 12) show(chosen.at - 3, chosen.at + 5);
   const image = new Image();
   image.onload = () => { if (chosen.id === content.id) { picture = image; paint(); } };
@@ -194,15 +199,22 @@ function paint() {
   const colour = (name) => style.getPropertyValue(name).trim();
   const ratio = window.devicePixelRatio || 1;
   const names = loaded ? Object.keys(loaded.tiers) : [];
-  const width = canvas.clientWidth, height = HEIGHT + AXIS + LANE * names.length;
+  const width = canvas.clientWidth - MARGIN, height = HEIGHT + AXIS + LANE * names.length;
   canvas.style.height = `${height}px`;
-  canvas.width = width * ratio;
+  canvas.width = canvas.clientWidth * ratio;
   canvas.height = height * ratio;
   const c = canvas.getContext("2d");
   c.scale(ratio, ratio);
   c.fillStyle = colour("--ground");
-  c.fillRect(0, 0, width, height);
+  c.fillRect(0, 0, canvas.clientWidth, height);
   if (!loaded) return;
+  c.font = "12px system-ui, sans-serif";
+  c.fillStyle = colour("--soft");
+  names.forEach((name, k) => c.fillText(name, width + 8, HEIGHT + AXIS + k * LANE + 17));
+  c.save();
+  c.beginPath();
+  c.rect(0, 0, width, height);
+  c.clip();
   const x = (t) => ((t - view.from) / (view.to - view.from)) * width;
   if (picture) {
     const perSecond = picture.width / loaded.length;
@@ -212,15 +224,14 @@ function paint() {
     c.filter = "none";
   }
   c.font = "12px system-ui, sans-serif";
-  c.fillStyle = colour("--soft");
   for (let hertz = 2000; hertz < loaded.top; hertz += 2000)
-    c.fillText(`${hertz / 1000} kHz`, 4, HEIGHT * (1 - hertz / loaded.top));
+    write(c, colour, "--ink", `${hertz / 1000} kHz`, 4, HEIGHT * (1 - hertz / loaded.top));
   drawAxis(c, x, colour, width);
   names.forEach((name, k) => drawTier(c, x, colour, name, HEIGHT + AXIS + k * LANE, width));
   if (chosen.at !== null) { // where the first reason says to look
     c.fillStyle = colour("--suspect");
     c.fillRect(x(chosen.at) - 1, 0, 2, HEIGHT);
-    c.fillText("look here", x(chosen.at) + 5, 14);
+    write(c, colour, "--suspect", "look from here", x(chosen.at) + 5, 16);
   }
   if (marked) {
     c.fillStyle = colour("--accent");
@@ -228,6 +239,14 @@ function paint() {
     c.fillRect(x(marked[0]), 0, x(marked[1]) - x(marked[0]), height);
     c.globalAlpha = 1;
   }
+  c.restore();
+}
+
+function write(c, colour, ink, text, left, baseline) { // on a ground of its own: sound may be dark or light there
+  c.fillStyle = colour("--ground");
+  c.fillRect(left - 2, baseline - 12, c.measureText(text).width + 4, 16);
+  c.fillStyle = colour(ink);
+  c.fillText(text, left, baseline);
 }
 
 function drawAxis(c, x, colour, width) {
@@ -236,7 +255,8 @@ function drawAxis(c, x, colour, width) {
   c.fillStyle = colour("--soft");
   for (let k = Math.ceil(view.from / step); k * step <= view.to; k++) {
     c.fillRect(x(k * step), HEIGHT, 1, 4);
-    c.fillText(`${(k * step).toFixed(step < 0.1 ? 2 : 1)} s`, x(k * step) + 3, HEIGHT + 14);
+    const label = `${(k * step).toFixed(step < 0.1 ? 2 : 1)} s`;
+    if (x(k * step) + 3 + c.measureText(label).width < width) c.fillText(label, x(k * step) + 3, HEIGHT + 14);
   }
 }
 
@@ -261,18 +281,14 @@ function drawTier(c, x, colour, name, top, width) {
     c.rect(left, top, right - left, LANE);
     c.clip();
     const wide = c.measureText(label).width;
-    if (right - shown > wide * 0.7) c.fillText(label, shown + Math.max(2, (Math.min(right, width) - shown - wide) / 2), top + 17);
+    if (right - shown > wide + 2) c.fillText(label, shown + Math.max(2, (Math.min(right, width) - shown - wide) / 2), top + 17);
     c.restore();
   }
-  c.fillStyle = colour("--soft");
-  c.textAlign = "right";
-  c.fillText(name, width - 4, top + LANE - 15);
-  c.textAlign = "left";
 }
 
 function at(event) { // the time and the interval under the pointer
   const box = $("picture").getBoundingClientRect();
-  const time = view.from + ((event.clientX - box.left) / box.width) * (view.to - view.from);
+  const time = view.from + ((event.clientX - box.left) / (box.width - MARGIN)) * (view.to - view.from);
   const names = Object.keys(loaded.tiers);
   const lane = Math.floor((event.clientY - box.top - HEIGHT - AXIS) / LANE);
   const name = lane >= 0 ? names[lane] : names.find((n) => n === "phones");
@@ -284,6 +300,7 @@ function at(event) { // the time and the interval under the pointer
 
 let context = null;
 let source = null;
+let asked = 0;
 const decoded = { id: null, buffer: null };
 
 async function sound() {
@@ -300,8 +317,10 @@ async function sound() {
 async function play(from, to) {
   if (!loaded) return;
   stop();
+  const mine = ++asked;
   const buffer = await sound();
   await context.resume();
+  if (mine !== asked) return; // another was asked for while this one was decoded
   source = context.createBufferSource();
   source.buffer = buffer;
   source.connect(context.destination);
@@ -313,6 +332,7 @@ async function play(from, to) {
 }
 
 function stop() {
+  asked++;
   if (source) { source.onended = null; try { source.stop(); } catch { /* it had not begun */ } }
   source = null;
   document.body.dataset.playing = "";
@@ -336,13 +356,15 @@ function hear(interval, name) {
 function neighbour(step, only = () => true) {
   for (let k = listed.indexOf(chosen) + step; k >= 0 && k < listed.length; k += step)
     if (only(listed[k])) return choose(listed[k], true);
+  $("where").textContent = "there is none further in the list";
 }
 
 function walk(step) {
   const tier = loaded?.tiers.phones ?? loaded?.tiers.words;
   if (!tier) return;
   const now = tier.findIndex((i) => marked && i[0] === marked[0] && i[1] === marked[1]);
-  const next = now < 0 ? (step > 0 ? 0 : tier.length - 1) : now + step;
+  const inView = tier.findIndex((i) => i[1] > (chosen.at !== null && !marked ? chosen.at : view.from)); // where one looks
+  const next = now < 0 ? Math.max(inView, 0) : now + step;
   if (tier[next]) hear(tier[next], "phones");
 }
 
@@ -377,8 +399,10 @@ function setUpViewer() {
     } else zoom(event.deltaY > 0 ? 1.25 : 0.8, at(event).time);
   }, { passive: false });
   const go = { play: playAll, view: KEYS.v, stop, in: KEYS["+"], out: KEYS["-"], whole: KEYS[0], previous: KEYS.k, next: KEYS.j };
-  for (const [id, action] of Object.entries(go)) $(id).onclick = action;
+  for (const [id, action] of Object.entries(go))
+    $(id).onclick = (event) => { if (event.detail) $(id).blur(); action(); }; // after a click, keys are the page's again
   $("scroll").oninput = () => {
+    if (!loaded) return;
     const span = view.to - view.from;
     const from = loaded.start + ($("scroll").value / 1000) * (loaded.length - span);
     show(from, from + span);
@@ -386,14 +410,14 @@ function setUpViewer() {
   addEventListener("resize", paint);
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (["INPUT", "SELECT"].includes(event.target.tagName) && event.target.id !== "scroll") {
+    if (event.target.id === "filter") {
       if (event.key === "Escape" || (event.key === "Enter" && listed.length)) {
         event.target.blur();
         if (event.key === "Enter") choose(listed[0], true);
       }
       return;
     }
-    if (event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key)) return;
+    if (event.target.id === "scroll" && event.key.startsWith("Arrow")) return;
     const action = KEYS[event.key];
     if (action) { event.preventDefault(); action(); }
   });
@@ -449,6 +473,11 @@ function drawHistogram(phone) {
 function setTheme(theme) {
   const root = document.documentElement;
   if (theme) root.dataset.theme = theme;
+  try { // some browsers forbid it to pages from disk
+    if (theme) localStorage.setItem("aligner-theme", theme);
+    root.dataset.theme = localStorage.getItem("aligner-theme") ?? root.dataset.theme ?? "";
+  } catch { /* then it is forgotten */ }
+  if (!root.dataset.theme) delete root.dataset.theme;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.dark = dark ? "yes" : "";
   paint();
