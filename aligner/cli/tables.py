@@ -19,7 +19,7 @@ from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
 from aligner.text.phones import plain
 
 WIDTH = 120
-LONGEST_NAME = 36  # of a file or a speaker in the first column
+LONGEST_NAME = 26  # of a file or a speaker in the first column
 MOST = 10  # rows of what may be long: files, confusions, problems
 
 

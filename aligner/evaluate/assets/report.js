@@ -84,7 +84,7 @@ if (report.accuracy)
 
 function setUpList() {
   COLUMNS.forEach(([name], k) => {
-    const th = make("th", name, NUMBERS.has(name) ? "number" : "");
+    const th = make("th", name, NUMBERS.has(name) ? "number" : name);
     th.title = HINTS[name] ?? "";
     th.onclick = () => {
       sorting = { column: k, down: sorting.column === k && !sorting.down };
@@ -280,9 +280,13 @@ function drawTier(c, x, colour, name, top, width) {
     c.beginPath();
     c.rect(left, top, right - left, LANE);
     c.clip();
-    const wide = c.measureText(label).width;
+    let wide = c.measureText(label).width;
+    if (right - shown <= wide + 2) { // smaller, or not at all: a part of a label may be another label
+      c.font = "9px system-ui, sans-serif";
+      wide = c.measureText(label).width;
+    }
     if (right - shown > wide + 2) c.fillText(label, shown + Math.max(2, (Math.min(right, width) - shown - wide) / 2), top + 17);
-    c.restore();
+    c.restore(); // the font, too
   }
 }
 
