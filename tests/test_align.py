@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -314,6 +315,42 @@ def test_the_reference_kernel_gives_the_same(model):
     [u, *_] = find(SAMPLE).utterances
     [fast], [plain] = (list(align([u], model, Options(kernel=k))) for k in ("numba", "reference"))
     assert fast.phones == plain.phones
+
+
+def test_places_are_those_of_the_recording(tmp_path):
+    """An utterance that begins late in its recording: reasons tell the recording's times."""
+    samples, rate = soundfile.read(SAMPLE / "rms" / "kitchen.flac", dtype="float32")
+    text = "Nothing of this has ever been said by anyone in a kitchen."
+    reasons = []
+    for before in (0, 7):
+        sound = np.concatenate([np.zeros(before * rate, np.float32), samples])
+        [a] = align([Utterance("a", sound, text, start=float(before))])
+        reasons.append([float(t) for t in re.findall(r"\d+\.\d\d(?= s| to)", a.suspicions[0])])
+    assert reasons[0]
+    assert reasons[1] == pytest.approx([7 + t for t in reasons[0]], abs=0.011)
+
+
+def test_what_is_unusual_in_its_corpus_is_suspect(corpus, tmp_path, monkeypatch):
+    """In the table, in the summary, and beside the likelihoods of an earlier run."""
+    seen = []
+
+    def deviations(values):
+        seen.append(list(values))
+        return [-9.0 if k == len(values) - 1 else 0.0 for k in range(len(values))]
+
+    monkeypatch.setattr("aligner.run.corpus.likelihood_deviations", deviations)
+    result = run(corpus, tmp_path / "out")
+    assert "suspect   1 of them\n          anna/winter: it fits the model far worse" in result.output
+    table = rows(tmp_path / "out" / "alignment.csv")
+    assert [r["status"] for r in table] == ["ok", "suspect"]
+    assert table[1]["likelihood_deviation"] == "-9.0"
+    assert table[1]["reason"].startswith("it fits the model far worse than the rest of the corpus (9.0 deviations)")
+    (tmp_path / "out" / "anna" / "winter.TextGrid").unlink()
+    result = run(corpus, tmp_path / "out")
+    assert len(seen[-1]) == 2  # the one that was kept is compared with
+    assert seen[-1] == pytest.approx(seen[0], abs=1e-3)
+    result = run(corpus, tmp_path / "out")
+    assert "1 utterances in them have been suspect since an earlier run" in result.output
 
 
 def test_long_recordings_come_out_the_same(model, monkeypatch):

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from conftest import SAMPLE
 
 from aligner.cli import align as command
-from aligner.corpus.files import written_whole
-from aligner.corpus.textgrid import write_textgrid
+from aligner.corpus.files import unbroken, written_whole
+from aligner.corpus.textgrid import read_textgrid, write_textgrid
 from aligner.types import Interval
 
 GOOD = 2  # utterances in the corpus before anything is broken
@@ -286,3 +286,45 @@ def test_a_stopped_run_keeps_what_is_done(corpus, tmp_path, stop):
     assert again.exit_code == 0
     assert (f"skipped   {done} files" in again.output) == (stop != signal.SIGKILL)
     assert len(list(out.rglob("*.TextGrid"))) == len(statuses(out)) == 402
+
+
+def test_a_name_that_is_not_unicode_fails_alone(corpus, tmp_path):
+    odd = os.fsencode(corpus / "anna" / "caf").replace(b"caf", b"caf\xe9")
+    for suffix in (b".flac", b".lab"):
+        shutil.copy(os.fsencode(corpus / "anna" / "kitchen") + suffix, odd + suffix)
+    result = run(corpus, tmp_path / "out")
+    assert result.exit_code == 1
+    found = statuses(tmp_path / "out")
+    assert found.pop("anna/caf\\udce9") == ("failed", "its name is not Unicode: rename it")
+    assert {status for status, _ in found.values()} == {"ok"}
+    assert len(found) == GOOD
+
+
+def test_a_speaker_keeps_the_name_where_another_failed(corpus, tmp_path):
+    """Otherwise nobody could tell whose tiers they are."""
+    text = (corpus / "anna" / "kitchen.lab").read_text()
+    (corpus / "anna" / "kitchen.lab").unlink()
+    end = soundfile.info(corpus / "anna" / "kitchen.flac").duration
+    tiers = {"Ann": [Interval(0, end, text)], "Bob": [Interval(0, 0.1, text), Interval(0.1, end, "")]}
+    write_textgrid(corpus / "anna" / "kitchen.TextGrid", tiers, end)
+    result = run(corpus, tmp_path / "out")
+    assert result.exit_code == 1
+    assert [name for name, _ in read_textgrid(tmp_path / "out" / "anna" / "kitchen.TextGrid")] == [
+        "Ann - words",
+        "Ann - phones",
+    ]
+
+
+def test_ctrl_c_waits_for_what_belongs_together():
+    done = []
+
+    def work():
+        with unbroken():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            done.append("all")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["all"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -27,6 +27,7 @@ from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate import boundaries
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.evaluate.boundaries import Hits, detection, hits
+from aligner.evaluate.durations import duration_summary
 from aligner.evaluate.folders import Options, evaluate
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.evaluate.versus import difference, versus
@@ -344,6 +345,17 @@ def test_a_map_of_labels(tmp_path):
     ):
         with pytest.raises(DataError, match=rule):
             parse_map(text)
+
+
+def test_one_speaker_on_both_sides_needs_no_name(tmp_path):
+    write_textgrid(tmp_path / "ref" / "x.TextGrid", {"Ann - phones": REFERENCE}, 0.5)
+    write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
+    assert evaluate(tmp_path / "ref", tmp_path / "out").report.missing == 0
+
+
+def test_within_a_fifth_is_of_the_reference():
+    assert duration_summary([(0.1, 0.122)]).within_20_percent == 0  # 22 % of the reference, 18 % of the other
+    assert duration_summary([(0.1, 0.1)]).correlation is None
 
 
 def test_what_is_missing_and_why(tmp_path):
