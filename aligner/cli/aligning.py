@@ -40,7 +40,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip", show_default=True,
               help="What to do where an output exists. Nothing is ever deleted.")
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
-              help="Folder of hand labels (.phn or TextGrid at the same paths): print how accurate OUT is.")
+              help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
 @click.option("--refine", type=click.Choice(["offsets", "none"]), default="offsets", show_default=True,
               help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")

@@ -171,6 +171,7 @@ def print_versus(v: Versus, first: str, second: str) -> None:
         r = e.report
         rate = f"phone error rate {r.phone_error_rate:.2f} %" if r.reference_phones else "no phones to compare"
         click.echo(f"{letter}  {name}: references {r.files}, missing {r.missing}, {rate}")
+        _print_missing(e)
         _print_coverage(e)
     show(table)
     for kind, d in (("phones", v.phones), ("words", v.words)):
