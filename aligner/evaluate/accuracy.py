@@ -30,7 +30,7 @@ from aligner.evaluate.boundaries import (
 from aligner.evaluate.durations import DurationSummary, duration_summary
 from aligner.evaluate.matching import match_phones, match_words, same, scored_phones, scored_words
 from aligner.evaluate.overlaps import equal_frames, intersection_over_union
-from aligner.text.phones import PhoneMap, fold
+from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import Interval
 
 RESAMPLES, DRAWN = 1000, 50  # of the bootstrap, and how many of them at a time
@@ -231,20 +231,25 @@ def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
     total = FileResult("", "", True, confusions=confusions)
     unlike = [(a, b, n) for (a, b), n in confusions.most_common() if not same(a, b)]
     phones = [b for f in rows for b in f.phones]
-    words = sum(f.reference_words for f in rows)
+    reference_words = sum(f.reference_words for f in rows)
     equal, frames = (sum(f.frames[k] for f in rows) for k in (0, 1))
+    found = Hits(*(sum(f.hits[k] for f in rows) for k in range(3)))
     return Report(
-        len(rows), sum(not f.found for f in rows), summary([b.late for b in phones], intervals.get("phones")),
-        summary([b.late for f in rows for b in f.words], intervals.get("words")), total.phone_error_rate,
-        intervals.get("edits", {}).get("per"), total.substitutions, total.deletions, total.insertions,
-        total.reference_phones, tuple(unlike), detection(Hits(*(sum(f.hits[k] for f in rows) for k in range(3)))),
-        100 * sum(f.overlap for f in rows) / max(1, total.reference_phones),
-        100 * sum(f.word_overlap for f in rows) / max(1, words), 100 * equal / max(1, frames),
-        duration_summary([p[1:] for f in rows for p in f.lengths]),
-        duration_summary([p[1:] for f in rows for p in f.word_lengths]), sum(f.matched_words for f in rows), words,
-        _coverage(confusions), _grouped(phones, lambda b: (b.classes,)), _grouped(phones, _bounded),
-        _of_files(rows, lambda f: f.speaker), _of_files(rows, lambda f: f.title),
-        {f.title: f.phone_error_rate for f in rows})
+        files=len(rows), missing=sum(not f.found for f in rows),
+        phones=summary([b.late for b in phones], intervals.get("phones")),
+        words=summary([b.late for f in rows for b in f.words], intervals.get("words")),
+        phone_error_rate=total.phone_error_rate, per_interval=intervals.get("edits", {}).get("per"),
+        substitutions=total.substitutions, deletions=total.deletions, insertions=total.insertions,
+        reference_phones=total.reference_phones, confusions=tuple(unlike), detection=detection(found),
+        overlap=100 * sum(f.overlap for f in rows) / max(1, total.reference_phones),
+        word_overlap=100 * sum(f.word_overlap for f in rows) / max(1, reference_words),
+        frame_accuracy=100 * equal / max(1, frames),
+        durations=duration_summary([p[1:] for f in rows for p in f.lengths]),
+        word_durations=duration_summary([p[1:] for f in rows for p in f.word_lengths]),
+        matched_words=sum(f.matched_words for f in rows), reference_words=reference_words,
+        coverage=_coverage(confusions), by_class=_grouped(phones, lambda b: (b.classes,)),
+        by_phone=_grouped(phones, _bounded), by_speaker=_of_files(rows, lambda f: f.speaker),
+        by_file=_of_files(rows, lambda f: f.title), per_by_file={f.title: f.phone_error_rate for f in rows})
 
 
 def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:
@@ -255,7 +260,7 @@ def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:
 
 def _bounded(b: Boundary) -> tuple[str, ...]:
     """The phones that a boundary bounds, silence not among them."""
-    return tuple({label: None for label in (b.left, b.right) if fold(label) != "sil"})
+    return tuple({label: None for label in (b.left, b.right) if fold(label) != SILENCE})
 
 
 def _grouped(boundaries: Iterable[Boundary], names: Callable[[Boundary], Iterable[str]]) -> dict[str, Summary]:
