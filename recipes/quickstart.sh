@@ -9,6 +9,6 @@ if [ ! -x .venv/bin/align ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
 fi
 
-.venv/bin/align data/sample out --existing overwrite --reference data/sample
+.venv/bin/align data/sample out --existing overwrite --reference data/sample --report
 echo
-echo "TextGrids are in out/: open out/slt/harbour.TextGrid with data/sample/slt/harbour.flac in Praat."
+echo "Open out/report/index.html in a browser; or out/slt/harbour.TextGrid with data/sample/slt/harbour.flac in Praat."
