@@ -18,7 +18,7 @@ from aligner.types import DataError
 PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # words of the transcript, which may hold numbers
 FIGURES = ("log_likelihood", "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
-           "crammed_run", "longest_word", "speech", "snr", "clipped", "words", "oovs")
+           "crammed_run", "longest_word", "silence", "snr", "clipped", "words", "oovs")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
 ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", "words", "oovs", "log_likelihood",
                      "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
-                     "crammed_run", "longest_word", "speech", "snr", "clipped", "status", "reason")
+                     "crammed_run", "longest_word", "silence", "snr", "clipped", "status", "reason")
 RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 REASONS = "; "  # between the reasons of one row
@@ -133,7 +133,7 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
     q = result.quality
     figures = {"log_likelihood": q.log_likelihood, "margin": q.margin, "worst_margin": q.worst_margin,
                "confidence": q.confidence, "crammed_run": q.crammed_run, "longest_word": q.longest_word,
-               "speech": q.speech, "snr": q.snr, "clipped": q.clipped}
+               "silence": 1 - q.speech, "snr": q.snr, "clipped": q.clipped}
     return {**row, **{name: "" if value is None else round(value, 4) for name, value in figures.items()},
             "words": sum(w.label != SILENCE_LABEL for w in result.words), "oovs": len(result.oovs),
             "status": result.status, "reason": REASONS.join(result.suspicions)}
