@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -42,7 +41,6 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
     click.echo(f"{len(items)} recordings in {script}")
     if opened:
         launch(script)
-        sys.exit(0)
 
 
 @click.command(context_settings=CONTEXT, short_help="A page to look at results.",
