@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from aligner import __version__
-from aligner.cli.evaluating import CONTEXT, cores
+from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
+from aligner.run.batches import cores
 
 if TYPE_CHECKING:
     from rich.console import Console

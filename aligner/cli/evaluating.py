@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from aligner.run.batches import cores
 
 if TYPE_CHECKING:
     from aligner.evaluate.folders import Options
@@ -65,11 +66,6 @@ def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligne
 
     named = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
     return Options(named, TierNames(phones, words), TierNames(aligned_phones, aligned_words))
-
-
-def cores() -> int:
-    """How many processes may run here at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_targets(*paths: Path | None) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from aligner.cli.evaluating import CONTEXT, FOLDER, cores, plainly
+from aligner.cli.evaluating import CONTEXT, FOLDER, plainly
+from aligner.run.batches import cores
 
 MOST = 10  # notes
 

@@ -57,6 +57,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with newlines as line ends, whole; what is not Unicode, in names of files, by its codes."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
 @contextmanager
 def unbroken() -> Iterator[None]:
     """Ctrl-C and a polite kill wait until the block has ended: what belongs together is written together."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from aligner.corpus.files import read_text
+from aligner.corpus.results import CORRECTED, cell
 from aligner.corpus.textgrid import TOUCHING, read_textgrid
 from aligner.types import DataError, Interval
 
@@ -18,7 +19,6 @@ TIMIT_RATE = 16_000  # Hz; .phn and .wrd count samples
 HTK_UNIT = 1e-7  # s; whole numbers in .lab count 100 ns
 SUFFIXES = (".phn", ".textgrid", ".json", ".ctm", ".lab")  # of several of one stem the first counts
 PHONES_CTM = ".phones"  # NAME.phones.ctm holds the phones of NAME.ctm
-CORRECTED = "corrected"  # a folder in a run's output, of files that stand for those beside it
 
 Tiers = list[tuple[str, list[Interval]]]
 
@@ -90,7 +90,7 @@ def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
     if suffix == ".ctm":
         name = name.removesuffix(PHONES_CTM)
         recordings = _recordings(path)
-        if set(recordings) - {ctm_name(Path(name).name)}:
+        if set(recordings) - {cell(Path(name).name)}:
             return [((relative.parent / r).as_posix(), Source(path, r)) for r in recordings]
     if suffix == ".json" and _other_json(path):
         return []
@@ -109,7 +109,7 @@ def _other_json(path: Path) -> bool:
 def _recordings(path: Path) -> list[str]:
     """The recordings that a CTM tells of; none where it cannot be read, which will be said when it is."""
     try:
-        return list(dict.fromkeys(line.split(maxsplit=1)[0] for line in _lines(path)))
+        return list(_ctm_rows(path, path.stat().st_mtime_ns))
     except DataError:
         return []
 
@@ -246,11 +246,6 @@ def _json(source: Source) -> Tiers:
     return tiers
 
 
-def ctm_name(name: str) -> str:
-    """A recording's name as CTM takes it: cells end at spaces."""
-    return "_".join(name.split())
-
-
 def _ctm(source: Source) -> Tiers:
     """NIST's: recording, channel, start, length, label; words in NAME.ctm, phones in NAME.phones.ctm."""
     stem = source.path.name[:-len(source.path.suffix)].removesuffix(PHONES_CTM)
@@ -294,10 +289,6 @@ def _joined(intervals: Sequence[Interval]) -> list[Interval]:
             result[-1] = Interval(result[-1].start, i.start, result[-1].label)
         result.append(i)
     return result
-
-
-def _lines(path: Path) -> list[str]:
-    return [line for line in read_text(path).splitlines() if line.strip() and not line.startswith(";;")]
 
 
 READERS: Mapping[str, Callable[[Source], Tiers]] = {

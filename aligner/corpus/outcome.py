@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from aligner.corpus.audio import SUFFIXES
 from aligner.corpus.files import read_text
-from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, RUN_RECORD, output_path
+from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, RUN_RECORD, output_path, read_table
 from aligner.types import DataError
 
 PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
@@ -98,7 +96,7 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
         raise DataError(out, f"there is no {ALIGNMENT_TABLE} in it", "name the output folder of 'align'")
     record = _record(out)
     home = corpus or (Path(str(record["corpus"])) if record.get("corpus") else None)
-    cells = list(csv.DictReader(io.StringIO(read_text(table))))
+    cells = read_table(table)
     if not cells or any(c.get("file") is None or c.get("status") is None for c in cells):
         raise DataError(table, "it is empty or cut off", "align again (--existing overwrite)")
     rows = tuple(_row(c, out, home) for c in cells)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from aligner.corpus.files import written_whole
+from aligner.corpus.files import write_text
 from aligner.corpus.outcome import Outcome
+from aligner.corpus.results import CORRECTED
 from aligner.types import DataError
 
-SCRIPT, CORRECTED = "inspect.praat", "corrected"
+SCRIPT = "inspect.praat"
 LOOK, CHECK = "Look and correct", "Only check"  # the tasks in the script's form, and its argument on a command line
 LONG = 600.0  # s; Praat reads a longer recording from disk while one looks (LongSound), not into memory
 TOLERANCE = 0.005  # s between the ends of a recording and its TextGrid, before the script speaks of it
@@ -106,8 +107,7 @@ def write_inspection(out: Path, items: Sequence[Item]) -> Path:
         If a path in ``items`` is not Unicode.
     """
     text, script = inspection_script(items, out), out / SCRIPT
-    with written_whole(script) as beside:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+    write_text(script, text)
     return script
 
 

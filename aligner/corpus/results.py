@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.corpus.files import read_text, written_whole
+from aligner.corpus.files import read_text, write_text
 from aligner.corpus.textgrid import write_textgrid
 from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
 
@@ -19,6 +19,7 @@ ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", 
                      "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
                      "crammed_run", "longest_word", "silence", "snr", "clipped", "status", "reason")
 RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
+CORRECTED = "corrected"  # a folder for what people corrected, file for file
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 REASONS = "; "  # between the reasons of one row
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
@@ -79,29 +80,34 @@ def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> N
                         "confidence": {"words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],
                                        "phones": [i.confidence for i in a.phones if i.label != SILENCE_LABEL]}}
                        for a in alignments]}
-    _write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def _write_csv(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """Columns as Montreal Forced Aligner's (Begin, End, Label, Type, Speaker), and how sure each is."""
     rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker, _sure(i))
             for kind in ("words", "phones") for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
-    _write_table(path, ("Begin", "End", "Label", "Type", "Speaker", "Confidence"), rows)
+    write_table(path, ("Begin", "End", "Label", "Type", "Speaker", "Confidence"), rows)
 
 
 def _sure(interval: Interval) -> str:
     return "" if interval.confidence is None else f"{interval.confidence:.3f}"
 
 
+def cell(text: str) -> str:
+    """A name or a label as CTM takes it: cells end at spaces."""
+    return "_".join(text.split())
+
+
 def _write_ctm(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """NIST's time-marked words: recording, channel, start, length, label, confidence; phones in NAME.phones.ctm."""
     for kind, target in (("phones", path.with_name(path.name.removesuffix(".ctm") + ".phones.ctm")), ("words", path)):
-        recording = "_".join(path.name.removesuffix(".ctm").split())  # a cell ends at a space
+        recording = cell(path.name.removesuffix(".ctm"))
         lines = [f"{recording} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
-                 f"{i.duration:.{DECIMALS}f} {'_'.join(i.label.split())} {_sure(i)}".rstrip() + "\n"
+                 f"{i.duration:.{DECIMALS}f} {cell(i.label)} {_sure(i)}".rstrip() + "\n"
                  for a in sorted(alignments, key=lambda a: a.utterance.start)
                  for i in getattr(a, kind) if i.label != SILENCE_LABEL]
-        _write_text(target, "".join(lines))
+        write_text(target, "".join(lines))
 
 
 Writer = Callable[[Path, Sequence[Alignment], bool], None]
@@ -141,32 +147,32 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
 
 def write_run_record(out: Path, record: Mapping[str, object]) -> None:
     """Write ``run.json``."""
-    _write_text(out / RUN_RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
+    write_text(out / RUN_RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
 def tabled_likelihoods(out: Path, files: frozenset[str]) -> list[float]:
     """Log-likelihoods per frame of ``files`` in an earlier run's ``alignment.csv``."""
-    return [float(r["log_likelihood"]) for r in _read_table(out / ALIGNMENT_TABLE)
+    return [float(r["log_likelihood"]) for r in read_table(out / ALIGNMENT_TABLE)
             if r.get("file") in files and r.get("log_likelihood")]
 
 
 def tabled_suspects(out: Path, files: frozenset[str]) -> int:
     """How many utterances of ``files`` are suspect in ``alignment.csv``."""
-    return sum(r.get("file") in files and r.get("status") == "suspect" for r in _read_table(out / ALIGNMENT_TABLE))
+    return sum(r.get("file") in files and r.get("status") == "suspect" for r in read_table(out / ALIGNMENT_TABLE))
 
 
 def tabled_files(out: Path) -> frozenset[str]:
     """The files that an earlier run's ``alignment.csv`` tells about."""
-    return frozenset(r["file"] for r in _read_table(out / ALIGNMENT_TABLE) if r.get("file"))
+    return frozenset(r["file"] for r in read_table(out / ALIGNMENT_TABLE) if r.get("file"))
 
 
 def write_alignment_table(out: Path, rows: Iterable[Mapping[str, object]], kept: frozenset[str] = frozenset()) -> None:
     """Write ``alignment.csv``; for the files in ``kept`` the rows of an earlier run stand, where it has any."""
-    earlier = [r for r in _read_table(out / ALIGNMENT_TABLE) if r.get("file") in kept]
+    earlier = [r for r in read_table(out / ALIGNMENT_TABLE) if r.get("file") in kept]
     standing = {r["file"] for r in earlier}
     new = (r for r in rows if r["file"] not in standing)
     merged = sorted([*earlier, *new], key=lambda r: (str(r["file"]), float(str(r["start"] or 0))))
-    _write_table(out / ALIGNMENT_TABLE, ALIGNMENT_COLUMNS, [[r.get(c, "") for c in ALIGNMENT_COLUMNS] for r in merged])
+    write_table(out / ALIGNMENT_TABLE, ALIGNMENT_COLUMNS, [[r.get(c, "") for c in ALIGNMENT_COLUMNS] for r in merged])
 
 
 def write_oov_table(out: Path, alignments: Iterable[tuple[str, Sequence[tuple[str, str]]]],
@@ -180,23 +186,20 @@ def write_oov_table(out: Path, alignments: Iterable[tuple[str, Sequence[tuple[st
         for word, pronunciation in oovs:
             row = found.setdefault(word, [word, pronunciation, 0, file])
             row[2] = int(str(row[2])) + 1
-    standing = [r for r in _read_table(out / OOV_TABLE) if r.get("word") not in found and r.get("file") in kept]
+    standing = [r for r in read_table(out / OOV_TABLE) if r.get("word") not in found and r.get("file") in kept]
     earlier = [[r.get(c, "") for c in OOV_COLUMNS] for r in standing]
-    _write_table(out / OOV_TABLE, OOV_COLUMNS, sorted([*found.values(), *earlier], key=lambda r: str(r[0])))
+    write_table(out / OOV_TABLE, OOV_COLUMNS, sorted([*found.values(), *earlier], key=lambda r: str(r[0])))
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of a run; none where it is not there."""
     return list(csv.DictReader(io.StringIO(read_text(path)))) if path.is_file() else []
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file with a header, whole."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    _write_text(path, text.getvalue())
-
-
-def _write_text(path: Path, text: str) -> None:
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+    write_text(path, text.getvalue())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.corpus.files import written_whole
+from aligner.corpus.files import write_text
+from aligner.corpus.results import write_table
 from aligner.evaluate.boundaries import DETECTION_TOLERANCE
 from aligner.evaluate.folders import Evaluation
 from aligner.evaluate.speech import SpeechReport
@@ -20,30 +20,25 @@ COLUMNS = ("file", "speaker", "tier", "left", "right", "class", "reference", "al
 
 def write_boundaries(path: Path, evaluation: Evaluation) -> None:
     """A row for each boundary that both sides have; times in seconds, late errors above 0."""
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for f in evaluation.results:
-            for tier, boundaries in (("phones", f.phones), ("words", f.words)):
-                writer.writerows((f.file, f.speaker, tier, b.left, b.right, b.classes if tier == "phones" else "",
-                                  f"{b.reference:.6f}", f"{b.aligned:.6f}", f"{1000 * b.late:.3f}") for b in boundaries)
+    rows = ((f.file, f.speaker, tier, b.left, b.right, b.classes if tier == "phones" else "", f"{b.reference:.6f}",
+             f"{b.aligned:.6f}", f"{1000 * b.late:.3f}")
+            for f in evaluation.results for tier, boundaries in (("phones", f.phones), ("words", f.words))
+            for b in boundaries)
+    write_table(path, COLUMNS, rows)
 
 
 def write_speech(path: Path, report: SpeechReport) -> None:
     """A row for each pair of recordings; empty where a figure cannot be computed."""
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(SPEECH_COLUMNS)
-        for name, s in report.files.items():
-            figures = (s.mcd, s.floor, s.f0.rmse_hz, s.f0.rmse_cents, s.f0.vuv, s.f0.gpe, s.f0.ffe)
-            writer.writerow((name, s.frames, *("" if f is None else f"{f:.4f}" for f in figures)))
+    figures = {name: (s.mcd, s.floor, s.f0.rmse_hz, s.f0.rmse_cents, s.f0.vuv, s.f0.gpe, s.f0.ffe)
+               for name, s in report.files.items()}
+    rows = ((name, report.files[name].frames, *("" if f is None else f"{f:.4f}" for f in own))
+            for name, own in figures.items())
+    write_table(path, SPEECH_COLUMNS, rows)
 
 
 def write_figures(path: Path, evaluation: Evaluation) -> None:
     """All of the report, what is missing and why, and what could not be read."""
-    with written_whole(path) as beside:
-        text = json.dumps(figures(evaluation), ensure_ascii=False, indent=1)
-        beside.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(figures(evaluation), ensure_ascii=False, indent=1) + "\n")
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,9 +11,8 @@ from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
-from aligner.corpus.files import read_text
 from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
-from aligner.corpus.results import ALIGNMENT_TABLE
+from aligner.corpus.results import ALIGNMENT_TABLE, read_table
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time
@@ -159,9 +156,7 @@ def _counterpart(speaker: str, labels: Mapping[str, Labels], estimates: Mapping[
 
 
 def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
-    table = aligned / ALIGNMENT_TABLE
-    rows = csv.DictReader(io.StringIO(read_text(table))) if table.is_file() else ()
-    failed = [r for r in rows if r.get("status") == "failed"]
+    failed = [r for r in read_table(aligned / ALIGNMENT_TABLE) if r.get("status") == "failed"]
     reasons = {r.get("file") or "": r.get("reason") or "" for r in failed}
     by_speaker = {(r.get("file") or "", r.get("speaker") or ""): r.get("reason") or "" for r in failed}
     return {r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))

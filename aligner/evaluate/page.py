@@ -22,7 +22,7 @@ import soundfile
 
 from aligner import __version__
 from aligner.corpus import audio
-from aligner.corpus.files import written_whole
+from aligner.corpus.files import write_text, written_whole
 from aligner.corpus.labels import Labels, Source, find_labels, read_labels
 from aligner.corpus.outcome import Outcome, Row
 from aligner.evaluate.accuracy import Report
@@ -82,10 +82,10 @@ def write_page(outcome: Outcome, reference: Path | None = None, evaluation: Eval
     data = {"title": outcome.out.resolve().name, "totals": _totals(outcome, rows), "utterances": entries,
             "accuracy": None if evaluation is None else _accuracy(evaluation.report),
             "charts": _charts(durations, evaluation)}
-    _write_script(folder / "data.js", f"window.REPORT = {_json(data)};\n")
-    _write_script(folder / "plotly.js", _plotly())
+    write_text(folder / "data.js", f"window.REPORT = {_json(data)};\n")
+    write_text(folder / "plotly.js", _plotly())
     for name in reversed(ASSETS):  # the page itself last: it is there when everything is
-        _write_script(folder / name, (files("aligner.evaluate") / "assets" / name).read_text(encoding="utf-8"))
+        write_text(folder / name, (files("aligner.evaluate") / "assets" / name).read_text(encoding="utf-8"))
     return folder / ASSETS[0]
 
 
@@ -104,11 +104,6 @@ def _plotly() -> str:
 
 def _json(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _write_script(path: Path, text: str) -> None:
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None) -> dict[str, Any]:
@@ -134,7 +129,7 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
         _draw(beside, sound, rate)
     content = {"id": name, "start": begin, "length": len(sound) / rate, "top": min(TOP, rate / 2), "tiers": tiers,
                "audio": base64.b64encode(_flac(sound, rate)).decode()}
-    _write_script(folder / "utterances" / f"{name}.js", f"window.utterance({_json(content)});\n")
+    write_text(folder / "utterances" / f"{name}.js", f"window.utterance({_json(content)});\n")
     return {**entry, "shown": True, "end": begin + len(sound) / rate}
 
 

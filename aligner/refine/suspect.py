@@ -27,6 +27,7 @@ LEAST_MARGIN = -15.0  # one phone counts for no less: a click in it must not con
 # How long things are
 LONGEST_PHONE = 0.8  # s; 0.45
 LONGEST_WORD = 2.0  # s; 1.1
+CRAMMED = 1.5  # times the model's shortest length, below which a phone is as short as can be
 CRAMMED_RUN = 6  # phones in a row at the model's shortest length; 5
 CRAMMED_EDGE = 5  # the same at the beginning or end of the speech, where words that are not said pile up; 3
 CRAMMED_SHARE = 0.5  # of all phones at that length; 0.45
@@ -76,6 +77,10 @@ class Solved:
         """(T,) whether a frame is one of a spoken phone."""
         sizes = np.diff([*self.firsts, len(self.levels)])
         return np.repeat([p.label != SILENCE_LABEL for p in self.phones], sizes)
+
+    def crammed(self, phone: Interval) -> bool:
+        """Whether a spoken phone is as short as the model lets it be."""
+        return phone.label != SILENCE_LABEL and phone.duration < CRAMMED * self.shortest
 
     def word_at(self, start: float, end: float) -> str:
         """The words that a stretch of time lies in or touches."""
@@ -160,7 +165,7 @@ def _crammed_together(s: Solved, q: Quality) -> list[str]:
 
 
 def _too_many(s: Solved, q: Quality) -> list[str]:
-    crammed = sum(p.duration < 1.5 * s.shortest for p in s.spoken) / len(s.spoken)
+    crammed = sum(map(s.crammed, s.spoken)) / len(s.spoken)
     if len(s.spoken) < ENOUGH or crammed <= CRAMMED_SHARE:
         return []
     return [f"{100 * crammed:.0f} % of the phones are as short as can be: too many words for the recording"]
@@ -199,10 +204,7 @@ TESTS: tuple[Callable[[Solved, Quality], list[str]], ...] = (
 
 def _crammed_runs(s: Solved) -> list[list[Interval]]:
     """Rows of phones that are as short as the model lets them be."""
-    def crammed(p: Interval) -> bool:
-        return p.label != SILENCE_LABEL and p.duration < 1.5 * s.shortest
-
-    return [list(group) for yes, group in groupby(s.phones, crammed) if yes]
+    return [list(group) for yes, group in groupby(s.phones, s.crammed) if yes]
 
 
 def _snr(s: Solved) -> float | None:

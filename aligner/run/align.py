@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -26,7 +25,7 @@ from aligner.models.store import load_model
 from aligner.refine.confidence import means
 from aligner.refine.offsets import correct
 from aligner.refine.suspect import Solved, measure, suspicions
-from aligner.run.batches import by_length, windows
+from aligner.run.batches import by_length, cores, windows
 from aligner.run.path import best_path
 from aligner.search import arcs as searched
 from aligner.search.arcs import NoPath
@@ -70,7 +69,7 @@ class Options:
     g2p: bool = True
     kernel: str = "auto"
     refine: str = "offsets"
-    jobs: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs: int = field(default_factory=cores)
 
     def __post_init__(self) -> None:
         try:

@@ -36,28 +36,25 @@ def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[
         If no path is possible.
     """
     arcs, pdfs = Arcs.of(graph), graph.pdfs
-    asked = np.union1d(pdfs, model.topology.alone[_inside(graph, model)])
+    numbers = np.array([model.topology.number(phone) for phone in graph.phone])  # (nodes,)
+    alone = model.topology.alone[np.unique(numbers)]
+    asked = np.union1d(pdfs, alone)
     if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
         scores = model.score(frames, asked)
         path = viterbi(arcs, scores[:, np.searchsorted(asked, pdfs)][None], kernel=kernel)
-        return path, _compared(frames, graph, model, path.states[0].numpy(), scores.numpy(), asked)
+        return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
     path = long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
     states, parts = path.states[0].numpy(), []
     for k in range(0, len(frames), PIECE):
         piece = slice(k, k + PIECE)
-        asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[_inside(graph, model)])
+        asked = np.union1d(pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
-        parts.append(_compared(frames[piece], graph, model, states[piece], scores.numpy(), asked))
+        parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
     return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
 
 
-def _inside(graph: Graph, model: Model) -> list[int]:
-    """The model's phones that the transcript may have, by their numbers."""
-    return sorted({model.topology.number(phone) for phone in graph.phone})
-
-
-def _compared(frames: Tensor, graph: Graph, model: Model, states: np.ndarray, scores: np.ndarray,
-              asked: np.ndarray) -> Evidence:
+def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: Model, states: np.ndarray,
+              scores: np.ndarray, asked: np.ndarray) -> Evidence:
     """Compare a path with all phones.
 
     Those of the transcript are compared in every frame, by the scores that the search needed anyway; the others in
@@ -68,13 +65,15 @@ def _compared(frames: Tensor, graph: Graph, model: Model, states: np.ndarray, sc
     frames : Tensor
         (T, D): all of an utterance, or a piece of it.
     graph : Graph
+    numbers : ndarray
+        (nodes,) the model's number of each node's phone.
     model : Model
     states : ndarray
         (T,) of the path in these frames.
     scores, asked : ndarray
         (T, P) scores of these frames, and the pdfs (P,) of their columns.
     """
-    topology, inside = model.topology, _inside(graph, model)
+    topology, inside = model.topology, np.unique(numbers)
     others = np.setdiff1d(np.arange(len(topology.alone)), inside)
     rest = np.unique(topology.alone[others])
     rivals = np.empty((len(states), len(topology.alone)), scores.dtype)
@@ -86,5 +85,4 @@ def _compared(frames: Tensor, graph: Graph, model: Model, states: np.ndarray, sc
         nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
         rivals[:, others] = (best - level[heard])[nearest] + level
     own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
-    numbers = np.array([topology.number(phone) for phone in graph.phone])
     return evidence(own, rivals, numbers[graph.node[states]])

@@ -31,14 +31,15 @@ LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's na
 
 
 def phone_class(label: str) -> str:
-    """The kind of an ARPAbet phone, with or without stress; anything unknown is a silence or noise.
+    """The `kind` of a phone for tables of offsets, where what is unknown is a silence or noise.
 
     Examples
     --------
     >>> phone_class("AH0"), phone_class("")
     ('vowel', 'silence')
     """
-    return ARPABET_KINDS.get(unstressed(label).upper(), "silence")
+    found = kind(label)
+    return "silence" if found == OTHER else found
 
 
 def kind(label: str) -> str:
