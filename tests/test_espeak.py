@@ -240,6 +240,13 @@ def test_languages_are_known_by_code_and_name(asked, code):
 
 
 @needs_espeak
+def test_every_language_says_something():
+    for code in languages():
+        words = ["banana", "mat"]
+        assert set(Synthesiser(code)(words).words) >= {0, 1}, code
+
+
+@needs_espeak
 def test_every_alias_leads_to_a_language():
     assert set(espeak.ALIASES.values()) <= set(languages())
 

@@ -73,7 +73,7 @@ ALIASES = {
 }
 
 _LOCK = threading.Lock()  # the library keeps everything in global variables
-_MARKS = re.compile(r"[ˈˌ˥˦˧˨˩\u0300\u0301\u0302\u0304\u030c\d'.,_|!-]|\(.*\)?")  # stress, tone, eSpeak's own
+_MARKS = re.compile(r"[ˈˌ˥˦˧˨˩\u0300\u0301\u0302\u0304\u030c\d'\x22`.,_|!-]|\(.*\)?")  # stress, tone, eSpeak's own
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,9 @@ def _voices() -> dict[str, tuple[str, str]]:
         for pointer in takewhile(bool, (listed[i] for i in count())):
             voice = pointer.contents
             name, file = voice.name.decode().strip(), voice.identifier.decode()
-            found += [(priority, code, name, file) for priority, code in _codes(voice.languages)]
+            spoken = list(_codes(voice.languages))
+            if _has_dictionary(file, spoken[0][1]):
+                found += [(priority, code, name, file) for priority, code in spoken]
     voices: dict[str, tuple[str, str]] = {}
     for _, code, name, file in sorted(found, key=lambda entry: entry[0]):  # of equals the first listed
         voices.setdefault(code.lower(), (name, file))
@@ -338,6 +340,13 @@ def _codes(address: int) -> Iterator[tuple[int, str]]:
         code = ctypes.string_at(address + 1)
         yield priority, code.decode()
         address += 1 + len(code) + 1
+
+
+def _has_dictionary(file: str, code: str) -> bool:
+    """Whether the data hold the dictionary that a voice names; without it eSpeak is silent (Faroese in 1.52)."""
+    data = Path(_package().get_data_path())
+    named = re.search(rb"^dictionary\s+(\w+)", (data / "lang" / file).read_bytes(), re.MULTILINE)
+    return (data / f"{named[1].decode() if named else code.split('-')[0]}_dict").is_file()
 
 
 def _spans(words: Sequence[str]) -> Iterator[range]:
@@ -407,7 +416,7 @@ def _synthesise(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[tuple
 def _plain(name: str) -> str:
     """eSpeak's name of a phone as a label: without stress, tone and change of language; empty for a pause."""
     bare = name.lstrip("ˈˌ")
-    return _MARKS.sub("", SPELLINGS.get(bare, bare))
+    return _MARKS.sub("", SPELLINGS.get(bare, bare)).replace(":", "ː").replace("?", "ʔ")
 
 
 def _append(phones: list[_Phone], phone: _Phone) -> None:
