@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from aligner.graph import Graph
-from aligner.models.base import Model
+from aligner.models.base import HmmModel
 from aligner.refine.confidence import Evidence, evidence
 from aligner.search.arcs import Arcs, Path
 from aligner.search.long import long_path
@@ -17,7 +17,7 @@ STRIDE = 3  # frames from one comparison with phones that are not in the transcr
 PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
 
 
-def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[Path, Evidence]:
+def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str) -> tuple[Path, Evidence]:
     """The best path of an utterance, and what each frame says about it.
 
     All at once; or in little memory where the scores alone would fill it.
@@ -27,7 +27,7 @@ def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[
     frames : Tensor
         (T, D)
     graph : Graph
-    model : Model
+    model : HmmModel
     kernel : {'auto', 'numba', 'triton', 'reference'}
 
     Raises
@@ -53,7 +53,7 @@ def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[
     return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
 
 
-def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: Model, states: np.ndarray,
+def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel, states: np.ndarray,
               scores: np.ndarray, asked: np.ndarray) -> Evidence:
     """Compare a path with all phones.
 
@@ -67,7 +67,7 @@ def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: Model, s
     graph : Graph
     numbers : ndarray
         (nodes,) the model's number of each node's phone.
-    model : Model
+    model : HmmModel
     states : ndarray
         (T,) of the path in these frames.
     scores, asked : ndarray
