@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -250,8 +251,8 @@ class Clock:
         """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within one)."""
         return (frame * self.hop + (self.window - self.hop) / 2) / self.rate - self.delay
 
-    def frame(self, time: float) -> float:
-        """The place in frames of ``time`` s after the first sample: `boundary` undone."""
+    def frame(self, time: Any) -> Any:
+        """The place in frames of ``time`` (a number or an array) s after the first sample: `boundary` undone."""
         return ((time + self.delay) * self.rate - (self.window - self.hop) / 2) / self.hop
 
     def seconds(self, frames: int) -> float:

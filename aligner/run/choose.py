@@ -9,7 +9,7 @@ from aligner.models.base import HmmModel, Model
 from aligner.models.ctc import CtcModel
 from aligner.models.store import ENGLISH, HAMA, load_model
 from aligner.run.backend import Backend, Options
-from aligner.run.ctc import CtcBackend
+from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.hmm import HmmBackend
 from aligner.types import ModelError
 
@@ -37,6 +37,9 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
         return HmmBackend(_hmm(_loaded(model, ENGLISH)), options)
     if name == "ctc":
         return CtcBackend(_ctc(_loaded(model, HAMA)), options)
+    if name == "ctc+hmm":
+        network = CtcBackend(_ctc(_loaded(model, HAMA)), options)
+        return CtcHmmBackend(network, HmmBackend(_hmm(load_model(ENGLISH)), options))
     raise NotImplementedError(name)
 
 

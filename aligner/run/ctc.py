@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,14 +20,17 @@ from aligner.refine.pauses import PAUSE, longest, quiet
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
 from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
-from aligner.run.hmm import dictionary
+from aligner.run.hmm import HmmBackend, dictionary
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
+from aligner.text.normalise import Token
 from aligner.text.phones import kind
 from aligner.text.spelling import Speller
-from aligner.types import SILENCE_LABEL, Clock, Interval
+from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
 
+WILDCARD = Token(STAR, (STAR,))
+SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
 HALF = 0.04  # s of a phone on either side of where the network hears it, at a pause
 CLOSURE = 0.06  # s of quiet that belong to a stop: before it, and half as much behind
 POSTERIORS = Limits(((0.3, -20.0), (0.5, -20.0)), ((3, -20.0), (5, -20.0)))
@@ -89,15 +93,19 @@ class CtcBackend:
         graph = build([w.pronunciations for w in spoken], self.model.alphabet, self.options.star)
         return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
 
+    def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:
+        """States (T,) of the best path, and its score."""
+        scores = self.model.score(prepared.frames, prepared.graph.pdfs)
+        try:
+            path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.options.kernel)
+        except NoPath:
+            raise too_short(prepared, self.clock) from None
+        return path.states[0].numpy(), float(path.score)
+
     def find(self, prepared: Prepared) -> Found:
         """The best path, and the boundaries between its spikes."""
         graph, heard = prepared.graph, prepared.heard
-        try:
-            path = viterbi(Arcs.of(graph), self.model.score(prepared.frames, graph.pdfs)[None],
-                           kernel=self.options.kernel)
-        except NoPath:
-            raise too_short(prepared, self.clock) from None
-        states = path.states[0].numpy()
+        states, score = self.path(prepared)
         spikes = spikes_of(states, prepared)
         owners, spellings = self.owners(spikes, prepared)
         pieces = self._tiled(spikes, owners, prepared)
@@ -106,7 +114,7 @@ class CtcBackend:
         phones = self.clock.tile([p.edge for p in pieces], labels, heard.start, heard.end)
         seen = self._evidence(states, pieces, prepared)
         return Found(phones, self._refined(phones, heard.wave), [p.owner for p in pieces], spellings, firsts, seen,
-                     float(path.score) / len(states))
+                     score / len(states))
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
         """The word of each spike, and the spellings of all words; a wildcard that was not asked for is one more."""
@@ -168,6 +176,86 @@ class CtcBackend:
             return phones
         corrected = correct(phones, self.model.offsets)
         return corrected if self.options.refine == "offsets" else cut(corrected, wave)
+
+
+@dataclass(frozen=True)
+class Placed(Prepared):
+    """An utterance whose words have been heard: when each token's labels begin and end, in seconds from its start."""
+
+    times: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class CtcHmmBackend:
+    """Words from a network, phones from a hidden Markov model inside each (see `aligner.run.backend.Backend`).
+
+    The model may be in a word only near where the network hears it, so that a loose transcript, untranscribed
+    speech among them, cannot pull its neighbours along.
+    """
+
+    ctc: CtcBackend
+    hmm: HmmBackend
+    name: str = "ctc+hmm"
+    english: bool = True
+
+    @property
+    def model_name(self) -> str:
+        """Of both models."""
+        return f"{self.ctc.model_name} + {self.hmm.model_name}"
+
+    @property
+    def about(self) -> str:
+        """What scores the frames."""
+        return f"words by {self.ctc.about}, phones by {self.hmm.about}"
+
+    @property
+    def clock(self) -> Clock:
+        """Of the phones' frames."""
+        return self.hmm.clock
+
+    @property
+    def shortest(self) -> float:
+        """Seconds that a phone lasts at least."""
+        return self.hmm.shortest
+
+    @property
+    def limits(self) -> Limits:
+        """Of what is suspect, as the model sees it."""
+        return self.hmm.limits
+
+    def prepare(self, heard: Heard) -> Prepared:
+        """Let the network hear where the words are, and build the model's graph of these and what is between them."""
+        by_network = self.ctc.prepare(heard)
+        spikes = spikes_of(self.ctc.path(by_network)[0], by_network)
+        owners, _ = self.ctc.owners(spikes, by_network)
+        order = list(dict.fromkeys(owners))
+        tokens = tuple(heard.tokens[k] if k < len(heard.tokens) else WILDCARD for k in order)
+        heard_at = [[s for s, owner in zip(spikes, owners, strict=True) if owner == k] for k in order]
+        times = [(self.ctc.clock.boundary(of[0].first), self.ctc.clock.boundary(of[-1].last + 1)) for of in heard_at]
+        prepared = self.hmm.prepare(replace(heard, tokens=tokens))
+        return Placed(prepared.heard, prepared.spoken, prepared.oovs, prepared.graph, prepared.frames, tuple(times))
+
+    def find(self, prepared: Prepared) -> Found:
+        """The model's best path near the network's words; where there is none, not quite so near."""
+        assert isinstance(prepared, Placed)
+        slack = SLACK
+        while slack < prepared.heard.end - prepared.heard.start:
+            with suppress(DataError):
+                return self.hmm.find(prepared, self._spans(prepared, slack))
+            slack *= 2
+        return self.hmm.find(prepared)
+
+    def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
+        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence."""
+        graph = prepared.graph
+        word = graph.word[graph.node]
+        before = np.maximum.accumulate(word)  # of a silence; it stands behind its word
+        known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
+        left, right = before + 1, np.where(word == NONE, before + 2, word + 1)
+        spans = np.stack([known[left, 0] - slack, known[right, 1] + slack], 1)
+        frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
+        first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
+        return first_last
 
 
 class Piece(NamedTuple):

@@ -68,10 +68,10 @@ class HmmBackend:
         graph = build([w.pronunciations for w in spoken], self.model.topology)
         return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
 
-    def find(self, prepared: Prepared) -> Found:
-        """The best path."""
+    def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
+        """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
         try:
-            path, seen = best_path(prepared.frames, prepared.graph, self.model, self.options.kernel)
+            path, seen = best_path(prepared.frames, prepared.graph, self.model, self.options.kernel, spans)
         except NoPath:
             raise too_short(prepared, self.clock) from None
         firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
