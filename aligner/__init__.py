@@ -16,11 +16,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from aligner.corpus.find import find
     from aligner.models.store import load_model
-    from aligner.run.align import Options, align, align_file
+    from aligner.run.align import align, align_file
+    from aligner.run.backend import Options
     from aligner.types import AlignerError, Alignment, DataError, Failure, Interval, ModelError, Utterance
 
 _HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
-          "Options": "run.align"} | dict.fromkeys(
+          "Options": "run.backend"} | dict.fromkeys(
     ("Alignment", "AlignerError", "DataError", "Failure", "Interval", "ModelError", "Utterance"), "types")
 
 __all__ = [

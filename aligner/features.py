@@ -41,9 +41,10 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
 
 def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
     """Mean square of the middle hop of each of ``frames`` windows, without the recording's offset; (N,) -> (T,)."""
-    begin = (clock.window - clock.hop) // 2
-    middle = (wave - wave.mean())[begin:begin + frames * clock.hop]
-    padded = torch.nn.functional.pad(middle, (0, frames * clock.hop - len(middle)))
+    begin = (clock.window - clock.hop) // 2  # below 0 where the first window begins before the recording
+    middle = (wave - wave.mean())[max(begin, 0):begin + frames * clock.hop]
+    before = max(-begin, 0)
+    padded = torch.nn.functional.pad(middle, (before, frames * clock.hop - len(middle) - before))
     return padded.view(frames, clock.hop).square().mean(1)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -232,6 +233,8 @@ class Clock:
         In samples.
     rate : int
         Samples per second.
+    delay : float
+        How late a model hears what is said, in seconds, beyond what its windows tell.
 
     Examples
     --------
@@ -242,16 +245,21 @@ class Clock:
     hop: int
     window: int
     rate: int = SAMPLE_RATE
+    delay: float = 0.0
 
-    def boundary(self, frame: int) -> float:
-        """Seconds from the first sample to the boundary before ``frame`` (zero-based)."""
-        return (frame * self.hop + (self.window - self.hop) / 2) / self.rate
+    def boundary(self, frame: float) -> float:
+        """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within one)."""
+        return (frame * self.hop + (self.window - self.hop) / 2) / self.rate - self.delay
+
+    def frame(self, time: Any) -> Any:
+        """The place in frames of ``time`` (a number or an array) s after the first sample: `boundary` undone."""
+        return ((time + self.delay) * self.rate - (self.window - self.hop) / 2) / self.hop
 
     def seconds(self, frames: int) -> float:
         """How long ``frames`` frames last."""
         return frames * self.hop / self.rate
 
-    def tile(self, frames: Sequence[int], labels: Sequence[str], start: float, end: float) -> tuple[Interval, ...]:
+    def tile(self, frames: Sequence[float], labels: Sequence[str], start: float, end: float) -> tuple[Interval, ...]:
         """Intervals that begin before each of ``frames`` and together fill ``start`` to ``end``.
 
         The first begins at ``start`` whatever its frame: there is nothing before it.

@@ -63,6 +63,7 @@ def main() -> None:
         errors = [r[2] for r in rows if r[1] == pair]
         median = 1000 * np.median(errors)
         print(f"{', '.join(pair):21} n {len(errors):4d}  median {median:+6.1f} ms  table {1000 * late:+6.1f} ms")
+    print(f"all: {1000 * np.mean([r[2] for r in rows]):+.1f} ms late on the average (a CTC network's delay_ms)")
     held_out = []
     for speaker in sorted({r[0] for r in rows}):
         others = table([r for r in rows if r[0] != speaker])
@@ -75,8 +76,9 @@ def main() -> None:
         print(f"{title:>22}: MAE {s.mae:.2f} ms  within 10/20/50 ms {shares} %")
     if args.write:
         rounded = {", ".join(pair): round(1000 * late, 1) for pair, late in offsets.items()}
-        content = {"source": args.source, "offsets_ms": rounded}
-        args.write.write_text(json.dumps(content, indent=1) + "\n")
+        known = json.loads(args.write.read_text(encoding="utf-8")) if args.write.exists() else {}
+        content = known | {"source": args.source or known.get("source", ""), "offsets_ms": rounded}
+        args.write.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from aligner.run.batches import cores
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aligner.models.base import Model
-    from aligner.run.align import Options
+    from aligner.run.backend import Backend, Options
     from aligner.run.corpus import Job, Summary
 
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
@@ -32,8 +32,13 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
-@click.option("--model", "-m", default="english", show_default=True, metavar="NAME|FOLDER",
-              help="Acoustic model: 'english' is inside; or the folder of a CMU Sphinx model.")
+@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="How: hidden Markov model, network (CTC), both, "
+              "or warping synthesised speech (DTW).  [default: hmm; dtw where the language has no model]")
+@click.option("--model", "-m", metavar="NAME|FOLDER",
+              help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
+              "trained or Hugging Face CTC network; or torchaudio's name of one.  [default: the backend's]")
+@click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ...  [default: the model's]")
+@click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (CTC): its words are <star>.")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
 @click.option("--format", "-f", "formats", multiple=True, type=click.Choice(["textgrid", "json", "csv", "ctm"]),
@@ -43,15 +48,17 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
-@click.option("--refine", type=click.Choice(["offsets", "none"]), default="offsets", show_default=True,
-              help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")
+@click.option("--refine", type=click.Choice(["best", "offsets", "none"]), default="best", show_default=True,
+              help="Correct boundaries by the model's table of offsets, and (best) look for them in the sound where "
+              "the backend knows them but roughly; or leave them as the search put them.")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
               show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA (where "
               "align does not run yet); 'reference' is plain and slow.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
-def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: bool, formats: tuple[str, ...],
+def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
+          language: str | None, star: bool, g2p: bool, formats: tuple[str, ...],
           existing: str, reference: Path | None, reported: bool, refine: str, kernel: str, jobs: int | None,
           verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
@@ -72,19 +79,19 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     logging.getLogger("numba").setLevel(logging.WARNING)
     from aligner.corpus.labels import find_labels
-    from aligner.models.store import load_model
-    from aligner.run.align import Options, pronouncer
+    from aligner.run.backend import Options
+    from aligner.run.choose import chosen
     from aligner.run.corpus import plan
     from aligner.types import AlignerError
 
     try:
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
-        options = Options(dictionary, g2p, kernel, refine, **({"jobs": jobs} if jobs else {}))
+        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star)
         job = plan(corpus, out, formats, existing)
-        loaded = load_model(model)
-        pronouncer(loaded, options)  # a bad dictionary, too, is told before the work
-        summary = _run(job, loaded, options, console)
+        way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
+        summary = _run(job, way, options, console)
+        click.echo(f"backend   {way.name}: {way.about}")
         _print_summary(summary, job)
         if reference is not None:
             _print_accuracy(reference, out)
@@ -99,7 +106,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, model: str, g2p: boo
     sys.exit(1 if summary.failures else 0)
 
 
-def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
+def _run(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
     """Align and write, behind a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -116,7 +123,7 @@ def _run(job: Job, model: Model, options: Options, console: Console) -> Summary:
             failed += isinstance(result, Failure)
             bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
 
-        return run(job, model, options, notice)
+        return run(job, backend, options, notice)
 
 
 def _print_summary(s: Summary, job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -13,30 +13,16 @@ from aligner.graph import Topology
 from aligner.types import Clock
 
 
-class Frontend(Protocol):
-    """Waveform (N,) -> frames (T, D)."""
-
-    @property
-    def clock(self) -> Clock:
-        """Hop and window of the frames."""
-        ...
-
-    def __call__(self, wave: Tensor) -> Tensor:
-        """Take the features."""
-        ...
-
-
 class Model(Protocol):
     """What scores frames.
 
     Attributes
     ----------
     name : str
-    frontend : Frontend
+    frontend : callable
+        Waveform (N,) -> frames (T, D).
     clock : Clock
         Turns its frames into seconds.
-    topology : Topology
-        Its phones, and the states of each phone in its context.
     offsets : mapping of (str, str) to float
         How late the model places boundaries between two classes of phones, in seconds (see
         `aligner.refine.offsets`).
@@ -47,11 +33,9 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
-    def frontend(self) -> Frontend: ...  # noqa: D102
+    def frontend(self) -> Callable[[Tensor], Tensor]: ...  # noqa: D102
     @property
     def clock(self) -> Clock: ...  # noqa: D102
-    @property
-    def topology(self) -> Topology: ...  # noqa: D102
     @property
     def offsets(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102
     @property
@@ -60,3 +44,16 @@ class Model(Protocol):
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under only the ``pdfs`` asked for."""
         ...
+
+
+class HmmModel(Model, Protocol):
+    """What scores the states of phones in context.
+
+    Attributes
+    ----------
+    topology : Topology
+        Its phones, and the states of each phone in its context.
+    """
+
+    @property
+    def topology(self) -> Topology: ...  # noqa: D102

@@ -6,13 +6,16 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from aligner.models import sphinx
 from aligner.models.base import Model
+from aligner.models.ctc import CtcModel
 from aligner.types import ModelError
 
 ENGLISH = "english"  # US English, inside the pocketsphinx package
-ENGLISH_OFFSETS = Path(__file__).with_name("english.json")
+HAMA = "hama"  # English and Korean phonemes, inside the hama package
+MEASURED = Path(__file__).parent  # where what was measured of the models inside stands
 
 
 def load_model(name_or_path: str | Path = ENGLISH) -> Model:
@@ -21,7 +24,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package, or
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package;
+        ``hama``, the phoneme network inside the package of this name;
         the folder of a CMU Sphinx model; a dictionary in that folder (``*.dict``, ``*.dic``) is its own.
 
     Raises
@@ -36,6 +40,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     """
     if name_or_path == ENGLISH:
         return _english()
+    if name_or_path == HAMA:
+        return _hama()
     folder = Path(name_or_path)
     if not folder.is_dir():
         raise ModelError(folder, "there is no model of this name and no such folder",
@@ -49,8 +55,24 @@ def _english() -> Model:
     import pocketsphinx
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
-    return replace(model, name=ENGLISH, offsets=read_offsets(ENGLISH_OFFSETS),
-                   dictionary=Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")))
+    return replace(model, name=ENGLISH, offsets=read_offsets(MEASURED / "english.json"), dictionary=cmu_dictionary())
+
+
+@cache
+def _hama() -> CtcModel:
+    from aligner.models.hama import HamaNetwork
+
+    network, known = HamaNetwork.load(), _read(MEASURED / "hama.json")
+    classes = {phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()}
+    return CtcModel(HAMA, network, classes, priors=known["priors"], offsets=read_offsets(MEASURED / "hama.json"),
+                    delay=known["delay_ms"] / 1000, dictionary=cmu_dictionary())
+
+
+def cmu_dictionary() -> Path:
+    """Where the CMU dictionary lies."""
+    import pocketsphinx
+
+    return Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
 
 
 def read_offsets(path: Path) -> dict[tuple[str, str], float]:
@@ -58,5 +80,9 @@ def read_offsets(path: Path) -> dict[tuple[str, str], float]:
 
     The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}``.
     """
-    table = json.loads(path.read_text())["offsets_ms"]
+    table = _read(path)["offsets_ms"]
     return {tuple(pair.split(", ")): ms / 1000 for pair, ms in table.items()}
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -21,8 +21,6 @@ from aligner.types import SILENCE_LABEL, Clock, Interval, Quality
 
 # What is heard against what is written: mean margins, in nats a frame
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
-STRETCHES = ((WORST_WINDOW, -7.75), (0.5, -5.0))  # s of anything; -7.1 and -4.4
-PHONE_ROWS = ((3, -9.25), (5, -6.5))  # phones of speech; -8.7 and -6.0
 LEAST_MARGIN = -15.0  # one phone counts for no less: a click in it must not condemn its neighbours
 # How long things are
 LONGEST_PHONE = 0.8  # s; 0.45
@@ -42,6 +40,25 @@ QUIET = 0.1  # s of pauses from which their power can be told
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Mean margins below which something does not fit; what a margin is worth depends on what scores the frames.
+
+    Attributes
+    ----------
+    stretches : tuple of (float, float)
+        Over seconds of anything.
+    rows : tuple of (int, float)
+        Over phones of speech in a row.
+    """
+
+    stretches: tuple[tuple[float, float], ...]
+    rows: tuple[tuple[int, float], ...]
+
+
+GAUSSIANS = Limits(((WORST_WINDOW, -7.75), (0.5, -5.0)), ((3, -9.25), (5, -6.5)))  # -7.1, -4.4; -8.7, -6.0
+
+
+@dataclass(frozen=True)
 class Solved:
     """A path and the recording below it, all that can be said of an alignment.
 
@@ -57,6 +74,8 @@ class Solved:
     clock : Clock
     shortest : float
         The least time that a phone of the model takes, in seconds.
+    limits : Limits
+        Of the margins.
     """
 
     words: Sequence[Interval]
@@ -66,6 +85,7 @@ class Solved:
     levels: np.ndarray
     clock: Clock
     shortest: float
+    limits: Limits = GAUSSIANS
 
     @property
     def spoken(self) -> list[Interval]:
@@ -117,14 +137,14 @@ def suspicions(s: Solved, q: Quality) -> tuple[str, ...]:
 def _misfit(s: Solved, q: Quality) -> list[str]:
     """Speech and transcript disagree over some stretch of time."""
     found = []
-    for seconds, least in STRETCHES:
+    for seconds, least in s.limits.stretches:
         means_ = _moving(s.evidence.margin, _frames(s, seconds))
         if means_.min() < least:
             start = s.phones[0].start + s.clock.boundary(int(means_.argmin()))
             found.append(_disagree(s, start, min(start + seconds, s.phones[-1].end)))
     spoken = [k for k, p in enumerate(s.phones) if p.label != SILENCE_LABEL]
     margins = np.maximum(means(s.evidence.margin, s.firsts), LEAST_MARGIN)[spoken]
-    for count, least in PHONE_ROWS:
+    for count, least in s.limits.rows:
         means_ = _moving(margins, count)
         if means_.min() < least:
             k = int(means_.argmin())

@@ -15,7 +15,9 @@ from aligner.corpus.files import unbroken
 from aligner.corpus.find import find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
-from aligner.run.align import Options, align
+from aligner.run.align import align
+from aligner.run.backend import Backend, Options
+from aligner.run.choose import chosen
 from aligner.types import Alignment, DataError, Failure, Utterance
 
 EXISTING = ("skip", "overwrite", "error")
@@ -149,13 +151,14 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
                tuple(stale), tuple(completed))
 
 
-def run(job: Job, model: Model, options: Options, notice: Callable[[Result], None] = lambda _: None) -> Summary:
+def run(job: Job, model: Backend | Model, options: Options,
+        notice: Callable[[Result], None] = lambda _: None) -> Summary:
     """Align, write each recording's files as soon as it is done, and the tables at the end.
 
     Parameters
     ----------
     job : Job
-    model : Model
+    model : Backend or Model
     options : Options
     notice : callable
         Told every result.
@@ -164,13 +167,14 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     -------
     Summary
     """
+    backend = chosen(model, options)
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
     among = _Corpus(results.tabled_likelihoods(job.out, job.kept))
     begun = time.perf_counter()
     try:
-        for group in _groups(job, model, options):
+        for group in _groups(job, backend, options):
             with unbroken():  # no file without its row
                 members = _written(job, group)
                 for result in members:
@@ -184,7 +188,7 @@ def run(job: Job, model: Model, options: Options, notice: Callable[[Result], Non
     finally:  # whatever ends the run, what is done is in the tables
         for utterance, reasons in among.compared():
             summary.suspect(utterance, reasons)
-        results.write_run_record(job.out, _record(job, model, options))
+        results.write_run_record(job.out, _record(job, backend, options))
         results.write_alignment_table(job.out, rows, job.kept)
         results.write_oov_table(job.out, oovs, job.kept)
         summary.wall = time.perf_counter() - begun
@@ -227,17 +231,18 @@ class _Corpus:
                 yield utterance, reasons
 
 
-def _record(job: Job, model: Model, options: Options) -> dict[str, object]:
+def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
     """What the run was, for those who look at its results later."""
-    return {"aligner": __version__, "corpus": str(job.corpus.resolve()), "model": model.name,
+    return {"aligner": __version__, "corpus": str(job.corpus.resolve()), "backend": backend.name,
+            "model": backend.model_name, "language": options.language,
             "dictionary": str(options.dictionary.resolve()) if options.dictionary else None, "g2p": options.g2p,
             "refine": options.refine, "formats": list(job.kinds)}
 
 
-def _groups(job: Job, model: Model, options: Options) -> Iterator[Sequence[Result]]:
+def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[Result]]:
     """Every result, those of one recording together."""
     yield (*job.failures, *job.refused)
-    for _, group in groupby(align(job.utterances, model, options), key=lambda r: r.utterance.file):
+    for _, group in groupby(align(job.utterances, backend, options), key=lambda r: r.utterance.file):
         yield list(group)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 from torch import Tensor
 
 from aligner.graph import Graph
-from aligner.models.base import Model
+from aligner.models.base import HmmModel
 from aligner.refine.confidence import Evidence, evidence
 from aligner.search.arcs import Arcs, Path
 from aligner.search.long import long_path
@@ -17,7 +20,8 @@ STRIDE = 3  # frames from one comparison with phones that are not in the transcr
 PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
 
 
-def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[Path, Evidence]:
+def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
+              spans: np.ndarray | None = None) -> tuple[Path, Evidence]:
     """The best path of an utterance, and what each frame says about it.
 
     All at once; or in little memory where the scores alone would fill it.
@@ -27,23 +31,33 @@ def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[
     frames : Tensor
         (T, D)
     graph : Graph
-    model : Model
+    model : HmmModel
     kernel : {'auto', 'numba', 'triton', 'reference'}
+    spans : ndarray, optional
+        (S, 2) first frame and last + 1 of where the path may be in each state; anywhere unless given.
 
     Raises
     ------
     NoPath
         If no path is possible.
     """
+    if spans is not None:  # every state has scores of its own then
+        states = np.arange(len(graph.pdf), dtype=np.int32)
+        graph = replace(graph, pdf=states, pdfs=graph.pdfs[graph.pdf])
     arcs, pdfs = Arcs.of(graph), graph.pdfs
     numbers = np.array([model.topology.number(phone) for phone in graph.phone])  # (nodes,)
     alone = model.topology.alone[np.unique(numbers)]
     asked = np.union1d(pdfs, alone)
     if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
         scores = model.score(frames, asked)
-        path = viterbi(arcs, scores[:, np.searchsorted(asked, pdfs)][None], kernel=kernel)
+        path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
         return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
-    path = long_path(arcs, lambda first, last, columns: model.score(frames[first:last], pdfs[columns]), len(frames))
+
+    def score(first: int, last: int, columns: np.ndarray) -> Tensor:
+        of = None if spans is None else spans[columns]
+        return _within(model.score(frames[first:last], pdfs[columns]), of, first)
+
+    path = long_path(arcs, score, len(frames))
     states, parts = path.states[0].numpy(), []
     for k in range(0, len(frames), PIECE):
         piece = slice(k, k + PIECE)
@@ -53,7 +67,15 @@ def best_path(frames: Tensor, graph: Graph, model: Model, kernel: str) -> tuple[
     return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
 
 
-def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: Model, states: np.ndarray,
+def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
+    """Scores (T, P) of the frames from ``first`` on, -inf where a column's span (P, 2) does not reach."""
+    if spans is None:
+        return scores
+    frame, limits = torch.arange(first, first + len(scores))[:, None], torch.from_numpy(spans)
+    return scores.masked_fill((frame < limits[:, 0]) | (frame >= limits[:, 1]), -torch.inf)
+
+
+def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel, states: np.ndarray,
               scores: np.ndarray, asked: np.ndarray) -> Evidence:
     """Compare a path with all phones.
 
@@ -67,7 +89,7 @@ def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: Model, s
     graph : Graph
     numbers : ndarray
         (nodes,) the model's number of each node's phone.
-    model : Model
+    model : HmmModel
     states : ndarray
         (T,) of the path in these frames.
     scores, asked : ndarray

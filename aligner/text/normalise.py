@@ -37,6 +37,7 @@ SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for on
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
+HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
 PLURAL = {"penny": "pence", "yen": "yen", "sen": "sen", "foot": "feet", "inch": "inches", "hertz": "hertz"}
 MAGNITUDES = ("hundred", "thousand", "million", "billion", "trillion")
@@ -67,13 +68,16 @@ FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
 
-def normalise(text: str) -> tuple[Token, ...]:
+def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     """Split a transcript into tokens; punctuation alone gives none.
 
     Parameters
     ----------
     text : str
         In any case, with punctuation.
+    english : bool
+        Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
+        and every Chinese character is a word.
 
     Returns
     -------
@@ -88,17 +92,23 @@ def normalise(text: str) -> tuple[Token, ...]:
     """
     clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
     capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
-    written = [piece for word in RAW.findall(clean) for piece in _split_punctuation(word)]
+    raw = RAW.findall(clean if english else HAN.sub(r" \g<0> ", clean))
+    written = [piece for word in raw for piece in _split_punctuation(word)]
     plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]
     cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
     tokens = []
     for own, word, core, before, after in zip(written, plain, cores, ["", *cores], [*cores[1:], ""], strict=False):
-        spoken = tuple(_spoken(core, before.lower(), after)) if core else ()
+        spoken = _as_written(core) if not english else tuple(_spoken(core, before.lower(), after)) if core else ()
         if spoken:
             first = word.find(core)
             length = len(core) - (spoken == ("no",) and core.endswith("."))
             tokens.append(Token(own[first:first + length], spoken))
     return tuple(tokens)
+
+
+def _as_written(core: str) -> tuple[str, ...]:
+    said = core if BRACKETED.fullmatch(core) else core.lower()
+    return (said,) if any(c.isalnum() for c in core) else ()
 
 
 def _split_punctuation(word: str) -> list[str]:

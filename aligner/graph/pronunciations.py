@@ -1,18 +1,4 @@
-"""Pronunciations x topology -> Graph: flat arrays, no objects per state.
-
-Indices, all zero-based:
-
-============  ==================================================================================
-word          of the transcript, in order; -1 for silence
-node          a phone at one place of one pronunciation, in one context: a chain of states
-unit          what the model has for a phone in its context: the pdfs of its states and which
-              matrix holds its transitions
-state         of the graph, in topological order: every arc but a self-loop leads to a later one
-arc           from a predecessor to a state, with a log weight; a state has at most K
-pdf           of the model; the graph numbers only the P that it uses, column j of the scores
-              being pdf ``graph.pdfs[j]`` of the model
-============  ==================================================================================
-"""
+"""The graph of a hidden Markov model: every pronunciation, each phone in the context of its neighbours."""
 
 from __future__ import annotations
 
@@ -24,9 +10,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from aligner.graph.flat import NONE, Graph, padded
 from aligner.types import Pronunciation
-
-NONE = -1  # no predecessor, or no word
 
 
 class Position(IntEnum):
@@ -92,53 +77,6 @@ class Topology(Protocol):
     def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
         """States and transitions of a phone between two others."""
         ...
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Everything a transcript may sound like.
-
-    S states, at most K predecessors each, N nodes, P pdfs.
-
-    Attributes
-    ----------
-    pdf : ndarray
-        (S,) int32: each state's column in the scores.
-    predecessors : ndarray
-        (S, K) int32: where each state may be reached from, itself included; -1 fills the row.
-    weights : ndarray
-        (S, K) float32: log weights of those arcs; -inf fills the row.
-    start, final : ndarray
-        (S,) float32: log weight of beginning and of ending in each state.
-    node : ndarray
-        (S,) int32: the node that each state belongs to.
-    phone : tuple of str
-        (N,): each node's phone.
-    word : ndarray
-        (N,) int32: the word that each node belongs to; -1 for silence.
-    pdfs : ndarray
-        (P,): the model's pdfs behind the columns of the scores.
-    """
-
-    pdf: np.ndarray
-    predecessors: np.ndarray
-    weights: np.ndarray
-    start: np.ndarray
-    final: np.ndarray
-    node: np.ndarray
-    phone: tuple[str, ...]
-    word: np.ndarray
-    pdfs: np.ndarray
-
-    @property
-    def shortest(self) -> int:
-        """The least number of frames that a path through the graph takes."""
-        frames = np.where(np.isfinite(self.start), 1, np.iinfo(np.int64).max // 2)
-        for s, row in enumerate(self.predecessors):  # one pass: the order is topological
-            before = row[(row != NONE) & (row != s)]
-            if len(before):
-                frames[s] = min(frames[s], frames[before].min() + 1)
-        return int(frames[np.isfinite(self.final)].min())
 
 
 @dataclass
@@ -309,19 +247,8 @@ def _states(net: _Net, topology: Topology) -> Graph:
     for n, w in net.final.items():
         for a, leave in arcs[net.units[n].transitions].leave:
             final[first[n] + a] = w + leave
-    predecessors, weights = _padded(rows)
+    predecessors, weights = padded(rows)
     pdfs, pdf = np.unique([p for u in net.units for p in u.pdfs], return_inverse=True)
     node = np.repeat(np.arange(len(net.units), dtype=np.int32), [len(u.pdfs) for u in net.units])
     return Graph(pdf.astype(np.int32), predecessors, weights, start, final, node, tuple(net.phones),
                  np.asarray(net.words, np.int32), pdfs)
-
-
-def _padded(rows: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Ragged rows of arcs as two arrays, (S, K) int32 and float32."""
-    sizes = np.array([len(r) for r in rows])
-    filled = np.arange(sizes.max()) < sizes[:, None]
-    predecessors = np.full(filled.shape, NONE, np.int32)
-    weights = np.full(filled.shape, -np.inf, np.float32)
-    predecessors[filled] = [a for row in rows for a, _ in row]
-    weights[filled] = [w for row in rows for _, w in row]
-    return predecessors, weights

@@ -1,0 +1,68 @@
+"""A graph as flat arrays, no objects per state; the indices are explained in `aligner.graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NONE = -1  # no predecessor, or no word
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Everything a transcript may sound like.
+
+    S states, at most K predecessors each, N nodes, P pdfs.
+
+    Attributes
+    ----------
+    pdf : ndarray
+        (S,) int32: each state's column in the scores.
+    predecessors : ndarray
+        (S, K) int32: where each state may be reached from, itself included; -1 fills the row.
+    weights : ndarray
+        (S, K) float32: log weights of those arcs; -inf fills the row.
+    start, final : ndarray
+        (S,) float32: log weight of beginning and of ending in each state.
+    node : ndarray
+        (S,) int32: the node that each state belongs to.
+    phone : tuple of str
+        (N,): each node's phone.
+    word : ndarray
+        (N,) int32: the word that each node belongs to; -1 for silence.
+    pdfs : ndarray
+        (P,): the model's pdfs behind the columns of the scores.
+    """
+
+    pdf: np.ndarray
+    predecessors: np.ndarray
+    weights: np.ndarray
+    start: np.ndarray
+    final: np.ndarray
+    node: np.ndarray
+    phone: tuple[str, ...]
+    word: np.ndarray
+    pdfs: np.ndarray
+
+    @property
+    def shortest(self) -> int:
+        """The least number of frames that a path through the graph takes."""
+        frames = np.where(np.isfinite(self.start), 1, np.iinfo(np.int64).max // 2)
+        for s, row in enumerate(self.predecessors):  # one pass: the order is topological
+            before = row[(row != NONE) & (row != s)]
+            if len(before):
+                frames[s] = min(frames[s], frames[before].min() + 1)
+        return int(frames[np.isfinite(self.final)].min())
+
+
+def padded(rows: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Ragged rows of arcs as two arrays, (S, K) int32 and float32."""
+    sizes = np.array([len(r) for r in rows])
+    filled = np.arange(sizes.max()) < sizes[:, None]
+    predecessors = np.full(filled.shape, NONE, np.int32)
+    weights = np.full(filled.shape, -np.inf, np.float32)
+    predecessors[filled] = [a for row in rows for a, _ in row]
+    weights[filled] = [w for row in rows for _, w in row]
+    return predecessors, weights

@@ -1,0 +1,162 @@
+"""Networks that write what they hear: log posteriors of phones or characters, and of a blank, for every frame.
+
+A network hears a label for a frame or two and blanks in between, so that its boundaries are known
+only roughly; `aligner.refine.segments` finds them in the sound itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.graph.ctc import Alphabet
+from aligner.text.phones import unstressed
+from aligner.types import Clock
+
+CHUNK = 30.0  # s of a recording that a network hears at once
+OVERLAP = 4.0  # s that it hears twice: half of it is context for either side
+FLOOR = 1e-12  # of a posterior
+PRIORS = 0.3  # how much of the log prior is taken out of the log posteriors (Huang et al. 2024)
+
+
+class Network(Protocol):
+    """Waveform -> log posteriors.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        What each of the V columns stands for.
+    blank : int
+        The blank's column.
+    boundary : str or None
+        The label between words, where it has one.
+    clock : Clock
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def blank(self) -> int: ...  # noqa: D102
+    @property
+    def boundary(self) -> str | None: ...  # noqa: D102
+    @property
+    def clock(self) -> Clock: ...  # noqa: D102
+
+    def __call__(self, wave: Tensor, /) -> Tensor:
+        """Log posteriors (T, V) of a waveform (N,)."""
+        ...
+
+
+def posteriors(network: Network, wave: Tensor, chunk: float = CHUNK, overlap: float = OVERLAP) -> Tensor:
+    """What a network says of a recording of any length: (N,) -> (T, V).
+
+    Long recordings are heard in chunks that overlap, so that memory does not grow with the square of
+    their length.  Frames come from the chunk that has more context around them.
+
+    Parameters
+    ----------
+    network : Network
+    wave : Tensor
+    chunk, overlap : float
+        In seconds.
+    """
+    hop, rate = network.clock.hop, network.clock.rate
+    size, half = round(chunk * rate / hop), round(overlap * rate / hop / 2)
+    if len(wave) <= size * hop:
+        return network(wave)
+    parts, first = [], 0
+    while first * hop < len(wave):
+        heard = network(wave[first * hop:(first + size) * hop])
+        last = (first + size) * hop >= len(wave)
+        parts.append(heard[half if first else 0:len(heard) if last else size - half])
+        if last:
+            break
+        first += size - 2 * half
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class CtcModel:
+    """A network and what its labels mean (see `aligner.models.base.Model`).
+
+    Attributes
+    ----------
+    name : str
+    network : Network
+    classes : mapping of str to tuple of int
+        What a transcript is made of, phones or characters, and the network's columns of each; a class of
+        several has their summed posterior.
+    characters : bool
+        Whether the classes are characters, so that no dictionary is needed.
+    case : {'upper', 'lower', None}
+        How the alphabet writes characters; None has both.
+    priors : mapping of str to float
+        Mean posterior of classes; those of the blank and the boundary under the network's names for them.
+    offsets : mapping of (str, str) to float
+        See `aligner.refine.offsets`.
+    delay : float
+        How late the network hears a boundary on the average, in seconds.
+    dictionary : Path or None
+        Its own dictionary.
+    """
+
+    name: str
+    network: Network
+    classes: Mapping[str, tuple[int, ...]]
+    characters: bool = False
+    case: str | None = None
+    priors: Mapping[str, float] = field(default_factory=dict)
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    delay: float = 0.0
+    dictionary: Path | None = None
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Turns frames into seconds; without what the network is late on the average."""
+        return replace(self.network.clock, delay=self.delay)
+
+    @cached_property
+    def alphabet(self) -> Alphabet:
+        """The columns of its frames: the classes in their order, the blank, the boundary, the wildcard."""
+        column = {name: k for k, name in enumerate(self.classes)}
+        n, has = len(column), self.network.boundary is not None
+        find = column.get if self.characters else lambda label: column.get(label, column.get(unstressed(label)))
+        return Alphabet(find, n, n + 1 if has else None, n + 1 + has)
+
+    def knows(self, label: str) -> bool:
+        """Whether a dictionary may use this phone, or a word this character."""
+        return self.alphabet.column(label) is not None
+
+    @cached_property
+    def _members(self) -> list[list[int]]:
+        net = self.network
+        between = [] if net.boundary is None else [[net.labels.index(net.boundary)]]
+        return [*map(list, self.classes.values()), [net.blank], *between]
+
+    @cached_property
+    def _log_priors(self) -> Tensor:
+        """(C,) of all columns but the wildcard's; 0 where none are known."""
+        net = self.network
+        names = [*self.classes, net.labels[net.blank], *([net.boundary] if net.boundary else [])]
+        return torch.tensor([self.priors.get(name, 1.0) for name in names]).log()
+
+    def frontend(self, wave: Tensor) -> Tensor:
+        """Waveform (N,) -> log posteriors (T, C + 1) of the classes, the blank and the boundary; last the wildcard.
+
+        The wildcard is as likely in each frame as the likeliest of all.
+        """
+        heard = posteriors(self.network, wave).exp()
+        of_class = torch.stack([heard[:, members].sum(1) for members in self._members], 1).clamp(min=FLOOR).log()
+        return torch.cat([of_class, of_class.max(1, keepdim=True).values], 1)
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """Log posteriors (T, P) of the columns ``pdfs`` of ``frames``, less a part of their log priors."""
+        scaled = frames[:, :-1] - PRIORS * self._log_priors
+        return torch.cat([scaled, scaled.max(1, keepdim=True).values], 1)[:, torch.from_numpy(np.asarray(pdfs))]

@@ -1,0 +1,126 @@
+"""Finds in the sound itself where one phone ends and the next begins.
+
+A method that knows roughly where its boundaries are (a network's spikes, a warped reference) leaves
+the rest to the recording: of all ways to cut it near those places, the one whose segments are most alike
+inside is taken, each boundary being held by where it is expected.  This is maximum-likelihood segmentation
+(Svendsen & Soong 1987, "On the automatic segmentation of speech signals") with a Gaussian prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.features import SphinxFrontend
+from aligner.types import DECIMALS, Interval
+
+FINE = SphinxFrontend(frate=200, wlen=0.015, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True)
+SPREAD = 0.025  # s; how far a boundary usually is from where it is expected
+HOLD = 20.0  # of the prior, against squared distances of features of unit variance
+REACH = 0.06  # s from where it is expected, beyond which a boundary is not looked for
+SHORTEST = 0.02  # s that a segment lasts
+IMPOSSIBLE = 1e6
+
+
+def cut(phones: Sequence[Interval], wave: Tensor) -> tuple[Interval, ...]:
+    """Phones with the boundaries between them where the sound changes.
+
+    Parameters
+    ----------
+    phones : sequence of Interval
+        Without gaps; where they are expected.
+    wave : Tensor
+        (N,) at 16 kHz; it begins where the first phone does.
+
+    Returns
+    -------
+    tuple of Interval
+        The same labels in the same order, from the same start to the same end.
+    """
+    frames = fine_features(wave)
+    if len(phones) < 2 or not len(frames):
+        return tuple(phones)
+    start, clock = phones[0].start, FINE.clock
+    step, zero = clock.hop / clock.rate, clock.boundary(0)
+    expected = np.array([(p.start - start - zero) / step for p in phones[1:]])
+    found = segments(frames, expected, SPREAD / step, round(REACH / step), round(SHORTEST / step))
+    edges = [start, *(round(start + clock.boundary(t), DECIMALS) for t in found), phones[-1].end]
+    edges = np.maximum.accumulate(np.clip(edges, start, phones[-1].end)).tolist()
+    return tuple(Interval(a, b, p.label, p.confidence) for a, b, p in zip(edges, edges[1:], phones, strict=False))
+
+
+def fine_features(wave: Tensor) -> np.ndarray:
+    """Cepstra (T, 13) every 5 ms, each of unit variance times a weight that falls with its number."""
+    cepstra = FINE.normalise(FINE.cepstra(wave))
+    weights = (1.0 + torch.arange(FINE.ncep)).rsqrt()
+    scaled: np.ndarray = (cepstra * weights / weights.square().mean().sqrt()).numpy()
+    return scaled
+
+
+def segments(frames: np.ndarray, expected: np.ndarray, spread: float, reach: int, shortest: int) -> np.ndarray:
+    """Boundaries that cut ``frames`` into segments which are alike inside, near where they are expected.
+
+    Minimised are the squared distances of all frames to the mean of their segment, plus `HOLD` times the squared
+    distance of each boundary from where it is expected, in units of ``spread``.
+
+    Parameters
+    ----------
+    frames : ndarray
+        (T, D) of about unit variance.
+    expected : ndarray
+        (N,) boundaries in frames, ascending; a boundary t stands before frame t.
+    spread : float
+        In frames.
+    reach : int
+        Frames from the expected place within which a boundary is looked for.
+    shortest : int
+        Frames that a segment between two boundaries has; fewer only where there is no room.
+
+    Returns
+    -------
+    ndarray
+        (N,) frames.
+
+    Examples
+    --------
+    >>> frames = np.repeat([[0.0], [3.0], [-1.0]], [10, 10, 10], 0)
+    >>> segments(frames, np.array([7.0, 22.0]), 5.0, 6, 2)
+    array([10, 20])
+    """
+    inside = _scatter(frames)
+    total, back, before = np.zeros(1), [], np.zeros(1, np.int64)
+    tried = []
+    for k, place in enumerate(expected):
+        now = np.unique(np.clip(np.rint(place) + np.arange(-reach, reach + 1), 0, len(frames)).astype(np.int64))
+        lengths = now - before[:, None]
+        crammed = np.maximum((shortest if k else 0) - lengths, 0) * IMPOSSIBLE
+        joined = total[:, None] + inside(before[:, None], now) + crammed
+        choice = joined.argmin(0)
+        total = joined[choice, np.arange(len(now))] + HOLD * np.square((now - place) / spread)
+        back.append(choice)
+        tried.append(now)
+        before = now
+    state = int((total + inside(before, np.full_like(before, len(frames)))).argmin())
+    found = []
+    for choice, now in zip(reversed(back), reversed(tried), strict=True):
+        found.append(now[state])
+        state = int(choice[state])
+    return np.array(found[::-1])
+
+
+class _scatter:
+    """Sum of squared distances to their mean of the frames from ``first`` to ``last``, by cumulated sums."""
+
+    def __init__(self, frames: np.ndarray) -> None:
+        x = frames.astype(np.float64)
+        self._sums = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, 0)])
+        self._squares = np.concatenate([[0.0], np.cumsum(np.square(x).sum(1))])
+
+    def __call__(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        sums = self._sums[last] - self._sums[first]
+        scatter: np.ndarray = (self._squares[last] - self._squares[first]
+                               - np.square(sums).sum(-1) / np.maximum(last - first, 1))
+        return scatter

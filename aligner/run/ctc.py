@@ -1,0 +1,289 @@
+"""Aligning with a network's log posteriors (CTC), alone or with a hidden Markov model inside its words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from aligner.features import levels
+from aligner.graph import NONE
+from aligner.graph.ctc import BLANK, STAR, build
+from aligner.models.ctc import CtcModel
+from aligner.refine.confidence import Evidence, evidence
+from aligner.refine.offsets import correct
+from aligner.refine.pauses import PAUSE, longest, quiet
+from aligner.refine.segments import cut
+from aligner.refine.suspect import Limits
+from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
+from aligner.run.hmm import HmmBackend, dictionary
+from aligner.search.arcs import Arcs, NoPath
+from aligner.search.viterbi import viterbi
+from aligner.text.lexicon import Pronouncer
+from aligner.text.normalise import Token
+from aligner.text.phones import kind
+from aligner.text.spelling import Speller
+from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
+
+WILDCARD = Token(STAR, (STAR,))
+SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
+HALF = 0.04  # s of a phone on either side of where the network hears it, at a pause
+CLOSURE = 0.06  # s of quiet that belong to a stop: before it, and half as much behind
+POSTERIORS = Limits(((0.3, -20.0), (0.5, -20.0)), ((3, -20.0), (5, -20.0)))
+LEVELS = Clock(hop=80, window=80)  # of the levels that tell pauses
+
+
+class Spike(NamedTuple):
+    """Where the network hears a label.
+
+    Attributes
+    ----------
+    state : int
+        Of the graph.
+    first, last : int
+        Frames.
+    """
+
+    state: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class CtcBackend:
+    """A network's labels with blanks between them (see `aligner.run.backend.Backend`)."""
+
+    model: CtcModel
+    options: Options
+    name: str = "ctc"
+    english: bool = True
+    limits: Limits = POSTERIORS
+    pronounce: Pronouncer | Speller = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pronounce", _pronouncer(self.model, self.options))
+
+    @property
+    def model_name(self) -> str:
+        """Of the model."""
+        return self.model.name
+
+    @property
+    def about(self) -> str:
+        """What scores the frames."""
+        return f"CTC network {self.model.name!r}"
+
+    @property
+    def clock(self) -> Clock:
+        """Of its frames."""
+        return self.model.clock
+
+    @property
+    def shortest(self) -> float:
+        """Seconds that a phone lasts at least: a frame."""
+        return self.clock.seconds(1)
+
+    def prepare(self, heard: Heard) -> Prepared:
+        """Let the network hear it and build the graph."""
+        spoken, oovs = self.pronounce(heard.tokens)
+        graph = build([w.pronunciations for w in spoken], self.model.alphabet, self.options.star)
+        return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
+
+    def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:
+        """States (T,) of the best path, and its score."""
+        scores = self.model.score(prepared.frames, prepared.graph.pdfs)
+        try:
+            path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.options.kernel)
+        except NoPath:
+            raise too_short(prepared, self.clock) from None
+        return path.states[0].numpy(), float(path.score)
+
+    def find(self, prepared: Prepared) -> Found:
+        """The best path, and the boundaries between its spikes."""
+        graph, heard = prepared.graph, prepared.heard
+        states, score = self.path(prepared)
+        spikes = spikes_of(states, prepared)
+        owners, spellings = self.owners(spikes, prepared)
+        pieces = self._tiled(spikes, owners, prepared)
+        firsts = [p.frame for p in pieces]
+        labels = [SILENCE_LABEL if p.spike is None else _label(graph.phone[p.spike.state]) for p in pieces]
+        phones = self.clock.tile([p.edge for p in pieces], labels, heard.start, heard.end)
+        seen = self._evidence(states, pieces, prepared)
+        return Found(phones, self._refined(phones, heard.wave), [p.owner for p in pieces], spellings, firsts, seen,
+                     score / len(states))
+
+    def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
+        """The word of each spike, and the spellings of all words; a wildcard that was not asked for is one more."""
+        spellings = [t.spelling for t in prepared.heard.tokens]
+        owners = []
+        for spike in spikes:
+            word = int(prepared.graph.word[spike.state])
+            owners.append(prepared.spoken[word].token if word != NONE else len(spellings))
+            if word == NONE:
+                spellings.append(STAR)
+        return owners, spellings
+
+    def _tiled(self, spikes: Sequence[Spike], owners: Sequence[int], prepared: Prepared) -> list[Piece]:
+        """Phones between the middles of the blanks, with silences at both ends and where there are pauses."""
+        half = HALF * self.clock.rate / self.clock.hop
+        pieces = [Piece(0, 0.0, spikes[0], owners[0])]
+        begin, end = spikes[0].first + 0.5 - half, spikes[-1].last + 0.5 + half
+        if begin > 1:
+            pieces = [Piece(0, 0.0, None, NO_OWNER), _piece(begin, spikes[0], owners[0])]
+        hushed = quiet(levels(prepared.heard.wave, LEVELS, len(prepared.heard.wave) // LEVELS.hop).numpy())
+        for a, b, before, after in zip(spikes, spikes[1:], owners, owners[1:], strict=False):
+            pause = self._pause(a, b, hushed, prepared) if before != after else None
+            if pause:
+                pieces += [_piece(pause[0], None, NO_OWNER), _piece(pause[1], b, after)]
+            else:
+                pieces.append(_piece((a.last + 1 + b.first) / 2, b, after))
+        if len(prepared.frames) - end > 1:
+            pieces.append(_piece(end, None, NO_OWNER))
+        return pieces
+
+    def _pause(self, a: Spike, b: Spike, hushed: np.ndarray, prepared: Prepared) -> tuple[float, float] | None:
+        """Where nothing is said between two spikes, in frames; a stop's closure is not a pause."""
+        first, last = (round(self.clock.boundary(t + 0.5) * LEVELS.rate / LEVELS.hop) for t in (a.last, b.first))
+        begin, end = (max(first, 0) + k for k in longest(hushed[max(first, 0):last]))
+        stops = [kind(prepared.graph.phone[s.state]) == "stop" for s in (a, b)]
+        seconds = LEVELS.seconds(end - begin) - CLOSURE / 2 * stops[0] - CLOSURE * stops[1]
+        if seconds < PAUSE:
+            return None
+        edges = begin * LEVELS.hop / LEVELS.rate, end * LEVELS.hop / LEVELS.rate - CLOSURE * stops[1]
+        start, stop = (float(np.clip(self.clock.frame(t), a.last + 1, b.first)) for t in edges)
+        return (start, stop) if np.ceil(start) < np.ceil(stop) else None
+
+    def _evidence(self, states: np.ndarray, pieces: Sequence[Piece], prepared: Prepared) -> Evidence:
+        """How well each frame fits the path's label; all of a phone has the posterior of its spike."""
+        graph, columns = prepared.graph, np.arange(prepared.frames.shape[1] - 1)
+        scores = self.model.score(prepared.frames, columns).numpy()
+        on = graph.pdfs[graph.pdf[states]]
+        anything = on == self.model.alphabet.star
+        own = np.where(anything, scores.max(1), scores[np.arange(len(states)), np.where(anything, 0, on)])
+        seen = evidence(own, scores, np.where(anything, scores.argmax(1), on))
+        posterior = seen.posterior.copy()
+        for piece, last in zip(pieces, [*(p.frame for p in pieces[1:]), len(states)], strict=True):
+            if piece.spike is not None:
+                posterior[piece.frame:last] = seen.posterior[piece.spike.first:piece.spike.last + 1].mean()
+        return Evidence(seen.margin, posterior)
+
+    def _refined(self, phones: tuple[Interval, ...], wave: Tensor) -> tuple[Interval, ...]:
+        if self.options.refine == "none":
+            return phones
+        corrected = correct(phones, self.model.offsets)
+        return corrected if self.options.refine == "offsets" else cut(corrected, wave)
+
+
+@dataclass(frozen=True)
+class Placed(Prepared):
+    """An utterance whose words have been heard: when each token's labels begin and end, in seconds from its start."""
+
+    times: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class CtcHmmBackend:
+    """Words from a network, phones from a hidden Markov model inside each (see `aligner.run.backend.Backend`).
+
+    The model may be in a word only near where the network hears it, so that a loose transcript, untranscribed
+    speech among them, cannot pull its neighbours along.
+    """
+
+    ctc: CtcBackend
+    hmm: HmmBackend
+    name: str = "ctc+hmm"
+    english: bool = True
+
+    @property
+    def model_name(self) -> str:
+        """Of both models."""
+        return f"{self.ctc.model_name} + {self.hmm.model_name}"
+
+    @property
+    def about(self) -> str:
+        """What scores the frames."""
+        return f"words by {self.ctc.about}, phones by {self.hmm.about}"
+
+    @property
+    def clock(self) -> Clock:
+        """Of the phones' frames."""
+        return self.hmm.clock
+
+    @property
+    def shortest(self) -> float:
+        """Seconds that a phone lasts at least."""
+        return self.hmm.shortest
+
+    @property
+    def limits(self) -> Limits:
+        """Of what is suspect, as the model sees it."""
+        return self.hmm.limits
+
+    def prepare(self, heard: Heard) -> Prepared:
+        """Let the network hear where the words are, and build the model's graph of these and what is between them."""
+        by_network = self.ctc.prepare(heard)
+        spikes = spikes_of(self.ctc.path(by_network)[0], by_network)
+        owners, _ = self.ctc.owners(spikes, by_network)
+        order = list(dict.fromkeys(owners))
+        tokens = tuple(heard.tokens[k] if k < len(heard.tokens) else WILDCARD for k in order)
+        heard_at = [[s for s, owner in zip(spikes, owners, strict=True) if owner == k] for k in order]
+        times = [(self.ctc.clock.boundary(of[0].first), self.ctc.clock.boundary(of[-1].last + 1)) for of in heard_at]
+        prepared = self.hmm.prepare(replace(heard, tokens=tokens))
+        return Placed(prepared.heard, prepared.spoken, prepared.oovs, prepared.graph, prepared.frames, tuple(times))
+
+    def find(self, prepared: Prepared) -> Found:
+        """The model's best path near the network's words; where there is none, not quite so near."""
+        assert isinstance(prepared, Placed)
+        slack = SLACK
+        while slack < prepared.heard.end - prepared.heard.start:
+            with suppress(DataError):
+                return self.hmm.find(prepared, self._spans(prepared, slack))
+            slack *= 2
+        return self.hmm.find(prepared)
+
+    def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
+        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence."""
+        graph = prepared.graph
+        word = graph.word[graph.node]
+        before = np.maximum.accumulate(word)  # of a silence; it stands behind its word
+        known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
+        left, right = before + 1, np.where(word == NONE, before + 2, word + 1)
+        spans = np.stack([known[left, 0] - slack, known[right, 1] + slack], 1)
+        frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
+        first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
+        return first_last
+
+
+class Piece(NamedTuple):
+    """A phone or a silence: its first frame, where it begins (in frames, exactly), its spike and its word."""
+
+    frame: int
+    edge: float
+    spike: Spike | None
+    owner: int
+
+
+def _piece(edge: float, spike: Spike | None, owner: int) -> Piece:
+    return Piece(int(np.ceil(edge)), edge, spike, owner)
+
+
+def spikes_of(states: np.ndarray, prepared: Prepared) -> list[Spike]:
+    """The runs of frames (T,) that a path spends in states that are not blanks."""
+    begins = np.flatnonzero(np.diff(states, prepend=-1))
+    ends = [*(begins[1:] - 1), len(states) - 1]
+    return [Spike(int(states[a]), int(a), int(b)) for a, b in zip(begins, ends, strict=True)
+            if prepared.graph.phone[states[a]] != BLANK]
+
+
+def _label(label: str) -> str:
+    return NOISE_LABEL if label == STAR else label
+
+
+def _pronouncer(model: CtcModel, options: Options) -> Pronouncer | Speller:
+    if model.characters:
+        return Speller(model.knows, model.case, (STAR,))
+    return dictionary(model.name, model.dictionary, model.knows, (STAR,), options)

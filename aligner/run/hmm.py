@@ -1,0 +1,119 @@
+"""Aligning with a hidden Markov model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from aligner.corpus.files import read_text
+from aligner.graph import build
+from aligner.models.base import HmmModel
+from aligner.refine.offsets import correct
+from aligner.refine.suspect import GAUSSIANS, Limits
+from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
+from aligner.run.path import best_path
+from aligner.search.arcs import NoPath
+from aligner.text.g2p import HamaG2P
+from aligner.text.lexicon import Lexicon, Pronouncer
+from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
+
+
+@dataclass(frozen=True)
+class HmmBackend:
+    """A model of phones in context (see `aligner.run.backend.Backend`).
+
+    Raises
+    ------
+    DataError
+        If the dictionary is at fault.
+    """
+
+    model: HmmModel
+    options: Options
+    name: str = "hmm"
+    english: bool = True
+    limits: Limits = GAUSSIANS
+    pronounce: Pronouncer = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pronounce", pronouncer(self.model, self.options))
+
+    @property
+    def model_name(self) -> str:
+        """Of the model."""
+        return self.model.name
+
+    @property
+    def about(self) -> str:
+        """What scores the frames."""
+        return f"hidden Markov model {self.model.name!r}"
+
+    @property
+    def clock(self) -> Clock:
+        """Of its frames."""
+        return self.model.clock
+
+    @cached_property
+    def shortest(self) -> float:
+        """Seconds that a phone lasts at least."""
+        return self.clock.seconds(self.model.topology.shortest)
+
+    def prepare(self, heard: Heard) -> Prepared:
+        """Take the features and build the graph."""
+        spoken, oovs = self.pronounce(heard.tokens)
+        graph = build([w.pronunciations for w in spoken], self.model.topology)
+        return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
+
+    def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
+        """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
+        try:
+            path, seen = best_path(prepared.frames, prepared.graph, self.model, self.options.kernel, spans)
+        except NoPath:
+            raise too_short(prepared, self.clock) from None
+        firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
+        refined = phones if self.options.refine == "none" else correct(phones, self.model.offsets)
+        spellings = [t.spelling for t in prepared.heard.tokens]
+        return Found(phones, refined, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
+
+    def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+        """First frames and intervals of the phones of ``states`` (T,), and the token of each."""
+        graph, heard, topology = prepared.graph, prepared.heard, self.model.topology
+        nodes = graph.node[states]
+        firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
+        labels = [SILENCE_LABEL if p == topology.silence else NOISE_LABEL if p in topology.noises else p
+                  for p in (graph.phone[n] for n in nodes[firsts])]
+        owners = [prepared.spoken[w].token if w >= 0 else NO_OWNER for w in graph.word[nodes[firsts]]]
+        frames = firsts.tolist()
+        return frames, self.clock.tile(frames, labels, heard.start, heard.end), owners
+
+
+def pronouncer(model: HmmModel, options: Options) -> Pronouncer:
+    """The dictionary that the options name, or the model's own, with G2P behind it.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is at fault.
+    """
+    topology = model.topology
+    return dictionary(model.name, model.dictionary, topology.knows, topology.noises, options)
+
+
+def dictionary(name: str, own: Path | None, known: Callable[[str], bool], noises: tuple[str, ...],
+               options: Options) -> Pronouncer:
+    """The dictionary that the options name, or a model's ``own``, with G2P behind it."""
+    path = options.dictionary or own
+    if path is None:
+        raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")
+    lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
+    return Pronouncer(lexicon, HamaG2P() if options.g2p else None, known, noises)
+
+
+@lru_cache(maxsize=4)
+def _lexicon(path: Path, changed: int, known: Callable[[str], bool]) -> Lexicon:
+    """A dictionary, read once for as long as it stays as it is."""
+    return Lexicon.parse(read_text(path), known, path)

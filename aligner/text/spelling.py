@@ -1,0 +1,59 @@
+"""Words as the characters they are written with, for models whose alphabet is letters."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aligner.text.lexicon import SpokenWord
+from aligner.text.normalise import BRACKETED, Token
+from aligner.types import DataError, Pronunciation
+
+
+@dataclass(frozen=True)
+class Speller:
+    """Finds the characters of a transcript's tokens; called as `aligner.text.lexicon.Pronouncer` is.
+
+    Attributes
+    ----------
+    known : callable
+        Tells whether the alphabet has a character.
+    case : {'upper', 'lower', None}
+        How the alphabet writes; None has both.
+    noises : tuple of str
+        What stands for bracketed words such as [laughter].
+    """
+
+    known: Callable[[str], bool]
+    case: str | None = None
+    noises: tuple[str, ...] = ()
+
+    def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
+        """Spoken words, and none that is out of vocabulary.
+
+        Raises
+        ------
+        DataError
+            Naming the character that the alphabet lacks.
+        """
+        return [SpokenWord(k, word, self._pronunciations(word))
+                for k, token in enumerate(tokens) for word in token.spoken], []
+
+    def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
+        if BRACKETED.fullmatch(word) and self.noises:
+            return tuple(Pronunciation((label,)) for label in self.noises)
+        written = word.upper() if self.case == "upper" else word.lower() if self.case == "lower" else word
+        return (Pronunciation(tuple(c for character in unicodedata.normalize("NFC", written)
+                                    for c in self._characters(character, word))),)
+
+    def _characters(self, character: str, word: str) -> str:
+        """A character as the alphabet has it: itself, or without its accents."""
+        bare = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+        for candidate in (character, bare):
+            if candidate and all(map(self.known, candidate)):
+                return candidate
+        if not character.isalnum():  # an apostrophe or a hyphen that the alphabet lacks makes no sound
+            return ""
+        raise DataError("transcript", f"the character {character!r} of {word!r} is not in the model's alphabet",
+                        "write the word with the model's letters, or take a model of this language")
