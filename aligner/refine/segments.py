@@ -19,7 +19,7 @@ from aligner.types import DECIMALS, Interval
 
 FINE = SphinxFrontend(frate=200, wlen=0.015, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True)
 SPREAD = 0.025  # s; how far a boundary usually is from where it is expected
-HOLD = 20.0  # of the prior, against squared distances of features of unit variance
+HOLD = 30.0  # of the prior, against squared distances of features of unit variance
 REACH = 0.06  # s from where it is expected, beyond which a boundary is not looked for
 SHORTEST = 0.02  # s that a segment lasts
 IMPOSSIBLE = 1e6
