@@ -63,7 +63,7 @@ def dtw_path(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     if len(reference) * len(estimate) > MOST_PAIRS:
         raise DataError("time warping", f"{len(reference)} by {len(estimate)} frames are too many",
                         "cut the recordings into utterances, or match them by alignments")
-    highest = np.frexp(max(np.abs(reference).max(), np.abs(estimate).max()))[1]  # so that no square is beyond all numbers
+    highest = np.frexp(max(np.abs(reference).max(), np.abs(estimate).max()))[1]  # else a square may be inf
     x, y = (torch.from_numpy(np.ldexp(v.astype(np.float64), -highest))[None] for v in (reference, estimate))
     return dtw_features(x, y, rules=Rules(_STEPS)).path[0].numpy()
 

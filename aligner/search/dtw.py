@@ -505,8 +505,8 @@ def _by_numba(given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, 
         for b in range(first, batch, step):
             t, u = lengths[b].tolist()
             cost, x, y = (none if v is None else v[b] for v in given)
-            anchors[b], costs[b] = best_path(cost[:t, :u], x[:t], y[:, :u], kind, limits[b, :t].numpy(), table,
-                                             rules.subsequence, totals[b, :t])
+            anchors[b], costs[b] = best_path(cost, x, y, kind, u, limits[b, :t].numpy(), table, rules.subsequence,
+                                             totals[b, :t])
 
     spread(some, batch)
     counts = torch.tensor(list(map(len, anchors)))

@@ -121,7 +121,7 @@ def _forward_numba(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor,
     def some(first: int, step: int) -> None:
         for b in range(first, batch, step):
             t, u = lengths[b].tolist()
-            forward(given[b, :t, :u], gamma, sums[b, :t + 1, :u + 1])
+            forward(given[b], t, u, gamma, sums[b])
 
     spread(some, batch)
     return totals, totals[torch.arange(batch), lengths[:, 0], lengths[:, 1]]
@@ -138,7 +138,7 @@ def _backward_numba(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor)
     def some(first: int, step: int) -> None:
         for b in range(first, len(cost), step):
             t, u = lengths[b].tolist()
-            backward(given[b, :t, :u], gamma, sums[b, :t + 1, :u + 1], shares[b, :t, :u])
+            backward(given[b], t, u, gamma, sums[b], shares[b])
 
     spread(some, len(cost))
     return expected

@@ -73,7 +73,7 @@ def _from_left(best: Any, code: Any, cost: Any, mul: float, add: float, step: in
 
 @compiled(fastmath={"nnan", "nsz"})  # a minimum is then one instruction: each cell must wait for the one before
 def _sum_up(best: Any, reached: Any) -> None:
-    """What it costs to enter each cell from the left, ``reached`` (N,), to the sum of a path that arrives from there."""
+    """What it costs to enter each cell from the left, ``reached`` (N,), to the sum of the path from there."""
     left = np.inf
     for j in range(len(best)):
         reached[j] += left
@@ -120,9 +120,35 @@ def _clear(row: Any, start: int, stop: int) -> None:
 
 
 @compiled
+def _begin(best: Any, code: Any, own: Any, lo: int, first_row: bool, anywhere: bool) -> None:
+    """Paths that begin in a row whose cells are ``lo`` and on."""
+    for j in range(len(best)):
+        code[j] = 0
+        best[j] = own[j] if first_row and (anywhere or lo + j == 0) else np.inf
+
+
+@compiled
+def _all_from_above(i: int, totals: Any, costs: Any, slot: int, start: int, code: Any, steps: Any, entry: Any) -> None:
+    """All steps into row ``i`` from rows above."""
+    n, plain = len(code), len(steps.weights) == 0
+    best, own = totals[slot, start:start + n], costs[slot, start:start + n]
+    for s in range(len(steps.sizes)):
+        back = steps.sizes[s, 0]
+        if back == 0 or back > i:
+            continue
+        at = start - steps.sizes[s, 1]
+        before = totals[(i - back) % len(totals), at:at + n]
+        if plain:
+            _from_above(best, code, before, own, steps.mul[s], steps.add[s], s + 1)
+        else:
+            _weigh(entry, costs, slot, start, steps, s)
+            _from_above(best, code, before, entry, 1.0, 0.0, s + 1)
+
+
+@compiled
 def sweep(cost: Any, x: Any, y: Any, kind: int, limits: Any, offsets: Any, steps: Any, subsequence: bool, codes: Any,
           kept: Any, last: Any) -> None:
-    """Accumulate; ``last`` (U,) receives the last row's sums, ``codes`` all steps, ``kept`` (T, U) all sums if not (0, 0).
+    """Accumulate; ``last`` (U,) receives the last row's sums, ``codes`` all steps, ``kept`` all sums unless (0, 0).
 
     Row i's cells are ``limits[i, 0]`` to ``limits[i, 1]`` - 1; their codes begin at ``offsets[i]``.
     """
@@ -132,8 +158,8 @@ def sweep(cost: Any, x: Any, y: Any, kind: int, limits: Any, offsets: Any, steps
     for slot in range(slots):
         _clear(totals[slot], 0, pad + columns)
         _clear(costs[slot], 0, pad + columns)
-    entry, plain = np.empty(columns), len(steps.weights) == 0
-    simple = len(steps.level) == 1 and plain and steps.sizes[steps.level[0], 1] == 1
+    room = np.empty(columns)
+    simple = len(steps.level) == 1 and len(steps.weights) == 0 and steps.sizes[steps.level[0], 1] == 1
     for i in range(rows):
         slot = i % slots
         if i >= slots:
@@ -146,25 +172,11 @@ def sweep(cost: Any, x: Any, y: Any, kind: int, limits: Any, offsets: Any, steps
             fill_cost(own, cost[i, lo:hi], x[0], y, kind)
         else:
             fill_cost(own, cost[0], x[i], y[:, lo:hi], kind)
-        for j in range(hi - lo):
-            code[j] = 0
-        if i == 0:
-            for j in range(hi - lo):
-                best[j] = own[j] if subsequence or lo + j == 0 else np.inf
-        for s in range(len(steps.sizes)):
-            back = steps.sizes[s, 0]
-            if back == 0 or back > i:
-                continue
-            at = start - steps.sizes[s, 1]
-            before = totals[(i - back) % slots, at:at + hi - lo]
-            if plain:
-                _from_above(best, code, before, own, steps.mul[s], steps.add[s], s + 1)
-            else:
-                _weigh(entry[:hi - lo], costs, slot, start, steps, s)
-                _from_above(best, code, before, entry[:hi - lo], 1.0, 0.0, s + 1)
+        _begin(best, code, own, lo, i == 0, subsequence)
+        _all_from_above(i, totals, costs, slot, start, code, steps, room[:hi - lo])
         if simple:
             s = steps.level[0]
-            _from_left(best, code, own, steps.mul[s], steps.add[s], s + 1, entry[:hi - lo])
+            _from_left(best, code, own, steps.mul[s], steps.add[s], s + 1, room[:hi - lo])
         elif len(steps.level):
             _along(totals[slot], code, costs, slot, start, stop, steps)
         if len(kept):
@@ -190,13 +202,15 @@ def trace(j: int, limits: Any, offsets: Any, codes: Any, sizes: Any, anchors: An
         i, j = i - sizes[step, 0], j - sizes[step, 1]
 
 
-def best_path(cost: Any, x: Any, y: Any, kind: int, limits: Any, steps: Any, subsequence: bool, kept: Any) -> Any:
+def best_path(cost: Any, x: Any, y: Any, kind: int, columns: int, limits: Any, steps: Any, subsequence: bool,
+              kept: Any) -> Any:
     """Anchors (N, 3) of the best path, and its cost: none, and inf, where there is no path.
 
     ``cost`` is (T, U) where ``kind`` is `GIVEN`, else features ``x`` (T, D) and ``y`` (D, U) are read.
+    They come with their padding: of a part that is not one piece of memory numba would compile a second kernel.
     """
     offsets = np.concatenate([[0], np.maximum(limits[:, 1] - limits[:, 0], 0).cumsum()])
-    codes, last = np.empty(offsets[-1], np.uint8), np.empty(cost.shape[1] if kind == GIVEN else y.shape[1])
+    codes, last = np.empty(offsets[-1], np.uint8), np.empty(columns)
     sweep(cost, x, y, kind, limits, offsets, steps, subsequence, codes, kept, last)
     end = int(last.argmin()) if subsequence else len(last) - 1
     if not last[end] < np.inf:

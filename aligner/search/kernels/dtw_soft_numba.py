@@ -11,15 +11,18 @@ from aligner.search.kernels.exponential import exp
 
 
 @compiled
-def forward(cost: Any, gamma: float, total: Any) -> None:
-    """Soft minima over all paths to each cell of ``cost`` (T, U) into ``total`` (T + 1, U + 1), from its row and column 1."""
-    for j in range(total.shape[1]):
+def forward(cost: Any, rows: int, columns: int, gamma: float, total: Any) -> None:
+    """Soft minima over all paths to each cell of ``cost`` into ``total``, which has a row and a column before them.
+
+    Both are padded: of a part that is not one piece of memory numba would compile a second kernel.
+    """
+    for j in range(columns + 1):
         total[0, j] = np.inf
     total[0, 0] = 0.0
-    for i in range(1, total.shape[0]):
+    for i in range(1, rows + 1):
         total[i, 0] = left = np.inf
         above, own, costs = total[i - 1], total[i], cost[i - 1]
-        for j in range(1, total.shape[1]):
+        for j in range(1, columns + 1):
             a, b = above[j - 1], above[j]
             least = min(min(a, b), left)
             if least < np.inf:
@@ -31,9 +34,8 @@ def forward(cost: Any, gamma: float, total: Any) -> None:
 
 
 @compiled
-def backward(cost: Any, gamma: float, total: Any, expected: Any) -> None:
-    """How much of all paths passes each cell (T, U), by `forward`'s sums (Cuturi & Blondel 2017, algorithm 2)."""
-    rows, columns = cost.shape
+def backward(cost: Any, rows: int, columns: int, gamma: float, total: Any, expected: Any) -> None:
+    """How much of all paths passes each cell, by `forward`'s sums (Cuturi & Blondel 2017, algorithm 2)."""
     shares = np.empty((3, columns + 1))  # of a cell's paths that go on down, diagonally and right
     for i in range(rows - 1, -1, -1):
         own = total[i + 1]
@@ -41,7 +43,7 @@ def backward(cost: Any, gamma: float, total: Any, expected: Any) -> None:
             shares[k, columns - 1] = 0.0
         if i + 1 < rows:
             below, costs = total[i + 2], cost[i + 1]
-            _shares(own[1:], below[1:], costs, gamma, shares[0, :columns])
+            _shares(own[1:columns + 1], below[1:], costs, gamma, shares[0, :columns])
             _shares(own[1:columns], below[2:], costs[1:], gamma, shares[1, :columns - 1])
         _shares(own[1:columns], own[2:], cost[i, 1:], gamma, shares[2, :columns - 1])
         for j in range(columns - 1, -1, -1):
