@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from aligner.search.arcs import arrays, chosen, precise
+from aligner.search.arcs import arrays, chosen, precise, within
 from aligner.search.dtw import NoWarping, checked_costs, skewed
 from aligner.search.forward_backward import logsumexp
 
@@ -78,7 +78,8 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
 
 def reference(cost: Tensor, lengths: Tensor, gamma: float) -> Tensor:
     """`soft_dtw` in plain torch, on any device, in the floating type of ``cost``: anti-diagonal by anti-diagonal."""
-    weighed = skewed(cost)
+    rows, columns = (within(n, size, cost.device) for n, size in zip(lengths.T, cost.shape[1:], strict=True))
+    weighed = skewed(torch.where(rows[:, :, None] & columns[:, None], cost, torch.inf))
     batch, diagonals, _ = weighed.shape
     outside = weighed.new_full((batch, 1), torch.inf)
     totals = [weighed[:, 0]]
