@@ -240,13 +240,19 @@ class CtcHmmBackend:
         return self.hmm.find(prepared)
 
     def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
-        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence."""
-        graph = prepared.graph
-        word = graph.word[graph.node]
-        before = np.maximum.accumulate(word)  # of a silence; it stands behind its word
+        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence.
+
+        A silence may lie where its neighbours may, but not where the network hears what is not written.
+        """
+        word = prepared.graph.word[prepared.graph.node]
         known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
-        left, right = before + 1, np.where(word == NONE, before + 2, word + 1)
-        spans = np.stack([known[left, 0] - slack, known[right, 1] + slack], 1)
+        wild = np.array([False, *(s.word == STAR for s in prepared.spoken), False])
+        left = np.maximum.accumulate(word) + 1  # in `known`; a silence stands behind its word
+        begins, ends = known[left, 0], known[left, 1]
+        between = word == NONE
+        begins[between] = np.where(wild, known[:, 1], known[:, 0])[left[between]]
+        ends[between] = np.where(wild, known[:, 0], known[:, 1])[left[between] + 1]
+        spans = np.stack([begins - slack, ends + slack], 1)
         frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
         first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
         return first_last
