@@ -1,0 +1,101 @@
+"""The graph of dynamic time warping: a state for each frame of a reference, in their order.
+
+A step from a frame to the next is free; staying in one and leaving one out cost a little, where Itakura (1975)
+forbids them.  Every frame of the target counts once, so that paths through different references may be compared.
+At the edges of words the target may pause.
+
+R frames of the reference, N phones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from aligner.graph.flat import NONE, Graph
+from aligner.types import SILENCE_LABEL
+
+
+class Steps(NamedTuple):
+    """What the arcs of a template's graph cost.
+
+    Attributes
+    ----------
+    stay, skip : float
+        One more frame of the target for a frame of the reference; leaving one of those out.
+    pause : float
+        Beginning a pause.
+    """
+
+    stay: float = 0.3
+    skip: float = 0.3
+    pause: float = 3.0
+
+
+STEPS = Steps()
+TRAJECTORY_STEPS = Steps(0.05, 0.05, 0.5)  # a model's means are nearer to any speaker than speakers to each other
+
+
+def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: Steps = STEPS) -> Graph:
+    """All ways to say a reference's phones, at any pace, with pauses or without.
+
+    The nodes are the phones in order with the pauses between them; no phone is ever left out.  Column r of the
+    scores is frame r of the reference, column R the pause's.
+
+    Parameters
+    ----------
+    node : ndarray
+        (R,): the phone of each frame, ascending from 0 to N - 1, each at least once.
+    phone : sequence of str
+        (N,): labels.
+    word : ndarray
+        (N,): the word of each phone.
+    pause : ndarray
+        (N + 1,) bool: whether a pause may stand before each phone, and at the end; the first and last must be True.
+    steps : Steps
+
+    Examples
+    --------
+    >>> graph = build(np.zeros(3, int), ["AH"], np.zeros(1, int), np.array([True, True]))
+    >>> graph.phone, graph.pdf.tolist()
+    (('', 'AH', ''), [3, 0, 1, 2, 3])
+    """
+    if not (pause[0] and pause[-1]):
+        raise ValueError("no pause at the beginning or at the end; both are needed")
+    rows = len(node)
+    first = np.searchsorted(node, np.arange(len(phone)))
+    state = np.arange(rows) + np.cumsum(pause)[node]  # a pause stands before the first frame of its phone
+    opening = first[np.flatnonzero(pause[:-1])]  # the frame behind each pause but the last
+    closing = np.append(opening[1:], rows) - 1  # the frame before each pause but the first
+    pauses = np.append(state[opening] - 1, rows + len(opening))
+    predecessors, weights = (np.full((pauses[-1] + 1, 4), fill, kind)
+                             for fill, kind in ((NONE, np.int32), (-np.inf, np.float32)))
+
+    def arcs(column: int, sources: np.ndarray, targets: np.ndarray, weight: float) -> None:
+        predecessors[targets, column], weights[targets, column] = sources, weight
+
+    whole = (node[:-2] == node[1:-1]) | (node[1:-1] == node[2:])  # the frame between is not all of its phone
+    arcs(0, state, state, -steps.stay)
+    arcs(1, state[:-1], state[1:], 0.0)
+    arcs(2, state[:-2][whole], state[2:][whole], -steps.skip)
+    arcs(3, pauses[:-1], state[opening], 0.0)
+    arcs(0, pauses, pauses, 0.0)
+    arcs(1, state[closing], pauses[1:], -steps.pause)
+    ends = np.full((2, len(weights)), -np.inf, np.float32)
+    ends[0, [pauses[0], state[0]]] = ends[1, [pauses[-1], state[-1]]] = 0.0
+    place = np.arange(len(phone)) + np.cumsum(pause)[:-1]  # of each phone among all nodes
+    between = np.setdiff1d(np.arange(len(phone) + len(pauses)), place)
+    labels = dict(zip(place.tolist(), phone, strict=True))
+    names = tuple(labels.get(k, SILENCE_LABEL) for k in range(len(phone) + len(pauses)))
+    return Graph(_placed(pauses, rows, state, np.arange(rows)), predecessors, weights, ends[0], ends[1],
+                 _placed(pauses, between, state, place[node]), names, _placed(between, NONE, place, word),
+                 np.arange(rows + 1))
+
+
+def _placed(some: np.ndarray, values: np.ndarray | int, others: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """An array (int32) that has ``values`` at the places ``some`` and ``rest`` at all ``others``."""
+    whole = np.empty(len(some) + len(others), np.int32)
+    whole[some], whole[others] = values, rest
+    return whole
