@@ -43,6 +43,7 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
 
     CORPUS is laid out as for align.  What cannot be learnt from is left out, and told.
     """
+    from aligner.run.backend import spoken_english
     from aligner.run.train import Text, train_ctc
     from aligner.train.ctc import Options
     from aligner.types import AlignerError, DataError
@@ -54,7 +55,7 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
         if characters and dictionary:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
         options = Options(epochs, batch_seconds, learning_rate, alpha, seed, device)
-        text = Text(dictionary, g2p, characters, language.lower().split("-")[0] in ("en", "eng", "english"))
+        text = Text(dictionary, g2p, characters, spoken_english(language))
         summary = train_ctc(corpus, model, text, options, told)
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
 from aligner.models.base import HmmModel
-from aligner.models.espeak import Synthesiser, arpabet, languages
+from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.store import MEASURED, read_measured
 from aligner.models.template import Template, TemplateFrontend, pause_of, split, trajectory
@@ -25,6 +26,7 @@ from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED
 from aligner.types import Clock, DataError, ModelError
 
+FRONTEND = TemplateFrontend()
 ENGLISH = "en"  # how eSpeak's English voices begin: their phones are written in ARPAbet, as everywhere else
 
 
@@ -78,8 +80,8 @@ class DtwBackend:
     options: Options
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     english: bool = True
-    frontend: Callable[[Tensor], Tensor] = TemplateFrontend()
-    clock: Clock = TemplateFrontend().clock
+    frontend: Callable[[Tensor], Tensor] = FRONTEND
+    clock: Clock = FRONTEND.clock
     steps: Steps = STEPS
     limits: Limits = LIMITS
     name: str = "dtw"
@@ -122,8 +124,8 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
     ModelError
         If the package that holds it is missing.
     """
-    speak = Synthesiser(language)
-    voice = speak.voice
+    voice = resolve(language)
+    speak = Synthesiser(voice)
     english = voice.startswith(ENGLISH)
 
     def refer(heard: Heard) -> Reference:
@@ -159,9 +161,8 @@ def by_model(model: HmmModel, options: Options) -> DtwBackend:
     def refer(heard: Heard) -> Reference:
         spoken, _ = pronounce(heard.tokens)
         made = trajectory(model.topology, mixtures, [w.pronunciations[0].phones for w in spoken])
-        word = made.template.word.copy()
-        word[:] = [spoken[w].token for w in made.template.word]
-        return Reference([made.template._replace_word(word)], [t.spelling for t in heard.tokens], made.scale, made.quiet)
+        template = replace(made.template, word=np.array([spoken[w].token for w in made.template.word]))
+        return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet)
 
     return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, {},
                       frontend=model.frontend, clock=model.clock, steps=TRAJECTORY_STEPS)

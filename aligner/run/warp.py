@@ -15,7 +15,7 @@ from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs
 from aligner.search.viterbi import viterbi
-from aligner.types import Interval
+from aligner.types import Clock, Interval
 
 THIN = 2  # every so manyth frame is enough to choose a template by
 SHARP = 5.0  # nats that a distance of 1 is worth as evidence
@@ -107,11 +107,11 @@ def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray) -> Evidence:
     return seen._replace(margin=seen.margin + own - SHARP * USUAL)
 
 
-def phones_of(found: Warped, frontend: TemplateFrontend, start: float,
+def phones_of(found: Warped, clock: Clock, start: float,
               end: float) -> tuple[list[int], tuple[Interval, ...], list[int]]:
     """First frames, intervals and words (-1 for pauses) of the phones from ``start`` to ``end``, in seconds."""
     nodes = found.graph.node[found.states]
     firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
     labels = [found.graph.phone[n] for n in nodes[firsts]]
     frames = firsts.tolist()
-    return frames, frontend.clock.tile(frames, labels, start, end), found.graph.word[nodes[firsts]].tolist()
+    return frames, clock.tile(frames, labels, start, end), found.graph.word[nodes[firsts]].tolist()
