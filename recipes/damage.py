@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much damage quality control finds: damages every utterance of a corpus in six ways, and aligns all of it.
 
-    damage.py CORPUS [--model NAME|FOLDER] [--seed N]
+    damage.py CORPUS [--backend NAME] [--model NAME|FOLDER] [--seed N]
 
 CORPUS is a corpus that is right, at least two dozen utterances with different transcripts.  Prints the share that is
 marked suspect (or fails) of each kind of damage, and of what is intact, with the reasons for the latter.
@@ -17,8 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aligner import Alignment, Failure, align, find, load_model
+from aligner import Alignment, Failure, Options, align, find
 from aligner.corpus.audio import read
+from aligner.run.backend import Backend
+from aligner.run.choose import chosen
 from aligner.types import SAMPLE_RATE, Utterance
 
 SPANISH = (
@@ -86,9 +88,9 @@ def damaged(speech: Sequence[Speech], damage: Callable[..., Speech], seed: int) 
     return [damage(s, draw.choice([o for o in speech if o[1] != s[1]]), draw) for s in speech]
 
 
-def suspicious(speech: Sequence[Speech], model: object) -> list[str]:
+def suspicious(speech: Sequence[Speech], backend: Backend) -> list[str]:
     """Why each is suspect or failed; empty where it is neither."""
-    results = align([Utterance(str(k), wave, text) for k, (wave, text) in enumerate(speech)], model)
+    results = align([Utterance(str(k), wave, text) for k, (wave, text) in enumerate(speech)], backend)
     return [_reason(result) for result in results]
 
 
@@ -99,17 +101,20 @@ def _reason(result: Alignment | Failure) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("--model", default="english")
+    parser.add_argument("--backend")
+    parser.add_argument("--model")
+    parser.add_argument("--language")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    model, speech = load_model(given.model), corpus(given.corpus)
-    intact = suspicious(speech, model)
+    options = Options(backend=given.backend, language=given.language)
+    backend, speech = chosen(given.model, options), corpus(given.corpus)
+    intact = suspicious(speech, backend)
     print(f"{'intact':15} {100 * sum(map(bool, intact)) / len(intact):5.1f} % of {len(intact)} flagged")
     for (_, text), reason in zip(speech, intact, strict=True):
         if reason:
             print(f"                {text[:60]!r}: {reason}")
     for damage in DAMAGES:
-        found = suspicious(damaged(speech, damage, given.seed), model)
+        found = suspicious(damaged(speech, damage, given.seed), backend)
         print(f"{damage.__name__:15} {100 * sum(map(bool, found)) / len(found):5.1f} %")
 
 

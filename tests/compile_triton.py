@@ -5,7 +5,7 @@ from __future__ import annotations
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from aligner.search.kernels import logsum_triton, segmental_triton, viterbi_triton
+from aligner.search.kernels import dtw_soft_triton, dtw_triton, logsum_triton, segmental_triton, viterbi_triton
 
 TYPES = {
     "lengths": "*i64",
@@ -18,6 +18,12 @@ TYPES = {
     "BLOCK": "constexpr",
     "WIDTH": "constexpr",
 }
+WARPING = {
+    **dict.fromkeys(["cost"], None),
+    **dict.fromkeys(["limits", "sizes", "first", "cells", "anchors", "counts"], "*i64"),
+    **dict.fromkeys(["mul", "add", "weights", "sums", "kept", "gammas", "expected"], "*fp64"),
+    "codes": "*u8",
+}
 DOUBLES = dict.fromkeys(["opened", "ended", "cumulated", "begun", "finished", "xis", "spread"], "*fp64")
 KERNELS = [
     (viterbi_triton._best_paths, {"choices": "*u8"}),
@@ -26,6 +32,9 @@ KERNELS = [
     (segmental_triton._best_segments, {"chosen": "*u16", "choices": "*u16", "opened": "*fp64"}),
     (segmental_triton._forward, DOUBLES),
     (segmental_triton._backward, DOUBLES),
+    (dtw_triton._best_paths, WARPING),
+    (dtw_soft_triton._forward, WARPING),
+    (dtw_soft_triton._backward, WARPING),
 ]
 FLOATS = ("scores", "weights", "start", "final", "durations")
 

@@ -383,7 +383,7 @@ def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
     original = module.solve
 
     def broken(prepared, *rest):
-        if prepared.utterance.id == utterances[1].id:
+        if prepared.heard.utterance.id == utterances[1].id:
             raise RuntimeError("boom")
         return original(prepared, *rest)
 

@@ -149,13 +149,15 @@ def test_blocks_of_large_models_stay_small():
 def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
     """The mixtures in bfloat16, the Gaussians not: every boundary of the labelled speech."""
     from aligner import find
-    from aligner.run.align import Options, prepare, pronouncer
+    from aligner.run.align import prepare
+    from aligner.run.backend import Options
+    from aligner.run.hmm import HmmBackend
     from aligner.search.arcs import Arcs
     from aligner.search.viterbi import viterbi
 
-    pronounce, moved, total = pronouncer(model, Options()), [], 0
+    backend, moved, total = HmmBackend(model, Options()), [], 0
     for utterance in find(timit).utterances[::4]:
-        ready = prepare(utterance, model, pronounce)
+        ready = prepare(utterance, backend)
         arcs, boundaries = Arcs.of(ready.graph), []
         for enabled in (False, True):
             with torch.autocast("cpu", torch.bfloat16, enabled=enabled):

@@ -715,11 +715,13 @@ def test_both_kernels_agree_on_speech(model):
     from conftest import SAMPLE
 
     from aligner import Utterance
-    from aligner.run.align import Options, prepare, pronouncer
+    from aligner.run.align import prepare
+    from aligner.run.backend import Options
+    from aligner.run.hmm import HmmBackend
 
     folder = SAMPLE / "slt"
     utterance = Utterance("u", folder / "vowels.flac", (folder / "vowels.lab").read_text())
-    ready = prepare(utterance, model, pronouncer(model, Options()))
+    ready = prepare(utterance, HmmBackend(model, Options()))
     arcs, scores = Arcs.of(ready.graph), model.score(ready.frames, ready.graph.pdfs)
     plain = viterbi(arcs, scores[None].double(), kernel="reference")
     fast = viterbi(arcs, scores[None])

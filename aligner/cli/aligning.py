@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
+FORMATS = click.option("--format", "-f", "formats", multiple=True,
+                       type=click.Choice(["textgrid", "json", "csv", "ctm"]),
+                       help="Write this too; may be repeated. TextGrids are always written.")
+EXISTING = click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip",
+                        show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -41,10 +46,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (CTC): its words are <star>.")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
-@click.option("--format", "-f", "formats", multiple=True, type=click.Choice(["textgrid", "json", "csv", "ctm"]),
-              help="Write this too; may be repeated. TextGrids are always written.")
-@click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip", show_default=True,
-              help="What to do where an output exists. Nothing is ever deleted.")
+@FORMATS
+@EXISTING
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
@@ -90,9 +93,9 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star)
         job = plan(corpus, out, formats, existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
-        summary = _run(job, way, options, console)
+        summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")
-        _print_summary(summary, job)
+        print_summary(summary, job)
         if reference is not None:
             _print_accuracy(reference, out)
         if reported:
@@ -106,7 +109,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     sys.exit(1 if summary.failures else 0)
 
 
-def _run(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
+def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
     """Align and write, behind a progress bar."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -126,7 +129,8 @@ def _run(job: Job, backend: Backend, options: Options, console: Console) -> Summ
         return run(job, backend, options, notice)
 
 
-def _print_summary(s: Summary, job: Job) -> None:
+def print_summary(s: Summary, job: Job) -> None:
+    """What a run did, on the standard output."""
     from aligner.run.corpus import suspects_of
 
     click.echo(f"files     {len(job.files)}")

@@ -211,3 +211,22 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
             rule = f"it names a recording that line {earlier.line} names too, with other words"
             rows[stem] = replace(row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two"))
     return rows
+
+
+def find_recordings(root: Path) -> dict[str, Path]:
+    """The recordings of a folder tree by their path below it without suffix, with transcripts or without.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder or no recording in it.
+    """
+    if not root.is_dir():
+        raise DataError(root, "there is no such folder", "name a folder of recordings")
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and not _hidden(path.relative_to(root)):
+            found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
+    if not found:
+        raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
+    return found

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from aligner.evaluate.matching import match_phones, scored_phones
-from aligner.search.kernels import compiled
+from aligner.search.dtw import dtw_features
+from aligner.search.steps import Rules, Steps
 from aligner.types import DataError, Interval
 
 HOP = 0.005  # s between frames
 LEAST_MATCHED = 0.7  # of the phones, in the one that has more; below, the two say different things
 MOST_PAIRS = 2**31  # of frames that warping may weigh, at one byte each: two recordings of 3 min 50 s
+_STEPS = Steps(((1, 1), (1, 0), (0, 1)))  # of what costs the same the first: a diagonal one, then one in the reference
 
 
 def linear_path(reference: int, estimate: int) -> np.ndarray:
@@ -60,7 +63,9 @@ def dtw_path(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     if len(reference) * len(estimate) > MOST_PAIRS:
         raise DataError("time warping", f"{len(reference)} by {len(estimate)} frames are too many",
                         "cut the recordings into utterances, or match them by alignments")
-    return np.asarray(_warp(np.ascontiguousarray(reference, np.float64), np.ascontiguousarray(estimate, np.float64)))
+    highest = np.frexp(max(np.abs(reference).max(), np.abs(estimate).max()))[1]  # else a square may be inf
+    x, y = (torch.from_numpy(np.ldexp(v.astype(np.float64), -highest))[None] for v in (reference, estimate))
+    return dtw_features(x, y, rules=Rules(_STEPS)).path[0].numpy()
 
 
 def check_sequences(reference: np.ndarray, estimate: np.ndarray) -> None:
@@ -76,31 +81,6 @@ def check_path(path: np.ndarray) -> None:
     """Raise a ValueError unless it is (pairs, 2) with a pair."""
     if path.ndim != 2 or path.shape[1] != 2 or not len(path):
         raise ValueError(f"a path of shape {path.shape} is not (pairs, 2) with at least one pair")
-
-
-@compiled
-def _warp(x, y):  # type: ignore[no-untyped-def]
-    came = np.empty((len(x), len(y)), np.uint8)  # 0 from both before, 1 from i - 1, 2 from j - 1
-    total = np.empty(len(y))
-    for j in range(len(y)):  # a loop: np.full takes seconds to compile
-        total[j] = np.inf
-    for i in range(len(x)):
-        corner, left = (0.0 if i == 0 else np.inf), np.inf  # the totals of (i - 1, j - 1) and (i, j - 1)
-        for j in range(len(y)):
-            above, squares = total[j], 0.0
-            for k in range(x.shape[1]):
-                squares += (x[i, k] - y[j, k]) ** 2
-            best = min(corner, above, left)
-            came[i, j] = 0 if corner == best else 1 if above == best else 2
-            total[j] = left = best + np.sqrt(squares)
-            corner = above
-    i, j = len(x) - 1, len(y) - 1
-    backwards = [(i, j)]
-    while i or j:
-        step = 2 if i == 0 else 1 if j == 0 else came[i, j]  # the edges have one way back, whatever overflowed
-        i, j = i - (step != 2), j - (step != 1)
-        backwards.append((i, j))
-    return np.array(backwards[::-1])
 
 
 def aligned_path(reference: Sequence[Interval], estimate: Sequence[Interval], frames: tuple[int, int],

@@ -23,7 +23,9 @@ from aligner.types import Clock
 CHUNK = 30.0  # s of a recording that a network hears at once
 OVERLAP = 4.0  # s that it hears twice: half of it is context for either side
 FLOOR = 1e-12  # of a posterior
-PRIORS = 0.3  # how much of the log prior is taken out of the log posteriors (Huang et al. 2024)
+PRIORS = 0.3  # of the log prior that is taken out of the log posteriors (Huang et al. 2024)
+SPECIAL = ("<", "[")  # how labels begin that are no characters
+SINGLE = 0.8  # share of labels of one character from which a network writes characters, not phones
 
 
 class Network(Protocol):
@@ -99,6 +101,8 @@ class CtcModel:
         How the alphabet writes characters; None has both.
     priors : mapping of str to float
         Mean posterior of classes; those of the blank and the boundary under the network's names for them.
+    alpha : float
+        How much of the log priors is taken out of the log posteriors.
     offsets : mapping of (str, str) to float
         See `aligner.refine.offsets`.
     delay : float
@@ -113,6 +117,7 @@ class CtcModel:
     characters: bool = False
     case: str | None = None
     priors: Mapping[str, float] = field(default_factory=dict)
+    alpha: float = PRIORS
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     delay: float = 0.0
     dictionary: Path | None = None
@@ -158,5 +163,19 @@ class CtcModel:
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log posteriors (T, P) of the columns ``pdfs`` of ``frames``, less a part of their log priors."""
-        scaled = frames[:, :-1] - PRIORS * self._log_priors
+        scaled = frames[:, :-1] - self.alpha * self._log_priors
         return torch.cat([scaled, scaled.max(1, keepdim=True).values], 1)[:, torch.from_numpy(np.asarray(pdfs))]
+
+
+def spelled(name: str, network: Network, case: str | None, star: str | None = None) -> CtcModel:
+    """A network whose every label stands for itself.
+
+    Labels in angle or square brackets, the blank, the boundary and the network's own wildcard are none of a
+    transcript's.  Where nearly all others are single letters, transcripts are spelled; otherwise the labels are
+    phones, and a dictionary has to say which.
+    """
+    special = {network.labels[network.blank], network.boundary, star}
+    classes = {label: (k,) for k, label in enumerate(network.labels)
+               if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)}
+    characters = sum(len(label) == 1 for label in classes) > SINGLE * len(classes)
+    return CtcModel(name, network, classes, characters, case)

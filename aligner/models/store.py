@@ -8,13 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aligner.models import sphinx
+from aligner.models import neural, sphinx
 from aligner.models.base import Model
-from aligner.models.ctc import CtcModel
+from aligner.models.ctc import CtcModel, spelled
+from aligner.models.hub import huggingface_network, torchaudio_network
+from aligner.models.sphinx import SphinxModel
 from aligner.types import ModelError
 
 ENGLISH = "english"  # US English, inside the pocketsphinx package
 HAMA = "hama"  # English and Korean phonemes, inside the hama package
+HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
 MEASURED = Path(__file__).parent  # where what was measured of the models inside stands
 
 
@@ -24,9 +27,12 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package;
-        ``hama``, the phoneme network inside the package of this name;
-        the folder of a CMU Sphinx model; a dictionary in that folder (``*.dict``, ``*.dic``) is its own.
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package; ``hama``, the
+        phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network that
+        ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a network from their
+        hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched over the network, once.
+        A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds what
+        ``recipes/offsets.py`` measured.
 
     Raises
     ------
@@ -44,10 +50,35 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
         return _hama()
     folder = Path(name_or_path)
     if not folder.is_dir():
-        raise ModelError(folder, "there is no model of this name and no such folder",
-                         f"use {ENGLISH!r} or the folder of a CMU Sphinx model")
+        return _of_a_hub(str(name_or_path))
     own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
-    return replace(sphinx.load(folder), dictionary=own[0] if own else None)
+    measured = read_measured(folder / "offsets.json") if (folder / "offsets.json").is_file() else {}
+    return replace(_in_folder(folder), dictionary=own[0] if own else None, **measured)
+
+
+def _in_folder(folder: Path) -> SphinxModel | CtcModel:
+    if (folder / neural.TABLE).is_file():
+        network = neural.TcnNetwork.load(folder)
+        priors = dict(zip(network.labels, network.log_priors.exp().tolist(), strict=True))
+        return replace(spelled(folder.name, network, network.case), characters=network.case is not None,
+                       priors=priors, alpha=network.alpha)
+    if (folder / "config.json").is_file():
+        pretrained = huggingface_network(folder)
+        return spelled(folder.name, pretrained, pretrained.case, pretrained.star)
+    return sphinx.load(folder)
+
+
+def _of_a_hub(name: str) -> CtcModel:
+    """A network that torchaudio or Hugging Face have."""
+    if name.startswith(HUB):
+        network = huggingface_network(name.removeprefix(HUB))
+    elif name.isupper():
+        network = torchaudio_network(name)
+    else:
+        raise ModelError(name, "there is no model of this name and no such folder",
+                         f"use {ENGLISH!r}, {HAMA!r}, a model's folder, {HUB}ORGANISATION/NAME, or the name of one of "
+                         "torchaudio's pipelines (MMS_FA)")
+    return spelled(name, network, network.case, network.star)
 
 
 @cache  # a program that aligns one file after the other loads it once
@@ -55,7 +86,7 @@ def _english() -> Model:
     import pocketsphinx
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
-    return replace(model, name=ENGLISH, offsets=read_offsets(MEASURED / "english.json"), dictionary=cmu_dictionary())
+    return replace(model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED / "english.json"))
 
 
 @cache
@@ -64,8 +95,8 @@ def _hama() -> CtcModel:
 
     network, known = HamaNetwork.load(), _read(MEASURED / "hama.json")
     classes = {phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()}
-    return CtcModel(HAMA, network, classes, priors=known["priors"], offsets=read_offsets(MEASURED / "hama.json"),
-                    delay=known["delay_ms"] / 1000, dictionary=cmu_dictionary())
+    return CtcModel(HAMA, network, classes, priors=known["priors"], dictionary=cmu_dictionary(),
+                    **read_measured(MEASURED / "hama.json"))
 
 
 def cmu_dictionary() -> Path:
@@ -75,13 +106,24 @@ def cmu_dictionary() -> Path:
     return Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
 
 
-def read_offsets(path: Path) -> dict[tuple[str, str], float]:
-    """A model's table of boundary offsets (see `aligner.refine.offsets`), in seconds.
+def read_measured(path: Path) -> dict[str, Any]:
+    """What was measured of a model's boundaries, in seconds: its ``offsets``, and its ``delay`` if the file has one.
 
-    The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}``.
+    The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}`` (see `aligner.refine.offsets`),
+    and ``"delay_ms"`` for a network, which is how late it is on the average.
+
+    Raises
+    ------
+    ModelError
+        If the file holds something else.
     """
-    table = _read(path)["offsets_ms"]
-    return {tuple(pair.split(", ")): ms / 1000 for pair, ms in table.items()}
+    try:
+        table = _read(path)
+        offsets = {tuple(pair.split(", ")): float(ms) / 1000 for pair, ms in table["offsets_ms"].items()}
+        return {"offsets": offsets} | ({"delay": float(table["delay_ms"]) / 1000} if "delay_ms" in table else {})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(path, f"it holds no table of offsets ({error})",
+                         "measure it anew with recipes/offsets.py, or take it out") from error
 
 
 def _read(path: Path) -> Any:

@@ -35,16 +35,25 @@ def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]
     """
     if not offsets or len(phones) < 2:
         return tuple(phones)
-    edges = [phones[0].start]
-    for left, right in pairwise(phones):
-        late = offsets.get((phone_class(left.label), phone_class(right.label)), 0.0)
-        edges.append(round(right.start - late, DECIMALS))
-    edges.append(phones[-1].end)
+    late = [offsets.get((phone_class(a.label), phone_class(b.label)), 0.0) for a, b in pairwise(phones)]
+    return moved(phones, [p.start - seconds for p, seconds in zip(phones[1:], late, strict=True)])
+
+
+def moved(phones: Sequence[Interval], starts: Sequence[float]) -> tuple[Interval, ...]:
+    """Phones with other ``starts`` (of all but the first), none shorter than `SHORTEST` unless it was.
+
+    Examples
+    --------
+    >>> phones = [Interval(0.0, 0.1, "a"), Interval(0.1, 0.11, "t"), Interval(0.11, 0.3, "a")]
+    >>> [(p.start, p.end) for p in moved(phones, [0.2, 0.1])]
+    [(0.0, 0.2), (0.2, 0.21), (0.21, 0.3)]
+    """
+    edges = [phones[0].start, *(round(t, DECIMALS) for t in starts), phones[-1].end]
     least = [min(SHORTEST, p.duration) for p in phones]
     for k in range(1, len(phones)):  # from the left: none may begin too early
-        edges[k] = max(edges[k], edges[k - 1] + least[k - 1])
+        edges[k] = max(edges[k], round(edges[k - 1] + least[k - 1], DECIMALS))
     for k in range(len(phones) - 1, 0, -1):  # from the right: none may end too late
-        edges[k] = min(edges[k], edges[k + 1] - least[k])
+        edges[k] = min(edges[k], round(edges[k + 1] - least[k], DECIMALS))
     return tuple(Interval(a, b, p.label, p.confidence) for a, b, p in zip(edges, edges[1:], phones, strict=False))
 
 

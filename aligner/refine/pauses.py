@@ -2,26 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from torch import Tensor
+
+from aligner.features import levels
+from aligner.text.phones import kind
+from aligner.types import Clock
 
 LOUDNESS = 0.25  # of the way from the quietest to the loud parts (in dB), below which nothing is said
 QUIETEST, LOUD = 5, 90  # percentiles of the levels
-PAUSE = 0.1  # s of quiet between words that are a pause
 FLOOR = 1e-10  # of full scale squared
+CLOCK = Clock(hop=80, window=80)  # of the levels
+PAUSE = 0.1  # s of quiet between words that are a pause
+CLOSURE = 0.06  # s of quiet that belong to a stop: before it, and half as much behind it
+HUSH = 0.03  # s of quiet that end the last word
+HALF = 0.04  # s of a phone on either side of where it is heard, where no quiet tells more
+REACH = 0.25  # s from there within which it may begin or end
 
 
-def quiet(levels: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Pauses:
+    """The quiet parts of an utterance; all times are in seconds from its start.
+
+    Attributes
+    ----------
+    quiet : ndarray
+        (T,) whether each 5 ms are.
+    """
+
+    quiet: np.ndarray
+
+    @classmethod
+    def of(cls, wave: Tensor) -> Pauses:
+        """Of a waveform (N,) at 16 kHz."""
+        return cls(below(levels(wave, CLOCK, len(wave) // CLOCK.hop).numpy()))
+
+    def between(self, first: float, last: float, before: str, after: str) -> tuple[float, float] | None:
+        """The pause between a phone that is heard at ``first`` and one at ``last``; None where they follow at once.
+
+        Of the quiet, what belongs to the closures of the phones ``before`` and ``after`` is none.
+        """
+        at = _frame(first)
+        begin, end = (at + k for k in longest(self.quiet[at:_frame(last)]))
+        into = CLOSURE * (kind(after) == "stop")
+        if CLOCK.seconds(end - begin) - into - CLOSURE / 2 * (kind(before) == "stop") < PAUSE:
+            return None
+        return CLOCK.boundary(begin), CLOCK.boundary(end) - into
+
+    def onset(self, first: float, phone: str) -> float:
+        """Where speech begins, the first ``phone`` of which is heard at ``first``."""
+        at = _frame(first)
+        reach = _frame(REACH)
+        hushed = np.flatnonzero(self.quiet[max(at - reach, 0):at])
+        if not len(hushed):
+            return first - HALF
+        return CLOCK.boundary(max(at - reach, 0) + int(hushed[-1]) + 1) - CLOSURE * (kind(phone) == "stop")
+
+    def end(self, last: float) -> float:
+        """Where speech ends, the last phone of which is heard at ``last``."""
+        at = _frame(last)
+        run, need = 0, _frame(HUSH)
+        for k, hushed in enumerate(self.quiet[at:at + _frame(REACH)].tolist()):
+            run = run + 1 if hushed else 0
+            if run == need:
+                return CLOCK.boundary(at + k + 1 - need)
+        return last + HALF
+
+
+def _frame(time: float) -> int:
+    return max(0, int(np.rint(CLOCK.frame(time))))
+
+
+def below(levels: np.ndarray) -> np.ndarray:
     """Whether each frame is quiet, (T,), by its mean square (T,).
 
     Examples
     --------
-    >>> quiet(np.array([1e-6, 1e-2, 2e-2, 1e-6])).tolist()
+    >>> below(np.array([1e-6, 1e-2, 2e-2, 1e-6])).tolist()
     [True, False, False, True]
     """
+    if not len(levels):
+        return np.zeros(0, bool)
     decibels = 10 * np.log10(levels + FLOOR)
     low, high = np.percentile(decibels, [QUIETEST, LOUD])
-    below: np.ndarray = decibels < low + LOUDNESS * (high - low)
-    return below
+    quiet: np.ndarray = decibels < low + LOUDNESS * (high - low)
+    return quiet
 
 
 def longest(within: np.ndarray) -> tuple[int, int]:

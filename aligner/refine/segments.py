@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from aligner.features import SphinxFrontend
-from aligner.types import DECIMALS, Interval
+from aligner.refine.offsets import SHORTEST, moved
+from aligner.types import Interval
 
 FINE = SphinxFrontend(frate=200, wlen=0.015, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True)
 SPREAD = 0.025  # s; how far a boundary usually is from where it is expected
-HOLD = 20.0  # of the prior, against squared distances of features of unit variance
+HOLD = 30.0  # of the prior, against squared distances of features of unit variance
 REACH = 0.06  # s from where it is expected, beyond which a boundary is not looked for
-SHORTEST = 0.02  # s that a segment lasts
 IMPOSSIBLE = 1e6
 
 
@@ -47,9 +47,7 @@ def cut(phones: Sequence[Interval], wave: Tensor) -> tuple[Interval, ...]:
     step, zero = clock.hop / clock.rate, clock.boundary(0)
     expected = np.array([(p.start - start - zero) / step for p in phones[1:]])
     found = segments(frames, expected, SPREAD / step, round(REACH / step), round(SHORTEST / step))
-    edges = [start, *(round(start + clock.boundary(t), DECIMALS) for t in found), phones[-1].end]
-    edges = np.maximum.accumulate(np.clip(edges, start, phones[-1].end)).tolist()
-    return tuple(Interval(a, b, p.label, p.confidence) for a, b, p in zip(edges, edges[1:], phones, strict=False))
+    return moved(phones, [start + clock.boundary(int(t)) for t in found])
 
 
 def fine_features(wave: Tensor) -> np.ndarray:

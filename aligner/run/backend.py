@@ -230,6 +230,17 @@ def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
                      suspicions(solved, quality))
 
 
+def spoken_english(language: str | None) -> bool:
+    """Whether transcripts are English, as they are where nothing is said.
+
+    Examples
+    --------
+    >>> spoken_english("en-GB"), spoken_english(None), spoken_english("sw")
+    (True, True, False)
+    """
+    return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
+
+
 def too_short(prepared: Prepared, clock: Clock) -> DataError:
     """Why no path goes through an utterance's graph."""
     where, least = prepared.heard.utterance.file, prepared.graph.shortest

@@ -8,8 +8,9 @@ from typing import cast
 from aligner.models.base import HmmModel, Model
 from aligner.models.ctc import CtcModel
 from aligner.models.store import ENGLISH, HAMA, load_model
-from aligner.run.backend import Backend, Options
+from aligner.run.backend import Backend, Options, spoken_english
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
+from aligner.run.dtw import by_espeak, by_model
 from aligner.run.hmm import HmmBackend
 from aligner.types import ModelError
 
@@ -32,7 +33,9 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
     """
     if isinstance(model, Backend):
         return model
-    name = options.backend or "hmm"
+    name = options.backend or _usual(model, options.language)
+    if name == "dtw":
+        return _dtw(model, options)
     if name == "hmm":
         return HmmBackend(_hmm(_loaded(model, ENGLISH)), options)
     if name == "ctc":
@@ -57,3 +60,16 @@ def _ctc(model: Model) -> CtcModel:
 
 def _loaded(model: Model | str | Path | None, default: str) -> Model:
     return model if model is not None and not isinstance(model, (str, Path)) else load_model(model or default)
+
+
+def _usual(model: Model | str | Path | None, language: str | None) -> str:
+    """The backend that is best where none was named."""
+    if isinstance(model, CtcModel):
+        return "ctc"
+    return "hmm" if model is not None or spoken_english(language) else "dtw"
+
+
+def _dtw(model: Model | str | Path | None, options: Options) -> Backend:
+    if model is None:
+        return by_espeak(options.language or "en", options)
+    return by_model(_hmm(_loaded(model, ENGLISH)), options)

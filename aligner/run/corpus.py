@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from aligner import __version__
 from aligner.corpus import results
 from aligner.corpus.files import unbroken
-from aligner.corpus.find import find
+from aligner.corpus.find import Corpus, find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import align
@@ -122,8 +122,12 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     DataError
         If there is no corpus, ``out`` lies in it, or nothing can be written to ``out``.
     """
+    return planned(find(corpus), corpus, out, kinds, existing)
+
+
+def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
+    """As `plan`, of a corpus that was found."""
     _check_place(corpus, out)
-    found = find(corpus)
     _check_rights(out)
     all_kinds = tuple(dict.fromkeys(("textgrid", *kinds)))
     refused: list[Failure] = []

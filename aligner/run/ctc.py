@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from aligner.features import levels
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.offsets import correct
-from aligner.refine.pauses import PAUSE, longest, quiet
+from aligner.refine.pauses import Pauses
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
 from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
@@ -25,16 +24,13 @@ from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import Token
-from aligner.text.phones import kind
 from aligner.text.spelling import Speller
 from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
 
 WILDCARD = Token(STAR, (STAR,))
 SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
-HALF = 0.04  # s of a phone on either side of where the network hears it, at a pause
-CLOSURE = 0.06  # s of quiet that belong to a stop: before it, and half as much behind
-POSTERIORS = Limits(((0.3, -20.0), (0.5, -20.0)), ((3, -20.0), (5, -20.0)))
-LEVELS = Clock(hop=80, window=80)  # of the levels that tell pauses
+# The worst of intact speech (see aligner.refine.suspect) are -2.0, -1.3, -0.8; -2.7, -2.2, -1.2
+POSTERIORS = Limits(((0.3, -2.3), (0.5, -1.5), (1.0, -0.9)), ((3, -3.0), (5, -2.5), (10, -1.4)))
 
 
 class Spike(NamedTuple):
@@ -129,33 +125,31 @@ class CtcBackend:
 
     def _tiled(self, spikes: Sequence[Spike], owners: Sequence[int], prepared: Prepared) -> list[Piece]:
         """Phones between the middles of the blanks, with silences at both ends and where there are pauses."""
-        half = HALF * self.clock.rate / self.clock.hop
-        pieces = [Piece(0, 0.0, spikes[0], owners[0])]
-        begin, end = spikes[0].first + 0.5 - half, spikes[-1].last + 0.5 + half
-        if begin > 1:
-            pieces = [Piece(0, 0.0, None, NO_OWNER), _piece(begin, spikes[0], owners[0])]
-        hushed = quiet(levels(prepared.heard.wave, LEVELS, len(prepared.heard.wave) // LEVELS.hop).numpy())
+        phone, pauses = prepared.graph.phone, Pauses.of(prepared.heard.wave)
+
+        def heard(frame: int) -> float:
+            return self.clock.boundary(frame + 0.5)
+
+        begin = self._frame(pauses.onset(heard(spikes[0].first), phone[spikes[0].state]), 0, spikes[0].first)
+        pieces = [_piece(begin, spikes[0], owners[0])]
+        if pieces[0].frame > 0:
+            pieces.insert(0, _piece(0.0, None, NO_OWNER))
         for a, b, before, after in zip(spikes, spikes[1:], owners, owners[1:], strict=False):
-            pause = self._pause(a, b, hushed, prepared) if before != after else None
-            if pause:
-                pieces += [_piece(pause[0], None, NO_OWNER), _piece(pause[1], b, after)]
+            pause = None
+            if before != after:
+                pause = pauses.between(heard(a.last), heard(b.first), phone[a.state], phone[b.state])
+            start, stop = (self._frame(t, a.last + 1, b.first) for t in pause or (0.0, 0.0))
+            if np.ceil(start) < np.ceil(stop):
+                pieces += [_piece(start, None, NO_OWNER), _piece(stop, b, after)]
             else:
                 pieces.append(_piece((a.last + 1 + b.first) / 2, b, after))
-        if len(prepared.frames) - end > 1:
+        end = self._frame(pauses.end(heard(spikes[-1].last)), spikes[-1].last + 1, len(prepared.frames))
+        if np.ceil(end) < len(prepared.frames):
             pieces.append(_piece(end, None, NO_OWNER))
         return pieces
 
-    def _pause(self, a: Spike, b: Spike, hushed: np.ndarray, prepared: Prepared) -> tuple[float, float] | None:
-        """Where nothing is said between two spikes, in frames; a stop's closure is not a pause."""
-        first, last = (round(self.clock.boundary(t + 0.5) * LEVELS.rate / LEVELS.hop) for t in (a.last, b.first))
-        begin, end = (max(first, 0) + k for k in longest(hushed[max(first, 0):last]))
-        stops = [kind(prepared.graph.phone[s.state]) == "stop" for s in (a, b)]
-        seconds = LEVELS.seconds(end - begin) - CLOSURE / 2 * stops[0] - CLOSURE * stops[1]
-        if seconds < PAUSE:
-            return None
-        edges = begin * LEVELS.hop / LEVELS.rate, end * LEVELS.hop / LEVELS.rate - CLOSURE * stops[1]
-        start, stop = (float(np.clip(self.clock.frame(t), a.last + 1, b.first)) for t in edges)
-        return (start, stop) if np.ceil(start) < np.ceil(stop) else None
+    def _frame(self, time: float, least: int, most: int) -> float:
+        return float(np.clip(self.clock.frame(time), least, most))
 
     def _evidence(self, states: np.ndarray, pieces: Sequence[Piece], prepared: Prepared) -> Evidence:
         """How well each frame fits the path's label; all of a phone has the posterior of its spike."""
@@ -246,13 +240,19 @@ class CtcHmmBackend:
         return self.hmm.find(prepared)
 
     def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
-        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence."""
-        graph = prepared.graph
-        word = graph.word[graph.node]
-        before = np.maximum.accumulate(word)  # of a silence; it stands behind its word
+        """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence.
+
+        A silence may lie where its neighbours may, but not where the network hears what is not written.
+        """
+        word = prepared.graph.word[prepared.graph.node]
         known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
-        left, right = before + 1, np.where(word == NONE, before + 2, word + 1)
-        spans = np.stack([known[left, 0] - slack, known[right, 1] + slack], 1)
+        wild = np.array([False, *(s.word == STAR for s in prepared.spoken), False])
+        left = np.maximum.accumulate(word) + 1  # in `known`; a silence stands behind its word
+        begins, ends = known[left, 0], known[left, 1]
+        between = word == NONE
+        begins[between] = np.where(wild, known[:, 1], known[:, 0])[left[between]]
+        ends[between] = np.where(wild, known[:, 0], known[:, 1])[left[between] + 1]
+        spans = np.stack([begins - slack, ends + slack], 1)
         frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
         first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
         return first_last

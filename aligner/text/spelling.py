@@ -44,8 +44,12 @@ class Speller:
         if BRACKETED.fullmatch(word) and self.noises:
             return tuple(Pronunciation((label,)) for label in self.noises)
         written = word.upper() if self.case == "upper" else word.lower() if self.case == "lower" else word
-        return (Pronunciation(tuple(c for character in unicodedata.normalize("NFC", written)
-                                    for c in self._characters(character, word))),)
+        characters = [c for character in unicodedata.normalize("NFC", written)
+                      for c in self._characters(character, word)]
+        if not characters:
+            raise DataError("transcript", f"the word {word!r} has no character of the model's alphabet",
+                            "write it as it is said")
+        return (Pronunciation(tuple(characters)),)
 
     def _characters(self, character: str, word: str) -> str:
         """A character as the alphabet has it: itself, or without its accents."""

@@ -19,7 +19,9 @@ import torch
 
 from aligner import find, load_model
 from aligner.graph import build
-from aligner.run.align import Options, prepare, pronouncer
+from aligner.run.align import prepare
+from aligner.run.backend import Options
+from aligner.run.hmm import HmmBackend
 from aligner.search.arcs import Arcs
 from aligner.search.long import BAND, long_path
 
@@ -32,8 +34,8 @@ def main() -> None:
     parser.add_argument("--proven", action="store_true", help="prove the path by a forward pass without a band")
     given = parser.parse_args()
     model = load_model()
-    pronounce = pronouncer(model, Options())
-    sentences = [prepare(u, model, pronounce) for u in find(given.corpus).utterances]
+    backend = HmmBackend(model, Options())
+    sentences = [prepare(u, backend) for u in find(given.corpus).utterances]
     speech = sum(len(s.frames) for s in sentences) / len(sentences)
     pause = round(speech * (1 / given.speech - 1))
     total = round(given.hours * 3600 / model.clock.seconds(1))

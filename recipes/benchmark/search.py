@@ -249,15 +249,16 @@ def table() -> None:
 def streaming() -> None:
     """Chunks of 10 ms through the English model and the graph of a sentence, on one core."""
     from aligner import Utterance, load_model
-    from aligner.run.align import Options, prepare, pronouncer
+    from aligner.run.align import prepare
+    from aligner.run.backend import Options
+    from aligner.run.hmm import HmmBackend
     from aligner.search.stream import Stream
 
     torch.set_num_threads(1)
     model = load_model()
     folder = Path(__file__).parents[2] / "data" / "sample" / "slt"
     spoken = folder / "vowels.flac"
-    ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), model,
-                    pronouncer(model, Options()))
+    ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model, Options()))
     wave = torch.randn(16_000)
     latencies = []
     search = Stream(Arcs.of(ready.graph), beam=300.0)

@@ -1,0 +1,62 @@
+"""``aligner transfer``: hand labels of one reading carried over to others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from aligner.cli.aligning import EXISTING, FORMATS, print_summary, run_behind_bar
+from aligner.cli.evaluating import CONTEXT
+
+
+@click.command(context_settings=CONTEXT, short_help="Carry hand labels over to other readings.",
+               epilog="Examples: aligner transfer anna.wav anna.TextGrid bob.wav;  "
+               "aligner transfer prompts/ speakers/ out/")
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("labels", type=click.Path(path_type=Path), metavar="LABELS|TARGETS")
+@click.argument("target", type=click.Path(path_type=Path), metavar="TARGET|OUT")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Of one recording: folder of the TextGrid.  "
+              "[default: beside the recording]")
+@click.option("--phones", default="phones", show_default=True, help="Tier of phones in the reference.")
+@click.option("--words", default="words", show_default=True, help="Tier of words in the reference.")
+@FORMATS
+@EXISTING
+@click.option("--refine", type=click.Choice(["best", "none"]), default="best", show_default=True,
+              help="Look for boundaries in the sound itself, or leave them as the search put them.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phones: str, words: str,
+             formats: tuple[str, ...], existing: str, refine: str, jobs: int | None) -> None:
+    """Align a recording by another one of the same text that is labelled: any speaker, any language.
+
+    With three files: a recording, its labels (TextGrid, .phn, ...) and the recording to label, beside which the
+    TextGrid is written.
+
+    With three folders: recordings with labels beside them, the recordings to label (each is labelled by the one of the
+    same path, or else of the same name: prompts/sa1.wav for speakers/anna/sa1.wav), and where the TextGrids go.
+
+    Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
+    """
+    from rich.console import Console
+
+    from aligner.corpus.labels import Source, TierNames
+    from aligner.run.backend import Options
+    from aligner.run.batches import cores
+    from aligner.run.transfer import Prompt, transfer_one, transferral
+    from aligner.types import AlignerError
+
+    names, options = TierNames(phones, words), Options(refine=refine, jobs=jobs or cores())
+    try:
+        if not reference.is_dir():
+            prompt = Prompt(reference, Source(labels), names)
+            path, alignment = transfer_one(prompt, target, out or target.parent, options, formats, existing)
+            click.echo(": ".join(filter(None, (f"{path}  {alignment.status}", "; ".join(alignment.suspicions)))))
+            sys.exit(0)
+        job, backend = transferral(reference, labels, target, names, options, formats, existing)
+        summary = run_behind_bar(job, backend, options, Console(stderr=True, highlight=False, soft_wrap=True))
+    except AlignerError as error:
+        click.echo(f"transfer: {error}", err=True)
+        sys.exit(2)
+    print_summary(summary, job)
+    sys.exit(1 if summary.failures else 0)

@@ -1,0 +1,282 @@
+"""CTC networks that others trained: torchaudio's pipelines, and Hugging Face's models.
+
+What yields the posteriors of a CTC model is called a network here: ``labels``, ``blank``, ``clock``, and a
+call that turns a wave (N,) into log posteriors (T, V).  These say in addition what a transcript needs to be
+spelled in their labels: ``boundary``, ``case`` and ``star``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aligner.types import Clock, ModelError
+
+BLANK = "<blank>"
+STAR = "*"
+WORD_DELIMITER = "|"
+INSTALL = "pip install 'aligner[ctc]'"
+
+
+@dataclass(frozen=True)
+class PretrainedNetwork:
+    """A network of somebody else's.
+
+    Attributes
+    ----------
+    name : str
+    labels : tuple of str
+        (V,): what each column of the posteriors stands for; ``<blank>`` is the blank.
+    blank : int
+        Its column.
+    clock : Clock
+        The hop is the stride of all convolutions together, the window what one frame sees of the wave.
+    boundary : str or None
+        The label between words.
+    case : {'upper', 'lower', None}
+        How the labels write letters; None where they write both, or have none.
+    star : str or None
+        The label that stands for anything: its column is the last, and 0 (probability 1) throughout.
+    module : nn.Module
+        What computes.
+    logits : callable
+        The module's answer (T, V without the star) to a wave (N,).
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    blank: int
+    clock: Clock
+    boundary: str | None
+    case: str | None
+    star: str | None
+    module: nn.Module
+    logits: Callable[[Tensor], Tensor]
+
+    def to(self, device: torch.device | str) -> PretrainedNetwork:
+        """Move the module; waves are taken there when they come, and posteriors stay there."""
+        self.module.to(device)
+        return self
+
+    @torch.no_grad()
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Log posteriors (T, V), float32, of a wave (N,), full scale 1, at the clock's rate.
+
+        A wave that is shorter than the window is padded with zeros behind: T is at least 1.
+        """
+        device = next(self.module.parameters()).device
+        padded = nn.functional.pad(wave, (0, max(0, self.clock.window - len(wave))))
+        posteriors = self.logits(padded.to(device)).float().log_softmax(1)
+        return nn.functional.pad(posteriors, (0, int(self.star is not None)))
+
+
+def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
+    """Hop and window, in samples, of convolutions one on the other.
+
+    Examples
+    --------
+    >>> receptive_field((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2))     # wav2vec 2.0
+    (320, 400)
+    """
+    hop, window = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        window += (kernel - 1) * hop
+        hop *= stride
+    return hop, window
+
+
+def letter_case(labels: Iterable[str]) -> str | None:
+    """Whether the labels that are one letter are all ``upper`` or all ``lower`` case.
+
+    Examples
+    --------
+    >>> letter_case(["<blank>", "|", "A", "B", "'"]), letter_case(["a", "ß"]), letter_case(["S", "s"])
+    ('upper', 'lower', None)
+    """
+    letters = [c for c in labels if len(c) == 1 and c.lower() != c.upper()]
+    if letters and all(c.isupper() for c in letters):
+        return "upper"
+    return "lower" if letters and all(c.islower() for c in letters) else None
+
+
+def torchaudio_bundles() -> tuple[str, ...]:
+    """The names of torchaudio's pipelines that give posteriors of labels.
+
+    Examples
+    --------
+    >>> "MMS_FA" in torchaudio_bundles(), "HUBERT_BASE" in torchaudio_bundles()
+    (True, False)
+    """
+    from torchaudio import pipelines
+
+    return tuple(sorted(name for name in dir(pipelines)
+                        if all(hasattr(getattr(pipelines, name), part) for part in ("get_labels", "get_model"))))
+
+
+def torchaudio_network(name: str) -> PretrainedNetwork:
+    """A network of ``torchaudio.pipelines``; torchaudio fetches the weights once and keeps them.
+
+    Parameters
+    ----------
+    name : str
+        ``MMS_FA``, ``WAV2VEC2_ASR_BASE_960H``, ``HUBERT_ASR_LARGE``, ... (see `torchaudio_bundles`).
+
+    Raises
+    ------
+    ModelError
+        If there is no such pipeline, or its weights cannot be fetched.
+    """
+    from torchaudio import pipelines
+
+    if name not in torchaudio_bundles():
+        raise ModelError(name, "torchaudio has no such pipeline with labels",
+                         f"take one of {', '.join(torchaudio_bundles())}")
+    bundle = getattr(pipelines, name)
+    aligning = isinstance(bundle, type(pipelines.MMS_FA))  # these have a star, and would give it a column themselves
+    module = _fetched(name, bundle, {"with_star": False} if aligning else {})
+    labels = bundle.get_labels(blank=BLANK)
+    core: Any = getattr(module, "model", module)  # within the wrapper that normalises the wave
+    layers = core.feature_extractor.conv_layers
+    hop, window = receptive_field([c.kernel_size for c in layers], [c.stride for c in layers])
+    return PretrainedNetwork(name, labels, 0, Clock(hop, window, int(bundle.sample_rate)), _boundary(labels),
+                             letter_case(labels), STAR if aligning else None, module,
+                             lambda wave: module(wave[None])[0][0])
+
+
+def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
+    """A bundle's module with its weights, read without running what a pickle might hold."""
+    try:
+        module: nn.Module = bundle.get_model(**options, dl_kwargs={"weights_only": True})
+    except OSError as error:  # a URLError is one
+        raise ModelError(name, f"its weights could not be fetched ({error})",
+                         "connect this machine to the network, or fetch them elsewhere and copy the folder that "
+                         f"torch.hub.get_dir() names here ({torch.hub.get_dir()})") from error
+    return module
+
+
+def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
+    """A CTC network in the form of Hugging Face's ``transformers``, from a folder or by its name on the hub.
+
+    The network is any that takes samples (wav2vec 2.0, HuBERT, WavLM, SEW, data2vec, ...).  A folder holds
+    config.json, model.safetensors (or pytorch_model.bin), vocab.json and preprocessor_config.json (or
+    processor_config.json); nothing is asked of the network then.
+
+    Raises
+    ------
+    ModelError
+        If transformers is not installed, or the network is missing, damaged or of another kind.
+    """
+    where = str(folder_or_name)
+    if find_spec("transformers") is None:
+        raise ModelError(where, "Hugging Face's transformers is not installed", INSTALL)
+    local = Path(folder_or_name).is_dir()
+    extractor = _read(where, lambda: _extractor(where, local))
+    module = _read(where, lambda: _module(where, local))
+    vocabulary = _read(where, lambda: _json(where, local, "vocab.json"))
+    config: Any = module.config
+    labels = _labels(where, vocabulary, config.vocab_size, config.pad_token_id)
+    boundary = _boundary(labels, _read(where, lambda: _delimiter(where, local)))
+    clock = Clock(*_stride(where, config), extractor.sampling_rate)
+    return PretrainedNetwork(where, labels, config.pad_token_id, clock, boundary, letter_case(labels), None, module,
+                             lambda wave: module(_heard(extractor, wave)).logits[0])
+
+
+def _read(where: str, reading: Callable[[], Any]) -> Any:
+    """What ``reading`` gives; its errors are the model's."""
+    from safetensors import SafetensorError
+
+    try:
+        return reading()
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, UnpicklingError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(where, f"it cannot be loaded as a CTC network ({first})",
+                         "check the folder or the name on the hub; a name needs a connection") from error
+
+
+def _extractor(where: str, local: bool) -> Any:
+    """What prepares a wave for the module."""
+    from transformers import AutoFeatureExtractor
+
+    extractor = AutoFeatureExtractor.from_pretrained(where, local_files_only=local)
+    if "input_values" not in extractor.model_input_names:
+        raise ValueError(f"it takes {extractor.model_input_names[0]}, not samples")
+    return extractor
+
+
+def _heard(extractor: Any, wave: Tensor) -> Tensor:
+    """The extractor's idea of a wave (N,), as a batch (1, N) on the wave's device."""
+    made = extractor(wave.cpu().numpy(), sampling_rate=extractor.sampling_rate, return_tensors="pt")
+    values: Tensor = made["input_values"]
+    return values.to(wave.device)
+
+
+def _module(where: str, local: bool) -> nn.Module:
+    """The module, in float32; transformers would draw weights that the file lacks at random."""
+    from transformers import AutoModelForCTC
+
+    module, told = AutoModelForCTC.from_pretrained(where, local_files_only=local, dtype=torch.float32,
+                                                   output_loading_info=True)
+    lacking = sorted(told["missing_keys"]) + sorted(str(k) for k in told["mismatched_keys"])
+    if lacking:
+        raise ValueError(f"weights are missing: {', '.join(lacking[:3])}; was it trained with CTC?")
+    found: nn.Module = module.eval()
+    return found
+
+
+def _json(where: str, local: bool, name: str, must: bool = True) -> dict[str, Any]:
+    """One of the JSON files beside a network; empty where it need not be there and is not."""
+    from transformers.utils import cached_file
+
+    path = cached_file(where, name, local_files_only=local, _raise_exceptions_for_missing_entries=must)
+    content = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{name} is not a table")
+    return content
+
+
+def _delimiter(where: str, local: bool) -> str | None:
+    """The label between words, as the tokenizer has it."""
+    found: str | dict[str, str] | None
+    found = _json(where, local, "tokenizer_config.json", must=False).get("word_delimiter_token", WORD_DELIMITER)
+    return found.get("content") if isinstance(found, dict) else found
+
+
+def _labels(where: str, vocabulary: dict[str, Any], size: int, blank: int) -> tuple[str, ...]:
+    """The columns' labels; one without any in the vocabulary gets its number."""
+    if not all(isinstance(column, int) for column in vocabulary.values()):
+        raise ModelError(where, "its vocab.json holds the alphabets of several languages",
+                         "save the network with the adapter and the vocabulary of one of them")
+    if not 0 <= blank < size:
+        raise ModelError(where, f"its blank (pad_token_id in config.json) is {blank}, not one of the {size} columns",
+                         "correct config.json")
+    labels = [f"<{column}>" for column in range(size)]
+    for label, column in vocabulary.items():
+        if 0 <= column < size:  # a tokenizer may hold more than the network was trained with
+            labels[column] = label
+    labels[blank] = BLANK
+    return tuple(labels)
+
+
+def _stride(where: str, config: Any) -> tuple[int, int]:
+    """Hop and window in samples."""
+    if getattr(config, "add_adapter", False):
+        raise ModelError(where, "its adapter strides over frames, for which there is no clock",
+                         "take a network without an adapter (add_adapter in config.json)")
+    hop, window = receptive_field(config.conv_kernel, config.conv_stride)
+    if hop != config.inputs_to_logits_ratio:
+        raise ModelError(where, f"its convolutions stride {hop} samples, its frames "
+                         f"{config.inputs_to_logits_ratio}", "take a network of another kind")
+    return hop, window
+
+
+def _boundary(labels: Iterable[str], delimiter: str | None = WORD_DELIMITER) -> str | None:
+    """The delimiter, where it is among the labels."""
+    return delimiter if delimiter in tuple(labels) else None

@@ -1,0 +1,168 @@
+"""Aligning by warping speech whose times are known: a synthesiser's, another speaker's, or a model's own means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
+from aligner.models.base import HmmModel
+from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.store import MEASURED, read_measured
+from aligner.models.template import Template, TemplateFrontend, pause_of, split, trajectory
+from aligner.refine.offsets import correct
+from aligner.refine.segments import cut
+from aligner.refine.suspect import Limits
+from aligner.run.backend import Found, Heard, Options, Prepared, too_short
+from aligner.run.hmm import pronouncer
+from aligner.run.warp import LIMITS, phones_of, templates, warped
+from aligner.search.arcs import NoPath
+from aligner.text.normalise import BRACKETED
+from aligner.types import Clock, DataError, ModelError
+
+FRONTEND = TemplateFrontend()
+ENGLISH = "en"  # how eSpeak's English voices begin: their phones are written in ARPAbet, as everywhere else
+
+
+class Reference(NamedTuple):
+    """Speech that says what an utterance says.
+
+    Attributes
+    ----------
+    templates : sequence of Template
+        Of which the best is taken; a word is a place in ``spellings``.
+    spellings : sequence of str
+    scale : Tensor or None
+        (D,): what the recording's frames are multiplied with first.
+    quiet : Tensor or None
+        (D,): a frame of a pause; the recording's own unless given.
+    """
+
+    templates: Sequence[Template]
+    spellings: Sequence[str]
+    scale: Tensor | None = None
+    quiet: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Referred(Prepared):
+    """An utterance with its reference."""
+
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class DtwBackend:
+    """Reference speech warped on the recording (see `aligner.run.backend.Backend`).
+
+    Attributes
+    ----------
+    refer : callable
+        An utterance's reference; raises DataError if there is none.
+    frontend : callable
+        Waveform (N,) -> frames (T, D).
+    clock : Clock
+        Of these.
+    steps : Steps
+    offsets : mapping of (str, str) to float
+        See `aligner.refine.offsets`.
+    """
+
+    refer: Callable[[Heard], Reference]
+    model_name: str
+    about: str
+    options: Options
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    english: bool = True
+    frontend: Callable[[Tensor], Tensor] = FRONTEND
+    clock: Clock = FRONTEND.clock
+    steps: Steps = STEPS
+    limits: Limits = LIMITS
+    name: str = "dtw"
+
+    @property
+    def shortest(self) -> float:
+        """Seconds that a phone lasts at least."""
+        return self.clock.seconds(2)
+
+    def prepare(self, heard: Heard) -> Prepared:
+        """Take the features, and have the reference say the same."""
+        reference = self.refer(heard)
+        frames = self.frontend(heard.wave)
+        scaled = frames if reference.scale is None else frames * reference.scale
+        return Referred(heard, (), (), reference.templates[0].graph(self.steps), scaled, reference)
+
+    def find(self, prepared: Prepared) -> Found:
+        """The best path through the best of the templates."""
+        assert isinstance(prepared, Referred)
+        heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
+        try:
+            found = warped(frames, reference.templates, pause_of(frames, reference.quiet), self.steps,
+                           self.options.kernel)
+        except NoPath:
+            raise too_short(prepared, self.clock) from None
+        firsts, phones, owners = phones_of(found, self.clock, heard.start, heard.end)
+        refined = phones if self.options.refine == "none" else correct(phones, self.offsets)
+        refined = cut(refined, heard.wave) if self.options.refine == "best" else refined
+        return Found(phones, refined, owners, reference.spellings, firsts, found.evidence,
+                     found.score / len(frames))
+
+
+def by_espeak(language: str, options: Options) -> DtwBackend:
+    """A synthesiser's voice as the reference.
+
+    Raises
+    ------
+    DataError
+        If it has no such language.
+    ModelError
+        If the package that holds it is missing.
+    """
+    voice = resolve(language)
+    speak = Synthesiser(voice)
+    english = voice.startswith(ENGLISH)
+
+    def refer(heard: Heard) -> Reference:
+        said = [(word, k) for k, token in enumerate(heard.tokens) for word in token.spoken
+                if not BRACKETED.fullmatch(word)]
+        if not said:
+            raise DataError(heard.utterance.file, "the transcript holds only words in brackets", "write what is said")
+        speech = speak([word for word, _ in said])
+        owners = [said[w][1] if w >= 0 else w for w in speech.words]
+        phones, owners_ = split(speech.phones, owners, arpabet if english else lambda label: (label,))
+        return Reference(templates(torch.from_numpy(speech.wave), phones, owners_), [t.spelling for t in heard.tokens])
+
+    measured = read_measured(MEASURED / "espeak.json")["offsets"]
+    return DtwBackend(refer, f"espeak {voice}", f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
+                      options, measured, english)
+
+
+def by_model(model: HmmModel, options: Options) -> DtwBackend:
+    """What a model of mixtures expects to hear, as the reference.
+
+    Raises
+    ------
+    DataError
+        If the dictionary is at fault.
+    ModelError
+        If the model is not one of mixtures.
+    """
+    mixtures = getattr(model, "mixtures", None)
+    if not isinstance(mixtures, GaussianMixtures):
+        raise ModelError(model.name, "it has no means to be a reference", "take a model of Gaussian mixtures")
+    pronounce = pronouncer(model, options)
+
+    def refer(heard: Heard) -> Reference:
+        spoken, _ = pronounce(heard.tokens)
+        made = trajectory(model.topology, mixtures, [w.pronunciations[0].phones for w in spoken])
+        template = replace(made.template, word=np.array([spoken[w].token for w in made.template.word]))
+        return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet)
+
+    return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, {},
+                      frontend=model.frontend, clock=model.clock, steps=TRAJECTORY_STEPS)

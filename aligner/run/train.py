@@ -1,0 +1,156 @@
+"""A corpus in, a model out: what the command ``aligner train`` does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from aligner.corpus import audio
+from aligner.corpus.files import read_text
+from aligner.corpus.find import find
+from aligner.graph.ctc import BLANK
+from aligner.models.neural import TABLE
+from aligner.models.store import cmu_dictionary
+from aligner.text.g2p import HamaG2P
+from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
+from aligner.text.normalise import BRACKETED, normalise
+from aligner.text.phones import unstressed
+from aligner.text.spelling import Speller
+from aligner.train.ctc import Epoch, Example, Options, train
+from aligner.types import SAMPLE_RATE, DataError, Failure, Utterance
+
+DICTIONARY = "dictionary.dict"  # in the model's folder
+
+
+@dataclass(frozen=True)
+class Text:
+    """How a corpus's transcripts become labels.
+
+    Attributes
+    ----------
+    dictionary : Path or None
+        None takes the CMU dictionary, of English.
+    g2p : bool
+        Whether English words that it lacks get a pronunciation from their letters.
+    characters : bool
+        Whether the labels are the characters that words are written with; no dictionary is used then.
+    english : bool
+        Whether numbers and the like are spoken out, in English.
+    """
+
+    dictionary: Path | None = None
+    g2p: bool = True
+    characters: bool = False
+    english: bool = True
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a training did.
+
+    Attributes
+    ----------
+    utterances : int
+        That were learnt from.
+    labels : tuple of str
+        That the network writes, without the blank.
+    history : tuple of Epoch
+    failures : tuple of Failure
+        What could not be learnt from, and why.
+    """
+
+    utterances: int
+    labels: tuple[str, ...]
+    history: tuple[Epoch, ...]
+    failures: tuple[Failure, ...]
+
+
+class Recordings(Sequence[Example]):
+    """Examples whose recordings are read when they are asked for: a corpus may be larger than memory."""
+
+    def __init__(self, utterances: Sequence[Utterance], labels: Sequence[Sequence[int]]) -> None:
+        self._utterances, self._labels = utterances, labels
+
+    def __len__(self) -> int:
+        return len(self._utterances)
+
+    def __getitem__(self, k):  # type: ignore[no-untyped-def]
+        """Utterance ``k``, read."""
+        utterance = self._utterances[k]
+        return Example(utterance.id, torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave), self._labels[k])
+
+
+def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
+              notice: Callable[[Epoch], None] = lambda _: None) -> Summary:
+    """Train a CTC network with label priors on a corpus, and save it.
+
+    Parameters
+    ----------
+    corpus : Path
+        Recordings and transcripts, as for `align`.
+    out : Path
+        Of the model; a folder that is not there yet, or holds no model.
+    text : Text
+    options : Options
+    notice : callable
+        Told of every epoch.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, nothing in it can be learnt from, or ``out`` holds a model already.
+    ModelError
+        If the training diverges.
+    """
+    if (out / TABLE).exists():
+        raise DataError(out, "a model is there already", "name another folder")
+    found = find(corpus)
+    pronounce = _pronounce(text)
+    said: list[tuple[Utterance, list[str]]] = []
+    failures = list(found.failures)
+    for utterance in found.utterances:
+        try:
+            audio.read(utterance, SAMPLE_RATE)
+            said.append((utterance, pronounce(utterance.transcript)))
+        except DataError as error:
+            failures.append(Failure(utterance, error.rule, error.remedy))
+    labels = (BLANK, *sorted({label for _, of in said for label in of}))
+    number = {label: k for k, label in enumerate(labels)}
+    examples = Recordings([u for u, _ in said], [[number[label] for label in of] for _, of in said])
+    trained = train(examples, labels, options, notice, case="lower" if text.characters else None)
+    by_id = {u.id: u for u, _ in said}
+    failures += [Failure(by_id[name], reason, "is it the transcript of another recording?")
+                 for name, reason in trained.left_out]
+    out.mkdir(parents=True, exist_ok=True)
+    trained.network.save(out)
+    if not text.characters:
+        shutil.copyfile(text.dictionary or cmu_dictionary(), out / DICTIONARY)
+    return Summary(len(said) - len(trained.left_out), labels[1:], trained.history, tuple(failures))
+
+
+def _pronounce(text: Text) -> Callable[[str], list[str]]:
+    """A transcript's labels: of each word's first pronunciation, without stress; or its characters."""
+    spell = Speller(str.isalpha, "lower") if text.characters else _pronouncer(text)
+
+    def labels(transcript: str) -> list[str]:
+        tokens = normalise(transcript, text.english)
+        if not tokens:
+            raise DataError("transcript", "the transcript is empty", "write what is said")
+        if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
+            raise DataError("transcript", "it has words in brackets, of which no sounds are known",
+                            "take the recording out, or write what is said")
+        phones = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
+        return phones if text.characters else [unstressed(p) for p in phones]
+
+    return labels
+
+
+def _pronouncer(text: Text) -> Pronouncer:
+    path = text.dictionary or cmu_dictionary()
+    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
+    phones = {p for word in lexicon.entries for found in lexicon.lookup(word) for p in found.phones}
+    return Pronouncer(lexicon, HamaG2P() if text.g2p else None, phones.__contains__)

@@ -1,0 +1,1 @@
+"""Models from recordings and their transcripts."""

@@ -1,0 +1,378 @@
+"""Training of CTC networks that know where their labels are.
+
+Plain CTC is free to say a label in one frame and blank in all others, and most networks end so: their spikes
+tell what was said, hardly when.  Huang et al. 2024 ("Less peaky and more accurate CTC forced alignment by
+label priors", ICASSP) divide the posteriors by the labels' priors in the loss,
+
+    -log of the sum over paths of the product over t of  p(path[t] | x, t) / p(path[t]) ** alpha,
+
+so that a frame of blank, which is frequent, pays less than one of a label.  The priors are the mean
+posteriors over the training speech, taken anew in every epoch.
+
+B utterances, T frames, V labels.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import ctc_loss
+from torch.nn.utils.rnn import pad_sequence
+
+from aligner.features import frame_count
+from aligner.models.neural import CLOCK, MELS, Shape, TcnNetwork
+from aligner.types import DataError, ModelError
+
+SMALLEST_PRIOR = 1e-6  # of a label that no frame was given to: its score stays finite
+WARMUP = 0.1  # of all steps, in which the learning rate rises
+GREATEST_GRADIENT = 5.0  # norm above which gradients are scaled down
+WEIGHT_DECAY = 0.01
+MASKED_BANDS, BAND = 2, 16  # stretches of mel filters, and how wide they are at most
+MASKED_PER_SECOND, STRETCH = 1.0, 8  # stretches of time, and how many frames they take at most
+
+
+@dataclass(frozen=True)
+class Example:
+    """An utterance to learn from.
+
+    Attributes
+    ----------
+    id : str
+    wave : Tensor
+        (N,) float32, full scale 1, 16 kHz.
+    labels : sequence of int
+        The columns of what is said, in order, without blanks.
+    """
+
+    id: str
+    wave: Tensor
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs : int
+    batch_seconds : float
+        Speech in a batch, with what shorter utterances are padded by.
+    learning_rate : float
+        At its highest: it rises over the first tenth of the steps and falls as half a cosine.
+    alpha : float
+        Weight of the label priors; 0 is plain CTC.
+    seed : int
+    device : str
+        ``cpu``, ``cuda``, ...
+    masking : bool
+        Whether bands and short stretches are hidden at random (Park et al. 2019, SpecAugment).
+    mixed : bool
+        Whether products are in bfloat16 on CUDA; posteriors and loss never are.
+    shape : Shape
+        Of a new network.
+    """
+
+    epochs: int = 30
+    batch_seconds: float = 60.0
+    learning_rate: float = 2e-3
+    alpha: float = 0.3
+    seed: int = 0
+    device: str = "cpu"
+    masking: bool = True
+    mixed: bool = True
+    shape: Shape = field(default_factory=Shape)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_seconds", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, not above 0")
+        if not self.alpha >= 0:
+            raise ValueError(f"alpha is {self.alpha}, not at least 0")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the examples came to.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    loss : float
+        Per label.  With priors it may rise from one epoch to the next, as the priors have changed.
+    blank : float
+        Mean posterior of the blank.
+    seconds : float
+        How long it took.
+    """
+
+    number: int
+    loss: float
+    blank: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"epoch {self.number}: loss {self.loss:.3f} per label, blank {self.blank:.0%}, {self.seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network, how its training went, and the (id, reason) of the examples that could not be used."""
+
+    network: TcnNetwork
+    history: tuple[Epoch, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def train(examples: Sequence[Example], labels: Sequence[str], options: Options | None = None,
+          notice: Callable[[Epoch], None] = lambda _: None, *, blank: int = 0, boundary: str | None = None,
+          case: str | None = None) -> Trained:
+    """Train a new network from random weights.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        One that reads each wave when it is asked for it may be as long as one likes.
+    labels : sequence of str
+        (V,): what the columns stand for, the blank among them.
+    options : Options, optional
+    notice : callable
+        Told of every epoch.
+    blank : int
+        The blank's column.
+    boundary, case
+        See `aligner.models.neural.TcnNetwork`.
+
+    Raises
+    ------
+    DataError
+        If no example can be used.
+    ModelError
+        If the training diverges.
+    """
+    options = options or Options()
+    network = TcnNetwork(labels, options.shape, blank=blank, boundary=boundary, case=case, seed=options.seed)
+    return fit(network, examples, options, notice)
+
+
+def fit(network: TcnNetwork, examples: Sequence[Example], options: Options | None = None,
+        notice: Callable[[Epoch], None] = lambda _: None) -> Trained:
+    """Train a network further, in place; parameters and errors as those of `train`.
+
+    The same seed gives the same network on the CPU; CUDA adds in an order of its own.
+    """
+    options = options or Options()
+    lengths, left_out = _usable(network, examples)
+    batches = by_duration(lengths, options.batch_seconds * CLOCK.rate)
+    device = torch.device(options.device)
+    network.to(device).train()
+    network.alpha = options.alpha
+    optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_then_cosine(options.epochs * len(batches)))
+    generator = torch.Generator().manual_seed(options.seed)
+    history = []
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(options.seed)
+        for number in range(1, options.epochs + 1):
+            begun, passed = time.perf_counter(), _Pass.of(network)
+            for b in torch.randperm(len(batches), generator=generator).tolist():
+                loss = _loss(network, [examples[k] for k in batches[b]], options, generator, passed)
+                _step(network, loss, optimiser)
+                schedule.step()
+            network.log_priors = passed.priors().log()
+            blank = float(passed.priors()[network.blank])
+            history.append(Epoch(number, passed.loss / passed.labels, blank, time.perf_counter() - begun))
+            notice(history[-1])
+    return Trained(network.eval(), tuple(history), tuple(left_out))
+
+
+def prior_ctc_loss(posteriors: Tensor, counts: Tensor, targets: Tensor, sizes: Tensor, log_priors: Tensor,
+                   alpha: float, blank: int) -> Tensor:
+    """The loss at the top of this page, of each utterance.
+
+    The ratios do not sum to 1 over a frame's labels, and torch's gradient is wrong for such; so the loss of what
+    does is taken, and the sums apart.
+
+    Parameters
+    ----------
+    posteriors : Tensor
+        (B, T, V) log posteriors.
+    counts : Tensor
+        (B,) frames of each utterance.
+    targets : Tensor
+        All utterances' labels, one behind the other.
+    sizes : Tensor
+        (B,) labels of each utterance.
+    log_priors : Tensor
+        (V,)
+    alpha : float
+    blank : int
+
+    Returns
+    -------
+    Tensor
+        (B,)
+
+    Examples
+    --------
+    >>> even = torch.full((1, 2, 2), 0.5).log()             # two frames: of the four paths, three say the label
+    >>> one = torch.tensor([1])
+    >>> prior_ctc_loss(even, 2 * one, one, one, torch.zeros(2), 0.0, 0).exp().pow(-1).tolist()
+    [0.75]
+    """
+    ratios = posteriors - alpha * log_priors
+    sums = ratios.logsumexp(2)
+    real = torch.arange(ratios.shape[1], device=ratios.device) < counts[:, None]
+    normal = (ratios - sums[..., None]).transpose(0, 1)
+    losses: Tensor = ctc_loss(normal, targets, counts, sizes, blank=blank, reduction="none")
+    return losses - torch.where(real, sums, 0.0).sum(1)
+
+
+def shortest(labels: Sequence[int]) -> int:
+    """Frames that labels take at least: one each, and a blank between two that are the same.
+
+    Examples
+    --------
+    >>> shortest([3, 5, 5, 5, 3])
+    7
+    """
+    return len(labels) + sum(a == b for a, b in pairwise(labels))
+
+
+def by_duration(lengths: dict[int, int], samples: float) -> list[list[int]]:
+    """Indices in batches of like length that hold up to so many samples, padding included; or one utterance.
+
+    Examples
+    --------
+    >>> by_duration({0: 50, 1: 10, 2: 40, 3: 999}, 100)
+    [[1, 2], [0], [3]]
+    """
+    batches: list[list[int]] = []
+    for k in sorted(lengths, key=lambda k: (lengths[k], k)):
+        if not batches or (len(batches[-1]) + 1) * lengths[k] > samples:
+            batches.append([])
+        batches[-1].append(k)
+    return batches
+
+
+def warm_then_cosine(steps: int) -> Callable[[int], float]:
+    """The learning rate's factor by step.
+
+    Examples
+    --------
+    >>> [round(warm_then_cosine(100)(step), 2) for step in (0, 9, 50, 99)]
+    [0.1, 0.98, 0.5, 0.0]
+    """
+    warm = max(1, round(WARMUP * steps))
+    return lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+@dataclass
+class _Pass:
+    """What adds up over an epoch."""
+
+    posteriors: Tensor  # (V,), float64 sums over frames
+    blank: int
+    loss: float = 0.0
+    labels: int = 0
+    frames: int = 0
+
+    @classmethod
+    def of(cls, network: TcnNetwork) -> _Pass:
+        device = network.log_priors.device
+        return cls(torch.zeros(len(network.labels), dtype=torch.float64, device=device), network.blank)
+
+    def add(self, posteriors: Tensor, counts: Tensor, loss: float, labels: int) -> None:
+        """Take in a batch's log posteriors (B, T, V)."""
+        real = torch.arange(posteriors.shape[1], device=posteriors.device) < counts[:, None]
+        self.posteriors += posteriors.detach().exp()[real].sum(0)
+        self.frames += int(counts.sum())
+        self.loss += loss
+        self.labels += labels
+
+    def priors(self) -> Tensor:
+        """(V,): the labels' mean posteriors."""
+        return (self.posteriors / self.frames).float().clamp(min=SMALLEST_PRIOR)
+
+
+def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int, int], list[tuple[str, str]]]:
+    """Samples of each example that can be learnt from, and (id, reason) of the others."""
+    lengths: dict[int, int] = {}
+    left_out = []
+    for k, example in enumerate(examples):
+        if reason := _fault(network, example):
+            left_out.append((example.id, reason))
+        else:
+            lengths[k] = len(example.wave)
+    if not lengths:
+        why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
+        raise DataError("examples", f"none can be learnt from{why}", "do the transcripts belong to these recordings?")
+    return lengths, left_out
+
+
+def _fault(network: TcnNetwork, example: Example) -> str:
+    """Why an example cannot be learnt from; empty where it can."""
+    wrong = [c for c in example.labels if not 0 <= c < len(network.labels) or c == network.blank]
+    if wrong:
+        raise ValueError(f"{example.id}: label {wrong[0]} is the blank or none of the {len(network.labels)} columns")
+    if not example.labels:
+        return "it has no labels"
+    least, have = shortest(example.labels), frame_count(len(example.wave), CLOCK.window, CLOCK.hop)
+    if have < least:
+        return (f"its labels take at least {CLOCK.seconds(least):.2f} s, the recording has {CLOCK.seconds(have):.2f} s")
+    return "" if bool(example.wave.isfinite().all()) else "its recording holds NaN or infinity"
+
+
+def _loss(network: TcnNetwork, batch: Sequence[Example], options: Options, generator: torch.Generator,
+          passed: _Pass) -> Tensor:
+    """A batch's mean loss per label, with all that is to be known of it added to ``passed``."""
+    device = network.log_priors.device
+    waves = pad_sequence([e.wave for e in batch], batch_first=True).to(device)
+    frames, counts = network.features(waves, torch.tensor([len(e.wave) for e in batch]))
+    if options.masking:
+        frames = frames * masks(counts.tolist(), frames.shape[1], generator).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=options.mixed and device.type == "cuda"):
+        posteriors = network.encode(frames, counts)
+    targets = torch.tensor([c for e in batch for c in e.labels], device=device)
+    sizes = torch.tensor([len(e.labels) for e in batch], device=device)
+    losses = prior_ctc_loss(posteriors, counts, targets, sizes, network.log_priors, options.alpha, network.blank)
+    total = float(losses.detach().sum())
+    if not math.isfinite(total):
+        raise ModelError("training", f"the loss is {total} at a learning rate of {options.learning_rate:g}",
+                         "take a lower one, or less alpha")
+    passed.add(posteriors, counts, total, len(targets))
+    return losses.sum() / len(targets)
+
+
+def _step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    """Follow the gradient."""
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), GREATEST_GRADIENT)
+    optimiser.step()
+
+
+def masks(counts: Sequence[int], frames: int, generator: torch.Generator) -> Tensor:
+    """What is left to see of a batch, (B, frames, 80): 1, or 0 where bands and stretches of time are hidden."""
+    seen = torch.ones(len(counts), frames, MELS)
+    for row, count in zip(seen, counts, strict=True):
+        for start, stop in _stretches(MASKED_BANDS, BAND, MELS, generator):
+            row[:, start:stop] = 0
+        for start, stop in _stretches(round(MASKED_PER_SECOND * CLOCK.seconds(count)), STRETCH, count, generator):
+            row[start:stop] = 0
+    return seen
+
+
+def _stretches(number: int, longest: int, within: int, generator: torch.Generator) -> Iterator[tuple[int, int]]:
+    """So many stretches of 0 to ``longest`` places somewhere in ``within``."""
+    for width, place in torch.rand(number, 2, generator=generator).tolist():
+        length = min(int(width * (longest + 1)), within)
+        start = int(place * (within - length + 1))
+        yield start, start + length

@@ -1,0 +1,353 @@
+"""CTC as a backend: its graph against torchaudio and torch, planted labels, and real speech."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+from click.testing import CliRunner
+from conftest import SAMPLE
+
+from aligner import Alignment, DataError, Failure, Options, Utterance, align, align_file, find
+from aligner.cli import align as command
+from aligner.graph import NONE
+from aligner.graph.ctc import BLANK, STAR, STAR_WEIGHT, Alphabet, build
+from aligner.models.ctc import CtcModel, posteriors
+from aligner.models.store import load_model
+from aligner.run.choose import chosen
+from aligner.run.ctc import CtcBackend
+from aligner.search.arcs import Arcs, NoPath
+from aligner.search.forward_backward import forward_backward
+from aligner.search.viterbi import viterbi
+from aligner.text.normalise import normalise
+from aligner.text.spelling import Speller
+from aligner.types import Clock, Pronunciation
+
+LETTERS = "abcd"  # columns 1 to 4; 0 is the blank
+
+
+def alphabet(**special: int) -> Alphabet:
+    return Alphabet({c: k for k, c in enumerate(LETTERS, 1)}.get, 0, **special)
+
+
+def linear(text: str) -> list[list[Pronunciation]]:
+    return [[Pronunciation(tuple(word))] for word in text.split()]
+
+
+def best(graph, scores: torch.Tensor) -> tuple[list[int], float]:
+    """The columns of the best path, and its weight."""
+    path = viterbi(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)])
+    return graph.pdfs[graph.pdf[path.states[0].numpy()]].tolist(), float(path.score)
+
+
+def noise(seed: int, frames: int, columns: int = 5) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (2 * torch.randn(frames, columns, generator=generator)).log_softmax(1)
+
+
+@pytest.mark.parametrize("text", ["a", "aa", "ab ba", "abcd dcba abcd", "aaa aab b", "d d d d"])
+@pytest.mark.parametrize("seed", range(5))
+def test_paths_are_torchaudios(text, seed):
+    scores = noise(seed, 24)
+    targets = torch.tensor([[LETTERS.index(c) + 1 for c in text.replace(" ", "")]])
+    labels, each = torchaudio.functional.forced_align(scores[None], targets, blank=0)
+    columns, weight = best(build(linear(text), alphabet()), scores)
+    assert columns == labels[0].tolist()
+    assert weight == pytest.approx(float(each.sum()), abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["a", "aa", "ab ba", "abcd dcba", "aaa aab b"])
+def test_the_sum_over_all_paths_is_the_ctc_loss(text):
+    scores = noise(3, 18)
+    targets = torch.tensor([LETTERS.index(c) + 1 for c in text.replace(" ", "")])
+    sizes = torch.tensor([18]), torch.tensor([len(targets)])
+    loss = torch.nn.functional.ctc_loss(scores[:, None], targets[None], *sizes, reduction="sum")
+    graph = build(linear(text), alphabet())
+    found = forward_backward(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)])
+    assert float(found.log_z) == pytest.approx(-float(loss), abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_best_of_all_pronunciations_is_found(seed):
+    words = [
+        [Pronunciation(("a", "b")), Pronunciation(("a",), 0.25)],
+        [Pronunciation(("b", "c"), 0.5), Pronunciation(("c", "c")), Pronunciation(("d",), 0.125)],
+    ]
+    scores = noise(seed, 9)
+    each = {
+        p + q: best(build([[Pronunciation(p)], [Pronunciation(q)]], alphabet()), scores)[1]
+        + float(np.log(words[0][i].probability) + np.log(words[1][k].probability))
+        for i, k in product(range(2), range(3))
+        for p, q in [(words[0][i].phones, words[1][k].phones)]
+    }
+    graph = build(words, alphabet())
+    path = viterbi(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)])
+    assert float(path.score) == pytest.approx(max(each.values()), abs=1e-4)
+    states = [int(s) for k, s in enumerate(path.states[0]) if k == 0 or s != path.states[0, k - 1]]
+    said = [(graph.phone[s], int(graph.word[s])) for s in states if graph.phone[s] != BLANK]
+    assert tuple(label for label, _ in said) == max(each, key=each.__getitem__)
+    assert [word for _, word in said] == sorted(word for _, word in said)
+
+
+def test_variants_that_the_network_cannot_tell_apart_count_once():
+    pair = [[Pronunciation(("a",), 0.5), Pronunciation(("A",))]]
+    merged = build(pair, Alphabet({"a": 1, "A": 1}.get, 0))
+    assert len(merged.pdf) == len(build(linear("a"), alphabet()).pdf)
+    assert merged.phone[1] == "A"  # the likelier
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_label_of_a_word_boundary_may_be_left_out(seed):
+    """Brute force: d is the boundary; with it or without it between the words, and at both ends."""
+    scores = noise(seed, 8)
+    with_boundary = build([[Pronunciation(("a", "b"))], [Pronunciation(("c",))]], alphabet(boundary=4))
+    spelled = ["".join(p) for p in product(["", "d"], ["ab"], ["", "d"], ["c"], ["", "d"])]
+    assert best(with_boundary, scores)[1] == pytest.approx(
+        max(best(build(linear(s), alphabet()), scores)[1] for s in spelled), abs=1e-4
+    )
+
+
+def planted(text: str, sure: float = 0.95, columns: int = 6) -> torch.Tensor:
+    """Log posteriors of labels heard one after the other, a blank (a dot) between: 'a.b' is three frames."""
+    scores = torch.full((len(text), columns), (1 - sure) / (columns - 2))
+    for t, c in enumerate(text):
+        scores[t, 0 if c == "." else LETTERS.index(c) + 1] = sure
+    return scores.log()
+
+
+def with_wildcard(scores: torch.Tensor) -> torch.Tensor:
+    return torch.cat([scores[:, :5], scores[:, :5].max(1, keepdim=True).values], 1)
+
+
+def test_the_wildcard_takes_what_the_transcript_lacks():
+    scores = with_wildcard(planted(".a.b....c.d.c.d.c.d...a.c."))
+    graph = build(linear("ab ac"), alphabet(star=5), stars=True)
+    path = viterbi(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)]).states[0].tolist()
+    stars = [t for t, s in enumerate(path) if graph.phone[s] == STAR]
+    assert stars == list(range(stars[0], stars[-1] + 1))
+    assert stars[0] <= 8
+    assert stars[-1] >= 18
+    assert stars[-1] < 22
+    first = [t for t, s in enumerate(path) if graph.word[s] == 0 and graph.phone[s] != BLANK]
+    last = [t for t, s in enumerate(path) if graph.word[s] == 1 and graph.phone[s] != BLANK]
+    assert (first, last) == ([1, 3], [22, 24])
+
+
+@pytest.mark.parametrize("text", ["ab ac", "ab", "a b a c"])
+def test_no_wildcard_without_need(text):
+    scores = with_wildcard(planted("." + ".".join(text.replace(" ", "")) + "."))
+    graph = build(linear(text), alphabet(star=5), stars=True)
+    path = viterbi(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)]).states[0].tolist()
+    assert STAR not in {graph.phone[s] for s in path}
+    assert STAR_WEIGHT < -5
+
+
+def test_a_wildcard_that_is_asked_for():
+    scores = with_wildcard(planted(".a..c.d.c..b."))
+    graph = build([*linear("a"), [Pronunciation((STAR,))], *linear("b")], alphabet(star=5))
+    path = viterbi(Arcs.of(graph), scores[None, :, torch.from_numpy(graph.pdfs)]).states[0].tolist()
+    stars = [t for t, s in enumerate(path) if graph.phone[s] == STAR]
+    assert stars[0] <= 4
+    assert stars[-1] >= 8
+    assert {int(graph.word[path[t]]) for t in stars} == {1}
+
+
+def test_too_few_frames_have_no_path():
+    graph = build(linear("aa"), alphabet())
+    assert graph.shortest == 3
+    with pytest.raises(NoPath):
+        best(graph, noise(0, 2))
+
+
+def test_bad_words():
+    with pytest.raises(ValueError, match="at least one label"):
+        build([[Pronunciation(())]], alphabet())
+    with pytest.raises(KeyError, match="no such label: x"):
+        build(linear("x"), alphabet())
+
+
+class Ear:
+    """A network that hears planted labels: each stretch of 100 samples of size k is the label k."""
+
+    labels = (BLANK, *LETTERS)
+    blank = 0
+    boundary = None
+    clock = Clock(hop=100, window=100)
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+
+    def __call__(self, wave: torch.Tensor) -> torch.Tensor:
+        self.heard.append(len(wave))
+        frames = wave[: len(wave) // 100 * 100].view(-1, 100).abs().mean(1).round().long()
+        return torch.nn.functional.one_hot(frames, 5).float().mul(0.95).add(0.01).log()
+
+
+def test_long_recordings_are_heard_in_chunks():
+    ear, labels = Ear(), torch.randint(0, 5, (3000,), generator=torch.Generator().manual_seed(0))
+    wave = labels.repeat_interleave(100).float()
+    whole = ear(wave)
+    for chunk, overlap in ((1.0, 0.5), (2.5, 0.1), (7.0, 0.0), (100.0, 4.0)):
+        ear.heard.clear()
+        assert torch.equal(posteriors(ear, wave, chunk, overlap), whole)
+        assert max(ear.heard) <= chunk * 16000
+
+
+def model_of(ear: Ear, **more) -> CtcModel:
+    classes = {c: (k,) for k, c in enumerate(LETTERS, 1)}
+    return CtcModel("ear", ear, classes, characters=True, case="lower", **more)
+
+
+def test_classes_of_several_labels_have_their_sum():
+    model = replace(model_of(Ear()), classes={"ab": (1, 2), "c": (3,)})
+    frames = model.frontend(torch.tensor([1.0, 3.0, 0.0]).repeat_interleave(100)).exp()
+    assert frames[:, 0].tolist() == pytest.approx([0.97, 0.02, 0.02])
+    assert frames[:, 2].tolist() == pytest.approx([0.01, 0.01, 0.96])  # the blank
+    assert torch.equal(frames[:, 3], frames[:, :3].max(1).values)  # the wildcard
+
+
+def test_priors_are_taken_out_in_part():
+    ear = Ear()
+    model, plain = model_of(ear, priors={"a": 0.5, BLANK: 0.25}), model_of(ear)
+    frames = plain.frontend(torch.tensor([1.0, 2.0]).repeat_interleave(100))
+    moved = model.score(frames, np.arange(5)) - plain.score(frames, np.arange(5))
+    assert moved[0].tolist() == pytest.approx([-0.3 * np.log(0.5), 0, 0, 0, -0.3 * np.log(0.25)])
+
+
+def said(text: str) -> np.ndarray:
+    """A recording for `Ear`, a tenth of a second a character; loud where something is said."""
+    labels = [0 if c == "." else LETTERS.index(c) + 1 for c in text]
+    return np.repeat(np.array(labels, np.float32), 1600) * np.tile([1.0, -1.0], 800 * len(text)).astype(np.float32)
+
+
+def test_characters_and_their_times():
+    ear = Ear()
+    result = align_file(
+        said("..ab....cd.."), "ab cd", model=model_of(ear), options=Options(backend="ctc", refine="none")
+    )
+    assert [w.label for w in result.words] == ["", "ab", "", "cd", ""]
+    assert [p.label for p in result.phones] == ["", "a", "b", "", "c", "d", ""]
+    starts = [0, 0.2, 0.3, 0.4, 0.74, 0.9, 1.0]  # c is a stop, closed for 60 ms before it is heard
+    assert [p.start for p in result.phones] == pytest.approx(starts, abs=0.011)
+    assert result.quality.confidence > 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "frames", "reason"),
+    [
+        ("abx", 50, "the character 'x' of 'abx' is not in the model's alphabet"),
+        ("abcd" * 40, 50, "the transcript's phones take at least"),
+        ("--", 50, "the transcript holds only punctuation"),
+    ],
+)
+def test_what_cannot_be_aligned(text, frames, reason):
+    wave = np.tile(said("ab.."), 10)[: frames * 100]
+    [result] = align([Utterance("u", wave, text)], model_of(Ear()), Options(backend="ctc"))
+    assert isinstance(result, Failure)
+    assert reason in result.message
+
+
+def test_accents_are_dropped_where_the_alphabet_lacks_them():
+    speller = Speller(set("abc'é").__contains__, "lower")
+    [word], oovs = speller(normalise("Ébà", english=False))
+    assert (word.pronunciations[0].phones, oovs) == (("é", "b", "a"), [])
+    with pytest.raises(DataError, match="'ß' of 'aß'"):
+        speller(normalise("aß", english=False))
+    with pytest.raises(DataError, match="has no character"):
+        speller(normalise("_", english=False) or [replace(normalise("a")[0], spoken=("-",))])
+
+
+def test_what_is_not_english_is_left_as_it_is():
+    tokens = normalise("Mwaka 1984, 你好! [kicheko]", english=False)
+    assert [t.spelling for t in tokens] == ["Mwaka", "1984", "你", "好", "[kicheko]"]
+    assert [t.spoken for t in tokens] == [("mwaka",), ("1984",), ("你",), ("好",), ("[kicheko]",)]
+
+
+def test_models_and_backends_that_do_not_go_together(model):
+    from aligner import ModelError
+
+    with pytest.raises(ModelError, match="it is a hidden Markov model"):
+        chosen(model, Options(backend="ctc"))
+    with pytest.raises(ModelError, match="take --backend ctc"):
+        chosen("hama", Options(backend="hmm"))
+    with pytest.raises(DataError, match="the wildcard is not for the backend 'hmm'"):
+        Options(star=True)
+
+
+def aligned(backend: str, utterances, **options) -> list[Alignment]:
+    results = list(align(utterances, None, Options(backend=backend, **options)))
+    assert all(isinstance(r, Alignment) for r in results), results
+    return results
+
+
+@pytest.mark.parametrize("backend", ["ctc", "ctc+hmm"])
+def test_the_sample_is_aligned_as_the_hmm_aligns_it(backend, model, tmp_path):
+    result = CliRunner().invoke(command, [str(SAMPLE), str(tmp_path / "out"), "--backend", backend, "-f", "json"])
+    assert result.exit_code == 0, result.output
+    assert f"backend   {backend}: " in result.output
+    assert "suspect   0" in result.output
+    utterances = find(SAMPLE).utterances[:4]
+    for ours, theirs in zip(aligned(backend, utterances), align(utterances, model), strict=True):
+        words = [[w for w in a.words if w.label] for a in (ours, theirs)]
+        assert [w.label for w in words[0]] == [w.label for w in words[1]]
+        apart = [abs(a.start - b.start) for a, b in zip(*words, strict=True)]
+        assert np.median(apart) < 0.03
+        assert max(apart) < 0.15
+        assert ours.phones[0].start == 0
+        assert ours.phones[-1].end == theirs.phones[-1].end
+        assert all(a.end == b.start for a, b in zip(ours.phones, ours.phones[1:], strict=False))
+
+
+@pytest.mark.parametrize("backend", ["ctc", "ctc+hmm"])
+def test_untranscribed_speech_moves_nothing_else(backend):
+    """Another sentence in the middle of the recording: without its words, the wildcard stands for it."""
+    from aligner.corpus.audio import read
+
+    first, other = find(SAMPLE).utterances[:2]
+    plain = aligned(backend, [first])[0]
+    pause = max((w for w in plain.words[2:-2]), key=lambda w: w.start)
+    at, wave, insert = round(pause.start * 16000), read(first).wave, read(other).wave
+    inserted = Utterance("i", np.concatenate([wave[:at], insert, wave[at:]]), first.transcript)
+    found = aligned(backend, [inserted], star=True)[0]
+    stars = [w for w in found.words if w.label == STAR]
+    assert stars
+    assert sum(s.duration for s in stars) > 0.5 * len(insert) / 16000
+    shift = len(insert) / 16000
+    words = [[w for w in a.words if w.label not in ("", STAR)] for a in (plain, found)]
+    moved = [b.start - a.start - (shift if a.start >= pause.start else 0) for a, b in zip(*words, strict=True)]
+    assert np.abs(moved).max() < 0.12
+    assert {p.label for p in found.phones if stars[0].start <= p.start < stars[0].end} == {"spn"}
+
+
+BARS = {"ctc": (22, 57, 91, 26), "ctc+hmm": (17, 70, 95, 20)}  # MAE, <= 20 ms and <= 50 ms of phones, MAE of words
+
+
+@pytest.mark.parametrize("backend", list(BARS))
+def test_real_speech(backend, timit, tmp_path):
+    from aligner.evaluate.folders import evaluate
+    from aligner.run.corpus import plan, run
+
+    options = Options(backend=backend)
+    run(plan(timit, tmp_path / "out"), chosen(None, options), options)
+    report = evaluate(timit, tmp_path / "out").report
+    phones, words = report.phones, report.words
+    mae, within20, within50, of_words = BARS[backend]
+    assert phones.mae <= mae
+    assert phones.within[20] >= within20
+    assert phones.within[50] >= within50
+    assert words.mae <= of_words
+
+
+def test_a_blank_between_words_belongs_to_none():
+    graph = build(linear("ab c"), alphabet())
+    assert [int(graph.word[s]) for s in range(len(graph.pdf)) if graph.phone[s] == BLANK] == [NONE, 0, NONE, NONE]
+
+
+def test_the_backend_is_a_backend():
+    from aligner.run.backend import Backend
+
+    assert isinstance(CtcBackend(load_model("hama"), Options(backend="ctc")), Backend)
