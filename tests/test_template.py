@@ -20,6 +20,7 @@ from aligner.models.template import (
     Pause,
     Template,
     TemplateFrontend,
+    hiss,
     pause_of,
     slope,
     split,
@@ -273,6 +274,17 @@ def test_what_fits_and_what_does_not():
         for j, other in enumerate(read_in):
             margin = warped(FRONTEND(wave), templates(*other)).evidence.margin.mean()
             assert (margin > least) == (k == j)
+
+
+def test_a_reference_is_made_as_noisy_as_the_recording(kitchen):
+    wave, phones, owners = kitchen
+    noise = torch.randn(len(wave), generator=torch.Generator().manual_seed(4)) * wave.square().mean().sqrt() * 0.2
+    noisy = wave + noise
+    clean, like = (warped(FRONTEND(noisy), templates(wave, phones, owners, given)) for given in (None, noisy))
+    assert like.score / len(like.states) > clean.score / len(clean.states) + 0.1
+    heard = FRONTEND.spectrum(noisy)
+    found, planted = hiss(heard) * heard.sum(1).mean(), FRONTEND.spectrum(noise).mean(0)
+    assert 0.5 < float(found[20:200].mean() / planted[20:200].mean()) < 1.5
 
 
 def test_too_fast_speech_has_no_path(kitchen):

@@ -36,6 +36,7 @@ SPEECH_RANGE = 40.0  # dB below the loudest frames, within which a frame may be 
 QUIET_SHARE, SPEECH_SHARE, LOUD_SHARE = 0.2, 0.25, 0.75  # of the way from the quietest to the loudest frames, in dB
 LOUD_COST = 3.0  # of calling a loud frame a pause: more than any speech is away from any other
 LOWEST = 1e-5  # of a recording's mean filter energy, added to all: digital silence is then not infinitely quiet
+HISS_SHARE = 0.1  # of a recording's frames, the quietest, that are taken for its noise
 TOP, FLOOR = 0.95, 0.03  # quantiles that stand for the loudest and the quietest frames
 BEND = 0.6  # of half the sample rate: above, a warped axis is led back to its end
 
@@ -128,6 +129,13 @@ def pause_of(frames: Tensor, mean: Tensor | None = None) -> Pause:
     floor, top = torch.quantile(level, torch.tensor([FLOOR, TOP])).tolist()
     quietest = frames[level <= floor + QUIET_SHARE * (top - floor)]
     return Pause(quietest.mean(0) if mean is None else mean, floor + LOUD_SHARE * (top - floor))
+
+
+def hiss(spectrum: Tensor) -> Tensor:
+    """Power spectrum (bins,) of the quietest frames of ``spectrum`` (T, bins), as a share of the mean power."""
+    power = spectrum.sum(1)
+    quietest = power.argsort()[:math.ceil(HISS_SHARE * len(power))]
+    return spectrum[quietest].mean(0) / power.mean().clamp(min=1e-12)
 
 
 def slope(values: Tensor, reach: int) -> Tensor:
@@ -234,7 +242,9 @@ def _rows(phone: Interval, clock: Clock, count: int) -> np.ndarray:
     first, last = (round((t - begin) / clock.seconds(1)) for t in (phone.start, phone.end))
     first = min(max(first, 0), count - 1)
     last = min(max(last, first + 1), count)
-    return np.linspace(first, last - 1, max(last - first, LEAST_FRAMES)).round().astype(np.int64)
+    if last - first >= LEAST_FRAMES:
+        return np.arange(first, last)
+    return np.linspace(first, last - 1, LEAST_FRAMES).round().astype(np.int64)
 
 
 def _pauses(word: np.ndarray, apart: Sequence[bool]) -> np.ndarray:

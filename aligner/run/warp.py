@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
-from aligner.models.template import WARPS, Matcher, Pause, Template, TemplateFrontend, pause_of
+from aligner.models.template import WARPS, Matcher, Pause, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs
@@ -47,12 +49,28 @@ class Warped(NamedTuple):
     evidence: Evidence
 
 
-def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int],
+def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], like: Tensor | None = None,
               frontend: TemplateFrontend | None = None, warps: Sequence[float] = WARPS) -> list[Template]:
-    """Templates of a reference recording (N,), one for each length of the vocal tract."""
+    """Templates of a reference recording, one for each length of the vocal tract.
+
+    Parameters
+    ----------
+    wave : Tensor
+        (N,) at the front end's rate.
+    phones, words
+        See `Template.of`.
+    like : Tensor, optional
+        (M,) the recording that is to be aligned: the reference is made as noisy.
+    frontend : TemplateFrontend, optional
+    warps : sequence of float
+    """
     frontend = frontend or TemplateFrontend()
     spectrum = frontend.spectrum(wave)
-    return [Template.of(frontend.frames(spectrum, w), frontend.clock, phones, words) for w in warps]
+    if like is not None:
+        spectrum = spectrum + hiss(frontend.spectrum(like)) * spectrum.sum(1).mean()
+    numbered = Template.of(torch.arange(len(spectrum))[:, None], frontend.clock, phones, words)
+    kept = numbered.frames[:, 0]
+    return [replace(numbered, frames=frontend.frames(spectrum, w)[kept]) for w in warps]
 
 
 def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = None, steps: Steps = STEPS,
@@ -64,7 +82,7 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
     frames : Tensor
         (T, D) of the recording.
     choice : sequence of Template
-        At least one.
+        At least one; they differ in their frames alone, as those of `templates` do.
     pause : Pause, optional
         What its pauses are like; by its own quietest frames unless given.
     steps : Steps
@@ -76,18 +94,19 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
         If the recording is more than twice as fast.
     """
     pause = pause_of(frames) if pause is None else pause
-    template = choice[0] if len(choice) == 1 else max(
-        choice, key=lambda t: _path(frames[::THIN], t.thin(THIN), pause, steps, kernel)[2])
-    graph, states, score, scores = _path(frames, template, pause, steps, kernel)
-    return Warped(template, graph, states, score, _evidence(scores.numpy(), graph, states))
-
-
-def _path(frames: Tensor, template: Template, pause: Pause, steps: Steps,
-          kernel: str) -> tuple[Graph, np.ndarray, float, Tensor]:
+    template = choice[0] if len(choice) == 1 else _closest(frames[::THIN], choice, pause, steps, kernel)
     graph = template.graph(steps)
     scores = Matcher(template, pause).score(frames)
     path = viterbi(Arcs.of(graph), scores[None], kernel=kernel)
-    return graph, path.states[0].numpy(), float(path.score), scores
+    states = path.states[0].numpy()
+    return Warped(template, graph, states, float(path.score), _evidence(scores.numpy(), graph, states))
+
+
+def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
+    """The template with the best path; all have the same graph."""
+    thin = [t.thin(THIN) for t in choice]
+    scores = torch.stack([Matcher(t, pause).score(frames) for t in thin])
+    return choice[int(viterbi(Arcs.of(thin[0].graph(steps)), scores, kernel=kernel).score.argmax())]
 
 
 def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray) -> Evidence:
