@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -10,9 +12,9 @@ from aligner.models.ctc import CtcModel
 from aligner.models.store import ENGLISH, HAMA, load_model
 from aligner.run.backend import Backend, Options, spoken_english
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
-from aligner.run.dtw import by_espeak, by_model
+from aligner.run.dtw import DtwBackend, by_espeak, by_model
 from aligner.run.hmm import HmmBackend
-from aligner.types import ModelError
+from aligner.types import DataError, ModelError
 
 
 def chosen(model: Backend | Model | str | Path | None, options: Options) -> Backend:
@@ -33,43 +35,60 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
     """
     if isinstance(model, Backend):
         return model
-    name = options.backend or _usual(model, options.language)
-    if name == "dtw":
-        return _dtw(model, options)
-    if name == "hmm":
-        return HmmBackend(_hmm(_loaded(model, ENGLISH)), options)
-    if name == "ctc":
-        return CtcBackend(_ctc(_loaded(model, HAMA)), options)
-    if name == "ctc+hmm":
-        network = CtcBackend(_ctc(_loaded(model, HAMA)), options)
-        return CtcHmmBackend(network, HmmBackend(_hmm(load_model(ENGLISH)), options))
-    raise NotImplementedError(name)
+    loaded = load_model(model) if isinstance(model, (str, Path)) else model
+    return MADE[options.backend or _usual(loaded, options.language)](loaded, options)
 
 
-def _hmm(model: Model) -> HmmModel:
-    if isinstance(model, CtcModel):
-        raise ModelError(model.name, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
-    return cast(HmmModel, model)
-
-
-def _ctc(model: Model) -> CtcModel:
-    if not isinstance(model, CtcModel):
-        raise ModelError(model.name, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
-    return model
-
-
-def _loaded(model: Model | str | Path | None, default: str) -> Model:
-    return model if model is not None and not isinstance(model, (str, Path)) else load_model(model or default)
-
-
-def _usual(model: Model | str | Path | None, language: str | None) -> str:
+def _usual(model: Model | None, language: str | None) -> str:
     """The backend that is best where none was named."""
     if isinstance(model, CtcModel):
         return "ctc"
     return "hmm" if model is not None or spoken_english(language) else "dtw"
 
 
-def _dtw(model: Model | str | Path | None, options: Options) -> Backend:
-    if model is None:
-        return by_espeak(options.language or "en", options)
-    return by_model(_hmm(_loaded(model, ENGLISH)), options)
+def _hmm(model: Model | None, options: Options) -> HmmBackend:
+    return HmmBackend(_markov(model or _own(ENGLISH, options)), options, english=spoken_english(options.language))
+
+
+def _ctc(model: Model | None, options: Options) -> CtcBackend:
+    network = model or _own(HAMA, options)
+    if not isinstance(network, CtcModel):
+        raise ModelError(network.name, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
+    return CtcBackend(network, options, english=spoken_english(options.language))
+
+
+def _both(model: Model | None, options: Options) -> CtcHmmBackend:
+    """The model that is named is one of the two; the other is the one inside."""
+    if model is None or isinstance(model, CtcModel):
+        return CtcHmmBackend(_ctc(model, options), _hmm(None, options))
+    return CtcHmmBackend(_ctc(None, options), _hmm(model, options))
+
+
+def _dtw(model: Model | None, options: Options) -> DtwBackend:
+    if model is not None:
+        return by_model(_markov(model), options)
+    if options.dictionary is not None:
+        raise DataError(options.dictionary, "eSpeak pronounces without a dictionary",
+                        "leave out --dictionary, or name a --model to be the reference")
+    backend = by_espeak(options.language or "en", options)
+    if options.backend is None:
+        return replace(backend, about=f"{backend.about}, for there is no model of this language here")
+    return backend
+
+
+def _markov(model: Model) -> HmmModel:
+    if isinstance(model, CtcModel):
+        raise ModelError(model.name, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
+    return cast(HmmModel, model)
+
+
+def _own(name: str, options: Options) -> Model:
+    """The model inside, which is of English."""
+    if not spoken_english(options.language):
+        raise ModelError(name, f"it is of English, not of {options.language!r}",
+                         "take --backend dtw, or name a --model of that language")
+    return load_model(name)
+
+
+MADE: dict[str, Callable[[Model | None, Options], Backend]] = {
+    "hmm": _hmm, "ctc": _ctc, "ctc+hmm": _both, "dtw": _dtw}
