@@ -20,7 +20,7 @@ SENTENCES = 90
 TONES = {"A": 300, "B": 520, "C": 900, "D": 1560, "E": 2700}  # Hz
 LABELS = ["<blank>", *TONES]
 SMALL = Shape(width=32, layers=3, kernel=5, dropout=0.0)
-QUICK = Options(epochs=15, batch_seconds=3, learning_rate=4e-3, masking=False, shape=SMALL)
+QUICK = Options(epochs=15, batch_seconds=3, learning_rate=4e-3, alpha=0.3, masking=False, shape=SMALL)
 
 
 def sentence(rng):

@@ -67,7 +67,8 @@ class Options:
     learning_rate : float
         At its highest: it rises over the first tenth of the steps and falls as half a cosine.
     alpha : float
-        Weight of the label priors; 0 is plain CTC.
+        Weight of the label priors; 0 is plain CTC. Priors need much speech: with a few minutes labels spread into
+        the pauses beside them, and are said where nothing is.
     seed : int
     device : str
         ``cpu``, ``cuda``, ...
@@ -82,7 +83,7 @@ class Options:
     epochs: int = 30
     batch_seconds: float = 60.0
     learning_rate: float = 2e-3
-    alpha: float = 0.3
+    alpha: float = 0.0
     seed: int = 0
     device: str = "cpu"
     masking: bool = True
