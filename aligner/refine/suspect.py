@@ -36,7 +36,6 @@ ENOUGH = 10  # phones from which shares and deviations mean something
 LEAST_SNR = 3.0  # dB; speech is no stronger than what is taken for pauses
 LOWEST_SNR = -20.0  # dB; lower ones mean the same
 MOST_CLIPPED = 0.001  # share of samples; from here cut peaks are heard, and features suffer
-QUIET = 0.1  # s of pauses from which their power can be told
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,13 @@ class Limits:
         Over seconds of anything.
     rows : tuple of (int, float)
         Over phones of speech in a row.
+    quiet : float
+        Seconds of pauses from which their power can be told.
     """
 
     stretches: tuple[tuple[float, float], ...]
     rows: tuple[tuple[int, float], ...]
+    quiet: float = 0.1
 
 
 GAUSSIANS = Limits(((WORST_WINDOW, -7.75), (0.5, -5.0)), ((3, -9.25), (5, -6.5)))  # -7.1, -4.4; -8.7, -6.0
@@ -230,7 +232,7 @@ def _crammed_runs(s: Solved) -> list[list[Interval]]:
 def _snr(s: Solved) -> float | None:
     """Power of speech without the noise below it, over the power in the pauses (dB)."""
     voiced = s.voiced
-    if s.clock.seconds(int((~voiced).sum())) < QUIET:
+    if s.clock.seconds(int((~voiced).sum())) < s.limits.quiet:
         return None
     noise, both = float(s.levels[~voiced].mean()), float(s.levels[voiced].mean())
     noise = max(noise, 1e-12)  # of full scale squared: below 16 bits

@@ -21,7 +21,7 @@ from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
 from aligner.run.backend import Found, Heard, Options, Prepared, too_short
 from aligner.run.hmm import pronouncer
-from aligner.run.warp import LIMITS, phones_of, templates, warped
+from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED
 from aligner.types import Clock, DataError, ModelError
@@ -136,7 +136,8 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
         speech = speak([word for word, _ in said])
         owners = [said[w][1] if w >= 0 else w for w in speech.words]
         phones, owners_ = split(speech.phones, owners, arpabet if english else lambda label: (label,))
-        return Reference(templates(torch.from_numpy(speech.wave), phones, owners_), [t.spelling for t in heard.tokens])
+        made = templates(torch.from_numpy(speech.wave), phones, owners_, heard.wave)
+        return Reference(made, [t.spelling for t in heard.tokens])
 
     measured = read_measured(MEASURED / "espeak.json")["offsets"]
     return DtwBackend(refer, f"espeak {voice}", f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
@@ -164,5 +165,5 @@ def by_model(model: HmmModel, options: Options) -> DtwBackend:
         template = replace(made.template, word=np.array([spoken[w].token for w in made.template.word]))
         return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet)
 
-    return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, {},
-                      frontend=model.frontend, clock=model.clock, steps=TRAJECTORY_STEPS)
+    return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, model.offsets,
+                      limits=TRAJECTORY_LIMITS, frontend=model.frontend, clock=model.clock, steps=TRAJECTORY_STEPS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from aligner.corpus import audio, results
 from aligner.corpus.find import Corpus, find_recordings
@@ -94,14 +95,24 @@ def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
 def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
     """Warping with each utterance's own prompt as the reference, by the utterance's file."""
     def refer(heard: Heard) -> Reference:
-        return _reference(chosen[heard.utterance.file])
+        known = _spoken(chosen[heard.utterance.file])
+        return Reference(templates(known.wave, known.phones, known.owners, heard.wave), known.words)
 
     return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=False)
 
 
+class Spoken(NamedTuple):
+    """A prompt's recording (N,), its phones with the place of each in its words, and these."""
+
+    wave: Tensor
+    phones: tuple[Interval, ...]
+    owners: tuple[int, ...]
+    words: list[str]
+
+
 @lru_cache(maxsize=KEPT)
-def _reference(prompt: Prompt) -> Reference:
-    """A prompt's templates.
+def _spoken(prompt: Prompt) -> Spoken:
+    """What a prompt says.
 
     Raises
     ------
@@ -116,7 +127,7 @@ def _reference(prompt: Prompt) -> Reference:
         raise DataError(prompt.labels.path, f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
                         f"lasts {sound.duration:.2f} s", "are they of another recording?")
     intervals, owners = zip(*phones, strict=True)
-    return Reference(templates(torch.from_numpy(sound.wave), intervals, owners), words)
+    return Spoken(torch.from_numpy(sound.wave), intervals, owners, words)
 
 
 @lru_cache(maxsize=KEPT)

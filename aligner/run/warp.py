@@ -15,16 +15,22 @@ from aligner.graph.template import STEPS, Steps
 from aligner.models.template import WARPS, Matcher, Pause, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
-from aligner.search.arcs import Arcs
+from aligner.search.arcs import Arcs, Path
+from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.types import Clock, Interval
 
-THIN = 2  # every so manyth frame is enough to choose a template by
+SCORES = 2**26  # scores (256 MB) up to which they are all made at once: half a minute of speech
+PIECE = 2048  # frames of a longer recording that are judged at once
+NEAR = 1000  # frames of the reference around them that they are compared with
+THIN, THINNER = 2, 4  # every so manyth frame is enough to choose a template by; the latter of a long recording
 SHARP = 5.0  # nats that a distance of 1 is worth as evidence
 WHOLE = 1e6  # s: longer than any recording
 USUAL = -1.0  # score of a frame of one speaker's against the same of another's
 # Lowest mean margins over a second, two, and all of it, of 80 sentences against eSpeak: -2.8, -2.1, -1.4.
-LIMITS = Limits(((1.0, -3.0), (2.0, -2.3), (WHOLE, -1.5)), ())
+LIMITS = Limits(((1.0, -3.0), (2.0, -2.3), (WHOLE, -1.5)), (), quiet=0.3)
+# The same against the means of a model: -1.28, -0.81, -0.66.
+TRAJECTORY_LIMITS = Limits(((1.0, -1.4), (2.0, -0.95), (WHOLE, -0.75)), (), quiet=0.3)
 
 
 class Warped(NamedTuple):
@@ -94,35 +100,78 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
         If the recording is more than twice as fast.
     """
     pause = pause_of(frames) if pause is None else pause
-    template = choice[0] if len(choice) == 1 else _closest(frames[::THIN], choice, pause, steps, kernel)
-    graph = template.graph(steps)
-    scores = Matcher(template, pause).score(frames)
-    path = viterbi(Arcs.of(graph), scores[None], kernel=kernel)
+    template = choice[0] if len(choice) == 1 else _closest(frames, choice, pause, steps, kernel)
+    graph, matcher = template.graph(steps), Matcher(template, pause)
+    path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
-    return Warped(template, graph, states, float(path.score), _evidence(scores.numpy(), graph, states))
+    seen = _in_pieces(frames, matcher, graph, states) if scores is None else _evidence(scores.numpy(), graph, states)
+    return Warped(template, graph, states, float(path.score), seen)
 
 
 def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
     """The template with the best path; all have the same graph."""
-    thin = [t.thin(THIN) for t in choice]
-    scores = torch.stack([Matcher(t, pause).score(frames) for t in thin])
-    return choice[int(viterbi(Arcs.of(thin[0].graph(steps)), scores, kernel=kernel).score.argmax())]
+    some = len(frames) * len(choice[0].frames) <= SCORES
+    step = THIN if some else THINNER
+    thin, frames = [t.thin(step) for t in choice], frames[::step]
+    graph = thin[0].graph(steps)
+    if some:
+        scores = torch.stack([Matcher(t, pause).score(frames) for t in thin])
+        return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
+    found = [float(_path(frames, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
+    return choice[int(np.argmax(found))]
 
 
-def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray) -> Evidence:
+def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[Path, Tensor | None]:
+    """The best path and all scores; in little memory, without these, where they would fill it."""
+    if len(frames) * len(graph.pdfs) <= SCORES or kernel not in ("auto", "numba"):
+        scores = matcher.score(frames)
+        return viterbi(Arcs.of(graph), scores[None], kernel=kernel), scores
+
+    def score(first: int, last: int, columns: np.ndarray) -> Tensor:
+        return matcher.score(frames[first:last], columns)
+
+    return long_path(Arcs.of(graph), score, len(frames)), None
+
+
+def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:
+    """`_evidence` of a long recording, each piece compared with the reference near where the path has it."""
+    parts, rows = [], len(graph.pdfs) - 1
+    on = graph.pdf[states]
+    reached = np.maximum.accumulate(np.where(on < rows, on, 0))  # in a pause, too
+    for k in range(0, len(frames), PIECE):
+        piece = slice(k, k + PIECE)
+        first, last = max(reached[piece][0] - NEAR, 0), min(reached[piece][-1] + NEAR, rows)
+        columns = np.append(np.arange(first, last), rows)
+        parts.append(_evidence(matcher.score(frames[piece], columns).numpy(), graph, states[piece], columns))
+    return Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+
+
+def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.ndarray | None = None) -> Evidence:
     """Compare a path with all phones of the reference, wherever they stand in it, and with a pause.
 
     Two recordings of different words have frames in common, too, and a path finds them.  So the margin is not only
     what the frame has to the best of the reference, but also what it has to the `USUAL`.
+
+    Parameters
+    ----------
+    scores : ndarray
+        (T, C) of the ``columns``, ascending; of all unless given.
+    graph : Graph
+    states : ndarray
+        (T,)
+    columns : ndarray, optional
     """
+    columns = np.arange(len(graph.pdfs)) if columns is None else columns
     _, label = np.unique(graph.phone, return_inverse=True)
-    columns = np.empty(scores.shape[1], np.int64)  # the label of each
-    columns[graph.pdf] = label[graph.node]
-    order = np.argsort(columns, kind="stable")
-    firsts = np.searchsorted(columns[order], np.arange(label.max() + 1))
+    of = np.empty(len(graph.pdfs), np.int64)  # the label of each
+    of[graph.pdf] = label[graph.node]
+    _, here = np.unique(of[columns], return_inverse=True)
+    order = np.argsort(here, kind="stable")
+    firsts = np.searchsorted(here[order], np.arange(here.max() + 1))
     rivals = np.maximum.reduceat(SHARP * scores[:, order], firsts, axis=1)
-    own = SHARP * scores[np.arange(len(states)), graph.pdf[states]]
-    seen = evidence(own, rivals, columns[graph.pdf[states]])
+    on = np.searchsorted(columns, graph.pdf[states])
+    own = SHARP * scores[np.arange(len(states)), on]
+    seen = evidence(own, rivals, here[on])
     return seen._replace(margin=seen.margin + own - SHARP * USUAL)
 
 
