@@ -109,16 +109,19 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     if (out / TABLE).exists():
         raise DataError(out, "a model is there already", "name another folder")
     found = find(corpus)
-    pronounce = _pronounce(text)
+    spell = Speller(str.isalpha, "lower") if text.characters else _pronouncer(text)
     said: list[tuple[Utterance, list[str]]] = []
     failures = list(found.failures)
     for utterance in found.utterances:
         try:
             audio.read(utterance, SAMPLE_RATE)
-            said.append((utterance, pronounce(utterance.transcript)))
+            said.append((utterance, _labels(utterance.transcript, spell, text)))
         except DataError as error:
             failures.append(Failure(utterance, error.rule, error.remedy))
-    labels = (BLANK, *sorted({label for _, of in said for label in of}))
+    # a label for each phone of the dictionary, said or not, so that every word can be aligned
+    written = {label for _, of in said for label in of}
+    known = set() if isinstance(spell, Speller) else set(map(unstressed, spell.lexicon.phones))
+    labels = (BLANK, *sorted(written | known))
     number = {label: k for k, label in enumerate(labels)}
     examples = Recordings([u for u, _ in said], [[number[label] for label in of] for _, of in said])
     trained = train(examples, labels, options, notice, case="lower" if text.characters else None)
@@ -132,25 +135,20 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     return Summary(len(said) - len(trained.left_out), labels[1:], trained.history, tuple(failures))
 
 
-def _pronounce(text: Text) -> Callable[[str], list[str]]:
+def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[str]:
     """A transcript's labels: of each word's first pronunciation, without stress; or its characters."""
-    spell = Speller(str.isalpha, "lower") if text.characters else _pronouncer(text)
-
-    def labels(transcript: str) -> list[str]:
-        tokens = normalise(transcript, text.english)
-        if not tokens:
-            raise DataError("transcript", "the transcript is empty", "write what is said")
-        if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
-            raise DataError("transcript", "it has words in brackets, of which no sounds are known",
-                            "take the recording out, or write what is said")
-        phones = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
-        return phones if text.characters else [unstressed(p) for p in phones]
-
-    return labels
+    tokens = normalise(transcript, text.english)
+    if not tokens:
+        raise DataError("transcript", "the transcript is empty", "write what is said")
+    if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
+        raise DataError("transcript", "it has words in brackets, of which no sounds are known",
+                        "take the recording out, or write what is said")
+    labels = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
+    return labels if text.characters else [unstressed(p) for p in labels]
 
 
 def _pronouncer(text: Text) -> Pronouncer:
     path = text.dictionary or cmu_dictionary()
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
-    phones = {p for word in lexicon.entries for found in lexicon.lookup(word) for p in found.phones}
-    return Pronouncer(lexicon, HamaG2P() if text.g2p else None, phones.__contains__)
+    phones = set(map(unstressed, lexicon.phones))
+    return Pronouncer(lexicon, HamaG2P() if text.g2p else None, lambda phone: unstressed(phone) in phones)

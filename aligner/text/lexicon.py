@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from aligner.text.normalise import BRACKETED, Token
@@ -83,6 +84,12 @@ class Lexicon:
         if not entries:
             raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
         return cls(entries)
+
+    @cached_property
+    def phones(self) -> frozenset[str]:
+        """All that occur in it."""
+        lines = (line for lines in self.entries.values() for line in lines.split("\n"))
+        return frozenset(phone for line in lines for phone in _split_fields(line.split())[1])
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
         """All pronunciations of a word in any case, with or without accents; none if it is not there."""

@@ -1,0 +1,323 @@
+"""DTW as a backend, and labels carried over from one reading to another: real speech, planted damage, bad input."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+from conftest import SAMPLE
+
+from aligner import Alignment, DataError, Failure, ModelError, Options, Utterance, align, align_file, find
+from aligner.cli import main
+from aligner.corpus.labels import read_reference
+from aligner.evaluate.folders import evaluate
+from aligner.evaluate.matching import scored_phones
+from aligner.run.choose import chosen
+from aligner.run.corpus import plan, run
+from aligner.types import Interval
+
+BARS = {"espeak": (34, 82, 34, 84), "english": (34, 82, 34, 84)}  # MAE, <= 50 ms of phones; the same of words
+
+
+@pytest.fixture(scope="module")
+def espeak():
+    pytest.importorskip("espeakng_loader", reason="eSpeak NG is not installed: pip install 'aligner[dtw]'")
+
+
+def command(*words: object):
+    return CliRunner().invoke(main, [str(w) for w in words])
+
+
+@pytest.mark.parametrize("reference", list(BARS))
+def test_real_speech(reference, timit, tmp_path, espeak):
+    options = Options(backend="dtw")
+    backend = chosen(None if reference == "espeak" else reference, options)
+    summary = run(plan(timit, tmp_path / "out"), backend, options)
+    assert not summary.failures
+    assert not summary.suspects
+    report = evaluate(timit, tmp_path / "out").report
+    mae, within50, of_words, words_within50 = BARS[reference]
+    assert report.phones.mae <= mae
+    assert report.phones.within[50] >= within50
+    assert report.words.mae <= of_words
+    assert report.words.within[50] >= words_within50
+
+
+def test_the_sample_is_aligned_as_the_hmm_aligns_it(model, espeak):
+    utterances = find(SAMPLE).utterances[:3]
+    for ours, theirs in zip(align(utterances, None, Options(backend="dtw")), align(utterances, model), strict=True):
+        words = [[w for w in a.words if w.label] for a in (ours, theirs)]
+        assert [w.label for w in words[0]] == [w.label for w in words[1]]
+        assert np.median([abs(a.start - b.start) for a, b in zip(*words, strict=True)]) < 0.03
+        assert ours.phones[0].start == 0
+        assert ours.phones[-1].end == theirs.phones[-1].end
+        assert all(map(model.topology.knows, {p.label for p in ours.phones if p.label}))
+
+
+def spoken(language: str, text: str, **voice) -> tuple[np.ndarray, list[Interval]]:
+    """A recording of another voice of eSpeak's, with half a second of silence around, and its words."""
+    from aligner.models.espeak import Synthesiser
+
+    said = text.lower().replace(",", "").split()
+    speech = Synthesiser(language, **voice)(said)
+    hush = np.random.default_rng(0).normal(0, 1e-4, 8000).astype(np.float32)
+    words = []
+    for k, word in enumerate(said):
+        own = [p for p, w in zip(speech.phones, speech.words, strict=True) if w == k]
+        words.append(Interval(own[0].start + 0.5, own[-1].end + 0.5, word))
+    return np.concatenate([hush, speech.wave, hush]), words
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("sw", "habari yako rafiki yangu leo ni siku nzuri"),
+        ("es", "buenos días, me llamo juan"),
+        ("de", "guten morgen ich wohne in berlin"),
+    ],
+)
+def test_a_language_without_a_model(language, text, espeak):
+    wave, words = spoken(language, text, variant="f2", speed=140)
+    result = align_file(wave, text, options=Options(language=language))
+    found = [w for w in result.words if w.label]
+    assert [w.label.lower() for w in found] == [w.label for w in words]
+    assert max(abs(a.start - b.start) for a, b in zip(found, words, strict=True)) < 0.06
+    assert result.status == "ok"
+
+
+def test_the_command_says_what_was_used(tmp_path, espeak):
+    folder = tmp_path / "corpus" / "juma"
+    folder.mkdir(parents=True)
+    wave, _ = spoken("sw", "habari yako rafiki")
+    soundfile.write(folder / "a.wav", wave, 16000)
+    (folder / "a.lab").write_text("Habari yako, rafiki!", encoding="utf-8")
+    result = command("align", tmp_path / "corpus", tmp_path / "out", "--language", "sw")
+    assert result.exit_code == 0, result.output
+    assert "backend   dtw: eSpeak NG's voice 'sw' (Swahili) as the reference, for there is no model" in result.output
+    record = (tmp_path / "out" / "run.json").read_text()
+    assert '"backend": "dtw"' in record
+    assert '"language": "sw"' in record
+
+
+def test_pauses_that_the_reference_lacks(espeak):
+    wave, words = spoken("en-us", "the cat sat down and the dog ran home", variant="m3")
+    cut = round(words[4].start * 16000)
+    pause = np.random.default_rng(1).normal(0, 1e-4, 16000).astype(np.float32)
+    with_pause = np.concatenate([wave[:cut], pause, wave[cut:]])
+    result = align_file(with_pause, "the cat sat down and the dog ran home", options=Options(backend="dtw"))
+    hushed = [w for w in result.words if not w.label and 0.6 < w.start < result.duration - 0.6]
+    assert len(hushed) == 1
+    assert hushed[0].start == pytest.approx(words[3].end, abs=0.06)
+    assert hushed[0].end == pytest.approx(words[4].start + 1, abs=0.06)
+
+
+def test_long_recordings_have_the_same_boundaries(espeak, monkeypatch):
+    """A recording whose scores do not fit is searched in a band; the path is the same."""
+    utterance = find(SAMPLE).utterances[0]
+    options = Options(backend="dtw", refine="none")
+    [whole] = align([utterance], None, options)
+    monkeypatch.setattr("aligner.run.warp.SCORES", 1000)
+    monkeypatch.setattr("aligner.run.warp.PIECE", 200)
+    [piecewise] = align([utterance], None, options)
+    apart = [abs(a.start - b.start) for a, b in zip(whole.phones, piecewise.phones, strict=True)]
+    assert max(apart) < 0.02  # the template may be of another vocal tract
+    assert piecewise.quality.margin == pytest.approx(whole.quality.margin, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (dict(language="xx"), "eSpeak does not speak this language"),
+        (dict(language="swahilli"), "swahili"),
+        (dict(language="sw", backend="hmm"), "it is of English, not of 'sw': take --backend dtw"),
+        (dict(language="sw", backend="ctc"), "it is of English, not of 'sw': take --backend dtw"),
+        (dict(backend="dtw", dictionary=Path("x.dict")), "eSpeak pronounces without a dictionary"),
+    ],
+)
+def test_what_does_not_go_together(options, reason, espeak):
+    with pytest.raises((DataError, ModelError), match=reason):
+        chosen(None, Options(**options))
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
+    from aligner.models import espeak
+
+    for made in (espeak._voices, espeak.languages):
+        getattr(made, "cache_clear", lambda: None)()
+    with pytest.raises(ModelError, match=r"pip install 'aligner\[dtw\]'"):
+        chosen(None, Options(language="sw"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "reason"),
+    [("one two three four five six " * 8, 0.5, "take at least"), ("[laughter]", 1, "only words in brackets")],
+)
+def test_what_cannot_be_aligned(text, seconds, reason, espeak):
+    wave = np.random.default_rng(0).normal(0, 0.1, int(16000 * seconds)).astype(np.float32)
+    [result] = align([Utterance("u", wave, text)], None, Options(backend="dtw"))
+    assert isinstance(result, Failure)
+    assert reason in result.message
+
+
+@pytest.mark.parametrize("damage", ["swapped", "reversed"])
+def test_damage_is_suspected(damage, espeak):
+    first, other = find(SAMPLE).utterances[:2]
+    from aligner.corpus.audio import read
+
+    wave = read(first).wave
+    damaged = Utterance("u", wave[::-1].copy(), first.transcript) if damage == "reversed" else Utterance(
+        "u", wave, other.transcript)  # fmt: skip
+    [result] = align([damaged], None, Options(backend="dtw"))
+    assert isinstance(result, Failure) or result.suspicions
+
+
+# aligner transfer
+
+
+@pytest.fixture
+def readings(timit, tmp_path) -> tuple[Path, Path, Path]:
+    """The prompts of one speaker, with labels as TextGrids; the same sentences of two others; and their labels."""
+    from aligner.corpus.textgrid import write_textgrid
+
+    prompts, targets, labels = (tmp_path / name for name in ("prompts", "targets", "labels"))
+    prompts.mkdir()
+    for name in ("sa1", "sa2"):
+        source = timit / "dr1-fvmh0" / name
+        shutil.copy(source.with_suffix(".wav"), prompts)
+        phones, words = read_reference(source.with_suffix(".phn"))
+        duration = soundfile.info(source.with_suffix(".wav")).duration
+        tiers = {"words": gapless(words, duration), "phones": gapless(scored_phones(phones), duration)}
+        write_textgrid(prompts / f"{name}.TextGrid", tiers, duration)
+        for speaker in ("dr2-marc0", "dr7-fblv0"):
+            for folder, suffixes in ((targets, [".wav"]), (labels, [".phn", ".wrd"])):
+                (folder / speaker).mkdir(parents=True, exist_ok=True)
+                for suffix in suffixes:
+                    shutil.copy(timit / speaker / f"{name}{suffix}", folder / speaker)
+    return prompts, targets, labels
+
+
+def gapless(intervals, duration: float) -> list[Interval]:
+    filled, at = [], 0.0
+    for i in sorted(intervals, key=lambda i: i.start):
+        start = max(i.start, at)
+        if start > at:
+            filled.append(Interval(at, start, ""))
+        if i.end > start:
+            filled.append(replace(i, start=start))
+            at = i.end
+    return [*filled, *([Interval(at, duration, "")] if at < duration else [])]
+
+
+def test_labels_of_another_speaker(readings, tmp_path):
+    prompts, targets, labels = readings
+    result = command("transfer", prompts, targets, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    report = evaluate(labels, tmp_path / "out").report
+    assert report.phones.mae <= 22
+    assert report.phones.within[50] >= 90
+
+
+def test_one_recording(readings, tmp_path):
+    prompts, targets, _ = readings
+    target = targets / "dr2-marc0" / "sa1.wav"
+    files = prompts / "sa1.wav", prompts / "sa1.TextGrid", target
+    result = command("transfer", *files)
+    assert result.exit_code == 0, result.output
+    _, words = read_reference(target.with_suffix(".TextGrid"))
+    assert [w.label for w in words if w.label][:4] == ["she", "had", "your", "dark"]
+    again = command("transfer", *files)
+    assert again.exit_code == 2
+    assert "it exists: use --existing overwrite" in again.output
+    assert command("transfer", *files, "--existing", "overwrite").exit_code == 0
+
+
+def test_readings_without_a_prompt_and_prompts_that_do_not_fit(readings, tmp_path):
+    prompts, targets, _ = readings
+    shutil.copy(targets / "dr2-marc0" / "sa1.wav", targets / "dr2-marc0" / "other.wav")
+    shutil.copy(SAMPLE / "rms" / "kitchen.flac", prompts / "sa2.flac")
+    (prompts / "sa2.wav").unlink()
+    result = command("transfer", prompts, targets, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "dr2-marc0/other: there is no reference of this name" in result.output
+    assert "its labels end at" in result.output
+    assert "are they of another recording?" in result.output
+    assert (tmp_path / "out" / "dr7-fblv0" / "sa1.TextGrid").is_file()
+
+
+def test_references_of_one_name(readings, tmp_path):
+    prompts, targets, _ = readings
+    for folder in ("a", "b"):
+        shutil.copytree(prompts, tmp_path / "both" / folder)
+    result = command("transfer", tmp_path / "both", targets, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "there are 2 references of this name, a/sa1 and b/sa1 among them" in result.output
+
+
+def test_only_words_are_labelled(readings, tmp_path):
+    prompts, targets, labels = readings
+    for path in prompts.glob("*.TextGrid"):
+        path.write_text(path.read_text().replace('"phones"', '"segments"'))
+    assert command("transfer", prompts, targets, tmp_path / "out").exit_code == 0
+    assert evaluate(labels, tmp_path / "out").report.words.mae <= 30
+    named = command("transfer", prompts, targets, tmp_path / "named", "--phones", "segments")
+    assert named.exit_code == 0
+    phones, _ = read_reference(tmp_path / "named" / "dr2-marc0" / "sa1.TextGrid")
+    assert len(phones) > 30
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_files_that_are_not_there(readings, missing):
+    prompts, targets, _ = readings
+    files = [prompts / "sa1.wav", prompts / "sa1.TextGrid", targets / "dr2-marc0" / "sa1.wav"]
+    files[missing] = files[missing].with_name(f"no{files[missing].suffix}")
+    result = command("transfer", *files)
+    assert result.exit_code == 2
+    assert "there is no such file" in result.output
+
+
+# aligner train
+
+
+def test_a_trained_network_aligns(tmp_path):
+    """Two epochs teach nothing: it is the way from corpus to model to TextGrids that is tried."""
+    trained = command("train", SAMPLE, tmp_path / "model", "--backend", "ctc", "--epochs", "2")
+    assert trained.exit_code == 0, trained.output
+    assert "learnt    " in trained.output
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {"ctc.json", "model.safetensors", "dictionary.dict"}
+    aligned = command("align", SAMPLE, tmp_path / "out", "-m", tmp_path / "model")
+    assert aligned.exit_code == 0, aligned.output
+    assert "backend   ctc: CTC network 'model'" in aligned.output
+    again = command("train", SAMPLE, tmp_path / "model", "--backend", "ctc")
+    assert again.exit_code == 2
+    assert "a model is there already" in again.output
+
+
+def test_a_network_of_characters(corpus, tmp_path):
+    (corpus / "anna" / "winter.lab").write_text("")
+    trained = command("train", corpus, tmp_path / "model", "--backend", "ctc", "--characters", "--epochs", "1")
+    assert trained.exit_code == 1
+    assert "left out  1" in trained.output
+    assert "anna/winter: " in trained.output
+    (corpus / "anna" / "winter.lab").unlink()
+    aligned = command("align", corpus, tmp_path / "out", "-b", "ctc", "-m", tmp_path / "model")
+    assert "aligned   1" in aligned.output
+    phones, _ = read_reference(tmp_path / "out" / "anna" / "kitchen.TextGrid")
+    assert "".join(p.label for p in phones) == "thereisapotofsouponthekitchentable"
+
+
+def test_every_backend_gives_the_same_kind_of_result(espeak):
+    utterance = find(SAMPLE).utterances[0]
+    for backend in ("hmm", "ctc", "ctc+hmm", "dtw"):
+        [result] = align([utterance], None, Options(backend=backend))
+        assert isinstance(result, Alignment)
+        assert result.quality.confidence is not None
+        assert all(0 <= p.confidence <= 1 for p in result.phones)
+        assert all(a.end == b.start for a, b in zip(result.phones, result.phones[1:], strict=False))
+        assert torch.tensor([p.duration for p in result.phones]).min() > 0
