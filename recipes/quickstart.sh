@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 if [ ! -x .venv/bin/align ]; then
     echo "installing into .venv (torch is large: a few minutes on a slow line)"
     [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dtw]"
 fi
 
 .venv/bin/align data/sample out --existing overwrite --reference data/sample --report
