@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aligner.corpus.audio import clipped
+from aligner.refine import segments as segments_module
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
+from aligner.refine.pauses import Pauses
+from aligner.refine.segments import cut, segments
 from aligner.refine.suspect import MOST_CLIPPED, Solved, _long, measure, suspicions
 from aligner.text.phones import phone_class
 from aligner.types import Clock, Interval
@@ -164,3 +168,53 @@ def test_outliers_of_a_corpus():
     assert deviations[7] > 1.6 > sorted(deviations)[-2]
     assert len(unusual(found[-1], deviations[7])) == 2
     assert unusual(found[0], deviations[0]) == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_segments_are_the_cheapest_of_all(seed):
+    """Brute force over every place of three boundaries."""
+    rng = np.random.default_rng(seed)
+    frames = rng.normal(size=(14, 2))
+    expected, spread, reach, shortest = np.array([3.2, 6.0, 10.5]), 2.0, 3, 2
+
+    def cost(edges: tuple[int, ...]) -> float:
+        if any(b - a < shortest for a, b in itertools.pairwise(edges)):
+            return np.inf
+        pieces = np.split(frames, edges)
+        inside = sum(float(np.square(p - p.mean(0)).sum()) for p in pieces if len(p))
+        return inside + segments_module.HOLD * float(np.square((np.array(edges) - expected) / spread).sum())
+
+    near = [range(max(round(e) - reach, 0), round(e) + reach + 1) for e in expected]
+    best = min(itertools.product(*near), key=cost)
+    assert tuple(segments(frames, expected, spread, reach, shortest).tolist()) == best
+
+
+def test_boundaries_are_found_in_the_sound():
+    """Tones of other heights, a few hundredths of a second from where they are expected."""
+    rate, edges = 16000, [0.0, 0.213, 0.388, 0.61, 0.8]
+    t = np.arange(round(0.8 * rate)) / rate
+    pitch = np.select([t < e for e in edges[1:]], [300.0, 2500.0, 700.0, 3900.0])
+    rng = np.random.default_rng(0)
+    wave = torch.from_numpy((0.3 * np.sin(2 * np.pi * pitch * t) + rng.normal(0, 0.003, len(t))).astype(np.float32))
+    late = [0.0, 0.03, -0.03, 0.02]
+    starts = [e + d for e, d in zip(edges, late, strict=False)]
+    phones = [Interval(a + 5, b + 5, "x") for a, b in zip(starts, [*starts[1:], 0.8], strict=True)]
+    found = cut(phones, wave)
+    assert [p.start for p in found] == pytest.approx([e + 5 for e in edges[:-1]], abs=0.006)
+    assert found[-1].end == 5.8
+    assert cut(phones[:1], wave) == tuple(phones[:1])
+    assert cut(phones, wave[:10]) == tuple(phones)
+
+
+def test_pauses_and_the_ends_of_speech():
+    rng = np.random.default_rng(0)
+    loud = np.concatenate([np.full(n, level) for n, level in [(3200, 0), (6400, 1), (4800, 0), (8000, 1), (3200, 0)]])
+    wave = torch.from_numpy((rng.normal(0, 0.1, len(loud)) * loud + rng.normal(0, 1e-4, len(loud))).astype(np.float32))
+    pauses = Pauses.of(wave)  # speech from 0.2 to 0.6 s and from 0.9 to 1.4 s
+    assert pauses.onset(0.3, "AA") == pytest.approx(0.2, abs=0.006)
+    assert pauses.onset(0.3, "T") == pytest.approx(0.14, abs=0.006)  # a stop is closed before it is heard
+    assert pauses.end(1.3) == pytest.approx(1.4, abs=0.006)
+    assert pauses.between(0.5, 1.0, "AA", "S") == pytest.approx((0.6, 0.9), abs=0.006)
+    assert pauses.between(0.5, 1.0, "AA", "T") == pytest.approx((0.6, 0.84), abs=0.006)
+    assert pauses.between(0.3, 0.5, "AA", "S") is None
+    assert pauses.onset(1.2, "AA") == pytest.approx(1.2 - 0.04)  # no quiet within reach

@@ -41,7 +41,7 @@ def cut(phones: Sequence[Interval], wave: Tensor) -> tuple[Interval, ...]:
         The same labels in the same order, from the same start to the same end.
     """
     frames = fine_features(wave)
-    if len(phones) < 2 or not len(frames):
+    if len(phones) < 2 or len(frames) < len(phones):
         return tuple(phones)
     start, clock = phones[0].start, FINE.clock
     step, zero = clock.hop / clock.rate, clock.boundary(0)
@@ -88,37 +88,38 @@ def segments(frames: np.ndarray, expected: np.ndarray, spread: float, reach: int
     >>> segments(frames, np.array([7.0, 22.0]), 5.0, 6, 2)
     array([10, 20])
     """
-    inside = _scatter(frames)
-    total, back, before = np.zeros(1), [], np.zeros(1, np.int64)
-    tried = []
-    for k, place in enumerate(expected):
-        now = np.unique(np.clip(np.rint(place) + np.arange(-reach, reach + 1), 0, len(frames)).astype(np.int64))
-        lengths = now - before[:, None]
-        crammed = np.maximum((shortest if k else 0) - lengths, 0) * IMPOSSIBLE
-        joined = total[:, None] + inside(before[:, None], now) + crammed
+    inside = _Scatter(frames)
+    total, before = np.zeros(1), np.zeros(1, np.int64)
+    tried, choices = [], []
+    for k, place in enumerate(expected.tolist()):
+        lowest, highest = (min(max(round(place) + d, 0), len(frames)) for d in (-reach, reach))
+        now = np.arange(lowest, highest + 1)
+        crammed = np.maximum((shortest if k else 0) - (now - before[:, None]), 0) * IMPOSSIBLE
+        joined = total[:, None] + inside(before, now) + crammed
         choice = joined.argmin(0)
         total = joined[choice, np.arange(len(now))] + HOLD * np.square((now - place) / spread)
-        back.append(choice)
+        choices.append(choice)
         tried.append(now)
         before = now
-    state = int((total + inside(before, np.full_like(before, len(frames)))).argmin())
+    state = int((total + inside(before, np.array([len(frames)]))[:, 0]).argmin())
     found = []
-    for choice, now in zip(reversed(back), reversed(tried), strict=True):
-        found.append(now[state])
+    for choice, now in zip(reversed(choices), reversed(tried), strict=True):
+        found.append(int(now[state]))
         state = int(choice[state])
     return np.array(found[::-1])
 
 
-class _scatter:
-    """Sum of squared distances to their mean of the frames from ``first`` to ``last``, by cumulated sums."""
+class _Scatter:
+    """Sum of squared distances to their mean of the frames from each of ``first`` to each of ``last``."""
 
     def __init__(self, frames: np.ndarray) -> None:
         x = frames.astype(np.float64)
         self._sums = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, 0)])
+        self._norms = np.square(self._sums).sum(1)
         self._squares = np.concatenate([[0.0], np.cumsum(np.square(x).sum(1))])
 
     def __call__(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        sums = self._sums[last] - self._sums[first]
-        scatter: np.ndarray = (self._squares[last] - self._squares[first]
-                               - np.square(sums).sum(-1) / np.maximum(last - first, 1))
+        a, b = first[:, None], last
+        between = self._norms[a] + self._norms[b] - 2 * self._sums[first] @ self._sums[last].T
+        scatter: np.ndarray = self._squares[b] - self._squares[a] - between / np.maximum(b - a, 1)
         return scatter

@@ -149,7 +149,7 @@ class CtcBackend:
         return pieces
 
     def _frame(self, time: float, least: int, most: int) -> float:
-        return float(np.clip(self.clock.frame(time), least, most))
+        return float(min(max(self.clock.frame(time), least), most))
 
     def _evidence(self, states: np.ndarray, pieces: Sequence[Piece], prepared: Prepared) -> Evidence:
         """How well each frame fits the path's label; all of a phone has the posterior of its spike."""
