@@ -187,6 +187,7 @@ def test_segments_are_the_cheapest_of_all(seed):
     near = [range(max(round(e) - reach, 0), round(e) + reach + 1) for e in expected]
     best = min(itertools.product(*near), key=cost)
     assert tuple(segments(frames, expected, spread, reach, shortest).tolist()) == best
+    assert tuple(segments_module.reference(frames, expected, spread, reach, shortest).tolist()) == best
 
 
 def test_boundaries_are_found_in_the_sound():

@@ -86,7 +86,7 @@ def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.nd
     ends = np.full((2, len(weights)), -np.inf, np.float32)
     ends[0, [pauses[0], state[0]]] = ends[1, [pauses[-1], state[-1]]] = 0.0
     place = np.arange(len(phone)) + np.cumsum(pause)[:-1]  # of each phone among all nodes
-    between = np.setdiff1d(np.arange(len(phone) + len(pauses)), place)
+    between = np.flatnonzero(np.isin(np.arange(len(phone) + len(pauses)), place, invert=True, kind="table"))
     labels = dict(zip(place.tolist(), phone, strict=True))
     names = tuple(labels.get(k, SILENCE_LABEL) for k in range(len(phone) + len(pauses)))
     return Graph(_placed(pauses, rows, state, np.arange(rows)), predecessors, weights, ends[0], ends[1],

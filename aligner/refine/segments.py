@@ -88,6 +88,18 @@ def segments(frames: np.ndarray, expected: np.ndarray, spread: float, reach: int
     >>> segments(frames, np.array([7.0, 22.0]), 5.0, 6, 2)
     array([10, 20])
     """
+    from aligner.refine.segments_numba import best_edges  # numba is slow to import
+
+    x = frames.astype(np.float64)
+    sums = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, 0)])
+    squares = np.concatenate([[0.0], np.cumsum(np.square(x).sum(1))])
+    found: np.ndarray = best_edges(sums, squares, np.asarray(expected, np.float64), spread, reach, shortest, HOLD,
+                                   IMPOSSIBLE)
+    return found
+
+
+def reference(frames: np.ndarray, expected: np.ndarray, spread: float, reach: int, shortest: int) -> np.ndarray:
+    """`segments` in plain numpy."""
     inside = _Scatter(frames)
     total, before = np.zeros(1), np.zeros(1, np.int64)
     tried, choices = [], []

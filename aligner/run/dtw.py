@@ -104,7 +104,7 @@ class DtwBackend:
         heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
         try:
             found = warped(frames, reference.templates, pause_of(frames, reference.quiet), self.steps,
-                           self.options.kernel)
+                           self.options.kernel, prepared.graph)
         except NoPath:
             raise too_short(prepared, self.clock) from None
         firsts, phones, owners = phones_of(found, self.clock, heard.start, heard.end)

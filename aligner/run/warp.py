@@ -80,7 +80,7 @@ def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], li
 
 
 def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = None, steps: Steps = STEPS,
-           kernel: str = "auto") -> Warped:
+           kernel: str = "auto", graph: Graph | None = None) -> Warped:
     """Warp a recording on the template that it fits best.
 
     Parameters
@@ -93,6 +93,8 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
         What its pauses are like; by its own quietest frames unless given.
     steps : Steps
     kernel : {'auto', 'numba', 'triton', 'reference'}
+    graph : Graph, optional
+        Of the templates, where it is known.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
     """
     pause = pause_of(frames) if pause is None else pause
     template = choice[0] if len(choice) == 1 else _closest(frames, choice, pause, steps, kernel)
-    graph, matcher = template.graph(steps), Matcher(template, pause)
+    graph, matcher = graph or template.graph(steps), Matcher(template, pause)
     path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
     seen = _in_pieces(frames, matcher, graph, states) if scores is None else _evidence(scores.numpy(), graph, states)
