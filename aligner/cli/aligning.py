@@ -26,6 +26,8 @@ FIRST_REASONS = 10  # failures and suspects that the summary tells; the table ha
 FORMATS = click.option("--format", "-f", "formats", multiple=True,
                        type=click.Choice(["textgrid", "json", "csv", "ctm"]),
                        help="Write this too; may be repeated. TextGrids are always written.")
+POSTERIORS = click.option("--posteriors", metavar="NAME|FOLDER", help="Compare what this model hears, too (DTW): "
+                          "'english', or the folder of a CMU Sphinx model, of whatever language.")
 EXISTING = click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip",
                         show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
@@ -44,6 +46,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               "trained or Hugging Face CTC network; or torchaudio's name of one.  [default: the backend's]")
 @click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ...  [default: the model's]")
 @click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (CTC): its words are <star>.")
+@POSTERIORS
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
 @FORMATS
@@ -61,7 +64,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
-          language: str | None, star: bool, g2p: bool, formats: tuple[str, ...],
+          language: str | None, star: bool, posteriors: str | None, g2p: bool, formats: tuple[str, ...],
           existing: str, reference: Path | None, reported: bool, refine: str, kernel: str, jobs: int | None,
           verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
@@ -90,7 +93,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     try:
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
-        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star)
+        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors)
         job = plan(corpus, out, formats, existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)

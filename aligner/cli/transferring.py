@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from aligner.cli.aligning import EXISTING, FORMATS, print_summary, run_behind_bar
+from aligner.cli.aligning import EXISTING, FORMATS, POSTERIORS, print_summary, run_behind_bar
 from aligner.cli.evaluating import CONTEXT
 
 
@@ -21,13 +21,14 @@ from aligner.cli.evaluating import CONTEXT
               "[default: beside the recording]")
 @click.option("--phones", default="phones", show_default=True, help="Tier of phones in the reference.")
 @click.option("--words", default="words", show_default=True, help="Tier of words in the reference.")
+@POSTERIORS
 @FORMATS
 @EXISTING
 @click.option("--refine", type=click.Choice(["best", "none"]), default="best", show_default=True,
               help="Look for boundaries in the sound itself, or leave them as the search put them.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phones: str, words: str,
-             formats: tuple[str, ...], existing: str, refine: str, jobs: int | None) -> None:
+             posteriors: str | None, formats: tuple[str, ...], existing: str, refine: str, jobs: int | None) -> None:
     """Align a recording by another one of the same text that is labelled: any speaker, any language.
 
     With three files: a recording, its labels (TextGrid, .phn, ...) and the recording to label, beside which the
@@ -46,7 +47,7 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
     from aligner.run.transfer import Prompt, transfer_one, transferral
     from aligner.types import AlignerError
 
-    names, options = TierNames(phones, words), Options(refine=refine, jobs=jobs or cores())
+    names, options = TierNames(phones, words), Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
     try:
         if not reference.is_dir():
             prompt = Prompt(reference, Source(labels), names)

@@ -25,6 +25,7 @@ from torch import Tensor
 from aligner.features import cosine_transform, mel, power_spectrum, preemphasise, shifted, windows
 from aligner.graph import NONE, Graph, Position, Topology
 from aligner.graph import template as graphs
+from aligner.models.base import HmmModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.text.phones import kind
 from aligner.types import SAMPLE_RATE, SILENCE_LABEL, Clock, Interval
@@ -38,6 +39,7 @@ LOUD_COST = 3.0  # of calling a loud frame a pause: more than any speech is away
 LOWEST = 1e-5  # of a recording's mean filter energy, added to all: digital silence is then not infinitely quiet
 HISS_SHARE = 0.1  # of a recording's frames, the quietest, that are taken for its noise
 TOP, FLOOR = 0.95, 0.03  # quantiles that stand for the loudest and the quietest frames
+USUAL_HELLINGER = 0.5  # mean squared distance of the posteriors' roots where two speakers say the same
 BEND = 0.6  # of half the sample rate: above, a warped axis is led back to its end
 
 
@@ -100,6 +102,48 @@ class TemplateFrontend:
         slopes = slope(scaled, self.reach)
         spread = slopes.std(0, correction=0).clamp(min=1e-6)
         return torch.cat([scaled * weights, self.slope * slopes / spread * weights], 1)
+
+
+@dataclass(frozen=True)
+class Posteriorgram:
+    """Which phones a model hears in each frame, beside the frames themselves: a phone is less the speaker's.
+
+    Square roots of posteriors, the Euclidean distance of which is Hellinger's (Hazen, Shen & White 2009, "Query-by-
+    example spoken term detection using phonetic posteriorgram templates", use their products).
+
+    Attributes
+    ----------
+    model : HmmModel
+        Of any language.
+    weight : float
+        Of their distance beside that of the frames.
+    sharpness : float
+        Log-likelihoods are multiplied with it: a model is surer than it should be.
+    """
+
+    model: HmmModel
+    weight: float = 1.2
+    sharpness: float = 0.2
+
+    def beside(self, frames: Tensor, wave: Tensor, clock: Clock) -> Tensor:
+        """Frames (T, D) of a wave (N,) with what the model hears in it: (T, D + phones)."""
+        heard = self.posteriors(wave)
+        at = [self.model.clock.frame(clock.boundary(t + 0.5)) - 0.5 for t in range(len(frames))]
+        place = torch.tensor(at).clamp(0, len(heard) - 1)
+        lower = place.floor().long().clamp(max=max(len(heard) - 2, 0))
+        share = (place - lower)[:, None]
+        between = heard[lower] * (1 - share) + heard[(lower + 1).clamp(max=len(heard) - 1)] * share
+        size = frames.shape[1]
+        both = torch.cat([frames, between * self.weight * math.sqrt(size)], 1)
+        # the distance is a mean over all numbers, and as great as without posteriors where both say the same
+        return both * math.sqrt(both.shape[1] / size / (1 + self.weight**2 * USUAL_HELLINGER))
+
+    def posteriors(self, wave: Tensor) -> Tensor:
+        """Square roots of the posteriors (T, phones) of a wave (N,), each phone as likely beforehand."""
+        frames, alone = self.model.frontend(wave), self.model.topology.alone
+        pdfs = np.unique(alone)
+        scores = self.model.score(frames, pdfs)[:, torch.from_numpy(np.searchsorted(pdfs, alone))].amax(2)
+        return torch.softmax(self.sharpness * scores, 1).sqrt()
 
 
 def _loud(level: Tensor) -> Tensor:

@@ -53,6 +53,8 @@ class Options:
         Of the transcripts; None is the model's.
     star : bool
         Whether there may be speech that the transcript lacks, between words and at both ends (CTC).
+    posteriors : str, Path or None
+        A hidden Markov model whose posteriors of phones are compared, too (DTW).
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Options:
     backend: str | None = None
     language: str | None = None
     star: bool = False
+    posteriors: str | Path | None = None
 
     def __post_init__(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
 from aligner.models.base import HmmModel
+from aligner.models.ctc import CtcModel
 from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.store import MEASURED, read_measured
-from aligner.models.template import Template, TemplateFrontend, pause_of, split, trajectory
+from aligner.models.store import MEASURED, load_model, read_measured
+from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
 from aligner.refine.offsets import correct
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
@@ -65,6 +66,8 @@ class DtwBackend:
     ----------
     refer : callable
         An utterance's reference; raises DataError if there is none.
+    posteriors : Posteriorgram or None
+        What is put beside the frames.
     frontend : callable
         Waveform (N,) -> frames (T, D).
     clock : Clock
@@ -80,6 +83,7 @@ class DtwBackend:
     options: Options
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     english: bool = True
+    posteriors: Posteriorgram | None = None
     frontend: Callable[[Tensor], Tensor] = FRONTEND
     clock: Clock = FRONTEND.clock
     steps: Steps = STEPS
@@ -95,6 +99,8 @@ class DtwBackend:
         """Take the features, and have the reference say the same."""
         reference = self.refer(heard)
         frames = self.frontend(heard.wave)
+        if self.posteriors is not None:
+            frames = self.posteriors.beside(frames, heard.wave, self.clock)
         scaled = frames if reference.scale is None else frames * reference.scale
         return Referred(heard, (), (), reference.templates[0].graph(self.steps), scaled, reference)
 
@@ -128,6 +134,8 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
     speak = Synthesiser(voice)
     english = voice.startswith(ENGLISH)
 
+    beside = posteriorgram(options)
+
     def refer(heard: Heard) -> Reference:
         said = [(word, k) for k, token in enumerate(heard.tokens) for word in token.spoken
                 if not BRACKETED.fullmatch(word)]
@@ -136,12 +144,29 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
         speech = speak([word for word, _ in said])
         owners = [said[w][1] if w >= 0 else w for w in speech.words]
         phones, owners_ = split(speech.phones, owners, arpabet if english else lambda label: (label,))
-        made = templates(torch.from_numpy(speech.wave), phones, owners_, heard.wave)
+        made = templates(torch.from_numpy(speech.wave), phones, owners_, heard.wave, beside)
         return Reference(made, [t.spelling for t in heard.tokens])
 
     measured = read_measured(MEASURED / "espeak.json")["offsets"]
     return DtwBackend(refer, f"espeak {voice}", f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
-                      options, measured, english)
+                      options, measured, english, beside)
+
+
+def posteriorgram(options: Options) -> Posteriorgram | None:
+    """What the options want beside the frames.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is a network.
+    """
+    if options.posteriors is None:
+        return None
+    model = load_model(options.posteriors)
+    if isinstance(model, CtcModel):
+        raise ModelError(model.name, "posteriorgrams are made by a hidden Markov model, and it is a CTC network",
+                         "take 'english'")
+    return Posteriorgram(cast(HmmModel, model))
 
 
 def by_model(model: HmmModel, options: Options) -> DtwBackend:

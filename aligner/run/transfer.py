@@ -18,7 +18,7 @@ from aligner.corpus.labels import Source, TierNames, find_labels, read_labels
 from aligner.run.align import align
 from aligner.run.backend import Heard, Options
 from aligner.run.corpus import Job, planned
-from aligner.run.dtw import DtwBackend, Reference
+from aligner.run.dtw import DtwBackend, Reference, posteriorgram
 from aligner.run.warp import templates
 from aligner.text.phones import kind
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Interval, Utterance
@@ -94,11 +94,14 @@ def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
 
 def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
     """Warping with each utterance's own prompt as the reference, by the utterance's file."""
+    beside = posteriorgram(options)
+
     def refer(heard: Heard) -> Reference:
         known = _spoken(chosen[heard.utterance.file])
-        return Reference(templates(known.wave, known.phones, known.owners, heard.wave), known.words)
+        return Reference(templates(known.wave, known.phones, known.owners, heard.wave, beside), known.words)
 
-    return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=False)
+    return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=False,
+                      posteriors=beside)
 
 
 class Spoken(NamedTuple):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
-from aligner.models.template import WARPS, Matcher, Pause, Template, TemplateFrontend, hiss, pause_of
+from aligner.models.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs, Path
@@ -56,7 +56,8 @@ class Warped(NamedTuple):
 
 
 def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], like: Tensor | None = None,
-              frontend: TemplateFrontend | None = None, warps: Sequence[float] = WARPS) -> list[Template]:
+              posteriors: Posteriorgram | None = None, frontend: TemplateFrontend | None = None,
+              warps: Sequence[float] = WARPS) -> list[Template]:
     """Templates of a reference recording, one for each length of the vocal tract.
 
     Parameters
@@ -67,6 +68,7 @@ def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], li
         See `Template.of`.
     like : Tensor, optional
         (M,) the recording that is to be aligned: the reference is made as noisy.
+    posteriors : Posteriorgram, optional
     frontend : TemplateFrontend, optional
     warps : sequence of float
     """
@@ -76,7 +78,10 @@ def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], li
         spectrum = spectrum + hiss(frontend.spectrum(like)) * spectrum.sum(1).mean()
     numbered = Template.of(torch.arange(len(spectrum))[:, None], frontend.clock, phones, words)
     kept = numbered.frames[:, 0]
-    return [replace(numbered, frames=frontend.frames(spectrum, w)[kept]) for w in warps]
+    made = [frontend.frames(spectrum, w) for w in warps]
+    if posteriors is not None:
+        made = [posteriors.beside(frames, wave, frontend.clock) for frames in made]
+    return [replace(numbered, frames=frames[kept]) for frames in made]
 
 
 def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = None, steps: Steps = STEPS,
