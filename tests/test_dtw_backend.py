@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from aligner.run.choose import chosen
 from aligner.run.corpus import plan, run
 from aligner.types import Interval
 
-BARS = {"espeak": (34, 82, 34, 84), "english": (34, 82, 34, 84)}  # MAE, <= 50 ms of phones; the same of words
+# MAE, <= 50 ms of phones; the same of words.  Wanted were 34, 82, 34, 84; measured 14.5, 94.2, 15.9, 92.9
+BARS = {"espeak": (17, 92, 19, 90), "english": (17, 92, 20, 90)}
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +180,30 @@ def test_damage_is_suspected(damage, espeak):
     assert isinstance(result, Failure) or result.suspicions
 
 
+def test_numbers_in_groups_are_one_word(espeak):
+    wave, _ = spoken("fr", "il a 20000 euros")
+    result = align_file(wave, "Il a 20 000 euros.", options=Options(language="fr"))
+    assert [w.label for w in result.words if w.label] == ["Il", "a", "20 000", "euros"]
+
+
+def test_the_means_of_a_model_tell_of_unknown_words_and_noise(model):
+    utterance = replace(find(SAMPLE).utterances[0], transcript="[laughter] zxorbly and the rest of it")
+    [result] = align([utterance], "english", Options(backend="dtw"))
+    assert [word for word, _ in result.oovs] == ["zxorbly"]
+    assert "spn" in {p.label for p in result.phones}
+    assert not any("+" in p.label for p in result.phones)
+
+
+def test_posteriors_of_a_model(espeak, timit, tmp_path):
+    options = Options(backend="dtw", posteriors="english")
+    shutil.copytree(timit / "dr3-falk0", tmp_path / "corpus" / "dr3-falk0")
+    summary = run(plan(tmp_path / "corpus", tmp_path / "out"), chosen(None, options), options)
+    assert not summary.suspects
+    assert evaluate(tmp_path / "corpus", tmp_path / "out").report.phones.mae < 17
+    with pytest.raises(ModelError, match="it is a CTC network"):
+        chosen(None, Options(backend="dtw", posteriors="hama"))
+
+
 # aligner transfer
 
 
@@ -232,10 +258,44 @@ def test_one_recording(readings, tmp_path):
     assert result.exit_code == 0, result.output
     _, words = read_reference(target.with_suffix(".TextGrid"))
     assert [w.label for w in words if w.label][:4] == ["she", "had", "your", "dark"]
-    again = command("transfer", *files)
-    assert again.exit_code == 2
-    assert "it exists: use --existing overwrite" in again.output
-    assert command("transfer", *files, "--existing", "overwrite").exit_code == 0
+    target.with_suffix(".json").write_text("mine")
+    again = command("transfer", *files, "-f", "json", "-f", "csv")
+    assert again.exit_code == 0
+    assert target.with_suffix(".json").read_text() == "mine"
+    assert target.with_suffix(".csv").is_file()
+    assert "kept as it is" in command("transfer", *files, "-f", "json").output
+    refused = command("transfer", *files, "--existing", "error")
+    assert refused.exit_code == 2
+    assert "it exists: use --existing skip or overwrite" in refused.output
+    assert command("transfer", *files, "-f", "json", "--existing", "overwrite").exit_code == 0
+    assert target.with_suffix(".json").read_text() != "mine"
+
+
+def test_labels_that_change_are_read_again(readings):
+    prompts, targets, _ = readings
+    grid, target = prompts / "sa1.TextGrid", targets / "dr2-marc0" / "sa1.wav"
+    files = prompts / "sa1.wav", grid, target
+    command("transfer", *files)
+    grid.write_text(grid.read_text().replace('"she"', '"SHE?"'))
+    os.utime(grid, (1, 1))
+    command("transfer", *files, "--existing", "overwrite")
+    assert next(w.label for w in read_reference(target.with_suffix(".TextGrid"))[1] if w.label) == "SHE?"
+
+
+def test_labels_of_any_kind(readings, tmp_path):
+    """Punctuation is a label like any other, and a tier may end before its TextGrid."""
+    prompts, targets, _ = readings
+    for path in prompts.glob("*.wav"):
+        phones, _ = read_reference(path.with_suffix(".TextGrid"))
+        end = soundfile.info(path).duration
+        spoken = [replace(p, label="?") for p in phones if p.label]
+        tier = [f"0 {end} {len(spoken)}", *(f'{p.start} {p.end} "{p.label}"' for p in spoken)]
+        head = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", f"0 {end}", "<exists>", "1"]
+        path.with_suffix(".TextGrid").write_text("\n".join([*head, '"IntervalTier" "phones"', *tier]) + "\n")
+    result = command("transfer", prompts, targets, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    phones, _ = read_reference(tmp_path / "out" / "dr2-marc0" / "sa1.TextGrid")
+    assert {p.label for p in phones} == {"?", ""}
 
 
 def test_readings_without_a_prompt_and_prompts_that_do_not_fit(readings, tmp_path):
@@ -321,3 +381,28 @@ def test_every_backend_gives_the_same_kind_of_result(espeak):
         assert all(0 <= p.confidence <= 1 for p in result.phones)
         assert all(a.end == b.start for a, b in zip(result.phones, result.phones[1:], strict=False))
         assert torch.tensor([p.duration for p in result.phones]).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--language", "de"], "the dictionary inside is of English: name one"),
+        (["--characters", "--dictionary", "x.dict"], "characters need none"),
+        (["--device", "nowhere"], "'nowhere' cannot be used"),
+        (["--dictionary", "none.dict"], "none.dict: "),
+    ],
+)
+def test_what_cannot_be_trained(arguments, reason, tmp_path):
+    result = command("train", SAMPLE, tmp_path / "model", "--backend", "ctc", *arguments)
+    assert result.exit_code == 2, result.output
+    assert reason in result.output
+    assert result.output.startswith("train: ")
+
+
+def test_vowel_signs_are_characters():
+    from aligner.run.train import _is_letter
+    from aligner.text.normalise import normalise
+    from aligner.text.spelling import Speller
+
+    [word], _ = Speller(_is_letter, "lower")(normalise("नमस्ते", english=False))
+    assert "".join(word.pronunciations[0].phones) == "नमस्ते"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aligner.run.backend import Backend, Options
     from aligner.run.corpus import Job, Summary
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 FORMATS = click.option("--format", "-f", "formats", multiple=True,
                        type=click.Choice(["textgrid", "json", "csv", "ctm"]),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
 
 if TYPE_CHECKING:
     from aligner.train.ctc import Epoch
 
-FIRST_REASONS = 10
 
 
 @click.command(context_settings=CONTEXT, short_help="Train a model on a corpus.",
@@ -54,16 +54,34 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     try:
         if characters and dictionary:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+        _check_device(device)
         options = Options(epochs, batch_seconds, learning_rate, alpha, seed, device)
         text = Text(dictionary, g2p, characters, spoken_english(language))
         summary = train_ctc(corpus, model, text, options, told)
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("train: interrupted; nothing was written", err=True)
+        sys.exit(INTERRUPTED)
     click.echo(f"learnt    {summary.utterances} utterances")
     click.echo(f"labels    {' '.join(summary.labels)}")
     click.echo(f"left out  {len(summary.failures)}")
     for f in summary.failures[:FIRST_REASONS]:
         click.echo(f"          {f.utterance.id}: {f.message}")
+    if len(summary.failures) > FIRST_REASONS:
+        click.echo(f"          and {len(summary.failures) - FIRST_REASONS} more")
     click.echo(f"model     {model}")
     sys.exit(1 if summary.failures else 0)
+
+
+def _check_device(device: str) -> None:
+    """Raise DataError unless torch can compute there."""
+    import torch
+
+    from aligner.types import DataError
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error

@@ -44,15 +44,17 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
     from aligner.corpus.labels import Source, TierNames
     from aligner.run.backend import Options
     from aligner.run.batches import cores
-    from aligner.run.transfer import Prompt, transfer_one, transferral
+    from aligner.run.transfer import prompt_of, transfer_one, transferral
     from aligner.types import AlignerError
 
     names, options = TierNames(phones, words), Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
     try:
         if not reference.is_dir():
-            prompt = Prompt(reference, Source(labels), names)
+            prompt = prompt_of(reference, Source(labels), names)
             path, alignment = transfer_one(prompt, target, out or target.parent, options, formats, existing)
-            click.echo(": ".join(filter(None, (f"{path}  {alignment.status}", "; ".join(alignment.suspicions)))))
+            told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
+            why = "; ".join(alignment.suspicions) if alignment else ""
+            click.echo(": ".join(filter(None, (f"{path}  {told}", why))))
             sys.exit(0)
         job, backend = transferral(reference, labels, target, names, options, formats, existing)
         summary = run_behind_bar(job, backend, options, Console(stderr=True, highlight=False, soft_wrap=True))

@@ -47,6 +47,21 @@ def read_textgrid(path: Path) -> Tiers:
     return tiers
 
 
+def grid_end(path: Path) -> float:
+    """Where a TextGrid ends, in seconds, by its head; its tiers may end before.
+
+    Raises
+    ------
+    DataError
+        If it has no such head.
+    """
+    tokens = _FREE_STANDING.findall(read_text(path))
+    try:
+        return float(tokens[tokens.index("<exists>") - 1])
+    except ValueError as error:
+        raise DataError(path, "it is damaged", "open and save it in Praat") from error
+
+
 def _tiers(tokens: list[str]) -> Tiers:
     values = iter(tokens[tokens.index("<exists>") + 1:] if "<exists>" in tokens else ())
     tiers = []

@@ -77,7 +77,7 @@ class _Chain:
         return [(s, w) for s, w in before if self.columns[s] != column]
 
 
-def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: bool = False) -> Graph:
+def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: Sequence[bool] = ()) -> Graph:
     """All that a network may write for a sequence of words.
 
     Every pronunciation of every word, blanks and, where the network has it, the label of a word
@@ -89,8 +89,8 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: b
         At least one word, each with at least one pronunciation of at least one label; the word of
         the wildcard alone is `STAR`.
     alphabet : Alphabet
-    stars : bool
-        Whether the wildcard may stand between any two words, and at both ends.
+    stars : sequence of bool
+        Whether the wildcard may stand before each word, and at the end; nowhere unless given.
 
     Returns
     -------
@@ -107,8 +107,8 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: b
     """
     if not words or not all(words) or not all(p.phones for w in words for p in w):
         raise ValueError("every word needs a pronunciation with at least one label")
-    chain = _Chain()
-    before = _gap(chain, alphabet, [], stars)
+    chain, wild = _Chain(), stars or [False] * (len(words) + 1)
+    before = _gap(chain, alphabet, [], wild[0])
     start = {0: 0.0} | {s: STAR_WEIGHT if chain.labels[s] == STAR else 0.0 for s, _ in before[1::2]}
     for i, pronunciations in enumerate(words):
         ends: list[tuple[int, float]] = []
@@ -117,7 +117,7 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: b
             ends.append((_word(chain, alphabet, i, phones, [(s, w + weight) for s, w in before]), 0.0))
             if i == 0:
                 start[first] = weight
-        before = [*ends, *_gap(chain, alphabet, ends, stars)]
+        before = [*ends, *_gap(chain, alphabet, ends, wild[i + 1])]
     return _flat(chain, start, {s: 0.0 for s, _ in before})
 
 
@@ -143,11 +143,11 @@ def _word(chain: _Chain, alphabet: Alphabet, word: int, phones: Sequence[str],
     return state
 
 
-def _gap(chain: _Chain, alphabet: Alphabet, ends: list[tuple[int, float]], stars: bool) -> list[tuple[int, float]]:
+def _gap(chain: _Chain, alphabet: Alphabet, ends: list[tuple[int, float]], wild: bool) -> list[tuple[int, float]]:
     """What may stand between two words: a blank, then maybe a boundary or the wildcard, and a blank again."""
     blank = [(chain.add(alphabet.blank, BLANK, NONE, ends), 0.0)]
     states = list(blank)
-    star = alphabet.star if stars else None
+    star = alphabet.star if wild else None
     for column, label, weight in ((alphabet.boundary, BLANK, 0.0), (star, STAR, STAR_WEIGHT)):
         if column is not None:
             middle = chain.add(column, label, NONE, [(s, w + weight) for s, w in (*ends, *blank)])

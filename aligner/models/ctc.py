@@ -15,13 +15,15 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from aligner.graph.ctc import Alphabet
 from aligner.text.phones import unstressed
-from aligner.types import Clock
+from aligner.types import SAMPLE_RATE, Clock, ModelError
 
 CHUNK = 30.0  # s of a recording that a network hears at once
 OVERLAP = 4.0  # s that it hears twice: half of it is context for either side
+LEAST = 400  # samples; shorter recordings are padded behind
 FLOOR = 1e-12  # of a posterior
 PRIORS = 0.3  # of the log prior that is taken out of the log posteriors (Huang et al. 2024)
 SPECIAL = ("<", "[")  # how labels begin that are no characters
@@ -56,7 +58,7 @@ class Network(Protocol):
         ...
 
 
-def posteriors(network: Network, wave: Tensor, chunk: float = CHUNK, overlap: float = OVERLAP) -> Tensor:
+def posteriors(network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP) -> Tensor:
     """What a network says of a recording of any length: (N,) -> (T, V).
 
     Long recordings are heard in chunks that overlap, so that memory does not grow with the square of
@@ -67,9 +69,12 @@ def posteriors(network: Network, wave: Tensor, chunk: float = CHUNK, overlap: fl
     network : Network
     wave : Tensor
     chunk, overlap : float
-        In seconds.
+        In seconds; None hears all at once.
     """
     hop, rate = network.clock.hop, network.clock.rate
+    wave = pad(wave, (0, max(LEAST - len(wave), 0)))
+    if chunk is None:
+        return network(wave)
     size, half = round(chunk * rate / hop), round(overlap * rate / hop / 2)
     if len(wave) <= size * hop:
         return network(wave)
@@ -105,6 +110,8 @@ class CtcModel:
         How much of the log priors is taken out of the log posteriors.
     offsets : mapping of (str, str) to float
         See `aligner.refine.offsets`.
+    chunk : float or None
+        Seconds that the network hears at once; None is any length.
     delay : float
         How late the network hears a boundary on the average, in seconds.
     dictionary : Path or None
@@ -119,6 +126,7 @@ class CtcModel:
     priors: Mapping[str, float] = field(default_factory=dict)
     alpha: float = PRIORS
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    chunk: float | None = CHUNK
     delay: float = 0.0
     dictionary: Path | None = None
 
@@ -157,7 +165,7 @@ class CtcModel:
 
         The wildcard is as likely in each frame as the likeliest of all.
         """
-        heard = posteriors(self.network, wave).exp()
+        heard = posteriors(self.network, wave, self.chunk).exp()
         of_class = torch.stack([heard[:, members].sum(1) for members in self._members], 1).clamp(min=FLOOR).log()
         return torch.cat([of_class, of_class.max(1, keepdim=True).values], 1)
 
@@ -174,6 +182,9 @@ def spelled(name: str, network: Network, case: str | None, star: str | None = No
     transcript's.  Where nearly all others are single letters, transcripts are spelled; otherwise the labels are
     phones, and a dictionary has to say which.
     """
+    if network.clock.rate != SAMPLE_RATE:
+        raise ModelError(name, f"it hears {network.clock.rate} samples a second, not {SAMPLE_RATE}",
+                         "take a network for that rate")
     special = {network.labels[network.blank], network.boundary, star}
     classes = {label: (k,) for k, label in enumerate(network.labels)
                if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)}

@@ -366,7 +366,7 @@ def _say_all(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[n
     while True:
         samples, phones = _say(library, words, span, parted)
         said = {phone.word for phone in phones}
-        mute = [i for i in span if i not in said and any(c.isalpha() for c in words[i])]
+        mute = [i for i in span if i not in said and any(c.isalnum() for c in words[i])]
         wanted = parted.union(*({i, i + 1} for i in mute))
         if wanted == parted:
             break

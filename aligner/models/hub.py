@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aligner.graph.ctc import BLANK
 from aligner.types import Clock, ModelError
 
-BLANK = "<blank>"
 STAR = "*"
 WORD_DELIMITER = "|"
 INSTALL = "pip install 'aligner[ctc]'"

@@ -61,7 +61,7 @@ def _in_folder(folder: Path) -> SphinxModel | CtcModel:
         network = neural.TcnNetwork.load(folder)
         priors = dict(zip(network.labels, network.log_priors.exp().tolist(), strict=True))
         return replace(spelled(folder.name, network, network.case), characters=network.case is not None,
-                       priors=priors, alpha=network.alpha)
+                       priors=priors, alpha=network.alpha, chunk=None)
     if (folder / "config.json").is_file():
         pretrained = huggingface_network(folder)
         return spelled(folder.name, pretrained, pretrained.case, pretrained.star)

@@ -17,7 +17,8 @@ from statistics import stdev
 import numpy as np
 
 from aligner.refine.confidence import Evidence, means
-from aligner.types import SILENCE_LABEL, Clock, Interval, Quality
+from aligner.text.normalise import BRACKETED
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality
 
 # What is heard against what is written: mean margins, in nats a frame
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
@@ -164,13 +165,14 @@ def _disagree(s: Solved, start: float, end: float) -> str:
 
 def _long(s: Solved, q: Quality) -> list[str]:
     """A phone or a word goes on for too long."""
-    longest = max(s.spoken, key=lambda p: p.duration)
+    longest = max((p for p in s.spoken if p.label != NOISE_LABEL), key=lambda p: p.duration, default=None)
     found = []
-    if longest.duration > LONGEST_PHONE:
+    if longest is not None and longest.duration > LONGEST_PHONE:
         word = s.word_at(longest.start, longest.end)
         found.append(f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s")
     return found + [f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s"
-                    for w in s.words if w.label != SILENCE_LABEL and w.duration > LONGEST_WORD]
+                    for w in s.words if w.duration > LONGEST_WORD and w.label != SILENCE_LABEL
+                    and not BRACKETED.fullmatch(w.label)]
 
 
 def _crammed_together(s: Solved, q: Quality) -> list[str]:

@@ -26,7 +26,8 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
 
-NOISE_LABEL = "spn"  # of [laughter] and the like on the phone tier, as MFA writes it
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
+REFINEMENTS = ("best", "offsets", "none")
 NO_OWNER = -1  # of a silence
 
 
@@ -77,9 +78,10 @@ class Options:
             searched.chosen(self.kernel, torch.device("cpu"))
         except ValueError as error:
             raise DataError("kernel", str(error), "take auto") from None
-        if self.star and self.backend not in ("ctc", "ctc+hmm"):
-            raise DataError("star", f"the wildcard is not for the backend {self.backend or 'hmm'!r}",
-                            "take --backend ctc or ctc+hmm")
+        for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS)):
+            if getattr(self, name) not in known:
+                raise DataError(name, f"there is no {getattr(self, name)!r}",
+                                f"take one of {', '.join(filter(None, known))}")
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,8 @@ class Backend(Protocol):
     model_name : str
     about : str
         What scores the frames, in a user's words.
-    english : bool
-        Whether transcripts are read as English.
+    english : bool or None
+        Whether transcripts are read as English; None leaves them as they are, whatever they hold.
     clock : Clock
         Of its frames.
     shortest : float
@@ -184,7 +186,7 @@ class Backend(Protocol):
     @property
     def about(self) -> str: ...  # noqa: D102
     @property
-    def english(self) -> bool: ...  # noqa: D102
+    def english(self) -> bool | None: ...  # noqa: D102
     @property
     def clock(self) -> Clock: ...  # noqa: D102
     @property
@@ -209,13 +211,19 @@ def hear(utterance: Utterance, backend: Backend) -> Heard:
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = normalise(utterance.transcript, backend.english)
+    tokens = _tokens(utterance.transcript, backend.english)
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         raise DataError(utterance.file or utterance.id, f"the transcript {what}", "write what is said")
     sound = audio.read(utterance, backend.clock.rate)
     placed = replace(utterance, start=sound.start, end=sound.end)
     return Heard(placed, sound.duration, tokens, torch.from_numpy(sound.wave), sound.clipped)
+
+
+def _tokens(transcript: str, english: bool | None) -> tuple[Token, ...]:
+    if english is None:
+        return (Token(transcript, (transcript,)),) if transcript else ()
+    return normalise(transcript, english)
 
 
 def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:

@@ -36,7 +36,10 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
     if isinstance(model, Backend):
         return model
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
-    return MADE[options.backend or _usual(loaded, options.language)](loaded, options)
+    name = options.backend or _usual(loaded, options.language)
+    if options.star and "ctc" not in name:
+        raise DataError("star", f"the wildcard is not for the backend {name!r}", "take --backend ctc or ctc+hmm")
+    return MADE[name](loaded, options)
 
 
 def _usual(model: Model | None, language: str | None) -> str:
@@ -58,7 +61,7 @@ def _ctc(model: Model | None, options: Options) -> CtcBackend:
 
 
 def _both(model: Model | None, options: Options) -> CtcHmmBackend:
-    """The model that is named is one of the two; the other is the one inside."""
+    """The model that is named is one of the two; the other is the one inside, which is of English."""
     if model is None or isinstance(model, CtcModel):
         return CtcHmmBackend(_ctc(model, options), _hmm(None, options))
     return CtcHmmBackend(_ctc(None, options), _hmm(model, options))

@@ -128,7 +128,7 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
 def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
     """As `plan`, of a corpus that was found."""
     _check_place(corpus, out)
-    _check_rights(out)
+    check_rights(out)
     all_kinds = tuple(dict.fromkeys(("textgrid", *kinds)))
     refused: list[Failure] = []
     skipped: list[str] = []
@@ -272,7 +272,8 @@ def _check_place(corpus: Path, out: Path) -> None:
                         "transcripts", "name a folder outside it")
 
 
-def _check_rights(out: Path) -> None:
+def check_rights(out: Path) -> None:
+    """Make an output folder; raises DataError where nothing can be written to it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,15 +19,16 @@ from aligner.refine.offsets import correct
 from aligner.refine.pauses import Pauses
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, too_short
 from aligner.run.hmm import HmmBackend, dictionary
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import Token
 from aligner.text.spelling import Speller
-from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
+LEAST = 0.25  # frames that a phone has at the edge of an utterance
 WILDCARD = Token(STAR, (STAR,))
 SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
 # The worst of intact speech (see aligner.refine.suspect) are -2.0, -1.3, -0.8; -2.7, -2.2, -1.2
@@ -86,7 +88,10 @@ class CtcBackend:
     def prepare(self, heard: Heard) -> Prepared:
         """Let the network hear it and build the graph."""
         spoken, oovs = self.pronounce(heard.tokens)
-        graph = build([w.pronunciations for w in spoken], self.model.alphabet, self.options.star)
+        # a wildcard between tokens, not between the words that one of them is spoken with
+        between = [a.token != b.token for a, b in pairwise(spoken)]
+        stars = [True, *between, True] if self.options.star else ()
+        graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
         return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
 
     def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:
@@ -107,7 +112,7 @@ class CtcBackend:
         pieces = self._tiled(spikes, owners, prepared)
         firsts = [p.frame for p in pieces]
         labels = [SILENCE_LABEL if p.spike is None else _label(graph.phone[p.spike.state]) for p in pieces]
-        phones = self.clock.tile([p.edge for p in pieces], labels, heard.start, heard.end)
+        phones = self.clock.tile(self._apart([p.edge for p in pieces], heard), labels, heard.start, heard.end)
         seen = self._evidence(states, pieces, prepared)
         return Found(phones, self._refined(phones, heard.wave), [p.owner for p in pieces], spellings, firsts, seen,
                      score / len(states))
@@ -147,6 +152,14 @@ class CtcBackend:
         if np.ceil(end) < len(prepared.frames):
             pieces.append(_piece(end, None, NO_OWNER))
         return pieces
+
+    def _apart(self, edges: Sequence[float], heard: Heard) -> list[float]:
+        """Edges in frames within the utterance, at least `LEAST` apart at its ends: a delay may lead beyond them."""
+        order, count = np.arange(len(edges)), len(edges)
+        first, last = (self.clock.frame(t) for t in (0.0, heard.end - heard.start))
+        least = min(LEAST, (last - first) / count)
+        inside = np.minimum(np.maximum(edges, first + least * order), last - least * (count - order))
+        return [float(t) for t in inside]
 
     def _frame(self, time: float, least: int, most: int) -> float:
         return float(min(max(self.clock.frame(time), least), most))
@@ -235,9 +248,9 @@ class CtcHmmBackend:
         slack = SLACK
         while slack < prepared.heard.end - prepared.heard.start:
             with suppress(DataError):
-                return self.hmm.find(prepared, self._spans(prepared, slack))
+                return _unjudged(self.hmm.find(prepared, self._spans(prepared, slack)))
             slack *= 2
-        return self.hmm.find(prepared)
+        return _unjudged(self.hmm.find(prepared))
 
     def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
         """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence.
@@ -256,6 +269,13 @@ class CtcHmmBackend:
         frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
         first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
         return first_last
+
+
+def _unjudged(found: Found) -> Found:
+    """What was found, with nothing held against the frames of wildcards: whatever is heard fits them."""
+    sizes = np.diff([*found.firsts, len(found.evidence.margin)])
+    wild = np.repeat([owner != NO_OWNER and found.spellings[owner] == STAR for owner in found.owners], sizes)
+    return found._replace(evidence=found.evidence._replace(margin=np.where(wild, 0.0, found.evidence.margin)))
 
 
 class Piece(NamedTuple):

@@ -20,12 +20,12 @@ from aligner.models.template import Posteriorgram, Template, TemplateFrontend, p
 from aligner.refine.offsets import correct
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
-from aligner.run.backend import Found, Heard, Options, Prepared, too_short
+from aligner.run.backend import Found, Heard, Options, Prepared, spoken_english, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED
-from aligner.types import Clock, DataError, ModelError
+from aligner.types import NOISE_LABEL, Clock, DataError, ModelError
 
 FRONTEND = TemplateFrontend()
 ENGLISH = "en"  # how eSpeak's English voices begin: their phones are written in ARPAbet, as everywhere else
@@ -43,12 +43,15 @@ class Reference(NamedTuple):
         (D,): what the recording's frames are multiplied with first.
     quiet : Tensor or None
         (D,): a frame of a pause; the recording's own unless given.
+    oovs : tuple of (str, str)
+        Words that no dictionary held, with the pronunciation that was used.
     """
 
     templates: Sequence[Template]
     spellings: Sequence[str]
     scale: Tensor | None = None
     quiet: Tensor | None = None
+    oovs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class DtwBackend:
     about: str
     options: Options
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    english: bool = True
+    english: bool | None = True
     posteriors: Posteriorgram | None = None
     frontend: Callable[[Tensor], Tensor] = FRONTEND
     clock: Clock = FRONTEND.clock
@@ -102,7 +105,7 @@ class DtwBackend:
         if self.posteriors is not None:
             frames = self.posteriors.beside(frames, heard.wave, self.clock)
         scaled = frames if reference.scale is None else frames * reference.scale
-        return Referred(heard, (), (), reference.templates[0].graph(self.steps), scaled, reference)
+        return Referred(heard, (), reference.oovs, reference.templates[0].graph(self.steps), scaled, reference)
 
     def find(self, prepared: Prepared) -> Found:
         """The best path through the best of the templates."""
@@ -112,6 +115,9 @@ class DtwBackend:
             found = warped(frames, reference.templates, pause_of(frames, reference.quiet), self.steps,
                            self.options.kernel, prepared.graph)
         except NoPath:
+            if len(frames) >= prepared.graph.shortest:
+                raise DataError(heard.utterance.file, "no path through the reference is possible",
+                                "is it the transcript of another recording?") from None
             raise too_short(prepared, self.clock) from None
         firsts, phones, owners = phones_of(found, self.clock, heard.start, heard.end)
         refined = phones if self.options.refine == "none" else correct(phones, self.offsets)
@@ -185,10 +191,13 @@ def by_model(model: HmmModel, options: Options) -> DtwBackend:
     pronounce = pronouncer(model, options)
 
     def refer(heard: Heard) -> Reference:
-        spoken, _ = pronounce(heard.tokens)
+        spoken, oovs = pronounce(heard.tokens)
         made = trajectory(model.topology, mixtures, [w.pronunciations[0].phones for w in spoken])
-        template = replace(made.template, word=np.array([spoken[w].token for w in made.template.word]))
-        return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet)
+        labels = tuple(NOISE_LABEL if p in model.topology.noises else p for p in made.template.phone)
+        owners = np.array([spoken[w].token for w in made.template.word])
+        template = replace(made.template, phone=labels, word=owners)
+        return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet, tuple(oovs))
 
     return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, model.offsets,
-                      limits=TRAJECTORY_LIMITS, frontend=model.frontend, clock=model.clock, steps=TRAJECTORY_STEPS)
+                      spoken_english(options.language), limits=TRAJECTORY_LIMITS, frontend=model.frontend,
+                      clock=model.clock, steps=TRAJECTORY_STEPS)

@@ -14,12 +14,12 @@ from aligner.graph import build
 from aligner.models.base import HmmModel
 from aligner.refine.offsets import correct
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, NOISE_LABEL, Found, Heard, Options, Prepared, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
 from aligner.run.path import best_path
 from aligner.search.arcs import NoPath
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
-from aligner.types import SILENCE_LABEL, Clock, DataError, Interval
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def dictionary(name: str, own: Path | None, known: Callable[[str], bool], noises
     if path is None:
         raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")
     lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
-    return Pronouncer(lexicon, HamaG2P() if options.g2p else None, known, noises)
+    return Pronouncer(lexicon, HamaG2P() if options.g2p and spoken_english(options.language) else None, known, noises)
 
 
 @lru_cache(maxsize=4)

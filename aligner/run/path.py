@@ -48,7 +48,7 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
     numbers = np.array([model.topology.number(phone) for phone in graph.phone])  # (nodes,)
     alone = model.topology.alone[np.unique(numbers)]
     asked = np.union1d(pdfs, alone)
-    if len(frames) * len(asked) <= SCORES or kernel not in ("auto", "numba"):
+    if len(frames) * max(len(asked), len(pdfs)) <= SCORES or kernel not in ("auto", "numba"):
         scores = model.score(frames, asked)
         path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
         return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)

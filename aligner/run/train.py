@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
+from aligner.run.corpus import check_rights
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.normalise import BRACKETED, normalise
@@ -109,7 +111,10 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     if (out / TABLE).exists():
         raise DataError(out, "a model is there already", "name another folder")
     found = find(corpus)
-    spell = Speller(str.isalpha, "lower") if text.characters else _pronouncer(text)
+    if not (text.english or text.dictionary or text.characters):
+        raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
+    check_rights(out)
+    spell = Speller(_is_letter, "lower") if text.characters else _pronouncer(text)
     said: list[tuple[Utterance, list[str]]] = []
     failures = list(found.failures)
     for utterance in found.utterances:
@@ -128,7 +133,6 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     by_id = {u.id: u for u, _ in said}
     failures += [Failure(by_id[name], reason, "is it the transcript of another recording?")
                  for name, reason in trained.left_out]
-    out.mkdir(parents=True, exist_ok=True)
     trained.network.save(out)
     if not text.characters:
         shutil.copyfile(text.dictionary or cmu_dictionary(), out / DICTIONARY)
@@ -147,8 +151,14 @@ def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[st
     return labels if text.characters else [unstressed(p) for p in labels]
 
 
+def _is_letter(character: str) -> bool:
+    """Whether it is a letter or a sign on one, as vowels are in many scripts."""
+    return unicodedata.category(character)[0] in "LM"
+
+
 def _pronouncer(text: Text) -> Pronouncer:
     path = text.dictionary or cmu_dictionary()
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
     phones = set(map(unstressed, lexicon.phones))
-    return Pronouncer(lexicon, HamaG2P() if text.g2p else None, lambda phone: unstressed(phone) in phones)
+    guess = HamaG2P() if text.g2p and text.english else None
+    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones)

@@ -15,6 +15,7 @@ from torch import Tensor
 from aligner.corpus import audio, results
 from aligner.corpus.find import Corpus, find_recordings
 from aligner.corpus.labels import Source, TierNames, find_labels, read_labels
+from aligner.corpus.textgrid import grid_end
 from aligner.run.align import align
 from aligner.run.backend import Heard, Options
 from aligner.run.corpus import Job, planned
@@ -28,11 +29,26 @@ KEPT = 64  # references that are remembered: prompts are read by many
 
 
 class Prompt(NamedTuple):
-    """A recording whose labels are known."""
+    """A recording whose labels are known, and when the two were changed last."""
 
     recording: Path
     labels: Source
     names: TierNames
+    changed: tuple[float, ...]
+
+
+def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
+    """A recording and its labels as they are now.
+
+    Raises
+    ------
+    DataError
+        If one is not there.
+    """
+    for needed in (recording, labels.path):
+        if not needed.is_file():
+            raise DataError(needed, "there is no such file", "check the name")
+    return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
 
 def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
@@ -44,7 +60,7 @@ def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
         If there is no such folder, or nothing of the kind in it.
     """
     recordings, labels = find_recordings(folder), find_labels(folder)
-    found = {name: Prompt(path, labels[name], names) for name, path in recordings.items() if name in labels}
+    found = {name: prompt_of(path, labels[name], names) for name, path in recordings.items() if name in labels}
     if not found:
         raise DataError(folder, "no recording in this folder has labels of the same name",
                         "put NAME.TextGrid beside NAME.wav")
@@ -100,7 +116,7 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
         known = _spoken(chosen[heard.utterance.file])
         return Reference(templates(known.wave, known.phones, known.owners, heard.wave, beside), known.words)
 
-    return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=False,
+    return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=None,
                       posteriors=beside)
 
 
@@ -124,8 +140,8 @@ def _spoken(prompt: Prompt) -> Spoken:
     """
     phones, words = _known(prompt)
     sound = audio.read(Utterance("reference", prompt.recording, ""))
-    end = max(i.end for i, _ in phones)
     whole = prompt.labels.path.suffix.lower() == ".textgrid"  # others need not tell of the silence at the end
+    end = grid_end(prompt.labels.path) if whole else max(i.end for i, _ in phones)
     if end > sound.duration + SLACK or (whole and end < sound.duration - SLACK):
         raise DataError(prompt.labels.path, f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
                         f"lasts {sound.duration:.2f} s", "are they of another recording?")
@@ -178,29 +194,34 @@ def transferral(references: Path, targets: Path, out: Path, names: TierNames, op
 
 
 def transfer_one(prompt: Prompt, target: Path, out: Path, options: Options, kinds: Sequence[str] = (),
-                 existing: str = "error") -> tuple[Path, Alignment]:
+                 existing: str = "skip") -> tuple[Path, Alignment | None]:
     """Label one recording by another one, and write it to the folder ``out``.
 
     Returns
     -------
     path : Path
         Of the TextGrid.
-    alignment : Alignment
+    alignment : Alignment or None
+        None where all is there already and is to be kept.
 
     Raises
     ------
     DataError
-        If it cannot be done, or the TextGrid is there already and ``existing`` is not 'overwrite'.
+        If it cannot be done, or an output is there already and ``existing`` is 'error'.
     """
-    path = results.output_path(out, target.stem, "textgrid")
-    if path.exists() and existing != "overwrite":
-        raise DataError(path, "it exists", "use --existing overwrite, or --out for another folder")
-    for needed in (prompt.recording, prompt.labels.path, target):
-        if not needed.is_file():
-            raise DataError(needed, "there is no such file", "check the name")
+    paths = {k: results.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
+    there = [p for p in paths.values() if p.exists()]
+    if there and existing == "error":
+        raise DataError(there[0], "it exists", "use --existing skip or overwrite, or --out for another folder")
+    wanted = [k for k, p in paths.items() if existing == "overwrite" or not p.exists()]
+    path = paths["textgrid"]
+    if not wanted:
+        return path, None
+    if not target.is_file():
+        raise DataError(target, "there is no such file", "check the name")
     reading = reading_of(Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), prompt)
     [result] = align([reading], by_prompts({reading.file: prompt}, options), options)
     if isinstance(result, Failure):
         raise DataError(target, result.reason, result.remedy)
-    results.write(out, [result], tuple(dict.fromkeys(("textgrid", *kinds))))
+    results.write(out, [result], wanted)
     return path, result

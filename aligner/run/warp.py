@@ -24,6 +24,7 @@ SCORES = 2**26  # scores (256 MB) up to which they are all made at once: half a 
 PIECE = 2048  # frames of a longer recording that are judged at once
 NEAR = 1000  # frames of the reference around them that they are compared with
 THIN, THINNER = 2, 4  # every so manyth frame is enough to choose a template by; the latter of a long recording
+CALM = 1.2  # times the frames that a template takes at least, from which thinned ones are compared
 SHARP = 5.0  # nats that a distance of 1 is worth as evidence
 WHOLE = 1e6  # s: longer than any recording
 USUAL = -1.0  # score of a frame of one speaker's against the same of another's
@@ -107,8 +108,11 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
         If the recording is more than twice as fast.
     """
     pause = pause_of(frames) if pause is None else pause
-    template = choice[0] if len(choice) == 1 else _closest(frames, choice, pause, steps, kernel)
-    graph, matcher = graph or template.graph(steps), Matcher(template, pause)
+    graph = graph or choice[0].graph(steps)
+    template = choice[len(choice) // 2]
+    if len(choice) > 1 and len(frames) >= CALM * graph.shortest:  # where they are too few, thinned ones cannot keep up
+        template = _closest(frames, choice, pause, steps, kernel)
+    matcher = Matcher(template, pause)
     path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
     seen = _in_pieces(frames, matcher, graph, states) if scores is None else _evidence(scores.numpy(), graph, states)

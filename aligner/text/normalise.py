@@ -37,6 +37,9 @@ SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for on
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
+JOINED = re.compile(r"(?<=(?<!\d)\d) (?=\d{3}(?!\d))|(?<=(?<!\d)\d\d) (?=\d{3}(?!\d))|"
+                    r"(?<=\d{3}) (?=\d{3}(?!\d))|(?<=\d) (?=[%‰°€$£¥])")  # a space within a number
+JOINT = "\u2060"  # stands for such a space, which splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
 PLURAL = {"penny": "pence", "yen": "yen", "sen": "sen", "foot": "feet", "inch": "inches", "hertz": "hertz"}
@@ -77,7 +80,8 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         In any case, with punctuation.
     english : bool
         Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
-        and every Chinese character is a word.
+        and every Chinese character is a word.  Numbers in groups (20 000) and what stands behind a number (20 %)
+        are one word with it.
 
     Returns
     -------
@@ -91,9 +95,10 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     Token(spelling='1984', spoken=('nineteen', 'eighty', 'four'))
     """
     clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
+    if not english:
+        clean = HAN.sub(r" \g<0> ", JOINED.sub(JOINT, clean))
     capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
-    raw = RAW.findall(clean if english else HAN.sub(r" \g<0> ", clean))
-    written = [piece for word in raw for piece in _split_punctuation(word)]
+    written = [piece for word in RAW.findall(clean) for piece in _split_punctuation(word)]
     plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]
     cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
     tokens = []
@@ -102,12 +107,12 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         if spoken:
             first = word.find(core)
             length = len(core) - (spoken == ("no",) and core.endswith("."))
-            tokens.append(Token(own[first:first + length], spoken))
+            tokens.append(Token(own[first:first + length].replace(JOINT, " "), spoken))
     return tuple(tokens)
 
 
 def _as_written(core: str) -> tuple[str, ...]:
-    said = core if BRACKETED.fullmatch(core) else core.lower()
+    said = core if BRACKETED.fullmatch(core) else core.lower().replace(JOINT, "")
     return (said,) if any(c.isalnum() for c in core) else ()
 
 

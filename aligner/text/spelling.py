@@ -57,7 +57,7 @@ class Speller:
         for candidate in (character, bare):
             if candidate and all(map(self.known, candidate)):
                 return candidate
-        if not character.isalnum():  # an apostrophe or a hyphen that the alphabet lacks makes no sound
+        if unicodedata.category(character)[0] in "PS":  # an apostrophe or a hyphen that the alphabet lacks: no sound
             return ""
         raise DataError("transcript", f"the character {character!r} of {word!r} is not in the model's alphabet",
                         "write the word with the model's letters, or take a model of this language")
