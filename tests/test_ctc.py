@@ -19,7 +19,7 @@ from aligner.graph.ctc import BLANK, STAR, Alphabet, build
 from aligner.models.ctc import CtcModel, posteriors
 from aligner.models.store import load_model
 from aligner.run.choose import chosen
-from aligner.run.ctc import CtcBackend
+from aligner.run.ctc import SLACK, CtcBackend
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
 from aligner.search.viterbi import viterbi
@@ -304,6 +304,20 @@ def test_no_wildcard_inside_a_number():
     assert all(k + 1 == len(tokens) or tokens[k] != tokens[k + 1] for k in follows)
 
 
+def test_words_in_brackets_are_heard_by_the_network():
+    """`[...]` in place of two words: ctc+hmm has it where these were, as ctc does."""
+    utterance = find(SAMPLE).utterances[0]
+    plain = [w for w in aligned("hmm", [utterance])[0].words if w.label]
+    k = len(plain) // 2
+    text = " ".join([*(w.label for w in plain[: k - 1]), "[two words]", *(w.label for w in plain[k + 1 :])])
+    for backend in ("ctc", "ctc+hmm"):
+        [result] = aligned(backend, [replace(utterance, transcript=text)])
+        [bracket] = [w for w in result.words if w.label == "[two words]"]
+        assert bracket.start == pytest.approx(plain[k - 1].start, abs=SLACK)
+        assert bracket.end == pytest.approx(plain[k].end, abs=SLACK)
+        assert result.status == "ok"
+
+
 def test_networks_for_other_rates_are_refused():
     from aligner import ModelError
     from aligner.models.ctc import spelled
@@ -334,6 +348,10 @@ def test_what_is_not_english_is_left_as_it_is():
     tokens = normalise("Mwaka 1984, 你好! [kicheko]", english=False)
     assert [t.spelling for t in tokens] == ["Mwaka", "1984", "你", "好", "[kicheko]"]
     assert [t.spoken for t in tokens] == [("mwaka",), ("1984",), ("你",), ("好",), ("[kicheko]",)]
+    assert [t.spelling for t in normalise("我 今天 很 高兴", english=False)] == ["我", "今天", "很", "高兴"]
+    numbers = normalise("1 234 567 euros, 20 % de 1998 200 5 €", english=False)
+    assert [t.spelling for t in numbers] == ["1 234 567", "euros", "20 %", "de", "1998", "200", "5 €"]
+    assert [t.spoken[0] for t in numbers][:3] == ["1234567", "euros", "20%"]
 
 
 def test_models_and_backends_that_do_not_go_together(model):

@@ -93,6 +93,34 @@ def test_a_language_without_a_model(language, text, espeak):
     assert result.status == "ok"
 
 
+def test_sounds_that_the_reference_lacks_are_no_pauses():
+    from aligner.refine.pauses import Pauses
+    from aligner.run.dtw import unpaused
+
+    phones = [Interval(a, b, label) for a, b, label in [(0, 0.5, ""), (0.5, 1, "o"), (1, 1.06, ""), (1.06, 1.5, "d")]]
+    for hushed, expected in ((True, ["", "o", "", "d"]), (False, ["", "o", "d"])):
+        quiet = np.zeros(300, bool)
+        quiet[200:212] = hushed
+        firsts, found, owners = unpaused([0, 100, 200, 212], phones, [-1, 0, -1, 1], Pauses(quiet), 0.0)
+        assert [p.label for p in found] == expected
+        assert found[-1].start == (1.06 if hushed else 1)
+        assert (len(firsts), len(owners)) == (len(found), len(found))
+
+
+def test_languages_are_listed(espeak):
+    result = command("languages")
+    assert result.exit_code == 0
+    assert "sw            Swahili" in result.output
+
+
+def test_outputs_of_another_backend_are_named(corpus, tmp_path):
+    assert command("align", corpus, tmp_path / "out").exit_code == 0
+    again = command("align", corpus, tmp_path / "out", "--backend", "ctc")
+    assert "skipped   2 files" in again.output
+    assert "they were made by hmm: english" in again.output
+    assert '"backend": "hmm"' in (tmp_path / "out" / "run.json").read_text()
+
+
 def test_the_command_says_what_was_used(tmp_path, espeak):
     folder = tmp_path / "corpus" / "juma"
     folder.mkdir(parents=True)
@@ -326,10 +354,32 @@ def test_only_words_are_labelled(readings, tmp_path):
         path.write_text(path.read_text().replace('"phones"', '"segments"'))
     assert command("transfer", prompts, targets, tmp_path / "out").exit_code == 0
     assert evaluate(labels, tmp_path / "out").report.words.mae <= 30
+    only = command("transfer", prompts, targets, tmp_path / "only", "--phones", "segments", "--words", "segments")
+    assert "suspect   0" in only.output
     named = command("transfer", prompts, targets, tmp_path / "named", "--phones", "segments")
     assert named.exit_code == 0
     phones, _ = read_reference(tmp_path / "named" / "dr2-marc0" / "sa1.TextGrid")
     assert len(phones) > 30
+
+
+def test_the_labels_themselves_are_never_written_over(readings):
+    prompts, _, _ = readings
+    before = (prompts / "sa1.TextGrid").read_bytes()
+    files = prompts / "sa1.wav", prompts / "sa1.TextGrid", prompts / "sa1.wav"
+    result = command("transfer", *files, "--existing", "overwrite")
+    assert result.exit_code == 2
+    assert "would be written over" in result.output
+    assert (prompts / "sa1.TextGrid").read_bytes() == before
+
+
+def test_arguments_in_the_wrong_order(readings):
+    prompts, targets, _ = readings
+    recording, target = prompts / "sa1.wav", targets / "dr2-marc0" / "sa1.wav"
+    swapped = command("transfer", recording, target, prompts / "sa1.TextGrid")
+    assert swapped.exit_code == 2
+    assert "it is no file of labels" in swapped.output
+    folder = command("transfer", recording, prompts / "sa1.TextGrid", targets)
+    assert "it is a folder, not a file" in folder.output
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])

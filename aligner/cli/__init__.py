@@ -10,6 +10,7 @@ import click
 from aligner import __version__
 from aligner.cli.aligning import align
 from aligner.cli.evaluating import compare, evaluate, speech_metrics
+from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
@@ -21,7 +22,7 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, transfer, train, report, inspect, evaluate, compare, speech_metrics):
+for command in (align, transfer, train, languages, report, inspect, evaluate, compare, speech_metrics):
     main.add_command(command)
 
 __all__ = ["align", "main"]

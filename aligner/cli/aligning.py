@@ -43,9 +43,13 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               "or warping synthesised speech (DTW).  [default: hmm; dtw where the language has no model]")
 @click.option("--model", "-m", metavar="NAME|FOLDER",
               help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
-              "trained or Hugging Face CTC network; or torchaudio's name of one.  [default: the backend's]")
-@click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ...  [default: the model's]")
-@click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (CTC): its words are <star>.")
+              "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
+              "fetched.  [default: the backend's]")
+@click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ... "
+              "(aligner languages lists them). dtw writes phones in IPA, of English in ARPAbet.  "
+              "[default: the model's]")
+@click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (ctc, ctc+hmm): it "
+              "becomes the word <star>.")
 @POSTERIORS
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
@@ -149,6 +153,8 @@ def print_summary(s: Summary, job: Job) -> None:
     _print_rest(len(s.failures), job.out)
     if job.skipped:
         click.echo(f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)")
+    if s.others:
+        click.echo(f"          they were made by {s.others}")
     waiting = suspects_of(job)
     if waiting:
         table = job.out / "alignment.csv"

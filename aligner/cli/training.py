@@ -42,6 +42,8 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     """Train a model on the recordings and transcripts in CORPUS and save it in the folder MODEL.
 
     CORPUS is laid out as for align.  What cannot be learnt from is left out, and told.
+
+    Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
     from aligner.run.backend import spoken_english
     from aligner.run.train import Text, train_ctc

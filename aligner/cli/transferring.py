@@ -37,6 +37,9 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
     With three folders: recordings with labels beside them, the recordings to label (each is labelled by the one of the
     same path, or else of the same name: prompts/sa1.wav for speakers/anna/sa1.wav), and where the TextGrids go.
 
+    The tiers of phones and words are carried over, and no others; where there is only one of the two, it stands for
+    both.
+
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
     from rich.console import Console

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.corpus.audio import SUFFIXES
-from aligner.corpus.files import read_text
-from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, RUN_RECORD, output_path, read_table
+from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, output_path, read_run_record, read_table
 from aligner.types import DataError
 
 PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
@@ -94,7 +92,7 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
     table = out / ALIGNMENT_TABLE
     if not table.is_file():
         raise DataError(out, f"there is no {ALIGNMENT_TABLE} in it", "name the output folder of 'align'")
-    record = _record(out)
+    record = read_run_record(out)
     home = corpus or (Path(str(record["corpus"])) if record.get("corpus") else None)
     cells = read_table(table)
     if not cells or any(c.get("file") is None or c.get("status") is None for c in cells):
@@ -104,17 +102,6 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
     if aligned and not any(r.recording for r in aligned):
         raise DataError(out, f"its recordings are not in {home or 'any known folder'}", "name their folder (--corpus)")
     return Outcome(out, home, record, rows)
-
-
-def _record(out: Path) -> Mapping[str, object]:
-    path = out / RUN_RECORD
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(read_text(path))
-    except ValueError as error:
-        raise DataError(path, "it is not JSON", "delete it, and name the recordings' folder (--corpus)") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _row(cells: Mapping[str, str], out: Path, home: Path | None) -> Row:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aligner.corpus.files import read_text, write_text
 from aligner.corpus.textgrid import write_textgrid
-from aligner.types import SILENCE_LABEL, Alignment, Failure, Interval
+from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Interval
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
 ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", "words", "oovs", "log_likelihood",
@@ -143,6 +143,24 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
     return {**row, **{name: "" if value is None else round(value, 4) for name, value in figures.items()},
             "words": sum(w.label != SILENCE_LABEL for w in result.words), "oovs": len(result.oovs),
             "status": result.status, "reason": REASONS.join(result.suspicions)}
+
+
+def read_run_record(out: Path) -> Mapping[str, object]:
+    """What ``run.json`` holds; nothing where there is none.
+
+    Raises
+    ------
+    DataError
+        If it is not JSON.
+    """
+    path = out / RUN_RECORD
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(path, "it is not JSON", "delete it, and name the recordings' folder (--corpus)") from error
+    return content if isinstance(content, dict) else {}
 
 
 def write_run_record(out: Path, record: Mapping[str, object]) -> None:

@@ -166,7 +166,7 @@ def resolve(language: str) -> str:
     close = difflib.get_close_matches(asked, [*known, *names, *ALIASES], n=4)
     hint = f"did you mean {', '.join(close)}? " if close else ""
     raise DataError(language, "eSpeak does not speak this language",
-                    f"{hint}aligner.models.espeak.languages() lists all {len(known)}")
+                    f"{hint}aligner languages lists all {len(known)}")
 
 
 def arpabet(label: str) -> tuple[str, ...]:

@@ -118,7 +118,8 @@ def torchaudio_bundles() -> tuple[str, ...]:
     from torchaudio import pipelines
 
     return tuple(sorted(name for name in dir(pipelines)
-                        if all(hasattr(getattr(pipelines, name), part) for part in ("get_labels", "get_model"))))
+                        if not isinstance(bundle := getattr(pipelines, name), type)
+                        and all(hasattr(bundle, part) for part in ("get_labels", "get_model"))))
 
 
 def torchaudio_network(name: str) -> PretrainedNetwork:

@@ -65,6 +65,9 @@ def _in_folder(folder: Path) -> SphinxModel | CtcModel:
     if (folder / "config.json").is_file():
         pretrained = huggingface_network(folder)
         return spelled(folder.name, pretrained, pretrained.case, pretrained.star)
+    if not (folder / "mdef").is_file():
+        raise ModelError(folder, "there is no model in this folder", "a CMU Sphinx model has a file mdef, a trained "
+                         f"network {neural.TABLE}, and one of Hugging Face's config.json")
     return sphinx.load(folder)
 
 

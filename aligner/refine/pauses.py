@@ -39,6 +39,11 @@ class Pauses:
         """Of a waveform (N,) at 16 kHz."""
         return cls(below(levels(wave, CLOCK, len(wave) // CLOCK.hop).numpy()))
 
+    def mostly_quiet(self, first: float, last: float) -> bool:
+        """Whether half of the time from ``first`` to ``last`` or more is."""
+        within = self.quiet[_frame(first):max(_frame(last), _frame(first) + 1)]
+        return bool(len(within) == 0 or within.mean() >= 0.5)
+
     def between(self, first: float, last: float, before: str, after: str) -> tuple[float, float] | None:
         """The pause between a phone that is heard at ``first`` and one at ``last``; None where they follow at once.
 

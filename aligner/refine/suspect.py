@@ -196,7 +196,8 @@ def _too_many(s: Solved, q: Quality) -> list[str]:
 
 
 def _uneven(s: Solved, q: Quality) -> list[str]:
-    if len(s.spoken) < ENOUGH or stdev(log(p.duration) for p in s.spoken) <= UNEVEN:
+    lengths = [log(p.duration) for p in s.spoken if p.label != NOISE_LABEL]
+    if len(lengths) < ENOUGH or stdev(lengths) <= UNEVEN:
         return []
     return ["the phones are very uneven in length: transcript and recording may differ"]
 

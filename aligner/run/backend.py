@@ -78,6 +78,8 @@ class Options:
             searched.chosen(self.kernel, torch.device("cpu"))
         except ValueError as error:
             raise DataError("kernel", str(error), "take auto") from None
+        if self.language is not None and not self.language.strip():
+            raise DataError("language", "no language is named", "name one, or leave it out")
         for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS)):
             if getattr(self, name) not in known:
                 raise DataError(name, f"there is no {getattr(self, name)!r}",

@@ -69,7 +69,7 @@ def _both(model: Model | None, options: Options) -> CtcHmmBackend:
 
 def _dtw(model: Model | None, options: Options) -> DtwBackend:
     if model is not None:
-        return by_model(_markov(model), options)
+        return by_model(_markov(model if model.name != ENGLISH else _own(ENGLISH, options)), options)
     if options.dictionary is not None:
         raise DataError(options.dictionary, "eSpeak pronounces without a dictionary",
                         "leave out --dictionary, or name a --model to be the reference")

@@ -83,6 +83,8 @@ class Summary:
     failures : list of Failure
     wall : float
         Seconds that aligning and writing took, without loading the model.
+    others : str
+        What made the outputs that were kept, where it was something else.
     """
 
     audio: float = 0.0
@@ -90,6 +92,7 @@ class Summary:
     suspects: dict[str, tuple[str, ...]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
+    others: str = ""
 
     def count(self, result: Result) -> None:
         """Add one result."""
@@ -175,6 +178,10 @@ def run(job: Job, model: Backend | Model, options: Options,
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
+    record = _record(job, backend, options)
+    before = results.read_run_record(job.out) if job.skipped else {}
+    if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
+        summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
     among = _Corpus(results.tabled_likelihoods(job.out, job.kept))
     begun = time.perf_counter()
     try:
@@ -192,7 +199,8 @@ def run(job: Job, model: Backend | Model, options: Options,
     finally:  # whatever ends the run, what is done is in the tables
         for utterance, reasons in among.compared():
             summary.suspect(utterance, reasons)
-        results.write_run_record(job.out, _record(job, backend, options))
+        if rows or not job.kept:
+            results.write_run_record(job.out, record)
         results.write_alignment_table(job.out, rows, job.kept)
         results.write_oov_table(job.out, oovs, job.kept)
         summary.wall = time.perf_counter() - begun

@@ -24,7 +24,7 @@ from aligner.run.hmm import HmmBackend, dictionary
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
-from aligner.text.normalise import Token
+from aligner.text.normalise import BRACKETED, Token
 from aligner.text.spelling import Speller
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
@@ -259,7 +259,7 @@ class CtcHmmBackend:
         """
         word = prepared.graph.word[prepared.graph.node]
         known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
-        wild = np.array([False, *(s.word == STAR for s in prepared.spoken), False])
+        wild = np.array([False, *(bool(BRACKETED.fullmatch(s.word)) for s in prepared.spoken), False])
         left = np.maximum.accumulate(word) + 1  # in `known`; a silence stands behind its word
         begins, ends = known[left, 0], known[left, 1]
         between = word == NONE
@@ -274,7 +274,7 @@ class CtcHmmBackend:
 def _unjudged(found: Found) -> Found:
     """What was found, with nothing held against the frames of wildcards: whatever is heard fits them."""
     sizes = np.diff([*found.firsts, len(found.evidence.margin)])
-    wild = np.repeat([owner != NO_OWNER and found.spellings[owner] == STAR for owner in found.owners], sizes)
+    wild = np.repeat([bool(o != NO_OWNER and BRACKETED.fullmatch(found.spellings[o])) for o in found.owners], sizes)
     return found._replace(evidence=found.evidence._replace(margin=np.where(wild, 0.0, found.evidence.margin)))
 
 

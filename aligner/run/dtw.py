@@ -18,14 +18,15 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.store import MEASURED, load_model, read_measured
 from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
 from aligner.refine.offsets import correct
+from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
-from aligner.run.backend import Found, Heard, Options, Prepared, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED
-from aligner.types import NOISE_LABEL, Clock, DataError, ModelError
+from aligner.types import NOISE_LABEL, Clock, DataError, Interval, ModelError
 
 FRONTEND = TemplateFrontend()
 ENGLISH = "en"  # how eSpeak's English voices begin: their phones are written in ARPAbet, as everywhere else
@@ -119,11 +120,31 @@ class DtwBackend:
                 raise DataError(heard.utterance.file, "no path through the reference is possible",
                                 "is it the transcript of another recording?") from None
             raise too_short(prepared, self.clock) from None
-        firsts, phones, owners = phones_of(found, self.clock, heard.start, heard.end)
+        pauses = Pauses.of(heard.wave)
+        firsts, phones, owners = unpaused(*phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start)
         refined = phones if self.options.refine == "none" else correct(phones, self.offsets)
         refined = cut(refined, heard.wave) if self.options.refine == "best" else refined
         return Found(phones, refined, owners, reference.spellings, firsts, found.evidence,
                      found.score / len(frames))
+
+
+def unpaused(firsts: Sequence[int], phones: Sequence[Interval], owners: Sequence[int], pauses: Pauses,
+             start: float) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+    """Without the short pauses between words in which something is said; they go to the phone behind them.
+
+    What a path takes for such a pause is a closure with a voice in it, or a sound that the reference has not.
+    """
+    kept: list[tuple[int, Interval, int]] = []
+    joined: tuple[int, Interval] | None = None
+    for k, (first, phone, owner) in enumerate(zip(firsts, phones, owners, strict=True)):
+        inner = 0 < k < len(phones) - 1 and owner == NO_OWNER and phone.duration < PAUSE
+        if inner and not pauses.mostly_quiet(phone.start - start, phone.end - start):
+            joined = first, phone
+            continue
+        if joined is not None:
+            first, phone, joined = joined[0], replace(phone, start=joined[1].start), None
+        kept.append((first, phone, owner))
+    return [f for f, _, _ in kept], tuple(p for _, p, _ in kept), [o for _, _, o in kept]
 
 
 def by_espeak(language: str, options: Options) -> DtwBackend:

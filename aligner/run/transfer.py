@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from aligner.corpus import audio, results
 from aligner.corpus.find import Corpus, find_recordings
-from aligner.corpus.labels import Source, TierNames, find_labels, read_labels
+from aligner.corpus.labels import SUFFIXES, Source, TierNames, find_labels, read_labels
 from aligner.corpus.textgrid import grid_end
 from aligner.run.align import align
 from aligner.run.backend import Heard, Options
@@ -46,8 +45,9 @@ def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
         If one is not there.
     """
     for needed in (recording, labels.path):
-        if not needed.is_file():
-            raise DataError(needed, "there is no such file", "check the name")
+        _check_file(needed)
+    if labels.path.suffix.lower() not in SUFFIXES:
+        raise DataError(labels.path, "it is no file of labels", f"the second file ends in {', '.join(SUFFIXES)}")
     return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
 
@@ -91,6 +91,12 @@ def readings(targets: Path, known: Mapping[str, Prompt]) -> tuple[list[Utterance
         except DataError as error:
             failures.append(Failure(reading, error.rule, error.remedy))
     return utterances, failures, chosen
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        rule = "it is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise DataError(path, rule, "name a recording, its labels and another recording, or three folders")
 
 
 def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:
@@ -153,7 +159,7 @@ def _spoken(prompt: Prompt) -> Spoken:
 def _known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
     """A prompt's phones, each with the number of its word, and the words.
 
-    Words stand for phones where only they are labelled, and stretches without a pause for words.
+    Where only words or only phones are labelled, they stand for both.
     """
     of = read_labels(prompt.labels, prompt.names)
     if len(of) > 1:
@@ -161,17 +167,10 @@ def _known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
     labels = next(iter(of.values()))
     tier = labels.phones if labels.phones is not None else labels.words
     phones = [Interval(i.start, i.end, SILENCE_LABEL if kind(i.label) == "silence" else i.label) for i in tier or ()]
-    words = [w for w in labels.words or _stretches(phones) if kind(w.label) != "silence"]
+    words = [w for w in labels.words or phones if kind(w.label) != "silence"]
     if not words or all(p.label == SILENCE_LABEL for p in phones):
         raise DataError(prompt.labels.path, "it has no phones or words with labels", "label what is said")
     return [(p, _word_at((p.start + p.end) / 2, words)) for p in phones], [w.label for w in words]
-
-
-def _stretches(phones: Sequence[Interval]) -> Iterator[Interval]:
-    for silent, group in groupby(phones, lambda p: p.label == SILENCE_LABEL):
-        members = list(group)
-        if not silent:
-            yield Interval(members[0].start, members[-1].end, " ".join(p.label for p in members))
 
 
 def _word_at(time: float, words: Sequence[Interval]) -> int:
@@ -210,6 +209,9 @@ def transfer_one(prompt: Prompt, target: Path, out: Path, options: Options, kind
         If it cannot be done, or an output is there already and ``existing`` is 'error'.
     """
     paths = {k: results.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
+    if prompt.labels.path.resolve() in [p.resolve() for p in paths.values()]:
+        raise DataError(prompt.labels.path, "these are the labels to be carried over, and would be written over",
+                        "name another recording, or another folder (--out)")
     there = [p for p in paths.values() if p.exists()]
     if there and existing == "error":
         raise DataError(there[0], "it exists", "use --existing skip or overwrite, or --out for another folder")
@@ -217,8 +219,7 @@ def transfer_one(prompt: Prompt, target: Path, out: Path, options: Options, kind
     path = paths["textgrid"]
     if not wanted:
         return path, None
-    if not target.is_file():
-        raise DataError(target, "there is no such file", "check the name")
+    _check_file(target)
     reading = reading_of(Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), prompt)
     [result] = align([reading], by_prompts({reading.file: prompt}, options), options)
     if isinstance(result, Failure):

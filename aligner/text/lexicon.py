@@ -250,7 +250,7 @@ class Pronouncer:
             phones = self._letters(word) or self._by_g2p(word)
             if not phones or not all(map(self.known, phones)):
                 raise DataError("transcript", f"no pronunciation could be made for the word {word!r}",
-                                "add it to a dictionary (--dictionary)")
+                                "add it to a dictionary (--dictionary), or name the language (--language)")
             self._guessed[word] = (Pronunciation(phones),)
         return self._guessed[word]
 

@@ -37,10 +37,10 @@ SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for on
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
-JOINED = re.compile(r"(?<=(?<!\d)\d) (?=\d{3}(?!\d))|(?<=(?<!\d)\d\d) (?=\d{3}(?!\d))|"
-                    r"(?<=\d{3}) (?=\d{3}(?!\d))|(?<=\d) (?=[%‰°€$£¥])")  # a space within a number
+JOINED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")  # numbers that have spaces in them
 JOINT = "\u2060"  # stands for such a space, which splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
+SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
 PLURAL = {"penny": "pence", "yen": "yen", "sen": "sen", "foot": "feet", "inch": "inches", "hertz": "hertz"}
 MAGNITUDES = ("hundred", "thousand", "million", "billion", "trillion")
@@ -79,9 +79,9 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     text : str
         In any case, with punctuation.
     english : bool
-        Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
-        and every Chinese character is a word.  Numbers in groups (20 000) and what stands behind a number (20 %)
-        are one word with it.
+        Whether numbers and the like are spoken out, in English; otherwise what is written is what is said, and
+        every Chinese character is a word unless there are spaces between some.  Numbers in groups (20 000) and
+        what stands behind a number (20 %) are one word with it.
 
     Returns
     -------
@@ -96,7 +96,8 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     """
     clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
     if not english:
-        clean = HAN.sub(r" \g<0> ", JOINED.sub(JOINT, clean))
+        clean = JOINED.sub(lambda number: number[0].replace(" ", JOINT), clean)
+        clean = clean if SEGMENTED.search(clean) else HAN.sub(r" \g<0> ", clean)
     capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
     written = [piece for word in RAW.findall(clean) for piece in _split_punctuation(word)]
     plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]

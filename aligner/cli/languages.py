@@ -1,0 +1,17 @@
+"""``aligner languages``: what can be aligned without a model."""
+
+from __future__ import annotations
+
+import click
+
+from aligner.cli.evaluating import CONTEXT, plainly
+
+
+@click.command(context_settings=CONTEXT, short_help="List the languages that need no model.")
+@plainly
+def languages() -> None:
+    """List the codes that --language takes, with the names of the languages: those that eSpeak NG speaks."""
+    from aligner.models.espeak import languages as known
+
+    for code, name in sorted(known().items()):
+        click.echo(f"{code:14}{name}")
