@@ -30,6 +30,7 @@ from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
 LEAST = 0.25  # frames that a phone has at the edge of an utterance
 WILDCARD = Token(STAR, (STAR,))
+EDGE = 0.1  # s that a word may reach into a wildcard: a phone goes on after it is heard
 SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
 # The worst of intact speech (see aligner.refine.suspect) are -2.0, -1.3, -0.8; -2.7, -2.2, -1.2
 POSTERIORS = Limits(((0.3, -2.3), (0.5, -1.5), (1.0, -0.9)), ((3, -3.0), (5, -2.5), (10, -1.4)))
@@ -255,17 +256,18 @@ class CtcHmmBackend:
     def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
         """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence.
 
-        A silence may lie where its neighbours may, but not where the network hears what is not written.
+        Neither words nor silences go far into what the network hears as a wildcard, for which there is no model.
         """
         word = prepared.graph.word[prepared.graph.node]
         known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
         wild = np.array([False, *(bool(BRACKETED.fullmatch(s.word)) for s in prepared.spoken), False])
         left = np.maximum.accumulate(word) + 1  # in `known`; a silence stands behind its word
-        begins, ends = known[left, 0], known[left, 1]
-        between = word == NONE
-        begins[between] = np.where(wild, known[:, 1], known[:, 0])[left[between]]
-        ends[between] = np.where(wild, known[:, 0], known[:, 1])[left[between] + 1]
-        spans = np.stack([begins - slack, ends + slack], 1)
+        right = left + (word == NONE)
+        begins, ends = known[left, 0] - slack, known[right, 1] + slack
+        before, after = np.maximum(np.where(word == NONE, left, left - 1), 0), np.where(word == NONE, right, right + 1)
+        begins = np.where(wild[before], np.maximum(begins, known[before, 1] - EDGE), begins)
+        ends = np.where(wild[after], np.minimum(ends, known[after, 0] + EDGE), ends)
+        spans = np.stack([begins, ends], 1)
         frames = np.nan_to_num(self.clock.frame(spans), neginf=0, posinf=len(prepared.frames))
         first_last: np.ndarray = frames.round().clip(0, len(prepared.frames)).astype(np.int64)
         return first_last
