@@ -241,3 +241,31 @@ def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
 def test_a_bundle_that_is_none_is_told():
     with pytest.raises(ModelError, match=r"no such pipeline.*MMS_FA"):
         torchaudio_network("WAV2VEC2_BASE")
+
+
+def test_a_folder_aligns_and_names_what_its_alphabet_lacks(saved):
+    from aligner import Failure, Options, align
+    from aligner.models.store import load_model
+    from aligner.types import Utterance
+
+    model = load_model(saved)
+    assert (model.characters, model.case) == (True, "upper")
+    assert set(model.classes) == set("ETAOIN'")
+    texts = ["Tea, no-one!", "tea  ATE it", "zebra"]
+    utterances = [Utterance(str(k), WAVE.numpy(), text) for k, text in enumerate(texts)]
+    first, second, failed = align(utterances, model, Options(backend="ctc"))
+    assert [w.label for w in first.words if w.label] == ["Tea", "no-one"]
+    assert "".join(p.label for p in first.phones) == "TEANOONE"
+    assert [w.label for w in second.words if w.label] == ["tea", "ATE", "it"]
+    assert second.phones[-1].end == 1.0
+    assert isinstance(failed, Failure)
+    assert "the character 'Z' of 'zebra' is not in the model's alphabet" in failed.message
+
+
+@pytest.mark.parametrize("name", ["MMS_FA", "WAV2VEC2_ASR_BASE_960H"])
+def test_a_pipeline_aligns(bundles, name):
+    from aligner import Options, align_file
+
+    alignment = align_file(WAVE.numpy(), "tea", model=name, options=Options(backend="ctc"))
+    assert [w.label for w in alignment.words if w.label] == ["tea"]
+    assert "".join(p.label for p in alignment.phones).lower() == "tea"
