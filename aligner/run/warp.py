@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from aligner.graph.template import STEPS, Steps
 from aligner.models.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
-from aligner.search.arcs import Arcs, Path
+from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.types import Clock, Interval
@@ -23,8 +24,7 @@ from aligner.types import Clock, Interval
 SCORES = 2**26  # scores (256 MB) up to which they are all made at once: half a minute of speech
 PIECE = 2048  # frames of a longer recording that are judged at once
 NEAR = 1000  # frames of the reference around them that they are compared with
-THIN, THINNER = 2, 4  # every so manyth frame is enough to choose a template by; the latter of a long recording
-CALM = 1.2  # times the frames that a template takes at least, from which thinned ones are compared
+THIN = 4  # every so manyth frame is enough to choose a template by
 SHARP = 5.0  # nats that a distance of 1 is worth as evidence
 WHOLE = 1e6  # s: longer than any recording
 USUAL = -1.0  # score of a frame of one speaker's against the same of another's
@@ -110,8 +110,8 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
     pause = pause_of(frames) if pause is None else pause
     graph = graph or choice[0].graph(steps)
     template = choice[len(choice) // 2]
-    if len(choice) > 1 and len(frames) >= CALM * graph.shortest:  # where they are too few, thinned ones cannot keep up
-        template = _closest(frames, choice, pause, steps, kernel)
+    with suppress(NoPath):  # a thinned template may not keep up with the recording where a whole one does
+        template = _closest(frames, choice, pause, steps, kernel) if len(choice) > 1 else template
     matcher = Matcher(template, pause)
     path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
@@ -121,14 +121,12 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
 
 def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
     """The template with the best path; all have the same graph."""
-    some = len(frames) * len(choice[0].frames) <= SCORES
-    step = THIN if some else THINNER
-    thin, frames = [t.thin(step) for t in choice], frames[::step]
-    graph = thin[0].graph(steps)
-    if some:
-        scores = torch.stack([Matcher(t, pause).score(frames) for t in thin])
+    thin = [t.thin(THIN) for t in choice]
+    graph, few = thin[0].graph(steps), frames[::THIN]
+    if len(few) * len(graph.pdfs) <= SCORES:
+        scores = torch.stack([Matcher(t, pause).score(few) for t in thin])
         return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
-    found = [float(_path(frames, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
+    found = [float(_path(few, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
     return choice[int(np.argmax(found))]
 
 
