@@ -66,14 +66,23 @@ def mel_filters(count: int, low: float, high: float, nfft: int, rate: int, round
 
     ``low`` and ``high`` in Hz; ``rounded`` moves every edge to the nearest bin of the transform.
     """
-    step = (mel(high) - mel(low)) / (count + 1)
-    edges = torch.tensor([700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
-                         dtype=torch.float64)
-    bin_width = rate / nfft
+    edges = mel_edges(count, low, high)
     if rounded:
-        edges = torch.floor(edges / bin_width + 0.5) * bin_width
+        edges = torch.floor(edges / (rate / nfft) + 0.5) * (rate / nfft)
+    return triangles(edges, nfft, rate)
+
+
+def mel_edges(count: int, low: float, high: float) -> Tensor:
+    """Where ``count`` filters that overlap by half begin, peak and end, evenly in mel: (count + 2,) Hz, float64."""
+    step = (mel(high) - mel(low)) / (count + 1)
+    return torch.tensor([700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
+                        dtype=torch.float64)
+
+
+def triangles(edges: Tensor, nfft: int, rate: int) -> Tensor:
+    """Triangular filters of unit area, shape (nfft // 2 + 1, count), float64, between ``edges`` (count + 2,) in Hz."""
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    hertz = (torch.arange(nfft // 2 + 1, dtype=torch.float64) * bin_width)[:, None]
+    hertz = (torch.arange(nfft // 2 + 1, dtype=torch.float64) * (rate / nfft))[:, None]
     rise, fall = (hertz - left) / (centre - left), (right - hertz) / (right - centre)
     filters = torch.minimum(rise, fall).clamp(min=0) * 2.0 / (right - left)
     filters[-1] = 0.0  # Sphinx leaves out the bin at half the sample rate

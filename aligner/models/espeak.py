@@ -26,6 +26,7 @@ import numpy as np
 
 from aligner.corpus.audio import read
 from aligner.text.g2p import to_arpabet
+from aligner.text.phones import IPA_KINDS
 from aligner.types import DECIMALS, SAMPLE_RATE, SILENCE_LABEL, DataError, Interval, ModelError, Utterance
 
 NORMAL_SPEED = 175  # words per minute at which the lengths below were measured; they shrink as speech quickens
@@ -42,9 +43,7 @@ SHORTEST_PHONE = 0.01  # s; eSpeak speaks some liquids within the vowel before a
 QUIET = 2  # of 32768; eSpeak's pauses are digital silence
 LONGEST_TEXT = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 PARTING = " \u200b "  # keeps eSpeak from reading words as one; a zero-width space has no sound
-VOWELS = frozenset("aeiouyøœɶɐɑɒæɔəɘɵɚɛɜɝɞɨɪɯɤʉʊʌʏᵻᵿ")
-SONORANTS = frozenset("mɱnɲɳŋɴlɫɭʎʟɹrɾɻʁʀwjɥʋɰ")
-STOPS = frozenset("pbtdʈɖcɟkɡgqɢʔɓɗɠʄ")
+UVULAR = "ʁ"  # a fricative by its name; it leads into a vowel as a liquid does
 WITHOUT_CONTROL = dict.fromkeys(range(32), " ")  # eSpeak would take them for commands
 SPELLINGS = {"tS": "tʃ", "s.": "ʂ", "z.": "ʐ", "ts.": "tʂ", "i.": "ɨ"}  # left by eSpeak in ASCII
 # what the American voice means by symbols that mean another thing, or nothing, elsewhere
@@ -449,7 +448,7 @@ def _quiet_before(loud: np.ndarray, end: int, start: int) -> int:
 
 def _place(before: _Phone | None, phone: _Phone, quiet: int, rate: int, stretch: float) -> list[_Phone]:
     """A phone behind ``quiet`` silent samples: its onset, and the pause before it, if there is one."""
-    is_stop = phone.label[0] in STOPS
+    is_stop = _kind(phone.label) == "stop"
     if before and before.word == phone.word:
         pause = 0 if is_stop else quiet
     else:
@@ -459,14 +458,16 @@ def _place(before: _Phone | None, phone: _Phone, quiet: int, rate: int, stretch:
         return [_Phone(start, SILENCE_LABEL, -1), replace(phone, start=start + pause)]
     if is_stop:
         return [replace(phone, start=phone.start - quiet)]
-    if before and not quiet and before.label[0] in SONORANTS and _is_vowel(phone.label):
+    if before and not quiet and _kind(before.label) in ("nasal", "liquid") and _kind(phone.label) == "vowel":
         lag = min(round(VOWEL_LAG * stretch * rate), (phone.start - before.start) // 2)
         return [replace(phone, start=phone.start - lag)]
     return [phone]
 
 
-def _is_vowel(label: str) -> bool:
-    return unicodedata.normalize("NFD", label)[0] in VOWELS
+def _kind(label: str) -> str | None:
+    """The kind of a phone by its first letter, whatever marks are on it; None where it is not known."""
+    letter = unicodedata.normalize("NFD", label)[0]
+    return "liquid" if letter == UVULAR else IPA_KINDS.get(letter)
 
 
 def _lengthen(laid: list[_Phone], end: int, rate: int) -> list[_Phone]:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.features import cosine_transform, mel, power_spectrum, preemphasise, shifted, windows
+from aligner.features import cosine_transform, mel_edges, power_spectrum, preemphasise, shifted, triangles, windows
 from aligner.graph import NONE, Graph, Position, Topology
 from aligner.graph import template as graphs
 from aligner.models.base import HmmModel
@@ -192,22 +192,17 @@ def slope(values: Tensor, reach: int) -> Tensor:
 @lru_cache(maxsize=32)
 def _matrices(frontend: TemplateFrontend, warp: float) -> tuple[Tensor, Tensor, Tensor]:
     """Filter bank (bins, filters), cosine transform and weights of the cepstra."""
-    edges = warped_edges(frontend, warp)
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    hertz = torch.linspace(0, frontend.rate / 2, frontend.nfft // 2 + 1, dtype=torch.float64)[:, None]
-    bank = torch.minimum((hertz - left) / (centre - left), (right - hertz) / (right - centre)).clamp(min=0)
+    bank = triangles(warped_edges(frontend, warp), frontend.nfft, frontend.rate)
     weights = 1.0 / (1.0 + torch.arange(frontend.cepstra, dtype=torch.float64))
     weights[0] *= frontend.level
     weights /= weights.square().mean().sqrt()
     transform = cosine_transform(frontend.filters, frontend.cepstra, "dct")
-    return (bank * 2.0 / (right - left)).float(), transform.float(), weights.float()
+    return bank.float(), transform.float(), weights.float()
 
 
 def warped_edges(frontend: TemplateFrontend, warp: float) -> Tensor:
     """Edges (filters + 2,) of the mel filters in Hz, moved by ``warp``; piecewise linear (Lee & Rose 1998)."""
-    step = (mel(frontend.high) - mel(frontend.low)) / (frontend.filters + 1)
-    marks = [mel(frontend.low) + i * step for i in range(frontend.filters + 2)]
-    hertz = torch.tensor([700.0 * (10 ** (m / 2595.0) - 1.0) for m in marks], dtype=torch.float64)
+    hertz = mel_edges(frontend.filters, frontend.low, frontend.high)
     nyquist = frontend.rate / 2
     bend = BEND * nyquist / max(warp, 1.0)
     led_back = nyquist - (nyquist - hertz) * (nyquist - warp * bend) / (nyquist - bend)

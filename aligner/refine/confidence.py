@@ -30,6 +30,11 @@ class Evidence(NamedTuple):
     margin: np.ndarray
     posterior: np.ndarray
 
+    @classmethod
+    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
+        """Of consecutive stretches of frames."""
+        return cls(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+
 
 def evidence(own: np.ndarray, rivals: np.ndarray, phone: np.ndarray) -> Evidence:
     """Compare a path with all phones, frame by frame.

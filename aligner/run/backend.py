@@ -6,7 +6,7 @@ path; what comes before, reading, and what comes after, figures, suspicions and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,8 @@ from aligner.corpus import audio
 from aligner.features import levels
 from aligner.graph import Graph
 from aligner.refine.confidence import Evidence, means
+from aligner.refine.offsets import correct
+from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.batches import cores
 from aligner.search import arcs as searched
@@ -252,6 +254,15 @@ def spoken_english(language: str | None) -> bool:
     (True, True, False)
     """
     return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
+
+
+def refined(phones: tuple[Interval, ...], offsets: Mapping[tuple[str, str], float], how: str,
+            wave: Tensor | None = None) -> tuple[Interval, ...]:
+    """Better boundaries, as ``how`` of the options says; looked for in the ``wave`` where there is one."""
+    if how == "none":
+        return phones
+    corrected = correct(phones, offsets)
+    return cut(corrected, wave) if how == "best" and wave is not None else corrected
 
 
 def too_short(prepared: Prepared, clock: Clock) -> DataError:

@@ -9,24 +9,21 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
 from aligner.refine.confidence import Evidence, evidence
-from aligner.refine.offsets import correct
 from aligner.refine.pauses import Pauses
-from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, too_short
 from aligner.run.hmm import HmmBackend, dictionary
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.spelling import Speller
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError
 
 LEAST = 0.25  # frames that a phone has at the edge of an utterance
 WILDCARD = Token(STAR, (STAR,))
@@ -115,7 +112,8 @@ class CtcBackend:
         labels = [SILENCE_LABEL if p.spike is None else _label(graph.phone[p.spike.state]) for p in pieces]
         phones = self.clock.tile(self._apart([p.edge for p in pieces], heard), labels, heard.start, heard.end)
         seen = self._evidence(states, pieces, prepared)
-        return Found(phones, self._refined(phones, heard.wave), [p.owner for p in pieces], spellings, firsts, seen,
+        better = refined(phones, self.model.offsets, self.options.refine, heard.wave)
+        return Found(phones, better, [p.owner for p in pieces], spellings, firsts, seen,
                      score / len(states))
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
@@ -179,12 +177,6 @@ class CtcBackend:
                 posterior[piece.frame:last] = seen.posterior[piece.spike.first:piece.spike.last + 1].mean()
         return Evidence(seen.margin, posterior)
 
-    def _refined(self, phones: tuple[Interval, ...], wave: Tensor) -> tuple[Interval, ...]:
-        if self.options.refine == "none":
-            return phones
-        corrected = correct(phones, self.model.offsets)
-        return corrected if self.options.refine == "offsets" else cut(corrected, wave)
-
 
 @dataclass(frozen=True)
 class Placed(Prepared):
@@ -204,7 +196,11 @@ class CtcHmmBackend:
     ctc: CtcBackend
     hmm: HmmBackend
     name: str = "ctc+hmm"
-    english: bool = True
+
+    @property
+    def english(self) -> bool:
+        """Whether transcripts are read as English."""
+        return self.hmm.english
 
     @property
     def model_name(self) -> str:

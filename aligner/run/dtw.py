@@ -17,11 +17,9 @@ from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.store import MEASURED, load_model, read_measured
 from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
-from aligner.refine.offsets import correct
 from aligner.refine.pauses import PAUSE, Pauses
-from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
@@ -29,7 +27,6 @@ from aligner.text.normalise import BRACKETED
 from aligner.types import NOISE_LABEL, Clock, DataError, Interval, ModelError
 
 FRONTEND = TemplateFrontend()
-ENGLISH = "en"  # how eSpeak's English voices begin: their phones are written in ARPAbet, as everywhere else
 
 
 class Reference(NamedTuple):
@@ -122,9 +119,8 @@ class DtwBackend:
             raise too_short(prepared, self.clock) from None
         pauses = Pauses.of(heard.wave)
         firsts, phones, owners = unpaused(*phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start)
-        refined = phones if self.options.refine == "none" else correct(phones, self.offsets)
-        refined = cut(refined, heard.wave) if self.options.refine == "best" else refined
-        return Found(phones, refined, owners, reference.spellings, firsts, found.evidence,
+        better = refined(phones, self.offsets, self.options.refine, heard.wave)
+        return Found(phones, better, owners, reference.spellings, firsts, found.evidence,
                      found.score / len(frames))
 
 
@@ -159,7 +155,7 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
     """
     voice = resolve(language)
     speak = Synthesiser(voice)
-    english = voice.startswith(ENGLISH)
+    english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
 
     beside = posteriorgram(options)
 

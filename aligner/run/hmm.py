@@ -12,9 +12,8 @@ import numpy as np
 from aligner.corpus.files import read_text
 from aligner.graph import build
 from aligner.models.base import HmmModel
-from aligner.refine.offsets import correct
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.path import best_path
 from aligner.search.arcs import NoPath
 from aligner.text.g2p import HamaG2P
@@ -75,9 +74,9 @@ class HmmBackend:
         except NoPath:
             raise too_short(prepared, self.clock) from None
         firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
-        refined = phones if self.options.refine == "none" else correct(phones, self.model.offsets)
         spellings = [t.spelling for t in prepared.heard.tokens]
-        return Found(phones, refined, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
+        better = refined(phones, self.model.offsets, self.options.refine)
+        return Found(phones, better, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
 
     def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""

@@ -64,7 +64,7 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         asked = np.union1d(pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
         parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
-    return path, Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+    return path, Evidence.joined(parts)
 
 
 def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:

@@ -152,7 +152,7 @@ def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarra
         first, last = max(reached[piece][0] - NEAR, 0), min(reached[piece][-1] + NEAR, rows)
         columns = np.append(np.arange(first, last), rows)
         parts.append(_evidence(matcher.score(frames[piece], columns).numpy(), graph, states[piece], columns))
-    return Evidence(*(np.concatenate(of) for of in zip(*parts, strict=True)))
+    return Evidence.joined(parts)
 
 
 def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.ndarray | None = None) -> Evidence:

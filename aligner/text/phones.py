@@ -24,8 +24,9 @@ ARPABET_KINDS = {phone: name for name, phones in {
     "fricative": "S SH Z ZH F V TH DH HH HV", "nasal": "M N NG EM EN ENG NX", "liquid": "L R W Y EL",
 }.items() for phone in phones.split()}
 IPA_KINDS = {letter: name for name, letters in {
-    "vowel": "aɑɐɒæʌɜəɚɝeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵ", "stop": "pbtdʈɖcɟkɡgqɢʔ", "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ",
-    "nasal": "mɱnɳɲŋɴ", "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ"}.items() for letter in letters}
+    "vowel": "aɑɐɒæʌɜəɚɝɞeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵᵻᵿ", "stop": "pbtdʈɖcɟkɡgqɢʔɓɗɠʄ",
+    "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ", "nasal": "mɱnɳɲŋɴ",
+    "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ"}.items() for letter in letters}
 OTHER = "other"
 LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's name for the same
 
