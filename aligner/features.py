@@ -213,3 +213,146 @@ def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device
     transform = cosine_transform(frontend.nfilt, frontend.ncep, frontend.transform)
     transform = transform * lifter(frontend.ncep, frontend.lifter)
     return filters.to(device, dtype), transform.to(device, dtype)
+
+
+def regression(cepstra: Tensor, reach: int = 2) -> Tensor:
+    """Slope of each column over 2 * ``reach`` + 1 frames, by least squares (HTK's deltas); (T, D) -> (T, D)."""
+    rises = sum((k * (shifted(cepstra, k) - shifted(cepstra, -k)) for k in range(1, reach + 1)),
+                torch.zeros_like(cepstra))
+    return rises / (2 * sum(k * k for k in range(1, reach + 1)))
+
+
+def splice(cepstra: Tensor, reach: int) -> Tensor:
+    """Each frame with ``reach`` frames on either side of it: (T, D) -> (T, (2 * reach + 1) * D), earliest first."""
+    return torch.cat([shifted(cepstra, k) for k in range(-reach, reach + 1)], 1)
+
+
+def affine(frames: Tensor, matrix: Tensor) -> Tensor:
+    """Each frame times a matrix; its last column is added, where it has one more than the frame has numbers.
+
+    Parameters
+    ----------
+    frames : Tensor
+        (T, D)
+    matrix : Tensor
+        (E, D) or (E, D + 1)
+
+    Returns
+    -------
+    Tensor
+        (T, E)
+
+    Examples
+    --------
+    >>> affine(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 1.0, 0.5]]))
+    tensor([[3.5000]])
+    """
+    columns = frames.shape[1]
+    product = frames @ matrix[:, :columns].T
+    return product if matrix.shape[1] == columns else product + matrix[:, columns]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """How many frames there were, their sum and their sum of squares, (D,) float64: what adds up over recordings.
+
+    Examples
+    --------
+    >>> both = Moments.of(torch.tensor([[1.0], [3.0]])) + Moments.of(torch.tensor([[5.0]]))
+    >>> both.count, both.mean.tolist()
+    (3, [3.0])
+    """
+
+    count: float
+    first: Tensor
+    second: Tensor
+
+    @classmethod
+    def of(cls, frames: Tensor) -> Moments:
+        """Of frames (T, D)."""
+        x = frames.double()
+        return cls(len(x), x.sum(0), x.square().sum(0))
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,)"""
+        return self.first / self.count
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation (D,)."""
+        return (self.second / self.count - self.mean.square()).clamp(min=1e-8).sqrt()
+
+    def weighted(self, count: float) -> Moments:
+        """The same mean and deviation, as if of ``count`` frames."""
+        return Moments(count, self.first * (count / self.count), self.second * (count / self.count))
+
+
+@dataclass(frozen=True, eq=False)
+class CepstralFrontend:
+    """The features of models that are trained here: normalised cepstra in context, through a linear transform.
+
+    Mean and variance of each cepstrum are the utterance's own, drawn towards its speaker's where these are known: a
+    word alone says more about itself than about its speaker.
+
+    Attributes
+    ----------
+    cepstral : SphinxFrontend
+        Windows, filters and cepstra.
+    reach : int
+        Frames on either side that are put beside each frame; with 0, slopes and their slopes are (deltas).
+    transform : Tensor or None
+        (E, D): applied last.
+    prior : float
+        Frames' worth of belief in the speaker's mean and variance.
+
+    Examples
+    --------
+    >>> CepstralFrontend()(torch.rand(16000)).shape
+    torch.Size([99, 39])
+    """
+
+    cepstral: SphinxFrontend = SphinxFrontend(wlen=0.02, lowerf=80.0, upperf=7600.0, transform="dct", lifter=22)
+    reach: int = 0
+    transform: Tensor | None = None
+    prior: float = 200.0
+
+    @property
+    def clock(self) -> Clock:
+        """Hop and window in samples."""
+        return self.cepstral.clock
+
+    @property
+    def size(self) -> int:
+        """D, the numbers in a frame."""
+        if self.transform is not None:
+            return len(self.transform)
+        return self.cepstral.ncep * (2 * self.reach + 1 if self.reach else 3)
+
+    def cepstra(self, wave: Tensor) -> Tensor:
+        """Cepstra before anything is normalised, (N,) -> (T, ncep)."""
+        return self.cepstral.cepstra(wave)
+
+    def normalise(self, cepstra: Tensor, speaker: Moments | None = None) -> Tensor:
+        """Take out mean and spread of the utterance and its ``speaker``; (T, ncep) -> (T, ncep)."""
+        if not len(cepstra):
+            return cepstra
+        own = Moments.of(cepstra)
+        both = own if speaker is None else own + speaker.weighted(self.prior)
+        return ((cepstra - both.mean) / both.deviation).to(cepstra.dtype)
+
+    def expand(self, cepstra: Tensor) -> Tensor:
+        """Normalised cepstra (T, ncep) -> frames (T, D)."""
+        if self.reach:
+            frames = splice(cepstra, self.reach)
+        else:
+            slopes = regression(cepstra)
+            frames = torch.cat([cepstra, slopes, regression(slopes)], 1)
+        return frames if self.transform is None else affine(frames, self.transform.to(frames))
+
+    def __call__(self, wave: Tensor, speaker: Moments | None = None) -> Tensor:
+        """Waveform (N,) -> frames (T, D)."""
+        return self.expand(self.normalise(self.cepstra(wave), speaker))

@@ -221,14 +221,27 @@ class GaussianMixtures:
 
         Means (C, M, D), covariances (C, M, D) if they are diagonal and (C, M, D, D) if not, weights (pdfs, M).
         """
+        given = [[torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in side]
+                 for side in (means, covariances, weights)]
+        return cls.of_tensors(given[0], given[1], given[2], codebook)
+
+    @classmethod
+    def of_tensors(cls, means: Sequence[Tensor], covariances: Sequence[Tensor], weights: Sequence[Tensor],
+                   codebook: np.ndarray) -> GaussianMixtures:
+        """As `of`, from tensors of any device."""
         streams, first = [], 0
-        for given in zip(means, covariances, weights, strict=True):
-            mean, covariance, weight = (torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in given)
+        for mean, covariance, weight in zip(means, covariances, weights, strict=True):
             columns = slice(first, first + mean.shape[2])
             gaussians = Diagonal.of(mean, covariance) if covariance.ndim == 3 else Full.of(mean, covariance)
             streams.append(Stream(columns, gaussians, weight, mean, covariance))
             first = columns.stop
         return cls(tuple(streams), codebook)
+
+    def to(self, device: torch.device | str) -> GaussianMixtures:
+        """The same on another device."""
+        return GaussianMixtures.of_tensors([s.means.to(device) for s in self.streams],
+                                           [s.covariances.to(device) for s in self.streams],
+                                           [s.weights.to(device) for s in self.streams], self.codebook)
 
     def select(self, pdfs: np.ndarray) -> Selection:
         """Gather what ``pdfs`` need, grouped by codebook."""
@@ -252,7 +265,7 @@ class GaussianMixtures:
         smallest float32).  Under autocast the mixing is done in the lower precision, never the Gaussians.
         """
         chosen = self.select(pdfs)
-        result = torch.empty(len(frames), len(chosen.slots))
+        result = frames.new_empty(len(frames), len(chosen.slots), dtype=torch.float32)
         length = block_length(max(g.numbers for g in chosen.gaussians))
         for start in range(0, len(frames), length):
             result[start:start + length] = self._block(frames[start:start + length], chosen)
@@ -260,7 +273,7 @@ class GaussianMixtures:
 
     def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
         """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""
-        total = torch.zeros(())
+        total = torch.zeros((), device=frames.device)
         for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
             densities = gaussians(frames[:, stream.columns])
             best = densities.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1

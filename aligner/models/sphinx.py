@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from aligner.features import SphinxFrontend
 from aligner.graph import Position, Unit
 from aligner.models.gmm import GaussianMixtures
-from aligner.types import Clock, ModelError
+from aligner.models.markov import MarkovModel
+from aligner.types import ModelError
 
 VARIANCE_FLOOR = 1e-4
 WEIGHT_FLOOR = 1e-7
@@ -143,28 +143,7 @@ class SphinxTopology:
         return self._cache[key]
 
 
-@dataclass(frozen=True)
-class SphinxModel:
-    """A CMU Sphinx acoustic model (see `aligner.models.base.Model`)."""
-
-    name: str
-    frontend: SphinxFrontend
-    topology: SphinxTopology
-    mixtures: GaussianMixtures
-    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    dictionary: Path | None = None
-
-    @property
-    def clock(self) -> Clock:
-        """Turns frames into seconds."""
-        return self.frontend.clock
-
-    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""
-        return self.mixtures.score(frames, pdfs)
-
-
-def load(folder: str | Path) -> SphinxModel:
+def load(folder: str | Path) -> MarkovModel:
     """Read a model.
 
     Parameters
@@ -198,7 +177,7 @@ def load(folder: str | Path) -> SphinxModel:
     codebook = codebooks(definition, len(means[0]), folder)
     floored = [np.maximum(v, VARIANCE_FLOOR) for v in variances]
     topology = SphinxTopology(definition, transitions, read_noises(folder / "noisedict", definition))
-    return SphinxModel(folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook))
+    return MarkovModel(folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook))
 
 
 def _check_fit(folder: Path, definition: ModelDefinition, transitions: np.ndarray, frontend: SphinxFrontend,

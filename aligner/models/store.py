@@ -12,7 +12,7 @@ from aligner.models import neural, sphinx
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel, spelled
 from aligner.models.hub import huggingface_network, torchaudio_network
-from aligner.models.sphinx import SphinxModel
+from aligner.models.markov import MarkovModel
 from aligner.types import ModelError
 
 ENGLISH = "english"  # US English, inside the pocketsphinx package
@@ -56,7 +56,7 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     return replace(_in_folder(folder), dictionary=own[0] if own else None, **measured)
 
 
-def _in_folder(folder: Path) -> SphinxModel | CtcModel:
+def _in_folder(folder: Path) -> MarkovModel | CtcModel:
     if (folder / neural.TABLE).is_file():
         network = neural.TcnNetwork.load(folder)
         priors = dict(zip(network.labels, network.log_priors.exp().tolist(), strict=True))

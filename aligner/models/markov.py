@@ -1,0 +1,125 @@
+"""A hidden Markov model of phones: a front end, a topology, and what scores the states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from aligner.features import CepstralFrontend, Moments, affine
+from aligner.graph import Topology
+from aligner.types import Clock
+
+G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
+
+
+class Scorer(Protocol):
+    """Frames -> log-likelihoods."""
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """(T, D) -> (T, P) of only the ``pdfs`` asked for."""
+        ...
+
+
+class Frontend(Protocol):
+    """Waveform -> frames."""
+
+    @property
+    def clock(self) -> Clock:
+        """Of its frames."""
+        ...
+
+    def __call__(self, wave: Tensor, /) -> Tensor:
+        """(N,) -> (T, D)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """What is known of a speaker.
+
+    Attributes
+    ----------
+    cepstra : Moments or None
+        Of the speaker's cepstra, before normalisation.
+    transform : Tensor or None
+        (D, D + 1): brings the speaker's frames to where the model is (fMLLR).
+    """
+
+    cepstra: Moments | None = None
+    transform: Tensor | None = None
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """Frames (T, D), transformed where there is a transform."""
+        return frames if self.transform is None else affine(frames, self.transform.to(frames))
+
+
+@dataclass(frozen=True, eq=False)
+class MarkovModel:
+    """A hidden Markov model (see `aligner.models.base.HmmModel`).
+
+    Attributes
+    ----------
+    name : str
+    frontend : Frontend
+    topology : Topology
+    mixtures : Scorer
+        Of frames as the front end gives them.
+    adapted : Scorer or None
+        Of frames that were brought to the model by their speaker's transform, where it was trained on such.
+    offsets : mapping of (str, str) to float
+        See `aligner.refine.offsets`.
+    dictionary : Path or None
+        Its own.
+    language : str or None
+        Of its transcripts; None is English.
+    g2p : str
+        How words that no dictionary holds are pronounced: 'english' (ARPAbet), 'espeak', 'letters' or 'none'.
+    cut : bool
+        Whether boundaries are looked for in the sound, near where the model has them.
+    spread : float
+        How much wider its margins lie than those of the English model, by which suspects are told.
+    about : mapping
+        How it was trained, on what, with which figures.
+    """
+
+    name: str
+    frontend: Frontend
+    topology: Topology
+    mixtures: Scorer
+    adapted: Scorer | None = None
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    dictionary: Path | None = None
+    language: str | None = None
+    g2p: str = "english"
+    cut: bool = False
+    spread: float = 1.0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def clock(self) -> Clock:
+        """Turns frames into seconds."""
+        return self.frontend.clock
+
+    @property
+    def for_adapted(self) -> MarkovModel:
+        """The model of frames that their speakers' transforms brought to it."""
+        return self if self.adapted is None else replace(self, mixtures=self.adapted)
+
+    def hear(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
+        """Waveform (N,) of a speaker -> frames (T, D)."""
+        if voice is None:
+            return self.frontend(wave)
+        if isinstance(self.frontend, CepstralFrontend):
+            return voice(self.frontend(wave, voice.cepstra))
+        return voice(self.frontend(wave))
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""
+        return self.mixtures.score(frames, pdfs)
+
+

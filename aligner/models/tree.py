@@ -1,0 +1,189 @@
+"""Phonetic decision trees: which pdf each state of a phone has between its neighbours.
+
+Every state of every phone has a tree of its own.  Its nodes ask whether the phone before, the phone after, or the
+place in the word is in a set; its leaves are pdfs (Young, Odell & Woodland 1994, "Tree-based state tying for high
+accuracy acoustic modelling").  A tree of one leaf is a phone without context.
+
+N phones with up to K states, Q questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from aligner.graph import Position, Unit
+from aligner.text.phones import unstressed
+from aligner.types import NOISE_LABEL
+
+SILENCE = "sil"
+FIRST = (SILENCE, NOISE_LABEL)  # the phones that every model has, in this order, before those of its dictionary
+STATES, SILENCE_STATES = 3, 5  # a pause is longer than a phone, and no word fits into 50 ms
+LEFT, RIGHT, PLACE = range(3)  # what a question is about
+LEAF = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """The trees of a model, as flat arrays.
+
+    Attributes
+    ----------
+    questions : ndarray
+        (Q, max(N, 4)) bool: sets of phones, or of places in the word (see `aligner.graph.Position`).
+    roots : ndarray
+        (N, K) int: the node that each phone's state begins at; -1 beyond its states.
+    about : ndarray
+        (nodes,) int: LEFT, RIGHT or PLACE.
+    asked : ndarray
+        (nodes,) int: the question; -1 in a leaf.
+    yes, no : ndarray
+        (nodes,) int: where the answer leads; in a leaf, ``yes`` is its pdf.
+    """
+
+    questions: np.ndarray
+    roots: np.ndarray
+    about: np.ndarray
+    asked: np.ndarray
+    yes: np.ndarray
+    no: np.ndarray
+
+    @classmethod
+    def alone(cls, sizes: Sequence[int]) -> Forest:
+        """A leaf for each state of phones with ``sizes`` (N,) states.
+
+        Examples
+        --------
+        >>> Forest.alone([2, 1]).leaf(1, 0, (0, 0, Position.SINGLE))
+        2
+        """
+        total, most = sum(sizes), max(sizes)
+        firsts = list(accumulate(sizes, initial=0))
+        roots = np.array([[first + k if k < size else -1 for k in range(most)]
+                          for first, size in zip(firsts, sizes, strict=False)])
+        leaves = np.arange(total)
+        return cls(np.zeros((0, max(len(sizes), len(Position))), bool), roots, np.zeros(total, np.int64),
+                   np.full(total, LEAF), leaves, np.full(total, LEAF))
+
+    def leaf(self, phone: int, state: int, context: tuple[int, int, int]) -> int:
+        """The pdf of a phone's state, with ``context`` (phone before, phone after, place in the word)."""
+        node = int(self.roots[phone, state])
+        while self.asked[node] != LEAF:
+            answer = self.questions[self.asked[node], context[self.about[node]]]
+            node = int(self.yes[node] if answer else self.no[node])
+        return int(self.yes[node])
+
+    @property
+    def pdfs(self) -> int:
+        """How many there are."""
+        return int((self.asked == LEAF).sum())
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N,): how many states each phone has."""
+        sizes: np.ndarray = (self.roots >= 0).sum(1)
+        return sizes
+
+
+@dataclass(frozen=True, eq=False)
+class TreeTopology:
+    """Phones whose states are the leaves of trees (see `aligner.graph.Topology`).
+
+    Attributes
+    ----------
+    phones : tuple of str
+        `FIRST`, then those of the dictionary without stress.
+    forest : Forest
+    transitions : ndarray
+        (N, K, K + 1) log probabilities; a phone's last state leaves for the column after it.
+    alone : ndarray
+        (N, K) pdfs of each phone without context; a phone with fewer states repeats its last.
+    """
+
+    phones: tuple[str, ...]
+    forest: Forest
+    transitions: np.ndarray
+    alone: np.ndarray
+    _units: dict[tuple[str, str, str, Position], Unit] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_phones(cls, labels: Sequence[str]) -> TreeTopology:
+        """Of phones without context, as training begins with.
+
+        Examples
+        --------
+        >>> TreeTopology.of_phones(["AA1", "B"]).unit("AA0", "sil", "B", Position.BEGIN).pdfs
+        (8, 9, 10)
+        """
+        phones = (*FIRST, *sorted({unstressed(label) for label in labels} - set(FIRST)))
+        sizes = [SILENCE_STATES] + [STATES] * (len(phones) - 1)
+        forest = Forest.alone(sizes)
+        return cls(phones, forest, even_transitions(forest.sizes), repeated(forest.roots))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what can be looked up again."""
+        return {name: value for name, value in self.__dict__.items() if name != "_index"} | {"_units": {}}
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {phone: i for i, phone in enumerate(self.phones)}
+
+    def knows(self, label: str) -> bool:
+        """Whether a dictionary may use this phone, with or without a stress digit."""
+        return label not in FIRST and (label in self._index or unstressed(label) in self._index)
+
+    def number(self, label: str) -> int:
+        """Which of ``phones`` a label is; KeyError if it is none."""
+        found = self._index.get(label)
+        return self._index[unstressed(label)] if found is None else found
+
+    @property
+    def shortest(self) -> int:
+        """The least number of frames that a phone takes."""
+        return int(self.forest.sizes.min())
+
+    @property
+    def silence(self) -> str:
+        """The phone of silence."""
+        return SILENCE
+
+    @property
+    def noises(self) -> tuple[str, ...]:
+        """The phone of noise."""
+        return (NOISE_LABEL,)
+
+    def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
+        """States and transitions of ``phone`` between ``left`` and ``right``."""
+        key = (phone, left, right, position)
+        if key not in self._units:
+            number = self.number(phone)
+            context = (self.number(left), self.number(right), int(position))
+            size = int(self.forest.sizes[number])
+            self._units[key] = Unit(tuple(self.forest.leaf(number, k, context) for k in range(size)), number)
+        return self._units[key]
+
+
+def even_transitions(sizes: Sequence[int] | np.ndarray, stay: float = 0.75) -> np.ndarray:
+    """Log transitions (N, K, K + 1) from left to right, all states alike."""
+    return left_to_right(np.full((len(sizes), max(sizes)), stay), sizes)
+
+
+def left_to_right(stay: np.ndarray, sizes: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Log transitions (N, K, K + 1) of states that stay with a probability (N, K) or go on to the next."""
+    phones, most = stay.shape
+    table = np.full((phones, most, most + 1), -np.inf, np.float32)
+    each = np.arange(most)
+    table[:, each, each], table[:, each, each + 1] = np.log(stay), np.log1p(-stay)
+    table[each[None] >= np.asarray(sizes)[:, None]] = -np.inf
+    return table
+
+
+def repeated(roots: np.ndarray) -> np.ndarray:
+    """``roots`` (N, K) with the last state's node in place of the states that a phone has not."""
+    last = (roots >= 0).sum(1, keepdims=True) - 1
+    filled: np.ndarray = np.take_along_axis(roots, np.minimum(np.arange(roots.shape[1]), last), 1)
+    return filled

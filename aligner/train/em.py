@@ -1,0 +1,274 @@
+"""Expectation maximisation: the one loop that every stage of training is a schedule of.
+
+Each step aligns all utterances with the model there is, adds up what the frames say, and makes the next model of the
+sums.  The sums are additive: shards of the corpus may be anywhere, and the ``map`` that is handed in spreads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from aligner.features import CepstralFrontend
+from aligner.graph import NONE, Graph, Topology, build
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel, Voice
+from aligner.models.tree import TreeTopology
+from aligner.search.arcs import Arcs, NoPath
+from aligner.search.forward_backward import forward_backward
+from aligner.search.viterbi import viterbi
+from aligner.train.statistics import Occupied, Statistics, added, nothing, sums
+from aligner.types import Pronunciation
+
+R = TypeVar("R")
+Map = Callable[[Callable[[Any], R], Iterable[Any]], Iterable[R]]
+Voices = Mapping[str, Voice]
+
+SHARD = 12_000  # frames of a shard, two minutes: enough for products, small enough to be spread
+BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
+FAINTEST = 1e-3  # a posterior below which a frame says nothing of a pdf
+EM = ("viterbi", "full")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An utterance to learn from.
+
+    Attributes
+    ----------
+    id, speaker : str
+    cepstra : Tensor
+        (T, C): normalised, before the front end expands them; or (T, D) frames of another front end.
+    words : tuple of tuple of Pronunciation
+        How each word may be said.
+    spelled : tuple of str
+        The words.
+    """
+
+    id: str
+    speaker: str
+    cepstra: Tensor
+    words: tuple[tuple[Pronunciation, ...], ...]
+    spelled: tuple[str, ...] = ()
+
+
+class Aligned(NamedTuple):
+    """An utterance on its way through the model: S states of its graph.
+
+    Attributes
+    ----------
+    example : Example
+    frames : Tensor
+        (T, D)
+    graph : Graph
+    states : ndarray
+        (T,) along the best path.
+    occupied : Occupied
+        Frames and pdfs: of the best path, or of all.
+    stays, visits : ndarray
+        (S,) how often each state follows itself, and how often it is entered.
+    score : float
+        Log-likelihood: of the best path, or of all.
+    """
+
+    example: Example
+    frames: Tensor
+    graph: Graph
+    states: np.ndarray
+    occupied: Occupied
+    stays: np.ndarray
+    visits: np.ndarray
+    score: float
+
+
+class Task(NamedTuple):
+    """What is to be done with one shard; all of it can be sent elsewhere."""
+
+    model: MarkovModel
+    examples: Sequence[Example]
+    voices: Voices
+    em: str = "viterbi"
+
+
+class Left(NamedTuple):
+    """The id of an utterance that no path goes through."""
+
+    id: str
+
+
+def trees_of(model: MarkovModel) -> TreeTopology:
+    """The topology of a model that is trained here."""
+    assert isinstance(model.topology, TreeTopology)
+    return model.topology
+
+
+def gaussians_of(model: MarkovModel) -> GaussianMixtures:
+    """The mixtures of a model that is trained here."""
+    assert isinstance(model.mixtures, GaussianMixtures)
+    return model.mixtures
+
+
+def cepstral(model: MarkovModel) -> CepstralFrontend:
+    """The front end of a model that is trained here."""
+    assert isinstance(model.frontend, CepstralFrontend)
+    return model.frontend
+
+
+def sharded(examples: Sequence[Example], frames: int = SHARD) -> list[list[Example]]:
+    """Utterances in rows of about ``frames`` frames, in their order.
+
+    The shards do not depend on how many processes there are, so that neither do the sums' last digits.
+    """
+    shards: list[list[Example]] = []
+    size = frames
+    for example in examples:
+        if size >= frames:
+            shards.append([])
+            size = 0
+        shards[-1].append(example)
+        size += len(example.cepstra)
+    return shards
+
+
+def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
+    """What the model hears of an utterance (T, D)."""
+    frontend, voice = model.frontend, voices.get(example.speaker)
+    frames = frontend.expand(example.cepstra) if isinstance(frontend, CepstralFrontend) else example.cepstra
+    return frames if voice is None else voice(frames)
+
+
+def aligned(task: Task) -> Iterator[Aligned | Left]:
+    """Every utterance of a shard along its best path, and what belongs to which pdf."""
+    on_cpu = not task.examples or task.examples[0].cepstra.device.type == "cpu"
+    size = 1 if on_cpu else BATCH
+    for first in range(0, len(task.examples), size):
+        yield from _batch(task, task.examples[first:first + size])
+
+
+def _batch(task: Task, examples: Sequence[Example]) -> Iterator[Aligned | Left]:
+    """`aligned` of utterances that are searched together."""
+    if not examples:
+        return
+    frames = [frames_of(task.model, e, task.voices) for e in examples]
+    graphs = [build(e.words, task.model.topology) for e in examples]
+    try:
+        found = _searched(task, frames, graphs)
+    except NoPath as error:  # too short for what is said, or nothing but pronunciations of probability 0
+        lost = set(error.utterances)
+        yield from (Left(examples[k].id) for k in sorted(lost))
+        yield from _batch(task, [e for k, e in enumerate(examples) if k not in lost])
+        return
+    for example, x, graph, way in zip(examples, frames, graphs, found, strict=True):
+        yield Aligned(example, x, graph, *way)
+
+
+class _Way(NamedTuple):
+    """Of one utterance; see `Aligned`."""
+
+    states: np.ndarray
+    occupied: Occupied
+    stays: np.ndarray
+    visits: np.ndarray
+    score: float
+
+
+def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_Way]:
+    """The ways of utterances through their graphs; NoPath where there is none."""
+    asked = np.unique(np.concatenate([g.pdfs for g in graphs]))
+    columns = [np.searchsorted(asked, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
+    arcs = Arcs.of([replace(g, pdf=c) for g, c in zip(graphs, columns, strict=True)], frames[0].device)
+    lengths = torch.tensor([len(x) for x in frames])
+    scores = pad_sequence(list(torch.split(task.model.score(torch.cat(list(frames)), asked), lengths.tolist())), True)
+    path = viterbi(arcs, scores, lengths)
+    ways = []
+    for b, (graph, length) in enumerate(zip(graphs, lengths.tolist(), strict=True)):
+        states = path.states[b, :length].cpu().numpy()
+        ways.append(_best_way(graph, states, float(path.score[b]), scores.device))
+    if task.em == "viterbi":
+        return ways
+    posteriors = forward_backward(arcs, scores, lengths)
+    itself = arcs.predecessors == torch.arange(arcs.states, device=scores.device)[:, None]
+    stays = (posteriors.arcs[:, 0].double() * itself).sum(2)
+    for b, (way, graph, length) in enumerate(zip(ways, graphs, lengths.tolist(), strict=True)):
+        gammas, own = posteriors.states[b, :length, :len(graph.pdf)].double(), stays[b, :len(graph.pdf)].cpu().numpy()
+        visits = gammas.sum(0).cpu().numpy() - own
+        ways[b] = _Way(way.states, _sparse(gammas, _pdfs(graph, scores.device)), own, visits,
+                       float(posteriors.log_z[b]))
+    return ways
+
+
+def _best_way(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _Way:
+    """The way of a best path (T,)."""
+    pdfs = _pdfs(graph, device)[torch.from_numpy(states).to(device)]
+    occupied = Occupied(torch.arange(len(states), device=device), pdfs,
+                        torch.ones(len(states), dtype=torch.float64, device=device))
+    entered = np.diff(states, prepend=NONE) != 0
+    size = len(graph.pdf)
+    return _Way(states, occupied, np.bincount(states[~entered], minlength=size).astype(np.float64),
+                np.bincount(states[entered], minlength=size).astype(np.float64), score)
+
+
+def _pdfs(graph: Graph, device: torch.device) -> Tensor:
+    """(S,) the model's pdf of each state."""
+    return torch.from_numpy(graph.pdfs[graph.pdf]).to(device)
+
+
+def _sparse(gammas: Tensor, pdfs: Tensor) -> Occupied:
+    """Posteriors of states (T, S) as pairs of frames and pdfs, without the faintest."""
+    frames, states = torch.nonzero(gammas > FAINTEST, as_tuple=True)
+    weights = gammas[frames, states]
+    total = gammas.new_zeros(len(gammas)).index_add_(0, frames, weights)
+    return Occupied(frames, pdfs[states], weights / total[frames])
+
+
+def numbered(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """Of each state of a graph (S,) the number of its phone, and which of the phone's states it is."""
+    numbers = np.array([topology.number(phone) for phone in graph.phone])
+    return numbers[graph.node], np.arange(len(graph.node)) - np.searchsorted(graph.node, graph.node)
+
+
+def gathered(ways: Sequence[Aligned]) -> tuple[Tensor, Occupied]:
+    """Frames of several utterances, one behind the other, and what belongs to which pdf."""
+    firsts = np.cumsum([0] + [len(a.frames) for a in ways]).tolist()
+    frames = torch.cat([a.frames for a in ways])
+    parts = [a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)]
+    return frames, Occupied(*(torch.cat(side) for side in zip(*parts, strict=True)))
+
+
+def expected(task: Task) -> Statistics:
+    """The E-step of one shard."""
+    mixtures, topology = gaussians_of(task.model), task.model.topology
+    stays, leaves = (np.zeros(topology.transitions.shape[:2]) for _ in range(2))
+    found = list(aligned(task))
+    ways = [f for f in found if isinstance(f, Aligned)]
+    for way in ways:
+        phones, inner = numbered(way.graph, topology)
+        np.add.at(stays, (phones, inner), way.stays)
+        np.add.at(leaves, (phones, inner), way.visits)
+    streams = sums(mixtures, *gathered(ways)) if ways else nothing(mixtures)
+    return Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(len(w.frames) for w in ways),
+                      len(ways), tuple(f.id for f in found if isinstance(f, Left)))
+
+
+def e_step(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voices, em: str = "viterbi",
+           spread: Map[Statistics] = map) -> Statistics:
+    """What all shards say, added up.
+
+    Parameters
+    ----------
+    model : MarkovModel
+    shards : sequence of sequences of Example
+    voices : mapping of str to Voice
+        By speaker.
+    em : {'viterbi', 'full'}
+        Whether frames count for the best path alone, or for every path by its probability.
+    spread : callable
+        ``map``, or one that works in threads, processes or elsewhere.
+    """
+    return added(list(spread(expected, [Task(model, shard, voices, em) for shard in shards])))

@@ -1,0 +1,205 @@
+"""From sums to parameters: the M-step, and mixtures that grow where there is speech for it.
+
+P pdfs of up to M Gaussians over D dimensions; N phones of up to K states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel
+from aligner.models.tree import LEAF, Forest, TreeTopology, left_to_right
+from aligner.text.phones import kind
+from aligner.train.statistics import Statistics, StreamSums
+
+WEAKEST = 3.0  # frames that a Gaussian must account for; one with fewer keeps mean and variance
+LEAST_WEIGHT = 1e-5  # of a Gaussian in its mixture, unless it is not there at all
+SHAKE = 0.2  # standard deviations between a Gaussian that is split and its halves
+POWER = 0.25  # Gaussians are dealt out by the number of frames to this power: rare sounds get their share
+ENOUGH = 20.0  # frames that each Gaussian of a pdf has at least when they are dealt out
+POOLED = 15.0  # frames below which a pdf also learns from its kind (vowels, stops, ...)
+STAY_PRIOR, STAY_COUNT = 0.75, 5.0  # of a state's self-loop, and how many frames that counts for
+STAY_LEAST, STAY_MOST = 0.05, 0.98
+
+
+@dataclass(frozen=True)
+class Floors:
+    """The least variances (D,), as shares of the variance of all speech."""
+
+    variances: Tensor
+
+    @classmethod
+    def of(cls, variances: Tensor, share: float = 0.01) -> Floors:
+        """A ``share`` of ``variances`` (D,)."""
+        return cls(share * variances)
+
+
+def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> MarkovModel:
+    """The model that makes what was counted likeliest (Rabiner 1989, eqs. 40 and 52-54).
+
+    Gaussians that hardly any frame belongs to stay as they are; pdfs that hardly any frame belongs to learn from all
+    phones of their kind, too.
+
+    Parameters
+    ----------
+    model : MarkovModel
+        With a `TreeTopology` and `GaussianMixtures`.
+    statistics : Statistics
+    floors : Floors
+    """
+    topology, mixtures = model.topology, model.mixtures
+    assert isinstance(topology, TreeTopology)
+    assert isinstance(mixtures, GaussianMixtures)
+    [stream] = mixtures.streams
+    [own] = statistics.streams
+    helped = pooled(own, pool_of(topology))
+    means, variances, weights = _parameters(stream.means, stream.covariances, stream.weights, helped, floors)
+    return replace(model, topology=replace(topology, transitions=_transitions(topology, statistics)),
+                   mixtures=GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook))
+
+
+def _parameters(means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums,
+                floors: Floors) -> tuple[Tensor, Tensor, Tensor]:
+    counts = s.counts[..., None]
+    seen = counts >= WEAKEST
+    safe = counts.clamp(min=WEAKEST)
+    new = s.first / safe
+    spread = torch.maximum(s.second / safe - new.square(), floors.variances.to(new))
+    there = weights > 0
+    shares = (s.counts / s.counts.sum(1, keepdim=True).clamp(min=1e-10)).clamp(min=LEAST_WEIGHT) * there
+    shares = torch.where(s.counts.sum(1, keepdim=True) > 0, shares / shares.sum(1, keepdim=True), weights.double())
+    return (torch.where(seen, new, means.double()).float(), torch.where(seen, spread, variances.double()).float(),
+            shares.float())
+
+
+def _transitions(topology: TreeTopology, s: Statistics) -> np.ndarray:
+    stay = (s.stays + STAY_PRIOR * STAY_COUNT) / (s.stays + s.leaves + STAY_COUNT)
+    return left_to_right(np.clip(stay, STAY_LEAST, STAY_MOST), topology.forest.sizes)
+
+
+def owners(forest: Forest) -> np.ndarray:
+    """(P, 2): the phone and the state that each pdf is of."""
+    found = np.zeros((forest.pdfs, 2), np.int64)
+    for (phone, state), root in np.ndenumerate(forest.roots):
+        waiting = [int(root)] if root >= 0 else []
+        while waiting:
+            node = waiting.pop()
+            if forest.asked[node] == LEAF:
+                found[forest.yes[node]] = phone, state
+            else:
+                waiting += [int(forest.yes[node]), int(forest.no[node])]
+    return found
+
+
+def pool_of(topology: TreeTopology) -> np.ndarray:
+    """(P,): which pool each pdf may learn from: the same state of phones of the same kind.
+
+    Silence and noise are pools of their own.
+    """
+    names = {phone: f"{kind(phone)}" if k >= 2 else phone for k, phone in enumerate(topology.phones)}
+    labels = [(names[topology.phones[phone]], state) for phone, state in owners(topology.forest).tolist()]
+    numbers = {label: k for k, label in enumerate(dict.fromkeys(labels))}
+    return np.array([numbers[label] for label in labels])
+
+
+def pooled(s: StreamSums, pools: np.ndarray) -> StreamSums:
+    """Sums in which pdfs of fewer than `POOLED` frames have their pool's average frames for what they lack.
+
+    Only where each pdf has Gaussians of its own; those that lack frames have one.
+    """
+    pool = torch.from_numpy(pools).to(s.counts.device)
+    have = s.counts.sum(1)
+    lack = (POOLED - have).clamp(min=0)
+    if not bool((lack > 0).any()):
+        return s
+    size = int(pools.max()) + 1
+    total = have.new_zeros(size).index_add_(0, pool, have)
+    share = torch.where(total[pool] > 0, lack / total[pool].clamp(min=1e-10), 0.0)
+    first, second = (have.new_zeros(size, v.shape[2]).index_add_(0, pool, v.sum(1)) for v in (s.first, s.second))
+    more = [torch.zeros_like(v) for v in s]
+    more[0][:, 0] = share * total[pool]
+    more[1][:, 0], more[2][:, 0] = share[:, None] * first[pool], share[:, None] * second[pool]
+    return s.plus(StreamSums(*more))
+
+
+def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int = 0) -> GaussianMixtures:
+    """Mixtures with up to ``total`` Gaussians: the heaviest are split in two.
+
+    They are dealt out by the frames of each pdf to the power of `POWER`, and none gets more than it has frames for.
+
+    Parameters
+    ----------
+    mixtures : GaussianMixtures
+        A codebook a pdf.
+    occupancy : Tensor
+        (P,) frames of each pdf.
+    total : int
+    seed : int
+        Of the direction in which halves part.
+    """
+    [stream] = mixtures.streams
+    have = (stream.weights > 0).sum(1).cpu().numpy()
+    wanted = shared_out(occupancy.cpu().numpy(), have, total)
+    if (wanted == have).all():
+        return mixtures
+    generator = torch.Generator().manual_seed(seed)
+    width = max(int(wanted.max()), stream.means.shape[1])
+    means, variances, weights = (_wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights))
+    for p in np.flatnonzero(wanted > have):
+        for m in range(have[p], wanted[p]):
+            k = int(weights[p].argmax())
+            step = SHAKE * variances[p, k].sqrt() * torch.randn(means.shape[2], generator=generator)
+            means[p, m], means[p, k] = means[p, k] - step, means[p, k] + step
+            variances[p, m] = variances[p, k]
+            weights[p, m] = weights[p, k] = weights[p, k] / 2
+    made = GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook)
+    return made.to(stream.means.device)
+
+
+def _wider(values: Tensor, width: int) -> Tensor:
+    """(P, M, ...) -> (P, width, ...): more Gaussians like the first, of weight 0."""
+    more = width - values.shape[1]
+    if values.ndim == 2:
+        return torch.nn.functional.pad(values, (0, more))
+    return torch.cat([values, values[:, :1].expand(-1, more, -1)], 1)
+
+
+def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarray:
+    """How many Gaussians each pdf should have (P,): one more at a time to where there is most speech for each.
+
+    Examples
+    --------
+    >>> shared_out(np.array([1000.0, 1000.0, 10.0]), np.array([1, 1, 1]), 6).tolist()
+    [3, 2, 1]
+    """
+    import heapq
+
+    wanted = have.copy()
+    weight = np.maximum(occupancy, 0) ** POWER
+    waiting = [(-weight[p] / wanted[p], p) for p in range(len(wanted))]
+    heapq.heapify(waiting)
+    left = total - int(wanted.sum())
+    while left > 0 and waiting:
+        _, p = heapq.heappop(waiting)
+        if occupancy[p] < ENOUGH * (wanted[p] + 1):
+            continue
+        wanted[p] += 1
+        left -= 1
+        heapq.heappush(waiting, (-weight[p] / wanted[p], p))
+    return wanted
+
+
+def single(counts: Sequence[float] | np.ndarray, first: np.ndarray, second: np.ndarray, floors: Floors,
+           device: torch.device | str = "cpu") -> GaussianMixtures:
+    """Mixtures of one Gaussian each, from frames (P,), their sums and their sums of squares (P, D)."""
+    n = np.maximum(np.asarray(counts, np.float64), 1e-10)[:, None]
+    means = first / n
+    variances = np.maximum(second / n - means**2, floors.variances.cpu().numpy())
+    of = [torch.from_numpy(v[:, None].astype(np.float32)).to(device) for v in (means, variances)]
+    return GaussianMixtures.of_tensors(of[:1], of[1:], [torch.ones(len(n), 1, device=device)], np.arange(len(n)))

@@ -1,0 +1,85 @@
+"""The flat start: a first model of a corpus, of which nothing is known but what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from aligner.features import CepstralFrontend, Moments
+from aligner.graph import Position
+from aligner.models.markov import MarkovModel
+from aligner.models.tree import SILENCE, TreeTopology
+from aligner.train.em import Example, Left, Voices, frames_of
+from aligner.train.estimate import Floors, pool_of, pooled, single
+from aligner.train.statistics import StreamSums
+
+
+def flat_start(frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example],
+               voices: Voices) -> tuple[MarkovModel, Floors, tuple[Left, ...]]:
+    """A model of one Gaussian a state, from utterances that are cut into states of equal length.
+
+    Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that follow
+    will find out.
+
+    Parameters
+    ----------
+    frontend : CepstralFrontend
+    labels : sequence of str
+        The phones of the dictionary.
+    examples : sequence of Example
+    voices : mapping of str to Voice
+
+    Returns
+    -------
+    model : MarkovModel
+    floors : Floors
+        From the variance of all frames.
+    left : tuple of Left
+        What is too short for its transcript.
+    """
+    topology = TreeTopology.of_phones(labels)
+    pdfs = topology.forest.pdfs
+    counts = torch.zeros(pdfs, 1, dtype=torch.float64)
+    first, second = (torch.zeros(pdfs, 1, frontend.size, dtype=torch.float64) for _ in range(2))
+    everything: Moments | None = None
+    left = []
+    blank = MarkovModel("flat", frontend, topology, _Nothing())
+    for example in examples:
+        frames = frames_of(blank, example, voices).cpu()
+        said = _states(example, topology)
+        if len(frames) < len(said):
+            left.append(Left(example.id))
+            continue
+        own = torch.from_numpy(said[np.arange(len(frames)) * len(said) // len(frames)])
+        x = frames.double()
+        counts[:, 0].index_add_(0, own, torch.ones(len(own), dtype=torch.float64))
+        first[:, 0].index_add_(0, own, x)
+        second[:, 0].index_add_(0, own, x.square())
+        moments = Moments.of(frames)
+        everything = moments if everything is None else everything + moments
+    if everything is None:
+        raise ValueError("no utterance is long enough for its transcript")
+    floors = Floors.of(everything.deviation.square())
+    helped = pooled(StreamSums(counts, first, second), pool_of(topology))
+    lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do
+    helped.counts[lost] = everything.count
+    helped.first[lost], helped.second[lost] = everything.first, everything.second
+    device = examples[0].cepstra.device
+    mixtures = single(helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors,
+                      device)
+    return MarkovModel("monophone", frontend, topology, mixtures), floors, tuple(left)
+
+
+class _Nothing:
+    """Scores nothing: the model there is before there is one."""
+
+    def score(self, frames: torch.Tensor, pdfs: np.ndarray) -> torch.Tensor:
+        raise NotImplementedError
+
+
+def _states(example: Example, topology: TreeTopology) -> np.ndarray:
+    """The pdfs of an utterance in a row: silence, the first pronunciation of every word, silence."""
+    phones = [SILENCE, *(p for word in example.words for p in word[0].phones), SILENCE]
+    return np.array([pdf for p in phones for pdf in topology.unit(p, SILENCE, SILENCE, Position.SINGLE).pdfs])

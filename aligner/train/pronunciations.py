@@ -1,0 +1,124 @@
+"""How often each pronunciation of a word is said, and how often silence stands around it.
+
+Chen, Xu, Povey & Khudanpur 2015, "Pronunciation and silence probability modeling for ASR" (Interspeech); the numbers
+are those of the Montreal Forced Aligner's dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+
+from aligner.graph import NONE
+from aligner.train.em import Aligned, Example, Task, aligned
+from aligner.types import Pronunciation
+
+SAID_PRIOR = 1.0  # of each pronunciation of a word, as if it had been heard so often
+AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
+BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
+
+Said = tuple[str, tuple[str, ...]]  # a word and its phones
+START: Said = ("<s>", ())  # what stands before the first word
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How words were said: counts that add up.
+
+    Attributes
+    ----------
+    pairs : Counter of (Said, Said, bool)
+        A word behind another, and whether there was silence between them.
+    """
+
+    pairs: Counter[tuple[Said, Said, bool]] = field(default_factory=Counter)
+
+    def __add__(self, other: Heard) -> Heard:
+        return Heard(self.pairs + other.pairs)
+
+
+def heard(task: Task) -> Heard:
+    """What a shard's best paths say."""
+    pairs: Counter[tuple[Said, Said, bool]] = Counter()
+    for way in aligned(task):
+        if isinstance(way, Aligned):
+            pairs.update(_pairs(way))
+    return Heard(pairs)
+
+
+def _pairs(way: Aligned) -> Iterable[tuple[Said, Said, bool]]:
+    nodes = way.graph.node[way.states]
+    visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))].tolist()
+    before, silent = START, False
+    for word, group in groupby(visited, key=lambda n: int(way.graph.word[n])):
+        if word == NONE:
+            silent = True
+            continue
+        said = way.example.spelled[word], tuple(way.graph.phone[n] for n in group)
+        yield before, said, silent
+        before, silent = said, False
+    yield before, START, silent
+
+
+def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict[str, tuple[Pronunciation, ...]]:
+    """Pronunciations with their probabilities, and those of silence around them.
+
+    Parameters
+    ----------
+    words : mapping of str to sequence of Pronunciation
+        What is to be weighed; the likeliest of a word gets probability 1, as dictionaries have it.
+    counts : Heard
+
+    Examples
+    --------
+    >>> a, b = Pronunciation(("A",)), Pronunciation(("B",))
+    >>> some = Heard(Counter({(START, ("w", ("A",)), True): 3, (("w", ("A",)), START, True): 3}))
+    >>> [(p.phones, p.probability) for p in weighed({"w": [a, b]}, some)["w"]]
+    [(('A',), 1.0), (('B',), 0.25)]
+    """
+    said: Counter[Said] = Counter()
+    followed: defaultdict[Said, Counter[bool]] = defaultdict(Counter)
+    preceded: defaultdict[Said, Counter[bool]] = defaultdict(Counter)
+    for (one, next_, silent), n in counts.pairs.items():
+        said[next_] += n
+        followed[one][silent] += n
+        preceded[next_][silent] += n
+    pauses = sum(c[True] for c in followed.values())
+    mean = pauses / max(sum(followed[s].total() for s in followed), 1)
+
+    def pause_after(s: Said) -> float:
+        return (followed[s][True] + AFTER_PRIOR * mean) / (followed[s].total() + AFTER_PRIOR)
+
+    expected: defaultdict[Said, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for (one, next_, _), n in counts.pairs.items():
+        share = pause_after(one)
+        expected[next_][0] += n * share
+        expected[next_][1] += n * (1 - share)
+
+    def weigh(word: str, p: Pronunciation, most: float) -> Pronunciation:
+        s = (word, p.phones)
+        before, none = ((preceded[s][silent] + BEFORE_PRIOR) / (e + BEFORE_PRIOR)
+                        for silent, e in zip((True, False), expected[s], strict=True))
+        return replace(p, probability=_rounded((said[s] + SAID_PRIOR) / most), silence_after=_rounded(pause_after(s)),
+                       silence_before=_rounded(before), no_silence_before=_rounded(none))
+
+    found = {}
+    for word, pronunciations in words.items():
+        most = max(said[word, p.phones] for p in pronunciations) + SAID_PRIOR
+        found[word] = tuple(weigh(word, p, most) for p in pronunciations)
+    return found
+
+
+def _rounded(number: float) -> float:
+    """As a dictionary has it; never 0, which would forbid."""
+    return max(round(number, 4), 0.0001)
+
+
+def with_weights(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
+    """An utterance whose words have the pronunciations of ``weights``, where they are there."""
+    return replace(example, words=tuple(tuple(weights.get(word, old)) for word, old in zip(
+        example.spelled, example.words, strict=True)))

@@ -1,0 +1,145 @@
+"""What recordings say about a model's parameters: sums that add up over frames, utterances, processes and machines.
+
+P pdfs drawing on C codebooks of M Gaussians; streams of D dimensions; N phones of up to K states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.models.gmm import GaussianMixtures
+
+
+class Occupied(NamedTuple):
+    """Which pdf a frame belongs to, and how much: n pairs of a frame and a pdf.
+
+    Attributes
+    ----------
+    frames : Tensor
+        (n,) int64: which frame.
+    pdfs : Tensor
+        (n,) int64
+    weights : Tensor
+        (n,) float64: posterior probabilities; 1 on a best path.
+    """
+
+    frames: Tensor
+    pdfs: Tensor
+    weights: Tensor
+
+
+class StreamSums(NamedTuple):
+    """Sums of one stream, float64: how often each Gaussian of each pdf, and what the Gaussians saw.
+
+    Attributes
+    ----------
+    counts : Tensor
+        (P, M)
+    first, second : Tensor
+        (C, M, D): sums of x and of x squared.
+    """
+
+    counts: Tensor
+    first: Tensor
+    second: Tensor
+
+    def plus(self, other: StreamSums) -> StreamSums:
+        """Added up."""
+        return StreamSums(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Everything that one step of EM needs.
+
+    Attributes
+    ----------
+    streams : tuple of StreamSums
+    stays, leaves : ndarray
+        (N, K): how often each phone's state was stayed in, and left.
+    log_likelihood : float
+        Of all frames.
+    frames, utterances : int
+        That were learnt from.
+    unaligned : tuple of str
+        Ids of the utterances that no path goes through.
+    """
+
+    streams: tuple[StreamSums, ...]
+    stays: np.ndarray
+    leaves: np.ndarray
+    log_likelihood: float = 0.0
+    frames: int = 0
+    utterances: int = 0
+    unaligned: tuple[str, ...] = ()
+
+    def __add__(self, other: Statistics) -> Statistics:
+        streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))
+        return Statistics(streams, self.stays + other.stays, self.leaves + other.leaves,
+                          self.log_likelihood + other.log_likelihood, self.frames + other.frames,
+                          self.utterances + other.utterances, self.unaligned + other.unaligned)
+
+    @property
+    def occupancy(self) -> Tensor:
+        """(P,): frames of each pdf."""
+        return self.streams[0].counts.sum(1)
+
+
+def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> tuple[StreamSums, ...]:
+    """What frames (T, D) say about mixtures.
+
+    The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its posterior
+    among those of the pdf.
+
+    Examples
+    --------
+    >>> one = GaussianMixtures.of([np.zeros((1, 1, 2))], [np.ones((1, 1, 2))], [np.ones((1, 1))], np.zeros(1, int))
+    >>> both = torch.tensor([0, 1]), torch.tensor([0, 0]), torch.ones(2)
+    >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0].first.tolist()
+    [[[4.0, 6.0]]]
+    """
+    found = nothing(mixtures)
+    for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
+        x, pdfs, weights = frames[occupied.frames[rows]], occupied.pdfs[rows], occupied.weights[rows]
+        for stream, own, shares in zip(mixtures.streams, found, posteriors(mixtures, x, pdfs, book), strict=True):
+            gammas, seen = shares * weights[:, None], x[:, stream.columns].double()
+            own.counts.index_add_(0, pdfs, gammas)
+            own.first[book] += gammas.T @ seen
+            own.second[book] += gammas.T @ seen.square()
+    return found
+
+
+def posteriors(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
+    """Of each stream, the share (n, M), float64, that each Gaussian of codebook ``book`` has in frames (n, D)."""
+    for stream in mixtures.streams:
+        densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
+        yield (densities + stream.weights[pdfs].double().log()).softmax(1)
+
+
+def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Each number in ``groups`` (n,) with the places where it stands."""
+    order = torch.argsort(groups, stable=True)
+    numbers, counts = torch.unique_consecutive(groups[order], return_counts=True)
+    yield from zip(numbers.tolist(), torch.split(order, counts.tolist()), strict=True)
+
+
+def nothing(mixtures: GaussianMixtures) -> tuple[StreamSums, ...]:
+    """The sums of no frames."""
+    return tuple(StreamSums(*(v.new_zeros(v.shape, dtype=torch.float64) for v in (s.weights, s.means, s.means)))
+                 for s in mixtures.streams)
+
+
+def added(parts: Sequence[Statistics]) -> Statistics:
+    """The sum of at least one."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+

@@ -1,0 +1,264 @@
+"""Linear transforms: what tells sounds apart (LDA), makes dimensions independent (MLLT), fits a speaker (fMLLR).
+
+C classes (pdfs), D dimensions, T frames.  References: Haeb-Umbach & Ney 1992 (LDA); Gales 1999, "Semi-tied covariance
+matrices for hidden Markov models" (MLLT); Gales 1998, "Maximum likelihood linear transformations for HMM-based speech
+recognition", 3.3 (fMLLR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.models.gmm import Diagonal, GaussianMixtures
+from aligner.train.em import Aligned, Task, aligned, cepstral, frames_of, gathered, gaussians_of
+from aligner.train.statistics import Occupied, by_group, posteriors
+from aligner.train.tree import View
+
+ROUNDS = 10  # over the rows of a transform; each row depends on the others
+LEAST_FRAMES = 300.0  # of speech below which a speaker gets no transform
+OFFSET_FRAMES = 1000.0  # below which only an offset
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """How many frames each class has (C,), their sums (C, D), and sums of products (C, D, D) or, over all, (D, D).
+
+    In float64; they add up.
+    """
+
+    counts: Tensor
+    first: Tensor
+    second: Tensor
+
+    def __add__(self, other: Scatter) -> Scatter:
+        return Scatter(self.counts + other.counts, self.first + other.first, self.second + other.second)
+
+
+class ScatterTask(NamedTuple):
+    """What to align, how the frames are seen, and whether each class's products are wanted, or only all classes'."""
+
+    task: Task
+    view: View | None = None
+    by_class: bool = False
+
+
+def scatter(asked: ScatterTask) -> Scatter:
+    """What a shard says of its pdfs, along the best paths."""
+    task, view, by_class = asked
+    seen = task.model if view is None else replace(task.model, frontend=view.frontend)
+    voices = task.voices if view is None else view.voices
+    classes = len(gaussians_of(task.model).codebook)
+    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
+    size = cepstral(seen).size
+    counts, first = torch.zeros(classes, dtype=torch.float64), torch.zeros(classes, size, dtype=torch.float64)
+    second = torch.zeros(classes, size, size, dtype=torch.float64) if by_class else torch.zeros(
+        size, size, dtype=torch.float64)
+    if not ways:
+        return Scatter(counts, first, second)
+    _, occupied = gathered(ways)
+    x = torch.cat([frames_of(seen, a.example, voices) for a in ways]).double().cpu()
+    pdfs = occupied.pdfs.cpu()
+    counts.index_add_(0, pdfs, torch.ones(len(pdfs), dtype=torch.float64))
+    first.index_add_(0, pdfs, x)
+    if by_class:
+        for pdf, rows in by_group(pdfs):
+            second[pdf] = x[rows].T @ x[rows]
+    else:
+        second = x.T @ x
+    return Scatter(counts, first, second)
+
+
+def lda(s: Scatter, dims: int) -> Tensor:
+    """The directions (dims, D) in which classes differ most for how much they vary inside.
+
+    Frames then have unit variance within classes.
+    """
+    total = s.counts.sum()
+    mean = s.first.sum(0) / total
+    everything = s.second / total - torch.outer(mean, mean)
+    centres = s.first / s.counts.clamp(min=1.0)[:, None] - mean
+    between = (centres * (s.counts / total)[:, None]).T @ centres
+    within = everything - between
+    values, vectors = torch.linalg.eigh(within)
+    whiten = vectors * values.clamp(min=1e-8 * float(values.max())).rsqrt()
+    spread, directions = torch.linalg.eigh(whiten.T @ between @ whiten)
+    best = spread.argsort(descending=True)[:dims]
+    found: Tensor = (whiten @ directions[:, best]).T.float()
+    return found
+
+
+def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
+    """A transform (D, D) after which diagonal covariances fit each class as well as may be.
+
+    Parameters
+    ----------
+    s : Scatter
+        With products by class.
+    rounds : int
+
+    Returns
+    -------
+    transform : Tensor
+    gain : float
+        In log-likelihood, per frame.
+    """
+    fine = s.counts > 1
+    n = s.counts[fine]
+    means = s.first[fine] / n[:, None]
+    covariances = s.second[fine] / n[:, None, None] - means[:, :, None] * means[:, None, :]
+    size = means.shape[1]
+    floor = 1e-3 * (n[:, None] * covariances.diagonal(dim1=1, dim2=2)).sum(0) / n.sum()
+    matrix, before = torch.eye(size, dtype=torch.float64), None
+    for _ in range(rounds):
+        variances = torch.einsum("di,cij,dj->cd", matrix, covariances, matrix).clamp(min=floor.min())
+        value = float(n.sum() * torch.linalg.slogdet(matrix)[1] - 0.5 * (n[:, None] * variances.log()).sum())
+        before = value if before is None else before
+        g = torch.einsum("cd,cij->dij", n[:, None] / variances, covariances)
+        for d in range(size):
+            cofactors = torch.linalg.inv(matrix)[:, d] * torch.linalg.det(matrix).sign()
+            row = torch.linalg.solve(g[d] + 1e-9 * torch.eye(size, dtype=torch.float64) * g[d].trace() / size,
+                                     cofactors)
+            matrix[d] = row * (n.sum() / (row @ cofactors)).sqrt()
+    variances = torch.einsum("di,cij,dj->cd", matrix, covariances, matrix).clamp(min=floor.min())
+    after = float(n.sum() * torch.linalg.slogdet(matrix)[1] - 0.5 * (n[:, None] * variances.log()).sum())
+    assert before is not None
+    return matrix.float(), (after - before) / float(n.sum())
+
+
+def moved(mixtures: GaussianMixtures, matrix: Tensor) -> GaussianMixtures:
+    """Mixtures whose means go along with frames that are multiplied with ``matrix`` (D, D).
+
+    Variances are those of the transformed diagonals; the next step of EM finds better ones.
+    """
+    [stream] = mixtures.streams
+    own = matrix.to(stream.means)
+    return GaussianMixtures.of_tensors([stream.means @ own.T], [stream.covariances @ own.square().T],
+                                       [stream.weights], mixtures.codebook)
+
+
+@dataclass(frozen=True, eq=False)
+class TransformSums:
+    """What a speaker's frames say of the transform that fits them to a model: sums that add up, float64.
+
+    Of the D + 1 numbers of an extended frame (x, 1).
+
+    Attributes
+    ----------
+    count : float
+        Frames.
+    linear : Tensor
+        (D, D + 1): Gales's k.
+    quadratic : Tensor
+        (D, D + 1, D + 1): Gales's G.
+    """
+
+    count: float
+    linear: Tensor
+    quadratic: Tensor
+
+    def __add__(self, other: TransformSums) -> TransformSums:
+        return TransformSums(self.count + other.count, self.linear + other.linear, self.quadratic + other.quadratic)
+
+
+def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> TransformSums:
+    """Of frames (T, D) of one speaker, in which pdfs are occupied."""
+    size = frames.shape[1]
+    precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
+    books = torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]
+    for book, rows in by_group(books):
+        at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows]
+        for stream, shares in zip(mixtures.streams, posteriors(mixtures, frames[at], pdfs, book), strict=True):
+            assert isinstance(stream.gaussians, Diagonal)
+            gammas, inverse = shares * weights[:, None], stream.covariances[book].double().reciprocal()
+            precisions[:, stream.columns].index_add_(0, at, gammas @ inverse)
+            pulls[:, stream.columns].index_add_(0, at, gammas @ (inverse * stream.means[book].double()))
+    x = torch.nn.functional.pad(frames.double(), (0, 1), value=1.0)
+    quadratic = torch.stack([(x * precisions[:, d, None]).T @ x for d in range(size)])
+    return TransformSums(float(occupied.weights.sum()), pulls.T @ x, quadratic)
+
+
+def speaker_sums(task: Task) -> dict[str, TransformSums]:
+    """By speaker, what a shard's utterances say, with the model's first mixtures or, once adapted, its own."""
+    found: dict[str, TransformSums] = {}
+    by_speaker: dict[str, list[Aligned]] = {}
+    for way in aligned(task):
+        if isinstance(way, Aligned):
+            by_speaker.setdefault(way.example.speaker, []).append(way)
+    for speaker, ways in by_speaker.items():
+        frames, occupied = gathered([w._replace(frames=frames_of(task.model, w.example, {})) for w in ways])
+        speech = occupied  # pauses too: their level is part of the voice's recording
+        found[speaker] = transform_sums(gaussians_of(task.model.for_adapted), frames, speech)
+    return found
+
+
+def merged(parts: Sequence[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
+    """The sums of shards."""
+    total: dict[str, TransformSums] = {}
+    for part in parts:
+        for speaker, s in part.items():
+            total[speaker] = total[speaker] + s if speaker in total else s
+    return total
+
+
+def fmllr(s: TransformSums, rounds: int = ROUNDS) -> Tensor | None:
+    """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little speech.
+
+    With little speech only an offset is learnt.
+    """
+    size = len(s.linear)
+    if s.count < LEAST_FRAMES:
+        return None
+    matrix = torch.nn.functional.pad(torch.eye(size, dtype=torch.float64), (0, 1))
+    device = s.linear.device
+    if s.count < OFFSET_FRAMES:
+        return _offset(s, matrix.to(device)).float()
+    quadratic, linear = s.quadratic.cpu(), s.linear.cpu()
+    inverse = torch.linalg.inv(quadratic + 1e-8 * torch.eye(size + 1, dtype=torch.float64)
+                               * quadratic.diagonal(dim1=1, dim2=2).mean(1)[:, None, None])
+    for _ in range(rounds):
+        for d in range(size):
+            cofactors = torch.nn.functional.pad(torch.linalg.inv(matrix[:, :size])[:, d], (0, 1))
+            matrix[d] = _row(inverse[d], linear[d], cofactors, s.count)
+    return matrix.float().to(device)
+
+
+def _row(inverse: Tensor, linear: Tensor, cofactors: Tensor, count: float) -> Tensor:
+    """The likeliest row of a transform while the others stand (Gales 1998, eqs. 51-53)."""
+    a = float(cofactors @ inverse @ cofactors)
+    b = float(cofactors @ inverse @ linear)
+    root = np.sqrt(b * b + 4 * a * count)
+    candidates = [(-b + sign * root) / (2 * a) for sign in (1, -1)]
+
+    def value(alpha: float) -> float:
+        return float(count * np.log(abs(alpha * a + b)) - 0.5 * alpha * alpha * a)
+
+    found: Tensor = (max(candidates, key=value) * cofactors + linear) @ inverse
+    return found
+
+
+def _offset(s: TransformSums, matrix: Tensor) -> Tensor:
+    size = len(s.linear)
+    d = torch.arange(size)
+    weight = s.quadratic[d, size, size]
+    matrix[:, size] = (s.linear[d, size] - s.quadratic[d, size, d]) / weight.clamp(min=1e-10)
+    return matrix
+
+
+def gain(s: TransformSums, matrix: Tensor) -> float:
+    """What a transform adds to the log-likelihood, per frame (Gales 1998, eq. 45), against none."""
+    size = len(s.linear)
+
+    def value(w: Tensor) -> float:
+        determinant = float(torch.linalg.slogdet(w[:, :size])[1])
+        return s.count * determinant + float((w * s.linear).sum()) - 0.5 * float(
+            torch.einsum("di,dij,dj->", w, s.quadratic, w))
+
+    none = torch.nn.functional.pad(torch.eye(size, dtype=torch.float64, device=s.linear.device), (0, 1))
+    return (value(matrix.double()) - value(none)) / s.count
+

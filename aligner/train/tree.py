@@ -1,0 +1,303 @@
+"""Growing decision trees: which contexts of a phone sound alike (Young, Odell & Woodland 1994).
+
+The questions are made from the data, too: phones are clustered by how they sound, and every cluster is one (the way
+of Kaldi's recipes); so no one needs to know the language.  A question is worth what it adds to the likelihood of the
+frames below a node, each side being one Gaussian with a diagonal covariance.
+
+N phones of up to K states, E events: a state of a phone in one context; frames of D dimensions.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from aligner.features import CepstralFrontend
+from aligner.graph import Position
+from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
+from aligner.train.em import Aligned, Task, Voices, aligned, frames_of, numbered, trees_of
+
+PLACES = ((Position.BEGIN,), (Position.END,), (Position.SINGLE,), (Position.BEGIN, Position.SINGLE),
+          (Position.END, Position.SINGLE))  # sets that are asked for; INTERNAL is what answers no
+WHOLE = len(FIRST)  # phones before this are not split: silence and noise have no context
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """What was heard of each event: sums that add up.
+
+    Attributes
+    ----------
+    keys : ndarray
+        (E, 5) int: phone, state, phone before, phone after, place in the word; rows differ and are in order.
+    counts : ndarray
+        (E,) frames.
+    first, second : ndarray
+        (E, D): sums of x and of x squared.
+    """
+
+    keys: np.ndarray
+    counts: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def of(cls, keys: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> Contexts:
+        """From rows of which some are the same."""
+        rows, place = np.unique(keys, axis=0, return_inverse=True)
+        return cls(rows, *(_summed(v, place.ravel(), len(rows)) for v in (counts, first, second)))
+
+    def __add__(self, other: Contexts) -> Contexts:
+        return Contexts.of(*(np.concatenate(pair) for pair in (
+            (self.keys, other.keys), (self.counts, other.counts), (self.first, other.first),
+            (self.second, other.second))))
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """Rows of ``values`` added up where ``place`` is the same."""
+    total = np.zeros((size, *values.shape[1:]))
+    np.add.at(total, place, values)
+    return total
+
+
+class View(NamedTuple):
+    """Frames as another front end, and other transforms of the speakers, have them."""
+
+    frontend: CepstralFrontend
+    voices: Voices
+
+
+def contexts(asked: tuple[Task, View]) -> Contexts:
+    """What a shard says about every event; aligned by the task's model, and seen in another view."""
+    task, view = asked
+    model = replace(task.model, frontend=view.frontend)
+    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
+    size = view.frontend.size
+    if not ways:
+        return Contexts(np.zeros((0, 5), np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size)))
+    keys = np.concatenate([keyed(a, trees_of(task.model)) for a in ways])
+    x = torch.cat([frames_of(model, a.example, view.voices) for a in ways]).cpu().double().numpy()
+    return Contexts.of(keys, np.ones(len(keys)), x, np.square(x))
+
+
+def keyed(way: Aligned, topology: TreeTopology) -> np.ndarray:
+    """The event of every frame (T, 5) along an utterance's best path."""
+    graph, nodes = way.graph, way.graph.node[way.states]
+    starts = np.flatnonzero(np.diff(nodes, prepend=-1))
+    inner = numbered(graph, topology)[1][way.states]
+    phones = np.array([topology.number(graph.phone[n]) for n in nodes[starts]])
+    words = graph.word[nodes[starts]]
+    silence = topology.number(SILENCE)
+    left, right = np.append(silence, phones[:-1]), np.append(phones[1:], silence)
+    opens, closes = np.diff(words, prepend=-2) != 0, np.diff(words, append=-2) != 0
+    place = np.where(opens & closes, Position.SINGLE, np.where(opens, Position.BEGIN,
+                                                               np.where(closes, Position.END, Position.INTERNAL)))
+    segment = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(nodes)))
+    return np.stack([phones[segment], inner, left[segment], right[segment], place[segment]], 1)
+
+
+def questions(events: Contexts, topology: TreeTopology) -> np.ndarray:
+    """Sets of phones that sound alike (Q, N) bool: the clusters of a tree that joins the two most alike first.
+
+    What phones sound like is their middle state without context; single phones are questions, too.
+    """
+    heard = events.keys[:, 0] >= WHOLE
+    middle = (topology.forest.sizes[events.keys[:, 0]] - 1) // 2
+    keep = heard & (events.keys[:, 1] == middle)
+    total = len(topology.phones)
+    own = events.keys[keep, 0]
+    n, s, q = (_summed(v[keep], own, total) for v in (events.counts, events.first, events.second))
+    groups = {p: frozenset([p]) for p in range(total) if n[p] > 0}
+    sets = [frozenset([p]) for p in range(total)]
+    values = {p: (n[p], s[p], q[p]) for p in groups}
+    floor = variance_floor(events)
+    while len(groups) > 2:
+        order = sorted(groups)
+        a, b = _most_alike(order, values, floor)
+        groups[a] = groups[a] | groups.pop(b)
+        one, other = values[a], values.pop(b)
+        values[a] = one[0] + other[0], one[1] + other[1], one[2] + other[2]
+        sets.append(groups[a])
+    table = np.zeros((len(sets), total), bool)
+    for row, members in zip(table, dict.fromkeys(sets), strict=False):
+        row[list(members)] = True
+    return table[table.any(1)]
+
+
+def _most_alike(order: Sequence[int], values: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]],
+                floor: np.ndarray) -> tuple[int, int]:
+    """The two whose joining costs the least likelihood."""
+    n, s, q = (np.stack([np.asarray(values[p][k]) for p in order]) for k in range(3))
+    alone = likelihood(n, s, q, floor)
+    joined = likelihood(n[:, None] + n, s[:, None] + s, q[:, None] + q, floor)
+    cost = alone[:, None] + alone - joined
+    cost[np.tril_indices(len(order))] = np.inf
+    a, b = np.unravel_index(int(cost.argmin()), cost.shape)
+    return order[int(a)], order[int(b)]
+
+
+def variance_floor(events: Contexts, share: float = 0.01) -> np.ndarray:
+    """(D,): a share of the variance of all frames."""
+    n = events.counts.sum()
+    mean = events.first.sum(0) / n
+    floor: np.ndarray = np.maximum(share * (events.second.sum(0) / n - mean**2), 1e-10)
+    return floor
+
+
+def likelihood(n: np.ndarray, first: np.ndarray, second: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Log-likelihood (...) of frames (...,) under the Gaussian that fits them best, from their sums (..., D).
+
+    Up to what is the same for all ways to divide the frames up.
+    """
+    safe = np.maximum(n, 1e-10)[..., None]
+    variance = np.maximum(second / safe - np.square(first / safe), floor)
+    found: np.ndarray = -0.5 * n * np.log(variance).sum(-1)
+    return found
+
+
+class Split(NamedTuple):
+    """The best question of a node."""
+
+    gain: float
+    about: int
+    question: int
+    yes: np.ndarray  # bool, of the node's events
+
+
+def best_split(events: Contexts, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray,
+               least: float) -> Split | None:
+    """The question that adds most likelihood, of those that leave ``least`` frames on either side.
+
+    Parameters
+    ----------
+    events : Contexts
+    rows : ndarray
+        (n,) the events of the node.
+    answers : sequence of ndarray
+        By what a question is about, the answers (Q, E) bool.
+    floor : ndarray
+        (D,) least variances.
+    least : float
+        Frames.
+    """
+    n, s, q = events.counts[rows], events.first[rows], events.second[rows]
+    total = likelihood(n.sum(), s.sum(0), q.sum(0), floor)
+    best: Split | None = None
+    for about, table in enumerate(answers):
+        yes = table[:, rows].astype(np.float64)
+        a = yes @ n
+        fine = (a >= least) & (n.sum() - a >= least)
+        if not fine.any():
+            continue
+        first, second = yes @ s, yes @ q
+        gains = (likelihood(a, first, second, floor)
+                 + likelihood(n.sum() - a, s.sum(0) - first, q.sum(0) - second, floor) - total)
+        gains[~fine] = -np.inf
+        k = int(gains.argmax())
+        if best is None or gains[k] > best.gain:
+            best = Split(float(gains[k]), about, k, table[k, rows])
+    return best
+
+
+def grow(events: Contexts, topology: TreeTopology, leaves: int, least: float = 100.0) -> TreeTopology:
+    """Trees of up to so many ``leaves`` in all, whichever splits gain most.
+
+    Parameters
+    ----------
+    events : Contexts
+    topology : TreeTopology
+        With the phones, and how many states each has.
+    leaves : int
+    least : float
+        Frames in a leaf.
+
+    Returns
+    -------
+    TreeTopology
+        Its phones alone are the pdfs after those of the leaves, one for each state; transitions as before.
+    """
+    sets = questions(events, topology)
+    width = max(len(topology.phones), len(Position))
+    table = np.zeros((len(sets) + len(PLACES), width), bool)
+    table[:len(sets), :sets.shape[1]] = sets
+    for row, places in zip(table[len(sets):], PLACES, strict=True):
+        row[list(places)] = True
+    answers = (table[:len(sets), events.keys[:, 2]], table[:len(sets), events.keys[:, 3]],
+               table[len(sets):, events.keys[:, 4]])
+    builder = _Builder(events, answers, variance_floor(events), least, topology.forest.roots.shape)
+    for phone, size in enumerate(topology.forest.sizes.tolist()):
+        for state in range(size):
+            builder.root(phone, state)
+    builder.split(leaves)
+    forest = builder.forest(table, len(sets))
+    states = [(phone, state) for phone, size in enumerate(forest.sizes.tolist()) for state in range(size)]
+    alone = np.full(forest.roots.shape, -1)
+    for k, (phone, state) in enumerate(states):
+        alone[phone, state] = forest.pdfs + k
+    return TreeTopology(topology.phones, forest, topology.transitions, repeated(alone))
+
+
+class _Builder:
+    """Trees on their way: nodes as lists, and the best split of each leaf waiting in a heap."""
+
+    def __init__(self, events: Contexts, answers: Sequence[np.ndarray], floor: np.ndarray, least: float,
+                 shape: tuple[int, ...]) -> None:
+        self._events, self._answers, self._floor, self._least = events, answers, floor, least
+        self._roots = np.full(shape, -1)
+        self._rows: list[np.ndarray] = []
+        self._asked: list[tuple[int, int, int, int]] = []  # about, question, yes, no
+        self._waiting: list[tuple[float, int, Split]] = []
+
+    def root(self, phone: int, state: int) -> None:
+        keys = self._events.keys
+        self._roots[phone, state] = self._leaf(np.flatnonzero((keys[:, 0] == phone) & (keys[:, 1] == state)),
+                                               phone >= WHOLE)
+
+    def _leaf(self, rows: np.ndarray, may_split: bool = True) -> int:
+        self._rows.append(rows)
+        self._asked.append((LEFT, LEAF, -1, -1))
+        node = len(self._rows) - 1
+        split = best_split(self._events, rows, self._answers, self._floor, self._least) if may_split else None
+        if split is not None and split.gain > 0:
+            heapq.heappush(self._waiting, (-split.gain, node, split))
+        return node
+
+    def split(self, leaves: int) -> None:
+        """Ask the questions that gain most, until there are so many leaves."""
+        count = len(self._rows)
+        while self._waiting and count < leaves:
+            _, node, split = heapq.heappop(self._waiting)
+            rows = self._rows[node]
+            yes, no = self._leaf(rows[split.yes]), self._leaf(rows[~split.yes])
+            self._asked[node] = split.about, split.question, yes, no
+            count += 1
+
+    def forest(self, table: np.ndarray, places: int) -> Forest:
+        """The trees as flat arrays; questions about places begin at ``places`` in the table."""
+        about, asked, yes, no = np.array(self._asked).T.copy()
+        asked = np.where((about == PLACE) & (asked != LEAF), asked + places, asked)
+        is_leaf = asked == LEAF
+        yes[is_leaf] = np.arange(int(is_leaf.sum()))
+        return Forest(table, self._roots, about, asked, yes, no)
+
+
+def leaves_of(events: Contexts, topology: TreeTopology) -> np.ndarray:
+    """(E,) the pdf of each event."""
+    return np.array([topology.forest.leaf(phone, state, (left, right, place))
+                     for phone, state, left, right, place in events.keys.tolist()], np.int64)
+
+
+def total(parts: Iterable[Contexts]) -> Contexts:
+    """The sum of at least one."""
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
