@@ -450,7 +450,7 @@ def test_what_cannot_be_trained(arguments, reason, tmp_path):
 
 
 def test_vowel_signs_are_characters():
-    from aligner.run.train import _is_letter
+    from aligner.text.spelling import is_letter
     from aligner.text.normalise import normalise
     from aligner.text.spelling import Speller
 

@@ -14,6 +14,7 @@ from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
+from aligner.cli.validating import validate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +23,7 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, transfer, train, languages, report, inspect, evaluate, compare, speech_metrics):
+for command in (align, validate, transfer, train, languages, report, inspect, evaluate, compare, speech_metrics):
     main.add_command(command)
 
 __all__ = ["align", "main"]

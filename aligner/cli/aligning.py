@@ -51,6 +51,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (ctc, ctc+hmm): it "
               "becomes the word <star>.")
 @POSTERIORS
+@click.option("--adapt/--no-adapt", default=None, help="Bring the model to each speaker in a first pass (hmm).  "
+              "[default: where it was trained so]")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
 @FORMATS
@@ -68,9 +70,9 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
-          language: str | None, star: bool, posteriors: str | None, g2p: bool, formats: tuple[str, ...],
-          existing: str, reference: Path | None, reported: bool, refine: str, kernel: str, jobs: int | None,
-          verbose: bool) -> None:
+          language: str | None, star: bool, posteriors: str | None, adapt: bool | None, g2p: bool,
+          formats: tuple[str, ...], existing: str, reference: Path | None, reported: bool, refine: str, kernel: str,
+          jobs: int | None, verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -97,7 +99,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     try:
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
-        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors)
+        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt)
         job = plan(corpus, out, formats, existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)

@@ -68,7 +68,7 @@ def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligne
     return Options(named, TierNames(phones, words), TierNames(aligned_phones, aligned_words))
 
 
-def _check_targets(*paths: Path | None) -> None:
+def check_targets(*paths: Path | None) -> None:
     """Raise an OSError, before the work, where a file cannot be written."""
     from tempfile import TemporaryFile
 
@@ -104,7 +104,7 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
     from aligner.evaluate.export import write_boundaries, write_figures
     from aligner.evaluate.folders import evaluate as evaluated
 
-    _check_targets(table, figures)
+    check_targets(table, figures)
     found = evaluated(reference, aligned, _options(**labels), cores())
     print_brief(found, f"{aligned} against {reference}")
     if not brief and found.report.missing < found.report.files:
@@ -179,7 +179,7 @@ def speech_metrics(reference: Path, synthesised: Path, alignments: tuple[Path, P
     from aligner.evaluate.speech import SpeechSettings, compare_folders
 
     settings = SpeechSettings(order=order, warp=warp, silence_db=silence_db, floor=floor)
-    _check_targets(table)
+    check_targets(table)
     found = compare_folders(reference, synthesised, settings, alignments)
     print_speech(found, settings, "alignments" if alignments else warp)
     if alignments:

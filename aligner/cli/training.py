@@ -2,79 +2,183 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
+from aligner.run.batches import cores
 
 if TYPE_CHECKING:
+    from aligner.run.pronouncing import Text
     from aligner.train.ctc import Epoch
+    from aligner.types import Failure
 
+RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long to import
 
 
 @click.command(context_settings=CONTEXT, short_help="Train a model on a corpus.",
-               epilog="Example: aligner train corpus/ model/ --backend ctc, then: align corpus/ out/ -b ctc -m model/")
+               epilog="Example: aligner train corpus/ model/ --language it --out out/")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--backend", "-b", type=click.Choice(["ctc"]), required=True,
-              help="What to train: a small network (CTC).")
+@click.option("--backend", "-b", type=click.Choice(["hmm", "neural", "ctc"]), default="hmm", show_default=True,
+              help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
+              "from the alignments of the first; or a CTC network.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
-              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English]")
+              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English; "
+              "eSpeak's, of other languages]")
 @click.option("--characters", is_flag=True, help="Learn the letters that words are written with; needs no dictionary.")
 @click.option("--language", "-l", default="en", show_default=True, metavar="CODE",
-              help="Of the transcripts; only English has its numbers spoken out.")
+              help="Of the transcripts (aligner languages lists those that need no dictionary); only English has its "
+              "numbers spoken out.")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
-              help="Whether English words that the dictionary lacks get a pronunciation from their letters.")
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Passes over the corpus.")
+              help="Whether words that the dictionary lacks get a pronunciation from their letters.")
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here.")
+@click.option("--recipe", type=click.Choice(RECIPES), default="standard", show_default=True,
+              help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.")
+@click.option("--config", type=click.Path(path_type=Path), help="hmm: YAML with stages, em and features, instead of "
+              "the recipe's.")
+@click.option("--em", type=click.Choice(["viterbi", "full"]), help="hmm: whether a frame counts for the best path "
+              "alone, or for every path by its probability.  [default: viterbi]")
+@click.option("--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped.")
+@click.option("--epochs", type=click.IntRange(min=1), help="ctc, neural: passes over the corpus.  [default: 30; 12]")
 @click.option("--alpha", type=click.FloatRange(min=0), default=0.0, show_default=True,
-              help="Weight of the label priors (0.3 is usual); 0 is plain CTC, better on half an hour of speech.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True)
+              help="ctc: weight of the label priors (0.3 is usual); 0 is plain CTC, better on half an hour of speech.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True,
+              help="ctc, neural: at its highest.")
 @click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
-              help="Speech that is learnt from at once.")
-@click.option("--seed", type=int, default=0, show_default=True)
+              help="ctc, neural: speech that is learnt from at once.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same gives the same model.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str, g2p: bool,
-          epochs: int, alpha: float, learning_rate: float, batch_seconds: float, seed: int, device: str) -> None:
+          out: Path | None, jobs: int | None, device: str, **options: Any) -> None:
     """Train a model on the recordings and transcripts in CORPUS and save it in the folder MODEL.
 
-    CORPUS is laid out as for align.  What cannot be learnt from is left out, and told.
+    CORPUS is laid out as for align (aligner validate tells all that is wrong with it).  What cannot be learnt from is
+    left out, and told.  MODEL also gets a table and a picture of how the training went.
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
-    from aligner.run.backend import spoken_english
-    from aligner.run.train import Text, train_ctc
-    from aligner.train.ctc import Options
+    from aligner.run.pronouncing import Text
     from aligner.types import AlignerError, DataError
 
-    def told(epoch: Epoch) -> None:
-        click.echo(str(epoch), err=True)
-
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     try:
         if characters and dictionary:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
         _check_device(device)
-        options = Options(epochs, batch_seconds, learning_rate, alpha, seed, device)
-        text = Text(dictionary, g2p, characters, spoken_english(language))
-        summary = train_ctc(corpus, model, text, options, told)
+        text = Text(dictionary, g2p, characters, language)
+        failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
+        if out is not None:
+            failures = [*failures, *_aligned(corpus, model, out)]
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo("train: interrupted; nothing was written", err=True)
+        told = "the same command with --resume goes on" if backend == "hmm" else "nothing was kept"
+        click.echo(f"train: interrupted; {told}", err=True)
         sys.exit(INTERRUPTED)
+    sys.exit(1 if failures else 0)
+
+
+def _hmm(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
+    from aligner.run.history import HISTORY, PLOT
+    from aligner.run.train_hmm import options_of, train_hmm
+
+    others = {name: options[name] for name in ("seed", "jobs", "device", "resume")}
+    if options["em"]:
+        others["em"] = options["em"]
+    made = options_of(options["recipe"], options["config"], **others)
+    with _bars() as (told, notice):
+        summary = train_hmm(corpus, model, text, made, notice, told)
+    figures = summary.model.about["figures"]
+    click.echo(f"learnt    {summary.utterances} utterances, {summary.seconds / 60:.1f} minutes")
+    click.echo(f"phones    {' '.join(summary.model.topology.phones)}")
+    for stage, row in figures.items():
+        click.echo(f"{stage:<15} {row['log_likelihood']:8.3f} per frame, {row['pdfs']} pdfs, "
+                   f"{row['gaussians']} Gaussians, {100 * row['unaligned']:.1f} % unaligned")
+    for note in summary.notes:
+        click.echo(f"note      {note}")
+    _tell_failures(summary.failures)
+    click.echo(f"model     {model} ({HISTORY} and {PLOT} show how it was learnt)")
+    return summary.failures
+
+
+@contextmanager
+def _bars() -> Iterator[tuple[Any, Any]]:
+    """A bar for the recordings, and one a stage."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from aligner.run.history import Row
+
+    with Progress(TextColumn("{task.description:<15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                  TextColumn("{task.fields[figures]}"), console=Console(stderr=True, highlight=False)) as bar:
+        tasks: dict[str, Any] = {}
+
+        def task(name: str, total: int) -> Any:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total, figures="")
+            return tasks[name]
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.update(task(what, total), completed=done)
+
+        def notice(row: Row) -> None:
+            bar.update(task(row.stage, row.iterations), completed=row.iteration, figures=(
+                f"{row.log_likelihood:.3f} per frame, {100 * row.unaligned:.1f} % unaligned, "
+                f"{row.speed:.0f} audio s/s"))
+
+        yield told, notice
+
+
+def _ctc(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
+    from aligner.run.train_ctc import train_ctc
+    from aligner.train.ctc import Options
+
+    def told(epoch: Epoch) -> None:
+        click.echo(str(epoch), err=True)
+
+    made = Options(options["epochs"] or 30, options["batch_seconds"], options["learning_rate"], options["alpha"],
+                   options["seed"], options["device"])
+    summary = train_ctc(corpus, model, text, made, told)
     click.echo(f"learnt    {summary.utterances} utterances")
     click.echo(f"labels    {' '.join(summary.labels)}")
-    click.echo(f"left out  {len(summary.failures)}")
-    for f in summary.failures[:FIRST_REASONS]:
-        click.echo(f"          {f.utterance.id}: {f.message}")
-    if len(summary.failures) > FIRST_REASONS:
-        click.echo(f"          and {len(summary.failures) - FIRST_REASONS} more")
+    _tell_failures(summary.failures)
     click.echo(f"model     {model}")
-    sys.exit(1 if summary.failures else 0)
+    return summary.failures
+
+
+def _tell_failures(failures: Sequence[Failure]) -> None:
+    click.echo(f"left out  {len(failures)}")
+    for f in failures[:FIRST_REASONS]:
+        click.echo(f"          {f.utterance.id}: {f.message}")
+    if len(failures) > FIRST_REASONS:
+        click.echo(f"          and {len(failures) - FIRST_REASONS} more")
+
+
+def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
+    """Align the corpus with its own model."""
+    from rich.console import Console
+
+    from aligner.cli.aligning import print_summary, run_behind_bar
+    from aligner.run.backend import Options
+    from aligner.run.choose import chosen
+    from aligner.run.corpus import plan
+
+    options = Options()
+    job = plan(corpus, out)
+    summary = run_behind_bar(job, chosen(str(model), options), options, Console(stderr=True, highlight=False))
+    click.echo()
+    print_summary(summary, job)
+    return summary.failures
 
 
 def _check_device(device: str) -> None:
@@ -87,3 +191,6 @@ def _check_device(device: str) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error
+
+
+TRAINERS = {"hmm": _hmm, "ctc": _ctc}

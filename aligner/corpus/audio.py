@@ -93,7 +93,7 @@ def frames_in(path: Path) -> tuple[int, int]:
     """How many sample frames a recording promises, at its own rate and at 16 kHz; 0 where it cannot be opened."""
     try:
         info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError):
+    except (soundfile.LibsndfileError, OSError, UnicodeError):
         return 0, 0
     return int(info.frames), round(info.frames * SAMPLE_RATE / info.samplerate)
 
@@ -140,8 +140,8 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
         raise DataError(where, "the recording is not there", "check its name and place")
     if path.stat().st_size == 0:
         raise DataError(where, "the recording is empty (0 bytes)", "record or copy it again")
-    _check_riff(path)
     try:
+        _check_riff(path)
         with soundfile.SoundFile(where) as file:
             if not file.frames:
                 raise DataError(where, "the recording is empty", "record or copy it again")

@@ -176,7 +176,7 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
 def _channels(path: Path) -> int:
     try:
         return int(soundfile.info(str(path)).channels)
-    except (soundfile.LibsndfileError, OSError):
+    except (soundfile.LibsndfileError, OSError, UnicodeError):
         return 1  # reading it will say what is wrong
 
 

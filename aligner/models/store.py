@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aligner.models import neural, sphinx
+from aligner.models import neural, saved, sphinx
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel, spelled
 from aligner.models.hub import huggingface_network, torchaudio_network
@@ -65,9 +65,11 @@ def _in_folder(folder: Path) -> MarkovModel | CtcModel:
     if (folder / "config.json").is_file():
         pretrained = huggingface_network(folder)
         return spelled(folder.name, pretrained, pretrained.case, pretrained.star)
+    if (folder / saved.TABLE).is_file():
+        return saved.load(folder)
     if not (folder / "mdef").is_file():
-        raise ModelError(folder, "there is no model in this folder", "a CMU Sphinx model has a file mdef, a trained "
-                         f"network {neural.TABLE}, and one of Hugging Face's config.json")
+        raise ModelError(folder, "there is no model in this folder", f"a model that was trained here has a file "
+                         f"{saved.TABLE} or {neural.TABLE}, one of CMU Sphinx mdef, one of Hugging Face config.json")
     return sphinx.load(folder)
 
 

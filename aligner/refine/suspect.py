@@ -9,7 +9,7 @@ transcripts are swapped, shortened or lengthened, or the audio is damaged.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import log, log10
 from statistics import stdev
@@ -56,6 +56,17 @@ class Limits:
     stretches: tuple[tuple[float, float], ...]
     rows: tuple[tuple[int, float], ...]
     quiet: float = 0.1
+
+    def times(self, factor: float) -> Limits:
+        """Limits of a model whose margins are so much wider.
+
+        Examples
+        --------
+        >>> Limits(((0.3, -8.0),), ()).times(1.5).stretches
+        ((0.3, -12.0),)
+        """
+        return replace(self, stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
+                       rows=tuple((count, factor * least) for count, least in self.rows))
 
 
 GAUSSIANS = Limits(((WORST_WINDOW, -7.75), (0.5, -5.0)), ((3, -9.25), (5, -6.5)))  # -7.1, -4.4; -8.7, -6.0

@@ -16,6 +16,8 @@ from aligner.models.base import Model
 from aligner.run.backend import Backend, Options, Prepared, finish, hear
 from aligner.run.batches import by_length, windows
 from aligner.run.choose import chosen
+from aligner.run.hmm import HmmBackend
+from aligner.run.voices import acquainted, asks
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
 
 R = TypeVar("R")
@@ -57,6 +59,9 @@ def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path |
     """
     options = options or Options()
     backend = chosen(model, options)
+    if isinstance(backend, HmmBackend) and asks(backend):
+        utterances = list(utterances)
+        backend = acquainted(backend, utterances)
     with ThreadPoolExecutor(options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for window in windows(utterances, WINDOW):
             made = list(pool.map(lambda u: _guarded(u, lambda: prepare(u, backend)), window))

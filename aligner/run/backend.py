@@ -58,6 +58,8 @@ class Options:
         Whether there may be speech that the transcript lacks, between words and at both ends (CTC).
     posteriors : str, Path or None
         A hidden Markov model whose posteriors of phones are compared, too (DTW).
+    adapt : bool or None
+        Whether the model is brought to each speaker in a first pass (HMM); None where it is known to help.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class Options:
     language: str | None = None
     star: bool = False
     posteriors: str | Path | None = None
+    adapt: bool | None = None
 
     def __post_init__(self) -> None:
         try:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from aligner.models.base import HmmModel, Model
+from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
+from aligner.models.markov import MarkovModel
 from aligner.models.store import ENGLISH, HAMA, load_model
 from aligner.run.backend import Backend, Options, spoken_english
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
@@ -50,7 +51,8 @@ def _usual(model: Model | None, language: str | None) -> str:
 
 
 def _hmm(model: Model | None, options: Options) -> HmmBackend:
-    return HmmBackend(_markov(model or _own(ENGLISH, options)), options, english=spoken_english(options.language))
+    markov = _markov(model or _own(ENGLISH, options))
+    return HmmBackend(markov, options, english=spoken_english(options.language or markov.language))
 
 
 def _ctc(model: Model | None, options: Options) -> CtcBackend:
@@ -79,10 +81,10 @@ def _dtw(model: Model | None, options: Options) -> DtwBackend:
     return backend
 
 
-def _markov(model: Model) -> HmmModel:
+def _markov(model: Model) -> MarkovModel:
     if isinstance(model, CtcModel):
         raise ModelError(model.name, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
-    return cast(HmmModel, model)
+    return cast(MarkovModel, model)
 
 
 def _own(name: str, options: Options) -> Model:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
-from aligner.models.base import HmmModel
 from aligner.models.ctc import CtcModel
 from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel
 from aligner.models.store import MEASURED, load_model, read_measured
 from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
 from aligner.refine.pauses import PAUSE, Pauses
@@ -189,10 +189,10 @@ def posteriorgram(options: Options) -> Posteriorgram | None:
     if isinstance(model, CtcModel):
         raise ModelError(model.name, "posteriorgrams are made by a hidden Markov model, and it is a CTC network",
                          "take 'english'")
-    return Posteriorgram(cast(HmmModel, model))
+    return Posteriorgram(cast(MarkovModel, model))
 
 
-def by_model(model: HmmModel, options: Options) -> DtwBackend:
+def by_model(model: MarkovModel, options: Options) -> DtwBackend:
     """What a model of mixtures expects to hear, as the reference.
 
     Raises

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from aligner.corpus.files import read_text
 from aligner.graph import build
-from aligner.models.base import HmmModel
+from aligner.models.markov import MarkovModel, Voice
 from aligner.refine.suspect import GAUSSIANS, Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.path import best_path
 from aligner.search.arcs import NoPath
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
+from aligner.text.spelling import Speller
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
 
@@ -31,15 +32,20 @@ class HmmBackend:
         If the dictionary is at fault.
     """
 
-    model: HmmModel
+    model: MarkovModel
     options: Options
     name: str = "hmm"
     english: bool = True
-    limits: Limits = GAUSSIANS
-    pronounce: Pronouncer = field(init=False)
+    voices: Mapping[str, Voice] = field(default_factory=dict)
+    pronounce: Pronouncer | Speller = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pronounce", pronouncer(self.model, self.options))
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Of what is suspect."""
+        return GAUSSIANS.times(self.model.spread)
 
     @property
     def model_name(self) -> str:
@@ -65,18 +71,29 @@ class HmmBackend:
         """Take the features and build the graph."""
         spoken, oovs = self.pronounce(heard.tokens)
         graph = build([w.pronunciations for w in spoken], self.model.topology)
-        return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
+        return Prepared(heard, spoken, tuple(oovs), graph, self.model.hear(heard.wave, self._voice(heard)))
+
+    def _voice(self, heard: Heard) -> Voice | None:
+        """What is known of an utterance's speaker."""
+        return self.voices.get(heard.utterance.speaker)
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
         """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
         try:
-            path, seen = best_path(prepared.frames, prepared.graph, self.model, self.options.kernel, spans)
+            path, seen = best_path(prepared.frames, prepared.graph, self._model_for(prepared.heard),
+                                   self.options.kernel, spans)
         except NoPath:
             raise too_short(prepared, self.clock) from None
         firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
-        better = refined(phones, self.model.offsets, self.options.refine)
+        wave = prepared.heard.wave if self.model.cut else None
+        better = refined(phones, self.model.offsets, self.options.refine, wave)
         return Found(phones, better, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
+
+    def _model_for(self, heard: Heard) -> MarkovModel:
+        """The mixtures that the frames of an utterance's speaker were brought to."""
+        voice = self._voice(heard)
+        return self.model if voice is None or voice.transform is None else self.model.for_adapted
 
     def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""
@@ -90,8 +107,8 @@ class HmmBackend:
         return frames, self.clock.tile(frames, labels, heard.start, heard.end), owners
 
 
-def pronouncer(model: HmmModel, options: Options) -> Pronouncer:
-    """The dictionary that the options name, or the model's own, with G2P behind it.
+def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
+    """The dictionary that the options name, or the model's own, with G2P behind it; or letters, if it knows those.
 
     Raises
     ------
@@ -99,7 +116,18 @@ def pronouncer(model: HmmModel, options: Options) -> Pronouncer:
         If there is none, or it is at fault.
     """
     topology = model.topology
-    return dictionary(model.name, model.dictionary, topology.knows, topology.noises, options)
+    if model.g2p == "letters" and options.dictionary is None:
+        return Speller(topology.knows, "lower", topology.noises)
+    language = options.language or model.language
+    if model.g2p == "espeak" and options.g2p and language is not None:
+        options = replace(options, g2p=False)
+        own = dictionary(model.name, model.dictionary, topology.knows, topology.noises, options)
+        from aligner.models.espeak import EspeakG2P
+        return replace(own, g2p=EspeakG2P(language))
+    if model.g2p in ("none", "letters"):
+        options = replace(options, g2p=False)
+    return dictionary(model.name, model.dictionary, topology.knows, topology.noises,
+                      replace(options, language=language))
 
 
 def dictionary(name: str, own: Path | None, known: Callable[[str], bool], noises: tuple[str, ...],

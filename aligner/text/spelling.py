@@ -61,3 +61,14 @@ class Speller:
             return ""
         raise DataError("transcript", f"the character {character!r} of {word!r} is not in the model's alphabet",
                         "write the word with the model's letters, or take a model of this language")
+
+
+def is_letter(character: str) -> bool:
+    """Whether it is a letter or a sign on one, as vowels are in many scripts.
+
+    Examples
+    --------
+    >>> is_letter("ß"), is_letter("\u0947"), is_letter("7")
+    (True, True, False)
+    """
+    return unicodedata.category(character)[0] in "LM"

@@ -150,7 +150,7 @@ def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int =
         return mixtures
     generator = torch.Generator().manual_seed(seed)
     width = max(int(wanted.max()), stream.means.shape[1])
-    means, variances, weights = (_wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights))
+    means, variances, weights = (wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights))
     for p in np.flatnonzero(wanted > have):
         for m in range(have[p], wanted[p]):
             k = int(weights[p].argmax())
@@ -162,7 +162,7 @@ def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int =
     return made.to(stream.means.device)
 
 
-def _wider(values: Tensor, width: int) -> Tensor:
+def wider(values: Tensor, width: int) -> Tensor:
     """(P, M, ...) -> (P, width, ...): more Gaussians like the first, of weight 0."""
     more = width - values.shape[1]
     if values.ndim == 2:

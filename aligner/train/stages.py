@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aligner.features import CepstralFrontend
 from aligner.models.markov import MarkovModel, Voice
@@ -92,8 +93,10 @@ class State:
         The speakers' transforms.
     weights : mapping of str to tuple of Pronunciation
         Of words whose pronunciations have probabilities.
+    occupancy : Tensor or None
+        (P,) frames of each pdf, in the iteration that is done.
     statistics : Statistics or None
-        Of the iteration that is done.
+        Of that iteration, for those who watch; nothing depends on them.
     """
 
     stage: int
@@ -102,6 +105,7 @@ class State:
     floors: Floors
     voices: Voices = field(default_factory=dict)
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
+    occupancy: Tensor | None = None
     statistics: Statistics | None = None
 
 
@@ -173,7 +177,7 @@ def _iterated(speech: Speech, stage: Stage, state: State) -> State:
     goal = _goal(stage, speech.frames, done)
     if goal:
         model = replace(model, mixtures=grown(gaussians_of(model), s.occupancy, goal, speech.seed + done))
-    state = replace(state, iteration=done, model=model, statistics=s)
+    state = replace(state, iteration=done, model=model, occupancy=s.occupancy, statistics=s)
     if stage.kind == "lda" and done in TURNS:
         state = _turned(speech, state)
     if stage.kind == "sat" and done in REFITS:

@@ -91,11 +91,12 @@ class Statistics:
         return self.streams[0].counts.sum(1)
 
 
-def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> tuple[StreamSums, ...]:
+def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
+         seen: Tensor | None = None) -> tuple[StreamSums, ...]:
     """What frames (T, D) say about mixtures.
 
     The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its posterior
-    among those of the pdf.
+    among those of the pdf.  With ``seen`` (T, D) it is these that are added up, by the shares of ``frames``.
 
     Examples
     --------
@@ -108,10 +109,11 @@ def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> tupl
     for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
         x, pdfs, weights = frames[occupied.frames[rows]], occupied.pdfs[rows], occupied.weights[rows]
         for stream, own, shares in zip(mixtures.streams, found, posteriors(mixtures, x, pdfs, book), strict=True):
-            gammas, seen = shares * weights[:, None], x[:, stream.columns].double()
+            gammas = shares * weights[:, None]
+            y = (x if seen is None else seen[occupied.frames[rows]])[:, stream.columns].double()
             own.counts.index_add_(0, pdfs, gammas)
-            own.first[book] += gammas.T @ seen
-            own.second[book] += gammas.T @ seen.square()
+            own.first[book] += gammas.T @ y
+            own.second[book] += gammas.T @ y.square()
     return found
 
 

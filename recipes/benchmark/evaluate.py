@@ -43,7 +43,8 @@ def resident(root: int) -> int:
         pid = children.pop()
         try:
             total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
-            children += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            for thread in Path(f"/proc/{pid}/task").iterdir():  # any of them may have started processes
+                children += map(int, (thread / "children").read_text().split())
         except (OSError, IndexError):
             continue
     return total

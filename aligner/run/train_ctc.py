@@ -1,9 +1,8 @@
-"""A corpus in, a model out: what the command ``aligner train`` does."""
+"""A corpus in, a CTC network out: what ``aligner train --backend ctc`` does."""
 
 from __future__ import annotations
 
 import shutil
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,43 +10,20 @@ from pathlib import Path
 import torch
 
 from aligner.corpus import audio
-from aligner.corpus.files import read_text
 from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
 from aligner.run.corpus import check_rights
-from aligner.text.g2p import HamaG2P
-from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
-from aligner.text.normalise import BRACKETED, normalise
+from aligner.run.pronouncing import Text, speller
+from aligner.text.lexicon import Pronouncer
+from aligner.text.normalise import BRACKETED
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller
 from aligner.train.ctc import Epoch, Example, Options, train
 from aligner.types import SAMPLE_RATE, DataError, Failure, Utterance
 
 DICTIONARY = "dictionary.dict"  # in the model's folder
-
-
-@dataclass(frozen=True)
-class Text:
-    """How a corpus's transcripts become labels.
-
-    Attributes
-    ----------
-    dictionary : Path or None
-        None takes the CMU dictionary, of English.
-    g2p : bool
-        Whether English words that it lacks get a pronunciation from their letters.
-    characters : bool
-        Whether the labels are the characters that words are written with; no dictionary is used then.
-    english : bool
-        Whether numbers and the like are spoken out, in English.
-    """
-
-    dictionary: Path | None = None
-    g2p: bool = True
-    characters: bool = False
-    english: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,7 +90,7 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     if not (text.english or text.dictionary or text.characters):
         raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
     check_rights(out)
-    spell = Speller(_is_letter, "lower") if text.characters else _pronouncer(text)
+    spell = speller(text, ())
     said: list[tuple[Utterance, list[str]]] = []
     failures = list(found.failures)
     for utterance in found.utterances:
@@ -141,24 +117,9 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
 
 def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[str]:
     """A transcript's labels: of each word's first pronunciation, without stress; or its characters."""
-    tokens = normalise(transcript, text.english)
-    if not tokens:
-        raise DataError("transcript", "the transcript is empty", "write what is said")
+    tokens = text.tokens(transcript)
     if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
         raise DataError("transcript", "it has words in brackets, of which no sounds are known",
                         "take the recording out, or write what is said")
     labels = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
     return labels if text.characters else [unstressed(p) for p in labels]
-
-
-def _is_letter(character: str) -> bool:
-    """Whether it is a letter or a sign on one, as vowels are in many scripts."""
-    return unicodedata.category(character)[0] in "LM"
-
-
-def _pronouncer(text: Text) -> Pronouncer:
-    path = text.dictionary or cmu_dictionary()
-    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
-    phones = set(map(unstressed, lexicon.phones))
-    guess = HamaG2P() if text.g2p and text.english else None
-    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones)

@@ -1,0 +1,130 @@
+"""Numbers and words in a folder: tensors in safetensors, all else in a table of JSON that people can read.
+
+Neither can run anything.  The table names the file of its tensors, which is named after their content; so the two
+belong together, and a folder is changed all at once, by renaming the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner import __version__
+from aligner.corpus.files import write_text, written_whole
+from aligner.types import ModelError
+
+VERSION = 1  # of the layout; a newer one cannot be read
+AGAIN = "copy the model again, or train it again"
+
+
+def write(folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> None:
+    """Write a table and its tensors; what was there under this name stays whole until all is written.
+
+    Raises
+    ------
+    ModelError
+        If the disk is full, or nothing may be written there; what was there before is intact.
+    """
+    from safetensors.torch import save
+
+    stem = name.removesuffix(".json")
+    before = _named(folder / name)
+    data = save({key: _tensor(value) for key, value in tensors.items()})
+    digest = hashlib.sha256(data).hexdigest()
+    weights = f"{stem}-{digest[:12]}.safetensors"
+    shapes = {key: list(_tensor(value).shape) for key, value in tensors.items()}
+    whole = {"version": VERSION, "aligner": __version__, **table, "weights": weights, "sha256": digest,
+             "shapes": shapes}
+    try:
+        with written_whole(folder / weights) as beside:
+            beside.write_bytes(data)
+        write_text(folder / name, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
+    except OSError as error:
+        raise ModelError(folder, f"the model cannot be written ({error.strerror})",
+                         "make room or name another folder; what was there is intact") from error
+    if before and before != weights:
+        (folder / before).unlink(missing_ok=True)  # the numbers that this table had, and nothing else names
+
+
+def _named(path: Path) -> str:
+    """The tensors' file that a table names, if there is a table."""
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return name if isinstance(name, str) and name == Path(name).name else ""
+
+
+def _tensor(value: Tensor | np.ndarray) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
+    return tensor.detach().cpu().contiguous()
+
+
+def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `write` wrote.
+
+    Raises
+    ------
+    ModelError
+        Naming the file and the field that is missing, damaged, of a newer version, or of another shape.
+    """
+    path = folder / name
+    table = _table(path)
+    version = table.get("version")
+    if not isinstance(version, int):
+        raise ModelError(path, "it has no field 'version'", AGAIN)
+    if version > VERSION:
+        raise ModelError(path, f"field 'version' is {version}, this aligner reads up to {VERSION}",
+                         "install a newer aligner")
+    weights = _named(path)
+    if not weights:
+        raise ModelError(path, "field 'weights' names no file", AGAIN)
+    return table, _tensors(folder / weights, table, path)
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(path, f"it cannot be read ({error.strerror})", AGAIN) from error
+    except ValueError as error:
+        raise ModelError(path, f"it is not JSON ({error})", AGAIN) from error
+    if not isinstance(table, dict):
+        raise ModelError(path, "it holds no table", AGAIN)
+    return table
+
+
+def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(path, f"it cannot be read ({error.strerror}), and field 'weights' of {source.name} names it",
+                         AGAIN) from error
+    if hashlib.sha256(data).hexdigest() != table.get("sha256"):
+        raise ModelError(path, f"its content is not what field 'sha256' of {source.name} says: it is truncated or "
+                         "changed", AGAIN)
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise ModelError(path, f"it is no safetensors file ({error})", AGAIN) from error
+    shapes = table.get("shapes")
+    found = {key: list(value.shape) for key, value in tensors.items()}
+    if not isinstance(shapes, dict) or shapes != found:
+        wrong = next((k for k in {**found, **(shapes if isinstance(shapes, dict) else {})}
+                      if not isinstance(shapes, dict) or shapes.get(k) != found.get(k)), "shapes")
+        told = shapes.get(wrong) if isinstance(shapes, dict) else None
+        raise ModelError(path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", AGAIN)
+    for key, value in tensors.items():
+        if value.is_floating_point() and bool(value.isnan().any()):
+            raise ModelError(path, f"field {key!r} holds NaN", AGAIN)
+    return tensors

@@ -1,0 +1,206 @@
+"""Hidden Markov models as folders: what is trained and adapted here, whole.
+
+============================  =============================================================================
+``hmm.json``                  phones, front end, language, how it was trained, on what, with which figures
+``hmm-....safetensors``       all numbers; its name and checksum stand in the table
+``dictionary.dict``           the model's own dictionary
+``training.csv``, ``.svg``    how the training went
+============================  =============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+from aligner.features import CepstralFrontend, SphinxFrontend
+from aligner.graph import Topology
+from aligner.models import packed
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
+from aligner.models.sphinx import ModelDefinition, SphinxTopology
+from aligner.models.tree import Forest, TreeTopology
+from aligner.types import ModelError
+
+TABLE = "hmm.json"
+DICTIONARY = "dictionary.dict"
+R = TypeVar("R")
+Table = dict[str, Any]
+Tensors = dict[str, Tensor]
+
+
+def save(model: MarkovModel, folder: Path, name: str = TABLE, more: Mapping[str, Any] | None = None,
+         tensors: Mapping[str, Tensor] | None = None) -> None:
+    """Write a model into a folder; its dictionary is not copied.
+
+    Parameters
+    ----------
+    model : MarkovModel
+    folder : Path
+    name : str
+        Of the table.
+    more : mapping, optional
+        What else the table is to hold.
+    tensors : mapping, optional
+        What else the numbers are to hold.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be written; what was there before is intact.
+    """
+    table, numbers = parts(model)
+    packed.write(folder, name, {**table, **(more or {})}, {**numbers, **(tensors or {})})
+
+
+def load(folder: Path, name: str = TABLE) -> MarkovModel:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    ModelError
+        Naming the file and the field that is wrong.
+    """
+    table, tensors = packed.read(folder, name)
+    return whole(folder / name, table, tensors)
+
+
+def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]:
+    """A model as a table and tensors."""
+    front, of_front = _of_frontend(model.frontend)
+    topology, of_topology = _of_topology(model.topology)
+    table = {"name": model.name, "language": model.language, "g2p": model.g2p, "cut": model.cut,
+             "spread": model.spread, "offsets_ms": {", ".join(k): round(1000 * v, 3) for k, v in model.offsets.items()},
+             "frontend": front, "topology": topology, "about": dict(model.about)}
+    numbers: dict[str, Tensor | np.ndarray] = {**of_front, **of_topology, **_of_mixtures("mixtures", model.mixtures)}
+    if model.adapted is not None:
+        numbers |= _of_mixtures("adapted", model.adapted)
+    return table, numbers
+
+
+def _of_frontend(frontend: Frontend) -> tuple[Table, Tensors]:
+    if isinstance(frontend, SphinxFrontend):
+        return {"kind": "sphinx", **asdict(frontend)}, {}
+    assert isinstance(frontend, CepstralFrontend)
+    transform = {} if frontend.transform is None else {"frontend.transform": frontend.transform}
+    return {"kind": "cepstral", "reach": frontend.reach, "prior": frontend.prior,
+            "cepstral": asdict(frontend.cepstral)}, transform
+
+
+def _of_topology(topology: Topology) -> tuple[Table, Mapping[str, np.ndarray]]:
+    if isinstance(topology, TreeTopology):
+        numbers = {f"forest.{name}": value for name, value in vars(topology.forest).items()}
+        return ({"kind": "tree", "phones": list(topology.phones)},
+                numbers | {"transitions": topology.transitions, "alone": topology.alone})
+    assert isinstance(topology, SphinxTopology)
+    d = topology.definition
+    keys = np.array(list(d.triphones.items()), np.int64).reshape(-1, 2)
+    return ({"kind": "sphinx", "phones": list(d.phones), "fillers": sorted(d.fillers), "silence": d.silence,
+             "noises": list(topology.noises), "senones": d.senones},
+            {"states": d.states.astype(np.int64), "unit_transitions": d.transitions.astype(np.int64),
+             "triphones": keys, "base": d.base.astype(np.int64), "transitions": topology.transitions})
+
+
+def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarray]:
+    assert isinstance(mixtures, GaussianMixtures)
+    found: dict[str, Tensor | np.ndarray] = {f"{name}.codebook": mixtures.codebook}
+    for k, stream in enumerate(mixtures.streams):
+        found |= {f"{name}.{k}.means": stream.means, f"{name}.{k}.covariances": stream.covariances,
+                  f"{name}.{k}.weights": stream.weights}
+    return found
+
+
+def whole(path: Path, table: Table, tensors: Tensors) -> MarkovModel:
+    """A model of its parts; ``path`` is that of its table."""
+    def field(name: str, make: Callable[[], R]) -> R:
+        try:
+            return make()
+        except KeyError as error:
+            raise ModelError(path, f"field {error.args[0]!r} is missing", packed.AGAIN) from error
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            raise ModelError(path, f"field {name!r} is wrong ({error})", packed.AGAIN) from error
+
+    front = field("frontend", lambda: _frontend(table["frontend"], tensors))
+    topology = field("topology", lambda: _topology(table["topology"], tensors))
+    mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
+    adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
+    offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
+    model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted, offsets,
+                        language=table.get("language"), g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
+                        cut=bool(table.get("cut")), spread=field("spread", lambda: float(table["spread"])),
+                        about=table.get("about") or {})
+    field("topology", lambda: _check(model))
+    return model
+
+
+def _pair(text: str) -> tuple[str, str]:
+    before, after = text.split(", ")
+    return before, after
+
+
+def _one_of(value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(known)}")
+    return str(value)
+
+
+def _frontend(table: Table, tensors: Tensors) -> Frontend:
+    own = {k: v for k, v in table.items() if k != "kind"}
+    if table["kind"] == "sphinx":
+        return SphinxFrontend(**own)
+    if table["kind"] != "cepstral":
+        raise ValueError(f"a front end of the kind {table['kind']!r}")
+    return CepstralFrontend(SphinxFrontend(**own["cepstral"]), int(own["reach"]), tensors.get("frontend.transform"),
+                            float(own["prior"]))
+
+
+def _topology(table: Table, tensors: Tensors) -> Topology:
+    t = {name: value.numpy() for name, value in tensors.items()}
+    if table["kind"] == "tree":
+        names = ("questions", "roots", "about", "asked", "yes", "no")
+        forest = Forest(*(t[f"forest.{name}"] for name in names))
+        if len(forest.roots) != len(table["phones"]):
+            raise ValueError(f"{len(table['phones'])} phones, trees of {len(forest.roots)}")
+        return TreeTopology(tuple(table["phones"]), forest, t["transitions"], t["alone"])
+    if table["kind"] != "sphinx":
+        raise ValueError(f"a topology of the kind {table['kind']!r}")
+    definition = ModelDefinition(tuple(table["phones"]), frozenset(table["fillers"]), int(table["silence"]),
+                                 t["states"], t["unit_transitions"], dict(t["triphones"].tolist()), t["base"],
+                                 int(table["senones"]))
+    return SphinxTopology(definition, t["transitions"], tuple(table["noises"]))
+
+
+def _mixtures(name: str, tensors: Tensors) -> GaussianMixtures:
+    streams = sum(key.startswith(f"{name}.") and key.endswith(".means") for key in tensors)
+    if not streams:
+        raise KeyError(f"{name}.0.means")
+    means, covariances, weights = ([tensors[f"{name}.{k}.{what}"] for k in range(streams)]
+                                   for what in ("means", "covariances", "weights"))
+    codebook = tensors[f"{name}.codebook"].numpy()
+    for m, c, w in zip(means, covariances, weights, strict=True):
+        if m.shape != c.shape or w.shape != (len(codebook), m.shape[1]) or int(codebook.max()) >= len(m):
+            raise ValueError(f"means {tuple(m.shape)}, covariances {tuple(c.shape)}, weights {tuple(w.shape)} and "
+                             f"{len(codebook)} pdfs do not go together")
+        if not bool((c > 0).all()) or bool((w < 0).any()):
+            raise ValueError("a variance is not above 0, or a weight is below")
+    return GaussianMixtures.of_tensors(means, covariances, weights, codebook)
+
+
+def _check(model: MarkovModel) -> None:
+    """Raise ValueError where topology, mixtures and front end do not go together."""
+    assert isinstance(model.mixtures, GaussianMixtures)
+    pdfs, dims = len(model.mixtures.codebook), sum(s.means.shape[2] for s in model.mixtures.streams)
+    most = int(model.topology.alone.max())
+    if isinstance(model.topology, TreeTopology):
+        most = max(most, model.topology.forest.pdfs - 1)
+    if most >= pdfs:
+        raise ValueError(f"it asks for pdf {most} of {pdfs}")
+    size = getattr(model.frontend, "size", dims)
+    if size != dims:
+        raise ValueError(f"frames of {size} numbers, mixtures of {dims}")
+

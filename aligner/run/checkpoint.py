@@ -1,0 +1,77 @@
+"""Where a training stands, on disk: what ``--resume`` goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from aligner.models import packed, saved
+from aligner.models.markov import Voice
+from aligner.run.history import Row
+from aligner.train.estimate import Floors
+from aligner.train.stages import State
+from aligner.types import DataError, Pronunciation
+
+NAME = "state.json"
+
+
+class Checkpoint:
+    """The state of a training in the folder ``.training`` of its model."""
+
+    def __init__(self, model: Path) -> None:
+        self._folder = model / ".training"
+
+    @property
+    def there(self) -> bool:
+        """Whether a training stopped here."""
+        return (self._folder / NAME).is_file()
+
+    def save(self, state: State, rows: Sequence[Row], key: str) -> None:
+        """Keep a state in place of the one before; ModelError if it cannot be written (that one is intact then)."""
+        voices = {speaker: f"voice.{k}" for k, (speaker, v) in enumerate(state.voices.items())
+                  if v.transform is not None}
+        tensors = {name: t for speaker, name in voices.items() if (t := state.voices[speaker].transform) is not None}
+        assert state.occupancy is not None
+        more = {"stage": state.stage, "iteration": state.iteration, "key": key, "rows": [asdict(r) for r in rows],
+                "voices": {speaker: voices.get(speaker) for speaker in state.voices},
+                "weights": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
+        saved.save(state.model, self._folder, NAME, more,
+                   {**tensors, "floors": state.floors.variances, "occupancy": state.occupancy})
+
+    def load(self, key: str) -> tuple[State, list[Row]]:
+        """The state that was kept, and the rows of its history.
+
+        Raises
+        ------
+        DataError
+            If it is of another training: the corpus or the options have changed.
+        ModelError
+            If it is damaged.
+        """
+        table, tensors = packed.read(self._folder, NAME)
+        if table.get("key") != key:
+            raise DataError(self._folder, "what stopped here was a training of another corpus, or with other options",
+                            "give the same, or name another folder")
+        model = saved.whole(self._folder / NAME, table, tensors)
+        voices = {speaker: Voice(transform=tensors[name] if name else None)
+                  for speaker, name in table["voices"].items()}
+        weights = {word: tuple(_pronunciation(p) for p in said) for word, said in table["weights"].items()}
+        state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, weights,
+                      tensors["occupancy"].to(torch.float64))
+        return state, [Row(**row) for row in table["rows"]]
+
+    def remove(self) -> None:
+        """Take away what this and no other program made, once it is not needed any more."""
+        for path in (*self._folder.glob("state-*.safetensors"), self._folder / NAME):
+            path.unlink(missing_ok=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+
+def _pronunciation(fields: dict[str, object]) -> Pronunciation:
+    phones = fields.pop("phones")
+    assert isinstance(phones, list)
+    return Pronunciation(tuple(phones), **fields)  # type: ignore[arg-type]

@@ -1,0 +1,290 @@
+"""What may be wrong with a recording and with what is said in it, each looked at alone (see `aligner.run.validate`)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+
+from aligner.corpus import audio
+from aligner.features import frame_count
+from aligner.refine.suspect import MOST_CLIPPED
+from aligner.text.lexicon import Pronouncer
+from aligner.text.normalise import BRACKETED, CONTROL, Token, normalise
+from aligner.text.spelling import Speller
+from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Utterance
+
+ERROR, WARNING = "error", "warning"
+KINDS: Mapping[str, str] = {  # in the order in which they are told
+    "no-transcript": "a recording without a transcript",
+    "no-recording": "a transcript, or a table's row, without its recording",
+    "duplicate-name": "two recordings of one name",
+    "odd-name": "a name that is not Unicode",
+    "unreadable": "a recording that is empty, damaged or of a kind that is not read",
+    "truncated": "a recording that ends before its header says",
+    "silent": "a recording without a sound",
+    "bad-transcript": "a transcript that breaks the rules of its format",
+    "bad-times": "an utterance that does not lie in its recording",
+    "empty-transcript": "a transcript that says nothing",
+    "too-short": "less time than the transcript takes, or hardly any",
+    "oov": "a word that the dictionary lacks",
+    "odd-characters": "what cannot be spelled, or was damaged by a wrong encoding",
+    "brackets": "a word in brackets, which stands for noise",
+    "speech-rate": "faster or slower than people speak",
+    "clipped": "a recording that was too loud",
+    "sample-rate": "a low sample rate, or another than most recordings have",
+    "single-utterance-speaker": "a speaker with one utterance",
+    "duplicate-recording": "the same recording twice",
+    "extra-transcript": "a transcript that is not read, for another counts"}
+RULES = tuple((re.compile(pattern), kind) for pattern, kind in (  # what `find` and `audio.read` say, and its kind
+    ("has no transcript$", "no-transcript"),
+    ("has no recording beside it|names a recording that is not in the corpus", "no-recording"),
+    ("has the same name", "duplicate-name"),
+    ("name is not Unicode", "odd-name"),
+    ("recording is truncated", "truncated"),
+    ("silent throughout", "silent"),
+    ("does not lie in the recording", "bad-times"),
+    ("no interval has text", "empty-transcript"),
+    ("^the recording (is empty|is not there|cannot be read|holds samples)|^recordings of the kind", "unreadable")))
+
+CLOCK = Clock(hop=160, window=410)  # of the English model's frames, at 16 kHz
+SHORTEST = 3  # frames of a phone: it has three states
+BRIEF = 0.1  # s; hardly a word is shorter
+FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to 14
+LEAST_PHONES = 8  # from which on that tells anything: single words stand in long pauses
+LONG = 600.0  # s; longer recordings are read one at a time, for they take memory
+MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")  # UTF-8 read as Latin-1
+
+Spell = Pronouncer | Speller
+Member = Utterance | Failure  # what `find` has of a recording
+_one_long = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong.
+
+    Attributes
+    ----------
+    severity : {'error', 'warning'}
+        An error is what `align` or `train` would fail on, a warning is worth a look.
+    kind : str
+        One of `KINDS`.
+    utterance : Utterance
+        Where; the first of several.
+    detail, remedy : str
+        What is wrong, in a user's words, and what to do.
+    utterances : int
+        How many it is about.
+    """
+
+    severity: str
+    kind: str
+    utterance: Utterance
+    detail: str
+    remedy: str
+    utterances: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.utterance.id}: {self.detail}: {self.remedy}"
+
+
+class Track(NamedTuple):
+    """A recording as a whole.
+
+    Attributes
+    ----------
+    utterance : Utterance
+        One that spans it.
+    rate : int
+        In Hz; 0 where it cannot be opened.
+    seconds : float
+    digest : str
+        Of the file's bytes; empty where no other is as long.
+    """
+
+    utterance: Utterance
+    rate: int = 0
+    seconds: float = 0.0
+    digest: str = ""
+
+
+class OddWord(NamedTuple):
+    """A word with something to tell: its kind, its spelling, and how it would be pronounced (empty: not at all)."""
+
+    kind: str
+    word: str
+    pronunciation: str = ""
+
+
+class Said(NamedTuple):
+    """What a transcript says: how many words, the phones that they take at least, and the odd ones."""
+
+    words: int
+    phones: int
+    odd: tuple[OddWord, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An utterance, or what is none for some failure, looked at alone.
+
+    Attributes
+    ----------
+    utterance : Utterance
+    problems : tuple of Problem
+    seconds : float
+        Of its sound; 0 where it cannot be read.
+    words : int
+        That are said.
+    odd : tuple of OddWord
+        As often as they are said.
+    """
+
+    utterance: Utterance
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+    words: int = 0
+    odd: tuple[OddWord, ...] = ()
+
+
+def kind_of(rule: str) -> str:
+    """The kind of problem that a rule of `find` or of `audio.read` is about.
+
+    Examples
+    --------
+    >>> kind_of("the recording has no transcript"), kind_of("bad.lab:1: byte 0xE9 is not UTF-8")
+    ('no-transcript', 'bad-transcript')
+    """
+    return next((kind for pattern, kind in RULES if pattern.search(rule)), "bad-transcript")
+
+
+def place(member: Member) -> Utterance:
+    """The utterance, or what a failure is about."""
+    return member.utterance if isinstance(member, Failure) else member
+
+
+def failed(failure: Failure) -> Problem:
+    """What `find` said."""
+    return Problem(ERROR, kind_of(failure.reason), failure.utterance, failure.reason, failure.remedy)
+
+
+def examine(path: Path, members: Sequence[Member], spell: Spell | None, english: bool,
+            hashed: bool) -> tuple[Track, list[Checked]]:
+    """A recording, and each of its utterances; nothing that is wrong with them is raised.
+
+    Parameters
+    ----------
+    path : Path
+    members : sequence of Utterance or Failure
+        What is in it; of failures (it may have no transcript) the sound is looked at.
+    spell : Pronouncer, Speller or None
+        What finds the phones of words.
+    english : bool
+        Whether transcripts are read as English.
+    hashed : bool
+        Whether the file's bytes may be those of another.
+    """
+    track = _opened(path, place(members[0]), hashed)
+    with _one_long if track.seconds > LONG else nullcontext():
+        return track, [_guarded(m, track, spell, english) for m in members]
+
+
+def _opened(path: Path, utterance: Utterance, hashed: bool) -> Track:
+    whole = replace(utterance, id=utterance.file, start=0.0, end=None)
+    try:
+        info = soundfile.info(str(path))
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
+    except (soundfile.LibsndfileError, OSError):
+        return Track(whole)  # reading it will say what is wrong
+    return Track(whole, int(info.samplerate), info.frames / info.samplerate, digest)
+
+
+def _guarded(member: Member, track: Track, spell: Spell | None, english: bool) -> Checked:
+    """An utterance looked at, whatever happens: one bad file never ends a run."""
+    try:
+        if isinstance(member, Utterance):
+            return _utterance(member, track, spell, english)
+        return Checked(member.utterance, (failed(member), *_heard(member.utterance, track)[0]))
+    except MemoryError:
+        reason, remedy = "there is not enough memory for it", "cut it into utterances with a TextGrid"
+    except Exception as error:  # a fault of ours must not hide those of the other files
+        reason, remedy = f"looking at it failed ({type(error).__name__}: {error})", "please report this"
+    return Checked(place(member), (Problem(ERROR, "unreadable", place(member), reason, remedy),))
+
+
+def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english: bool) -> Checked:
+    tokens = normalise(utterance.transcript, english)
+    said = _said(tokens, spell)
+    problems, seconds = _heard(utterance, track)
+    if not tokens:
+        what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
+        problems.append(Problem(ERROR, "empty-transcript", utterance, f"the transcript {what}", "write what is said"))
+    if mangled := MANGLED.search(utterance.transcript):
+        problems.append(Problem(WARNING, "odd-characters", utterance, f"the transcript holds {mangled[0]!r}",
+                                "was it saved in another encoding? correct it, and save it as UTF-8"))
+    if seconds:
+        problems += _paced(utterance, seconds, said.phones, track.rate)
+    return Checked(utterance, tuple(problems), seconds, said.words, said.odd)
+
+
+def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
+    """What is wrong with an utterance's sound, and how long it is in seconds; 0 where it cannot be read."""
+    try:
+        sound = audio.read(utterance, track.rate or SAMPLE_RATE)
+    except DataError as error:
+        return [Problem(ERROR, kind_of(error.rule), utterance, error.rule, error.remedy)], 0.0
+    seconds = sound.end - sound.start
+    if sound.clipped <= MOST_CLIPPED:
+        return [], seconds
+    return [Problem(WARNING, "clipped", utterance, f"{100 * sound.clipped:.1f} % of the samples are clipped",
+                    "record it again at a lower level, or look at its boundaries")], seconds
+
+
+def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iterator[Problem]:
+    """Whether ``phones`` at least fit in the time that there is for them; ``rate`` is the recording's, in Hz."""
+    samples = math.ceil(round(seconds * rate) * SAMPLE_RATE / rate)
+    frames, least = frame_count(samples, CLOCK.window, CLOCK.hop), SHORTEST * phones
+    pace = phones / seconds
+    if frames < least:
+        detail = (f"the transcript's phones take at least {CLOCK.seconds(least):.2f} s, the recording has "
+                  f"{CLOCK.seconds(frames):.2f} s")
+        yield Problem(ERROR, "too-short", utterance, detail, "is it the transcript of another recording?")
+    elif seconds < BRIEF:
+        yield Problem(WARNING, "too-short", utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
+    elif phones >= LEAST_PHONES and not SLOWEST <= pace <= FASTEST:
+        detail = f"{pace:.1f} phones a second ({phones} in {seconds:.2f} s), where people say some 12"
+        yield Problem(WARNING, "speech-rate", utterance, detail,
+                      "is it the transcript of another recording, or of a part of this one?")
+
+
+def _said(tokens: Sequence[Token], spell: Spell | None) -> Said:
+    words = [word for token in tokens for word in token.spoken]
+    parts = [part for word in words for part in _parts(word, spell)]
+    sounds: list[tuple[int, list[OddWord]]] = [_sounds(part, spell) for part in parts] if spell is not None else []
+    return Said(len(words), sum(phones for phones, _ in sounds), tuple(odd for _, noted in sounds for odd in noted))
+
+
+def _parts(word: str, spell: Spell | None) -> tuple[str, ...]:
+    """What is looked up for a word: itself, or the parts of a compound."""
+    return (word,) if not isinstance(spell, Pronouncer) or BRACKETED.fullmatch(word) else spell.lexicon.split(word)
+
+
+def _sounds(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
+    """How many phones a word has at least, and what is odd about it; one that cannot be pronounced counts as one."""
+    noted = [OddWord("brackets", word)] if BRACKETED.fullmatch(word) else []
+    try:
+        spoken, oovs = spell([Token(word, (word,))])
+    except DataError:  # word by word, so that all of them are told, not only an utterance's first
+        return 1, [OddWord("oov" if isinstance(spell, Pronouncer) else "odd-characters", word)]
+    noted += [OddWord("oov", oov, pronunciation) for oov, pronunciation in oovs]
+    return sum(min(len(p.phones) for p in s.pronunciations) for s in spoken), noted

@@ -1,0 +1,96 @@
+"""How a corpus's transcripts become phones, where a model is to be made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aligner.corpus.files import read_text
+from aligner.models.store import cmu_dictionary
+from aligner.run.backend import spoken_english
+from aligner.text.g2p import HamaG2P
+from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer, SpokenWord
+from aligner.text.normalise import BRACKETED, Token, normalise
+from aligner.text.phones import unstressed
+from aligner.text.spelling import Speller, is_letter
+from aligner.types import NOISE_LABEL, DataError
+
+
+@dataclass(frozen=True)
+class Text:
+    """How transcripts are read.
+
+    Attributes
+    ----------
+    dictionary : Path or None
+        None takes the CMU dictionary where the language is English, and eSpeak NG's pronunciations of any other.
+    g2p : bool
+        Whether words that the dictionary lacks get a pronunciation from their letters.
+    characters : bool
+        Whether the letters that words are written with stand for phones; no dictionary is used then.
+    language : str
+    """
+
+    dictionary: Path | None = None
+    g2p: bool = True
+    characters: bool = False
+    language: str = "en"
+
+    @property
+    def english(self) -> bool:
+        """Whether numbers and the like are spoken out in English."""
+        return spoken_english(self.language)
+
+    @property
+    def way(self) -> str:
+        """From letters to phones: one of `aligner.models.markov.G2PS`."""
+        if self.characters:
+            return "letters"
+        if self.english:
+            return "english" if self.g2p else "none"
+        return "espeak" if self.dictionary is None else "none"
+
+    def tokens(self, transcript: str) -> tuple[Token, ...]:
+        """The words of a transcript; DataError if there is none."""
+        tokens = normalise(transcript, self.english)
+        if not tokens:
+            raise DataError("transcript", "the transcript is empty", "write what is said")
+        return tokens
+
+
+def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
+    """What finds the pronunciations of a corpus's ``words``.
+
+    Raises
+    ------
+    DataError
+        If the dictionary is at fault, or eSpeak does not speak the language.
+    ModelError
+        If eSpeak is not installed.
+    """
+    noises = (NOISE_LABEL,)
+    if text.characters:
+        return Speller(is_letter, "lower", noises)
+    if text.dictionary is None and not text.english:
+        return _by_espeak(text.language, words, noises)
+    path = text.dictionary or cmu_dictionary()
+    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
+    phones = set(map(unstressed, lexicon.phones))
+    guess = HamaG2P() if text.way == "english" else None
+    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, noises)
+
+
+def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
+    from aligner.models.espeak import EspeakG2P
+    g2p = EspeakG2P(language)
+    said = g2p.pronounce([w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w)])
+    lexicon = Lexicon({word.lower(): " ".join(phones) for word, phones in said.items() if phones})
+    return Pronouncer(lexicon, g2p, lambda phone: phone not in NOISE_PHONES, noises)
+
+
+def phones_of(spell: Pronouncer | Speller, said: Sequence[Sequence[SpokenWord]]) -> tuple[str, ...]:
+    """The phones of a corpus and its dictionary: all of which some word may be made."""
+    heard = {phone for spoken in said for word in spoken for p in word.pronunciations for phone in p.phones}
+    known = spell.lexicon.phones if isinstance(spell, Pronouncer) else frozenset[str]()
+    return tuple(sorted(set(map(unstressed, heard | known)) - NOISE_PHONES))

@@ -1,0 +1,407 @@
+"""A corpus in, a hidden Markov model out: what ``aligner train`` does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.corpus import audio
+from aligner.corpus.files import read_text, write_text
+from aligner.corpus.find import find
+from aligner.corpus.results import write_table
+from aligner.features import CepstralFrontend, Moments
+from aligner.models import saved
+from aligner.models.markov import MarkovModel
+from aligner.models.store import cmu_dictionary
+from aligner.run.align import align
+from aligner.run.backend import Options as AlignOptions
+from aligner.run.batches import cores
+from aligner.run.checkpoint import Checkpoint
+from aligner.run.corpus import check_rights
+from aligner.run.history import HISTORY, Row, plot
+from aligner.run.pronouncing import Text, phones_of, speller
+from aligner.run.spread import spread
+from aligner.text.lexicon import SpokenWord
+from aligner.text.phones import unstressed
+from aligner.train.em import EM, Example, gaussians_of, trees_of
+from aligner.train.finish import finished
+from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
+from aligner.types import Alignment, DataError, Failure, Pronunciation, Utterance
+
+SERIAL = 1200.0  # s of speech up to which one process is faster than starting more
+SAMPLED, LEAST_SAMPLED = 200, 20  # utterances by which it is told how well intact speech fits
+BAD = 0.02  # share of them that may not be intact
+INTACT = -7.1  # the worst margin of intact speech with the English model (see `aligner.refine.suspect`)
+RARE = 10  # times that a phone is said at least, lest it be told
+SHORTEST = 20.0  # s of speech that anything can be learnt from: each phone is then heard once or twice
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+    em : {'viterbi', 'full'}
+        Whether frames count for the best path alone, or for every path by its probability.
+    seed : int
+        Of the directions in which Gaussians are split; the same gives the same model.
+    jobs : int
+        Processes.
+    device : str
+        Where features, scores, search and sums are computed.
+    frontend : CepstralFrontend
+    resume : bool
+        Whether to go on where an earlier training stopped.
+    """
+
+    stages: tuple[Stage, ...] = RECIPES["standard"]
+    em: str = "viterbi"
+    seed: int = 0
+    jobs: int = field(default_factory=cores)
+    device: str = "cpu"
+    frontend: CepstralFrontend = field(default_factory=CepstralFrontend)
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.stages or self.stages[0].kind != "monophone":
+            raise DataError("stages", "the first is not monophone", "begin with it: it needs no model")
+        if self.em not in EM:
+            raise DataError("em", f"there is no {self.em!r}", f"take one of {', '.join(EM)}")
+
+
+def options_of(recipe: str, config: Path | None, **others: Any) -> Options:
+    """Options of a recipe's name, changed by what a YAML file says.
+
+    The file may have ``stages`` (a list of maps with the fields of `aligner.train.stages.Stage`), ``em`` and
+    ``features`` (fields of `aligner.features.SphinxFrontend`).
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or says something that is not understood; naming the key.
+    """
+    options = Options(RECIPES[recipe], **others)
+    if config is None:
+        return options
+    import yaml
+
+    try:
+        told = yaml.safe_load(read_text(config)) or {}
+    except yaml.YAMLError as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
+        where = f"{config}:{line}" if line else config
+        raise DataError(where, "it is not YAML", "write lines of key: value") from error
+    if not isinstance(told, dict) or set(told) - {"stages", "em", "features"}:
+        strange = sorted(set(told) - {"stages", "em", "features"}) if isinstance(told, dict) else [told]
+        raise DataError(config, f"{strange[0]!r} is not understood", "the keys are stages, em and features")
+    try:
+        if "stages" in told:
+            options = replace(options, stages=tuple(Stage(**s) for s in told["stages"]))
+        if "features" in told:
+            cepstral = replace(options.frontend.cepstral, **told["features"])
+            options = replace(options, frontend=replace(options.frontend, cepstral=cepstral))
+        return replace(options, em=told.get("em", options.em))
+    except (TypeError, ValueError) as error:
+        raise DataError(config, str(error), "see `aligner train --help`") from error
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a training did.
+
+    Attributes
+    ----------
+    model : MarkovModel
+    utterances : int
+        That were learnt from, in the last iteration.
+    seconds : float
+        Of speech.
+    failures : tuple of Failure
+        What could not be learnt from, and why.
+    phones : tuple of str
+    notes : tuple of str
+        What the user should know: stages left out, phones that are rare or never said.
+    """
+
+    model: MarkovModel
+    utterances: int
+    seconds: float
+    failures: tuple[Failure, ...]
+    phones: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Corpus(NamedTuple):
+    """Recordings that were heard, and transcripts that were spelled.
+
+    Attributes
+    ----------
+    utterances : sequence of Utterance
+    examples : sequence of Example
+    labels : tuple of str
+        Phones of the dictionary.
+    failures : sequence of Failure
+    seconds : float
+        Of speech.
+    """
+
+    utterances: Sequence[Utterance]
+    examples: Sequence[Example]
+    labels: tuple[str, ...]
+    failures: Sequence[Failure]
+    seconds: float
+
+
+Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+
+def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Callable[[Row], None] = lambda _: None,
+              told: Told = lambda *_: None) -> Summary:
+    """Train a model on a corpus, and save it.
+
+    Parameters
+    ----------
+    corpus : Path
+        Recordings and transcripts, as for `align`.
+    out : Path
+        Of the model; a folder that is not there yet, or holds no model.
+    text : Text
+    options : Options
+    notice : callable
+        Told of every iteration.
+    told : callable
+        Told what is done, how much of it, and of how much: the recordings read.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, too little in it can be learnt from, or ``out`` holds a model already.
+    ModelError
+        If eSpeak is needed and missing, or the model cannot be written.
+    """
+    if (out / saved.TABLE).exists():
+        raise DataError(out, "a model is there already", "name another folder")
+    check_rights(out)
+    checkpoint = Checkpoint(out)
+    if checkpoint.there and not options.resume:
+        raise DataError(out, "a training that was not finished is there",
+                        "go on with --resume, or name another folder")
+    heard = listen(corpus, text, options, told)
+    if heard.seconds < SHORTEST:
+        why = f" ({heard.failures[0].utterance.id}: {heard.failures[0].message})" if heard.failures else ""
+        raise DataError(corpus, f"{heard.seconds:.0f} s of speech can be learnt from{why}",
+                        f"a model needs {SHORTEST:.0f} s at the very least, and some minutes to be of use")
+    stages = sensible(options.stages, heard.seconds / 60)
+    key = _key(heard, text, options, stages)
+    begun, rows = checkpoint.load(key) if options.resume and checkpoint.there else (None, [])
+    with spread(options.jobs if heard.seconds > SERIAL and options.device == "cpu" else 1) as mapped:
+        speech = Speech(heard.examples, heard.labels, options.em, options.seed, mapped)
+        state = begun
+        for state, row in _timed(steps(speech, stages, options.frontend, begun), stages, rows, heard.seconds):
+            rows.append(row)
+            checkpoint.save(state, rows, key)
+            write_table(out / HISTORY, Row.columns(), [r.cells() for r in rows])
+            notice(row)
+        assert state is not None
+        model = finished(speech, state)
+    whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
+                    cut=True, about=_about(heard, text, options, stages, rows))
+    _write_dictionary(out, text, heard, state)
+    whole = replace(whole, spread=_spread(whole, out, heard.utterances, options))
+    saved.save(whole, out)
+    plot(rows, out)
+    checkpoint.remove()
+    failures = [*heard.failures, *_unaligned(heard, state)]
+    notes = [*_left_stages(options.stages, stages, heard.seconds), *_rare(heard)]
+    learnt = len(heard.examples) - len(failures) + len(heard.failures)
+    return Summary(whole, learnt, heard.seconds, tuple(failures), trees_of(whole).phones, tuple(notes))
+
+
+def listen(corpus: Path, text: Text, options: Options, told: Told = lambda *_: None) -> Corpus:
+    """Read a corpus: what is said, by whom, and the normalised cepstra of how.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `train_hmm`.
+    """
+    found = find(corpus)
+    failures = list(found.failures)
+    tokens: dict[str, Any] = {}
+    for utterance in found.utterances:
+        try:
+            tokens[utterance.id] = text.tokens(utterance.transcript)
+        except DataError as error:
+            failures.append(Failure(utterance, error.rule, error.remedy))
+    spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
+    spoken: dict[str, list[SpokenWord]] = {}
+    cepstra: dict[str, Tensor] = {}
+    ready = [u for u in found.utterances if u.id in tokens]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for k, (u, result) in enumerate(zip(ready, pool.map(lambda u: _cepstra(u, options), ready), strict=True)):
+            told("reading", k + 1, len(ready))
+            try:
+                if isinstance(result, DataError):
+                    raise result
+                spoken[u.id], _ = spell(tokens[u.id])
+                cepstra[u.id] = result
+            except DataError as error:
+                failures.append(Failure(u, error.rule, error.remedy))
+    kept = [u for u in ready if u.id in cepstra]
+    labels = phones_of(spell, list(spoken.values()))
+    examples = list(_examples(kept, cepstra, spoken, options))
+    seconds = options.frontend.clock.seconds(sum(map(len, cepstra.values())))
+    return Corpus(kept, examples, labels, failures, seconds)
+
+
+def _cepstra(utterance: Utterance, options: Options) -> Tensor | DataError:
+    try:
+        wave = torch.from_numpy(audio.read(utterance, options.frontend.clock.rate).wave)
+    except DataError as error:
+        return error
+    return options.frontend.cepstra(wave.to(options.device))
+
+
+def _examples(utterances: Sequence[Utterance], cepstra: Mapping[str, Tensor], spoken: Mapping[str, list[SpokenWord]],
+              options: Options) -> Iterator[Example]:
+    """Normalised by utterance and speaker."""
+    voices: dict[str, Moments] = {}
+    for u in utterances:
+        own = Moments.of(cepstra[u.id])
+        voices[u.speaker] = voices[u.speaker] + own if u.speaker in voices else own
+    for u in utterances:
+        said = spoken[u.id]
+        yield Example(u.id, u.speaker, options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
+                      tuple(tuple(_bare(w.pronunciations)) for w in said), tuple(w.word for w in said))
+
+
+def _bare(pronunciations: Sequence[Pronunciation]) -> Iterator[Pronunciation]:
+    """As a training begins: all are as likely, whatever a dictionary says of other speech; stress is not heard."""
+    yield from dict.fromkeys(Pronunciation(tuple(map(unstressed, p.phones))) for p in pronunciations)
+
+
+def _timed(states: Iterator[State], stages: Sequence[Stage], rows: Sequence[Row],
+           speech: float) -> Iterator[tuple[State, Row]]:
+    """Every state, and what is to be told of it."""
+    begun = time.perf_counter()
+    for state in states:
+        s, trees = state.statistics, trees_of(state.model)
+        assert s is not None
+        now = time.perf_counter()
+        tried = s.utterances + len(s.unaligned)
+        gaussians = int((gaussians_of(state.model).streams[0].weights > 0).sum())
+        yield state, Row(stages[state.stage].kind, state.iteration, stages[state.stage].iterations,
+                         s.log_likelihood / max(s.frames, 1), len(s.unaligned) / max(tried, 1), trees.forest.pdfs,
+                         gaussians, now - begun, speech / (now - begun))
+        begun = time.perf_counter()
+
+
+def _key(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage]) -> str:
+    """What a training is of, so that only the same one goes on: its utterances, words and options."""
+    told = {"examples": [(e.id, e.speaker, len(e.cepstra), [[p.phones for p in w] for w in e.words])
+                         for e in heard.examples], "labels": heard.labels,
+            "text": {f.name: str(getattr(text, f.name)) for f in fields(text)}, "em": options.em, "seed": options.seed,
+            "frontend": asdict(options.frontend.cepstral), "stages": [asdict(s) for s in stages]}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _about(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage], rows: Sequence[Row]) -> dict[str, Any]:
+    """How it was trained, on what, with which figures."""
+    ends = {r.stage: r for r in rows}
+    return {"training": {"stages": [asdict(s) for s in stages], "em": options.em, "seed": options.seed},
+            "corpus": {"utterances": len(heard.examples), "hours": round(heard.seconds / 3600, 4),
+                       "speakers": len({e.speaker for e in heard.examples}), "left_out": len(heard.failures),
+                       "words": len({w for e in heard.examples for w in e.spelled}),
+                       "phones": dict(sorted(_said(heard).items()))},
+            "dictionary": text.dictionary.name if text.dictionary else text.way,
+            "figures": {name: {"log_likelihood": round(r.log_likelihood, 4), "unaligned": round(r.unaligned, 4),
+                               "pdfs": r.pdfs, "gaussians": r.gaussians} for name, r in ends.items()},
+            "versions": {"torch": str(torch.__version__), "numpy": np.__version__}}
+
+
+def _said(heard: Corpus) -> Counter[str]:
+    """How often each phone is said, by the first pronunciations."""
+    return Counter(p for e in heard.examples for w in e.words for p in w[0].phones)
+
+
+def _write_dictionary(out: Path, text: Text, heard: Corpus, state: State) -> None:
+    if not text.characters:
+        write_text(out / saved.DICTIONARY, "".join(_lines(text, heard, state)))
+
+
+def _spread(model: MarkovModel, out: Path, utterances: Sequence[Utterance], options: Options) -> float:
+    """How wide the margins of intact speech lie: of the corpus itself, of which a few utterances may be bad."""
+    path = out / saved.DICTIONARY
+    known = replace(model, dictionary=path if path.is_file() else None)
+    some = utterances[::max(1, len(utterances) // SAMPLED)]
+    aligned = align(some, known, AlignOptions(jobs=options.jobs))
+    worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
+    if len(worst) < LEAST_SAMPLED:
+        return 1.0
+    return round(max(1.0, float(np.quantile(worst, BAD)) / INTACT), 3)
+
+
+def _lines(text: Text, heard: Corpus, state: State) -> Iterator[str]:
+    """A dictionary: the corpus's words as they were heard, then what else the user's own has."""
+    words: Mapping[str, Sequence[Pronunciation]] = state.weights or {
+        word: said for e in heard.examples for word, said in zip(e.spelled, e.words, strict=True)}
+    low: dict[str, Sequence[Pronunciation]] = {}
+    for word, said in words.items():
+        low.setdefault(word.lower(), said)
+    for word, said in sorted(low.items()):
+        for p in said:
+            yield "\t".join([word, *_numbers(p), " ".join(p.phones)]) + "\n"
+    if text.dictionary is not None or text.english:
+        for line in read_text(text.dictionary or cmu_dictionary()).split("\n"):
+            key = line.split("(")[0].split()
+            if key and key[0].lower() not in low:
+                yield f"{line}\n"
+
+
+def _numbers(p: Pronunciation) -> list[str]:
+    if p.silence_after is None:
+        return []
+    return [f"{v:g}" for v in (p.probability, p.silence_after, p.silence_before, p.no_silence_before)]
+
+
+def _unaligned(heard: Corpus, state: State) -> list[Failure]:
+    by_id = {u.id: u for u in heard.utterances}
+    lost = state.statistics.unaligned if state.statistics else ()
+    return [Failure(by_id[name], "it is too short for its transcript, and was not learnt from",
+                    "is it the transcript of another recording?") for name in lost]
+
+
+def _left_stages(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) -> list[str]:
+    """What was left out for want of speech."""
+    left = [s for s in asked if s not in done]
+    if not left:
+        return []
+    last = [s.kind for s in done if s.kind != "pronunciations"][-1]
+    return [f"with {seconds / 60:.1f} minutes of speech the stage {last!r} is the last that makes sense; "
+            f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g}"]
+
+
+def _rare(heard: Corpus) -> list[str]:
+    """Phones that were hardly heard, or not at all."""
+    said = _said(heard)
+    rare = [f"{p} ({said[p]})" for p in heard.labels if 0 < said[p] < RARE]
+    never = [p for p in heard.labels if not said[p]]
+    notes = []
+    if rare:
+        notes.append(f"said less than {RARE} times, so learnt from others of their kind, too: {', '.join(rare)}")
+    if never:
+        notes.append(f"in the dictionary, but never said, so known only by their kind: {', '.join(never)}")
+    return notes

@@ -1,0 +1,388 @@
+"""Everything that is wrong with a corpus, told at once and before the work: what ``aligner validate`` does.
+
+Every recording is read as `align` reads it and every word looked up as `align` looks it up, without a model.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aligner.corpus import audio
+from aligner.corpus.files import read_text
+from aligner.corpus.find import TRANSCRIPTS, Corpus, find
+from aligner.corpus.results import DECIMALS, OOV_COLUMNS, write_table
+from aligner.models.store import cmu_dictionary
+from aligner.run.batches import cores, windows
+from aligner.run.faults import (
+    ERROR,
+    KINDS,
+    WARNING,
+    Checked,
+    Member,
+    OddWord,
+    Problem,
+    Spell,
+    Track,
+    examine,
+    failed,
+)
+from aligner.text.g2p import HamaG2P
+from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
+from aligner.text.phones import unstressed
+from aligner.text.spelling import Speller, is_letter
+from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Utterance
+
+PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")
+WINDOW = 64  # recordings that the threads are given at once
+
+
+@dataclass(frozen=True)
+class Options:
+    """How transcripts would be read.
+
+    Attributes
+    ----------
+    dictionary : Path or None
+        None takes the CMU dictionary, of English.
+    g2p : bool
+        Whether English words that it lacks get a pronunciation from their letters.
+    characters : bool
+        Whether words are spelled: a letter counts as a phone, and no dictionary is used.
+    english : bool
+        Whether numbers and the like are spoken out, in English.
+    jobs : int
+        Threads.
+
+    Raises
+    ------
+    DataError
+        If they exclude each other.
+    """
+
+    dictionary: Path | None = None
+    g2p: bool = True
+    characters: bool = False
+    english: bool = True
+    jobs: int = field(default_factory=cores)
+
+    def __post_init__(self) -> None:
+        if self.characters and self.dictionary:
+            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+
+
+@dataclass(frozen=True)
+class Oov:
+    """A word that the dictionary lacks.
+
+    Attributes
+    ----------
+    word : str
+        As it is spelled where it is said first.
+    pronunciation : str
+        What would be used for it; empty where there is none, and its utterances fail.
+    count : int
+        How often it is said.
+    utterances : tuple of Utterance
+        Where, in the corpus's order.
+    """
+
+    word: str
+    pronunciation: str
+    count: int
+    utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a corpus is like.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        Errors first, in the order of `KINDS`, then of the corpus; words that are said most first.
+    oovs : tuple of Oov or None
+        The most frequent first; None where no dictionary tells.
+    utterances : int
+        That have a recording and a transcript.
+    others : int
+        Recordings and transcripts that make no utterance, and lines of tables.
+    failing : int
+        How many of both have an error.
+    recordings : int
+        Of a kind that is read.
+    speakers : int
+    words : int
+        That are said.
+    speech, audio : float
+        Length of the utterances and of the recordings, in seconds.
+    rates : mapping of int to int
+        Sample rate in Hz -> recordings; the most frequent first.
+    """
+
+    problems: tuple[Problem, ...]
+    oovs: tuple[Oov, ...] | None
+    utterances: int
+    others: int
+    failing: int
+    recordings: int
+    speakers: int
+    words: int
+    speech: float
+    audio: float
+    rates: Mapping[int, int]
+
+
+def validate(corpus: Path, options: Options | None = None,
+             notice: Callable[[int, int], None] = lambda done, total: None) -> Report:
+    """Look for everything that is wrong with a corpus.
+
+    Parameters
+    ----------
+    corpus : Path
+        As for `align`.
+    options : Options, optional
+    notice : callable
+        Told, after every recording, how many were read and how many there are.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, or the dictionary is at fault.
+    """
+    options = options or Options()
+    spell = speller(options)
+    found = find(corpus)
+    recordings, rest = _by_recording(found)
+    sizes = {path: _size(path) for path in recordings}
+    often = Counter(sizes.values())
+
+    def look(path: Path) -> tuple[Track, list[Checked]]:
+        return examine(path, recordings[path], spell, options.english, hashed=often[sizes[path]] > 1)
+
+    tracks: list[Track] = []
+    checked = [Checked(f.utterance, (failed(f),)) for f in rest]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for window in windows(sorted(recordings), WINDOW):
+            for track, of in pool.map(look, window):
+                tracks.append(track)
+                checked += of
+                notice(len(tracks), len(recordings))
+    return _report(corpus, found, tracks, checked, spell, options)
+
+
+def speller(options: Options) -> Spell | None:
+    """What finds the phones of words; None where only a synthesiser would know.
+
+    Raises
+    ------
+    DataError
+        If the dictionary is at fault.
+    """
+    if options.characters:
+        return Speller(is_letter, "lower", (NOISE_LABEL,))
+    if options.dictionary is None and not options.english:
+        return None
+    path = options.dictionary or cmu_dictionary()
+    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
+    phones = set(map(unstressed, lexicon.phones))
+    guess = HamaG2P() if options.g2p and options.english else None
+    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, (NOISE_LABEL,))
+
+
+def check_tables(*targets: Path | None) -> None:
+    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
+    for path in filter(None, targets):
+        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
+        if path.exists() and read_text(path).split("\n", 1)[0] not in known:
+            raise DataError(path, "it exists, and is no table of this command", "name another file")
+    named = [path.resolve() for path in targets if path]
+    if len(set(named)) < len(named):
+        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
+
+
+def write_problems(path: Path, report: Report) -> None:
+    """Write a CSV file with a row for each problem; times are those of an utterance within a recording."""
+    write_table(path, PROBLEM_COLUMNS, map(_row, report.problems))
+
+
+def _row(p: Problem) -> tuple[object, ...]:
+    start, end = p.utterance.start, p.utterance.end
+    times = ("", "") if end is None else (round(start, DECIMALS), round(end, DECIMALS))
+    return p.severity, p.kind, p.utterance.file, *times, p.utterances, p.detail, p.remedy
+
+
+def write_oovs(path: Path, report: Report) -> None:
+    """Write a CSV file as the ``oovs.csv`` of `align`: each word, what would be used, how often, and where first."""
+    write_table(path, OOV_COLUMNS, [(o.word, o.pronunciation, o.count, o.utterances[0].file)
+                                    for o in report.oovs or ()])
+
+
+def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure]]:
+    """What is to be looked at in each recording, and failures without a recording that could be opened."""
+    recordings: dict[Path, list[Member]] = defaultdict(list)
+    rest = []
+    for u in found.utterances:
+        recordings[_path(u)].append(u)
+    for f in found.failures:
+        path = _path(f.utterance)
+        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and failed(f).kind != "odd-name":
+            recordings[path].append(f)
+        else:
+            rest.append(f)
+    return recordings, rest
+
+
+def _path(utterance: Utterance) -> Path:
+    """Of the recording: in a corpus on disk it is a file."""
+    assert isinstance(utterance.audio, Path)
+    return utterance.audio
+
+
+def _size(path: Path) -> int:
+    """In bytes."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _report(corpus: Path, found: Corpus, tracks: Sequence[Track], checked: Sequence[Checked], spell: Spell | None,
+            options: Options) -> Report:
+    words = [(kind, odd, _of_word(kind, odd, options)) for kind, odd in _odd_words(checked)]
+    alone = [p for c in checked for p in c.problems]
+    failing = {p.utterance.id for p in alone if p.severity == ERROR} | {
+        u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances}
+    opened = [t for t in tracks if t.rate]
+    rates = dict(Counter(t.rate for t in opened).most_common())
+    problems = [*_hinted(corpus, found, _joined(alone)), *(p for _, _, p in words), *_sample_rates(opened, rates),
+                *_duplicates(opened), *_namesakes(tracks), *_lone_speakers(found.utterances), *_passed_over(found)]
+    order = list(KINDS)
+    problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
+    oovs = tuple(odd for kind, odd, _ in words if kind == "oov") if isinstance(spell, Pronouncer) else None
+    return Report(tuple(problems), oovs, len(found.utterances), len(found.failures), len(failing), len(tracks),
+                  len({u.speaker for u in found.utterances}), sum(c.words for c in checked),
+                  sum(c.seconds for c in checked if c.words), sum(t.seconds for t in opened), rates)
+
+
+def _hinted(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Where a recording's transcript may be, if it is not beside it: a folder further, or in capitals."""
+    problems = list(problems)
+    spare: dict[str, list[Path]] = defaultdict(list)
+    if any(p.kind == "no-transcript" for p in problems):
+        read = {u.source for u in found.utterances}
+        for path in sorted(corpus.rglob("*")):
+            if path.suffix.lower() in TRANSCRIPTS and path not in read:
+                spare[path.stem.casefold()].append(path)
+    for p in problems:
+        others = spare[Path(p.utterance.file).name.casefold()] if p.kind == "no-transcript" else []
+        where = f"is it {others[0].relative_to(corpus)}? " if len(others) == 1 else ""
+        yield replace(p, remedy=where + p.remedy)
+
+
+def _joined(problems: Iterable[Problem]) -> list[Problem]:
+    """One problem where several utterances of a recording have the same, as when it cannot be opened."""
+    same: dict[tuple[str, ...], list[Problem]] = defaultdict(list)
+    for p in sorted(problems, key=lambda p: p.utterance.file):
+        same[p.severity, p.kind, p.utterance.file, p.detail].append(p)
+    return [replace(of[0], utterances=len(of)) for of in same.values()]
+
+
+def _odd_words(checked: Iterable[Checked]) -> list[tuple[str, Oov]]:
+    """Odd words with their kinds, those that are said most first; case makes no difference."""
+    said: dict[OddWord, list[tuple[Utterance, str]]] = defaultdict(list)
+    for c in checked:
+        for odd in c.odd:
+            said[odd._replace(word=odd.word.lower())].append((c.utterance, odd.word))
+    words = [(odd.kind, Oov(places[0][1], odd.pronunciation, len(places), tuple({u.id: u for u, _ in places}.values())))
+             for odd, places in said.items()]
+    return sorted(words, key=lambda item: (-item[1].count, item[1].word.lower()))
+
+
+def _of_word(kind: str, odd: Oov, options: Options) -> Problem:
+    said = "said once" if odd.count == 1 else f"said {odd.count} times"
+    severity = ERROR
+    if kind == "brackets":
+        severity, detail = WARNING, f"{odd.word}, {said}: align takes it for noise, and train leaves its utterances out"
+        remedy = "write it without brackets if it is speech"
+    elif kind == "odd-characters":
+        detail, remedy = f"{odd.word!r}, {said}, cannot be spelled in letters", "write it as it is said"
+    elif odd.pronunciation:
+        severity, detail = WARNING, f"{odd.word!r}, {said}, is not in the dictionary and taken for {odd.pronunciation}"
+        remedy = "add it to a dictionary (--dictionary) if that is wrong"
+    elif options.g2p and options.english:
+        detail = f"{odd.word!r}, {said}, is not in the dictionary and cannot be read in English"
+        remedy = "correct it, add it to a dictionary (--dictionary), or name the language (--language)"
+    else:
+        detail = f"{odd.word!r}, {said}, is not in the dictionary"
+        remedy = "add it there" + (", or let G2P guess (without --no-g2p)" if options.english else "")
+    return Problem(severity, kind, odd.utterances[0], detail, remedy, len(odd.utterances))
+
+
+def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator[Problem]:
+    usual = next(iter(rates), SAMPLE_RATE)
+    for t in tracks:
+        if t.rate < SAMPLE_RATE:
+            detail = f"{t.rate} Hz: it has nothing above {t.rate / 2:g} Hz, and models listen up to {SAMPLE_RATE / 2:g}"
+            yield Problem(WARNING, "sample-rate", t.utterance, detail, "take the original if that has more")
+        elif t.rate != usual:
+            detail = f"{t.rate} Hz, where {rates[usual]} of {len(tracks)} recordings have {usual} Hz"
+            yield Problem(WARNING, "sample-rate", t.utterance, detail, "was it made in another way? it may sound so")
+
+
+def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
+    first: dict[str, Track] = {}
+    for t in tracks:
+        original = first.setdefault(t.digest, t) if t.digest else t
+        if original is not t:
+            yield Problem(WARNING, "duplicate-recording", t.utterance, "byte for byte the same recording as "
+                          f"{original.utterance.file}", "take one of them out, or put the right one there")
+
+
+def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
+    """Names that Windows and macOS cannot tell apart: their outputs would be one file there."""
+    first: dict[str, str] = {}
+    for t in tracks:
+        name = t.utterance.file
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            yield Problem(WARNING, "duplicate-name", t.utterance, "only capitals, or how accents are coded, tell it "
+                          f"from {other}", "rename one of them: Windows and macOS take them for one")
+
+
+def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
+    by_speaker: dict[str, list[Utterance]] = defaultdict(list)
+    for u in utterances:
+        by_speaker[u.speaker].append(u)
+    for speaker, own in by_speaker.items():
+        if len(own) == 1:
+            yield Problem(WARNING, "single-utterance-speaker", own[0], f"the speaker {speaker!r} has no other "
+                          "utterance", "is the name of the folder, of the tier or in the table misspelled?")
+
+
+def _passed_over(found: Corpus) -> Iterator[Problem]:
+    """Transcripts beside those that are read, with other content."""
+    members = [*found.utterances, *(f.utterance for f in found.failures)]
+    read = {u.source: u for u in reversed(members) if u.source and u.source.suffix.lower() in TRANSCRIPTS}
+    beside: dict[Path, list[Path]] = defaultdict(list)
+    for folder in dict.fromkeys(source.parent for source in read):
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in TRANSCRIPTS and path.is_file():
+                beside[path.with_suffix("")].append(path)
+    for source, utterance in reversed(read.items()):
+        for path in beside[source.with_suffix("")]:
+            if path != source and _bytes(path) != _bytes(source):
+                yield Problem(WARNING, "extra-transcript", replace(utterance, id=utterance.file, start=0.0, end=None),
+                              f"{path.name} is not read, for {source.name} counts", "take out what is not meant")
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Of a file; None where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

@@ -1,0 +1,118 @@
+"""Getting to know the speakers of a corpus before its utterances are aligned.
+
+Two passes over the recordings, of sums only: the mean and spread of each speaker's cepstra, for models that normalise
+by them; and each speaker's transform (fMLLR), from a first alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from aligner.corpus import audio
+from aligner.features import CepstralFrontend, Moments
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel, Voice
+from aligner.run.backend import hear
+from aligner.run.batches import windows
+from aligner.run.hmm import HmmBackend
+from aligner.train.em import Example, Task
+from aligner.train.transforms import TransformSums, fmllr, merged, speaker_sums
+from aligner.types import DataError, Utterance
+
+S = TypeVar("S")
+LONGEST = 200.0  # s; a longer utterance is not aligned beforehand: that would need much memory
+WINDOW = 64  # utterances that threads are given at once
+
+
+def asks(backend: HmmBackend) -> bool:
+    """Whether the backend wants to hear the speakers first."""
+    return isinstance(backend.model.frontend, CepstralFrontend) or adapts(backend)
+
+
+def adapts(backend: HmmBackend) -> bool:
+    """Whether speakers get transforms: as the options say, or where the model was trained with such."""
+    if not isinstance(backend.model.mixtures, GaussianMixtures):
+        return False
+    asked = backend.options.adapt
+    return backend.model.adapted is not None if asked is None else asked
+
+
+def acquainted(backend: HmmBackend, utterances: Sequence[Utterance]) -> HmmBackend:
+    """The backend, once it has heard who speaks.
+
+    What cannot be read or aligned says nothing here; it will be told when its turn to be aligned has come.
+
+    Parameters
+    ----------
+    backend : HmmBackend
+    utterances : sequence of Utterance
+    """
+    model = backend.model
+    with ThreadPoolExecutor(backend.options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        if isinstance(model.frontend, CepstralFrontend):
+            voices = {name: Voice(m) for name, m in _moments(model.frontend, utterances, pool).items()}
+            backend = replace(backend, voices=voices)
+        if adapts(backend):
+            known = backend
+            sums = _summed(lambda u: _transform_sums(u, known), utterances, pool)
+            of = merged([s for s in sums if s])
+            names = {*backend.voices, *of}
+            backend = replace(backend, voices={name: _voice(backend.voices.get(name), of.get(name)) for name in names})
+    return backend
+
+
+def _voice(known: Voice | None, sums: TransformSums | None) -> Voice:
+    transform = None if sums is None else fmllr(sums)
+    return Voice(known.cepstra if known else None, transform)
+
+
+def _summed(work: Callable[[Utterance], S], utterances: Iterable[Utterance], pool: ThreadPoolExecutor) -> list[S]:
+    return [result for window in windows(utterances, WINDOW) for result in pool.map(work, window)]
+
+
+def _moments(frontend: CepstralFrontend, utterances: Sequence[Utterance],
+             pool: ThreadPoolExecutor) -> Mapping[str, Moments]:
+    """Of each speaker's cepstra."""
+    def one(utterance: Utterance) -> Moments | None:
+        try:
+            wave = audio.read(utterance, frontend.clock.rate).wave
+        except DataError:
+            return None
+        return Moments.of(frontend.cepstra(torch.from_numpy(wave)))
+
+    found: dict[str, Moments] = {}
+    for u, moments in zip(utterances, _summed(one, utterances, pool), strict=True):
+        if moments is not None:
+            found[u.speaker] = found[u.speaker] + moments if u.speaker in found else moments
+    return found
+
+
+def _transform_sums(utterance: Utterance, backend: HmmBackend) -> dict[str, TransformSums]:
+    """What an utterance says of its speaker's transform; nothing where it cannot be aligned."""
+    try:
+        heard = hear(utterance, backend)
+        if heard.end - heard.start > LONGEST:
+            return {}
+        spoken, _ = backend.pronounce(heard.tokens)
+    except DataError:
+        return {}
+    model, voice = backend.model, backend.voices.get(utterance.speaker)
+    words = tuple(w.pronunciations for w in spoken)
+    frames = _normalised(model, heard.wave, voice)
+    example = Example(utterance.id, utterance.speaker, frames, words, tuple(w.word for w in spoken))
+    return speaker_sums(Task(model, [example], {}))
+
+
+
+def _normalised(model: MarkovModel, wave: Tensor, voice: Voice | None) -> Tensor:
+    """What `aligner.train.em.frames_of` takes: cepstra that the front end is yet to expand, or whole frames."""
+    frontend = model.frontend
+    if isinstance(frontend, CepstralFrontend):
+        return frontend.normalise(frontend.cepstra(wave), voice.cepstra if voice else None)
+    return frontend(wave)

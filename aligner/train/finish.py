@@ -1,0 +1,115 @@
+"""From the last state of a training to a model that aligns: what only aligning needs is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel
+from aligner.train.em import Aligned, Task, aligned, frames_of, gathered, gaussians_of, trees_of
+from aligner.train.estimate import maximised, owners, wider
+from aligner.train.stages import Speech, State
+from aligner.train.statistics import Statistics, added, nothing, sums
+
+ALONE = 8  # Gaussians of a phone's state without context
+LLOYD = 8  # rounds of k-means
+
+
+def finished(speech: Speech, state: State) -> MarkovModel:
+    """The model of a training's last state, with all that aligning asks for.
+
+    After speaker-adaptive training these are mixtures for speakers of whom nothing is known yet, learnt from the same
+    paths in frames that are not transformed; and for models of phones in context, the phones without, by which the
+    quality of an alignment is judged.
+    """
+    model = state.model
+    if any(voice.transform is not None for voice in state.voices.values()):
+        tasks = [Task(model, shard, state.voices) for shard in speech.shards(state)]
+        plain = maximised(model, added(list(speech.spread(unadapted, tasks))), state.floors)
+        model = replace(plain, adapted=model.mixtures)
+    trees = trees_of(model)
+    if int(trees.alone.max()) < trees.forest.pdfs:
+        return model
+    assert state.occupancy is not None
+    occupancy = state.occupancy.cpu().numpy()
+    adapted = model.adapted
+    assert adapted is None or isinstance(adapted, GaussianMixtures)
+    return replace(model, mixtures=with_alone(model, gaussians_of(model), occupancy),
+                   adapted=None if adapted is None else with_alone(model, adapted, occupancy))
+
+
+def unadapted(task: Task) -> Statistics:
+    """What a shard's frames say before their speakers' transforms, along the paths of the transformed ones."""
+    mixtures = gaussians_of(task.model)
+    table = np.zeros(task.model.topology.transitions.shape[:2])
+    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
+    if not ways:
+        return Statistics(nothing(mixtures), table, table)
+    frames, occupied = gathered(ways)
+    plain = torch.cat([frames_of(task.model, a.example, {}) for a in ways])
+    return Statistics(sums(mixtures, frames, occupied, plain), table, table, frames=len(frames), utterances=len(ways))
+
+
+def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray) -> GaussianMixtures:
+    """Mixtures with those of phones without context behind them, in the order of `TreeTopology.alone`.
+
+    Each is made of the Gaussians of all leaves of its phone's state, those that are alike joined to one.
+
+    Parameters
+    ----------
+    model : MarkovModel
+    mixtures : GaussianMixtures
+        Of the leaves.
+    occupancy : ndarray
+        (P,) frames of each leaf.
+    """
+    [stream] = mixtures.streams
+    own = owners(trees_of(model).forest)
+    sizes = trees_of(model).forest.sizes
+    states = [(phone, state) for phone, size in enumerate(sizes.tolist()) for state in range(size)]
+    width = max(ALONE, stream.means.shape[1])
+    made = [joined(stream.means, stream.covariances, stream.weights, np.flatnonzero((own == pair).all(1)), occupancy)
+            for pair in states]
+    means, variances, weights = (
+        torch.cat([wider(old, width), torch.stack([wider(m[k][None], width)[0] for m in made]).to(old)])
+        for k, old in enumerate((stream.means, stream.covariances, stream.weights)))
+    return GaussianMixtures.of_tensors([means], [variances], [weights], np.arange(len(means)))
+
+
+def joined(means: Tensor, variances: Tensor, weights: Tensor, leaves: Sequence[int] | np.ndarray,
+           occupancy: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """One mixture (M, D), (M, D), (M,) of up to `ALONE` Gaussians that has the moments of several leaves together."""
+    chosen = torch.as_tensor(np.asarray(leaves))
+    heavy = weights[chosen].double() * torch.from_numpy(np.maximum(occupancy[leaves], 1.0))[:, None].to(weights.device)
+    there = (weights[chosen] > 0).flatten()
+    n = heavy.flatten()[there].cpu()
+    mu, var = (v[chosen].double().flatten(0, 1)[there].cpu() for v in (means, variances))
+    group = _clusters(mu, n, (n[:, None] * var).sum(0) / n.sum())
+    count = int(group.max()) + 1
+    total = n.new_zeros(count).index_add_(0, group, n)
+    mean = mu.new_zeros(count, mu.shape[1]).index_add_(0, group, n[:, None] * mu) / total[:, None]
+    second = mu.new_zeros(count, mu.shape[1]).index_add_(0, group, n[:, None] * (var + mu.square())) / total[:, None]
+    return mean.float(), (second - mean.square()).float(), (total / total.sum()).float()
+
+
+def _clusters(means: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
+    """The k-means cluster (n,) of each of ``means`` (n, D), by distance in units of ``scale`` (D,)."""
+    if len(means) <= ALONE:
+        return torch.arange(len(means))
+    x = means / scale.sqrt()
+    centres = x[weights.argmax()][None]
+    while len(centres) < ALONE:  # the farthest from all there are
+        centres = torch.cat([centres, x[torch.cdist(x, centres).amin(1).argmax()][None]])
+    group = torch.cdist(x, centres).argmin(1)
+    for _ in range(LLOYD):
+        total = weights.new_zeros(ALONE).index_add_(0, group, weights)
+        new = x.new_zeros(ALONE, x.shape[1]).index_add_(0, group, weights[:, None] * x)
+        centres = torch.where(total[:, None] > 0, new / total.clamp(min=1e-10)[:, None], centres)
+        group = torch.cdist(x, centres).argmin(1)
+    numbered: Tensor = torch.unique(group, return_inverse=True)[1]
+    return numbered
