@@ -8,10 +8,12 @@ from __future__ import annotations
 import click
 
 from aligner import __version__
+from aligner.cli.adapting import adapt
 from aligner.cli.aligning import align
 from aligner.cli.evaluating import compare, evaluate, speech_metrics
 from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
+from aligner.cli.models import models
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
 from aligner.cli.validating import validate
@@ -23,7 +25,8 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, validate, transfer, train, languages, report, inspect, evaluate, compare, speech_metrics):
+for command in (align, validate, train, adapt, models, transfer, languages, report, inspect, evaluate, compare,
+                speech_metrics):
     main.add_command(command)
 
 __all__ = ["align", "main"]

@@ -100,13 +100,13 @@ def _hmm(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequ
         summary = train_hmm(corpus, model, text, made, notice, told)
     figures = summary.model.about["figures"]
     click.echo(f"learnt    {summary.utterances} utterances, {summary.seconds / 60:.1f} minutes")
-    click.echo(f"phones    {' '.join(summary.model.topology.phones)}")
+    click.echo(f"phones    {' '.join(summary.phones)}")
     for stage, row in figures.items():
         click.echo(f"{stage:<15} {row['log_likelihood']:8.3f} per frame, {row['pdfs']} pdfs, "
                    f"{row['gaussians']} Gaussians, {100 * row['unaligned']:.1f} % unaligned")
     for note in summary.notes:
         click.echo(f"note      {note}")
-    _tell_failures(summary.failures)
+    tell_failures(summary.failures)
     click.echo(f"model     {model} ({HISTORY} and {PLOT} show how it was learnt)")
     return summary.failures
 
@@ -151,12 +151,13 @@ def _ctc(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequ
     summary = train_ctc(corpus, model, text, made, told)
     click.echo(f"learnt    {summary.utterances} utterances")
     click.echo(f"labels    {' '.join(summary.labels)}")
-    _tell_failures(summary.failures)
+    tell_failures(summary.failures)
     click.echo(f"model     {model}")
     return summary.failures
 
 
-def _tell_failures(failures: Sequence[Failure]) -> None:
+def tell_failures(failures: Sequence[Failure]) -> None:
+    """What was left out, and why."""
     click.echo(f"left out  {len(failures)}")
     for f in failures[:FIRST_REASONS]:
         click.echo(f"          {f.utterance.id}: {f.message}")

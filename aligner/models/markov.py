@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from aligner.features import CepstralFrontend, Moments, affine
@@ -57,6 +59,16 @@ class Voice:
         """Frames (T, D), transformed where there is a transform."""
         return frames if self.transform is None else affine(frames, self.transform.to(frames))
 
+    @cached_property
+    def log_determinant(self) -> float:
+        """What the transform adds to the log-likelihood of a frame, lest shrinking all frames look like a good fit."""
+        return 0.0 if self.transform is None else log_determinant(self.transform)
+
+
+def log_determinant(transform: Tensor) -> float:
+    """Of an affine transform (D, D + 1)."""
+    return float(torch.linalg.slogdet(transform[:, :len(transform)].double())[1])
+
 
 @dataclass(frozen=True, eq=False)
 class MarkovModel:
@@ -71,6 +83,8 @@ class MarkovModel:
         Of frames as the front end gives them.
     adapted : Scorer or None
         Of frames that were brought to the model by their speaker's transform, where it was trained on such.
+    transform : Tensor or None
+        (D, D + 1): what all frames go through first, where an adaptation brought other recordings to the model.
     offsets : mapping of (str, str) to float
         See `aligner.refine.offsets`.
     dictionary : Path or None
@@ -92,6 +106,7 @@ class MarkovModel:
     topology: Topology
     mixtures: Scorer
     adapted: Scorer | None = None
+    transform: Tensor | None = None
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     dictionary: Path | None = None
     language: str | None = None
@@ -112,11 +127,20 @@ class MarkovModel:
 
     def hear(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
         """Waveform (N,) of a speaker -> frames (T, D)."""
-        if voice is None:
-            return self.frontend(wave)
+        return self.frames(self.base(wave, voice), voice)
+
+    def base(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
+        """What there is to be kept of a waveform (N,): normalised cepstra (T, C), or whole frames."""
         if isinstance(self.frontend, CepstralFrontend):
-            return voice(self.frontend(wave, voice.cepstra))
-        return voice(self.frontend(wave))
+            return self.frontend.normalise(self.frontend.cepstra(wave), voice.cepstra if voice else None)
+        return self.frontend(wave)
+
+    def frames(self, base: Tensor, voice: Voice | None = None) -> Tensor:
+        """Frames (T, D) of what `base` kept."""
+        frames = self.frontend.expand(base) if isinstance(self.frontend, CepstralFrontend) else base
+        if self.transform is not None:
+            frames = affine(frames, self.transform.to(frames))
+        return frames if voice is None else voice(frames)
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""

@@ -64,7 +64,7 @@ def _named(path: Path) -> str:
 
 def _tensor(value: Tensor | np.ndarray) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
-    return tensor.detach().cpu().contiguous()
+    return tensor.detach().cpu().contiguous().clone()  # two that share memory would not be written
 
 
 def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -78,6 +78,8 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
              "spread": model.spread, "offsets_ms": {", ".join(k): round(1000 * v, 3) for k, v in model.offsets.items()},
              "frontend": front, "topology": topology, "about": dict(model.about)}
     numbers: dict[str, Tensor | np.ndarray] = {**of_front, **of_topology, **_of_mixtures("mixtures", model.mixtures)}
+    if model.transform is not None:
+        numbers["transform"] = model.transform
     if model.adapted is not None:
         numbers |= _of_mixtures("adapted", model.adapted)
     return table, numbers
@@ -130,7 +132,8 @@ def whole(path: Path, table: Table, tensors: Tensors) -> MarkovModel:
     mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
-    model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted, offsets,
+    model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
+                        tensors.get("transform"), offsets,
                         language=table.get("language"), g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
                         cut=bool(table.get("cut")), spread=field("spread", lambda: float(table["spread"])),
                         about=table.get("about") or {})

@@ -138,9 +138,7 @@ def sharded(examples: Sequence[Example], frames: int = SHARD) -> list[list[Examp
 
 def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
     """What the model hears of an utterance (T, D)."""
-    frontend, voice = model.frontend, voices.get(example.speaker)
-    frames = frontend.expand(example.cepstra) if isinstance(frontend, CepstralFrontend) else example.cepstra
-    return frames if voice is None else voice(frames)
+    return model.frames(example.cepstra, voices.get(example.speaker))
 
 
 def aligned(task: Task) -> Iterator[Aligned | Left]:
@@ -165,7 +163,9 @@ def _batch(task: Task, examples: Sequence[Example]) -> Iterator[Aligned | Left]:
         yield from _batch(task, [e for k, e in enumerate(examples) if k not in lost])
         return
     for example, x, graph, way in zip(examples, frames, graphs, found, strict=True):
-        yield Aligned(example, x, graph, *way)
+        voice = task.voices.get(example.speaker)
+        stretched = len(x) * voice.log_determinant if voice else 0.0
+        yield Aligned(example, x, graph, *way._replace(score=way.score + stretched))
 
 
 class _Way(NamedTuple):
@@ -244,7 +244,7 @@ def gathered(ways: Sequence[Aligned]) -> tuple[Tensor, Occupied]:
 def expected(task: Task) -> Statistics:
     """The E-step of one shard."""
     mixtures, topology = gaussians_of(task.model), task.model.topology
-    stays, leaves = (np.zeros(topology.transitions.shape[:2]) for _ in range(2))
+    stays, leaves = (np.zeros(topology.alone.shape) for _ in range(2))
     found = list(aligned(task))
     ways = [f for f in found if isinstance(f, Aligned)]
     for way in ways:

@@ -46,7 +46,7 @@ def finished(speech: Speech, state: State) -> MarkovModel:
 def unadapted(task: Task) -> Statistics:
     """What a shard's frames say before their speakers' transforms, along the paths of the transformed ones."""
     mixtures = gaussians_of(task.model)
-    table = np.zeros(task.model.topology.transitions.shape[:2])
+    table = np.zeros(task.model.topology.alone.shape)
     ways = [a for a in aligned(task) if isinstance(a, Aligned)]
     if not ways:
         return Statistics(nothing(mixtures), table, table)

@@ -206,10 +206,18 @@ def merged(parts: Sequence[Mapping[str, TransformSums]]) -> dict[str, TransformS
     return total
 
 
-def fmllr(s: TransformSums, rounds: int = ROUNDS) -> Tensor | None:
+def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int = ROUNDS) -> Tensor | None:
     """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little speech.
 
     With little speech only an offset is learnt.
+
+    Parameters
+    ----------
+    s : TransformSums
+    blocks : sequence of slice, optional
+        Dimensions that are mixed only among themselves, as those of a model's streams; all unless given.
+    rounds : int
+        Over the rows, each of which depends on the others.
     """
     size = len(s.linear)
     if s.count < LEAST_FRAMES:
@@ -219,26 +227,38 @@ def fmllr(s: TransformSums, rounds: int = ROUNDS) -> Tensor | None:
     if s.count < OFFSET_FRAMES:
         return _offset(s, matrix.to(device)).float()
     quadratic, linear = s.quadratic.cpu(), s.linear.cpu()
-    inverse = torch.linalg.inv(quadratic + 1e-8 * torch.eye(size + 1, dtype=torch.float64)
-                               * quadratic.diagonal(dim1=1, dim2=2).mean(1)[:, None, None])
+    own = _columns(size, blocks)
+    inverse = [torch.linalg.inv(quadratic[d][own[d]][:, own[d]] + _little(quadratic[d][own[d]][:, own[d]]))
+               for d in range(size)]
     for _ in range(rounds):
         for d in range(size):
             cofactors = torch.nn.functional.pad(torch.linalg.inv(matrix[:, :size])[:, d], (0, 1))
-            matrix[d] = _row(inverse[d], linear[d], cofactors, s.count)
+            matrix[d, own[d]] = _row(inverse[d], linear[d, own[d]], cofactors[own[d]], s.count)
     return matrix.float().to(device)
 
 
+def _columns(size: int, blocks: Sequence[slice] | None) -> list[Tensor]:
+    """Of each row of a transform, the columns that may be other than 0: those of its block, and the offset."""
+    block = torch.zeros(size, dtype=torch.int64)
+    for k, columns in enumerate(blocks or [slice(0, size)]):
+        block[columns] = k
+    return [torch.cat([torch.nonzero(block == block[d]).flatten(), torch.tensor([size])]) for d in range(size)]
+
+
+def _little(square: Tensor) -> Tensor:
+    """What keeps a matrix from being singular and changes nothing else."""
+    return 1e-8 * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
+
+
 def _row(inverse: Tensor, linear: Tensor, cofactors: Tensor, count: float) -> Tensor:
-    """The likeliest row of a transform while the others stand (Gales 1998, eqs. 51-53)."""
+    """The likeliest row of a transform while the others stand (Gales 1998, eqs. 51-53).
+
+    Of the two solutions the one that keeps the determinant above 0: a voice is not the mirror image of another.
+    """
     a = float(cofactors @ inverse @ cofactors)
     b = float(cofactors @ inverse @ linear)
-    root = np.sqrt(b * b + 4 * a * count)
-    candidates = [(-b + sign * root) / (2 * a) for sign in (1, -1)]
-
-    def value(alpha: float) -> float:
-        return float(count * np.log(abs(alpha * a + b)) - 0.5 * alpha * alpha * a)
-
-    found: Tensor = (max(candidates, key=value) * cofactors + linear) @ inverse
+    alpha = (-b + np.sqrt(b * b + 4 * a * count)) / (2 * a)
+    found: Tensor = (alpha * cofactors + linear) @ inverse
     return found
 
 

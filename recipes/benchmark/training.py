@@ -11,9 +11,10 @@ needs of its own and goes into an environment of its own:
 A corpus that is shorter than the hour is lengthened by copies at other speeds, each a further speaker.  All are given
 the same recordings, the words that are said in them, and a dictionary of just these words; what the dictionary lacks
 (default: CMU's, of English) is guessed by `aligner` beforehand.  pstrain trains what it does by default, and what its
-manual says first: continuous triphones of 200 tied states with 8 Gaussians each.  It sets 5 % of the utterances apart.
+manual begins with: continuous triphones of 200 tied states with 8 Gaussians each.  It sets 5 % of the utterances apart.
 
-Memory is what all processes of a trainer hold together, the greatest of samples every 0.2 s.
+Memory is what all processes of a trainer hold together, the greatest of samples every 0.2 s; what they share counts
+for each of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -61,10 +63,11 @@ class Task(NamedTuple):
 
 
 class Trainer(NamedTuple):
-    """A command, and a file that is there when it has succeeded."""
+    """A command, what is there when it has succeeded, and the exit status of success."""
 
     words: list[str]
     model: Path
+    fine: tuple[int, ...] = (0,)
 
 
 def pronouncer(dictionary: Path | None) -> Pronouncer:
@@ -112,10 +115,11 @@ def write_dictionary(path: Path, entries: Mapping[str, set[str]]) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def by_aligner(task: Task) -> Trainer:
+def by_aligner(task: Task, program: str) -> Trainer:
+    """Its exit status is 1 where it left an utterance out."""
     model = task.folder / "aligner"
-    return Trainer([str(Path(sys.executable).with_name("aligner")), "train", str(task.corpus), str(model), "--recipe",
-                    task.recipe, "--dictionary", str(task.dictionary), "--jobs", str(task.jobs)], model)
+    return Trainer([program, "train", str(task.corpus), str(model), "--recipe", task.recipe, "--dictionary",
+                    str(task.dictionary), "--jobs", str(task.jobs)], model, (0, 1))
 
 
 def by_pstrain(task: Task, program: str) -> Trainer:
@@ -130,9 +134,14 @@ def by_pstrain(task: Task, program: str) -> Trainer:
 
 
 def by_mfa(task: Task, program: str) -> Trainer:
-    model = task.folder / "mfa.zip"
-    return Trainer([program, "train", str(task.corpus), str(task.dictionary), str(model), "--num_jobs", str(task.jobs),
-                    "--temporary_directory", str(task.folder / "mfa"), "--clean", "--no_final_clean"], model)
+    """Its dictionaries do not number the variants."""
+    dictionary, model = task.folder / "mfa.dict", task.folder / "mfa.zip"
+    dictionary.write_text(re.sub(r"(?m)^(\S+)\(\d+\) ", r"\1 ", read_text(task.dictionary)), encoding="utf-8")
+    return Trainer([program, "train", str(task.corpus), str(dictionary), str(model), "--num_jobs", str(task.jobs),
+                    "--temporary_directory", str(task.folder / "mfa"), "--clean"], model)
+
+
+TRAINERS = {"aligner": by_aligner, "pstrain": by_pstrain, "mfa": by_mfa}
 
 
 def measure(name: str, trainer: Trainer, log: Path) -> tuple[float, float] | None:
@@ -145,26 +154,20 @@ def measure(name: str, trainer: Trainer, log: Path) -> tuple[float, float] | Non
     while not ended.wait(0.2):
         most = max(most, resident(process.pid))
     seconds = time.perf_counter() - begun
-    if process.returncode or not trainer.model.exists():
+    if process.returncode not in trainer.fine or not trainer.model.exists():
         print(f"{name:8} failed after {seconds:.0f} s ({log}):", *log.read_text().splitlines()[-TAIL:], sep="\n    ")
         return None
     print(f"{name:8} {seconds:8.1f} s  {most / 1e9:6.2f} GB  load before {load:.2f}", flush=True)
     return seconds, most / 1e9
 
 
-def trainers(task: Task, pstrain: str | None) -> dict[str, Trainer]:
-    """Those that are here; why the others are not is printed."""
-    found = {"aligner": by_aligner(task)}
-    mfa = shutil.which("mfa")
-    if pstrain and (program := shutil.which(Path(pstrain).with_name("pstrain"))):
-        found["pstrain"] = by_pstrain(task, program)
-    else:
-        print("pstrain is not measured: name it with --pstrain")
-    if mfa:
-        found["mfa"] = by_mfa(task, mfa)
-    else:
-        print("mfa is not measured: it is not on the PATH")
-    return found
+def trainers(task: Task, pstrain: str | None, wanted: Sequence[str]) -> dict[str, Trainer]:
+    """Those of the wanted that are here; why the others are not is printed."""
+    programs = {"aligner": str(Path(sys.executable).with_name("aligner")), "mfa": shutil.which("mfa"),
+                "pstrain": shutil.which(Path(pstrain).with_name("pstrain")) if pstrain else None}
+    for name in (n for n in wanted if not programs[n]):
+        print(f"{name} is not measured: " + ("it is not on the PATH" if name == "mfa" else "name it with --pstrain"))
+    return {name: TRAINERS[name](task, programs[name]) for name in wanted if programs[name]}
 
 
 def main() -> None:
@@ -172,23 +175,23 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--dictionary", type=Path)
     parser.add_argument("--pstrain", metavar="BIN", help="pstrain, or the Python that it is installed for")
-    parser.add_argument("--only", action="append", choices=("aligner", "pstrain", "mfa"))
+    parser.add_argument("--only", action="append", choices=TRAINERS)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--recipe", default="standard")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--work", type=Path, help="a new folder for what is made, to be kept")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.work or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = given.work or Path(temporary) / "work"
+        folder.mkdir(parents=True)
         task = Task(folder / "corpus", folder / "words.dict", folder, given.recipe, given.jobs)
         seconds, entries = fill(given.corpus, task.corpus, given.hours, pronouncer(given.dictionary))
         write_dictionary(task.dictionary, entries)
         print(f"{seconds / 3600:.3f} hours, {len(list(task.corpus.rglob('*.wav')))} utterances, "
               f"{len(list(task.corpus.iterdir()))} speakers, {len(entries)} words; {given.jobs} processes, "
               f"{os.cpu_count()} cores")
-        chosen = {n: t for n, t in trainers(task, given.pstrain).items() if not given.only or n in given.only}
-        took = {name: measure(name, trainer, folder / f"{name}.log") for name, trainer in chosen.items()}
+        took = {name: measure(name, trainer, folder / f"{name}.log")
+                for name, trainer in trainers(task, given.pstrain, given.only or list(TRAINERS)).items()}
         for name, figures in took.items():
             if name != "aligner" and figures and took.get("aligner"):
                 print(f"{name} takes {figures[0] / took['aligner'][0]:.2f} times as long as aligner")

@@ -1,0 +1,91 @@
+"""What models there are, what they are, and whether they are whole: what ``aligner models`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from aligner.models import neural, saved
+from aligner.models.base import Model
+from aligner.models.ctc import CtcModel
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel
+from aligner.models.store import ENGLISH, HAMA, load_model
+from aligner.text.lexicon import Lexicon
+from aligner.types import AlignerError, ModelError
+
+TABLES = (saved.TABLE, neural.TABLE, "mdef", "config.json")  # files by which a folder is known as a model's
+
+
+class Listed(NamedTuple):
+    """A model: its name or folder, and what it is or what is wrong with it."""
+
+    name: str
+    about: str
+    fine: bool
+
+
+def listed(folder: Path | None) -> Iterator[Listed]:
+    """The models inside, and those in a folder and the folders below it."""
+    names = [ENGLISH, HAMA]
+    if folder is not None:
+        names += sorted({str(p.parent) for name in TABLES for p in folder.rglob(name)
+                         if not p.parent.name.startswith(".")})
+    for name in names:
+        try:
+            yield Listed(name, " ".join(summary(load_model(name))), True)
+        except AlignerError as error:
+            yield Listed(name, str(error), False)
+
+
+def summary(model: Model) -> list[str]:
+    """What a model is, in a few words."""
+    if isinstance(model, CtcModel):
+        return [f"CTC network, {len(model.network.labels)} labels"]
+    assert isinstance(model, MarkovModel)
+    kind = "hidden Markov model" if isinstance(model.mixtures, GaussianMixtures) else "hidden Markov model, by a network"
+    corpus = model.about.get("corpus")
+    trained = [f"trained on {corpus['hours']:.2f} h, {corpus['speakers']} speakers"] if corpus else []
+    return [f"{kind} of {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained]
+
+
+def told(model: Model) -> dict[str, object]:
+    """All that there is to tell of a model, by name."""
+    found: dict[str, object] = {"name": model.name, "what": " ".join(summary(model)),
+                                "dictionary": str(model.dictionary) if model.dictionary else None,
+                                "frames": f"every {1000 * model.clock.seconds(1):g} ms at {model.clock.rate} Hz",
+                                "offsets": len(model.offsets)}
+    if isinstance(model, MarkovModel):
+        found |= {"g2p": model.g2p, "speakers' transforms": model.adapted is not None, **_of_mixtures(model),
+                  **model.about}
+    return found
+
+
+def _of_mixtures(model: MarkovModel) -> dict[str, object]:
+    if not isinstance(model.mixtures, GaussianMixtures):
+        return {}
+    return {"pdfs": len(model.mixtures.codebook),
+            "gaussians": sum(int(s.means.shape[0] * s.means.shape[1]) if len(s.means) != len(s.weights)
+                             else int((s.weights > 0).sum()) for s in model.mixtures.streams)}
+
+
+def checked(name: str) -> Model:
+    """A model that is whole, its dictionary too.
+
+    Raises
+    ------
+    ModelError
+        Naming the file and the field that is wrong.
+    DataError
+        Naming the line of its dictionary that is.
+    """
+    from aligner.corpus.files import read_text
+
+    model = load_model(name)
+    if isinstance(model, MarkovModel):
+        if model.dictionary is None and model.g2p != "letters":
+            raise ModelError(name, "it has no dictionary", f"put one into its folder ({saved.DICTIONARY})")
+        if model.dictionary is not None:
+            Lexicon.parse(read_text(model.dictionary), model.topology.knows, model.dictionary)
+    return model
