@@ -47,6 +47,8 @@ RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long
 @click.option("--em", type=click.Choice(["viterbi", "full"]), help="hmm: whether a frame counts for the best path "
               "alone, or for every path by its probability.  [default: viterbi]")
 @click.option("--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped.")
+@click.option("--teacher", type=click.Path(path_type=Path), help="neural: the folder of the model to learn from.  "
+              "[default: one is trained first, in MODEL/teacher]")
 @click.option("--epochs", type=click.IntRange(min=1), help="ctc, neural: passes over the corpus.  [default: 30; 12]")
 @click.option("--alpha", type=click.FloatRange(min=0), default=0.0, show_default=True,
               help="ctc: weight of the label priors (0.3 is usual); 0 is plain CTC, better on half an hour of speech.")
@@ -194,4 +196,27 @@ def _check_device(device: str) -> None:
         raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error
 
 
-TRAINERS = {"hmm": _hmm, "ctc": _ctc}
+def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
+    from aligner.run.train_hmm import options_of
+    from aligner.run.train_neural import TEACHER, teacher_of, train_neural
+    from aligner.train.ctc import Options
+
+    def said(epoch: object) -> None:
+        click.echo(str(epoch), err=True)
+
+    teaching = options_of(options["recipe"], options["config"], jobs=options["jobs"], device="cpu")
+    folder = options["teacher"] or model / TEACHER
+    if options["teacher"] is None:
+        click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
+        _hmm(corpus, folder, text, {**options, "device": "cpu"})
+    made = Options(options["epochs"] or 12, options["batch_seconds"], options["learning_rate"], 0.0, options["seed"],
+                   options["device"])
+    with _bars() as (told, _):
+        summary = train_neural(corpus, model, text, teacher_of(folder), teaching, made, said, told)
+    click.echo(f"learnt    {summary.utterances} utterances; {summary.history[-1]}")
+    tell_failures(summary.failures)
+    click.echo(f"model     {model}")
+    return summary.failures
+
+
+TRAINERS = {"hmm": _hmm, "ctc": _ctc, "neural": _neural}

@@ -22,7 +22,9 @@ from aligner.features import CepstralFrontend, SphinxFrontend
 from aligner.graph import Topology
 from aligner.models import packed
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.hybrid import Columns, HybridFrontend
 from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
+from aligner.models.neural import Shape, TcnNetwork
 from aligner.models.sphinx import ModelDefinition, SphinxTopology
 from aligner.models.tree import Forest, TreeTopology
 from aligner.types import ModelError
@@ -86,6 +88,11 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
 
 
 def _of_frontend(frontend: Frontend) -> tuple[Table, Tensors]:
+    if isinstance(frontend, HybridFrontend):
+        network = frontend.network
+        return ({"kind": "network", "delay": frontend.delay, "weight": frontend.weight, "shape": asdict(network.shape),
+                 "states": len(network.labels)},
+                {"log_priors": network.log_priors, **{f"network.{k}": v for k, v in network.state_dict().items()}})
     if isinstance(frontend, SphinxFrontend):
         return {"kind": "sphinx", **asdict(frontend)}, {}
     assert isinstance(frontend, CepstralFrontend)
@@ -109,6 +116,8 @@ def _of_topology(topology: Topology) -> tuple[Table, Mapping[str, np.ndarray]]:
 
 
 def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarray]:
+    if isinstance(mixtures, Columns):
+        return {}
     assert isinstance(mixtures, GaussianMixtures)
     found: dict[str, Tensor | np.ndarray] = {f"{name}.codebook": mixtures.codebook}
     for k, stream in enumerate(mixtures.streams):
@@ -129,7 +138,9 @@ def whole(path: Path, table: Table, tensors: Tensors) -> MarkovModel:
 
     front = field("frontend", lambda: _frontend(table["frontend"], tensors))
     topology = field("topology", lambda: _topology(table["topology"], tensors))
-    mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
+    mixtures: Scorer = Columns()
+    if not isinstance(front, HybridFrontend):
+        mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
     model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
@@ -156,10 +167,21 @@ def _frontend(table: Table, tensors: Tensors) -> Frontend:
     own = {k: v for k, v in table.items() if k != "kind"}
     if table["kind"] == "sphinx":
         return SphinxFrontend(**own)
+    if table["kind"] == "network":
+        return _network(table, tensors)
     if table["kind"] != "cepstral":
         raise ValueError(f"a front end of the kind {table['kind']!r}")
     return CepstralFrontend(SphinxFrontend(**own["cepstral"]), int(own["reach"]), tensors.get("frontend.transform"),
                             float(own["prior"]))
+
+
+def _network(table: Table, tensors: Tensors) -> HybridFrontend:
+    network = TcnNetwork([str(k) for k in range(int(table["states"]))], Shape(**table["shape"]))
+    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+    if tensors["log_priors"].shape != network.log_priors.shape:
+        raise ValueError(f"{len(tensors['log_priors'])} priors of {table['states']} states")
+    network.log_priors = tensors["log_priors"]
+    return HybridFrontend(network.eval(), float(table["delay"]), float(table["weight"]))
 
 
 def _topology(table: Table, tensors: Tensors) -> Topology:
@@ -196,8 +218,11 @@ def _mixtures(name: str, tensors: Tensors) -> GaussianMixtures:
 
 def _check(model: MarkovModel) -> None:
     """Raise ValueError where topology, mixtures and front end do not go together."""
-    assert isinstance(model.mixtures, GaussianMixtures)
-    pdfs, dims = len(model.mixtures.codebook), sum(s.means.shape[2] for s in model.mixtures.streams)
+    if isinstance(model.frontend, HybridFrontend):
+        pdfs = dims = model.frontend.size
+    else:
+        assert isinstance(model.mixtures, GaussianMixtures)
+        pdfs, dims = len(model.mixtures.codebook), sum(s.means.shape[2] for s in model.mixtures.streams)
     most = int(model.topology.alone.max())
     if isinstance(model.topology, TreeTopology):
         most = max(most, model.topology.forest.pdfs - 1)

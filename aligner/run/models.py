@@ -44,10 +44,12 @@ def summary(model: Model) -> list[str]:
     if isinstance(model, CtcModel):
         return [f"CTC network, {len(model.network.labels)} labels"]
     assert isinstance(model, MarkovModel)
-    kind = "hidden Markov model" if isinstance(model.mixtures, GaussianMixtures) else "hidden Markov model, by a network"
+    kind = "hidden Markov model"
+    if not isinstance(model.mixtures, GaussianMixtures):
+        kind += " whose states a network scores"
     corpus = model.about.get("corpus")
     trained = [f"trained on {corpus['hours']:.2f} h, {corpus['speakers']} speakers"] if corpus else []
-    return [f"{kind} of {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained]
+    return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained]
 
 
 def told(model: Model) -> dict[str, object]:
@@ -55,7 +57,7 @@ def told(model: Model) -> dict[str, object]:
     found: dict[str, object] = {"name": model.name, "what": " ".join(summary(model)),
                                 "dictionary": str(model.dictionary) if model.dictionary else None,
                                 "frames": f"every {1000 * model.clock.seconds(1):g} ms at {model.clock.rate} Hz",
-                                "offsets": len(model.offsets)}
+                                "offsets": len(model.offsets) or None}
     if isinstance(model, MarkovModel):
         found |= {"g2p": model.g2p, "speakers' transforms": model.adapted is not None, **_of_mixtures(model),
                   **model.about}

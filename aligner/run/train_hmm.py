@@ -37,7 +37,7 @@ from aligner.text.phones import unstressed
 from aligner.train.em import EM, Example, gaussians_of, trees_of
 from aligner.train.finish import finished
 from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
-from aligner.types import Alignment, DataError, Failure, Pronunciation, Utterance
+from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance
 
 SERIAL = 1200.0  # s of speech up to which one process is faster than starting more
 SAMPLED, LEAST_SAMPLED = 200, 20  # utterances by which it is told how well intact speech fits
@@ -220,7 +220,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
                     cut=True, about=_about(heard, text, options, stages, rows))
     _write_dictionary(out, text, heard, state)
-    whole = replace(whole, spread=_spread(whole, out, heard.utterances, options))
+    whole = replace(whole, spread=spread_of(whole, out, heard.utterances, options.jobs))
     saved.save(whole, out)
     plot(rows, out)
     checkpoint.remove()
@@ -326,7 +326,7 @@ def _about(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage],
                        "speakers": len({e.speaker for e in heard.examples}), "left_out": len(heard.failures),
                        "words": len({w for e in heard.examples for w in e.spelled}),
                        "phones": dict(sorted(_said(heard).items()))},
-            "dictionary": text.dictionary.name if text.dictionary else text.way,
+            "words_from": text.dictionary.name if text.dictionary else text.way,
             "figures": {name: {"log_likelihood": round(r.log_likelihood, 4), "unaligned": round(r.unaligned, 4),
                                "pdfs": r.pdfs, "gaussians": r.gaussians} for name, r in ends.items()},
             "versions": {"torch": str(torch.__version__), "numpy": np.__version__}}
@@ -342,16 +342,23 @@ def _write_dictionary(out: Path, text: Text, heard: Corpus, state: State) -> Non
         write_text(out / saved.DICTIONARY, "".join(_lines(text, heard, state)))
 
 
-def _spread(model: MarkovModel, out: Path, utterances: Sequence[Utterance], options: Options) -> float:
+def frontend_of(model: MarkovModel) -> CepstralFrontend:
+    """The front end of a model that was trained here; ModelError if it was not."""
+    if not isinstance(model.frontend, CepstralFrontend):
+        raise ModelError(model.name, "it was not trained here", "train one with --backend hmm")
+    return model.frontend
+
+
+def spread_of(model: MarkovModel, out: Path, utterances: Sequence[Utterance], jobs: int, least: float = 1.0) -> float:
     """How wide the margins of intact speech lie: of the corpus itself, of which a few utterances may be bad."""
     path = out / saved.DICTIONARY
     known = replace(model, dictionary=path if path.is_file() else None)
     some = utterances[::max(1, len(utterances) // SAMPLED)]
-    aligned = align(some, known, AlignOptions(jobs=options.jobs))
+    aligned = align(some, known, AlignOptions(jobs=jobs))
     worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
     if len(worst) < LEAST_SAMPLED:
         return 1.0
-    return round(max(1.0, float(np.quantile(worst, BAD)) / INTACT), 3)
+    return round(max(least, float(np.quantile(worst, BAD)) / INTACT), 3)
 
 
 def _lines(text: Text, heard: Corpus, state: State) -> Iterator[str]:

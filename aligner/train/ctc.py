@@ -185,7 +185,7 @@ def fit(network: TcnNetwork, examples: Sequence[Example], options: Options | Non
             begun, passed = time.perf_counter(), _Pass.of(network)
             for b in torch.randperm(len(batches), generator=generator).tolist():
                 loss = _loss(network, [examples[k] for k in batches[b]], options, generator, passed)
-                _step(network, loss, optimiser)
+                step(network, loss, optimiser)
                 schedule.step()
             network.log_priors = passed.priors().log()
             blank = float(passed.priors()[network.blank])
@@ -352,7 +352,7 @@ def _loss(network: TcnNetwork, batch: Sequence[Example], options: Options, gener
     return losses.sum() / len(targets)
 
 
-def _step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+def step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """Follow the gradient."""
     optimiser.zero_grad()
     torch.autograd.backward(loss)

@@ -1,0 +1,62 @@
+"""States that a network scores: posteriors over priors in place of Gaussian mixtures.
+
+A hidden Markov model asks how likely a frame is, given its state; by Bayes's rule that is, but for what is the same for
+all states, the network's posterior of the state divided by its prior (Bourlard & Morgan 1994, *Connectionist speech
+recognition: a hybrid approach*).  It is what `aligner.hmm.NeuralHMM` is, for alignment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aligner.models.neural import CLOCK, TcnNetwork
+from aligner.types import Clock
+
+
+@dataclass(frozen=True, eq=False)
+class HybridFrontend:
+    """Waveform (N,) -> log posteriors less log priors (T, P) of a model's P pdfs.
+
+    Attributes
+    ----------
+    network : TcnNetwork
+        With a column for each pdf.
+    delay : float
+        How late the frames are that it learnt from, in seconds (see `aligner.types.Clock`).
+    weight : float
+        Of the log priors.
+    """
+
+    network: TcnNetwork
+    delay: float = 0.0
+    weight: float = 1.0
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Of its frames."""
+        return replace(CLOCK, delay=self.delay)
+
+    @property
+    def size(self) -> int:
+        """P."""
+        return len(self.network.labels)
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Scores (T, P)."""
+        posteriors = self.network(wave)
+        scores: Tensor = posteriors - self.weight * self.network.log_priors.to(posteriors)
+        return scores
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Takes a frame's own numbers for the scores of the pdfs (see `aligner.models.markov.Scorer`)."""
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """(T, P) -> (T, Q) of the pdfs asked for."""
+        return frames[:, torch.from_numpy(np.asarray(pdfs, np.int64))]

@@ -1,0 +1,148 @@
+"""A network that scores a model's states, learnt from the alignments of another model of the same corpus.
+
+Every frame has one right answer, so it is plain classification; bands and stretches of time are hidden at random, as in
+the training of CTC networks.
+
+B utterances, T frames, P states.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+
+from aligner.models.hybrid import Columns, HybridFrontend
+from aligner.models.markov import MarkovModel
+from aligner.models.neural import CLOCK, TcnNetwork
+from aligner.models.tree import TreeTopology
+from aligner.train.ctc import SMALLEST_PRIOR, WEIGHT_DECAY, Options, by_duration, masks, step, warm_then_cosine
+from aligner.train.em import Aligned, Task, aligned, numbered, trees_of
+from aligner.types import ModelError
+
+UNKNOWN = -100  # a frame without an answer: padding
+SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An utterance with the right answers.
+
+    Attributes
+    ----------
+    id : str
+    wave : Tensor
+        (N,) float32, full scale 1, 16 kHz.
+    states : Tensor
+        (T,) int64: the state of each frame.
+    """
+
+    id: str
+    wave: Tensor
+    states: Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the lessons came to: the loss per frame, and the share of right answers."""
+
+    number: int
+    loss: float
+    right: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"epoch {self.number}: loss {self.loss:.3f} per frame, {self.right:.0%} right, {self.seconds:.0f} s"
+
+
+def states(task: Task) -> dict[str, np.ndarray]:
+    """By utterance, the state (T,) of every frame along the best path, numbered as in `of_states`."""
+    topology = trees_of(task.model)
+    roots = TreeTopology.of_phones(topology.phones).forest.roots
+    found = {}
+    for way in aligned(task):
+        if isinstance(way, Aligned):
+            phones, inner = numbered(way.graph, topology)
+            found[way.example.id] = roots[phones[way.states], inner[way.states]]
+    return found
+
+
+def of_states(teacher: MarkovModel) -> TreeTopology:
+    """The topology of the states: the teacher's phones without context, with its transitions."""
+    topology = TreeTopology.of_phones(trees_of(teacher).phones)
+    return replace(topology, transitions=trees_of(teacher).transitions)
+
+
+def fit(network: TcnNetwork, lessons: Sequence[Lesson], options: Options,
+        notice: Callable[[Epoch], None] = lambda _: None) -> TcnNetwork:
+    """Teach a network, in place; its priors are the shares of the states in the lessons.
+
+    Raises
+    ------
+    ModelError
+        If the training diverges.
+    """
+    device = torch.device(options.device)
+    network.to(device).train()
+    lengths = {k: len(lesson.wave) for k, lesson in enumerate(lessons)}
+    batches = by_duration(lengths, options.batch_seconds * CLOCK.rate)
+    optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_then_cosine(options.epochs * len(batches)))
+    generator = torch.Generator().manual_seed(options.seed)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(options.seed)
+        for number in range(1, options.epochs + 1):
+            begun, total, right, frames = time.perf_counter(), 0.0, 0, 0
+            for b in torch.randperm(len(batches), generator=generator).tolist():
+                scores, answers = _answered(network, [lessons[k] for k in batches[b]], options, generator)
+                loss = cross_entropy(scores.transpose(1, 2), answers, ignore_index=UNKNOWN, label_smoothing=SMOOTHING)
+                if not math.isfinite(float(loss.detach())):
+                    raise ModelError("training", f"the loss is {float(loss.detach())} at a learning rate of "
+                                     f"{options.learning_rate:g}", "take a lower one")
+                step(network, loss, optimiser)
+                schedule.step()
+                known = answers != UNKNOWN
+                frames += int(known.sum())
+                total += float(loss.detach()) * int(known.sum())
+                right += int((scores.argmax(2) == answers)[known].sum())
+            notice(Epoch(number, total / frames, right / frames, time.perf_counter() - begun))
+    network.log_priors = _priors(lessons, len(network.labels)).log()
+    return network.cpu().eval()
+
+
+def _answered(network: TcnNetwork, batch: Sequence[Lesson], options: Options,
+              generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Log posteriors (B, T, P) and the right answers (B, T)."""
+    device = network.log_priors.device
+    waves = pad_sequence([lesson.wave for lesson in batch], batch_first=True).to(device)
+    frames, counts = network.features(waves, torch.tensor([len(lesson.wave) for lesson in batch]))
+    if options.masking:
+        frames = frames * masks(counts.tolist(), frames.shape[1], generator).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=options.mixed and device.type == "cuda"):
+        posteriors = network.encode(frames, counts)
+    answers = torch.full(posteriors.shape[:2], UNKNOWN)
+    for row, lesson, count in zip(answers, batch, counts.tolist(), strict=True):
+        length = min(count, len(lesson.states))
+        row[:length] = lesson.states[:length]
+    return posteriors, answers.to(device)
+
+
+def _priors(lessons: Sequence[Lesson], size: int) -> Tensor:
+    counts = torch.zeros(size)
+    for lesson in lessons:
+        counts += torch.bincount(lesson.states, minlength=size)
+    return (counts / counts.sum()).clamp(min=SMALLEST_PRIOR)
+
+
+def taught(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
+    """The teacher's model with its states scored by a network."""
+    delay = (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate  # the answers are those of the teacher's frames
+    return replace(teacher, frontend=HybridFrontend(network, delay), topology=of_states(teacher), mixtures=Columns(),
+                   adapted=None, transform=None, offsets={})
