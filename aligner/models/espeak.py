@@ -1,4 +1,5 @@
 """Reference speech whose words and phones have known times, from eSpeak NG: what DTW warps onto a recording.
+And pronunciations alone, for languages that there is no dictionary of.
 
 The library and its data come with the ``espeakng-loader`` package (an optional extra; eSpeak NG is under the
 GPL 3) and are called through ctypes, as ``speak_lib.h`` of eSpeak NG 1.52 declares them.
@@ -16,7 +17,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count, pairwise, takewhile
 from pathlib import Path
@@ -31,6 +32,7 @@ from aligner.types import DECIMALS, SAMPLE_RATE, SILENCE_LABEL, DataError, Inter
 
 NORMAL_SPEED = 175  # words per minute at which the lengths below were measured; they shrink as speech quickens
 SPEEDS = range(80, 451)  # above, eSpeak squeezes the waveform afterwards, and its events no longer fit it
+QUICK = 350  # words per minute where nobody listens; the phones are the same at any speed
 PITCHES = range(100)
 # An event carries the sample at which eSpeak begins to write the phone (the milliseconds beside it are rounded down).
 # Frication, bursts and vowels behind obstruents begin there, within 3 ms.  A vowel behind a nasal, liquid or glide is
@@ -42,10 +44,12 @@ SHORTEST_PAUSE = 0.03  # s; shorter silences are voice onset times and the like
 SHORTEST_PHONE = 0.01  # s; eSpeak speaks some liquids within the vowel before and announces them without a length
 QUIET = 2  # of 32768; eSpeak's pauses are digital silence
 LONGEST_TEXT = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
-PARTING = " \u200b "  # keeps eSpeak from reading words as one; a zero-width space has no sound
+SOUNDLESS = "\u200b"  # a zero-width space
+PARTING = f" {SOUNDLESS} "  # keeps eSpeak from reading words as one
 UVULAR = "ʁ"  # a fricative by its name; it leads into a vowel as a liquid does
 WITHOUT_CONTROL = dict.fromkeys(range(32), " ")  # eSpeak would take them for commands
-SPELLINGS = {"tS": "tʃ", "s.": "ʂ", "z.": "ʐ", "ts.": "tʂ", "i.": "ɨ"}  # left by eSpeak in ASCII
+SPELLINGS = {"tS": "tʃ", "s.": "ʂ", "z.": "ʐ", "ts.": "tʂ", "i.": "ɨ",  # left by eSpeak in ASCII
+             "ɐ̃ʊ": "ɐ̃ʊ̃"}  # of Portuguese, the only one that does not fit into an event's 8 bytes with its stress
 # what the American voice means by symbols that mean another thing, or nothing, elsewhere
 AMERICAN = {"ʔ": ("T",), "n̩": ("AH", "N"), "ɬ": ("L",)}
 
@@ -274,6 +278,83 @@ class Synthesiser:
         for parameter, value in ((RATE, self.speed), (PITCH, self.pitch), (WORD_GAP, round(self.pause * 100))):
             library.espeak_SetParameter(parameter, value, 0)
         return rate
+
+
+@dataclass(frozen=True)
+class EspeakG2P:
+    """Phones of words, in any of `languages`: an `aligner.text.lexicon.G2P`.
+
+    They are those that `Synthesiser` says, named as there, each word's as it sounds within a sentence: by itself
+    eSpeak would read the Russian preposition "в" by its letter's name, and the Italian "di" as if it were stressed.
+
+    Parameters
+    ----------
+    language : str
+        As `resolve` takes it.
+
+    Raises
+    ------
+    ModelError
+        If the package that carries eSpeak is not installed.
+    DataError
+        If eSpeak does not speak the language.
+
+    Examples
+    --------
+    >>> EspeakG2P("it")("chiesa")  # doctest: +SKIP
+    ('k', 'j', 'ɛ', 'z', 'a')
+    """
+
+    language: str
+    _said: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "language", resolve(self.language))
+
+    def __call__(self, word: str) -> tuple[str, ...]:
+        """Phones of a word; none where it has no sound."""
+        return self.pronounce((word,))[word]
+
+    def pronounce(self, words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Phones of many words, which is quicker than one after the other: some 3,000 a second.
+
+        Parameters
+        ----------
+        words : sequence of str
+            As they are written; digits are read in the language.
+
+        Returns
+        -------
+        dict of str to tuple of str
+            Word -> phones; none where it has no sound.
+
+        Examples
+        --------
+        >>> EspeakG2P("ru").pronounce(["в", "чай"])  # doctest: +SKIP
+        {'в': ('v',), 'чай': ('tʃʲ', 'ɑ', 'j')}
+        """
+        unsaid = [word for word in dict.fromkeys(words) if word not in self._said]
+        if unsaid:
+            self._said.update(zip(unsaid, self._say(unsaid), strict=True))
+        return {word: self._said[word] for word in words}
+
+    def _say(self, words: Sequence[str]) -> list[tuple[str, ...]]:
+        """Phones of each word, by the events of its synthesis.
+
+        ``espeak_TextToPhonemes`` is no way to them: what it writes behind a phone for its length is the phone once
+        more where that has a name in IPA, and for the third tone an ``ɜ``.
+        """
+        quick = Synthesiser(self.language, speed=QUICK)
+        voice = quick._voice()
+        with _library() as library:
+            quick._set_up(library, voice)
+            return [_sounds(library, word) if any(map(str.isalnum, word)) else () for word in words]
+
+
+def _sounds(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
+    """Phones of a word that is not its sentence's last."""
+    _, phones = _say(library, (word + SOUNDLESS,), range(1), frozenset())
+    return tuple(phone.label for phone in phones)
 
 
 def _package() -> Any:

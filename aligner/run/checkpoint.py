@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from aligner.models import packed, saved
 from aligner.models.markov import Voice
 from aligner.run.history import Row
+from aligner.train.em import Paths
 from aligner.train.estimate import Floors
 from aligner.train.stages import State
 from aligner.types import DataError, Pronunciation
@@ -38,8 +41,8 @@ class Checkpoint:
         more = {"stage": state.stage, "iteration": state.iteration, "key": key, "rows": [asdict(r) for r in rows],
                 "voices": {speaker: voices.get(speaker) for speaker in state.voices},
                 "weights": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
-        saved.save(state.model, self._folder, NAME, more,
-                   {**tensors, "floors": state.floors.variances, "occupancy": state.occupancy})
+        tensors |= {"floors": state.floors.variances, "occupancy": state.occupancy, **_of_paths(state.paths or ())}
+        saved.save(state.model, self._folder, NAME, more, tensors)
 
     def load(self, key: str) -> tuple[State, list[Row]]:
         """The state that was kept, and the rows of its history.
@@ -60,7 +63,7 @@ class Checkpoint:
                   for speaker, name in table["voices"].items()}
         weights = {word: tuple(_pronunciation(p) for p in said) for word, said in table["weights"].items()}
         state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, weights,
-                      tensors["occupancy"].to(torch.float64))
+                      _paths(tensors), tensors["occupancy"].to(torch.float64))
         return state, [Row(**row) for row in table["rows"]]
 
     def remove(self) -> None:
@@ -69,6 +72,24 @@ class Checkpoint:
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
+
+
+def _of_paths(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:
+    """Paths end to end: of all utterances, how many each has, and how many utterances a shard."""
+    every = [pdfs for shard in paths for pdfs in shard.pdfs]
+    return {"paths.pdfs": torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *every])),
+            "paths.lengths": torch.tensor([len(pdfs) for pdfs in every], dtype=torch.int64),
+            "paths.arcs": torch.tensor([a for shard in paths for a in shard.arcs], dtype=torch.float64),
+            "paths.shards": torch.tensor([len(shard.pdfs) for shard in paths], dtype=torch.int64)}
+
+
+def _paths(tensors: dict[str, torch.Tensor]) -> tuple[Paths, ...] | None:
+    shards = tensors["paths.shards"].tolist()
+    if not shards:
+        return None
+    pdfs = np.split(tensors["paths.pdfs"].numpy(), np.cumsum(tensors["paths.lengths"].numpy())[:-1])
+    arcs, firsts = tensors["paths.arcs"].tolist(), np.cumsum([0, *shards]).tolist()
+    return tuple(Paths(tuple(pdfs[a:b]), tuple(arcs[a:b])) for a, b in pairwise(firsts))
 
 
 def _pronunciation(fields: dict[str, object]) -> Pronunciation:

@@ -263,8 +263,8 @@ class Pronouncer:
 
     def _by_g2p(self, word: str) -> tuple[str, ...]:
         assert self.g2p is not None
-        if word.lower().endswith("'s") and (base := self.g2p(word[:-2])):
-            return (*base, *_plural(base[-1]))
+        if word.lower().endswith("'s") and (base := self.g2p(word[:-2])) and all(map(self.known, _plural(base[-1]))):
+            return (*base, *_plural(base[-1]))  # the phones are English, in ARPAbet
         return self.g2p(word)
 
 

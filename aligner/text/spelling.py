@@ -10,6 +10,8 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Pronunciation
 
+ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # that any letter may take; vowel signs stand elsewhere
+HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
 
 @dataclass(frozen=True)
 class Speller:
@@ -57,18 +59,30 @@ class Speller:
         for candidate in (character, bare):
             if candidate and all(map(self.known, candidate)):
                 return candidate
-        if unicodedata.category(character)[0] in "PS":  # an apostrophe or a hyphen that the alphabet lacks: no sound
+        if _is_soundless(character):
             return ""
         raise DataError("transcript", f"the character {character!r} of {word!r} is not in the model's alphabet",
+                        "write numbers in words" if character.isdecimal() else
                         "write the word with the model's letters, or take a model of this language")
+
+
+def _is_soundless(character: str) -> bool:
+    """Whether it may be left out where the alphabet lacks it: an apostrophe, a joiner of letters, an accent."""
+    category = unicodedata.category(character)
+    return category[0] in "PS" or category == "Cf" or character in ACCENTS
 
 
 def is_letter(character: str) -> bool:
     """Whether it is a letter or a sign on one, as vowels are in many scripts.
 
+    An accent that no letter takes in, such as a stress mark in Russian, is none; nor is a whole syllable of Korean,
+    whose letters are.
+
     Examples
     --------
-    >>> is_letter("ß"), is_letter("\u0947"), is_letter("7")
-    (True, True, False)
+    >>> is_letter("ß"), is_letter("\u0947"), is_letter("7"), is_letter("\u0301"), is_letter("한")
+    (True, True, False, False, False)
     """
+    if character in ACCENTS or character in HANGUL_SYLLABLES:
+        return False
     return unicodedata.category(character)[0] in "LM"

@@ -84,6 +84,6 @@ def rounds(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voic
     """
     first = gaussians_of(model)
     for _ in range(number):
-        s = e_step(model, shards, voices, spread=spread)
+        s, _ = e_step(model, shards, voices, spread=spread)
         model = replace(model, mixtures=adapted(first, s.streams, belief))
         yield model, s

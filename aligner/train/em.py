@@ -30,7 +30,7 @@ R = TypeVar("R")
 Map = Callable[[Callable[[Any], R], Iterable[Any]], Iterable[R]]
 Voices = Mapping[str, Voice]
 
-SHARD = 12_000  # frames of a shard, two minutes: enough for products, small enough to be spread
+SHARD = 45_000  # frames of a shard, seven minutes: long products, and enough shards to be spread
 BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
 FAINTEST = 1e-3  # a posterior below which a frame says nothing of a pdf
 EM = ("viterbi", "full")
@@ -87,13 +87,40 @@ class Aligned(NamedTuple):
     score: float
 
 
+class Paths(NamedTuple):
+    """Where utterances go through a model, kept so that the next iterations need not search.
+
+    Attributes
+    ----------
+    pdfs : tuple of ndarray
+        Of each utterance, the pdf (T,) of every frame; (0,) of one that no path goes through.
+    arcs : tuple of float
+        The log weights of each one's arcs, added up.
+    """
+
+    pdfs: tuple[np.ndarray, ...]
+    arcs: tuple[float, ...]
+
+
 class Task(NamedTuple):
-    """What is to be done with one shard; all of it can be sent elsewhere."""
+    """What is to be done with one shard; all of it can be sent elsewhere.
+
+    Attributes
+    ----------
+    model : MarkovModel
+    examples : sequence of Example
+    voices : mapping of str to Voice
+        By speaker.
+    em : {'viterbi', 'full'}
+    known : Paths or None
+        Of these examples; None searches.
+    """
 
     model: MarkovModel
     examples: Sequence[Example]
     voices: Voices
     em: str = "viterbi"
+    known: Paths | None = None
 
 
 class Left(NamedTuple):
@@ -233,32 +260,118 @@ def numbered(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     return numbers[graph.node], np.arange(len(graph.node)) - np.searchsorted(graph.node, graph.node)
 
 
-def gathered(ways: Sequence[Aligned]) -> tuple[Tensor, Occupied]:
-    """Frames of several utterances, one behind the other, and what belongs to which pdf."""
-    firsts = np.cumsum([0] + [len(a.frames) for a in ways]).tolist()
-    frames = torch.cat([a.frames for a in ways])
+class Placed(NamedTuple):
+    """Utterances, one behind the other, and what belongs to which pdf.
+
+    Attributes
+    ----------
+    examples : sequence of Example
+        That a path goes through.
+    frames : Tensor
+        (T, D) of all of them.
+    occupied : Occupied
+    lengths : list of int
+        Frames of each.
+    """
+
+    examples: Sequence[Example]
+    frames: Tensor
+    occupied: Occupied
+    lengths: list[int]
+
+
+def placed(task: Task) -> Placed:
+    """A shard's utterances along their known paths, or those that are found."""
+    if task.known is None:
+        return gathered([a for a in aligned(task) if isinstance(a, Aligned)])
+    found = [(e, pdfs) for e, pdfs in zip(task.examples, task.known.pdfs, strict=True) if len(pdfs)]
+    frames = [frames_of(task.model, e, task.voices) for e, _ in found]
+    if not found:
+        return gathered([])
+    pdfs = torch.from_numpy(np.concatenate([p for _, p in found]).astype(np.int64)).to(frames[0].device)
+    every = torch.arange(len(pdfs), device=pdfs.device)
+    occupied = Occupied(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
+    return Placed([e for e, _ in found], torch.cat(frames), occupied, list(map(len, frames)))
+
+
+def gathered(ways: Sequence[Aligned]) -> Placed:
+    """Utterances that were aligned, one behind the other."""
+    if not ways:
+        nobody = torch.zeros(0, dtype=torch.int64)
+        return Placed([], torch.zeros(0, 0), Occupied(nobody, nobody, torch.zeros(0, dtype=torch.float64)), [])
+    lengths = [len(a.frames) for a in ways]
+    firsts = np.cumsum([0, *lengths]).tolist()
     parts = [a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)]
-    return frames, Occupied(*(torch.cat(side) for side in zip(*parts, strict=True)))
+    return Placed([a.example for a in ways], torch.cat([a.frames for a in ways]),
+                  Occupied(*(torch.cat(side) for side in zip(*parts, strict=True))), lengths)
 
 
-def expected(task: Task) -> Statistics:
+class Expected(NamedTuple):
+    """What the E-step of a shard comes to: sums, and the paths that they were taken along."""
+
+    statistics: Statistics
+    paths: Paths
+
+
+def expected(task: Task) -> Expected:
     """The E-step of one shard."""
+    return _searching(task) if task.known is None or task.em == "full" else _remembering(task, task.known)
+
+
+def _searching(task: Task) -> Expected:
+    """Along new paths."""
     mixtures, topology = gaussians_of(task.model), task.model.topology
     stays, leaves = (np.zeros(topology.alone.shape) for _ in range(2))
-    found = list(aligned(task))
-    ways = [f for f in found if isinstance(f, Aligned)]
+    found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
+    ways = [f for f in found.values() if isinstance(f, Aligned)]
     for way in ways:
         phones, inner = numbered(way.graph, topology)
         np.add.at(stays, (phones, inner), way.stays)
         np.add.at(leaves, (phones, inner), way.visits)
-    streams = sums(mixtures, *gathered(ways)) if ways else nothing(mixtures)
-    return Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(len(w.frames) for w in ways),
-                      len(ways), tuple(f.id for f in found if isinstance(f, Left)))
+    heard = gathered(ways)
+    streams, emitted = sums(mixtures, heard.frames, heard.occupied) if ways else (nothing(mixtures), torch.zeros(0))
+    left = tuple(f.id for f in found.values() if isinstance(f, Left))
+    statistics = Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left)
+    if task.em == "full":
+        return Expected(statistics, _paths(task, found, {}))
+    parts = torch.split(emitted, heard.lengths)
+    of = {e.id: float(part.sum()) for e, part in zip(heard.examples, parts, strict=True)}
+    return Expected(statistics, _paths(task, found, of))
+
+
+def _paths(task: Task, found: Mapping[str, Aligned | Left], emitted: Mapping[str, float]) -> Paths:
+    pdfs, arcs = [], []
+    for example in task.examples:
+        way = found[example.id]
+        if isinstance(way, Left):
+            pdfs.append(np.zeros(0, np.int32))
+            arcs.append(0.0)
+        else:
+            pdfs.append(way.graph.pdfs[way.graph.pdf[way.states]].astype(np.int32))
+            voice = task.voices.get(example.speaker)
+            stretched = len(way.frames) * voice.log_determinant if voice else 0.0
+            arcs.append(way.score - stretched - emitted[example.id] if emitted else 0.0)
+    return Paths(tuple(pdfs), tuple(arcs))
+
+
+def _remembering(task: Task, known: Paths) -> Expected:
+    """Along the paths of an earlier iteration; transitions are as they were counted then."""
+    mixtures = gaussians_of(task.model)
+    table = np.zeros(task.model.topology.alone.shape)
+    heard = placed(task)
+    if not heard.examples:
+        return Expected(Statistics(nothing(mixtures), table, table), known)
+    streams, emitted = sums(mixtures, heard.frames, heard.occupied)
+    stretched = sum(n * v.log_determinant for e, n in zip(heard.examples, heard.lengths, strict=True)
+                    if (v := task.voices.get(e.speaker)) is not None)
+    score = float(emitted.sum()) + sum(known.arcs) + stretched
+    left = tuple(e.id for e, pdfs in zip(task.examples, known.pdfs, strict=True) if not len(pdfs))
+    return Expected(Statistics(streams, table, table, score, len(heard.frames), len(heard.examples), left), known)
 
 
 def e_step(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voices, em: str = "viterbi",
-           spread: Map[Statistics] = map) -> Statistics:
-    """What all shards say, added up.
+           spread: Map[Any] = map, known: Sequence[Paths] | None = None) -> tuple[Statistics, tuple[Paths, ...]]:
+    """What all shards say, added up, and the paths of each shard.
 
     Parameters
     ----------
@@ -270,5 +383,10 @@ def e_step(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voic
         Whether frames count for the best path alone, or for every path by its probability.
     spread : callable
         ``map``, or one that works in threads, processes or elsewhere.
+    known : sequence of Paths, optional
+        Of each shard, from an earlier iteration: they are not searched for then.
     """
-    return added(list(spread(expected, [Task(model, shard, voices, em) for shard in shards])))
+    paths: Sequence[Paths | None] = [None] * len(shards) if known is None else known
+    tasks = [Task(model, shard, voices, em, own) for shard, own in zip(shards, paths, strict=True)]
+    found: list[Expected] = list(spread(expected, tasks))
+    return added([f.statistics for f in found]), tuple(f.paths for f in found)

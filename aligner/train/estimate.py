@@ -64,6 +64,23 @@ def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> Mar
                    mixtures=GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook))
 
 
+def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: Floors) -> GaussianMixtures:
+    """Mixtures of other frames, from sums of those by the shares of the old ones.
+
+    A Gaussian that hardly any frame belongs to gets what its pdf has on the whole.
+    """
+    [stream] = mixtures.streams
+    n, first, second = s.counts.sum(1), s.first.sum(1), s.second.sum(1)
+    safe = n.clamp(min=1.0)[:, None]
+    heard = n > 0
+    mean = torch.where(heard[:, None], first / safe, first.sum(0) / n.sum())
+    spread = torch.where(heard[:, None], second / safe - mean.square(), second.sum(0) / n.sum() - mean.square())
+    most = s.counts.shape[1]
+    wide = [v[:, None].expand(-1, most, -1) for v in (mean, torch.maximum(spread, floors.variances.to(spread)))]
+    means, variances, weights = _parameters(wide[0], wide[1], stream.weights, s, floors)
+    return GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook)
+
+
 def _parameters(means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums,
                 floors: Floors) -> tuple[Tensor, Tensor, Tensor]:
     counts = s.counts[..., None]
@@ -79,6 +96,8 @@ def _parameters(means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums
 
 
 def _transitions(topology: TreeTopology, s: Statistics) -> np.ndarray:
+    if not s.stays.any():  # nothing was searched for
+        return topology.transitions
     stay = (s.stays + STAY_PRIOR * STAY_COUNT) / (s.stays + s.leaves + STAY_COUNT)
     return left_to_right(np.clip(stay, STAY_LEAST, STAY_MOST), topology.forest.sizes)
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
-from aligner.train.em import Aligned, Task, aligned, frames_of, gathered, gaussians_of, trees_of
-from aligner.train.estimate import maximised, owners, wider
-from aligner.train.stages import Speech, State
-from aligner.train.statistics import Statistics, added, nothing, sums
+from aligner.train.em import cepstral, gaussians_of, trees_of
+from aligner.train.estimate import owners, wider
+from aligner.train.stages import Speech, State, retrained
+from aligner.train.tree import View
 
 ALONE = 8  # Gaussians of a phone's state without context
 LLOYD = 8  # rounds of k-means
@@ -29,9 +29,8 @@ def finished(speech: Speech, state: State) -> MarkovModel:
     """
     model = state.model
     if any(voice.transform is not None for voice in state.voices.values()):
-        tasks = [Task(model, shard, state.voices) for shard in speech.shards(state)]
-        plain = maximised(model, added(list(speech.spread(unadapted, tasks))), state.floors)
-        model = replace(plain, adapted=model.mixtures)
+        plain = retrained(speech, state, View(cepstral(model), {}))
+        model = replace(model, mixtures=plain, adapted=model.mixtures)
     trees = trees_of(model)
     if int(trees.alone.max()) < trees.forest.pdfs:
         return model
@@ -41,18 +40,6 @@ def finished(speech: Speech, state: State) -> MarkovModel:
     assert adapted is None or isinstance(adapted, GaussianMixtures)
     return replace(model, mixtures=with_alone(model, gaussians_of(model), occupancy),
                    adapted=None if adapted is None else with_alone(model, adapted, occupancy))
-
-
-def unadapted(task: Task) -> Statistics:
-    """What a shard's frames say before their speakers' transforms, along the paths of the transformed ones."""
-    mixtures = gaussians_of(task.model)
-    table = np.zeros(task.model.topology.alone.shape)
-    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
-    if not ways:
-        return Statistics(nothing(mixtures), table, table)
-    frames, occupied = gathered(ways)
-    plain = torch.cat([frames_of(task.model, a.example, {}) for a in ways])
-    return Statistics(sums(mixtures, frames, occupied, plain), table, table, frames=len(frames), utterances=len(ways))
 
 
 def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray) -> GaussianMixtures:

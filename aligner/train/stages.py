@@ -7,6 +7,9 @@ lda              the same of seven spliced frames, through LDA and MLLT
 sat              the same of frames that each speaker's transform (fMLLR) brings together
 pronunciations   no new model: pronunciations and silences get probabilities, and all is learnt again
 ===============  =================================================================================
+
+Most iterations go along the paths of the last that searched for them; a stage that only changes the frames begins with
+the shares that the old mixtures had in them (single-pass retraining), so that its Gaussians need not grow again.
 """
 
 from __future__ import annotations
@@ -17,26 +20,38 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from aligner.features import CepstralFrontend
+from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
-from aligner.train.em import Example, Map, Task, Voices, cepstral, e_step, gaussians_of, sharded, trees_of
-from aligner.train.estimate import Floors, grown, maximised, single
+from aligner.train.em import (
+    Example,
+    Map,
+    Paths,
+    Task,
+    Voices,
+    cepstral,
+    e_step,
+    gaussians_of,
+    placed,
+    sharded,
+    trees_of,
+)
+from aligner.train.estimate import Floors, grown, maximised, reestimated, single
 from aligner.train.monophone import flat_start
 from aligner.train.pronunciations import heard, weighed, with_weights
-from aligner.train.statistics import Statistics
-from aligner.train.transforms import ScatterTask, fmllr, lda, merged, mllt, moved, scatter, speaker_sums
-from aligner.train.tree import View, contexts, grow, leaves_of, total
+from aligner.train.statistics import Statistics, StreamSums, nothing, sums
+from aligner.train.transforms import Scatter, ScatterTask, fmllr, lda, merged, mllt, moved, scatter, speaker_sums
+from aligner.train.tree import Contexts, View, contexts, grow, leaves_of, viewed
 from aligner.types import Pronunciation
 
 KINDS = ("monophone", "triphone", "lda", "sat", "pronunciations")
-SETTLE = 6  # iterations at a stage's end in which no Gaussian is added
+SETTLE = 4  # iterations at a stage's end in which no Gaussian is added
 EACH = 2  # iterations from one addition to the next
 REACH, DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
-TURNS = (2, 4, 6)  # iterations of the stage lda after which MLLT turns the frames
-REFITS = (2, 4, 6, 9)  # iterations of the stage sat after which the speakers' transforms are made anew
+TURNS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
+REFITS = (2, 4)  # iterations of the stage sat after which the speakers' transforms are made anew
 FRAMES_PER_GAUSSIAN, FRAMES_PER_LEAF = 60, 250  # fewer make no sense, whatever the recipe says
 
 
@@ -55,6 +70,10 @@ class Stage:
         Of the trees, if there is speech for so many.
     minutes : float
         Of speech from which the stage makes sense.
+    every : int
+        Paths are searched for anew in every so many-th iteration; those in between take the same.
+    most : float
+        Minutes of speech that are learnt from, spread over the corpus.
     """
 
     kind: str
@@ -62,20 +81,24 @@ class Stage:
     gaussians: int = 0
     leaves: int = 0
     minutes: float = 0.0
+    every: int = 1
+    most: float = float("inf")
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"a stage {self.kind!r}; one of {', '.join(KINDS)} is needed")
-        if self.iterations < 1 or min(self.gaussians, self.leaves, self.minutes) < 0:
+        if min(self.iterations, self.every) < 1 or min(self.gaussians, self.leaves, self.minutes, self.most) < 0:
             raise ValueError(f"{self}: at least one iteration, and nothing below 0, is needed")
 
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 30, 1000), Stage("triphone", 14, 6000, 1200, 10), Stage("lda", 14, 9000, 1500, 15),
-                 Stage("sat", 12, 12_000, 2000, 15), Stage("pronunciations", 3)),
-    "large": (Stage("monophone", 40, 1000), Stage("triphone", 30, 15_000, 2500, 10),
-              Stage("lda", 30, 30_000, 4000, 15), Stage("sat", 30, 60_000, 6000, 15), Stage("pronunciations", 6)),
+    "standard": (Stage("monophone", 24, 500, most=10), Stage("triphone", 10, 6000, 1200, 10, every=6),
+                 Stage("lda", 6, 6000, 0, 15, every=4), Stage("sat", 6, 6000, 0, 15, every=3),
+                 Stage("pronunciations", 1)),
+    "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 10, every=6),
+              Stage("lda", 12, 40_000, 0, 15, every=3), Stage("sat", 16, 60_000, 0, 15, every=3),
+              Stage("pronunciations", 3)),
 }
 
 
@@ -93,6 +116,8 @@ class State:
         The speakers' transforms.
     weights : mapping of str to tuple of Pronunciation
         Of words whose pronunciations have probabilities.
+    paths : tuple of Paths or None
+        Of each shard of the stage's examples; None searches in the next iteration.
     occupancy : Tensor or None
         (P,) frames of each pdf, in the iteration that is done.
     statistics : Statistics or None
@@ -105,6 +130,7 @@ class State:
     floors: Floors
     voices: Voices = field(default_factory=dict)
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
+    paths: tuple[Paths, ...] | None = None
     occupancy: Tensor | None = None
     statistics: Statistics | None = None
 
@@ -134,9 +160,23 @@ class Speech(NamedTuple):
         """How many there are."""
         return sum(len(e.cepstra) for e in self.examples)
 
-    def shards(self, state: State) -> list[list[Example]]:
-        """The examples, with the pronunciations' probabilities where there are some."""
-        return sharded([with_weights(e, state.weights) for e in self.examples] if state.weights else self.examples)
+    def at_most(self, minutes: float, rate: float) -> Speech:
+        """Some of the examples, spread evenly, of up to so many minutes at ``rate`` frames a second."""
+        every = int(-(-self.frames // max(minutes * 60 * rate, 1))) if minutes < float("inf") else 1
+        return self if every <= 1 else self._replace(examples=self.examples[::every])
+
+    def tasks(self, state: State) -> list[Task]:
+        """One a shard, with the pronunciations' probabilities and the paths, where there are some."""
+        examples = [with_weights(e, state.weights) for e in self.examples] if state.weights else self.examples
+        shards = sharded(examples)
+        paths: Sequence[Paths | None] = state.paths or [None] * len(shards)
+        return [Task(state.model, shard, state.voices, self.em, known) for shard, known in zip(
+            shards, paths, strict=True)]
+
+    def total(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
+        """The sum of what ``work`` makes of all tasks."""
+        first, *rest = self.spread(work, tasks)
+        return sum(rest, first)
 
 
 def sensible(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
@@ -162,22 +202,26 @@ def steps(speech: Speech, stages: Sequence[Stage], frontend: CepstralFrontend,
     state = begun
     for number in range(0 if begun is None else begun.stage, len(stages)):
         stage = stages[number]
+        own = speech.at_most(stage.most, frontend.clock.rate / frontend.clock.hop)
         if state is None or state.stage < number:
-            state = replace(BEGIN[stage.kind](speech, stage, state, frontend), stage=number, iteration=0)
+            state = replace(BEGIN[stage.kind](own, stage, state, frontend), stage=number, iteration=0)
         while state.iteration < stage.iterations:
-            state = _iterated(speech, stage, state)
+            state = _iterated(own, stage, state)
             yield state
 
 
 def _iterated(speech: Speech, stage: Stage, state: State) -> State:
     """One iteration of a stage."""
-    model, done = state.model, state.iteration + 1
-    s = e_step(model, speech.shards(state), state.voices, speech.em, speech.spread)
-    model = maximised(model, s, state.floors)
+    done = state.iteration + 1
+    if done % stage.every == 0:
+        state = replace(state, paths=None)
+    tasks = speech.tasks(state)
+    s, paths = e_step(state.model, [t.examples for t in tasks], state.voices, speech.em, speech.spread, state.paths)
+    model = maximised(state.model, s, state.floors)
     goal = _goal(stage, speech.frames, done)
     if goal:
         model = replace(model, mixtures=grown(gaussians_of(model), s.occupancy, goal, speech.seed + done))
-    state = replace(state, iteration=done, model=model, occupancy=s.occupancy, statistics=s)
+    state = replace(state, iteration=done, model=model, paths=paths, occupancy=s.occupancy, statistics=s)
     if stage.kind == "lda" and done in TURNS:
         state = _turned(speech, state)
     if stage.kind == "sat" and done in REFITS:
@@ -200,77 +244,106 @@ def _flat(speech: Speech, stage: Stage, state: State | None, frontend: CepstralF
 
 
 def _tied(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
-    """Trees over what the last model aligned, in its own frames."""
+    """One Gaussian a leaf, of trees over what the last model aligns."""
     assert state is not None
-    return _with_trees(speech, stage, state, View(cepstral(state.model), state.voices))
-
-
-def _with_trees(speech: Speech, stage: Stage, state: State, view: View) -> State:
-    """A model of one Gaussian a leaf, of trees grown in the frames of ``view``."""
     model = state.model
-    tasks = [(Task(model, shard, state.voices), view) for shard in speech.shards(state)]
-    events = total(speech.spread(contexts, tasks))
+    found = list(speech.spread(contexts, speech.tasks(replace(state, paths=None))))
+    first, *rest = [f.contexts for f in found]
+    events: Contexts = sum(rest, first)
     leaves = max(min(stage.leaves, speech.frames // FRAMES_PER_LEAF), trees_of(model).forest.roots.size)
     topology = grow(events, trees_of(model), leaves)
     pdf = leaves_of(events, topology)
+    paths = tuple(Paths(tuple(pdf[np.searchsorted(events.codes, of)].astype(np.int32) for of in f.events),
+                        (0.0,) * len(f.events)) for f in found)
     size = topology.forest.pdfs
-    counts = np.bincount(pdf, events.counts, size)
-    first, second = (np.zeros((size, view.frontend.size)) for _ in range(2))
-    np.add.at(first, pdf, events.first)
-    np.add.at(second, pdf, events.second)
-    n = counts.sum()
-    mean = first.sum(0) / n
-    floors = Floors.of(torch.from_numpy(second.sum(0) / n - mean**2).float())
+    counts, own, squared = np.bincount(pdf, events.counts, size), *(
+        np.zeros((size, events.first.shape[1])) for _ in range(2))
+    np.add.at(own, pdf, events.first)
+    np.add.at(squared, pdf, events.second)
     unheard = counts < 1
-    counts[unheard], first[unheard], second[unheard] = n, first.sum(0), second.sum(0)
+    counts[unheard], own[unheard], squared[unheard] = events.counts.sum(), own.sum(0), squared.sum(0)
     device = gaussians_of(model).streams[0].means.device
-    mixtures = single(counts, first, second, floors, device)
-    return replace(state, model=replace(model, name=stage.kind, frontend=view.frontend, topology=topology,
-                                        mixtures=mixtures), floors=floors, voices=view.voices)
+    mixtures = single(counts, own, squared, state.floors, device)
+    return replace(state, model=replace(model, name=stage.kind, topology=topology, mixtures=mixtures), paths=paths)
+
+
+def retrained(speech: Speech, state: State, view: View) -> GaussianMixtures:
+    """The state's mixtures for frames as ``view`` has them, with the shares that they had in the old."""
+    return gaussians_of(_in_view(speech, state, view, "").model)
+
+
+def _seen(asked: tuple[Task, View]) -> tuple[StreamSums, ...]:
+    """Sums of frames in another view, by the shares of the task's own."""
+    task, view = asked
+    mixtures, own = gaussians_of(task.model), placed(task)
+    if not own.examples:
+        return nothing(mixtures, view.frontend.size)
+    return sums(mixtures, own.frames, own.occupied, viewed(task.model, own.examples, view))[0]
+
+
+def _added(parts: Sequence[StreamSums]) -> StreamSums:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total.plus(part)
+    return total
+
+
+def _floors(total: StreamSums) -> Floors:
+    """From the variance of all frames."""
+    n = total.counts.sum()
+    mean = total.first.sum((0, 1)) / n
+    return Floors.of((total.second.sum((0, 1)) / n - mean.square()).float())
+
+
+def _in_view(speech: Speech, state: State, view: View, name: str) -> State:
+    """The same model in other frames."""
+    tasks = [(task, view) for task in speech.tasks(state)]
+    total = _added([streams[0] for streams in speech.spread(_seen, tasks)])
+    floors = _floors(total)
+    mixtures = reestimated(gaussians_of(state.model), total, floors)
+    model = replace(state.model, name=name, frontend=view.frontend, mixtures=mixtures)
+    return replace(state, model=model, floors=floors, voices=view.voices)
 
 
 def _spliced(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
-    """Trees in spliced frames, of which LDA keeps what tells the last model's pdfs apart."""
+    """Spliced frames, of which LDA keeps what tells the last model's pdfs apart."""
     assert state is not None
-    wide = replace(cepstral(state.model), reach=REACH, transform=None)
-    tasks = [ScatterTask(Task(state.model, shard, state.voices), View(wide, {})) for shard in speech.shards(state)]
-    first, *rest = speech.spread(scatter, tasks)
-    s = sum(rest, first)
-    return _with_trees(speech, stage, state, View(replace(wide, transform=lda(s, DIMENSIONS)), {}))
+    wide = View(replace(cepstral(state.model), reach=REACH, transform=None), {})
+    s: Scatter = speech.total(scatter, [ScatterTask(task, wide) for task in speech.tasks(state)])
+    best = replace(wide.frontend, transform=lda(s, DIMENSIONS))
+    return _in_view(speech, state, View(best, {}), stage.kind)
 
 
 def _turned(speech: Speech, state: State) -> State:
     """The frames turned so that diagonal covariances fit better, and the means with them."""
-    tasks = [ScatterTask(Task(state.model, shard, state.voices), None, True) for shard in speech.shards(state)]
-    first, *rest = speech.spread(scatter, tasks)
-    matrix, _ = mllt(sum(rest, first))
+    s: Scatter = speech.total(scatter, [ScatterTask(task, None, True) for task in speech.tasks(state)])
+    matrix, _ = mllt(s)
     frontend = cepstral(state.model)
     assert frontend.transform is not None
     whole = replace(frontend, transform=matrix.to(frontend.transform) @ frontend.transform)
     model = replace(state.model, frontend=whole, mixtures=moved(gaussians_of(state.model), matrix))
-    return replace(state, model=model, floors=Floors(matrix.square() @ state.floors.variances.cpu()))
+    return replace(state, model=model, floors=Floors(matrix.square() @ state.floors.variances.float().cpu()))
 
 
 def _adapted(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
-    """Trees in the frames of all speakers brought together."""
+    """The frames of all speakers brought together."""
     assert state is not None
-    return _with_trees(speech, stage, state, View(cepstral(state.model), _fitted(speech, state)))
+    view = View(cepstral(state.model), _fitted(speech, state))
+    return _in_view(speech, state, view, stage.kind)
 
 
 def _fitted(speech: Speech, state: State) -> dict[str, Voice]:
     """Each speaker's transform to the model there is."""
-    tasks = [Task(state.model, shard, state.voices) for shard in speech.shards(state)]
-    sums = merged(list(speech.spread(speaker_sums, tasks)))
-    return {speaker: Voice(transform=fmllr(s)) for speaker, s in sums.items()}
+    of = merged(list(speech.spread(speaker_sums, speech.tasks(state))))
+    return {speaker: Voice(transform=fmllr(s)) for speaker, s in of.items()}
 
 
 def _weighed(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
     """Pronunciations and silences with their probabilities."""
     assert state is not None
-    tasks = [Task(state.model, shard, state.voices) for shard in speech.shards(state)]
-    first, *rest = speech.spread(heard, tasks)
+    counts = speech.total(heard, speech.tasks(state))
     words = {word: said for e in speech.examples for word, said in zip(e.spelled, e.words, strict=True)}
-    return replace(state, weights=weighed(words, sum(rest, first)))
+    return replace(state, weights=weighed(words, counts), paths=None)
 
 
 Begin = Callable[[Speech, Stage, State | None, CepstralFrontend], State]

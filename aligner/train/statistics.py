@@ -92,36 +92,47 @@ class Statistics:
 
 
 def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
-         seen: Tensor | None = None) -> tuple[StreamSums, ...]:
-    """What frames (T, D) say about mixtures.
+         seen: Tensor | None = None) -> tuple[tuple[StreamSums, ...], Tensor]:
+    """What frames (T, D) say about mixtures, and the log-likelihood (n,) of each pair of a frame and its pdf.
 
     The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its posterior
-    among those of the pdf.  With ``seen`` (T, D) it is these that are added up, by the shares of ``frames``.
+    among those of the pdf.  With ``seen`` (T, E) it is these that are added up, by the shares of ``frames``: what a
+    model of other features begins with (single-pass retraining); ``mixtures`` have one stream then.
 
     Examples
     --------
     >>> one = GaussianMixtures.of([np.zeros((1, 1, 2))], [np.ones((1, 1, 2))], [np.ones((1, 1))], np.zeros(1, int))
     >>> both = torch.tensor([0, 1]), torch.tensor([0, 0]), torch.ones(2)
-    >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0].first.tolist()
+    >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0][0].first.tolist()
     [[[4.0, 6.0]]]
     """
-    found = nothing(mixtures)
+    found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
+    emitted = occupied.weights.new_zeros(len(occupied.frames))
+    y = frames if seen is None else seen
     for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
-        x, pdfs, weights = frames[occupied.frames[rows]], occupied.pdfs[rows], occupied.weights[rows]
-        for stream, own, shares in zip(mixtures.streams, found, posteriors(mixtures, x, pdfs, book), strict=True):
-            gammas = shares * weights[:, None]
-            y = (x if seen is None else seen[occupied.frames[rows]])[:, stream.columns].double()
+        at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows, None]
+        for stream, own, joint in zip(mixtures.streams, found, joints(mixtures, frames[at], pdfs, book), strict=True):
+            total = joint.logsumexp(1, keepdim=True)
+            emitted[rows] += total[:, 0]
+            gammas = (joint - total).exp_() * weights
             own.counts.index_add_(0, pdfs, gammas)
-            own.first[book] += gammas.T @ y
-            own.second[book] += gammas.T @ y.square()
-    return found
+            x = (y[at][:, stream.columns] if seen is None else y[at]).double()
+            own.first[book] += gammas.T @ x
+            own.second[book] += gammas.T @ x.square()
+    return found, emitted
+
+
+def joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
+    """Of each stream, log densities and weights (n, M), float64, of codebook ``book`` in frames (n, D) of ``pdfs``."""
+    for stream in mixtures.streams:
+        densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
+        yield densities + stream.weights[pdfs].double().log()
 
 
 def posteriors(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
     """Of each stream, the share (n, M), float64, that each Gaussian of codebook ``book`` has in frames (n, D)."""
-    for stream in mixtures.streams:
-        densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
-        yield (densities + stream.weights[pdfs].double().log()).softmax(1)
+    for joint in joints(mixtures, x, pdfs, book):
+        yield joint.softmax(1)
 
 
 def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
@@ -131,10 +142,13 @@ def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
     yield from zip(numbers.tolist(), torch.split(order, counts.tolist()), strict=True)
 
 
-def nothing(mixtures: GaussianMixtures) -> tuple[StreamSums, ...]:
-    """The sums of no frames."""
-    return tuple(StreamSums(*(v.new_zeros(v.shape, dtype=torch.float64) for v in (s.weights, s.means, s.means)))
-                 for s in mixtures.streams)
+def nothing(mixtures: GaussianMixtures, size: int | None = None) -> tuple[StreamSums, ...]:
+    """The sums of no frames; of frames of ``size`` numbers, where they are other than the mixtures'."""
+    def empty(like: Tensor, *shape: int) -> Tensor:
+        return like.new_zeros(shape, dtype=torch.float64)
+
+    return tuple(StreamSums(empty(s.weights, *s.weights.shape), *(
+        empty(s.means, *s.means.shape[:2], size or s.means.shape[2]) for _ in range(2))) for s in mixtures.streams)
 
 
 def added(parts: Sequence[Statistics]) -> Statistics:

@@ -8,7 +8,7 @@ recognition", 3.3 (fMLLR).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from aligner.models.gmm import Diagonal, GaussianMixtures
-from aligner.train.em import Aligned, Task, aligned, cepstral, frames_of, gathered, gaussians_of
+from aligner.train.em import Task, cepstral, frames_of, gaussians_of, placed
 from aligner.train.statistics import Occupied, by_group, posteriors
-from aligner.train.tree import View
+from aligner.train.tree import View, viewed
 
 ROUNDS = 10  # over the rows of a transform; each row depends on the others
 LEAST_FRAMES = 300.0  # of speech below which a speaker gets no transform
@@ -41,7 +41,7 @@ class Scatter:
 
 
 class ScatterTask(NamedTuple):
-    """What to align, how the frames are seen, and whether each class's products are wanted, or only all classes'."""
+    """A shard with its paths, how its frames are seen, and whether each class's products are wanted, or only all's."""
 
     task: Task
     view: View | None = None
@@ -49,28 +49,23 @@ class ScatterTask(NamedTuple):
 
 
 def scatter(asked: ScatterTask) -> Scatter:
-    """What a shard says of its pdfs, along the best paths."""
+    """What a shard says of its pdfs, along its paths."""
     task, view, by_class = asked
-    seen = task.model if view is None else replace(task.model, frontend=view.frontend)
-    voices = task.voices if view is None else view.voices
+    heard = placed(task)
+    size = cepstral(task.model).size if view is None else view.frontend.size
     classes = len(gaussians_of(task.model).codebook)
-    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
-    size = cepstral(seen).size
     counts, first = torch.zeros(classes, dtype=torch.float64), torch.zeros(classes, size, dtype=torch.float64)
-    second = torch.zeros(classes, size, size, dtype=torch.float64) if by_class else torch.zeros(
-        size, size, dtype=torch.float64)
-    if not ways:
+    second = torch.zeros(*((classes,) if by_class else ()), size, size, dtype=torch.float64)
+    if not heard.examples:
         return Scatter(counts, first, second)
-    _, occupied = gathered(ways)
-    x = torch.cat([frames_of(seen, a.example, voices) for a in ways]).double().cpu()
-    pdfs = occupied.pdfs.cpu()
+    x = (heard.frames if view is None else viewed(task.model, heard.examples, view)).double().cpu()
+    pdfs = heard.occupied.pdfs.cpu()
     counts.index_add_(0, pdfs, torch.ones(len(pdfs), dtype=torch.float64))
     first.index_add_(0, pdfs, x)
-    if by_class:
-        for pdf, rows in by_group(pdfs):
-            second[pdf] = x[rows].T @ x[rows]
-    else:
-        second = x.T @ x
+    if not by_class:
+        return Scatter(counts, first, x.T @ x)
+    for pdf, rows in by_group(pdfs):
+        second[pdf] = x[rows].T @ x[rows]
     return Scatter(counts, first, second)
 
 
@@ -184,16 +179,24 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupie
 
 
 def speaker_sums(task: Task) -> dict[str, TransformSums]:
-    """By speaker, what a shard's utterances say, with the model's first mixtures or, once adapted, its own."""
+    """By speaker, what a shard's utterances say of the transform that brings them to the model.
+
+    Where the task's paths are not known they are searched for with the mixtures for unknown speakers.
+    """
     found: dict[str, TransformSums] = {}
-    by_speaker: dict[str, list[Aligned]] = {}
-    for way in aligned(task):
-        if isinstance(way, Aligned):
-            by_speaker.setdefault(way.example.speaker, []).append(way)
-    for speaker, ways in by_speaker.items():
-        frames, occupied = gathered([w._replace(frames=frames_of(task.model, w.example, {})) for w in ways])
-        speech = occupied  # pauses too: their level is part of the voice's recording
-        found[speaker] = transform_sums(gaussians_of(task.model.for_adapted), frames, speech)
+    heard = placed(task)
+    if not heard.examples:
+        return found
+    plain = torch.cat([frames_of(task.model, e, {}) for e in heard.examples])
+    speakers = [e.speaker for e in heard.examples]
+    of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), heard.lengths)
+    for number in np.unique(of_frame).tolist():
+        own = torch.from_numpy(of_frame == number)
+        place = torch.cumsum(own, 0) - 1  # of a frame among the speaker's
+        pairs = own.to(heard.occupied.frames.device)[heard.occupied.frames]
+        frames, pdfs, weights = (side[pairs] for side in heard.occupied)
+        occupied = Occupied(place.to(frames.device)[frames], pdfs, weights)
+        found[speakers[number]] = transform_sums(gaussians_of(task.model.for_adapted), plain[own], occupied)
     return found
 
 

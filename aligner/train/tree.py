@@ -10,8 +10,9 @@ N phones of up to K states, E events: a state of a phone in one context; frames 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +20,13 @@ import torch
 
 from aligner.features import CepstralFrontend
 from aligner.graph import Position
+from aligner.models.markov import MarkovModel
 from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
-from aligner.train.em import Aligned, Task, Voices, aligned, frames_of, numbered, trees_of
+from aligner.train.em import Aligned, Example, Task, Voices, aligned, cepstral, frames_of, numbered, trees_of
 
 PLACES = ((Position.BEGIN,), (Position.END,), (Position.SINGLE,), (Position.BEGIN, Position.SINGLE),
           (Position.END, Position.SINGLE))  # sets that are asked for; INTERNAL is what answers no
+BITS = 12  # of each number in an event's code
 WHOLE = len(FIRST)  # phones before this are not split: silence and noise have no context
 
 
@@ -33,38 +36,45 @@ class Contexts:
 
     Attributes
     ----------
-    keys : ndarray
-        (E, 5) int: phone, state, phone before, phone after, place in the word; rows differ and are in order.
+    codes : ndarray
+        (E,) int, ascending: an event each, as `coded` has it.
     counts : ndarray
         (E,) frames.
     first, second : ndarray
         (E, D): sums of x and of x squared.
     """
 
-    keys: np.ndarray
+    codes: np.ndarray
     counts: np.ndarray
     first: np.ndarray
     second: np.ndarray
 
     @classmethod
-    def of(cls, keys: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> Contexts:
-        """From rows of which some are the same."""
-        rows, place = np.unique(keys, axis=0, return_inverse=True)
-        return cls(rows, *(_summed(v, place.ravel(), len(rows)) for v in (counts, first, second)))
+    def of(cls, codes: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> Contexts:
+        """From rows of which some are of the same event."""
+        found, place = np.unique(codes, return_inverse=True)
+        return cls(found, *(_summed(v, place, len(found)) for v in (counts, first, second)))
 
     def __add__(self, other: Contexts) -> Contexts:
         return Contexts.of(*(np.concatenate(pair) for pair in (
-            (self.keys, other.keys), (self.counts, other.counts), (self.first, other.first),
+            (self.codes, other.codes), (self.counts, other.counts), (self.first, other.first),
             (self.second, other.second))))
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.codes)
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """(E, 5) int: phone, state, phone before, phone after, place in the word."""
+        return np.stack([self.codes >> BITS * k & (1 << BITS) - 1 for k in range(4, -1, -1)], 1)
 
 
 def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
     """Rows of ``values`` added up where ``place`` is the same."""
-    total = np.zeros((size, *values.shape[1:]))
-    np.add.at(total, place, values)
+    order = np.argsort(place, kind="stable")
+    firsts = np.searchsorted(place[order], np.arange(size))
+    total: np.ndarray = np.add.reduceat(values[order], firsts, axis=0) if len(values) else np.zeros(
+        (size, *values.shape[1:]))
     return total
 
 
@@ -75,17 +85,47 @@ class View(NamedTuple):
     voices: Voices
 
 
-def contexts(asked: tuple[Task, View]) -> Contexts:
-    """What a shard says about every event; aligned by the task's model, and seen in another view."""
-    task, view = asked
-    model = replace(task.model, frontend=view.frontend)
-    ways = [a for a in aligned(task) if isinstance(a, Aligned)]
-    size = view.frontend.size
+def viewed(model: MarkovModel, examples: Sequence[Example], view: View) -> torch.Tensor:
+    """Frames (T, D) of utterances, one behind the other, as ``view`` has them."""
+    other = replace(model, frontend=view.frontend, transform=None)
+    return torch.cat([frames_of(other, e, view.voices) for e in examples])
+
+
+class Keyed(NamedTuple):
+    """What a shard says about every event, and the events of each utterance's frames.
+
+    Attributes
+    ----------
+    contexts : Contexts
+    events : list of ndarray
+        (T,) codes; (0,) of an utterance that no path goes through.
+    """
+
+    contexts: Contexts
+    events: list[np.ndarray]
+
+
+def contexts(task: Task) -> Keyed:
+    """A shard's events, along new paths."""
+    found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
+    ways = [f for f in found.values() if isinstance(f, Aligned)]
+    size = cepstral(task.model).size
+    topology = trees_of(task.model)
+    events = {a.example.id: coded(keyed(a, topology)) for a in ways}
+    of = [events.get(e.id, np.zeros(0, np.int64)) for e in task.examples]
     if not ways:
-        return Contexts(np.zeros((0, 5), np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size)))
-    keys = np.concatenate([keyed(a, trees_of(task.model)) for a in ways])
-    x = torch.cat([frames_of(model, a.example, view.voices) for a in ways]).cpu().double().numpy()
-    return Contexts.of(keys, np.ones(len(keys)), x, np.square(x))
+        return Keyed(Contexts(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of)
+    codes = np.concatenate([events[a.example.id] for a in ways])
+    x = torch.cat([a.frames for a in ways]).cpu().double().numpy()
+    return Keyed(Contexts.of(codes, np.ones(len(codes)), x, np.square(x)), of)
+
+
+def coded(keys: np.ndarray) -> np.ndarray:
+    """Events (n, 5) as one number each (n,)."""
+    code = np.zeros(len(keys), np.int64)
+    for column in keys.T:
+        code = code << BITS | column
+    return code
 
 
 def keyed(way: Aligned, topology: TreeTopology) -> np.ndarray:
@@ -114,7 +154,7 @@ def questions(events: Contexts, topology: TreeTopology) -> np.ndarray:
     keep = heard & (events.keys[:, 1] == middle)
     total = len(topology.phones)
     own = events.keys[keep, 0]
-    n, s, q = (_summed(v[keep], own, total) for v in (events.counts, events.first, events.second))
+    n, s, q = (_scattered(v[keep], own, total) for v in (events.counts, events.first, events.second))
     groups = {p: frozenset([p]) for p in range(total) if n[p] > 0}
     sets = [frozenset([p]) for p in range(total)]
     values = {p: (n[p], s[p], q[p]) for p in groups}
@@ -130,6 +170,13 @@ def questions(events: Contexts, topology: TreeTopology) -> np.ndarray:
     for row, members in zip(table, dict.fromkeys(sets), strict=False):
         row[list(members)] = True
     return table[table.any(1)]
+
+
+def _scattered(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """Rows of ``values`` added up by their ``place``, some of which may have none."""
+    table = np.zeros((size, *values.shape[1:]))
+    np.add.at(table, place, values)
+    return table
 
 
 def _most_alike(order: Sequence[int], values: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]],
@@ -293,11 +340,3 @@ def leaves_of(events: Contexts, topology: TreeTopology) -> np.ndarray:
     """(E,) the pdf of each event."""
     return np.array([topology.forest.leaf(phone, state, (left, right, place))
                      for phone, state, left, right, place in events.keys.tolist()], np.int64)
-
-
-def total(parts: Iterable[Contexts]) -> Contexts:
-    """The sum of at least one."""
-    first, *rest = parts
-    for part in rest:
-        first = first + part
-    return first
