@@ -450,9 +450,8 @@ def test_what_cannot_be_trained(arguments, reason, tmp_path):
 
 
 def test_vowel_signs_are_characters():
-    from aligner.text.spelling import is_letter
     from aligner.text.normalise import normalise
-    from aligner.text.spelling import Speller
+    from aligner.text.spelling import Speller, is_letter
 
-    [word], _ = Speller(_is_letter, "lower")(normalise("नमस्ते", english=False))
+    [word], _ = Speller(is_letter, "lower")(normalise("नमस्ते", english=False))
     assert "".join(word.pronunciations[0].phones) == "नमस्ते"

@@ -11,6 +11,7 @@ import numpy as np
 
 from aligner.corpus.files import read_text
 from aligner.graph import build
+from aligner.models.espeak import EspeakG2P
 from aligner.models.markov import MarkovModel, Voice
 from aligner.refine.suspect import GAUSSIANS, Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
@@ -122,7 +123,6 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
     if model.g2p == "espeak" and options.g2p and language is not None:
         options = replace(options, g2p=False)
         own = dictionary(model.name, model.dictionary, topology.knows, topology.noises, options)
-        from aligner.models.espeak import EspeakG2P
         return replace(own, g2p=EspeakG2P(language))
     if model.g2p in ("none", "letters"):
         options = replace(options, g2p=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.corpus.files import read_text
+from aligner.models.espeak import EspeakG2P
 from aligner.models.store import cmu_dictionary
 from aligner.run.backend import spoken_english
 from aligner.text.g2p import HamaG2P
@@ -82,7 +83,6 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
 
 
 def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
-    from aligner.models.espeak import EspeakG2P
     g2p = EspeakG2P(language)
     said = g2p.pronounce([w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w)])
     lexicon = Lexicon({word.lower(): " ".join(phones) for word, phones in said.items() if phones})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 import torch
 
 from aligner.train.em import Map
+
+START = "fork" if sys.platform == "linux" else "spawn"  # where it is safe, there is nothing to import again
 
 
 @contextmanager
@@ -27,7 +30,7 @@ def spread(jobs: int) -> Iterator[Map[Any]]:
         if jobs == 1:
             yield map
             return
-        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _alone) as pool:
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context(START), _alone) as pool:
             try:
                 yield pool.map
             except BaseException:

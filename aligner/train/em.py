@@ -148,19 +148,18 @@ def cepstral(model: MarkovModel) -> CepstralFrontend:
 
 
 def sharded(examples: Sequence[Example], frames: int = SHARD) -> list[list[Example]]:
-    """Utterances in rows of about ``frames`` frames, in their order.
+    """Utterances in rows of like length and of up to about ``frames`` frames, in their order; an even number of rows.
 
     The shards do not depend on how many processes there are, so that neither do the sums' last digits.
     """
-    shards: list[list[Example]] = []
-    size = frames
+    total = sum(len(e.cepstra) for e in examples)
+    count = 2 * max(1, -(-total // (2 * frames)))
+    shards: list[list[Example]] = [[] for _ in range(count)]
+    size = 0
     for example in examples:
-        if size >= frames:
-            shards.append([])
-            size = 0
-        shards[-1].append(example)
+        shards[min(size * count // max(total, 1), count - 1)].append(example)
         size += len(example.cepstra)
-    return shards
+    return [shard for shard in shards if shard]
 
 
 def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:

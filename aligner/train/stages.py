@@ -51,7 +51,7 @@ SETTLE = 4  # iterations at a stage's end in which no Gaussian is added
 EACH = 2  # iterations from one addition to the next
 REACH, DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
 TURNS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
-REFITS = (2, 4)  # iterations of the stage sat after which the speakers' transforms are made anew
+REFITS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
 FRAMES_PER_GAUSSIAN, FRAMES_PER_LEAF = 60, 250  # fewer make no sense, whatever the recipe says
 
 
@@ -93,11 +93,11 @@ class Stage:
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 24, 500, most=10), Stage("triphone", 10, 6000, 1200, 10, every=6),
-                 Stage("lda", 6, 6000, 0, 15, every=4), Stage("sat", 6, 6000, 0, 15, every=3),
+    "standard": (Stage("monophone", 20, 500, most=8), Stage("triphone", 10, 6000, 1200, 8, every=6),
+                 Stage("lda", 6, 6000, 0, 12, every=4), Stage("sat", 5, 6000, 0, 12, every=6),
                  Stage("pronunciations", 1)),
-    "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 10, every=6),
-              Stage("lda", 12, 40_000, 0, 15, every=3), Stage("sat", 16, 60_000, 0, 15, every=3),
+    "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 8, every=6),
+              Stage("lda", 12, 40_000, 0, 12, every=3), Stage("sat", 16, 60_000, 0, 12, every=3),
               Stage("pronunciations", 3)),
 }
 

@@ -5,6 +5,7 @@ P pdfs drawing on C codebooks of M Gaussians; streams of D dimensions; N phones 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.models.gmm import GaussianMixtures
+from aligner.models.gmm import Diagonal, GaussianMixtures
+from aligner.search.arcs import arrays
 
 
 class Occupied(NamedTuple):
@@ -106,6 +108,14 @@ def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
     >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0][0].first.tolist()
     [[[4.0, 6.0]]]
     """
+    if frames.device.type == "cpu" and all(isinstance(stream.gaussians, Diagonal) for stream in mixtures.streams):
+        return _by_numba(mixtures, frames, occupied, seen)
+    return reference(mixtures, frames, occupied, seen)
+
+
+def reference(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
+              seen: Tensor | None = None) -> tuple[tuple[StreamSums, ...], Tensor]:
+    """`sums` in plain torch, on any device."""
     found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
     emitted = occupied.weights.new_zeros(len(occupied.frames))
     y = frames if seen is None else seen
@@ -119,6 +129,23 @@ def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
             x = (y[at][:, stream.columns] if seen is None else y[at]).double()
             own.first[book] += gammas.T @ x
             own.second[book] += gammas.T @ x.square()
+    return found, emitted
+
+
+def _by_numba(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
+              seen: Tensor | None) -> tuple[tuple[StreamSums, ...], Tensor]:
+    from aligner.train.sums_numba import add_up  # numba is slow to import
+
+    found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
+    emitted = torch.zeros(len(occupied.frames), dtype=torch.float64)
+    pairs = arrays(*occupied)
+    for stream, own in zip(mixtures.streams, found, strict=True):
+        x = frames[:, stream.columns]
+        precisions = stream.covariances.double().reciprocal()
+        constants = -0.5 * (math.log(2 * math.pi) * x.shape[1] - precisions.log().sum(2))
+        add_up(*arrays(x.double(), (x if seen is None else seen).double()), *pairs, mixtures.codebook,
+               *arrays(stream.means.double(), precisions, constants, stream.weights.double().log()),
+               *arrays(*own), *arrays(emitted))
     return found, emitted
 
 

@@ -23,6 +23,7 @@ from aligner.train.tree import View, viewed
 ROUNDS = 10  # over the rows of a transform; each row depends on the others
 LEAST_FRAMES = 300.0  # of speech below which a speaker gets no transform
 OFFSET_FRAMES = 1000.0  # below which only an offset
+THINNED = 4000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +193,8 @@ def speaker_sums(task: Task) -> dict[str, TransformSums]:
     of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), heard.lengths)
     for number in np.unique(of_frame).tolist():
         own = torch.from_numpy(of_frame == number)
-        place = torch.cumsum(own, 0) - 1  # of a frame among the speaker's
+        own &= torch.cumsum(own, 0) % max(1, int(own.sum()) // THINNED) == 0
+        place = torch.cumsum(own, 0) - 1  # of a frame among those that are looked at
         pairs = own.to(heard.occupied.frames.device)[heard.occupied.frames]
         frames, pdfs, weights = (side[pairs] for side in heard.occupied)
         occupied = Occupied(place.to(frames.device)[frames], pdfs, weights)
