@@ -113,10 +113,18 @@ def lifter(size: int, order: int) -> Tensor:
     return 1.0 + order / 2.0 * torch.sin(math.pi * i / order) if order else torch.ones_like(i)
 
 
-def shifted(cepstra: Tensor, by: int) -> Tensor:
-    """Row t of the result is row t + by, the first and last rows repeated beyond the ends."""
+def shifted(cepstra: Tensor, by: int, lengths: Tensor | None = None) -> Tensor:
+    """Row t of the result is row t + by, the first and last rows repeated beyond the ends.
+
+    With ``lengths`` (B,) the rows are those of several recordings, one behind the other, each with its own ends.
+    """
     index = torch.arange(len(cepstra), device=cepstra.device) + by
-    return cepstra[index.clamp(0, len(cepstra) - 1)]
+    if lengths is None:
+        return cepstra[index.clamp(0, len(cepstra) - 1)]
+    last = torch.cumsum(lengths, 0).to(cepstra.device) - 1
+    first = torch.repeat_interleave(last + 1 - lengths.to(cepstra.device), lengths.to(cepstra.device))
+    return cepstra[torch.minimum(torch.maximum(index, first),
+                                 torch.repeat_interleave(last, lengths.to(cepstra.device)))]
 
 
 def difference(cepstra: Tensor, reach: int = 2) -> Tensor:
@@ -215,16 +223,17 @@ def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device
     return filters.to(device, dtype), transform.to(device, dtype)
 
 
-def regression(cepstra: Tensor, reach: int = 2) -> Tensor:
+def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -> Tensor:
     """Slope of each column over 2 * ``reach`` + 1 frames, by least squares (HTK's deltas); (T, D) -> (T, D)."""
-    rises = sum((k * (shifted(cepstra, k) - shifted(cepstra, -k)) for k in range(1, reach + 1)),
-                torch.zeros_like(cepstra))
+    rises = torch.zeros_like(cepstra)
+    for k in range(1, reach + 1):
+        rises += k * (shifted(cepstra, k, lengths) - shifted(cepstra, -k, lengths))
     return rises / (2 * sum(k * k for k in range(1, reach + 1)))
 
 
-def splice(cepstra: Tensor, reach: int) -> Tensor:
+def splice(cepstra: Tensor, reach: int, lengths: Tensor | None = None) -> Tensor:
     """Each frame with ``reach`` frames on either side of it: (T, D) -> (T, (2 * reach + 1) * D), earliest first."""
-    return torch.cat([shifted(cepstra, k) for k in range(-reach, reach + 1)], 1)
+    return torch.cat([shifted(cepstra, k, lengths) for k in range(-reach, reach + 1)], 1)
 
 
 def affine(frames: Tensor, matrix: Tensor) -> Tensor:
@@ -344,13 +353,13 @@ class CepstralFrontend:
         both = own if speaker is None else own + speaker.weighted(self.prior)
         return ((cepstra - both.mean) / both.deviation).to(cepstra.dtype)
 
-    def expand(self, cepstra: Tensor) -> Tensor:
-        """Normalised cepstra (T, ncep) -> frames (T, D)."""
+    def expand(self, cepstra: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Normalised cepstra (T, ncep) -> frames (T, D); with ``lengths`` (B,), of recordings one behind the other."""
         if self.reach:
-            frames = splice(cepstra, self.reach)
+            frames = splice(cepstra, self.reach, lengths)
         else:
-            slopes = regression(cepstra)
-            frames = torch.cat([cepstra, slopes, regression(slopes)], 1)
+            slopes = regression(cepstra, 2, lengths)
+            frames = torch.cat([cepstra, slopes, regression(slopes, 2, lengths)], 1)
         return frames if self.transform is None else affine(frames, self.transform.to(frames))
 
     def __call__(self, wave: Tensor, speaker: Moments | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -251,6 +251,11 @@ class GaussianMixtures:
             streams.append(Stream(columns, gaussians, weight, mean, covariance))
             first = columns.stop
         return cls(tuple(streams), codebook)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent elsewhere as what it was made of, which is half as much."""
+        sides = zip(*((s.means, s.covariances, s.weights) for s in self.streams), strict=True)
+        return GaussianMixtures.of_tensors, (*map(list, sides), self.codebook)
 
     def to(self, device: torch.device | str) -> GaussianMixtures:
         """The same on another device."""

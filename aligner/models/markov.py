@@ -135,9 +135,9 @@ class MarkovModel:
             return self.frontend.normalise(self.frontend.cepstra(wave), voice.cepstra if voice else None)
         return self.frontend(wave)
 
-    def frames(self, base: Tensor, voice: Voice | None = None) -> Tensor:
-        """Frames (T, D) of what `base` kept."""
-        frames = self.frontend.expand(base) if isinstance(self.frontend, CepstralFrontend) else base
+    def frames(self, base: Tensor, voice: Voice | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Frames (T, D) of what `base` kept; with ``lengths`` (B,), of recordings one behind the other."""
+        frames = self.frontend.expand(base, lengths) if isinstance(self.frontend, CepstralFrontend) else base
         if self.transform is not None:
             frames = affine(frames, self.transform.to(frames))
         return frames if voice is None else voice(frames)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +19,7 @@ from aligner.run.history import Row
 from aligner.train.em import Paths
 from aligner.train.estimate import Floors
 from aligner.train.stages import State
+from aligner.train.statistics import Heard, Said
 from aligner.types import DataError, Pronunciation
 
 NAME = "state.json"
@@ -40,6 +44,7 @@ class Checkpoint:
         assert state.occupancy is not None
         more = {"stage": state.stage, "iteration": state.iteration, "key": key, "rows": [asdict(r) for r in rows],
                 "voices": {speaker: voices.get(speaker) for speaker in state.voices},
+                "said": json.dumps([[*pair, n] for pair, n in sorted(state.said.pairs.items())]),
                 "weights": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
         tensors |= {"floors": state.floors.variances, "occupancy": state.occupancy, **_of_paths(state.paths or ())}
         saved.save(state.model, self._folder, NAME, more, tensors)
@@ -62,8 +67,9 @@ class Checkpoint:
         voices = {speaker: Voice(transform=tensors[name] if name else None)
                   for speaker, name in table["voices"].items()}
         weights = {word: tuple(_pronunciation(p) for p in said) for word, said in table["weights"].items()}
+        said = Heard(Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])}))
         state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, weights,
-                      _paths(tensors), tensors["occupancy"].to(torch.float64))
+                      _paths(tensors), said, tensors["occupancy"].to(torch.float64))
         return state, [Row(**row) for row in table["rows"]]
 
     def remove(self) -> None:
@@ -72,6 +78,10 @@ class Checkpoint:
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
+
+
+def _said(word: Any) -> Said:
+    return word[0], tuple(word[1])
 
 
 def _of_paths(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:

@@ -6,8 +6,10 @@ sums.  The sums are additive: shards of the corpus may be anywhere, and the ``ma
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -23,7 +25,7 @@ from aligner.models.tree import TreeTopology
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
 from aligner.search.viterbi import viterbi
-from aligner.train.statistics import Occupied, Statistics, added, nothing, sums
+from aligner.train.statistics import START, Heard, Occupied, Said, Statistics, added, nothing, sums
 from aligner.types import Pronunciation
 
 R = TypeVar("R")
@@ -167,6 +169,16 @@ def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
     return model.frames(example.cepstra, voices.get(example.speaker))
 
 
+def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voices) -> Tensor:
+    """What the model hears of utterances (T, D), one behind the other: as `frames_of` has it, at once for a speaker."""
+    parts = []
+    for speaker, group in groupby(examples, key=lambda e: e.speaker):
+        own = list(group)
+        lengths = torch.tensor([len(e.cepstra) for e in own])
+        parts.append(model.frames(torch.cat([e.cepstra for e in own]), voices.get(speaker), lengths))
+    return torch.cat(parts)
+
+
 def aligned(task: Task) -> Iterator[Aligned | Left]:
     """Every utterance of a shard along its best path, and what belongs to which pdf."""
     on_cpu = not task.examples or task.examples[0].cepstra.device.type == "cpu"
@@ -284,13 +296,14 @@ def placed(task: Task) -> Placed:
     if task.known is None:
         return gathered([a for a in aligned(task) if isinstance(a, Aligned)])
     found = [(e, pdfs) for e, pdfs in zip(task.examples, task.known.pdfs, strict=True) if len(pdfs)]
-    frames = [frames_of(task.model, e, task.voices) for e, _ in found]
     if not found:
         return gathered([])
-    pdfs = torch.from_numpy(np.concatenate([p for _, p in found]).astype(np.int64)).to(frames[0].device)
+    examples = [e for e, _ in found]
+    frames = all_frames_of(task.model, examples, task.voices)
+    pdfs = torch.from_numpy(np.concatenate([p for _, p in found]).astype(np.int64)).to(frames.device)
     every = torch.arange(len(pdfs), device=pdfs.device)
     occupied = Occupied(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
-    return Placed([e for e, _ in found], torch.cat(frames), occupied, list(map(len, frames)))
+    return Placed(examples, frames, occupied, [len(e.cepstra) for e in examples])
 
 
 def gathered(ways: Sequence[Aligned]) -> Placed:
@@ -330,12 +343,29 @@ def _searching(task: Task) -> Expected:
     heard = gathered(ways)
     streams, emitted = sums(mixtures, heard.frames, heard.occupied) if ways else (nothing(mixtures), torch.zeros(0))
     left = tuple(f.id for f in found.values() if isinstance(f, Left))
-    statistics = Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left)
+    said = Heard(Counter(pair for way in ways if way.example.spelled for pair in pairs_of(way)))
+    statistics = Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left,
+                            said)
     if task.em == "full":
         return Expected(statistics, _paths(task, found, {}))
     parts = torch.split(emitted, heard.lengths)
     of = {e.id: float(part.sum()) for e, part in zip(heard.examples, parts, strict=True)}
     return Expected(statistics, _paths(task, found, of))
+
+
+def pairs_of(way: Aligned) -> Iterator[tuple[Said, Said, bool]]:
+    """Each word behind another along the best path, and whether there is silence between them."""
+    nodes = way.graph.node[way.states]
+    visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))]
+    before, silent = START, False
+    for word, group in groupby(zip(way.graph.word[visited].tolist(), visited.tolist(), strict=True), lambda v: v[0]):
+        if word == NONE:
+            silent = True
+            continue
+        said = way.example.spelled[word], tuple(way.graph.phone[n] for _, n in group)
+        yield before, said, silent
+        before, silent = said, False
+    yield before, START, silent
 
 
 def _paths(task: Task, found: Mapping[str, Aligned | Left], emitted: Mapping[str, float]) -> Paths:

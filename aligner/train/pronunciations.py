@@ -7,62 +7,16 @@ are those of the Montreal Forced Aligner's dictionaries.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from aligner.graph import NONE
-from aligner.train.em import Aligned, Example, Task, aligned
+from aligner.train.em import Example
+from aligner.train.statistics import Heard, Said
 from aligner.types import Pronunciation
 
 SAID_PRIOR = 1.0  # of each pronunciation of a word, as if it had been heard so often
 AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
 BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
-
-Said = tuple[str, tuple[str, ...]]  # a word and its phones
-START: Said = ("<s>", ())  # what stands before the first word
-
-
-@dataclass(frozen=True)
-class Heard:
-    """How words were said: counts that add up.
-
-    Attributes
-    ----------
-    pairs : Counter of (Said, Said, bool)
-        A word behind another, and whether there was silence between them.
-    """
-
-    pairs: Counter[tuple[Said, Said, bool]] = field(default_factory=Counter)
-
-    def __add__(self, other: Heard) -> Heard:
-        return Heard(self.pairs + other.pairs)
-
-
-def heard(task: Task) -> Heard:
-    """What a shard's best paths say."""
-    pairs: Counter[tuple[Said, Said, bool]] = Counter()
-    for way in aligned(task):
-        if isinstance(way, Aligned):
-            pairs.update(_pairs(way))
-    return Heard(pairs)
-
-
-def _pairs(way: Aligned) -> Iterable[tuple[Said, Said, bool]]:
-    nodes = way.graph.node[way.states]
-    visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))].tolist()
-    before, silent = START, False
-    for word, group in groupby(visited, key=lambda n: int(way.graph.word[n])):
-        if word == NONE:
-            silent = True
-            continue
-        said = way.example.spelled[word], tuple(way.graph.phone[n] for n in group)
-        yield before, said, silent
-        before, silent = said, False
-    yield before, START, silent
-
 
 def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict[str, tuple[Pronunciation, ...]]:
     """Pronunciations with their probabilities, and those of silence around them.

@@ -40,8 +40,8 @@ from aligner.train.em import (
 )
 from aligner.train.estimate import Floors, grown, maximised, reestimated, single
 from aligner.train.monophone import flat_start
-from aligner.train.pronunciations import heard, weighed, with_weights
-from aligner.train.statistics import Statistics, StreamSums, nothing, sums
+from aligner.train.pronunciations import weighed, with_weights
+from aligner.train.statistics import Heard, Statistics, StreamSums, nothing, sums
 from aligner.train.transforms import Scatter, ScatterTask, fmllr, lda, merged, mllt, moved, scatter, speaker_sums
 from aligner.train.tree import Contexts, View, contexts, grow, leaves_of, viewed
 from aligner.types import Pronunciation
@@ -93,7 +93,7 @@ class Stage:
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 20, 500, most=8), Stage("triphone", 10, 6000, 1200, 8, every=6),
+    "standard": (Stage("monophone", 20, 500, most=8, every=2), Stage("triphone", 10, 6000, 1200, 8, every=6),
                  Stage("lda", 6, 6000, 0, 12, every=4), Stage("sat", 5, 6000, 0, 12, every=6),
                  Stage("pronunciations", 1)),
     "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 8, every=6),
@@ -118,6 +118,8 @@ class State:
         Of words whose pronunciations have probabilities.
     paths : tuple of Paths or None
         Of each shard of the stage's examples; None searches in the next iteration.
+    said : Heard
+        How words were said along the last paths that were searched for.
     occupancy : Tensor or None
         (P,) frames of each pdf, in the iteration that is done.
     statistics : Statistics or None
@@ -131,6 +133,7 @@ class State:
     voices: Voices = field(default_factory=dict)
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
     paths: tuple[Paths, ...] | None = None
+    said: Heard = field(default_factory=Heard)
     occupancy: Tensor | None = None
     statistics: Statistics | None = None
 
@@ -221,7 +224,8 @@ def _iterated(speech: Speech, stage: Stage, state: State) -> State:
     goal = _goal(stage, speech.frames, done)
     if goal:
         model = replace(model, mixtures=grown(gaussians_of(model), s.occupancy, goal, speech.seed + done))
-    state = replace(state, iteration=done, model=model, paths=paths, occupancy=s.occupancy, statistics=s)
+    state = replace(state, iteration=done, model=model, paths=paths, said=s.said if s.said.pairs else state.said,
+                    occupancy=s.occupancy, statistics=s)
     if stage.kind == "lda" and done in TURNS:
         state = _turned(speech, state)
     if stage.kind == "sat" and done in REFITS:
@@ -341,9 +345,8 @@ def _fitted(speech: Speech, state: State) -> dict[str, Voice]:
 def _weighed(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
     """Pronunciations and silences with their probabilities."""
     assert state is not None
-    counts = speech.total(heard, speech.tasks(state))
     words = {word: said for e in speech.examples for word, said in zip(e.spelled, e.words, strict=True)}
-    return replace(state, weights=weighed(words, counts), paths=None)
+    return replace(state, weights=weighed(words, state.said), paths=None)
 
 
 Begin = Callable[[Speech, Stage, State | None, CepstralFrontend], State]

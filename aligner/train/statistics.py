@@ -6,8 +6,9 @@ P pdfs drawing on C codebooks of M Gaussians; streams of D dimensions; N phones 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,26 @@ class StreamSums(NamedTuple):
         return StreamSums(*(a + b for a, b in zip(self, other, strict=True)))
 
 
+Said = tuple[str, tuple[str, ...]]  # a word and its phones
+START: Said = ("<s>", ())  # what stands before the first word, and behind the last
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How words were said: counts that add up.
+
+    Attributes
+    ----------
+    pairs : Counter of (Said, Said, bool)
+        A word behind another, and whether there was silence between them.
+    """
+
+    pairs: Counter[tuple[Said, Said, bool]] = field(default_factory=Counter)
+
+    def __add__(self, other: Heard) -> Heard:
+        return Heard(self.pairs + other.pairs)
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """Everything that one step of EM needs.
@@ -71,6 +92,8 @@ class Statistics:
         That were learnt from.
     unaligned : tuple of str
         Ids of the utterances that no path goes through.
+    said : Heard
+        Nothing where no path was searched for.
     """
 
     streams: tuple[StreamSums, ...]
@@ -80,12 +103,14 @@ class Statistics:
     frames: int = 0
     utterances: int = 0
     unaligned: tuple[str, ...] = ()
+    said: Heard = field(default_factory=Heard)
 
     def __add__(self, other: Statistics) -> Statistics:
         streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))
         return Statistics(streams, self.stays + other.stays, self.leaves + other.leaves,
                           self.log_likelihood + other.log_likelihood, self.frames + other.frames,
-                          self.utterances + other.utterances, self.unaligned + other.unaligned)
+                          self.utterances + other.utterances, self.unaligned + other.unaligned,
+                          self.said + other.said)
 
     @property
     def occupancy(self) -> Tensor:
@@ -154,12 +179,6 @@ def joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> It
     for stream in mixtures.streams:
         densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
         yield densities + stream.weights[pdfs].double().log()
-
-
-def posteriors(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
-    """Of each stream, the share (n, M), float64, that each Gaussian of codebook ``book`` has in frames (n, D)."""
-    for joint in joints(mixtures, x, pdfs, book):
-        yield joint.softmax(1)
 
 
 def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:

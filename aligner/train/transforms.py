@@ -15,15 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.models.gmm import Diagonal, GaussianMixtures
-from aligner.train.em import Task, cepstral, frames_of, gaussians_of, placed
-from aligner.train.statistics import Occupied, by_group, posteriors
+from aligner.models.gmm import GaussianMixtures
+from aligner.train.em import Task, all_frames_of, cepstral, gaussians_of, placed
+from aligner.train.statistics import Occupied, by_group
 from aligner.train.tree import View, viewed
 
 ROUNDS = 10  # over the rows of a transform; each row depends on the others
 LEAST_FRAMES = 300.0  # of speech below which a speaker gets no transform
 OFFSET_FRAMES = 1000.0  # below which only an offset
-THINNED = 4000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
+PAIRS = 1024  # of a frame and a pdf that are looked at together
+THINNED = 2000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,14 +167,16 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupie
     """Of frames (T, D) of one speaker, in which pdfs are occupied."""
     size = frames.shape[1]
     precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
-    books = torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]
-    for book, rows in by_group(books):
-        at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows]
-        for stream, shares in zip(mixtures.streams, posteriors(mixtures, frames[at], pdfs, book), strict=True):
-            assert isinstance(stream.gaussians, Diagonal)
-            gammas, inverse = shares * weights[:, None], stream.covariances[book].double().reciprocal()
-            precisions[:, stream.columns].index_add_(0, at, gammas @ inverse)
-            pulls[:, stream.columns].index_add_(0, at, gammas @ (inverse * stream.means[book].double()))
+    codebook = torch.from_numpy(mixtures.codebook).to(frames.device)
+    for pairs in zip(*(side.split(PAIRS) for side in occupied), strict=True):
+        at, pdfs, weights = pairs
+        books = codebook[pdfs]
+        for stream in mixtures.streams:
+            means, inverse = stream.means[books], stream.covariances[books].reciprocal()  # (n, M, D)
+            distances = ((frames[at, None, stream.columns] - means).square() * inverse - inverse.log()).sum(2)
+            shares = (stream.weights[pdfs].log() - 0.5 * distances).softmax(1)[..., None] * weights[:, None, None]
+            precisions[:, stream.columns].index_add_(0, at, (shares * inverse).sum(1))
+            pulls[:, stream.columns].index_add_(0, at, (shares * inverse * means).sum(1))
     x = torch.nn.functional.pad(frames.double(), (0, 1), value=1.0)
     quadratic = torch.stack([(x * precisions[:, d, None]).T @ x for d in range(size)])
     return TransformSums(float(occupied.weights.sum()), pulls.T @ x, quadratic)
@@ -188,7 +191,7 @@ def speaker_sums(task: Task) -> dict[str, TransformSums]:
     heard = placed(task)
     if not heard.examples:
         return found
-    plain = torch.cat([frames_of(task.model, e, {}) for e in heard.examples])
+    plain = all_frames_of(task.model, heard.examples, {})
     speakers = [e.speaker for e in heard.examples]
     of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), heard.lengths)
     for number in np.unique(of_frame).tolist():

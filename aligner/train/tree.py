@@ -22,7 +22,7 @@ from aligner.features import CepstralFrontend
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
-from aligner.train.em import Aligned, Example, Task, Voices, aligned, cepstral, frames_of, numbered, trees_of
+from aligner.train.em import Aligned, Example, Task, Voices, aligned, all_frames_of, cepstral, numbered, trees_of
 
 PLACES = ((Position.BEGIN,), (Position.END,), (Position.SINGLE,), (Position.BEGIN, Position.SINGLE),
           (Position.END, Position.SINGLE))  # sets that are asked for; INTERNAL is what answers no
@@ -88,7 +88,7 @@ class View(NamedTuple):
 def viewed(model: MarkovModel, examples: Sequence[Example], view: View) -> torch.Tensor:
     """Frames (T, D) of utterances, one behind the other, as ``view`` has them."""
     other = replace(model, frontend=view.frontend, transform=None)
-    return torch.cat([frames_of(other, e, view.voices) for e in examples])
+    return all_frames_of(other, examples, view.voices)
 
 
 class Keyed(NamedTuple):
