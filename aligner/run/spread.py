@@ -19,8 +19,8 @@ INTERVAL = 0.0005  # s after which a thread lets others run Python: most of its 
 def spread(jobs: int) -> Iterator[Map[Any]]:
     """A ``map`` over so many threads, each of which computes alone; with one job, Python's own.
 
-    Nothing need be sent anywhere; search, scores and sums run outside Python.  The results come in the order of what was
-    given, so that sums of them are the same however many threads there are.
+    Nothing need be sent anywhere; search, scores and sums run outside Python.  The results come in the order of what
+    was given, so that sums of them are the same however many threads there are.
     """
     threads, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(1)  # so that one thread gives the same digits as many

@@ -93,8 +93,8 @@ class Stage:
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 20, 500, most=8, every=2), Stage("triphone", 10, 6000, 1200, 8, every=6),
-                 Stage("lda", 6, 6000, 0, 12, every=4), Stage("sat", 5, 6000, 0, 12, every=6),
+    "standard": (Stage("monophone", 24, 500, most=5), Stage("triphone", 10, 4000, 1000, 8, every=6),
+                 Stage("lda", 6, 4000, 0, 12, every=7), Stage("sat", 5, 4000, 0, 12, every=6),
                  Stage("pronunciations", 1)),
     "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 8, every=6),
               Stage("lda", 12, 40_000, 0, 12, every=3), Stage("sat", 16, 60_000, 0, 12, every=3),

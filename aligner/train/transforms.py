@@ -168,8 +168,7 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupie
     size = frames.shape[1]
     precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
     codebook = torch.from_numpy(mixtures.codebook).to(frames.device)
-    for pairs in zip(*(side.split(PAIRS) for side in occupied), strict=True):
-        at, pdfs, weights = pairs
+    for at, pdfs, weights in zip(*(torch.split(side, PAIRS) for side in occupied), strict=True):
         books = codebook[pdfs]
         for stream in mixtures.streams:
             means, inverse = stream.means[books], stream.covariances[books].reciprocal()  # (n, M, D)
