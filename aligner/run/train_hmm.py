@@ -40,7 +40,7 @@ from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
 from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance
 
 SERIAL = 600.0  # s of speech up to which one process is faster than starting more
-SAMPLED, LEAST_SAMPLED = 60, 20  # utterances by which it is told how well intact speech fits
+SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
 BAD = 0.02  # share of them that may not be intact
 INTACT = -7.1  # the worst margin of intact speech with the English model (see `aligner.refine.suspect`)
 RARE = 10  # times that a phone is said at least, lest it be told
@@ -354,7 +354,7 @@ def spread_of(model: MarkovModel, out: Path, utterances: Sequence[Utterance], jo
     path = out / saved.DICTIONARY
     known = replace(model, dictionary=path if path.is_file() else None)
     some = utterances[::max(1, len(utterances) // SAMPLED)]
-    aligned = align(some, known, AlignOptions(jobs=jobs))
+    aligned = align(some, known, AlignOptions(jobs=jobs, adapt=False))
     worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
     if len(worst) < LEAST_SAMPLED:
         return 1.0

@@ -52,7 +52,8 @@ EACH = 2  # iterations from one addition to the next
 REACH, DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
 TURNS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
 REFITS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
-FRAMES_PER_GAUSSIAN, FRAMES_PER_LEAF = 60, 250  # fewer make no sense, whatever the recipe says
+FRAMES_PER_GAUSSIAN, IN_CONTEXT = 60, 100  # fewer make no sense, whatever the recipe says; of phones in context
+FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundaries differently
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,11 @@ class Stage:
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 24, 500, most=5), Stage("triphone", 10, 4000, 1000, 8, every=6),
-                 Stage("lda", 6, 4000, 0, 12, every=7), Stage("sat", 5, 4000, 0, 12, every=6),
+    "standard": (Stage("monophone", 18, 500, most=9), Stage("triphone", 8, 4000, 1000, 6, every=9),
+                 Stage("lda", 6, 4000, 0, 8, every=4), Stage("sat", 4, 4000, 0, 8, every=5),
                  Stage("pronunciations", 1)),
-    "large": (Stage("monophone", 40, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 8, every=6),
-              Stage("lda", 12, 40_000, 0, 12, every=3), Stage("sat", 16, 60_000, 0, 12, every=3),
+    "large": (Stage("monophone", 30, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 6, every=6),
+              Stage("lda", 12, 40_000, 0, 8, every=3), Stage("sat", 16, 60_000, 0, 8, every=3),
               Stage("pronunciations", 3)),
 }
 
@@ -165,8 +166,11 @@ class Speech(NamedTuple):
 
     def at_most(self, minutes: float, rate: float) -> Speech:
         """Some of the examples, spread evenly, of up to so many minutes at ``rate`` frames a second."""
-        every = int(-(-self.frames // max(minutes * 60 * rate, 1))) if minutes < float("inf") else 1
-        return self if every <= 1 else self._replace(examples=self.examples[::every])
+        wanted = minutes * 60 * rate
+        if self.frames <= wanted:
+            return self
+        kept = int(len(self.examples) * wanted / self.frames) or 1
+        return self._replace(examples=[self.examples[k * len(self.examples) // kept] for k in range(kept)])
 
     def tasks(self, state: State) -> list[Task]:
         """One a shard, with the pronunciations' probabilities and the paths, where there are some."""
@@ -235,7 +239,7 @@ def _iterated(speech: Speech, stage: Stage, state: State) -> State:
 
 def _goal(stage: Stage, frames: int, done: int) -> int:
     """How many Gaussians there should be after so many iterations; 0 where none is to be added."""
-    most = min(stage.gaussians, frames // FRAMES_PER_GAUSSIAN)
+    most = min(stage.gaussians, frames // (FRAMES_PER_GAUSSIAN if stage.kind == "monophone" else IN_CONTEXT))
     last = max(stage.iterations - SETTLE, 1)
     if done % EACH or done > last:
         return 0
