@@ -22,8 +22,9 @@ from aligner.run.corpus import check_rights
 from aligner.run.hmm import HmmBackend
 from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds
-from aligner.train.em import Example, Task, gaussians_of, sharded
+from aligner.train.em import Example, Task, e_step, gaussians_of, sharded
 from aligner.train.finish import with_alone
+from aligner.train.statistics import Statistics
 from aligner.train.transforms import TransformSums, gain, merged, speaker_sums
 from aligner.types import DataError, Failure, ModelError, Utterance
 
@@ -125,9 +126,11 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     def learnt(begun: MarkovModel, known: dict[str, Voice], name: str) -> GaussianMixtures:
         view, occupancy = begun, None
         for view, s in rounds(begun, shards, known, belief, number):  # noqa: B007
-            likelihoods.append(s.log_likelihood / max(s.frames, 1))
+            likelihoods.append(per_frame(s))
             notice(name, likelihoods[-1])
             occupancy = s.occupancy
+        if number:
+            likelihoods.append(per_frame(e_step(view, shards, known)[0]))
         mixtures = gaussians_of(view)
         if occupancy is None or not isinstance(view.topology, TreeTopology):
             return mixtures
@@ -145,6 +148,11 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     all_failures = (*found.failures, *failures)
     return Summary(model, len(examples), all_failures, won, other, likelihoods[0] if likelihoods else 0.0,
                    likelihoods[-1] if likelihoods else 0.0)
+
+
+def per_frame(s: Statistics) -> float:
+    """The log-likelihood."""
+    return s.log_likelihood / max(s.frames, 1)
 
 
 def _any(voices: dict[str, Voice]) -> bool:
@@ -182,12 +190,14 @@ def _moved(model: MarkovModel, shards: Sequence[Sequence[Example]]) -> tuple[Mar
             break
         first, *rest = sums.values()
         everyone = sum(rest, first)
-        transform = transform_for(model, everyone)
+        transform = transform_for(model, everyone, 0.0)
         if transform is None:
             break
         won = gain(everyone, transform)
+        if won < UNLIKE:
+            return model, won
         of_all = {speaker: Voice(transform=transform) for speaker in sums}
-    if transform is None or won < UNLIKE:
+    if transform is None:
         return model, won
     return replace(model, transform=_after(transform, model.transform)), won
 
