@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aligner.features import CepstralFrontend, Moments, affine
 from aligner.graph import Topology
+from aligner.models.gmm import GaussianMixtures
 from aligner.types import Clock
 
 G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
@@ -124,6 +125,12 @@ class MarkovModel:
     def for_adapted(self) -> MarkovModel:
         """The model of frames that their speakers' transforms brought to it."""
         return self if self.adapted is None else replace(self, mixtures=self.adapted)
+
+    def to(self, device: torch.device | str) -> MarkovModel:
+        """The model with its mixtures on another device."""
+        plain, adapted = (m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted))
+        assert plain is not None
+        return replace(self, mixtures=plain, adapted=adapted)
 
     def hear(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
         """Waveform (N,) of a speaker -> frames (T, D)."""

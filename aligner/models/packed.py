@@ -47,6 +47,8 @@ def write(folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[st
             beside.write_bytes(data)
         write_text(folder / name, json.dumps(whole, ensure_ascii=False, indent=1) + "\n")
     except OSError as error:
+        if weights != before:
+            (folder / weights).unlink(missing_ok=True)
         raise ModelError(folder, f"the model cannot be written ({error.strerror})",
                          "make room or name another folder; what was there is intact") from error
     if before and before != weights:

@@ -4,7 +4,7 @@
 ``hmm.json``                  phones, front end, language, how it was trained, on what, with which figures
 ``hmm-....safetensors``       all numbers; its name and checksum stand in the table
 ``dictionary.dict``           the model's own dictionary
-``training.csv``, ``.svg``    how the training went
+``training.csv``, ``.html``   how the training went
 ============================  =============================================================================
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,8 +127,8 @@ def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarra
     return found
 
 
-def whole(path: Path, table: Table, tensors: Tensors) -> MarkovModel:
-    """A model of its parts; ``path`` is that of its table."""
+def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> MarkovModel:
+    """A model of its parts; ``path`` is that of its table, and unless ``finished`` it is still in training."""
     def field(name: str, make: Callable[[], R]) -> R:
         try:
             return make()
@@ -143,13 +144,21 @@ def whole(path: Path, table: Table, tensors: Tensors) -> MarkovModel:
         mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
+    language, about, cut = (field(name, partial(_kind, table.get(name), kinds)) for name, kinds in (
+        ("language", (str, type(None))), ("about", (dict, type(None))), ("cut", (bool, type(None)))))
     model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
                         tensors.get("transform"), offsets,
-                        language=table.get("language"), g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
-                        cut=bool(table.get("cut")), spread=field("spread", lambda: float(table["spread"])),
-                        about=table.get("about") or {})
-    field("topology", lambda: _check(model))
+                        language=language, g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
+                        cut=bool(cut), spread=field("spread", lambda: float(table["spread"])),
+                        about=about or {})
+    field("topology", lambda: _check(model, finished))
     return model
+
+
+def _kind(value: Any, kinds: tuple[type, ...]) -> Any:
+    if not isinstance(value, kinds):
+        raise ValueError(f"it is {value!r}")
+    return value
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -216,14 +225,14 @@ def _mixtures(name: str, tensors: Tensors) -> GaussianMixtures:
     return GaussianMixtures.of_tensors(means, covariances, weights, codebook)
 
 
-def _check(model: MarkovModel) -> None:
+def _check(model: MarkovModel, finished: bool) -> None:
     """Raise ValueError where topology, mixtures and front end do not go together."""
     if isinstance(model.frontend, HybridFrontend):
         pdfs = dims = model.frontend.size
     else:
         assert isinstance(model.mixtures, GaussianMixtures)
         pdfs, dims = len(model.mixtures.codebook), sum(s.means.shape[2] for s in model.mixtures.streams)
-    most = int(model.topology.alone.max())
+    most = int(model.topology.alone.max()) if finished else 0  # phones without context are made at the end
     if isinstance(model.topology, TreeTopology):
         most = max(most, model.topology.forest.pdfs - 1)
     if most >= pdfs:

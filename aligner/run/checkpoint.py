@@ -20,9 +20,10 @@ from aligner.train.em import Paths
 from aligner.train.estimate import Floors
 from aligner.train.stages import State
 from aligner.train.statistics import Heard, Said
-from aligner.types import DataError, Pronunciation
+from aligner.types import DataError, ModelError, Pronunciation
 
 NAME = "state.json"
+AGAIN = "train again, into another folder"
 
 
 class Checkpoint:
@@ -45,11 +46,11 @@ class Checkpoint:
         more = {"stage": state.stage, "iteration": state.iteration, "key": key, "rows": [asdict(r) for r in rows],
                 "voices": {speaker: voices.get(speaker) for speaker in state.voices},
                 "said": json.dumps([[*pair, n] for pair, n in sorted(state.said.pairs.items())]),
-                "weights": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
+                "words": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
         tensors |= {"floors": state.floors.variances, "occupancy": state.occupancy, **_of_paths(state.paths or ())}
         saved.save(state.model, self._folder, NAME, more, tensors)
 
-    def load(self, key: str) -> tuple[State, list[Row]]:
+    def load(self, key: str, device: str = "cpu") -> tuple[State, list[Row]]:
         """The state that was kept, and the rows of its history.
 
         Raises
@@ -63,14 +64,12 @@ class Checkpoint:
         if table.get("key") != key:
             raise DataError(self._folder, "what stopped here was a training of another corpus, or with other options",
                             "give the same, or name another folder")
-        model = saved.whole(self._folder / NAME, table, tensors)
-        voices = {speaker: Voice(transform=tensors[name] if name else None)
-                  for speaker, name in table["voices"].items()}
-        weights = {word: tuple(_pronunciation(p) for p in said) for word, said in table["weights"].items()}
-        said = Heard(Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])}))
-        state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, weights,
-                      _paths(tensors), said, tensors["occupancy"].to(torch.float64))
-        return state, [Row(**row) for row in table["rows"]]
+        try:
+            return _state(self._folder / NAME, table, tensors, device)
+        except KeyError as error:
+            raise ModelError(self._folder / NAME, f"field {error.args[0]!r} is missing", AGAIN) from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ModelError(self._folder / NAME, f"it is not what a training left ({error})", AGAIN) from error
 
     def remove(self) -> None:
         """Take away what this and no other program made, once it is not needed any more."""
@@ -78,6 +77,16 @@ class Checkpoint:
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
+
+
+def _state(path: Path, table: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> tuple[State, list[Row]]:
+    model = saved.whole(path, table, tensors, finished=False).to(device)
+    voices = {speaker: Voice(transform=tensors[name] if name else None) for speaker, name in table["voices"].items()}
+    words = {word: tuple(_pronunciation(p) for p in said) for word, said in table["words"].items()}
+    said = Heard(Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])}))
+    state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, words, _paths(tensors),
+                  said, tensors["occupancy"].to(torch.float64))
+    return state, [Row(**row) for row in table["rows"]]
 
 
 def _said(word: Any) -> Said:

@@ -206,7 +206,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
                         f"a model needs {SHORTEST:.0f} s at the very least, and some minutes to be of use")
     stages = sensible(options.stages, heard.seconds / 60)
     key = _key(heard, text, options, stages)
-    begun, rows = checkpoint.load(key) if options.resume and checkpoint.there else (None, [])
+    begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
     with spread(options.jobs if heard.seconds > SERIAL and options.device == "cpu" else 1) as mapped:
         speech = Speech(heard.examples, heard.labels, options.em, options.seed, mapped)
         state = begun
@@ -216,7 +216,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
             write_table(out / HISTORY, Row.columns(), [r.cells() for r in rows])
             notice(row)
         assert state is not None
-        model = finished(speech, state)
+        model = finished(speech, state).to("cpu")
     whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
                     cut=True, about=_about(heard, text, options, stages, rows))
     _write_dictionary(out, text, heard, state)
@@ -321,7 +321,8 @@ def _key(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage]) -
 def _about(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage], rows: Sequence[Row]) -> dict[str, Any]:
     """How it was trained, on what, with which figures."""
     ends = {r.stage: r for r in rows}
-    return {"training": {"stages": [asdict(s) for s in stages], "em": options.em, "seed": options.seed},
+    told = [{k: v for k, v in asdict(s).items() if v != float("inf")} for s in stages]
+    return {"training": {"stages": told, "em": options.em, "seed": options.seed},
             "corpus": {"utterances": len(heard.examples), "hours": round(heard.seconds / 3600, 4),
                        "speakers": len({e.speaker for e in heard.examples}), "left_out": len(heard.failures),
                        "words": len({w for e in heard.examples for w in e.spelled}),

@@ -139,6 +139,13 @@ class State:
     statistics: Statistics | None = None
 
 
+    def of(self, speech: Speech) -> bool:
+        """Whether the paths are those of these examples, and not of some others of the corpus."""
+        return self.paths is not None and [len(p) or len(e.cepstra) for p, e in zip(
+            (p for shard in self.paths for p in shard.pdfs), speech.examples, strict=False)] == [
+                len(e.cepstra) for e in speech.examples]
+
+
 class Speech(NamedTuple):
     """What a training learns from, and how.
 
@@ -211,6 +218,8 @@ def steps(speech: Speech, stages: Sequence[Stage], frontend: CepstralFrontend,
         stage = stages[number]
         own = speech.at_most(stage.most, frontend.clock.rate / frontend.clock.hop)
         if state is None or state.stage < number:
+            if state is not None and not state.of(own):
+                state = replace(state, paths=None)
             state = replace(BEGIN[stage.kind](own, stage, state, frontend), stage=number, iteration=0)
         while state.iteration < stage.iterations:
             state = _iterated(own, stage, state)

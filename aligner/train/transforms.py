@@ -53,7 +53,7 @@ class ScatterTask(NamedTuple):
 def scatter(asked: ScatterTask) -> Scatter:
     """What a shard says of its pdfs, along its paths."""
     task, view, by_class = asked
-    heard = placed(task)
+    heard = placed(task._replace(em="viterbi"))  # a frame is of one class
     size = cepstral(task.model).size if view is None else view.frontend.size
     classes = len(gaussians_of(task.model).codebook)
     counts, first = torch.zeros(classes, dtype=torch.float64), torch.zeros(classes, size, dtype=torch.float64)
