@@ -57,7 +57,7 @@ RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long
 @click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
               help="ctc, neural: speech that is learnt from at once.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same gives the same model.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str, g2p: bool,
           out: Path | None, jobs: int | None, device: str, **options: Any) -> None:
@@ -197,15 +197,21 @@ def _check_device(device: str) -> None:
 
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
+    from aligner.models.saved import TABLE
     from aligner.run.train_hmm import options_of
     from aligner.run.train_neural import TEACHER, teacher_of, train_neural
     from aligner.train.ctc import Options
+    from aligner.types import DataError
 
     def said(epoch: object) -> None:
         click.echo(str(epoch), err=True)
 
     teaching = options_of(options["recipe"], options["config"], jobs=options["jobs"], device="cpu")
     folder = options["teacher"] or model / TEACHER
+    if (model / TABLE).exists():
+        raise DataError(model, "a model is there already", "name another folder")
+    if options["teacher"] is None and (folder / TABLE).exists():
+        raise DataError(folder, "a model is there already", f"learn from it (--teacher {folder}), or name another folder")
     if options["teacher"] is None:
         click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
         _hmm(corpus, folder, text, {**options, "device": "cpu"})

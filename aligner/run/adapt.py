@@ -18,7 +18,7 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.models.tree import TreeTopology
 from aligner.run.backend import hear
-from aligner.run.corpus import check_rights
+from aligner.run.corpus import check_rights, room_in
 from aligner.run.hmm import HmmBackend
 from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds
@@ -143,7 +143,8 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     model = replace(model, name=out.resolve().name, mixtures=plain, adapted=brought, about=about)
     dictionary = backend.options.dictionary or backend.model.dictionary
     if dictionary is not None:
-        shutil.copyfile(dictionary, out / saved.DICTIONARY)
+        with room_in(out):
+            shutil.copyfile(dictionary, out / saved.DICTIONARY)
     saved.save(model, out)
     all_failures = (*found.failures, *failures)
     return Summary(model, len(examples), all_failures, won, other, likelihoods[0] if likelihoods else 0.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -289,6 +290,16 @@ def check_rights(out: Path) -> None:
     except OSError as error:
         raise DataError(out, f"nothing can be written to the output folder ({error.strerror})",
                         "name another, or change its rights") from error
+
+
+@contextmanager
+def room_in(out: Path) -> Iterator[None]:
+    """Raises DataError where the block cannot write to an output folder."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(out, f"it cannot be written to any more ({error.strerror})",
+                        "make room or name another folder") from error
 
 
 def _newest_source(utterances: Iterable[Utterance]) -> float:

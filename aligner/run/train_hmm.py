@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from aligner.corpus import audio
 from aligner.corpus.files import read_text, write_text
 from aligner.corpus.find import find
 from aligner.corpus.results import write_table
-from aligner.features import CepstralFrontend, Moments
+from aligner.features import CepstralFrontend, Moments, SphinxFrontend
 from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
@@ -28,7 +28,7 @@ from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.batches import cores
 from aligner.run.checkpoint import Checkpoint
-from aligner.run.corpus import check_rights
+from aligner.run.corpus import check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
 from aligner.run.pronouncing import Text, phones_of, speller
 from aligner.run.spread import spread
@@ -105,17 +105,37 @@ def options_of(recipe: str, config: Path | None, **others: Any) -> Options:
         where = f"{config}:{line}" if line else config
         raise DataError(where, "it is not YAML", "write lines of key: value") from error
     if not isinstance(told, dict) or set(told) - {"stages", "em", "features"}:
-        strange = sorted(set(told) - {"stages", "em", "features"}) if isinstance(told, dict) else [told]
+        strange = sorted(set(told) - {"stages", "em", "features"}, key=str) if isinstance(told, dict) else [told]
         raise DataError(config, f"{strange[0]!r} is not understood", "the keys are stages, em and features")
     try:
         if "stages" in told:
-            options = replace(options, stages=tuple(Stage(**s) for s in told["stages"]))
+            options = replace(options, stages=tuple(Stage(**_fields(Stage, s, "stages")) for s in told["stages"] or ()))
         if "features" in told:
-            cepstral = replace(options.frontend.cepstral, **told["features"])
+            own = _fields(SphinxFrontend, told["features"], "features")
+            cepstral = replace(options.frontend.cepstral, **own)
             options = replace(options, frontend=replace(options.frontend, cepstral=cepstral))
-        return replace(options, em=told.get("em", options.em))
+        return replace(options, em=others.get("em") or told.get("em", options.em))
     except (TypeError, ValueError) as error:
-        raise DataError(config, str(error), "see `aligner train --help`") from error
+        raise DataError(config, str(error), f"a stage has {', '.join(f.name for f in fields(Stage))}") from error
+    except DataError as error:
+        raise DataError(config, f"{error.where}: {error.rule}", error.remedy) from error
+
+
+def _fields(of: type, told: Any, key: str) -> dict[str, Any]:
+    """What a file says of a dataclass's fields, once they are known to be such; ValueError if they are not."""
+    if not isinstance(told, dict):
+        raise ValueError(f"{key}: {told!r} is no map of fields")
+    kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
+    known = {f.name: kinds[str(f.type)] for f in fields(of)}
+    for name, value in told.items():
+        if name not in known:
+            raise ValueError(f"{key}: {name!r} is none of {', '.join(known)}")
+        if not isinstance(value, known[name]):  # type: ignore[arg-type]
+            raise ValueError(f"{key}: {name} is {value!r}")
+    missing = [f.name for f in fields(of) if f.default is MISSING and f.name not in told]
+    if missing:
+        raise ValueError(f"{key}: {missing[0]!r} is missing")
+    return told
 
 
 @dataclass(frozen=True)
@@ -213,16 +233,18 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
         for state, row in _timed(steps(speech, stages, options.frontend, begun), stages, rows, heard.seconds):
             rows.append(row)
             checkpoint.save(state, rows, key)
-            write_table(out / HISTORY, Row.columns(), [r.cells() for r in rows])
+            with room_in(out):
+                write_table(out / HISTORY, Row.columns(), [r.cells() for r in rows])
             notice(row)
         assert state is not None
         model = finished(speech, state).to("cpu")
     whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
                     cut=True, about=_about(heard, text, options, stages, rows))
-    _write_dictionary(out, text, heard, state)
+    with room_in(out):
+        _write_dictionary(out, text, heard, state)
+        plot(rows, out)
     whole = replace(whole, spread=spread_of(whole, out, heard.utterances, options.jobs))
     saved.save(whole, out)
-    plot(rows, out)
     checkpoint.remove()
     failures = [*heard.failures, *_unaligned(heard, state)]
     notes = [*_left_stages(options.stages, stages, heard.seconds), *_rare(heard)]
@@ -387,7 +409,9 @@ def _numbers(p: Pronunciation) -> list[str]:
 
 def _unaligned(heard: Corpus, state: State) -> list[Failure]:
     by_id = {u.id: u for u in heard.utterances}
-    lost = state.statistics.unaligned if state.statistics else ()
+    paths = [pdfs for shard in state.paths or () for pdfs in shard.pdfs]
+    lost: Sequence[str] = state.statistics.unaligned if state.statistics else [  # gone on with, where all was done
+        e.id for e, pdfs in zip(heard.examples, paths, strict=False) if not len(pdfs)]
     return [Failure(by_id[name], "it is too short for its transcript, and was not learnt from",
                     "is it the transcript of another recording?") for name in lost]
 
@@ -399,7 +423,7 @@ def _left_stages(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) 
         return []
     last = [s.kind for s in done if s.kind != "pronunciations"][-1]
     return [f"with {seconds / 60:.1f} minutes of speech the stage {last!r} is the last that makes sense; "
-            f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g}"]
+            f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g} minutes"]
 
 
 def _rare(heard: Corpus) -> list[str]:

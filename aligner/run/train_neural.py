@@ -17,6 +17,7 @@ from aligner.models.neural import TcnNetwork
 from aligner.models.store import load_model
 from aligner.models.tree import TreeTopology
 from aligner.run import train_hmm
+from aligner.run.corpus import check_rights, room_in
 from aligner.run.history import HISTORY
 from aligner.run.pronouncing import Text
 from aligner.run.spread import spread
@@ -97,7 +98,12 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     if not isinstance(teacher.topology, TreeTopology) or teacher.g2p != text.way:
         raise ModelError(teacher.name, "it cannot teach: it was not trained here, or on other phones",
                          "leave out --teacher: one is trained first")
+    check_rights(out)
     heard = train_hmm.listen(corpus, text, replace(teaching, frontend=train_hmm.frontend_of(teacher)), told)
+    strange = sorted(set(heard.labels) - set(teacher.topology.phones))
+    if strange:
+        raise ModelError(teacher.name, f"it cannot teach: it does not know the phone {strange[0]!r}",
+                         "name the dictionary that it was trained with, or leave out --teacher")
     answers = _answers(teacher, heard.examples, teaching.jobs)
     utterances = [u for u in heard.utterances if u.id in answers]
     lessons = Lessons(utterances, [answers[u.id] for u in utterances])
@@ -117,7 +123,8 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
                                           "right": round(history[-1].right, 4), "loss": round(history[-1].loss, 4)}}
     model = replace(taught(teacher, network), name=out.resolve().name, about=about)
     if teacher.dictionary is not None:
-        shutil.copyfile(teacher.dictionary, out / saved.DICTIONARY)
+        with room_in(out):
+            shutil.copyfile(teacher.dictionary, out / saved.DICTIONARY)
     model = replace(model, spread=train_hmm.spread_of(model, out, utterances, teaching.jobs, least=0.05))
     saved.save(model, out)
     lost = [Failure(u, "it cannot be aligned, and was not learnt from", "is it the transcript of another recording?")

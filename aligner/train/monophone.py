@@ -14,6 +14,7 @@ from aligner.models.tree import SILENCE, TreeTopology
 from aligner.train.em import Example, Left, Voices, frames_of
 from aligner.train.estimate import Floors, pool_of, pooled, single
 from aligner.train.statistics import StreamSums
+from aligner.types import DataError
 
 
 def flat_start(frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example],
@@ -60,7 +61,8 @@ def flat_start(frontend: CepstralFrontend, labels: Sequence[str], examples: Sequ
         moments = Moments.of(frames)
         everything = moments if everything is None else everything + moments
     if everything is None:
-        raise ValueError("no utterance is long enough for its transcript")
+        raise DataError("corpus", "no utterance is long enough for its transcript",
+                        "are these the transcripts of other recordings?")
     floors = Floors.of(everything.deviation.square())
     helped = pooled(StreamSums(counts, first, second), pool_of(topology))
     lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do

@@ -29,6 +29,8 @@ def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict
 
     Examples
     --------
+    >>> from collections import Counter
+    >>> from aligner.train.statistics import START
     >>> a, b = Pronunciation(("A",)), Pronunciation(("B",))
     >>> some = Heard(Counter({(START, ("w", ("A",)), True): 3, (("w", ("A",)), START, True): 3}))
     >>> [(p.phones, p.probability) for p in weighed({"w": [a, b]}, some)["w"]]
