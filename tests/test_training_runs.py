@@ -126,7 +126,7 @@ def tiny(tmp_path_factory, grows) -> Path:
 
 def test_from_a_corpus_to_an_alignment(tmp_path):
     model, out = tmp_path / "model", tmp_path / "out"
-    result = run("train", SAMPLE, model, "--recipe", "quick", "--out", out, "-j", 2)
+    result = run("train", SAMPLE, model, "--config", config(tmp_path), "--out", out, "-j", 2)
     assert result.exit_code == 0, result.output
     assert "learnt    10 utterances, 0.6 minutes" in result.output
     assert "aligned   10" in result.output
@@ -140,11 +140,11 @@ def test_from_a_corpus_to_an_alignment(tmp_path):
     assert len(names) == 5
     with (model / "training.csv").open() as file:
         done = [(r["stage"], int(r["iteration"])) for r in csv.DictReader(file)]
-    assert done == [("monophone", k + 1) for k in range(30)]
-    assert set(statuses(out).values()) == {"ok"}
+    assert done == [("monophone", 1), ("monophone", 2)]
+    assert len(statuses(out)) == 10
+    assert set(statuses(out).values()) <= {"ok", "suspect"}  # two iterations are no good model
     again = run("align", SAMPLE, tmp_path / "again", "-m", model)
     assert again.exit_code == 0, again.output
-    assert set(statuses(tmp_path / "again").values()) == {"ok"}
     for grid in out.rglob("*.TextGrid"):
         assert grid.read_text() == (tmp_path / "again" / grid.relative_to(out)).read_text()
 
@@ -180,11 +180,11 @@ def test_a_damaged_model_is_told(tiny, tmp_path):
     assert "it has no dictionary" in run("models", "validate", book.parent).output
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_same_seed_gives_the_same_model(whole, tmp_path, jobs):
-    """However many threads there are."""
-    train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=jobs))
+def test_the_same_seed_gives_the_same_model(whole, tmp_path):
+    """However many threads there are; and what is returned is what is saved."""
+    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=2))
     assert numbers(tmp_path / "model") == numbers(whole)
+    same(summary.model, load_model(tmp_path / "model"))
 
 
 def test_another_seed_gives_another(whole, tmp_path):
@@ -193,7 +193,7 @@ def test_another_seed_gives_another(whole, tmp_path):
 
 
 # the first, within a stage, a stage's last, the next one's first, each kind of stage, and the very last
-@pytest.mark.parametrize("done", [1, 4, 6, 7, 8, 10, 12, 14, 15, 16, 17])
+@pytest.mark.parametrize("done", [1, 6, 7, 11, 14, 16, 17])
 def test_what_stopped_goes_on_as_if_it_had_not(whole, tmp_path, done):
     model, rows = tmp_path / "model", []
     shutil.copytree(whole.parent / f"after{done}", model)
@@ -210,14 +210,19 @@ def test_what_stopped_goes_on_as_if_it_had_not(whole, tmp_path, done):
             ]
 
 
-def test_interrupted_after_every_iteration(whole, tmp_path):
-    def stop(row):
-        raise KeyboardInterrupt
+def test_interrupted_again_and_again(whole, tmp_path):
+    told = []
 
-    for k in range(ITERATIONS):
+    def stop(row):
+        told.append(row)
+        if len(told) % 5 == 0:
+            raise KeyboardInterrupt
+
+    for k in range(ITERATIONS // 5):
         with pytest.raises(KeyboardInterrupt):
             train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=1, resume=k > 0), stop)
     train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=1, resume=True), stop)
+    assert len(told) == ITERATIONS
     assert numbers(tmp_path / "model") == numbers(whole)
 
 
@@ -294,7 +299,7 @@ def test_a_model_is_not_overwritten(tiny):
 
 def test_a_polite_kill_leaves_what_can_be_gone_on_with(tmp_path):
     path, model = tmp_path / "config.yaml", tmp_path / "model"
-    path.write_text("stages:\n- {kind: monophone, iterations: 150}\n")
+    path.write_text("stages:\n- {kind: monophone, iterations: 60}\n")
     line = [Path(sys.executable).with_name("aligner"), "train", SAMPLE, model, "--config", path, "-j", "2"]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     deadline = time.monotonic() + 60
@@ -308,7 +313,7 @@ def test_a_polite_kill_leaves_what_can_be_gone_on_with(tmp_path):
     assert not list(model.rglob("*.part"))
     rows = []
     result = train_hmm(SAMPLE, model, TEXT, options_of("standard", path, jobs=2, resume=True), rows.append)
-    assert 0 < len(rows) < 150
+    assert 0 < len(rows) < 60
     assert result.utterances == 10
 
 
@@ -336,7 +341,7 @@ def test_a_full_disk_leaves_the_model_that_was_there(tiny, tmp_path, full_disk, 
     before = {p.name: p.read_bytes() for p in model.iterdir()}
     new = replace(load_model(model), spread=2.0, transform=torch.eye(39, 40))
     full_disk()
-    with pytest.raises(ModelError, match="cannot be written .No space left on device") as error:
+    with pytest.raises(ModelError, match=r"cannot be written .No space left on device") as error:
         saved.save(new, model)
     assert str(error.value).startswith(f"{model}: ")
     assert {p.name: p.read_bytes() for p in model.iterdir()} == before
@@ -350,7 +355,7 @@ def test_a_full_disk_leaves_the_last_state(whole, tmp_path, full_disk, monkeypat
     model = tmp_path / "model"
     shutil.copytree(whole.parent / "after8", model)
     full_disk()
-    with pytest.raises(ModelError, match="cannot be written .No space left") as error:
+    with pytest.raises(ModelError, match=r"cannot be written .No space left") as error:
         train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=1, resume=True))
     assert str(model) in str(error.value)
     monkeypatch.undo()
@@ -518,11 +523,6 @@ def test_a_model_of_all_stages_comes_back(whole, tmp_path):
     assert [vars(a.topology.forest)[k].tolist() for k in vars(a.topology.forest)] == [
         v.tolist() for v in vars(saved.load(tmp_path).topology.forest).values()
     ]
-
-
-def test_what_training_returns_is_what_is_saved(tmp_path):
-    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=1))
-    same(summary.model, load_model(tmp_path / "model"))
 
 
 @pytest.fixture
@@ -747,11 +747,19 @@ def test_no_such_language(tmp_path):
     assert "xx" in result.output
 
 
-def test_adapting_the_english_model(tmp_path):
+@pytest.fixture
+def little(sample) -> Path:
+    """Two utterances of either speaker."""
+    for path in [p for folder in sample.iterdir() for p in sorted(folder.iterdir())[6:]]:
+        path.unlink()
+    return sample
+
+
+def test_adapting_the_english_model(little, tmp_path):
     new = tmp_path / "new"
-    result = run("adapt", SAMPLE, "english", new)
+    result = run("adapt", little, "english", new)
     assert result.exit_code == 0, result.output
-    assert "learnt    10 utterances" in result.output
+    assert "learnt    4 utterances" in result.output
     adapted = load_model(new)
     assert adapted.about["adapted"]["from"] == "english"
     english = load_model()
@@ -760,25 +768,25 @@ def test_adapting_the_english_model(tmp_path):
         for a, b in zip(adapted.mixtures.streams, english.mixtures.streams, strict=True)
     ]
     assert all(moved)
-    assert run("align", SAMPLE, tmp_path / "out", "-m", new).exit_code == 0
-    assert set(statuses(tmp_path / "out").values()) == {"ok"}
+    assert run("align", little, tmp_path / "out", "-m", new).exit_code == 0
+    assert list(statuses(tmp_path / "out").values()) == ["ok"] * 4
     saved.save(adapted, tmp_path / "copy")
     same(adapted, saved.load(tmp_path / "copy"))
     assert run("models", "validate", new).exit_code == 0
 
 
-def test_adapting_a_model_that_was_trained(whole, tmp_path):
-    result = run("adapt", SAMPLE, whole, tmp_path / "new")
+def test_adapting_a_model_that_was_trained(whole, little, tmp_path):
+    result = run("adapt", little, whole, tmp_path / "new")
     assert result.exit_code == 0, result.output
     adapted = load_model(tmp_path / "new")
     assert adapted.about["adapted"]["from"] == "model"
-    assert boundaries(adapted, find(SAMPLE).utterances[:2])
+    assert boundaries(adapted, find(little).utterances[:2])
 
 
-def test_adapting_nothing_changes_nothing(tmp_path, model):
-    result = run("adapt", SAMPLE, "english", tmp_path / "new", "--no-transforms", "--rounds", 0)
+def test_adapting_nothing_changes_nothing(little, tmp_path, model):
+    result = run("adapt", little, "english", tmp_path / "new", "--no-transforms", "--rounds", 0)
     assert result.exit_code == 0, result.output
-    utterances = find(SAMPLE).utterances
+    utterances = find(little).utterances
     assert boundaries(load_model(tmp_path / "new"), utterances) == boundaries(model, utterances)
 
 
@@ -826,22 +834,22 @@ def test_two_transforms_as_one():
     )
 
 
-def test_a_network_learns_from_a_model(tiny, tmp_path):
+def test_a_network_learns_from_a_model(tiny, little, tmp_path):
     model = tmp_path / "model"
-    result = run("train", SAMPLE, model, "-b", "neural", "--teacher", tiny, "--epochs", 1)
+    result = run("train", little, model, "-b", "neural", "--teacher", tiny, "--epochs", 1)
     assert result.exit_code == 0, result.output
     network = load_model(model)
     assert "a network scores" in told(network)["what"]
     saved.save(network, tmp_path / "copy")
     same(network, saved.load(tmp_path / "copy"))
-    result = run("align", SAMPLE, tmp_path / "out", "-m", model)
-    assert len(statuses(tmp_path / "out")) == 10
+    result = run("align", little, tmp_path / "out", "-m", model)
+    assert len(statuses(tmp_path / "out")) == 4
     assert "failed" not in statuses(tmp_path / "out").values()
     assert checked(str(model)).name == "model"
-    result = run("adapt", SAMPLE, model, tmp_path / "new")
+    result = run("adapt", little, model, tmp_path / "new")
     assert result.exit_code == 2
     assert "has no Gaussian mixtures" in result.output
-    assert run("train", SAMPLE, tmp_path / "third", "-b", "neural", "--teacher", model, "--epochs", 1).exit_code == 2
+    assert run("train", little, tmp_path / "third", "-b", "neural", "--teacher", model, "--epochs", 1).exit_code == 2
 
 
 def test_the_teacher_comes_first(tmp_path):

@@ -211,7 +211,8 @@ def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> S
     if (model / TABLE).exists():
         raise DataError(model, "a model is there already", "name another folder")
     if options["teacher"] is None and (folder / TABLE).exists():
-        raise DataError(folder, "a model is there already", f"learn from it (--teacher {folder}), or name another folder")
+        raise DataError(folder, "a model is there already",
+                        f"learn from it (--teacher {folder}), or name another folder")
     if options["teacher"] is None:
         click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
         _hmm(corpus, folder, text, {**options, "device": "cpu"})

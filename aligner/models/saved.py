@@ -144,8 +144,8 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
         mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
-    language, about, cut = (field(name, partial(_kind, table.get(name), kinds)) for name, kinds in (
-        ("language", (str, type(None))), ("about", (dict, type(None))), ("cut", (bool, type(None)))))
+    _, language, about, cut = (field(name, partial(_kind, table.get(name), (kind, type(None)))) for name, kind in (
+        ("name", str), ("language", str), ("about", dict), ("cut", bool)))
     model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
                         tensors.get("transform"), offsets,
                         language=language, g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),

@@ -144,7 +144,7 @@ def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int) -> di
 
 def teacher_of(folder: Path) -> MarkovModel:
     """A model to learn from; ModelError if there is none."""
-    model = load_model(folder)
+    model = load_model(str(folder))  # a name, too
     if not isinstance(model, MarkovModel):
         raise ModelError(folder, "it is a CTC network", "name a hidden Markov model")
     return model
