@@ -214,6 +214,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     """
     if (out / saved.TABLE).exists():
         raise DataError(out, "a model is there already", "name another folder")
+    find(corpus)  # a wrong name is better told before a folder is made
     check_rights(out)
     checkpoint = Checkpoint(out)
     if checkpoint.there and not options.resume:
