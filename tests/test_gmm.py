@@ -63,10 +63,29 @@ def test_any_selection_in_any_order(asked, frame_count):
     torch.testing.assert_close(mixtures.score(frames, pdfs), mixtures.score(frames, np.arange(9))[:, asked])
 
 
+@pytest.mark.parametrize("dims", [(5,), (3, 2)])
+def test_mixtures_of_different_sizes_equal_the_formula(dims):
+    """Each pdf with Gaussians of its own, some without weight: at the end, and in between."""
+    plain = random_mixtures(12, 11, 12, dims)
+    used = np.array([1, 2, 3, 4, 5, 8, 8, 9, 11, 1, 7, 4])
+    weights = [(s.weights * (torch.arange(11) < torch.from_numpy(used)[:, None])).numpy() for s in plain.streams]
+    weights[0][7, 2] = 0.0
+    mixtures = GaussianMixtures.of([s.means.numpy() for s in plain.streams],
+                                   [s.covariances.numpy() for s in plain.streams], weights, plain.codebook)
+    assert mixtures.sizes.tolist() == used.tolist()
+    frames = torch.randn(300, 5, generator=torch.Generator().manual_seed(3))
+    for asked in (np.arange(12), np.array([8, 0, 5])):
+        found = mixtures.score(frames, asked)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), mixtures.score_naively(frames, asked), atol=1e-4, rtol=1e-4)
+    assert mixtures.score(frames, np.array([], int)).shape == (300, 0)
+
+
 def test_blocks_do_not_change_scores(monkeypatch):
     mixtures, frames = random_mixtures(4, 3, 9), torch.randn(50, 5)
     whole = mixtures.score(frames, np.arange(9))
     monkeypatch.setattr(gmm, "BLOCK", 7)
+    monkeypatch.setattr(gmm, "NEAR", 0)
     torch.testing.assert_close(mixtures.score(frames, np.arange(9)), whole)
 
 

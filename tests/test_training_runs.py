@@ -91,7 +91,7 @@ def boundaries(model, utterances, **options):
 
 @pytest.fixture(scope="module", autouse=True)
 def grows():
-    """So few frames a Gaussian and a leaf that trees and mixtures grow on half a minute; threads for that, too."""
+    """So few frames a Gaussian and a leaf that trees and mixtures grow on half a minute; processes for that, too."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("FRAMES_PER_GAUSSIAN", 12), ("IN_CONTEXT", 12), ("FRAMES_PER_LEAF", 24)):
             patch.setattr(schedule, name, value)
@@ -181,7 +181,7 @@ def test_a_damaged_model_is_told(tiny, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_model(whole, tmp_path):
-    """However many threads there are; and what is returned is what is saved."""
+    """However many processes there are; and what is returned is what is saved."""
     summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=2))
     assert numbers(tmp_path / "model") == numbers(whole)
     same(summary.model, load_model(tmp_path / "model"))
@@ -197,7 +197,7 @@ def test_another_seed_gives_another(whole, tmp_path):
 def test_what_stopped_goes_on_as_if_it_had_not(whole, tmp_path, done):
     model, rows = tmp_path / "model", []
     shutil.copytree(whole.parent / f"after{done}", model)
-    summary = train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=2, resume=True), rows.append)
+    summary = train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=1, resume=True), rows.append)
     assert len(rows) == ITERATIONS - done
     assert numbers(model) == numbers(whole)
     assert (model / "dictionary.dict").read_text() == (whole / "dictionary.dict").read_text()

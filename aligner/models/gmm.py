@@ -13,8 +13,9 @@ C codebooks of M Gaussians over D dimensions; n frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,7 +23,9 @@ import torch
 from torch import Tensor
 
 BLOCK = 128  # frames; a block's (frames, codebooks, densities) then stays in the cache of a core
+NEAR = 2**17  # numbers up to which a block is longer than that
 CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
+ALIKE = 4  # densities by which mixtures may differ that are scored together
 SMALLEST = torch.finfo(torch.float32).tiny
 FAINTEST = -80.0  # log density against the best of a mixture; below, exponentials are denormals, which are slow
 
@@ -40,8 +43,8 @@ class Gaussians(Protocol):
         """Made on the way for every frame."""
         ...
 
-    def take(self, books: Tensor) -> Gaussians:
-        """Those of some codebooks only."""
+    def take(self, books: Tensor, densities: int | None = None) -> Gaussians:
+        """Those of some codebooks only, and the first so many of each."""
         ...
 
     def turned(self) -> Gaussians:
@@ -64,7 +67,7 @@ class Diagonal(NamedTuple):
     center : Tensor
         (D,): subtracted first; squares of large numbers would swallow small differences.
     quadratic : Tensor
-        (2 * D, C, M): coefficients of x squared and of x.
+        (C, M, 2 * D): coefficients of x squared and of x.
     constant : Tensor
         (C, M)
 
@@ -84,29 +87,29 @@ class Diagonal(NamedTuple):
         """From means and variances (C, M, D); differentiable in both."""
         center = means.detach().mean((0, 1))
         centered, precision = means - center, 1.0 / variances
-        quadratic = torch.cat([-0.5 * precision, centered * precision], 2).permute(2, 0, 1)
+        quadratic = torch.cat([-0.5 * precision, centered * precision], 2)
         constant = -0.5 * (centered.square() * precision + variances.log() + math.log(2 * math.pi)).sum(2)
-        return cls(center, quadratic.contiguous(), constant)
+        return cls(center, quadratic, constant)
 
     @property
     def numbers(self) -> int:
         """Made on the way for every frame."""
         return self.constant.numel()
 
-    def take(self, books: Tensor) -> Diagonal:
-        """Those of some codebooks only."""
-        return Diagonal(self.center, self.quadratic[:, books], self.constant[books])
+    def take(self, books: Tensor, densities: int | None = None) -> Diagonal:
+        """Those of some codebooks only, and the first so many of each."""
+        return Diagonal(self.center, self.quadratic[books, :densities], self.constant[books, :densities])
 
     def turned(self) -> Diagonal:
         """M x C Gaussians, the same."""
-        return Diagonal(self.center, self.quadratic.transpose(1, 2).contiguous(), self.constant.T.contiguous())
+        return Diagonal(self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous())
 
     def __call__(self, x: Tensor) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.center.dtype) - self.center
             powers = torch.cat([x.square(), x], 1)
-            product = torch.addmm(self.constant.flatten(), powers, self.quadratic.flatten(1))
+            product = torch.addmm(self.constant.flatten(), powers, self.quadratic.flatten(0, 1).T)
             return product.view(len(x), *self.constant.shape)
 
 
@@ -156,9 +159,10 @@ class Full(NamedTuple):
         """Made on the way for every frame."""
         return self.shift.numel()
 
-    def take(self, books: Tensor) -> Full:
-        """Those of some codebooks only."""
-        return Full(self.whitening[:, books], self.shift[books], self.constant[books])
+    def take(self, books: Tensor, densities: int | None = None) -> Full:
+        """Those of some codebooks only, and the first so many of each."""
+        return Full(self.whitening[:, books, :densities], self.shift[books, :densities],
+                    self.constant[books, :densities])
 
     def turned(self) -> Full:
         """M x C Gaussians, the same."""
@@ -174,7 +178,7 @@ class Full(NamedTuple):
 
 def block_length(numbers: int) -> int:
     """Frames to score at once, where so many numbers are made on the way for every frame."""
-    return max(8, min(BLOCK, CACHE // max(numbers, 1)))
+    return max(8, min(max(BLOCK, NEAR // max(numbers, 1)), CACHE // max(numbers, 1)))
 
 
 @dataclass(frozen=True)
@@ -263,8 +267,15 @@ class GaussianMixtures:
                                            [s.covariances.to(device) for s in self.streams],
                                            [s.weights.to(device) for s in self.streams], self.codebook)
 
-    def select(self, pdfs: np.ndarray) -> Selection:
-        """Gather what ``pdfs`` need, grouped by codebook."""
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(pdfs,): how many densities each has, the last of them with a weight; the greatest over the streams."""
+        used = [(s.weights > 0).cpu().numpy() for s in self.streams]
+        last = np.stack([u.shape[1] - np.argmax(u[:, ::-1], 1) for u in used])
+        return np.asarray(last.max(0))
+
+    def select(self, pdfs: np.ndarray, densities: int | None = None) -> Selection:
+        """Gather what ``pdfs`` need, grouped by codebook; of no more than so many densities each."""
         books, group = np.unique(self.codebook[pdfs], return_inverse=True)
         order = np.argsort(group, kind="stable")
         sizes = np.bincount(group, minlength=len(books))
@@ -274,10 +285,10 @@ class GaussianMixtures:
         members = np.zeros(len(books) * sizes.max(), np.int64)
         members[slots] = pdfs
         chosen, filled = torch.from_numpy(books), torch.from_numpy(members)
-        gaussians: tuple[Gaussians, ...] = tuple(s.gaussians.take(chosen) for s in self.streams)
+        gaussians: tuple[Gaussians, ...] = tuple(s.gaussians.take(chosen, densities) for s in self.streams)
         if sizes.max() == 1:
             gaussians = tuple(g.turned() for g in gaussians)
-        weights = tuple(s.weights[filled].reshape(len(books), sizes.max(), -1) for s in self.streams)
+        weights = tuple(s.weights[filled, :densities].reshape(len(books), sizes.max(), -1) for s in self.streams)
         return Selection(gaussians, weights, torch.from_numpy(slots))
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
@@ -286,13 +297,27 @@ class GaussianMixtures:
         A mixture that has no weight on its codebook's best density gets at least that density less 87 (the
         smallest float32).  Under autocast the mixing is done in the lower precision, never the Gaussians.
         """
-        chosen = self.select(pdfs)
-        result = frames.new_empty(len(frames), len(chosen.slots), dtype=torch.float32)
-        length = block_length(max(g.numbers for g in chosen.gaussians))
-        block = self._own if chosen.weights[0].shape[1] == 1 else self._block
-        for start in range(0, len(frames), length):
-            result[start:start + length] = block(frames[start:start + length], chosen)
+        result = frames.new_empty(len(frames), len(pdfs), dtype=torch.float32)
+        for columns, densities in self._alike(pdfs):
+            chosen = self.select(pdfs[columns], densities)
+            block = self._own if chosen.weights[0].shape[1] == 1 else self._block
+            length = block_length(max(g.numbers for g in chosen.gaussians))
+            for start in range(0, len(frames), length):
+                result[start:start + length, columns] = block(frames[start:start + length], chosen)
         return result
+
+    def _alike(self, pdfs: np.ndarray) -> Iterator[tuple[np.ndarray | slice, int | None]]:
+        """Which of the pdfs to score together, and how many densities they have.
+
+        Where each has its own codebook some have several times as many as others, and all would be scored as if they
+        had the most.
+        """
+        if len(np.unique(self.codebook[pdfs])) < len(pdfs):
+            yield slice(None), None
+            return
+        sizes = -(-self.sizes[pdfs] // ALIKE) * ALIKE
+        for size in np.unique(sizes).tolist():
+            yield np.flatnonzero(sizes == size), size
 
     def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
         """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""

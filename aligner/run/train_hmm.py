@@ -228,7 +228,8 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     stages = sensible(options.stages, heard.seconds / 60)
     key = _key(heard, text, options, stages)
     begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
-    with spread(options.jobs if heard.seconds > SERIAL and options.device == "cpu" else 1) as mapped:
+    jobs = options.jobs if heard.seconds > SERIAL and options.device == "cpu" else 1
+    with spread(jobs, heard.examples, out) as mapped:
         speech = Speech(heard.examples, heard.labels, options.em, options.seed, mapped)
         state = begun
         for state, row in _timed(steps(speech, stages, options.frontend, begun), stages, rows, heard.seconds):

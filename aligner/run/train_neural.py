@@ -104,7 +104,7 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     if strange:
         raise ModelError(teacher.name, f"it cannot teach: it does not know the phone {strange[0]!r}",
                          "name the dictionary that it was trained with, or leave out --teacher")
-    answers = _answers(teacher, heard.examples, teaching.jobs)
+    answers = _answers(teacher, heard.examples, teaching.jobs, out)
     utterances = [u for u in heard.utterances if u.id in answers]
     lessons = Lessons(utterances, [answers[u.id] for u in utterances])
     if not len(lessons):
@@ -132,11 +132,11 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     return Summary(model, len(utterances), (*heard.failures, *lost), tuple(history))
 
 
-def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int) -> dict[str, torch.Tensor]:
+def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int, out: Path) -> dict[str, torch.Tensor]:
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
     seconds = teacher.clock.seconds(sum(len(e.cepstra) for e in examples))
-    with spread(jobs if seconds > train_hmm.SERIAL else 1) as mapped:
+    with spread(jobs if seconds > train_hmm.SERIAL else 1, examples, out) as mapped:
         for part in mapped(states, [Task(teacher, shard, {}) for shard in sharded(examples)]):
             found |= {name: torch.from_numpy(of) for name, of in part.items()}
     return found

@@ -417,5 +417,11 @@ def e_step(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voic
     """
     paths: Sequence[Paths | None] = [None] * len(shards) if known is None else known
     tasks = [Task(model, shard, voices, em, own) for shard, own in zip(shards, paths, strict=True)]
-    found: list[Expected] = list(spread(expected, tasks))
-    return added([f.statistics for f in found]), tuple(f.paths for f in found)
+    kept = []
+
+    def statistics() -> Iterator[Statistics]:
+        for part in spread(expected, tasks):
+            kept.append(part.paths)
+            yield part.statistics
+
+    return added(statistics()), tuple(kept)

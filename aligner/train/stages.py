@@ -16,7 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import takewhile
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,8 +96,8 @@ class Stage:
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 18, 500, most=9), Stage("triphone", 8, 4000, 1000, 6, every=9),
-                 Stage("lda", 6, 4000, 0, 8, every=4), Stage("sat", 4, 4000, 0, 8, every=5),
+    "standard": (Stage("monophone", 14, 500, most=9), Stage("triphone", 8, 4000, 1000, 6, every=9),
+                 Stage("lda", 6, 4000, 0, 8, every=9), Stage("sat", 4, 4000, 0, 8, every=5),
                  Stage("pronunciations", 1)),
     "large": (Stage("monophone", 30, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 6, every=6),
               Stage("lda", 12, 40_000, 0, 8, every=3), Stage("sat", 16, 60_000, 0, 8, every=3),
@@ -189,8 +191,7 @@ class Speech(NamedTuple):
 
     def total(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
         """The sum of what ``work`` makes of all tasks."""
-        first, *rest = self.spread(work, tasks)
-        return sum(rest, first)
+        return reduce(add, self.spread(work, tasks))
 
 
 def sensible(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
@@ -265,8 +266,7 @@ def _tied(speech: Speech, stage: Stage, state: State | None, frontend: CepstralF
     assert state is not None
     model = state.model
     found = list(speech.spread(contexts, speech.tasks(replace(state, paths=None))))
-    first, *rest = [f.contexts for f in found]
-    events: Contexts = sum(rest, first)
+    events: Contexts = reduce(add, (f.contexts for f in found))
     leaves = max(min(stage.leaves, speech.frames // FRAMES_PER_LEAF), trees_of(model).forest.roots.size)
     topology = grow(events, trees_of(model), leaves)
     pdf = leaves_of(events, topology)
@@ -298,13 +298,6 @@ def _seen(asked: tuple[Task, View]) -> tuple[StreamSums, ...]:
     return sums(mixtures, own.frames, own.occupied, viewed(task.model, own.examples, view))[0]
 
 
-def _added(parts: Sequence[StreamSums]) -> StreamSums:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.plus(part)
-    return total
-
-
 def _floors(total: StreamSums) -> Floors:
     """From the variance of all frames."""
     n = total.counts.sum()
@@ -315,7 +308,7 @@ def _floors(total: StreamSums) -> Floors:
 def _in_view(speech: Speech, state: State, view: View, name: str) -> State:
     """The same model in other frames."""
     tasks = [(task, view) for task in speech.tasks(state)]
-    total = _added([streams[0] for streams in speech.spread(_seen, tasks)])
+    total = reduce(StreamSums.plus, (streams[0] for streams in speech.spread(_seen, tasks)))
     floors = _floors(total)
     mixtures = reestimated(gaussians_of(state.model), total, floors)
     model = replace(state.model, name=name, frontend=view.frontend, mixtures=mixtures)
@@ -351,7 +344,7 @@ def _adapted(speech: Speech, stage: Stage, state: State | None, frontend: Cepstr
 
 def _fitted(speech: Speech, state: State) -> dict[str, Voice]:
     """Each speaker's transform to the model there is."""
-    of = merged(list(speech.spread(speaker_sums, speech.tasks(state))))
+    of = merged(speech.spread(speaker_sums, speech.tasks(state)))
     return {speaker: Voice(transform=fmllr(s)) for speaker, s in of.items()}
 
 

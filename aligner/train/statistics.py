@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -197,11 +199,8 @@ def nothing(mixtures: GaussianMixtures, size: int | None = None) -> tuple[Stream
         empty(s.means, *s.means.shape[:2], size or s.means.shape[2]) for _ in range(2))) for s in mixtures.streams)
 
 
-def added(parts: Sequence[Statistics]) -> Statistics:
-    """The sum of at least one."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+def added(parts: Iterable[Statistics]) -> Statistics:
+    """The sum of at least one; no more than two are needed at a time."""
+    return reduce(add, parts)
 
 

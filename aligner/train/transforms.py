@@ -7,7 +7,7 @@ recognition", 3.3 (fMLLR).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -204,7 +204,7 @@ def speaker_sums(task: Task) -> dict[str, TransformSums]:
     return found
 
 
-def merged(parts: Sequence[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
+def merged(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
     """The sums of shards."""
     total: dict[str, TransformSums] = {}
     for part in parts:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much a model depends on the speech that it was trained on: half a corpus against all of it.
 
-    halves.py CORPUS WORK [--language CODE] [--recipe NAME] [--characters]
+    halves.py CORPUS WORK [--language CODE] [--recipe NAME] [--config YAML] [--characters]
 
 Trains a model on every second recording of CORPUS and one on all, aligns the other half with each, and prints how far
 the boundaries of the two alignments are apart.  All stays in WORK, which must not be there yet.
@@ -55,12 +55,14 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--language", default="en")
     parser.add_argument("--recipe", default="standard")
+    parser.add_argument("--config", type=Path, help="stages, em and features, instead of the recipe's")
     parser.add_argument("--characters", action="store_true")
     args = parser.parse_args()
     args.work.mkdir(parents=True)
     for name, first in (("a", 0), ("b", 1)):
         half(args.corpus, args.work / name, first)
-    how = ["--language", args.language, "--recipe", args.recipe, *["--characters"] * args.characters]
+    how = ["--language", args.language, "--recipe", args.recipe, *["--characters"] * args.characters,
+           *(["--config", args.config] if args.config else [])]
     aligner("train", args.work / "a", args.work / "model-a", *how)
     aligner("train", args.corpus, args.work / "model-all", *how)
     for name in ("a", "all"):

@@ -1,0 +1,124 @@
+"""Work spread over processes: the same answers as without, whatever is asked; and what happens when they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from aligner.models.markov import Voice
+from aligner.run.spread import AHEAD, FILE, spread
+from aligner.train.em import Example, Task
+from aligner.types import DataError, ModelError, Pronunciation
+
+
+def example(number):
+    generator = torch.Generator().manual_seed(number)
+    words = ((Pronunciation(("A", f"B{number}")),),)
+    return Example(f"u{number}", f"s{number % 2}", torch.randn(5 + number, 3, generator=generator), words, ("w",))
+
+
+EXAMPLES = [example(k) for k in range(7)]
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """Of two processes; the folder is left as it was."""
+    out = tmp_path_factory.mktemp("model")
+    with spread(2, EXAMPLES, out) as found:
+        assert [p.name for p in out.iterdir()] == [FILE]
+        yield found
+    assert not list(out.iterdir())
+
+
+def like(one, other):
+    assert vars(one) | {"cepstra": 0} == vars(other) | {"cepstra": 0}
+    assert torch.equal(one.cepstra, other.cepstra)
+
+
+def test_what_is_known_and_what_is_not_arrives_whole(mapped):
+    changed = replace(EXAMPLES[2], words=(), spelled=())  # of its own, but for the cepstra
+    tasks = [Task(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
+             Task(None, [example(30)], {}), Task(None, [], {})]
+    for found, task in zip(mapped(Task._make, tasks), tasks, strict=True):
+        assert found.model is None
+        for one, other in zip(found.examples, task.examples, strict=True):
+            like(one, other)
+        assert found.voices.keys() == task.voices.keys()
+        for name in found.voices:
+            assert torch.equal(found.voices[name].transform, task.voices[name].transform)
+
+
+def test_answers_come_in_the_order_of_the_questions(mapped):
+    assert list(mapped(len, [EXAMPLES[:k] for k in range(8)])) == list(range(8))
+
+
+def test_no_more_is_asked_than_is_needed(mapped):
+    asked = []
+
+    def tasks():
+        for k in range(20):
+            asked.append(k)
+            yield [k]
+
+    for k, answer in enumerate(mapped(sum, tasks())):
+        assert answer == k
+        assert len(asked) <= k + 2 * AHEAD
+
+
+def test_what_goes_wrong_there_goes_wrong_here(mapped):
+    with pytest.raises(ValueError, match="invalid literal"):
+        list(mapped(int, ["1", "x", "3"]))
+    assert list(mapped(int, ["4"])) == [4]
+
+
+def test_one_job_needs_no_process(tmp_path):
+    threads = torch.get_num_threads()
+    with spread(1, EXAMPLES, tmp_path) as found:
+        assert found is map
+        assert torch.get_num_threads() == 1
+        assert not list(tmp_path.iterdir())
+    assert torch.get_num_threads() == threads
+
+
+def test_a_process_that_is_killed_is_told(tmp_path):
+    with pytest.raises(ModelError, match="killed, as happens where memory is short: go on with --resume and fewer"), \
+            spread(2, EXAMPLES, tmp_path) as found:
+        list(found(os._exit, [9]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_room_for_the_file(tmp_path):
+    with pytest.raises(DataError, match="cannot be written to any more"), spread(2, EXAMPLES, tmp_path / "gone"):
+        pass
+
+
+def test_processes_end_when_their_parent_is_killed(tmp_path):
+    script = ("import os, signal, sys; from pathlib import Path; from aligner.run.spread import spread\n"
+              "sys.path.insert(0, sys.argv[1]); from test_spread import EXAMPLES\n"
+              "with spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
+              "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
+              "    os.kill(os.getpid(), signal.SIGKILL)\n")
+    done = subprocess.run([sys.executable, "-c", script, Path(__file__).parent, tmp_path], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    workers, deadline = list(map(int, done.stdout.split())), time.monotonic() + 30
+    assert workers
+    while any(alive(pid) for pid in workers):
+        assert time.monotonic() < deadline, "they live on"
+        time.sleep(0.1)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
