@@ -57,7 +57,8 @@ RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long
 @click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
               help="ctc, neural: speech that is learnt from at once.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same gives the same model.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes that learn; threads that read and align.  "
+              "[default: all cores]")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str, g2p: bool,
           out: Path | None, jobs: int | None, device: str, **options: Any) -> None:

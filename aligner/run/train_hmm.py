@@ -39,7 +39,7 @@ from aligner.train.finish import finished
 from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
 from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance
 
-SERIAL = 600.0  # s of speech up to which one process is faster than starting more
+SERIAL = 600.0  # s of speech up to which one process is faster than starting others
 SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
 BAD = 0.02  # share of them that may not be intact
 INTACT = -7.1  # the worst margin of intact speech with the English model (see `aligner.refine.suspect`)
