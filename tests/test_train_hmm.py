@@ -645,6 +645,8 @@ def test_mllt_undoes_a_planted_mixing_and_never_loses():
     assert dominant.min() > 0.999
     assert sorted(product_.argmax(1)) == [0, 1, 2, 3]
 
+    assert float(matrix.double().det().abs()) == pytest.approx(1, rel=1e-4)
+
     def value(a):
         diagonal = np.einsum("di,cij,dj->cd", a, mixed, a)
         return np.linalg.slogdet(a)[1] - 0.5 * (counts[:, None] * np.log(diagonal)).sum() / counts.sum()

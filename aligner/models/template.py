@@ -263,7 +263,6 @@ class Template:
         kept = frames[torch.from_numpy(np.concatenate(rows))]
         return cls(kept, node, tuple(p.label for p, _ in spoken), word, _pauses(word, apart))
 
-
     def thin(self, step: int) -> Template:
         """Every so manyth frame of each phone, its first one among them."""
         within = np.arange(len(self.node)) - np.searchsorted(self.node, self.node)

@@ -13,6 +13,7 @@ from aligner.types import DataError, Pronunciation
 ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # that any letter may take; vowel signs stand elsewhere
 HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
 
+
 @dataclass(frozen=True)
 class Speller:
     """Finds the characters of a transcript's tokens; called as `aligner.text.lexicon.Pronouncer` is.

@@ -18,6 +18,7 @@ SAID_PRIOR = 1.0  # of each pronunciation of a word, as if it had been heard so 
 AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
 BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
 
+
 def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict[str, tuple[Pronunciation, ...]]:
     """Pronunciations with their probabilities, and those of silence around them.
 

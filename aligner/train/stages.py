@@ -140,7 +140,6 @@ class State:
     occupancy: Tensor | None = None
     statistics: Statistics | None = None
 
-
     def of(self, speech: Speech) -> bool:
         """Whether the paths are those of these examples, and not of some others of the corpus."""
         return self.paths is not None and [len(p) or len(e.cepstra) for p, e in zip(

@@ -102,6 +102,7 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
     Returns
     -------
     transform : Tensor
+        With a determinant of 1 or -1, so that likelihoods before and after can be compared.
     gain : float
         In log-likelihood, per frame.
     """
@@ -125,6 +126,7 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
     variances = torch.einsum("di,cij,dj->cd", matrix, covariances, matrix).clamp(min=floor.min())
     after = float(n.sum() * torch.linalg.slogdet(matrix)[1] - 0.5 * (n[:, None] * variances.log()).sum())
     assert before is not None
+    matrix /= torch.linalg.det(matrix).abs() ** (1 / size)
     return matrix.float(), (after - before) / float(n.sum())
 
 
