@@ -89,7 +89,7 @@ def test_one_job_needs_no_process(tmp_path):
 
 
 def test_a_process_that_is_killed_is_told(tmp_path):
-    with pytest.raises(ModelError, match="killed, as happens where memory is short: go on with --resume and fewer"), \
+    with pytest.raises(ModelError, match="killed, as happens where memory is short: name fewer --jobs"), \
             spread(2, EXAMPLES, tmp_path) as found:
         list(found(os._exit, [9]))
     assert not list(tmp_path.iterdir())
@@ -107,7 +107,7 @@ def test_processes_end_when_their_parent_is_killed(tmp_path):
               "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
               "    os.kill(os.getpid(), signal.SIGKILL)\n")
     done = subprocess.run([sys.executable, "-c", script, Path(__file__).parent, tmp_path], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=False)
+                          stderr=subprocess.DEVNULL, text=True, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     workers, deadline = list(map(int, done.stdout.split())), time.monotonic() + 30
     assert workers

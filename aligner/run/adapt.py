@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,9 +21,10 @@ from aligner.models.tree import TreeTopology
 from aligner.run.backend import hear
 from aligner.run.corpus import check_rights, room_in
 from aligner.run.hmm import HmmBackend
+from aligner.run.spread import SERIAL, spread
 from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds
-from aligner.train.em import Example, Task, e_step, gaussians_of, sharded
+from aligner.train.em import Example, Map, Task, e_step, gaussians_of, sharded
 from aligner.train.finish import with_alone
 from aligner.train.statistics import Statistics
 from aligner.train.transforms import TransformSums, gain, merged, speaker_sums
@@ -115,40 +117,59 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     if not examples:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what")
-    shards = sharded(examples)
-    model, won = _moved(backend.model, shards) if options.transforms else (backend.model, 0.0)
-    other = won >= UNLIKE
-    voices = _voices(model, shards, 0.0 if other else UNLIKE) if options.transforms else {}
-    belief = options.belief or (OTHER if other else ALIKE)
-    number = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
-    likelihoods: list[float] = []
-
-    def learnt(begun: MarkovModel, known: dict[str, Voice], name: str) -> GaussianMixtures:
-        view, occupancy = begun, None
-        for view, s in rounds(begun, shards, known, belief, number):  # noqa: B007
-            likelihoods.append(per_frame(s))
-            notice(name, likelihoods[-1])
-            occupancy = s.occupancy
-        if number:
-            likelihoods.append(per_frame(e_step(view, shards, known)[0]))
-        mixtures = gaussians_of(view)
-        if occupancy is None or not isinstance(view.topology, TreeTopology):
-            return mixtures
-        return _alone_again(view, mixtures, occupancy.numpy())
-
-    plain = learnt(model, {}, "adapting")
-    brought = learnt(model.for_adapted, voices, "adapting to speakers") if _any(voices) else None
-    about = {**model.about, "adapted": {"from": model.name, "utterances": len(examples),
-                                        "speakers": len({e.speaker for e in examples}), "gain": round(won, 3)}}
-    model = replace(model, name=out.resolve().name, mixtures=plain, adapted=brought, about=about)
+    seconds = backend.model.clock.seconds(sum(len(e.cepstra) for e in examples))
+    with spread(backend.options.jobs if seconds > SERIAL else 1, examples, out) as mapped:
+        learnt = _learnt(backend.model, examples, options, notice, mapped)
+    told = {"from": learnt.model.name, "utterances": len(examples), "speakers": len({e.speaker for e in examples}),
+            "gain": round(learnt.gain, 3)}
+    model = replace(learnt.model, name=out.resolve().name, about={**learnt.model.about, "adapted": told})
     dictionary = backend.options.dictionary or backend.model.dictionary
     if dictionary is not None:
         with room_in(out):
             shutil.copyfile(dictionary, out / saved.DICTIONARY)
     saved.save(model, out)
-    all_failures = (*found.failures, *failures)
-    return Summary(model, len(examples), all_failures, won, other, likelihoods[0] if likelihoods else 0.0,
-                   likelihoods[-1] if likelihoods else 0.0)
+    before, after = (learnt.likelihoods[0], learnt.likelihoods[-1]) if learnt.likelihoods else (0.0, 0.0)
+    return Summary(model, len(examples), (*found.failures, *failures), learnt.gain, learnt.other, before, after)
+
+
+class _Learnt(NamedTuple):
+    """The model with its new parameters, and the figures of `Summary`."""
+
+    model: MarkovModel
+    gain: float
+    other: bool
+    likelihoods: list[float]
+
+
+def _learnt(model: MarkovModel, examples: Sequence[Example], options: Options, notice: Callable[[str, float], None],
+            mapped: Map[Any]) -> _Learnt:
+    """What a model learns from the examples: transforms, then means and weights, without and with the speakers'."""
+    shards = sharded(examples)
+    won, voices = 0.0, {}
+    if options.transforms:
+        model, won = _moved(model, shards, mapped)
+        voices = _voices(model, shards, 0.0 if won >= UNLIKE else UNLIKE, mapped)
+    other = won >= UNLIKE
+    belief = options.belief or (OTHER if other else ALIKE)
+    number = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
+    likelihoods: list[float] = []
+
+    def mixtures_of(begun: MarkovModel, known: dict[str, Voice], name: str) -> GaussianMixtures:
+        view, occupancy = begun, None
+        for view, s in rounds(begun, shards, known, belief, number, mapped):  # noqa: B007
+            likelihoods.append(per_frame(s))
+            notice(name, likelihoods[-1])
+            occupancy = s.occupancy
+        if number:
+            likelihoods.append(per_frame(e_step(view, shards, known, spread=mapped)[0]))
+        mixtures = gaussians_of(view)
+        if occupancy is None or not isinstance(view.topology, TreeTopology):
+            return mixtures
+        return _alone_again(view, mixtures, occupancy.numpy())
+
+    plain = mixtures_of(model, {}, "adapting")
+    brought = mixtures_of(model.for_adapted, voices, "adapting to speakers") if _any(voices) else None
+    return _Learnt(replace(model, mixtures=plain, adapted=brought), won, other, likelihoods)
 
 
 def per_frame(s: Statistics) -> float:
@@ -176,17 +197,17 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
     return [m for m in made if isinstance(m, Example)], [m for m in made if isinstance(m, Failure)]
 
 
-def _sums(model: MarkovModel, shards: Sequence[Sequence[Example]],
-          voices: dict[str, Voice]) -> dict[str, TransformSums]:
-    return merged([speaker_sums(Task(model, shard, voices)) for shard in shards])
+def _sums(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice],
+          mapped: Map[Any]) -> dict[str, TransformSums]:
+    return merged(mapped(speaker_sums, [Task(model, shard, voices) for shard in shards]))
 
 
-def _moved(model: MarkovModel, shards: Sequence[Sequence[Example]]) -> tuple[MarkovModel, float]:
+def _moved(model: MarkovModel, shards: Sequence[Sequence[Example]], mapped: Map[Any]) -> tuple[MarkovModel, float]:
     """The model with one transform for all recordings, if they are other than what it knows; and what that gains."""
     of_all: dict[str, Voice] = {}
     won, transform = 0.0, None
     for _ in range(TRANSFORM_ROUNDS):
-        sums = _sums(model, shards, of_all)
+        sums = _sums(model, shards, of_all, mapped)
         if not sums:
             break
         first, *rest = sums.values()
@@ -213,11 +234,12 @@ def _after(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor
     return torch.cat([(moved[1:] - moved[0]).T, moved[0][:, None]], 1)
 
 
-def _voices(model: MarkovModel, shards: Sequence[Sequence[Example]], least: float) -> dict[str, Voice]:
+def _voices(model: MarkovModel, shards: Sequence[Sequence[Example]], least: float,
+            mapped: Map[Any]) -> dict[str, Voice]:
     """Each speaker's transform, where it gains enough."""
     voices: dict[str, Voice] = {}
     for _ in range(TRANSFORM_ROUNDS):
-        sums = _sums(model, shards, voices)
+        sums = _sums(model, shards, voices, mapped)
         voices = {speaker: Voice(transform=transform_for(model, s, least)) for speaker, s in sums.items()}
     return voices
 

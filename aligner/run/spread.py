@@ -31,6 +31,7 @@ from aligner.run.corpus import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 
+SERIAL = 600.0  # s of speech up to which one process is faster than starting others
 FILE = ".cepstra"
 WATCH = 1.0  # s between two looks whether the parent lives
 AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
@@ -77,7 +78,7 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
                     yield from (pickle.loads(answer.result()) for answer in _ahead(asked, AHEAD * jobs))
                 except BrokenProcessPool as error:
                     raise ModelError(out, "one of the processes was killed, as happens where memory is short",
-                                     "go on with --resume and fewer --jobs") from error
+                                     "name fewer --jobs; a training goes on with --resume") from error
 
             yield mapped
     finally:
@@ -94,7 +95,7 @@ def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[An
                 example.cepstra.numpy().tofile(file)
             size, nothing = file.tell(), torch.zeros(0)
             pickle.dump([(replace(e, cepstra=nothing), tuple(e.cepstra.shape)) for e in examples], file)
-        pool = loky.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(path, size))
+        pool = loky.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(path, size, os.getpid()))
         try:
             yield pool
         finally:
@@ -113,10 +114,10 @@ def _ahead(asked: Iterable[Future[bytes]], number: int) -> Iterator[Future[bytes
     yield from waiting
 
 
-def _begin(path: Path, size: int) -> None:
+def _begin(path: Path, size: int, parent: int) -> None:
     """In a worker, once; ``size`` bytes of the file are cepstra, behind which are the examples."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its parent does, or tells it to
-    threading.Thread(target=_orphaned, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_orphaned, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
     with path.open("rb") as file:
         file.seek(size)

@@ -31,7 +31,7 @@ from aligner.run.checkpoint import Checkpoint
 from aligner.run.corpus import check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
 from aligner.run.pronouncing import Text, phones_of, speller
-from aligner.run.spread import spread
+from aligner.run.spread import SERIAL, spread
 from aligner.text.lexicon import SpokenWord
 from aligner.text.phones import unstressed
 from aligner.train.em import EM, Example, gaussians_of, trees_of
@@ -39,7 +39,6 @@ from aligner.train.finish import finished
 from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
 from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance
 
-SERIAL = 600.0  # s of speech up to which one process is faster than starting others
 SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
 BAD = 0.02  # share of them that may not be intact
 INTACT = -7.1  # the worst margin of intact speech with the English model (see `aligner.refine.suspect`)

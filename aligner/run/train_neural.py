@@ -20,7 +20,7 @@ from aligner.run import train_hmm
 from aligner.run.corpus import check_rights, room_in
 from aligner.run.history import HISTORY
 from aligner.run.pronouncing import Text
-from aligner.run.spread import spread
+from aligner.run.spread import SERIAL, spread
 from aligner.train.ctc import Options
 from aligner.train.em import Example, Task, sharded
 from aligner.train.hybrid import Epoch, Lesson, fit, of_states, states, taught
@@ -136,7 +136,7 @@ def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int, out: 
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
     seconds = teacher.clock.seconds(sum(len(e.cepstra) for e in examples))
-    with spread(jobs if seconds > train_hmm.SERIAL else 1, examples, out) as mapped:
+    with spread(jobs if seconds > SERIAL else 1, examples, out) as mapped:
         for part in mapped(states, [Task(teacher, shard, {}) for shard in sharded(examples)]):
             found |= {name: torch.from_numpy(of) for name, of in part.items()}
     return found
