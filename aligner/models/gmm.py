@@ -13,7 +13,7 @@ C codebooks of M Gaussians over D dimensions; n frames.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -25,7 +25,6 @@ from torch import Tensor
 BLOCK = 128  # frames; a block's (frames, codebooks, densities) then stays in the cache of a core
 NEAR = 2**17  # numbers up to which a block is longer than that
 CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
-ALIKE = 4  # densities by which mixtures may differ that are scored together
 SMALLEST = torch.finfo(torch.float32).tiny
 FAINTEST = -80.0  # log density against the best of a mixture; below, exponentials are denormals, which are slow
 
@@ -298,26 +297,36 @@ class GaussianMixtures:
         smallest float32).  Under autocast the mixing is done in the lower precision, never the Gaussians.
         """
         result = frames.new_empty(len(frames), len(pdfs), dtype=torch.float32)
-        for columns, densities in self._alike(pdfs):
-            chosen = self.select(pdfs[columns], densities)
-            block = self._own if chosen.weights[0].shape[1] == 1 else self._block
-            length = block_length(max(g.numbers for g in chosen.gaussians))
-            for start in range(0, len(frames), length):
-                result[start:start + length, columns] = block(frames[start:start + length], chosen)
+        if len(pdfs) == 0:
+            return result
+        groups = self._alike(pdfs)
+        chosen = [self.select(pdfs[at], densities) for at, densities in groups]
+        order = torch.from_numpy(np.argsort(np.concatenate([at for at, _ in groups]))).to(frames.device)
+        block = self._own if chosen[0].weights[0].shape[1] == 1 else self._block
+        length = block_length(max(g.numbers for c in chosen for g in c.gaussians))
+        for start in range(0, len(frames), length):
+            some = frames[start:start + length]
+            parts = [block(some, c) for c in chosen]
+            result[start:start + length] = parts[0] if len(parts) == 1 else torch.cat(parts, 1).index_select(1, order)
         return result
 
-    def _alike(self, pdfs: np.ndarray) -> Iterator[tuple[np.ndarray | slice, int | None]]:
-        """Which of the pdfs to score together, and how many densities they have.
+    def _alike(self, pdfs: np.ndarray) -> list[tuple[np.ndarray, int | None]]:
+        """Which of the pdfs to score together, and how many densities they have: all, or two groups.
 
-        Where each has its own codebook some have several times as many as others, and all would be scored as if they
+        Where each has its own codebook some have several times as many as most, and all would be scored as if they
         had the most.
         """
+        everyone = np.arange(len(pdfs))
         if len(np.unique(self.codebook[pdfs])) < len(pdfs):
-            yield slice(None), None
-            return
-        sizes = -(-self.sizes[pdfs] // ALIKE) * ALIKE
-        for size in np.unique(sizes).tolist():
-            yield np.flatnonzero(sizes == size), size
+            return [(everyone, None)]
+        sizes = self.sizes[pdfs]
+        most = int(sizes.max())
+        limits = np.unique(sizes)
+        few = (sizes <= limits[:, None]).sum(1)
+        limit = int(limits[np.argmin(few * limits + (len(pdfs) - few) * most)])
+        if limit == most:
+            return [(everyone, most)]
+        return [(np.flatnonzero(sizes <= limit), limit), (np.flatnonzero(sizes > limit), most)]
 
     def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
         """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""
@@ -338,7 +347,7 @@ class GaussianMixtures:
             shares = densities.sub_(best).clamp_(min=FAINTEST).exp_()
             mixed = shares.mul_(weights[:, 0].T).sum(1)
             total = total + mixed.clamp_(min=SMALLEST).log_() + best[:, 0]
-        return total[:, chosen.slots]
+        return total.index_select(1, chosen.slots.to(total.device))
 
     def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""
