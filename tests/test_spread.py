@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from aligner.models.markov import Voice
-from aligner.run.spread import AHEAD, FILE, spread
+from aligner.run import spread as spreading
+from aligner.run.spread import AHEAD, FILE, SERIAL, spread
 from aligner.train.em import Example, Task
 from aligner.types import DataError, ModelError, Pronunciation
 
@@ -26,6 +27,13 @@ def example(number):
 
 
 EXAMPLES = [example(k) for k in range(7)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_is_enough():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spreading, "SERIAL", 0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +87,13 @@ def test_what_goes_wrong_there_goes_wrong_here(mapped):
     assert list(mapped(int, ["4"])) == [4]
 
 
-def test_one_job_needs_no_process(tmp_path):
+@pytest.mark.parametrize("why", ["one job", "little speech", "a device"])
+def test_what_needs_no_processes(tmp_path, monkeypatch, why):
     threads = torch.get_num_threads()
-    with spread(1, EXAMPLES, tmp_path) as found:
+    if why == "little speech":
+        monkeypatch.setattr(spreading, "SERIAL", SERIAL)
+    examples = [replace(EXAMPLES[0], cepstra=torch.zeros(9, 3, device="meta"))] if why == "a device" else EXAMPLES
+    with spread(1 if why == "one job" else 2, examples, tmp_path) as found:
         assert found is map
         assert torch.get_num_threads() == 1
         assert not list(tmp_path.iterdir())
@@ -101,9 +113,10 @@ def test_no_room_for_the_file(tmp_path):
 
 
 def test_processes_end_when_their_parent_is_killed(tmp_path):
-    script = ("import os, signal, sys; from pathlib import Path; from aligner.run.spread import spread\n"
+    script = ("import os, signal, sys; from pathlib import Path; from aligner.run import spread\n"
+              "spread.SERIAL = 0\n"
               "sys.path.insert(0, sys.argv[1]); from test_spread import EXAMPLES\n"
-              "with spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
+              "with spread.spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
               "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
               "    os.kill(os.getpid(), signal.SIGKILL)\n")
     done = subprocess.run([sys.executable, "-c", script, Path(__file__).parent, tmp_path], stdout=subprocess.PIPE,

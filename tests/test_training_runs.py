@@ -32,7 +32,7 @@ from aligner.features import CepstralFrontend, affine
 from aligner.models import packed, saved
 from aligner.models.markov import MarkovModel, Voice
 from aligner.run import adapt as adapting
-from aligner.run import train_hmm as training
+from aligner.run import spread
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.checkpoint import Checkpoint
 from aligner.run.choose import chosen
@@ -96,7 +96,7 @@ def grows():
         for name, value in (("FRAMES_PER_GAUSSIAN", 12), ("IN_CONTEXT", 12), ("FRAMES_PER_LEAF", 24)):
             patch.setattr(schedule, name, value)
         patch.setattr(schedule, "grow", partial(schedule.grow, least=20.0))
-        patch.setattr(training, "SERIAL", 0.0)
+        patch.setattr(spread, "SERIAL", 0)
         yield
 
 

@@ -199,22 +199,19 @@ def _check_device(device: str) -> None:
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
     from aligner.models.saved import TABLE
+    from aligner.run.corpus import check_new
     from aligner.run.train_hmm import options_of
     from aligner.run.train_neural import TEACHER, teacher_of, train_neural
     from aligner.train.ctc import Options
-    from aligner.types import DataError
 
     def said(epoch: object) -> None:
         click.echo(str(epoch), err=True)
 
     teaching = options_of(options["recipe"], options["config"], jobs=options["jobs"], device="cpu")
     folder = options["teacher"] or model / TEACHER
-    if (model / TABLE).exists():
-        raise DataError(model, "a model is there already", "name another folder")
-    if options["teacher"] is None and (folder / TABLE).exists():
-        raise DataError(folder, "a model is there already",
-                        f"learn from it (--teacher {folder}), or name another folder")
+    check_new(model / TABLE)  # before the teacher is trained
     if options["teacher"] is None:
+        check_new(folder / TABLE, f"learn from it (--teacher {folder}), or name another folder")
         click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
         _hmm(corpus, folder, text, {**options, "device": "cpu"})
     made = Options(options["epochs"] or 12, options["batch_seconds"], options["learning_rate"], 0.0, options["seed"],

@@ -19,9 +19,9 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.models.tree import TreeTopology
 from aligner.run.backend import hear
-from aligner.run.corpus import check_rights, room_in
+from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.hmm import HmmBackend
-from aligner.run.spread import SERIAL, spread
+from aligner.run.spread import spread
 from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds
 from aligner.train.em import Example, Map, Task, e_step, gaussians_of, sharded
@@ -108,8 +108,7 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     if not isinstance(backend.model.mixtures, GaussianMixtures):
         raise ModelError(backend.model.name, "it has no Gaussian mixtures, and only these can be adapted",
                          "adapt the model that it was trained from")
-    if (out / saved.TABLE).exists():
-        raise DataError(out, "a model is there already", "name another folder")
+    check_new(out / saved.TABLE)
     check_rights(out)
     found = find(corpus)
     backend = acquainted(replace(backend, options=replace(backend.options, adapt=False)), found.utterances)
@@ -117,8 +116,7 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     if not examples:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what")
-    seconds = backend.model.clock.seconds(sum(len(e.cepstra) for e in examples))
-    with spread(backend.options.jobs if seconds > SERIAL else 1, examples, out) as mapped:
+    with spread(backend.options.jobs, examples, out) as mapped:
         learnt = _learnt(backend.model, examples, options, notice, mapped)
     told = {"from": learnt.model.name, "utterances": len(examples), "speakers": len({e.speaker for e in examples}),
             "gain": round(learnt.gain, 3)}

@@ -292,6 +292,12 @@ def check_rights(out: Path) -> None:
                         "name another, or change its rights") from error
 
 
+def check_new(table: Path, remedy: str = "name another folder") -> None:
+    """Raises DataError where the folder of a model to be made has such a table already."""
+    if table.exists():
+        raise DataError(table.parent, "a model is there already", remedy)
+
+
 @contextmanager
 def room_in(out: Path) -> Iterator[None]:
     """Raises DataError where the block cannot write to an output folder."""

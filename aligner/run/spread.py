@@ -31,7 +31,7 @@ from aligner.run.corpus import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 
-SERIAL = 600.0  # s of speech up to which one process is faster than starting others
+SERIAL = 60_000  # frames, ten minutes, up to which one process is faster than starting others
 FILE = ".cepstra"
 WATCH = 1.0  # s between two looks whether the parent lives
 AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
@@ -41,7 +41,9 @@ _here: list[Example] = []  # in a worker: all that may be asked for
 
 @contextmanager
 def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[Any]]:
-    """A ``map`` over so many processes, each of which computes in one thread; with one job, Python's own.
+    """A ``map`` over so many processes, each of which computes in one thread.
+
+    It is Python's own with one job, for little speech, and for examples on a device, which does all at once.
 
     The cepstra are written to a file that all processes map into their memory, so that tasks only name the examples
     that they are about.  Results come in the order of the tasks: their sum is the same however many processes there
@@ -65,7 +67,8 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so that one job gives the same digits as many
     try:
-        if jobs == 1:
+        elsewhere = any(e.cepstra.device.type != "cpu" for e in examples[:1])
+        if jobs == 1 or elsewhere or sum(len(e.cepstra) for e in examples) <= SERIAL:
             yield map
             return
         with _processes(jobs, examples, out) as pool:

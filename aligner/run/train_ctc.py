@@ -14,7 +14,7 @@ from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
-from aligner.run.corpus import check_rights
+from aligner.run.corpus import check_new, check_rights
 from aligner.run.pronouncing import Text, speller
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
@@ -84,8 +84,7 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     ModelError
         If the training diverges.
     """
-    if (out / TABLE).exists():
-        raise DataError(out, "a model is there already", "name another folder")
+    check_new(out / TABLE)
     found = find(corpus)
     if not (text.english or text.dictionary or text.characters):
         raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")

@@ -28,10 +28,10 @@ from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.batches import cores
 from aligner.run.checkpoint import Checkpoint
-from aligner.run.corpus import check_rights, room_in
+from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
 from aligner.run.pronouncing import Text, phones_of, speller
-from aligner.run.spread import SERIAL, spread
+from aligner.run.spread import spread
 from aligner.text.lexicon import SpokenWord
 from aligner.text.phones import unstressed
 from aligner.train.em import EM, Example, gaussians_of, trees_of
@@ -211,8 +211,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     ModelError
         If eSpeak is needed and missing, or the model cannot be written.
     """
-    if (out / saved.TABLE).exists():
-        raise DataError(out, "a model is there already", "name another folder")
+    check_new(out / saved.TABLE)
     find(corpus)  # a wrong name is better told before a folder is made
     check_rights(out)
     checkpoint = Checkpoint(out)
@@ -227,8 +226,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     stages = sensible(options.stages, heard.seconds / 60)
     key = _key(heard, text, options, stages)
     begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
-    jobs = options.jobs if heard.seconds > SERIAL and options.device == "cpu" else 1
-    with spread(jobs, heard.examples, out) as mapped:
+    with spread(options.jobs, heard.examples, out) as mapped:
         speech = Speech(heard.examples, heard.labels, options.em, options.seed, mapped)
         state = begun
         for state, row in _timed(steps(speech, stages, options.frontend, begun), stages, rows, heard.seconds):

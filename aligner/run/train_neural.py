@@ -17,10 +17,10 @@ from aligner.models.neural import TcnNetwork
 from aligner.models.store import load_model
 from aligner.models.tree import TreeTopology
 from aligner.run import train_hmm
-from aligner.run.corpus import check_rights, room_in
+from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY
 from aligner.run.pronouncing import Text
-from aligner.run.spread import SERIAL, spread
+from aligner.run.spread import spread
 from aligner.train.ctc import Options
 from aligner.train.em import Example, Task, sharded
 from aligner.train.hybrid import Epoch, Lesson, fit, of_states, states, taught
@@ -93,8 +93,7 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     ModelError
         If the teacher is of another kind, or the training diverges.
     """
-    if (out / saved.TABLE).exists():
-        raise DataError(out, "a model is there already", "name another folder")
+    check_new(out / saved.TABLE)
     if not isinstance(teacher.topology, TreeTopology) or teacher.g2p != text.way:
         raise ModelError(teacher.name, "it cannot teach: it was not trained here, or on other phones",
                          "leave out --teacher: one is trained first")
@@ -135,8 +134,7 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
 def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int, out: Path) -> dict[str, torch.Tensor]:
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
-    seconds = teacher.clock.seconds(sum(len(e.cepstra) for e in examples))
-    with spread(jobs if seconds > SERIAL else 1, examples, out) as mapped:
+    with spread(jobs, examples, out) as mapped:
         for part in mapped(states, [Task(teacher, shard, {}) for shard in sharded(examples)]):
             found |= {name: torch.from_numpy(of) for name, of in part.items()}
     return found
