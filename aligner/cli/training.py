@@ -84,11 +84,18 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        if not _interrupts(error):
+            raise
         told = "the same command with --resume goes on" if backend == "hmm" else "nothing was kept"
         click.echo(f"train: interrupted; {told}", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if failures else 0)
+
+
+def _interrupts(error: BaseException | None) -> bool:
+    """Whether it is an interruption, or what numba makes of one that comes while it calls Python: a SystemError."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupts(error.__cause__))
 
 
 def _hmm(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
