@@ -26,7 +26,9 @@ BLOCK = 128  # frames; a block's (frames, codebooks, densities) then stays in th
 NEAR = 2**17  # numbers up to which a block is longer than that
 CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
 SMALLEST = torch.finfo(torch.float32).tiny
-FAINTEST = -80.0  # log density against the best of a mixture; below, exponentials are denormals, which are slow
+FAINTEST = -115.0  # log2 density against the best of a mixture; below, exponentials are denormals, which are slow
+BIT = math.log(2.0)  # mixtures are summed in base 2, for exp2 takes a third of the time of exp
+FEWEST = 4  # pdfs of a codebook are padded to so many or a power of two
 
 
 class Gaussians(Protocol):
@@ -48,6 +50,10 @@ class Gaussians(Protocol):
 
     def turned(self) -> Gaussians:
         """M x C Gaussians, the same."""
+        ...
+
+    def in_bits(self) -> Gaussians:
+        """The same with logarithms of densities to base 2."""
         ...
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -102,6 +108,10 @@ class Diagonal(NamedTuple):
     def turned(self) -> Diagonal:
         """M x C Gaussians, the same."""
         return Diagonal(self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous())
+
+    def in_bits(self) -> Diagonal:
+        """The same with logarithms of densities to base 2."""
+        return Diagonal(self.center, self.quadratic / BIT, self.constant / BIT)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
@@ -168,6 +178,11 @@ class Full(NamedTuple):
         return Full(self.whitening.transpose(1, 2).contiguous(), self.shift.transpose(0, 1).contiguous(),
                     self.constant.T.contiguous())
 
+    def in_bits(self) -> Full:
+        """The same with logarithms of densities to base 2."""
+        root = math.sqrt(BIT)  # distances are squared
+        return Full(self.whitening / root, self.shift / root, self.constant / BIT)
+
     def __call__(self, x: Tensor) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
         with torch.autocast(x.device.type, enabled=False):
@@ -206,16 +221,22 @@ class Stream:
 
 @dataclass(frozen=True)
 class Selection:
-    """The parameters that a set of pdfs uses, gathered: C codebooks with up to N of the pdfs each.
+    """The parameters that a set of pdfs uses, gathered: C codebooks, those that serve as many of the pdfs together.
 
-    Per stream the Gaussians and the ``weights`` (C, N, M); ``slots`` (P,) says where in C x N each pdf asked
-    for ended up.  Where every pdf has its own codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the
+    Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
+    ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf asked for
+    ended up.  Where every pdf has its own codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the
     Gaussians of a mixture then go over rows, not within them, which is several times as fast.
     """
 
     gaussians: tuple[Gaussians, ...]
-    weights: tuple[Tensor, ...]
+    weights: tuple[tuple[Tensor, ...], ...]
     slots: Tensor
+
+    @property
+    def rows(self) -> int:
+        """Slots in all."""
+        return sum(w.shape[0] * w.shape[1] for w in self.weights[0])
 
 
 @dataclass(frozen=True)
@@ -273,22 +294,37 @@ class GaussianMixtures:
         last = np.stack([u.shape[1] - np.argmax(u[:, ::-1], 1) for u in used])
         return np.asarray(last.max(0))
 
+    @cached_property
+    def _in_bits(self) -> tuple[Gaussians, ...]:
+        return tuple(s.gaussians.in_bits() for s in self.streams)
+
     def select(self, pdfs: np.ndarray, densities: int | None = None) -> Selection:
         """Gather what ``pdfs`` need, grouped by codebook; of no more than so many densities each."""
-        books, group = np.unique(self.codebook[pdfs], return_inverse=True)
-        order = np.argsort(group, kind="stable")
-        sizes = np.bincount(group, minlength=len(books))
+        books, group, sharing = np.unique(self.codebook[pdfs], return_inverse=True, return_counts=True)
+        if sharing.max() == 1:
+            chosen = torch.from_numpy(books)
+            weights = tuple((s.weights[torch.from_numpy(pdfs[np.argsort(group)]), :densities][:, None],)
+                            for s in self.streams)
+            return Selection(tuple(g.take(chosen, densities).turned() for g in self._in_bits), weights,
+                             torch.from_numpy(group))
+        room = np.maximum(2 ** np.ceil(np.log2(sharing)).astype(np.int64), FEWEST)  # of each codebook
+        order = np.argsort(room, kind="stable")
+        books, room, rank = books[order], room[order], np.argsort(order)[group]  # rank: the codebook of each pdf
+        first = np.cumsum(room) - room  # the first slot of each codebook
+        by_book = np.argsort(rank, kind="stable")
+        shared = np.bincount(rank)
         place = np.empty(len(pdfs), np.int64)  # the how-maniest of its codebook each pdf is
-        place[order] = np.arange(len(pdfs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        slots = group * sizes.max() + place
-        members = np.zeros(len(books) * sizes.max(), np.int64)
+        place[by_book] = np.arange(len(pdfs)) - np.repeat(np.cumsum(shared) - shared, shared)
+        slots = first[rank] + place
+        members = np.zeros(room.sum(), np.int64)
         members[slots] = pdfs
-        chosen, filled = torch.from_numpy(books), torch.from_numpy(members)
-        gaussians: tuple[Gaussians, ...] = tuple(s.gaussians.take(chosen, densities) for s in self.streams)
-        if sizes.max() == 1:
-            gaussians = tuple(g.turned() for g in gaussians)
-        weights = tuple(s.weights[filled, :densities].reshape(len(books), sizes.max(), -1) for s in self.streams)
-        return Selection(gaussians, weights, torch.from_numpy(slots))
+        sizes, counts = np.unique(room, return_counts=True)
+        parts = torch.from_numpy(members).split((sizes * counts).tolist())
+        weights = tuple(tuple(s.weights[part, :densities].view(count, size, -1)
+                              for part, size, count in zip(parts, sizes.tolist(), counts.tolist(), strict=True))
+                        for s in self.streams)
+        chosen = torch.from_numpy(books)
+        return Selection(tuple(g.take(chosen, densities) for g in self._in_bits), weights, torch.from_numpy(slots))
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32.
@@ -302,7 +338,7 @@ class GaussianMixtures:
         groups = self._alike(pdfs)
         chosen = [self.select(pdfs[at], densities) for at, densities in groups]
         order = torch.from_numpy(np.argsort(np.concatenate([at for at, _ in groups]))).to(frames.device)
-        block = self._own if chosen[0].weights[0].shape[1] == 1 else self._block
+        block = self._own if chosen[0].weights[0][0].shape[1] == 1 else self._block
         length = block_length(max(g.numbers for c in chosen for g in c.gaussians))
         for start in range(0, len(frames), length):
             some = frames[start:start + length]
@@ -329,25 +365,32 @@ class GaussianMixtures:
         return [(np.flatnonzero(sizes <= limit), limit), (np.flatnonzero(sizes > limit), most)]
 
     def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
-        """`score` of a few frames: per stream one product for the Gaussians, one for the mixtures."""
-        total = torch.zeros((), device=frames.device)
+        """`score` of a few frames: per stream one product for the Gaussians, and a few for the mixtures."""
+        total, mixed = (frames.new_zeros(chosen.rows, len(frames), dtype=torch.float32) for _ in range(2))
         for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
             densities = gaussians(frames[:, stream.columns])
             best = densities.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1
-            mixed = torch.bmm(weights, densities.sub_(best).exp_().permute(1, 2, 0)).float()  # (C, N, n)
-            total = total + mixed.clamp_(min=SMALLEST).log_() + best.permute(1, 2, 0)
-        return total.flatten(0, 1)[chosen.slots].T
+            shares, best = densities.sub_(best).exp2_().permute(1, 2, 0), best.permute(1, 2, 0)  # (C, M, n), (C, 1, n)
+            book = row = 0
+            for group in weights:
+                count, size, _ = group.shape
+                rows, books = slice(row, row + count * size), slice(book, book + count)
+                mixed[rows] = torch.bmm(group, shares[books]).flatten(0, 1)
+                total[rows].view(count, size, -1).add_(best[books])
+                row, book = rows.stop, books.stop
+            total += mixed.clamp_(min=SMALLEST).log2_()
+        return total.mul_(BIT).index_select(0, chosen.slots.to(total.device)).T
 
     def _own(self, frames: Tensor, chosen: Selection) -> Tensor:
         """`_block` where every pdf has its own codebook."""
         total = torch.zeros((), device=frames.device)
-        for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
+        for stream, gaussians, (weights,) in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
             densities = gaussians(frames[:, stream.columns])  # (n, M, C)
             best = densities.amax(1, keepdim=True)
-            shares = densities.sub_(best).clamp_(min=FAINTEST).exp_()
+            shares = densities.sub_(best).clamp_(min=FAINTEST).exp2_()
             mixed = shares.mul_(weights[:, 0].T).sum(1)
-            total = total + mixed.clamp_(min=SMALLEST).log_() + best[:, 0]
-        return total.index_select(1, chosen.slots.to(total.device))
+            total = total + mixed.clamp_(min=SMALLEST).log2_() + best[:, 0]
+        return total.mul_(BIT).index_select(1, chosen.slots.to(total.device))
 
     def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""
