@@ -126,14 +126,14 @@ def run_behind_bar(job: Job, backend: Backend, options: Options, console: Consol
     from aligner.types import Failure
 
     with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  TextColumn("[red]{task.fields[failed]}"), console=console) as bar:
+                  TextColumn("[red]{task.fields[failed]}"), console=console, auto_refresh=False) as bar:
         task = bar.add_task("", total=len(job.utterances) + len(job.failures) + len(job.refused), failed="")
         failed = 0
 
         def notice(result: object) -> None:
             nonlocal failed
             failed += isinstance(result, Failure)
-            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "", refresh=True)
 
         return run(job, backend, options, notice)
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from aligner.models.base import Model
 from aligner.run.backend import Backend, Options, Prepared, finish, hear
-from aligner.run.batches import by_length, windows
+from aligner.run.batches import windows
 from aligner.run.choose import chosen
 from aligner.run.hmm import HmmBackend
 from aligner.run.voices import acquainted, asks
+from aligner.run.workers import Ask, enough, workers
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
 
 R = TypeVar("R")
+Result = Alignment | Failure
+Task = tuple[int, list[Utterance]]  # utterances in a row, and the place of the first
 log = logging.getLogger(__name__)
 
-WINDOW = 128  # utterances that are prepared before any is searched: enough to sort by length
-BATCH = 16  # utterances that are searched together
+TASK = 4  # utterances that a worker is given at once
+AHEAD = 3  # tasks for each worker, done or waiting, so that none idles
+BEYOND = 4096  # utterances that may be done before an earlier one is, lest results pile up behind a long recording
+NOTHING = np.zeros(0, np.float32)
 
 
 def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
@@ -57,15 +65,91 @@ def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path |
     >>> failure.message
     'the recording is silent throughout: check the channel and the level'
     """
+    ready: list[tuple[int, Result]] = []
+    following = 0
+    for item in completed(utterances, model, options):
+        heapq.heappush(ready, item)
+        while ready and ready[0][0] == following:
+            yield heapq.heappop(ready)[1]
+            following += 1
+
+
+def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
+              options: Options | None = None) -> Iterator[tuple[int, Result]]:
+    """As `align`, each with its place among the utterances, in the order in which they are done.
+
+    Recordings are read, aligned and forgotten a few at a time, in as many processes as the options say: memory does
+    not grow with the corpus.
+    """
     options = options or Options()
     backend = chosen(model, options)
     if isinstance(backend, HmmBackend) and asks(backend):
         utterances = list(utterances)
         backend = acquainted(backend, utterances)
-    with ThreadPoolExecutor(options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for window in windows(utterances, WINDOW):
-            made = list(pool.map(lambda u: _guarded(u, lambda: prepare(u, backend)), window))
-            yield from _search(made, backend, pool)
+    source = iter(utterances)
+    first = list(islice(source, enough()))
+    jobs = options.jobs if len(first) == enough() else 1
+    tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
+    killed: list[Task] = []
+    with workers(jobs, backend) as ask:
+        yield from _spread(tasks, ask, 1 if jobs == 1 else AHEAD * jobs, killed)
+    while killed:  # each alone, so that it is known which one it was
+        task = killed.pop()
+        with workers(2, backend) as ask:
+            yield from _alone(task, ask, killed)
+
+
+def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
+    place = 0
+    for some in windows(utterances, size):
+        yield place, some
+        place += len(some)
+
+
+def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> Iterator[tuple[int, Result]]:
+    """Results as they are done; ``killed`` receives the tasks that went down with a worker, and all after them."""
+    waiting: dict[Future[list[Result]], Task] = {}
+    held: list[Task] = []  # taken, but too far ahead
+    while True:
+        while len(waiting) < ahead and (task := held.pop() if held else next(tasks, None)) is not None:
+            if waiting and task[0] > min(first for first, _ in waiting.values()) + BEYOND:
+                held.append(task)
+                break
+            try:
+                waiting[ask(_aligned, task[1])] = task
+            except BrokenProcessPool:
+                held.append(task)
+                break
+        if not waiting:
+            killed += [*held, *tasks] if held else []
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            task = waiting.pop(future)
+            try:
+                yield from _placed(task, future.result())
+            except BrokenProcessPool:
+                killed.append(task)
+
+
+def _alone(task: Task, ask: Ask, killed: list[Task]) -> Iterator[tuple[int, Result]]:
+    """One utterance after the other of a task that went down with a worker."""
+    place, utterances = task
+    for k, utterance in enumerate(utterances):
+        try:
+            yield from _placed((place + k, [utterance]), ask(_aligned, [utterance]).result())
+        except BrokenProcessPool:
+            yield place + k, Failure(utterance, "the process that aligned it was killed, as happens where memory is "
+                                     "short", "name fewer --jobs, or cut it into utterances with a TextGrid")
+            if utterances[k + 1:]:
+                killed.append((place + k + 1, utterances[k + 1:]))
+            return
+
+
+def _placed(task: Task, results: Sequence[Result]) -> Iterator[tuple[int, Result]]:
+    """With their places, and with the utterances as they were given."""
+    for k, (utterance, result) in enumerate(zip(task[1], results, strict=True)):
+        whole = replace(result.utterance, audio=utterance.audio)
+        yield task[0] + k, replace(result, utterance=whole)
 
 
 def align_file(recording: str | Path | ArrayLike, text: str, *, rate: int = SAMPLE_RATE,
@@ -122,16 +206,10 @@ def solve(prepared: Prepared, backend: Backend) -> Alignment:
     return finish(prepared, backend.find(prepared), backend)
 
 
-def _search(made: Sequence[Prepared | Failure], backend: Backend,
-            pool: ThreadPoolExecutor) -> list[Alignment | Failure]:
-    """Align what was prepared, in batches of like length; results in the order given."""
-    results: dict[int, Alignment | Failure] = {k: m for k, m in enumerate(made) if isinstance(m, Failure)}
-    ready = [(k, m) for k, m in enumerate(made) if isinstance(m, Prepared)]
-    for batch in by_length([len(m.frames) for _, m in ready], BATCH):
-        jobs = [ready[b] for b in batch]
-        solved = pool.map(lambda job: _guarded(job[1].heard.utterance, lambda: solve(job[1], backend)), jobs)
-        results.update({k: result for (k, _), result in zip(jobs, solved, strict=True)})
-    return [results[k] for k in range(len(made))]
+def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Result]:
+    """What a worker does; samples, which may be many, are not sent back."""
+    results = [_guarded(u, lambda u=u: solve(prepare(u, backend), backend)) for u in utterances]
+    return [replace(r, utterance=replace(r.utterance, audio=NOTHING)) for r in results]
 
 
 def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,13 +17,12 @@ from aligner.corpus.files import unbroken
 from aligner.corpus.find import Corpus, find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
-from aligner.run.align import align
+from aligner.run.align import Result, completed
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
 from aligner.types import Alignment, DataError, Failure, Utterance
 
 EXISTING = ("skip", "overwrite", "error")
-Result = Alignment | Failure
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ class Summary:
         self.aligned += 1
         self.suspect(result.utterance.id, result.suspicions)
 
+    def in_order(self) -> None:
+        """Sort what was counted as it was done."""
+        self.suspects = dict(sorted(self.suspects.items()))
+        self.failures.sort(key=lambda f: f.utterance.id)
+
     def suspect(self, utterance: str, reasons: tuple[str, ...]) -> None:
         """Add reasons to look at an utterance, if there are any."""
         if reasons:
@@ -178,7 +183,7 @@ def run(job: Job, model: Backend | Model, options: Options,
     backend = chosen(model, options)
     summary = Summary()
     rows: list[dict[str, object]] = []
-    oovs: list[tuple[str, Sequence[tuple[str, str]]]] = []
+    oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
     record = _record(job, backend, options)
     before = results.read_run_record(job.out) if job.skipped else {}
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
@@ -193,7 +198,7 @@ def run(job: Job, model: Backend | Model, options: Options,
                     summary.count(result)
                     rows.append(results.alignment_row(result))
                     if isinstance(result, Alignment):
-                        oovs.append((result.utterance.file, result.oovs))
+                        oovs[result.utterance.file] += result.oovs
                         among.add(result, rows[-1])
             for result in members:
                 notice(result)
@@ -203,7 +208,8 @@ def run(job: Job, model: Backend | Model, options: Options,
         if rows or not job.kept:
             results.write_run_record(job.out, record)
         results.write_alignment_table(job.out, rows, job.kept)
-        results.write_oov_table(job.out, oovs, job.kept)
+        results.write_oov_table(job.out, sorted(oovs.items()), job.kept)
+        summary.in_order()
         summary.wall = time.perf_counter() - begun
     return summary
 
@@ -253,10 +259,16 @@ def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
 
 
 def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[Result]]:
-    """Every result, those of one recording together."""
+    """Every result, those of one recording together as soon as the last of them is done."""
     yield (*job.failures, *job.refused)
-    for _, group in groupby(align(job.utterances, backend, options), key=lambda r: r.utterance.file):
-        yield list(group)
+    missing = Counter(u.file for u in job.utterances)
+    done: dict[str, dict[int, Result]] = defaultdict(dict)
+    for place, result in completed(job.utterances, backend, options):
+        file = result.utterance.file
+        done[file][place] = result
+        missing[file] -= 1
+        if not missing[file]:
+            yield [r for _, r in sorted(done.pop(file).items())]
 
 
 def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:

@@ -10,9 +10,6 @@ import io
 import math
 import os
 import pickle
-import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -28,12 +25,12 @@ import torch
 from torch import Tensor
 
 from aligner.run.corpus import room_in
+from aligner.run.workers import obey_only
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 
 SERIAL = 60_000  # frames, ten minutes, up to which one process is faster than starting others
 FILE = ".cepstra"
-WATCH = 1.0  # s between two looks whether the parent lives
 AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
 
 _here: list[Example] = []  # in a worker: all that may be asked for
@@ -119,8 +116,7 @@ def _ahead(asked: Iterable[Future[bytes]], number: int) -> Iterator[Future[bytes
 
 def _begin(path: Path, size: int, parent: int) -> None:
     """In a worker, once; ``size`` bytes of the file are cepstra, behind which are the examples."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends when its parent does, or tells it to
-    threading.Thread(target=_orphaned, args=(parent,), daemon=True).start()
+    obey_only(parent)
     torch.set_num_threads(1)
     with path.open("rb") as file:
         file.seek(size)
@@ -128,13 +124,6 @@ def _begin(path: Path, size: int, parent: int) -> None:
     flat = torch.from_numpy(np.memmap(path, np.float32, "c", shape=(size // 4,)))
     parts = torch.split(flat, [math.prod(shape) for shape in shapes])
     _here.extend(replace(e, cepstra=part.view(shape)) for e, part, shape in zip(bare, parts, shapes, strict=True))
-
-
-def _orphaned(parent: int) -> None:
-    """In a worker: end when the parent has ended without a word, as it does when it is killed."""
-    while os.getppid() == parent:
-        time.sleep(WATCH)
-    os._exit(1)
 
 
 def _answer(asked: bytes) -> bytes:
