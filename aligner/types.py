@@ -20,6 +20,7 @@ import numpy as np
 SAMPLE_RATE = 16_000  # Hz; waveforms are brought to this rate unless a model hears another
 DECIMALS = 5  # of a boundary in seconds: 10 microseconds, far below what can be known
 NOISE_LABEL = "spn"  # of [laughter] and the like on the phone tier, as MFA writes it
+STAR_LABEL = "<star>"  # on the word tier, of speech that the transcript lacks
 SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
 
 

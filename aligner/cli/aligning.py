@@ -48,8 +48,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ... "
               "(aligner languages lists them). dtw writes phones in IPA, of English in ARPAbet.  "
               "[default: the model's]")
-@click.option("--star", is_flag=True, help="Let there be speech that the transcript lacks (ctc, ctc+hmm): it "
-              "becomes the word <star>.")
+@click.option("--star/--no-star", default=None, help="Let there be sound that the transcript lacks: it becomes the "
+              "word <star>; and (hmm) sentences that are not said.  [default: in recordings of over two minutes]")
 @POSTERIORS
 @click.option("--adapt/--no-adapt", default=None, help="Bring the model to each speaker in a first pass (hmm).  "
               "[default: where it was trained so]")
@@ -70,7 +70,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
-          language: str | None, star: bool, posteriors: str | None, adapt: bool | None, g2p: bool,
+          language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
           formats: tuple[str, ...], existing: str, reference: Path | None, reported: bool, refine: str, kernel: str,
           jobs: int | None, verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.

@@ -42,8 +42,8 @@ class Sound:
     clipped: float = 0.0
 
 
-def read(utterance: Utterance, rate: int = SAMPLE_RATE) -> Sound:
-    """The samples of an utterance: mono, at ``rate`` Hz.
+def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:
+    """The samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent throughout.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE) -> Sound:
     if not np.isfinite(samples).all():
         raise DataError(where, "the recording holds samples that are not numbers (NaN or infinite)",
                         "export it again as 16-bit audio")
-    if np.abs(samples).max() < SILENT:
+    if not silence and np.abs(samples).max() < SILENT:
         raise DataError(where, "the recording is silent throughout", "check the channel and the level")
     end = start + len(samples)
     return Sound(_resample(samples, own_rate, rate), start / own_rate, end / own_rate, total / own_rate,

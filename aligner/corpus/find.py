@@ -140,8 +140,9 @@ def _of_recording(root: Path, path: Path, transcript: Path | None, row: Row | No
 
 
 def _prompt(text: str, path: Path) -> str:
-    """A transcript as text; TIMIT's begin with the numbers of the first and the last sample."""
-    text = " ".join(text.split())
+    """A transcript as text, line by line; TIMIT's begin with the numbers of the first and the last sample."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    text = "\n".join(line for line in lines if line)
     numbers = TIMIT_PROMPT.match(text)
     if numbers and int(numbers[1]) == 0 and any(
             abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples for samples in audio.frames_in(path)):

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aligner.graph.flat import NONE, Graph, padded
-from aligner.types import Pronunciation
+from aligner.types import STAR_LABEL, Pronunciation
 
 BLANK = "<blank>"
-STAR = "<star>"  # anything that is said and not written
+STAR = STAR_LABEL  # anything that is said and not written
 STAR_WEIGHT = -8.0  # log weight of a wildcard that the transcript does not ask for: few words are as unlikely
 
 

@@ -20,12 +20,14 @@ from aligner.run.backend import Backend, Options, Prepared, finish, hear
 from aligner.run.batches import windows
 from aligner.run.choose import chosen
 from aligner.run.hmm import HmmBackend
+from aligner.run.long import aligned_in_parts, is_long
 from aligner.run.voices import acquainted, asks
 from aligner.run.workers import Ask, enough, workers
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
 
 R = TypeVar("R")
 Result = Alignment | Failure
+Answer = Result | Utterance  # one that is yet to be aligned
 Task = tuple[int, list[Utterance]]  # utterances in a row, and the place of the first
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ TASK = 4  # utterances that a worker is given at once
 AHEAD = 3  # tasks for each worker, done or waiting, so that none idles
 BEYOND = 4096  # utterances that may be done before an earlier one is, lest results pile up behind a long recording
 NOTHING = np.zeros(0, np.float32)
+KILLED = ("the process that aligned it was killed, as happens where memory is short",
+          "name fewer --jobs, or cut it into utterances with a TextGrid")
 
 
 def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
@@ -91,12 +95,30 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
     jobs = options.jobs if len(first) == enough() else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
     killed: list[Task] = []
+    long: list[tuple[int, Utterance]] = []
     with workers(jobs, backend) as ask:
-        yield from _spread(tasks, ask, 1 if jobs == 1 else AHEAD * jobs, killed)
+        yield from _sifted(_spread(tasks, ask, 1 if jobs == 1 else AHEAD * jobs, killed), long)
     while killed:  # each alone, so that it is known which one it was
         task = killed.pop()
         with workers(2, backend) as ask:
-            yield from _alone(task, ask, killed)
+            yield from _sifted(_alone(task, ask, killed), long)
+    for place, utterance in long:
+        with workers(options.jobs, backend) as ask:
+            yield place, _in_parts(utterance, backend, ask)
+
+
+def _sifted(results: Iterator[tuple[int, Answer]], long: list[tuple[int, Utterance]]) -> Iterator[tuple[int, Result]]:
+    """Results; ``long`` receives what has none yet, for it is to be done by all workers together."""
+    for place, answer in results:
+        if isinstance(answer, Utterance):
+            long.append((place, answer))
+        else:
+            yield place, answer
+
+
+def _in_parts(utterance: Utterance, backend: Backend, ask: Ask) -> Result:
+    assert isinstance(backend, HmmBackend)
+    return _guarded(utterance, lambda: aligned_in_parts(utterance, backend, ask, _aligned_whole))
 
 
 def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
@@ -106,9 +128,9 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
         place += len(some)
 
 
-def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> Iterator[tuple[int, Result]]:
+def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> Iterator[tuple[int, Answer]]:
     """Results as they are done; ``killed`` receives the tasks that went down with a worker, and all after them."""
-    waiting: dict[Future[list[Result]], Task] = {}
+    waiting: dict[Future[list[Answer]], Task] = {}
     held: list[Task] = []  # taken, but too far ahead
     while True:
         while len(waiting) < ahead and (task := held.pop() if held else next(tasks, None)) is not None:
@@ -131,25 +153,26 @@ def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> 
                 killed.append(task)
 
 
-def _alone(task: Task, ask: Ask, killed: list[Task]) -> Iterator[tuple[int, Result]]:
+def _alone(task: Task, ask: Ask, killed: list[Task]) -> Iterator[tuple[int, Answer]]:
     """One utterance after the other of a task that went down with a worker."""
     place, utterances = task
     for k, utterance in enumerate(utterances):
         try:
             yield from _placed((place + k, [utterance]), ask(_aligned, [utterance]).result())
         except BrokenProcessPool:
-            yield place + k, Failure(utterance, "the process that aligned it was killed, as happens where memory is "
-                                     "short", "name fewer --jobs, or cut it into utterances with a TextGrid")
+            yield place + k, Failure(utterance, *KILLED)
             if utterances[k + 1:]:
                 killed.append((place + k + 1, utterances[k + 1:]))
             return
 
 
-def _placed(task: Task, results: Sequence[Result]) -> Iterator[tuple[int, Result]]:
+def _placed(task: Task, answers: Sequence[Answer]) -> Iterator[tuple[int, Answer]]:
     """With their places, and with the utterances as they were given."""
-    for k, (utterance, result) in enumerate(zip(task[1], results, strict=True)):
-        whole = replace(result.utterance, audio=utterance.audio)
-        yield task[0] + k, replace(result, utterance=whole)
+    for k, (utterance, answer) in enumerate(zip(task[1], answers, strict=True)):
+        if isinstance(answer, Utterance):
+            yield task[0] + k, utterance
+        else:
+            yield task[0] + k, replace(answer, utterance=replace(answer.utterance, audio=utterance.audio))
 
 
 def align_file(recording: str | Path | ArrayLike, text: str, *, rate: int = SAMPLE_RATE,
@@ -206,10 +229,19 @@ def solve(prepared: Prepared, backend: Backend) -> Alignment:
     return finish(prepared, backend.find(prepared), backend)
 
 
-def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Result]:
-    """What a worker does; samples, which may be many, are not sent back."""
+def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
+    """What a worker does; an utterance that must be cut comes back as it is."""
+    return [_bare(u) if is_long(u, backend) else _aligned_whole(backend, [u])[0] for u in utterances]
+
+
+def _aligned_whole(backend: Backend, utterances: Sequence[Utterance]) -> list[Result]:
     results = [_guarded(u, lambda u=u: solve(prepare(u, backend), backend)) for u in utterances]
-    return [replace(r, utterance=replace(r.utterance, audio=NOTHING)) for r in results]
+    return [replace(r, utterance=_bare(r.utterance)) for r in results]
+
+
+def _bare(utterance: Utterance) -> Utterance:
+    """Without its samples, which may be many and need not be sent back."""
+    return replace(utterance, audio=NOTHING)
 
 
 def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
@@ -218,6 +250,8 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
         return work()
     except DataError as error:
         return Failure(utterance, error.rule, error.remedy)
+    except BrokenProcessPool:
+        return Failure(utterance, *KILLED)
     except MemoryError:
         return Failure(utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid")
     except Exception as error:  # a fault of ours must not take the other files with it

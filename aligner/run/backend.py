@@ -54,8 +54,9 @@ class Options:
         None takes what is best for the language: the HMM where there is a model.
     language : str or None
         Of the transcripts; None is the model's.
-    star : bool
-        Whether there may be speech that the transcript lacks, between words and at both ends (CTC).
+    star : bool or None
+        Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or between
+        sentences, of which some may not be said (HMM); None: only in long recordings (HMM).
     posteriors : str, Path or None
         A hidden Markov model whose posteriors of phones are compared, too (DTW).
     adapt : bool or None
@@ -74,7 +75,7 @@ class Options:
     jobs: int = field(default_factory=cores)
     backend: str | None = None
     language: str | None = None
-    star: bool = False
+    star: bool | None = None
     posteriors: str | Path | None = None
     adapt: bool | None = None
 

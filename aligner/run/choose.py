@@ -38,8 +38,8 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
         return model
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
     name = options.backend or _usual(loaded, options.language)
-    if options.star and "ctc" not in name:
-        raise DataError("star", f"the wildcard is not for the backend {name!r}", "take --backend ctc or ctc+hmm")
+    if options.star and name == "dtw":
+        raise DataError("star", f"the wildcard is not for the backend {name!r}", "take --backend hmm, ctc or ctc+hmm")
     return MADE[name](loaded, options)
 
 

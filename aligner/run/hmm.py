@@ -20,7 +20,7 @@ from aligner.search.arcs import NoPath
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.spelling import Speller
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval, Utterance
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class HmmBackend:
         """Take the features and build the graph."""
         spoken, oovs = self.pronounce(heard.tokens)
         graph = build([w.pronunciations for w in spoken], self.model.topology)
-        return Prepared(heard, spoken, tuple(oovs), graph, self.model.hear(heard.wave, self._voice(heard)))
+        return Prepared(heard, spoken, tuple(oovs), graph, self.model.hear(heard.wave, self.voice_of(heard.utterance)))
 
-    def _voice(self, heard: Heard) -> Voice | None:
+    def voice_of(self, utterance: Utterance) -> Voice | None:
         """What is known of an utterance's speaker."""
-        return self.voices.get(heard.utterance.speaker)
+        return self.voices.get(utterance.speaker)
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
         """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
@@ -93,7 +93,7 @@ class HmmBackend:
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The mixtures that the frames of an utterance's speaker were brought to."""
-        voice = self._voice(heard)
+        voice = self.voice_of(heard.utterance)
         return self.model if voice is None or voice.transform is None else self.model.for_adapted
 
     def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:

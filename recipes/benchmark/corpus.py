@@ -30,6 +30,8 @@ SLOWEST, RANGE = 0.87, 0.28
 GRAIN = 500  # speeds are whole numbers of this part
 ENOUGH = 0.8  # s that a short recording lasts at least
 PAUSE = 0.6  # s between the sentences of a book
+UNSAID, UNWRITTEN = 13, 7  # of twenty sentences of a loose transcript
+INTERLUDES, LASTS = 300, 20.0  # s from one interlude to the next, and that it lasts
 
 
 class Piece(NamedTuple):
@@ -129,28 +131,71 @@ def of_files(sources: list[Path], out: Path, files: int) -> tuple[float, int]:
     return seconds, files
 
 
-def book(sources: list[Path], out: Path, hours: float) -> tuple[float, list[tuple[float, float]]]:
-    """One recording; its seconds, and where each sentence lies in it."""
+def pause(piece: Piece, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Room noise: the piece's quietest tenth of a second, forwards and backwards again and again."""
+    size = SAMPLE_RATE // 10
+    starts = np.arange(0, len(piece.wave) - size, size // 4)
+    at = min(starts, key=lambda k: float(np.square(piece.wave[k:k + size]).sum()))
+    quiet = piece.wave[at:at + size]
+    both = np.concatenate([quiet, quiet[::-1]])
+    return np.resize(np.roll(both, rng.integers(len(both))), round(seconds * SAMPLE_RATE))
+
+
+def music(seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Chords of a few partials, and a beat."""
+    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    wave = np.zeros_like(t)
+    for k in range(int(seconds) + 1):
+        inside = (t >= k) & (t < k + 1)
+        root = 110 * 2 ** (rng.integers(12) / 12)
+        for note in (1, 1.25, 1.5):
+            wave[inside] += sum(np.sin(2 * np.pi * root * note * h * t[inside]) / h for h in range(1, 6))
+    beat = rng.standard_normal(len(t)) * np.exp(-20 * (t * 2 % 1))
+    return (0.03 * wave + 0.05 * beat).astype(np.float32)
+
+
+class Line(NamedTuple):
+    """A sentence of a book's transcript, and where it lies in the recording, in seconds; None if it is not said."""
+
+    text: str
+    place: tuple[float, float] | None
+
+
+def book(sources: list[Path], out: Path, hours: float, loose: bool = False) -> tuple[float, list[Line]]:
+    """One recording and its transcript; its seconds, and its lines.
+
+    Where it is ``loose`` every twentieth sentence is said and not written, every other twentieth written and not said;
+    and every five minutes there are 20 s of music, or of speech backwards.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    places, lines, now = [], [], 0
+    rng, lines, now, interludes = np.random.default_rng(0), list[Line](), 0, 0
     with soundfile.SoundFile(out / "book.flac", "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        for piece in spoken(sentences(sources)):
-            quiet = np.zeros(round(PAUSE * SAMPLE_RATE), np.float32)
-            quiet += 1e-4 * np.random.default_rng(len(places)).standard_normal(len(quiet)).astype(np.float32)
-            file.write(np.clip(piece.wave, -1, 1))
-            file.write(quiet)
-            places.append((now / SAMPLE_RATE, now / SAMPLE_RATE + piece.seconds))
-            lines.append(piece.text)
-            now += len(piece.wave) + len(quiet)
+
+        def add(wave: np.ndarray) -> tuple[float, float]:
+            nonlocal now
+            file.write(np.clip(wave, -1, 1))
+            now += len(wave)
+            return (now - len(wave)) / SAMPLE_RATE, now / SAMPLE_RATE
+
+        for k, piece in enumerate(spoken(sentences(sources))):
+            place = None if loose and k % 20 == UNSAID else add(piece.wave)
+            if not loose or k % 20 != UNWRITTEN:
+                lines.append(Line(piece.text, place))
+            add(pause(piece, PAUSE, rng))
+            if loose and now > (interludes + 1) * INTERLUDES * SAMPLE_RATE:
+                add(music(LASTS, rng) if interludes % 2 else np.resize(piece.wave[::-1], round(LASTS * SAMPLE_RATE)))
+                add(pause(piece, PAUSE, rng))
+                interludes += 1
             if now >= 3600 * hours * SAMPLE_RATE:
                 break
-    (out / "book.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return now / SAMPLE_RATE, places
+    (out / "book.txt").write_text("".join(f"{line.text}\n" for line in lines), encoding="utf-8")
+    return now / SAMPLE_RATE, lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="+", type=Path)
+    parser.add_argument("--loose", action="store_true", help="a book whose text and sound differ here and there")
     parser.add_argument("out", type=Path, help="a new folder")
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument("--hours", type=float)
@@ -164,7 +209,7 @@ def main() -> None:
     elif given.files:
         seconds, number = of_files(given.source, given.out, given.files)
     else:
-        seconds, places = book(given.source, given.out, given.book)
+        seconds, places = book(given.source, given.out, given.book, given.loose)
         number = len(places)
     print(f"{seconds / 3600:.3f} hours, {number} {'sentences' if given.book else 'recordings'}: {given.out}")
 
