@@ -187,6 +187,8 @@ class Alignment:
         Words that no dictionary held, with the pronunciation that was used.
     suspicions : tuple of str
         Why a person should look at this; empty where nothing is wrong.
+    sentences : tuple of Interval
+        Where each sentence is, from its first word to its last, without silences; filled in where they are asked for.
     """
 
     utterance: Utterance
@@ -196,6 +198,7 @@ class Alignment:
     quality: Quality
     oovs: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[str, ...] = ()
+    sentences: tuple[Interval, ...] = ()
 
     @property
     def status(self) -> str:

@@ -56,6 +56,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
 @FORMATS
+@click.option("--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker.")
 @EXISTING
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
@@ -71,8 +72,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
           language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
-          formats: tuple[str, ...], existing: str, reference: Path | None, reported: bool, refine: str, kernel: str,
-          jobs: int | None, verbose: bool) -> None:
+          formats: tuple[str, ...], segments: bool, existing: str, reference: Path | None, reported: bool,
+          refine: str, kernel: str, jobs: int | None, verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -100,7 +101,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
         options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt)
-        job = plan(corpus, out, formats, existing)
+        job = plan(corpus, out, (*formats, *(["segments"] if segments else [])), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")

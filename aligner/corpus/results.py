@@ -20,6 +20,7 @@ ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", 
                      "crammed_run", "longest_word", "silence", "snr", "clipped", "status", "reason")
 RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
 CORRECTED = "corrected"  # a folder for what people corrected, file for file
+SEGMENTS = "segments"  # a folder for TextGrids of sentences
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 REASONS = "; "  # between the reasons of one row
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
@@ -110,15 +111,24 @@ def _write_ctm(path: Path, alignments: Sequence[Alignment], several: bool) -> No
         write_text(target, "".join(lines))
 
 
+def _write_segments(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
+    """A tier of sentences for each speaker: what `align` takes for a transcript."""
+    duration = alignments[0].duration
+    speakers = dict.fromkeys(a.utterance.speaker for a in alignments)
+    own = {s: sorted((i for a in alignments if a.utterance.speaker == s for i in a.sentences), key=lambda i: i.start)
+           for s in speakers}
+    write_textgrid(path, {speaker: _filled(said, duration) for speaker, said in own.items()}, duration)
+
+
 Writer = Callable[[Path, Sequence[Alignment], bool], None]
 WRITERS: Mapping[str, tuple[str, Writer]] = {
     "textgrid": (".TextGrid", _write_textgrid), "json": (".json", _write_json), "csv": (".csv", _write_csv),
-    "ctm": (".ctm", _write_ctm)}
+    "ctm": (".ctm", _write_ctm), "segments": (".TextGrid", _write_segments)}
 
 
 def output_path(out: Path, file: str, kind: str) -> Path:
-    """Where the output of a recording goes: its own path below ``out``."""
-    return out / f"{file}{WRITERS[kind][0]}"
+    """Where the output of a recording goes: its own path below ``out``, or below a folder of sentences there."""
+    return (out / SEGMENTS if kind == "segments" else out) / f"{file}{WRITERS[kind][0]}"
 
 
 def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str], several: bool = False) -> None:

@@ -303,9 +303,9 @@ class GaussianMixtures:
         books, group, sharing = np.unique(self.codebook[pdfs], return_inverse=True, return_counts=True)
         if sharing.max() == 1:
             chosen = torch.from_numpy(books)
-            weights = tuple((s.weights[torch.from_numpy(pdfs[np.argsort(group)]), :densities][:, None],)
-                            for s in self.streams)
-            return Selection(tuple(g.take(chosen, densities).turned() for g in self._in_bits), weights,
+            own = torch.from_numpy(pdfs[np.argsort(group)])
+            one = tuple((s.weights[own, :densities][:, None],) for s in self.streams)
+            return Selection(tuple(g.take(chosen, densities).turned() for g in self._in_bits), one,
                              torch.from_numpy(group))
         room = np.maximum(2 ** np.ceil(np.log2(sharing)).astype(np.int64), FEWEST)  # of each codebook
         order = np.argsort(room, kind="stable")
@@ -319,8 +319,8 @@ class GaussianMixtures:
         members = np.zeros(room.sum(), np.int64)
         members[slots] = pdfs
         sizes, counts = np.unique(room, return_counts=True)
-        parts = torch.from_numpy(members).split((sizes * counts).tolist())
-        weights = tuple(tuple(s.weights[part, :densities].view(count, size, -1)
+        parts = np.split(members, np.cumsum(sizes * counts)[:-1])
+        weights = tuple(tuple(s.weights[torch.from_numpy(part), :densities].view(count, size, -1)
                               for part, size, count in zip(parts, sizes.tolist(), counts.tolist(), strict=True))
                         for s in self.streams)
         chosen = torch.from_numpy(books)

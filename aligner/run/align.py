@@ -235,7 +235,10 @@ def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
 
 
 def _aligned_whole(backend: Backend, utterances: Sequence[Utterance]) -> list[Result]:
-    results = [_guarded(u, lambda u=u: solve(prepare(u, backend), backend)) for u in utterances]
+    def one(utterance: Utterance) -> Result:
+        return _guarded(utterance, lambda: solve(prepare(utterance, backend), backend))
+
+    results = [one(u) for u in utterances]
     return [replace(r, utterance=_bare(r.utterance)) for r in results]
 
 

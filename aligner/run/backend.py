@@ -230,7 +230,8 @@ def hear(utterance: Utterance, backend: Backend) -> Heard:
 
 def _tokens(transcript: str, english: bool | None) -> tuple[Token, ...]:
     if english is None:
-        return (Token(transcript, (transcript,)),) if transcript else ()
+        whole = " ".join(transcript.split())
+        return (Token(whole, (whole,)),) if whole else ()
     return normalise(transcript, english)
 
 

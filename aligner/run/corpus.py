@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,7 +20,9 @@ from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import Result, completed
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
-from aligner.types import Alignment, DataError, Failure, Utterance
+from aligner.text.normalise import normalise
+from aligner.text.sentences import sentences
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, DataError, Failure, Interval, Utterance
 
 EXISTING = ("skip", "overwrite", "error")
 
@@ -193,7 +195,7 @@ def run(job: Job, model: Backend | Model, options: Options,
     try:
         for group in _groups(job, backend, options):
             with unbroken():  # no file without its row
-                members = _written(job, group)
+                members = _written(job, group, backend.english)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
@@ -271,12 +273,14 @@ def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[R
             yield [r for _, r in sorted(done.pop(file).items())]
 
 
-def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:
+def _written(job: Job, members: Sequence[Result], english: bool | None) -> Sequence[Result]:
     """Write one recording's files; where that cannot be done, its alignments become failures."""
     aligned = [m for m in members if isinstance(m, Alignment)]
     if not aligned:
         return members
     file = aligned[0].utterance.file
+    if "segments" in job.kinds:
+        aligned = [replace(a, sentences=said(a, english)) for a in aligned]
     kinds = [k for k in job.kinds if job.existing == "overwrite" or not results.output_path(job.out, file, k).exists()]
     try:
         results.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
@@ -285,6 +289,19 @@ def _written(job: Job, members: Sequence[Result]) -> Sequence[Result]:
         return [m if isinstance(m, Failure) else Failure(m.utterance, f"its output cannot be written ({reason})",
                                                          "check the disk and the rights") for m in members]
     return members
+
+
+def said(alignment: Alignment, english: bool | None) -> tuple[Interval, ...]:
+    """Where each sentence of an alignment's transcript is; those of which no word is there are left out."""
+    words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
+    found, first = [], 0
+    for text in sentences(alignment.utterance.transcript):
+        labels = [t.spelling for t in normalise(text, english is not False)]
+        own = words[first:first + len(labels)]
+        if labels and [w.label for w in own] == labels:
+            found.append(Interval(own[0].start, own[-1].end, text))
+            first += len(labels)
+    return tuple(found)
 
 
 def _check_place(corpus: Path, out: Path) -> None:

@@ -93,7 +93,7 @@ class Stretch(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the first pass found: stretches of speech; and sentences that are not heard, each with the time before it."""
+    """What the first pass found: stretches of speech; sentences that are not heard, each with the time before it."""
 
     stretches: tuple[Stretch, ...]
     missing: tuple[tuple[int, float], ...]
@@ -195,8 +195,9 @@ def arcs_of(states: Chain, silence: int) -> Arcs:
     start, final = (np.full(len(order), -np.inf, np.float32) for _ in range(2))
     start[[0, 1, DOOR]] = 0.0, -BEGINNING, 0.0
     final[doors[-1] - 1:] = 0.0
-    return Arcs(*(torch.from_numpy(a)[None] for a in (states.phone, predecessors)),
-                torch.from_numpy(weights)[None, None], *(torch.from_numpy(a)[None] for a in (start, final)))
+    pdf, reached, weighed, beginning, ending = (torch.from_numpy(a)[None] for a in (
+        states.phone, predecessors, weights, start, final))
+    return Arcs(pdf, reached, weighed[None], beginning, ending)
 
 
 def first_pass(scores: np.ndarray, states: Chain, silence: int) -> np.ndarray:
@@ -238,7 +239,8 @@ def plan(path: np.ndarray, states: Chain, anything: int, step: float, end: float
             spoken.setdefault(int(states.sentence[s]), [a, b])[1] = b
     times = [(k, a, b) for k, (a, b) in sorted(spoken.items())]
     count = len(states.doors) - 1
-    missing = tuple((k, next((b for j, _, b in reversed(times) if j < k), 0.0)) for k in range(count) if k not in spoken)
+    before = [max((b for j, _, b in times if j < k), default=0.0) if k not in spoken else None for k in range(count)]
+    missing = tuple((k, t) for k, t in enumerate(before) if t is not None)
     return Plan(_stretches(times, stars, end), missing)
 
 

@@ -35,7 +35,7 @@ class Ask(Protocol):
 def forks() -> bool:
     """Whether workers would be forked from this process."""
     return (sys.platform.startswith("linux") and threading.active_count() == 1
-            and not torch.cuda.is_initialized())
+            and not torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def enough() -> int:

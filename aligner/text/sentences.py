@@ -7,6 +7,7 @@ import re
 from aligner.text.normalise import ABBREVIATIONS
 
 LONGEST = 30  # words; a longer sentence is cut at commas and the like, or where it has so many
+OPENING = "\"'“‘«(["  # punctuation before a word
 _END = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")
 _COMMA = re.compile(r"[,;:–—，、；：]+[\"'”’»)\]]*$")
 _INITIAL = re.compile(r"(\w\.)+")
@@ -45,13 +46,14 @@ def _split(words: list[str]) -> list[list[str]]:
     found: list[list[str]] = [[]]
     for word, following in zip(words, [*words[1:], ""], strict=True):
         found[-1].append(word)
-        if following and _END.search(word) and not _abbreviated(word) and not following.lstrip("\"'“‘«([")[:1].islower():
+        begins = following.lstrip(OPENING)[:1]
+        if begins and not begins.islower() and _END.search(word) and not _abbreviated(word):
             found.append([])
     return [f for f in found if f]
 
 
 def _abbreviated(word: str) -> bool:
-    bare = word.lstrip("\"'“‘«([").lower()
+    bare = word.lstrip(OPENING).lower()
     return bare in ABBREVIATIONS or bare in ("st.", "no.") or bool(_INITIAL.fullmatch(bare))
 
 
