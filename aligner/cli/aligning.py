@@ -65,15 +65,22 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               help="Correct boundaries by the model's table of offsets, and (best) look for them in the sound where "
               "the backend knows them but roughly; or leave them as the search put them.")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
-              show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA (where "
-              "align does not run yet); 'reference' is plain and slow.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+              show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
+              "'reference' is plain and slow.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--device", default="cpu", show_default=True, help="Where to score and search: cpu, cuda, cuda:1, ... "
+              "(hmm, in batches), or where the network is (ctc).")
+@click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds of audio in a batch on "
+              "CUDA.  [default: what its memory holds]")
+@click.option("--precision", type=click.Choice(["full", "mixed"]), default="full", show_default=True,
+              help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
           language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
           formats: tuple[str, ...], segments: bool, existing: str, reference: Path | None, reported: bool,
-          refine: str, kernel: str, jobs: int | None, verbose: bool) -> None:
+          refine: str, kernel: str, jobs: int | None, device: str, batch_seconds: float | None, precision: str,
+          verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -100,7 +107,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     try:
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
-        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt)
+        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), device, batch_seconds, precision, backend,
+                          language, star, posteriors, adapt)
         job = plan(corpus, out, (*formats, *(["segments"] if segments else [])), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)

@@ -58,6 +58,20 @@ class Network(Protocol):
         ...
 
 
+class Elsewhere:
+    """A network on another device than the waveforms that it hears and the posteriors that it gives."""
+
+    def __init__(self, network: Network, device: str) -> None:
+        self.labels, self.blank, self.boundary, self.clock = (
+            network.labels, network.blank, network.boundary, network.clock)
+        self._network = network.to(device) if isinstance(network, torch.nn.Module) else network
+        self._device = device
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Log posteriors (T, V) of a waveform (N,)."""
+        return self._network(wave.to(self._device)).float().cpu()
+
+
 def posteriors(network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP) -> Tensor:
     """What a network says of a recording of any length: (N,) -> (T, V).
 
@@ -129,6 +143,10 @@ class CtcModel:
     chunk: float | None = CHUNK
     delay: float = 0.0
     dictionary: Path | None = None
+
+    def on(self, device: str) -> CtcModel:
+        """The model with its network on a device; what that hears comes back."""
+        return self if device == "cpu" else replace(self, network=Elsewhere(self.network, device))
 
     @cached_property
     def clock(self) -> Clock:

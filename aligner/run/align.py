@@ -8,23 +8,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from aligner.models.base import Model
-from aligner.run.backend import Backend, Options, Prepared, finish, hear
+from aligner.run.backend import Backend, Found, Options, Prepared, finish, hear
 from aligner.run.batches import windows
 from aligner.run.choose import chosen
+from aligner.run.device import on_device
 from aligner.run.hmm import HmmBackend
 from aligner.run.long import aligned_in_parts, is_long
 from aligner.run.voices import acquainted, asks
 from aligner.run.workers import Ask, enough, workers
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
 
+A = TypeVar("A")
 R = TypeVar("R")
 Result = Alignment | Failure
 Answer = Result | Utterance  # one that is yet to be aligned
@@ -92,12 +95,18 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
         backend = acquainted(backend, utterances)
     source = iter(utterances)
     first = list(islice(source, enough()))
-    jobs = options.jobs if len(first) == enough() else 1
+    networks = options.device != "cpu" and not isinstance(backend, HmmBackend)  # which only this process can reach
+    jobs = options.jobs if len(first) == enough() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
     killed: list[Task] = []
     long: list[tuple[int, Utterance]] = []
+    ahead = 1 if jobs == 1 else AHEAD * jobs
     with workers(jobs, backend) as ask:
-        yield from _sifted(_spread(tasks, ask, 1 if jobs == 1 else AHEAD * jobs, killed), long)
+        if isinstance(backend, HmmBackend) and options.device != "cpu":
+            prepared = _spread(tasks, ask, _prepared, ahead, killed)
+            yield from _sifted(_finished(on_device(prepared, backend), backend), long)
+        else:
+            yield from _sifted(_spread(tasks, ask, _aligned, ahead, killed), long)
     while killed:  # each alone, so that it is known which one it was
         task = killed.pop()
         with workers(2, backend) as ask:
@@ -128,9 +137,10 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
         place += len(some)
 
 
-def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> Iterator[tuple[int, Answer]]:
-    """Results as they are done; ``killed`` receives the tasks that went down with a worker, and all after them."""
-    waiting: dict[Future[list[Answer]], Task] = {}
+def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int,
+            killed: list[Task]) -> Iterator[tuple[int, A]]:
+    """Answers as they are done; ``killed`` receives the tasks that went down with a worker, and all after them."""
+    waiting: dict[Future[list[A]], Task] = {}
     held: list[Task] = []  # taken, but too far ahead
     while True:
         while len(waiting) < ahead and (task := held.pop() if held else next(tasks, None)) is not None:
@@ -138,7 +148,7 @@ def _spread(tasks: Iterator[Task], ask: Ask, ahead: int, killed: list[Task]) -> 
                 held.append(task)
                 break
             try:
-                waiting[ask(_aligned, task[1])] = task
+                waiting[ask(work, task[1])] = task
             except BrokenProcessPool:
                 held.append(task)
                 break
@@ -166,13 +176,34 @@ def _alone(task: Task, ask: Ask, killed: list[Task]) -> Iterator[tuple[int, Answ
             return
 
 
-def _placed(task: Task, answers: Sequence[Answer]) -> Iterator[tuple[int, Answer]]:
+def _placed(task: Task, answers: Sequence[A]) -> Iterator[tuple[int, A]]:
     """With their places, and with the utterances as they were given."""
     for k, (utterance, answer) in enumerate(zip(task[1], answers, strict=True)):
-        if isinstance(answer, Utterance):
-            yield task[0] + k, utterance
+        yield task[0] + k, _with_samples(answer, utterance)
+
+
+def _with_samples(answer: Any, utterance: Utterance) -> Any:
+    if isinstance(answer, Utterance):
+        return utterance
+    if isinstance(answer, Prepared):
+        whole = replace(answer.heard.utterance, audio=utterance.audio)
+        return replace(answer, heard=replace(answer.heard, utterance=whole))
+    return replace(answer, utterance=replace(answer.utterance, audio=utterance.audio))
+
+
+def _finished(found: Iterator[tuple[int, tuple[Prepared, Found | DataError] | Answer]],
+              backend: Backend) -> Iterator[tuple[int, Answer]]:
+    """What was found as alignments."""
+    def one(prepared: Prepared, what: Found | DataError) -> Alignment:
+        if isinstance(what, DataError):
+            raise what
+        return finish(prepared, what, backend)
+
+    for place, item in found:
+        if isinstance(item, tuple):
+            yield place, _guarded(item[0].heard.utterance, partial(one, *item))
         else:
-            yield task[0] + k, replace(answer, utterance=replace(answer.utterance, audio=utterance.audio))
+            yield place, item
 
 
 def align_file(recording: str | Path | ArrayLike, text: str, *, rate: int = SAMPLE_RATE,
@@ -215,7 +246,9 @@ def prepare(utterance: Utterance, backend: Backend) -> Prepared:
     DataError
         If any of it cannot be done.
     """
-    return backend.prepare(hear(utterance, backend))
+    heard = hear(utterance, backend)
+    with backend.options.arithmetic():
+        return backend.prepare(heard)
 
 
 def solve(prepared: Prepared, backend: Backend) -> Alignment:
@@ -226,7 +259,8 @@ def solve(prepared: Prepared, backend: Backend) -> Alignment:
     DataError
         If no path through the graph is possible.
     """
-    return finish(prepared, backend.find(prepared), backend)
+    with backend.options.arithmetic():
+        return finish(prepared, backend.find(prepared), backend)
 
 
 def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
@@ -240,6 +274,16 @@ def _aligned_whole(backend: Backend, utterances: Sequence[Utterance]) -> list[Re
 
     results = [one(u) for u in utterances]
     return [replace(r, utterance=_bare(r.utterance)) for r in results]
+
+
+def _prepared(backend: Backend, utterances: Sequence[Utterance]) -> list[Prepared | Answer]:
+    """What a worker does for a device."""
+    def one(utterance: Utterance) -> Prepared:
+        prepared = prepare(utterance, backend)
+        return replace(prepared, heard=replace(prepared.heard, utterance=_bare(prepared.heard.utterance)))
+
+    answers = [_bare(u) if is_long(u, backend) else _guarded(u, partial(one, u)) for u in utterances]
+    return [replace(a, utterance=_bare(a.utterance)) if isinstance(a, Failure) else a for a in answers]
 
 
 def _bare(utterance: Utterance) -> Utterance:

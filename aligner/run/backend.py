@@ -7,6 +7,7 @@ path; what comes before, reading, and what comes after, figures, suspicions and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +31,7 @@ from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, 
 
 BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
 REFINEMENTS = ("best", "offsets", "none")
+PRECISIONS = ("full", "mixed")
 NO_OWNER = -1  # of a silence
 
 
@@ -49,7 +51,13 @@ class Options:
         Whether boundaries are corrected by the model's table; 'best' also looks for them in the sound itself where
         the backend knows them but roughly.
     jobs : int
-        Threads.
+        Processes.
+    device : str
+        Where frames are scored and searched: 'cpu', or 'cuda', 'cuda:1', ..., in batches.
+    batch_seconds : float or None
+        Audio in a batch on a device other than the CPU; None finds out how much its memory holds.
+    precision : {'full', 'mixed'}
+        'mixed' computes what stands it in bfloat16: networks, and the weights of mixtures.
     backend : {'hmm', 'ctc', 'ctc+hmm', 'dtw'} or None
         None takes what is best for the language: the HMM where there is a model.
     language : str or None
@@ -73,23 +81,45 @@ class Options:
     kernel: str = "auto"
     refine: str = "best"
     jobs: int = field(default_factory=cores)
+    device: str = "cpu"
+    batch_seconds: float | None = None
+    precision: str = "full"
     backend: str | None = None
     language: str | None = None
     star: bool | None = None
     posteriors: str | Path | None = None
     adapt: bool | None = None
 
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """In which networks and mixtures are computed, in lower precision where the options say so."""
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, torch.bfloat16) if self.precision == "mixed" else nullcontext()
+
     def __post_init__(self) -> None:
         try:
-            searched.chosen(self.kernel, torch.device("cpu"))
+            searched.chosen(self.kernel, usable(self.device))
         except ValueError as error:
             raise DataError("kernel", str(error), "take auto") from None
         if self.language is not None and not self.language.strip():
             raise DataError("language", "no language is named", "name one, or leave it out")
-        for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS)):
+        for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise DataError(name, f"there is no {getattr(self, name)!r}",
                                 f"take one of {', '.join(filter(None, known))}")
+
+
+def usable(device: str) -> torch.device:
+    """The device of that name.
+
+    Raises
+    ------
+    DataError
+        If torch cannot compute there.
+    """
+    try:
+        return torch.zeros(1, device=device).device if device != "cpu" else torch.device("cpu")
+    except (RuntimeError, AssertionError) as error:
+        raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error
 
 
 @dataclass(frozen=True)
@@ -179,6 +209,7 @@ class Backend(Protocol):
         What scores the frames, in a user's words.
     english : bool or None
         Whether transcripts are read as English; None leaves them as they are, whatever they hold.
+    options : Options
     clock : Clock
         Of its frames.
     shortest : float
@@ -195,6 +226,8 @@ class Backend(Protocol):
     def about(self) -> str: ...  # noqa: D102
     @property
     def english(self) -> bool | None: ...  # noqa: D102
+    @property
+    def options(self) -> Options: ...  # noqa: D102
     @property
     def clock(self) -> Clock: ...  # noqa: D102
     @property

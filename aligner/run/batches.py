@@ -1,13 +1,23 @@
-"""Grouping utterances for the search."""
+"""How much to do at once."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+import psutil
+import torch
+from torch import Tensor
+
 T = TypeVar("T")
+R = TypeVar("R")
+
+FIRST = 60.0  # s of audio in the first batch, from which the cost is learnt
+SHARE = 0.5  # of the free memory that a batch may take: costs vary
+MOST = 7200.0  # s; longer batches are no faster
+LEAST_COST = 2**20  # bytes a second of audio; what is measured may be less where memory was there already
 
 
 def cores() -> int:
@@ -22,13 +32,143 @@ def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield window
 
 
-def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Indices in batches of up to ``size`` items of like length, the longest first.
+def by_length(seconds: Sequence[float], most: float) -> list[list[int]]:
+    """Indices in batches of like length, the longest first, each of up to ``most`` seconds when padded, or of one.
 
     Examples
     --------
-    >>> by_length([5, 9, 4, 8], 2)
+    >>> by_length([5, 9, 4, 8], 18)
     [[1, 3], [0, 2]]
     """
-    order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
-    return [order[k:k + size] for k in range(0, len(order), size)]
+    batches: list[list[int]] = []
+    for k in sorted(range(len(seconds)), key=lambda k: -seconds[k]):
+        if not batches or (len(batches[-1]) + 1) * seconds[batches[-1][0]] > most:
+            batches.append([])
+        batches[-1].append(k)
+    return batches
+
+
+class BatchSize:
+    """How many seconds of audio to take at once: as told, or as the free memory of a device holds.
+
+    What a second costs is measured in every batch; where memory ran out all the same, batches are half as long from
+    then on.
+
+    Parameters
+    ----------
+    device : torch.device
+    fixed : float or None
+        Seconds, where they were told.
+    free : callable
+        Bytes that are free on a device.
+
+    Attributes
+    ----------
+    seconds : float
+        Of the next batch.
+
+    Examples
+    --------
+    >>> size = BatchSize(torch.device("cpu"), free=lambda device: 4 * 2**30)
+    >>> size.seconds
+    60.0
+    >>> size.learn(60.0, 60 * 2**21)
+    >>> size.seconds
+    1024.0
+    >>> size.halve(1000.0)
+    >>> size.learn(60.0, 60 * 2**21)
+    >>> size.seconds
+    500.0
+    """
+
+    def __init__(self, device: torch.device, fixed: float | None = None,
+                 free: Callable[[torch.device], int] | None = None) -> None:
+        self._device, self._fixed, self._free = device, fixed, free or free_bytes
+        self._limit = fixed or MOST
+        self._cost = 0.0
+        self.seconds = fixed or FIRST
+
+    def learn(self, seconds: float, spent: int) -> None:
+        """A batch of so many seconds, padding included, has taken so many bytes."""
+        self._cost = max(self._cost, spent / seconds, LEAST_COST)
+        if self._fixed is None:
+            self.seconds = min(self._limit, SHARE * self._free(self._device) / self._cost)
+
+    def halve(self, seconds: float) -> None:
+        """A batch of so many seconds did not fit."""
+        self._limit = min(self._limit, seconds / 2)
+        self.seconds = min(self.seconds, self._limit)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(psutil.virtual_memory().available)
+
+
+def spent_bytes(device: torch.device, work: Callable[[], R]) -> tuple[R, int]:
+    """What ``work`` returns, and the memory that it took on a device at most; on the CPU, what it left behind."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        result = work()
+        return result, torch.cuda.max_memory_allocated(device) - before
+    process = psutil.Process()
+    before = process.memory_info().rss
+    result = work()
+    return result, max(process.memory_info().rss - before, 0)
+
+
+def in_batches(seconds: Sequence[float], size: BatchSize, device: torch.device,
+               work: Callable[[list[int]], list[R]]) -> Iterator[tuple[int, R]]:
+    """Do items of so many ``seconds`` in batches; a batch for which there is no memory in two halves, and so on.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+    size : BatchSize
+    device : torch.device
+    work : callable
+        Of indices, a result each; may raise `torch.OutOfMemoryError` or MemoryError.
+
+    Yields
+    ------
+    int, result
+        As they are done.
+
+    Raises
+    ------
+    torch.OutOfMemoryError, MemoryError
+        If there is not even room for one item.
+    """
+    waiting = list(range(len(seconds)))
+    while waiting:
+        batch = [waiting[k] for k in by_length([seconds[k] for k in waiting], size.seconds)[0]]
+        padded = len(batch) * max(seconds[k] for k in batch)
+        try:
+            results, spent = spent_bytes(device, lambda batch=batch: work(batch))  # type: ignore[misc]
+        except (torch.OutOfMemoryError, MemoryError):
+            if len(batch) == 1:
+                raise
+            size.halve(padded)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            continue
+        size.learn(padded, spent)
+        yield from zip(batch, results, strict=True)
+        done = set(batch)
+        waiting = [k for k in waiting if k not in done]
+
+
+def moved(tensors: Sequence[Tensor], device: str) -> list[Tensor]:
+    """Tensors on a device, copied in one piece, from memory that cannot be paged out where it is CUDA's."""
+    if device == "cpu":
+        return list(tensors)
+    whole = torch.cat(list(tensors))
+    if device.startswith("cuda"):
+        whole = whole.pin_memory().to(device, non_blocking=True)
+    else:
+        whole = whole.to(device)
+    return list(torch.split(whole, [len(t) for t in tensors]))

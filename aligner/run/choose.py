@@ -59,7 +59,7 @@ def _ctc(model: Model | None, options: Options) -> CtcBackend:
     network = model or _own(HAMA, options)
     if not isinstance(network, CtcModel):
         raise ModelError(network.name, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
-    return CtcBackend(network, options, english=spoken_english(options.language))
+    return CtcBackend(network.on(options.device), options, english=spoken_english(options.language))
 
 
 def _both(model: Model | None, options: Options) -> CtcHmmBackend:
@@ -70,6 +70,8 @@ def _both(model: Model | None, options: Options) -> CtcHmmBackend:
 
 
 def _dtw(model: Model | None, options: Options) -> DtwBackend:
+    if options.device != "cpu":
+        raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
     if model is not None:
         return by_model(_markov(model if model.name != ENGLISH else _own(ENGLISH, options)), options)
     if options.dictionary is not None:

@@ -203,6 +203,11 @@ class CtcHmmBackend:
         return self.hmm.english
 
     @property
+    def options(self) -> Options:
+        """Of both."""
+        return self.hmm.options
+
+    @property
     def model_name(self) -> str:
         """Of both models."""
         return f"{self.ctc.model_name} + {self.hmm.model_name}"

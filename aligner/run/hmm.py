@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path as File
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from aligner.corpus.files import read_text
 from aligner.graph import build
 from aligner.models.espeak import EspeakG2P
 from aligner.models.markov import MarkovModel, Voice
+from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
-from aligner.run.path import best_path
-from aligner.search.arcs import NoPath
+from aligner.run.batches import moved
+from aligner.run.path import best_path, best_paths
+from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.spelling import Speller
@@ -81,10 +83,27 @@ class HmmBackend:
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
         """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
         try:
-            path, seen = best_path(prepared.frames, prepared.graph, self._model_for(prepared.heard),
-                                   self.options.kernel, spans)
+            found = best_path(prepared.frames, prepared.graph, self._model_for(prepared.heard),
+                              self.options.kernel, spans)
         except NoPath:
             raise too_short(prepared, self.clock) from None
+        return self._found(prepared, *found)
+
+    def find_all(self, prepared: Sequence[Prepared]) -> list[Found | DataError]:
+        """`find` of a batch on the model's device; an error for an utterance that has no path."""
+        by_model: dict[int, tuple[MarkovModel, list[int]]] = {}
+        for k, p in enumerate(prepared):
+            model = self._model_for(p.heard)
+            by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
+        results: dict[int, Found | DataError] = {}
+        for model, places in by_model.values():
+            frames = moved([prepared[k].frames for k in places], self.options.device)
+            paths = best_paths(frames, [prepared[k].graph for k in places], model, self.options.kernel)
+            for k, path in zip(places, paths, strict=True):
+                results[k] = self._found(prepared[k], *path) if path else too_short(prepared[k], self.clock)
+        return [results[k] for k in range(len(prepared))]
+
+    def _found(self, prepared: Prepared, path: Path, seen: Evidence) -> Found:
         firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
         wave = prepared.heard.wave if self.model.cut else None
@@ -130,7 +149,7 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
                       replace(options, language=language))
 
 
-def dictionary(name: str, own: Path | None, known: Callable[[str], bool], noises: tuple[str, ...],
+def dictionary(name: str, own: File | None, known: Callable[[str], bool], noises: tuple[str, ...],
                options: Options) -> Pronouncer:
     """The dictionary that the options name, or a model's ``own``, with G2P behind it."""
     path = options.dictionary or own
@@ -141,6 +160,6 @@ def dictionary(name: str, own: Path | None, known: Callable[[str], bool], noises
 
 
 @lru_cache(maxsize=4)
-def _lexicon(path: Path, changed: int, known: Callable[[str], bool]) -> Lexicon:
+def _lexicon(path: File, changed: int, known: Callable[[str], bool]) -> Lexicon:
     """A dictionary, read once for as long as it stays as it is."""
     return Lexicon.parse(read_text(path), known, path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from aligner.graph import Graph
 from aligner.models.base import HmmModel
 from aligner.refine.confidence import Evidence, evidence
-from aligner.search.arcs import Arcs, Path
+from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 
@@ -45,9 +47,7 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         states = np.arange(len(graph.pdf), dtype=np.int32)
         graph = replace(graph, pdf=states, pdfs=graph.pdfs[graph.pdf])
     arcs, pdfs = Arcs.of(graph), graph.pdfs
-    numbers = np.array([model.topology.number(phone) for phone in graph.phone])  # (nodes,)
-    alone = model.topology.alone[np.unique(numbers)]
-    asked = np.union1d(pdfs, alone)
+    numbers, asked = _asked(graph, model)
     if len(frames) * max(len(asked), len(pdfs)) <= SCORES or kernel not in ("auto", "numba"):
         scores = model.score(frames, asked)
         path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
@@ -61,10 +61,67 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
     states, parts = path.states[0].numpy(), []
     for k in range(0, len(frames), PIECE):
         piece = slice(k, k + PIECE)
-        asked = np.union1d(pdfs[graph.pdf[states[piece]]], alone)
+        asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[np.unique(numbers)])
         scores = model.score(frames[piece], asked)
         parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
     return path, Evidence.joined(parts)
+
+
+def best_paths(frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmModel,
+               kernel: str) -> list[tuple[Path, Evidence] | None]:
+    """`best_path` of a batch, on the device of the model; None for an utterance that has no path.
+
+    Parameters
+    ----------
+    frames : sequence of Tensor
+        (T, D) of each utterance, on the device.
+    graphs : sequence of Graph
+    model : HmmModel
+        On the same device.
+    kernel : {'auto', 'numba', 'triton', 'reference'}
+    """
+    scored = [_scored(x, graph, model) for x, graph in zip(frames, graphs, strict=True)]
+    lengths = torch.tensor([len(x) for x in frames])
+    width = max(len(s.asked) for s in scored)
+    padded = frames[0].new_zeros(len(frames), int(lengths.max()), width, dtype=torch.float32)
+    for target, s in zip(padded, scored, strict=True):
+        target[:len(s.scores), :len(s.asked)] = s.scores
+    arcs = Arcs.of([replace(g, pdf=np.searchsorted(s.asked, g.pdfs)[g.pdf].astype(np.int32))
+                    for g, s in zip(graphs, scored, strict=True)], padded.device)
+    try:
+        path = viterbi(arcs, padded, lengths, kernel)
+    except NoPath as error:
+        lost = set(error.utterances)
+        kept = [k for k in range(len(frames)) if k not in lost]
+        rest = iter(best_paths([frames[k] for k in kept], [graphs[k] for k in kept], model, kernel) if kept else ())
+        return [None if k in lost else next(rest) for k in range(len(frames))]
+    states, totals = path.states.cpu(), path.score.cpu()
+    found: list[tuple[Path, Evidence] | None] = []
+    for b, (x, graph, s, length) in enumerate(zip(frames, graphs, scored, lengths.tolist(), strict=True)):
+        own = states[b:b + 1, :length]
+        seen = _compared(x, graph, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
+        found.append((Path(own, totals[b:b + 1]), seen))
+    return found
+
+
+class _Scored(NamedTuple):
+    """Scores (T, P) of the pdfs ``asked`` (P,), and the model's ``numbers`` (nodes,) of the phones of a graph."""
+
+    scores: Tensor
+    asked: np.ndarray
+    numbers: np.ndarray
+
+
+def _scored(frames: Tensor, graph: Graph, model: HmmModel) -> _Scored:
+    """Of all states of a graph, and of its phones without context."""
+    numbers, asked = _asked(graph, model)
+    return _Scored(model.score(frames, asked), asked, numbers)
+
+
+def _asked(graph: Graph, model: HmmModel) -> tuple[np.ndarray, np.ndarray]:
+    """The model's number of each node's phone, and the pdfs of a graph and of its phones without context."""
+    numbers = np.array([model.topology.number(phone) for phone in graph.phone])
+    return numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)])
 
 
 def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
@@ -102,7 +159,7 @@ def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel
     rivals[:, inside] = scores[:, np.searchsorted(asked, topology.alone[inside])].max(2)
     if len(others):
         heard = np.arange(min(1, len(states) - 1), len(states), STRIDE)
-        best = model.score(frames[heard], rest).numpy()[:, np.searchsorted(rest, topology.alone[others])].max(2)
+        best = model.score(frames[heard], rest).cpu().numpy()[:, np.searchsorted(rest, topology.alone[others])].max(2)
         level = rivals[:, inside].max(1, keepdims=True)  # frames differ in what they give to all phones
         nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
         rivals[:, others] = (best - level[heard])[nearest] + level

@@ -1,0 +1,138 @@
+"""Batches on a device: what they find is what each utterance finds alone; how large they are; what happens when
+memory runs out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aligner import find
+from aligner.run.align import prepare
+from aligner.run.backend import Options
+from aligner.run.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
+from aligner.run.choose import chosen
+from aligner.run.device import on_device
+from aligner.types import DataError
+from conftest import SAMPLE
+
+CPU = torch.device("cpu")
+GIGABYTE = 2**30
+
+
+@pytest.fixture(scope="module")
+def backend(model):
+    return chosen(model, Options())
+
+
+@pytest.fixture(scope="module")
+def prepared(backend):
+    return [prepare(u, backend) for u in find(SAMPLE).utterances]
+
+
+def same(one, other):
+    assert one.phones == other.phones
+    assert one.refined == other.refined
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-5)
+    np.testing.assert_allclose(one.evidence.margin, other.evidence.margin, atol=2e-3)
+
+
+@pytest.mark.parametrize("kernel", ["numba", "triton"])
+def test_a_batch_finds_what_each_finds_alone(backend, prepared, kernel):
+    some = prepared if kernel == "numba" else prepared[:2]  # Triton's interpreter takes its time
+    there = replace(backend, options=replace(backend.options, kernel=kernel))
+    for together, p in zip(there.find_all(some), some, strict=True):
+        same(together, backend.find(p))
+
+
+def test_an_utterance_without_a_path_leaves_the_others_alone(backend, prepared):
+    short = replace(prepared[1], frames=prepared[1].frames[:20])
+    first, lost, last = backend.find_all([prepared[0], short, prepared[2]])
+    assert isinstance(lost, DataError)
+    assert "take at least" in str(lost)
+    same(first, backend.find(prepared[0]))
+    same(last, backend.find(prepared[2]))
+
+
+def test_everything_goes_through_the_device_and_keeps_its_place(backend, prepared):
+    items = [(k, p) if k != 3 else (k, "long") for k, p in enumerate(prepared)]
+    found = dict(on_device(iter(items), backend, BatchSize(CPU, fixed=6.0)))
+    assert sorted(found) == list(range(len(prepared)))
+    assert found.pop(3) == "long"
+    for k, (own, what) in found.items():
+        assert own is prepared[k]
+        same(what, backend.find(own))
+
+
+def test_batches_are_of_like_length_and_hold_no_more_than_they_may():
+    seconds = np.random.default_rng(0).uniform(0.5, 20, 200).tolist()
+    batches = by_length(seconds, 60.0)
+    assert sorted(k for batch in batches for k in batch) == list(range(200))
+    assert all(len(b) * max(seconds[k] for k in b) <= 60.0 for b in batches)
+    padded = sum(len(b) * max(seconds[k] for k in b) for b in batches)
+    assert padded < 1.15 * sum(seconds)
+    assert by_length([90.0], 60.0) == [[0]]  # one that is too long is tried all the same
+
+
+def test_the_size_follows_the_memory_and_the_measured_cost():
+    free = [8 * GIGABYTE]
+    size = BatchSize(CPU, free=lambda device: free[0])
+    assert size.seconds == FIRST
+    size.learn(60.0, 60 * 4 * LEAST_COST)
+    assert size.seconds == SHARE * free[0] / (4 * LEAST_COST)
+    free[0] //= 4
+    size.learn(60.0, 60 * LEAST_COST)  # cheaper by chance: the dearest counts
+    assert size.seconds == SHARE * free[0] / (4 * LEAST_COST)
+    free[0] = 10**15
+    size.learn(60.0, 60)
+    assert size.seconds == MOST
+    told = BatchSize(CPU, fixed=100.0)
+    told.learn(60.0, 10**15)
+    assert told.seconds == 100.0
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_where_memory_runs_out_the_batch_is_halved_and_nothing_is_lost(error):
+    tried = []
+
+    def work(batch):
+        tried.append(len(batch))
+        if len(batch) > 3:
+            raise error
+        return [10 * k for k in batch]
+
+    size = BatchSize(CPU, free=lambda device: 10**15)
+    size.learn(1.0, 1)
+    found = dict(in_batches([1.0] * 20, size, CPU, work))
+    assert found == {k: 10 * k for k in range(20)}
+    assert tried[:4] == [20, 10, 5, 2]
+    assert max(tried[4:]) <= 3  # it has learnt
+    with pytest.raises(error):
+        list(in_batches([1.0], size, CPU, lambda batch: work([0] * 4)))
+
+
+def test_one_copy_moves_all():
+    tensors = [torch.randn(n, 3) for n in (4, 1, 7)]
+    for there, here in zip(moved(tensors, "meta"), tensors, strict=True):
+        assert there.device.type == "meta"
+        assert there.shape == here.shape
+    assert all(torch.equal(a, b) for a, b in zip(moved(tensors, "cpu"), tensors, strict=True))
+
+
+def test_mixed_precision_moves_no_boundary_far(model):
+    from aligner import align
+
+    utterances = find(SAMPLE).utterances
+    full, mixed = (list(align(utterances, model, Options(jobs=1, precision=p))) for p in ("full", "mixed"))
+    moves = [abs(a.start - b.start) for x, y in zip(full, mixed, strict=True)
+             for a, b in zip(x.phones, y.phones, strict=True)]
+    assert np.mean(np.array(moves) <= 0.0101) >= 0.99
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(DataError, match="cannot be used"):
+        Options(device="cuda:77")
+    with pytest.raises(DataError, match="runs on the CPU"):
+        chosen(None, replace(Options(backend="dtw"), device="meta"))
