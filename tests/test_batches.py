@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import SAMPLE
 
 from aligner import find
 from aligner.run.align import prepare
@@ -16,7 +17,6 @@ from aligner.run.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_le
 from aligner.run.choose import chosen
 from aligner.run.device import on_device
 from aligner.types import DataError
-from conftest import SAMPLE
 
 CPU = torch.device("cpu")
 GIGABYTE = 2**30

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SAMPLE
 
 from aligner import find
 from aligner.run import align as aligning
@@ -22,7 +23,6 @@ from aligner.run.align import AHEAD, TASK, align, completed
 from aligner.run.backend import Options
 from aligner.run.workers import workers
 from aligner.types import Alignment, Failure, Utterance
-from conftest import SAMPLE
 
 UTTERANCES = find(SAMPLE).utterances
 
@@ -149,7 +149,8 @@ if __name__ == "__main__":
 def test_no_process_outlives_its_parent(tmp_path, number):
     script = tmp_path / "parent.py"
     script.write_text(ORPHANS)
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True)
     assert parent.stdout is not None
     children = [int(parent.stdout.readline()) for _ in range(2)]
     parent.send_signal(number)

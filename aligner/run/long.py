@@ -48,6 +48,7 @@ BAND = 4096  # phones that the first pass considers at once: some minutes of spe
 # music or speech backwards 46 are left out and 2 of 867 others; in an hour without any, none of 983
 ANYTHING = 4.0  # a frame that is heard as anything
 STAYING = 0.5  # another frame in a phone: none lasts for seconds
+PAUSING = 15.0  # a pause within a sentence: a word that sounds like the end of what came before must not go there
 BEGINNING = 20.0  # beginning to hear anything
 LEAVING_OUT = 20.0  # leaving out a sentence
 STRETCH = 15.0  # s of speech from which the next good pause ends a stretch
@@ -177,8 +178,9 @@ def arcs_of(states: Chain, silence: int) -> Arcs:
     last = doors[1:] - 1  # phone before a door
     said, other = order[states.word], order[~states.word]
     pauses = np.setdiff1d(np.flatnonzero((states.phone == silence) & ~states.word), [doors, rests])
-    steps = np.setdiff1d(order[1:], stars)
+    steps = np.setdiff1d(order[1:], [*stars, *pauses])
     arcs = [(said, said, -STAYING), (other, other, 0.0), (steps - 1, steps, 0.0), (pauses - 1, pauses + 1, 0.0),
+            (pauses - 1, pauses, -PAUSING),
             (doors, stars, -BEGINNING), (last, stars[1:], -BEGINNING),
             (doors[:-1], opens, 0.0), (stars[:-1], opens, 0.0), (last[:-1], opens[1:], 0.0)]
     for before, begins in ((doors, True), (stars, False), (rests, True)):
@@ -252,7 +254,7 @@ def _stretches(times: Sequence[tuple[int, float, float]], stars: Sequence[Span],
     for k, ((_, last), (first, _)) in enumerate(pairwise(edges)):
         between = [star for star in stars if star[0] >= last - 1e-6 and star[1] <= first + 1e-6]
         if between:
-            left, right = min(between[0][0] + EDGE, between[0][1]), max(between[-1][1] - EDGE, between[-1][0])
+            left, right = _beside(last, *between[0]), -_beside(-first, -between[-1][1], -between[-1][0])
         elif k == len(times):
             left = right = end
         elif members and last - start >= STRETCH and first - last >= PAUSE:
@@ -266,6 +268,11 @@ def _stretches(times: Sequence[tuple[int, float, float]], stars: Sequence[Span],
         if k < len(times):
             members.append(times[k][0])
     return tuple(found)
+
+
+def _beside(speech: float, star: float, end: float) -> float:
+    """Where a stretch ends whose ``speech`` ends before a ``star`` begins: in a pause between them, or a bit behind."""
+    return (speech + star) / 2 if star - speech >= PAUSE else min(star + EDGE, end)
 
 
 def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: Work) -> Result:

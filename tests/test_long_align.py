@@ -1,0 +1,292 @@
+"""Long recordings and loose transcripts: what is not written or not said costs its own stretch and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from conftest import SAMPLE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aligner import align, find
+from aligner.cli import align as command
+from aligner.corpus import audio
+from aligner.corpus.textgrid import read_textgrid
+from aligner.run import long
+from aligner.run.backend import Options
+from aligner.run.choose import chosen
+from aligner.run.corpus import said
+from aligner.run.long import (
+    ANYTHING,
+    BEGINNING,
+    DOOR,
+    EDGE,
+    LEAVING_OUT,
+    PAUSING,
+    STAYING,
+    Stretch,
+    aligned_in_parts,
+    arcs_of,
+    chain,
+    first_pass,
+    hear_piece,
+    is_long,
+    joined,
+    pieces_of,
+    plan,
+)
+from aligner.run.workers import workers
+from aligner.search.viterbi import reference
+from aligner.types import STAR_LABEL, Alignment, Failure, Interval, Utterance
+
+SILENCE, PHONES = 0, 8  # of the toy: phones 1 to 7 are of words
+STEP = 0.03
+
+
+def toy(spoken, words, seed=0):
+    """Scores of a recording in which the items are heard: phones, or None for anything but speech as it is written."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for item, length in spoken:
+        for _ in range(length):
+            row = np.full(PHONES, -9.0)
+            row[rng.integers(1, PHONES) if item is None else item] = 0.0
+            frames.append(row)
+    return np.array(frames, np.float32), chain(words, SILENCE, PHONES)
+
+
+def sentence(rng, words=4):
+    """Words of phones, no two alike in a row."""
+    phones = [int(rng.integers(1, PHONES))]
+    while len(phones) < 3 * words:
+        phones.append(int(rng.choice([p for p in range(1, PHONES) if p != phones[-1]])))
+    return [phones[k:k + 3] for k in range(0, len(phones), 3)]
+
+
+def heard(words):
+    return [(SILENCE, 10), *((p, 4) for word in words for p in word), (SILENCE, 10)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_price_of_a_path_is_what_it_says(seed):
+    """The arcs against a sum over the path that the search found, price by price."""
+    rng = np.random.default_rng(seed)
+    words = [sentence(rng, 2) for _ in range(3)]
+    scores, states = toy([(None if rng.random() < 0.3 else int(rng.integers(0, PHONES)), 3) for _ in range(30)], words,
+                         seed)
+    arcs = arcs_of(states, SILENCE)
+    whole = torch.from_numpy(np.concatenate([scores, scores.max(1, keepdims=True) - ANYTHING], 1))[None]
+    best = reference(arcs, whole, torch.tensor([len(scores)]))
+    path = first_pass(scores, states, SILENCE)
+    star = states.phone[path] == PHONES
+    price = sum(whole[0, t, states.phone[s]].item() for t, s in enumerate(path))
+    inner = (states.phone == SILENCE) & ~np.isin(np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR))
+    for a, b in pairwise(path):
+        price -= PAUSING * (inner[b] and not inner[a])
+        price -= STAYING * (a == b and states.word[a])
+        price -= LEAVING_OUT * _doors_passed(states, a, b)
+        price -= BEGINNING * (states.phone[b] == PHONES and states.phone[a] != PHONES)
+    price -= BEGINNING * star[0]
+    assert price == pytest.approx(float(best.score[0]), abs=1e-2)
+
+
+def _doors_passed(states, a, b):
+    """How many sentences a step leaves out: it goes from one door to the next."""
+    in_door = [np.flatnonzero((states.doors <= s) & (s < states.doors + DOOR)) for s in (a, b)]
+    if not all(len(d) for d in in_door):
+        return 0
+    return int(in_door[1][0] - in_door[0][0])
+
+
+def test_sentences_that_are_not_said_and_sound_that_is_not_written():
+    rng = np.random.default_rng(3)
+    words = [sentence(rng) for _ in range(5)]
+    spoken = [*heard(words[0]), (None, 60), *heard(words[1]), *heard(words[3]), (None, 40), *heard(words[4])]
+    scores, states = toy(spoken, words)
+    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    assert [s.sentences for s in found.stretches] == [(0,), (1, 3), (4,)]
+    assert [k for k, _ in found.missing] == [2]
+    first, second, third = found.stretches
+    one = 20 + 12 * 4  # frames of a sentence with its silences
+    middle = 5  # frames from the middle of a pause to its end
+    assert first.end == pytest.approx((one - middle) * STEP, abs=0.1)
+    assert second.start == pytest.approx((one + 60 + middle) * STEP, abs=0.1)
+    assert second.end == pytest.approx((3 * one + 60 - middle) * STEP, abs=0.1)
+    assert third.start == pytest.approx((3 * one + 100 + middle) * STEP, abs=0.1)
+    assert (first.start, third.end) == (0.0, pytest.approx(len(scores) * STEP))
+
+
+def test_a_right_transcript_has_no_gaps():
+    rng = np.random.default_rng(4)
+    words = [sentence(rng, 30) for _ in range(4)]
+    scores, states = toy([item for w in words for item in heard(w)], words)
+    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    assert not found.missing
+    first, second = found.stretches  # each ends with the pause in which it has lasted long enough
+    assert (first.sentences, second.sentences) == ((0, 1), (2, 3))
+    middle = 2 * (20 + 90 * 4) * STEP
+    assert (first.start, first.end, second.start) == (0.0, pytest.approx(middle, abs=0.04), first.end)
+    assert second.end == pytest.approx(len(scores) * STEP)
+
+
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_sound_before_between_and_behind(where):
+    rng = np.random.default_rng(5)
+    words = [sentence(rng), sentence(rng)]
+    parts = [heard(words[0]), heard(words[1])]
+    parts.insert(where, [(None, 50)])
+    scores, states = toy([item for part in parts for item in part], words)
+    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    total = len(scores) * STEP
+    gaps = long._between([(s.start, s.end) for s in found.stretches], 0.0, total)
+    assert len(gaps) == 1
+    assert gaps[0][1] - gaps[0][0] == pytest.approx((50 + (10 if where == 1 else 5)) * STEP, abs=0.1)
+
+
+def test_without_a_pause_the_sentence_gets_a_bit_of_what_is_beside_it():
+    assert long._beside(3.0, 3.1, 9.0) == pytest.approx(3.1 + EDGE)
+    assert long._beside(3.0, 3.1, 3.2) == 3.2
+    assert -long._beside(-9.0, -8.9, -4.0) == pytest.approx(8.9 - EDGE)
+
+
+# Real speech.
+
+
+@pytest.fixture(scope="module")
+def sentences_of_sample():
+    return [(u.transcript, audio.read(u).wave) for u in find(SAMPLE).utterances]
+
+
+def strung(sentences, said_, rng):
+    """The sentences one after the other with pauses of their own noise; where each lies, in seconds."""
+    parts, places, now = [], [], 0
+    for (_, wave), is_said in zip(sentences, said_, strict=True):
+        if is_said:
+            pause = np.resize(wave[:800], 6400)
+            parts += [wave, pause]
+            places.append((now / 16000, (now + len(wave)) / 16000))
+            now += len(wave) + len(pause)
+    return np.concatenate(parts), places
+
+
+@pytest.mark.parametrize("piece", [3.0, 30.0])
+def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypatch, piece):
+    monkeypatch.setattr(long, "PIECE", piece)
+    rng = np.random.default_rng(0)
+    said_, written = [k != 3 for k in range(10)], [k != 6 for k in range(10)]
+    wave, places = strung(sentences_of_sample, said_, rng)
+    text = "\n".join(t for (t, _), w in zip(sentences_of_sample, written, strict=True) if w)
+    backend = chosen(model, Options(star=True))
+    utterance = Utterance("long", wave, text, "anna", "long")
+    assert is_long(utterance, backend)
+    [result] = align([utterance], backend, backend.options)
+    assert isinstance(result, Alignment)
+    for tier in (result.words, result.phones):
+        assert (tier[0].start, tier[-1].end) == (0.0, pytest.approx(len(wave) / 16000))
+        assert all(a.end == b.start for a, b in pairwise(tier))
+        assert all(i.end > i.start for i in tier)
+    own = [w for w in result.words if w.label]
+    stars = [w for w in own if w.label == STAR_LABEL]
+    unwritten = places[5]  # the seventh sentence, of those that are said the sixth
+    assert len(stars) == 1
+    assert stars[0].start == pytest.approx(unwritten[0], abs=0.6)
+    assert stars[0].end == pytest.approx(unwritten[1], abs=0.8)
+    assert sum("is not heard" in reason for reason in result.suspicions) == 1
+    assert sum("the transcript lacks" in reason for reason in result.suspicions) == 1
+    found = said(result, True)
+    expected = [(t, p) for (t, _), p in zip([s for s, i in zip(sentences_of_sample, said_, strict=True) if i], places,
+                                            strict=True)]
+    expected = [(t, p) for k, (t, p) in enumerate(expected) if k != 5]
+    assert [i.label for i in found] == [t for t, _ in expected]
+    for interval, (_, (start, end)) in zip(found, expected, strict=True):
+        assert start - 0.1 <= interval.start < interval.end <= end + 0.1
+
+
+def test_in_parts_as_in_one_piece(sentences_of_sample, model):
+    """Where all is right, cutting moves nothing: each part begins and ends in a pause."""
+    wave, _ = strung(sentences_of_sample[:6], [True] * 6, np.random.default_rng(0))
+    text = " ".join(t for t, _ in sentences_of_sample[:6])
+    whole, parts = (next(iter(align([Utterance("a", wave, text)], model, Options(star=star, jobs=1))))
+                    for star in (False, True))
+    assert [w.label for w in parts.words if w.label] == [w.label for w in whole.words if w.label]
+    moves = [abs(a.start - b.start) for a, b in zip([w for w in whole.words if w.label],
+                                                    [w for w in parts.words if w.label], strict=True)]
+    assert np.median(moves) <= 0.01
+    assert max(moves) < 0.08
+    assert parts.quality.margin == pytest.approx(whole.quality.margin, abs=0.5)
+    assert parts.quality.speech == pytest.approx(whole.quality.speech, abs=0.03)
+
+
+def test_only_long_ones_are_cut_unless_told(model):
+    second = np.ones(16000, np.float32)
+    short, lengthy = (Utterance("a", np.tile(second, n), "a") for n in (100, 130))
+    assert [is_long(u, chosen(model, Options())) for u in (short, lengthy)] == [False, True]
+    assert [is_long(u, chosen(model, Options(star=False))) for u in (short, lengthy)] == [False, False]
+    assert [is_long(u, chosen(model, Options(star=True))) for u in (short, lengthy)] == [True, True]
+    assert not is_long(lengthy, chosen(None, Options(backend="ctc")))
+
+
+def test_pieces_fit_together(model):
+    """What is heard piece by piece is what is heard at once, but for the mean that is taken out of each."""
+    backend = chosen(model, Options())
+    backend = replace(backend, model=replace(model, frontend=replace(model.frontend, cmn="none")))
+    wave = audio.read(find(SAMPLE).utterances[0]).wave
+    utterance = Utterance("a", np.tile(wave, 3), "a")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long, "PIECE", 1.5)
+        parts = np.concatenate([hear_piece(backend, p) for p in pieces_of(utterance)])
+    whole = hear_piece(backend, utterance if utterance.end else replace(utterance, end=len(utterance.audio) / 16000))
+    assert parts.shape == whole.shape
+    inner = np.arange(len(whole)) % 50  # 1.5 s; differences look beyond the edge of a piece
+    middle = (inner > 2) & (inner < 47)
+    np.testing.assert_allclose(parts[middle], whole[middle], atol=0.05)
+
+
+def test_silence_is_heard_as_silence(model):
+    backend = chosen(model, Options())
+    scores = hear_piece(backend, Utterance("a", np.zeros(32000, np.float32), "a", end=2.0))
+    assert (scores.argmax(1) == model.topology.number(model.topology.silence)).all()
+
+
+def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
+    part = Alignment(Utterance("a", np.zeros(0), "one two", start=0.0, end=2.0), (Interval(0.0, 2.0, "one"),),
+                     (Interval(0.0, 2.0, "AH"),), 9.0, None)  # type: ignore[arg-type]
+    failed = Failure(Utterance("a", np.zeros(0), "three four", start=2.0, end=4.0), "it is too short", "")
+    planned = long.Plan((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
+    whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long, "_quality", lambda parts, seconds: None)
+        result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
+    assert [w.label for w in result.words] == ["one", STAR_LABEL]
+    assert any("'three four' could not be aligned: it is too short" in reason for reason in result.suspicions)
+    assert joined(whole, 4.0, planned, [failed, failed], ["one two", "three four"]) is failed
+
+
+def test_nothing_of_the_transcript_is_heard(model):
+    """Whatever is played for a transcript, something is said of it."""
+    noise = np.random.default_rng(0).standard_normal(16000 * 8).astype(np.float32) * 0.1
+    backend = chosen(model, Options(star=True))
+    with workers(1, backend) as ask:
+        result = aligned_in_parts(Utterance("a", noise, "nothing of this is said here at all"), backend, ask,
+                                  lambda known, utterances: [Failure(u, "asked", "") for u in utterances])
+    assert isinstance(result, Failure)
+
+
+def test_sentences_are_written_as_transcripts(tmp_path):
+    out = tmp_path / "out"
+    result = CliRunner().invoke(command, [str(SAMPLE), str(out), "--segments"])
+    assert result.exit_code == 0, result.output
+    for utterance in find(SAMPLE).utterances:
+        [(name, intervals)] = read_textgrid(out / "segments" / f"{utterance.file}.TextGrid")
+        assert name == utterance.speaker
+        assert [i.label for i in intervals if i.label] == [utterance.transcript]
+        words = dict(read_textgrid(out / f"{utterance.file}.TextGrid"))["words"]
+        spoken = [w for w in words if w.label]
+        [sentence_] = [i for i in intervals if i.label]
+        assert (sentence_.start, sentence_.end) == (spoken[0].start, spoken[-1].end)
