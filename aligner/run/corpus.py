@@ -19,6 +19,7 @@ from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import align
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
+from aligner.run.monitor import Usage
 from aligner.types import Alignment, DataError, Failure, Utterance
 
 EXISTING = ("skip", "overwrite", "error")
@@ -86,6 +87,8 @@ class Summary:
         Seconds that aligning and writing took, without loading the model.
     others : str
         What made the outputs that were kept, where it was something else.
+    peak : Usage or None
+        What was in use when memory was at its greatest, where somebody looked.
     """
 
     audio: float = 0.0
@@ -94,6 +97,7 @@ class Summary:
     failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
     others: str = ""
+    peak: Usage | None = None
 
     def count(self, result: Result) -> None:
         """Add one result."""
