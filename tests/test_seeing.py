@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import itertools
+import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from types import SimpleNamespace
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import psutil
 import pytest
+import torch
+from click.testing import CliRunner
+from packaging.requirements import Requirement
 from rich.console import Console
 
-from aligner.cli import aligning
+import aligner
+from aligner.bench import agreement, aligning, doctor, family, planted
+from aligner.bench.doctor import BROKEN, NOTE, OK, SLOW, Finding
+from aligner.bench.family import MODELS, Plan, work
+from aligner.bench.machine import cpu_model, quota
+from aligner.bench.memory import taken
+from aligner.bench.timing import Stopwatch, Timing, timed
+from aligner.cli import main
+from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
 from aligner.run import corpus as running
+from aligner.run.backend import Options
+from aligner.run.choose import chosen
 from aligner.run.corpus import plan
 from aligner.run.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
+from aligner.search.viterbi import _KERNELS, reference
+from aligner.types import Alignment, DataError, ModelError
+
+ROOT = Path(__file__).parents[1]
+CPU = torch.device("cpu")
 
 HELD = 80_000_000  # bytes
 WORKER = f"""
@@ -226,7 +252,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
     monkeypatch.setattr(running, "run", run)
     job = plan(corpus, tmp_path / "out")
     assert job.failures
-    summary = aligning.run_behind_bar(job, None, None, Console(file=io.StringIO()))
+    summary = run_behind_bar(job, None, None, Console(file=io.StringIO()))
     assert seen == [0, 1, 1]
     assert not watching()
     assert summary.peak.memory > 0
@@ -234,6 +260,404 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
 
 def test_the_summary_tells_the_peak(capsys, corpus, tmp_path):
     peak = Usage(3, 150.0, 1_500_000_000, "RSS", Gpu(10.0, 2_000_000_000))
-    aligning.print_summary(running.Summary(peak=peak), plan(corpus, tmp_path / "out"))
+    print_summary(running.Summary(peak=peak), plan(corpus, tmp_path / "out"))
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("memory"))
     assert all(words in line for words in ("1.5 GB at most", "3 processes", "2.0 GB on the GPU", "RSS"))
+
+
+# bench: what is timed, and how it is counted
+
+def ticking(step):
+    """A clock on which every call takes ``step`` seconds: it is looked at before and after."""
+    return map(lambda k: k * step, itertools.count()).__next__
+
+
+def test_the_first_call_and_what_the_device_still_does_are_told_apart():
+    seen = []
+    times = iter([0.0, 9.0, 10.0, 12.0, 20.0, 21.0, 30.0, 34.0])
+
+    def look():
+        seen.append("clock")
+        return next(times)
+
+    timing = timed(lambda: seen.append("call"), 3, look, lambda: seen.append("settle"))
+    assert timing == Timing(9.0, (2.0, 1.0, 4.0))
+    assert seen == ["settle", "clock", "call", "settle", "clock"] * 4
+    assert (timing.median, timing.fastest, timing.slowest) == (2.0, 1.0, 4.0)
+
+
+def test_every_combination_has_a_row_whose_figures_follow_from_the_clock():
+    asked = Plan(tuple(MODELS), (1, 3), (12, 20), ("cpu",), repeats=2)
+    rows = list(family.family(asked, ticking(0.25)))
+    assert [(r.name, r.batch, r.length) for r in rows] == list(itertools.product(MODELS, (1, 3), (12, 20)))
+    for row in rows:
+        assert row.device == "cpu"
+        assert row.timing == Timing(0.25, (0.25, 0.25))
+        assert row.audio == pytest.approx(row.batch * row.length / 100)
+        assert row.frames_per_second == pytest.approx(row.batch * row.length / 0.25)
+        assert row.audio_per_second == pytest.approx(row.batch * row.length / 100 / 0.25)
+        figures = row.figures()
+        assert figures["frames_per_second"] == row.frames_per_second
+        assert figures["repeats"] == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory")])
+def test_what_does_not_fit_into_memory_has_a_row_that_says_so(monkeypatch, error):
+    def big():
+        raise error
+
+    monkeypatch.setitem(family.MODELS, "HSMM", big)
+    [row] = family.family(Plan(("HSMM",), (1,), (5,)))
+    assert row.timing is row.audio_per_second is None
+    assert row.note == "out of memory"
+    assert "median_seconds" not in row.figures()
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    def wrong():
+        raise RuntimeError("shapes")
+
+    monkeypatch.setitem(family.MODELS, "HSMM", wrong)
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(family.family(Plan(("HSMM",), (1,), (5,))))
+
+
+def test_tasks_do_what_they_are_called():
+    model = MODELS["MixtureGaussianHMM"]
+    torch.manual_seed(0)
+    same, observations = model(), torch.randn(2, 15, family.DIMENSIONS, generator=torch.Generator().manual_seed(0))
+    likelihood = work("MixtureGaussianHMM", CPU, 2, 15, "likelihood")()
+    assert torch.equal(likelihood, same(observations).detach())
+    assert not likelihood.requires_grad
+    assert torch.equal(work("MixtureGaussianHMM", CPU, 2, 15, "viterbi")().states, same.viterbi(observations).states)
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(family.MODELS, "HSMM", lambda: made.append(model()) or made[0])
+        work("HSMM", CPU, 2, 15, "gradient")()
+    same(observations).sum().backward()
+    for mine, other in zip(made[0].parameters(), same.parameters(), strict=True):
+        assert torch.equal(mine.grad, other.grad)
+
+
+def test_the_streaming_model_tells_the_states_of_the_best_path():
+    told = work("StreamingHMM", CPU, 2, 25, "likelihood")()
+    torch.manual_seed(0)
+    model = MODELS["StreamingHMM"]()
+    observations = torch.randn(2, 25, family.DIMENSIONS, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.stack(told), model.viterbi(observations).states)
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(DataError, match="cannot compute there"):
+        family.check_devices(["cpu", "nonsense"])
+
+
+def test_memory_is_what_a_call_takes_above_what_was_there():
+    kept, _ = torch.ones(HELD // 4), torch.ones(HELD // 2)  # the second is gone before the call
+    size = taken(lambda: torch.ones(HELD // 4), CPU)
+    if size is None:
+        pytest.skip("the system does not tell how much memory a call takes (no /proc/self/clear_refs)")
+    assert 0.9 * HELD < size < 1.2 * HELD
+    assert taken(lambda: kept.sum(), CPU) < HELD / 4
+
+
+def test_stages_within_stages_are_taken_off_in_every_thread():
+    times = iter([0.0, 1.0, 2.0, 5.0, 6.0, 10.0])
+    watch = Stopwatch(times.__next__)
+    with watch("search"):
+        with watch("scores"):
+            pass
+        with watch("scores"):
+            pass
+    assert dict(watch.seconds) == {"scores": 2.0, "search": 8.0}
+
+    def other():
+        with watch("scores"):
+            pass
+
+    watch = Stopwatch(ticking(1.0))
+    with watch("search"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert dict(watch.seconds) == {"scores": 1.0, "search": 3.0}  # another thread's stage is not within it
+
+
+def test_runs_count_from_finding_files_to_writing(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    [row] = aligning.backends(("hmm",), corpus, 2, 1, ticking(0.5))
+    assert row.timing == Timing(0.5, (0.5, 0.5))
+    wanted = sum(r.utterance.end for r in aligner.align(aligner.find(corpus).utterances))
+    assert row.audio == pytest.approx(wanted)
+    assert row.audio_per_second == pytest.approx(wanted / 0.5)
+    assert row.note.startswith("2 utterances")
+    assert row.memory > 0
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_backend_that_is_not_here_has_a_row_that_says_why(corpus, monkeypatch):
+    def none(model, options):
+        raise ModelError("espeak", "the package is missing", "pip install it")
+
+    monkeypatch.setattr(aligning, "chosen", none)
+    [row] = aligning.backends(("dtw",), corpus, 1, 1)
+    assert row.timing is None
+    assert "pip install it" in row.note
+
+
+def test_a_corpus_of_which_nothing_can_be_aligned_has_no_speed(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "lost.wav").write_bytes(b"")
+    (tmp_path / "corpus" / "lost.lab").write_text("lost")
+    with pytest.raises(DataError, match="nothing in it could be aligned"):
+        aligning.whole(tmp_path / "corpus", chosen(None, Options()), 1)
+
+
+def test_the_made_up_corpus_aligns_and_is_gone():
+    with aligning.made_up(aligning.SECONDS, 2) as folder:
+        summary = aligning.whole(folder, chosen("english", Options(jobs=1)), 1)
+    assert (summary.aligned, summary.failures) == (2, [])
+    assert summary.audio == pytest.approx(2 * aligning.SECONDS)
+    assert not folder.exists()
+
+
+def called(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_bench_prints_and_writes_what_was_asked_for(tmp_path):
+    done = called("bench", "--model", "HSMM", "--batch", 1, "--batch", 2, "--length", 10, "--repeats", 1, "--device",
+                  "cpu", "--json", tmp_path / "speed.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "speed.json").read_text())
+    assert [(r["name"], r["batch"], r["length"]) for r in found["rows"]] == [("HSMM", 1, 10), ("HSMM", 2, 10)]
+    assert done.output.count("HSMM ") == 2
+    assert "backends were not measured" in done.output
+    assert found["machine"]["aligner"] == aligner.__version__
+    for row in found["rows"]:
+        assert row["frames_per_second"] == pytest.approx(row["batch"] * 10 / row["median_seconds"])
+
+
+@pytest.mark.parametrize("wrong", [("--backend", "hmm"), ("--only", "backends"), ("--device", "nonsense"),
+                                   ("--batch", "0"), ("--model", "GMM")])
+def test_bench_refuses_what_cannot_be_measured(wrong):
+    done = called("bench", *wrong)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+
+
+# the doctor
+
+def test_what_is_here_is_well():
+    """On the machine of the tests nothing may be broken; speed and load are its own affair."""
+    found = list(doctor.examine())
+    assert [f for _, f in found if f.state == BROKEN] == []
+    assert {part for part, _ in found} == set(doctor.PARTS)
+    assert {"numba on cpu", "torch + torchaudio", "planted sentence", "speed"} <= {f.name for _, f in found}
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path):
+    assert doctor.cache(tmp_path / "new").state == OK
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", None):
+        found = doctor.cache(folder)
+        assert found.state == SLOW
+        assert "NUMBA_CACHE_DIR" in found.advice
+
+
+def test_a_kernel_that_differs_is_told(monkeypatch):
+    def wrong(arcs, scores, lengths):
+        path = reference(arcs, scores, lengths)
+        return path._replace(states=path.states.roll(1, 1))
+
+    def broken(arcs, scores, lengths):
+        raise OSError("no such device")
+
+    kernels = dict(_KERNELS)
+    for kernel, words in ((wrong, "viterbi: it is"), (broken, "viterbi: it fails (OSError: no such device)")):
+        monkeypatch.setitem(_KERNELS, "numba", kernel)
+        found = next(f for f in doctor._kernels() if f.name == "numba on cpu")
+        assert found.state == BROKEN
+        assert found.value.startswith(words)
+        assert ";" not in found.value  # the others are well
+    monkeypatch.setitem(_KERNELS, "numba", kernels["numba"])
+    assert all(not a.trouble for a in agreement.compare("numba", "cpu"))
+
+
+@pytest.mark.parametrize("search", list(agreement.SEARCHES))
+def test_each_search_is_really_asked_of_the_kernel(search, monkeypatch):
+    """A result that is a little off anywhere is noticed, and so is NaN."""
+    good = agreement.SEARCHES[search]
+    for harm in (lambda t: t + 0.01, lambda t: t * torch.nan):
+        def bad(kernel, device, harm=harm):
+            *others, last = good(kernel, device)
+            return (*others, last if kernel == "reference" else harm(last.double()))
+
+        monkeypatch.setitem(agreement.SEARCHES, search, bad)
+        assert {a.search for a in agreement.compare("numba", "cpu") if a.trouble} == {search}
+
+
+def test_a_path_that_is_wrong_is_heard(monkeypatch):
+    assert planted.trouble() == ""
+
+    def even(arcs, scores, lengths):
+        """All states one after the other, equally long: a path, but not the best one."""
+        path = reference(arcs, scores, lengths)
+        order, frames = path.states[0].unique_consecutive(), path.states.shape[1]
+        return path._replace(states=order[torch.arange(frames) * len(order) // frames][None])
+
+    monkeypatch.setitem(_KERNELS, "numba", even)
+    assert "ms from where it was planted" in planted.trouble()
+
+
+def test_features_that_are_wrong_are_heard(monkeypatch):
+    """The same features half a second late."""
+    frontend = planted.SphinxFrontend.cepstra
+    monkeypatch.setattr(planted.SphinxFrontend, "cepstra", lambda self, wave: frontend(self, wave).roll(50, 0))
+    model = planted.learnt()
+    monkeypatch.setattr(planted.SphinxFrontend, "cepstra", frontend)
+    monkeypatch.setattr(planted, "learnt", lambda: model)
+    assert planted.trouble() != ""
+
+
+def test_a_torchaudio_of_another_torch_is_told(monkeypatch):
+    assert doctor.pairing().state == OK
+    for wrong in (None, torchaudio_that(OSError("undefined symbol: _ZN3c10"))):
+        monkeypatch.setitem(sys.modules, "torchaudio.functional", wrong)
+        found = doctor.pairing()
+        assert found.state == BROKEN
+        assert "torchaudio==2.11.*" in found.advice
+
+
+def torchaudio_that(error):
+    def forced_align(*given):
+        raise error
+
+    module = ModuleType("torchaudio.functional")
+    module.forced_align = forced_align
+    return module
+
+
+def test_versions_are_compared_with_what_is_asked_for():
+    asked = [Requirement(r) for r in (
+        "torch<2.13,>=2.11", "torchaudio==2.11.*", "numba>=0.60", 'espeakng-loader>=0.2.4; extra == "dtw"',
+        'pytest>=8; extra == "test"', 'transformers>=4.56; extra == "ctc"', 'colorama; sys_platform == "nowhere"')]
+    there = {"torch": "2.13.0", "torchaudio": "2.11.0", "espeakng-loader": "0.2.4", "transformers": "4.1"}
+    found = {f.name: f for f in doctor.versions(asked, there.get)}
+    assert (found["torch"].state, found["torchaudio"].state, found["numba"].state) == (BROKEN, OK, BROKEN)
+    assert "2.13.0" in found["torch"].value
+    assert "not there" in found["numba"].value
+    assert found["[dtw]"].state == OK
+    assert found["[ctc]"].state == NOTE
+    assert "aligner[ctc]" in found["[ctc]"].advice
+    assert not {"[test]", "[gpu]", "colorama"} & set(found)
+
+
+def test_more_threads_than_cores_are_told():
+    found = list(doctor.threads({"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "2", "NUMBA_NUM_THREADS": ""}, 2, 8))
+    assert [(f.name, f.state) for f in found] == [("OMP_NUM_THREADS", SLOW), ("torch's threads", SLOW)]
+    assert [f.state for f in doctor.threads({}, 2, 2)] == [OK]
+
+
+@pytest.mark.parametrize(("alone", "together", "state"), [(1.0, 0.6, OK), (1.0, 1.5, OK), (1.0, 3.0, SLOW)])
+def test_threads_in_each_others_way_are_told(alone, together, state):
+    assert doctor.parallel(2, alone, together).state == state
+
+
+def test_threads_are_as_before_after_they_were_tried():
+    threads = torch.get_num_threads()
+    assert all(seconds > 0 for seconds in doctor.together())
+    assert torch.get_num_threads() == threads
+
+
+def test_space_memory_encodings_and_speed_are_judged(tmp_path, monkeypatch):
+    assert doctor.temporary(tmp_path).state in (OK, SLOW)
+    assert doctor.temporary(tmp_path / "lost").state == BROKEN
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10))
+    assert doctor.temporary(tmp_path).state == SLOW
+    assert doctor.memory(SimpleNamespace(total=8e9, available=1e8)).state == SLOW
+    assert doctor.memory(SimpleNamespace(total=8e9, available=4e9)).state == OK
+    assert doctor.encodings({"stdin": "utf-8", "stdout": "UTF-8", "stderr": None}).state == OK
+    latin = doctor.encodings({"stdin": "utf-8", "stdout": "ANSI_X3.4-1968"})
+    assert (latin.state, latin.value) == (SLOW, "stdout in ANSI_X3.4-1968")
+    assert doctor.speed(doctor.USUAL).state == OK
+    assert doctor.speed(doctor.USUAL / doctor.SLOWER - 1).state == SLOW
+
+
+@pytest.mark.parametrize(("devices", "seen", "states"), [
+    ((), None, [NOTE]), ((), Gpu(0.0, 1), [SLOW, OK]), (("H100",), None, [OK, NOTE]),
+    (("H100",), Gpu(0.0, 1), [OK, OK]),
+])
+def test_a_gpu_that_only_one_side_sees_is_told(devices, seen, states):
+    assert [f.state for f in doctor.cuda(devices, seen)] == states
+
+
+def test_what_the_machine_is_is_read(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU: 3 GHz\n")
+    assert cpu_model(tmp_path / "cpuinfo") == "Some CPU: 3 GHz"
+    assert cpu_model(tmp_path / "lost")
+    for text, cores in (("150000 100000\n", 1.5), ("max 100000\n", None), ("", None)):
+        (tmp_path / "cpu.max").write_text(text)
+        assert quota(tmp_path / "cpu.max") == cores
+
+
+@pytest.mark.parametrize(("findings", "status"), [
+    ([Finding("a", "1")], 0), ([Finding("a", "1", SLOW, "do it"), Finding("b", "2", NOTE)], 0),
+    ([Finding("a", "1", BROKEN, "do it")], 1), (None, 1),
+])
+def test_the_doctor_ends_with_1_only_where_something_is_broken(monkeypatch, findings, status):
+    def look():
+        if findings is None:
+            raise ZeroDivisionError("a fault of the doctor's")
+        yield from findings
+
+    monkeypatch.setattr(doctor, "PARTS", {"part": look})
+    told, data = called("doctor"), called("doctor", "--json")
+    assert (told.exit_code, data.exit_code) == (status, status)
+    found = json.loads(data.output)
+    assert found["well"] == (status == 0)
+    assert len(found["findings"]) == (1 if findings is None else len(findings))
+    for finding in found["findings"]:
+        assert finding["advice"] in told.output
+    assert ("all is well" in told.output) == all(f["state"] in (OK, NOTE) for f in found["findings"])
+
+
+# leaks
+
+@pytest.fixture(scope="module")
+def soak():
+    return SourceFileLoader("soak", str(ROOT / "recipes" / "benchmark" / "soak.py")).load_module()
+
+
+def living():
+    """What there is: tensors, arrays, alignments, descriptors, threads."""
+    gc.collect()
+    things = gc.get_objects()
+    kinds = {kind.__name__: sum(type(thing) is kind for thing in things) for kind in (torch.Tensor, Alignment)}
+    own = psutil.Process()
+    return {**kinds, "files": own.num_fds(), "threads": own.num_threads(), "children": len(own.children())}
+
+
+@pytest.mark.parametrize("backend", ["hmm", "ctc", "dtw"])
+def test_nothing_piles_up(soak, corpus, backend):
+    once = soak.passes(corpus, backend, jobs=1)
+    once()
+    once()  # caches are full
+    before = living()
+    for _ in range(3):
+        once()
+    assert living() == before
+
+
+def test_what_grows_is_told(soak):
+    rng = np.random.default_rng(0)
+    steady = [soak.State(500 + float(noise), 6, 3, 1) for noise in rng.normal(scale=0.1, size=60)]
+    assert soak.verdict(steady) == []
+    assert soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []  # a jump
+    for grown in ({"memory": 0.3}, {"files": 1}, {"threads": 1}, {"processes": 1}):
+        [(name, rate)] = grown.items()
+        states = [s._replace(**{name: getattr(s, name) + rate * k}) for k, s in enumerate(steady)]
+        [told] = soak.verdict(states)
+        assert told.startswith(name)
+    assert soak.slope([1.0, 1.5, 2.0, 99.0, 3.0]) == pytest.approx(0.5)

@@ -233,8 +233,8 @@ def _known(value: float | None, decimals: int = 2) -> str:
 def print_machine(machine: Machine) -> None:
     """What the figures below belong to."""
     gpus = "; ".join(machine.gpus) or "no GPU"
-    click.echo(f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} (threads: "
-               f"{machine.threads}), aligner {machine.aligner}, Python {machine.python}")
+    click.echo(f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} "
+               f"(threads: {machine.threads}), aligner {machine.aligner}, Python {machine.python}")
 
 
 HEADS = {"models": ("model", "device", "batch", "frames"), "stages": ("stage", "share"), "backends": ("backend",)}

@@ -3,10 +3,10 @@
 
     soak.py [CORPUS] [--passes N | --minutes N] [--backend NAME] [--jobs N]
 
-Each pass aligns CORPUS (default: data/sample) twice: by `aligner.align`, as a program would that goes on for days, and by
-what the command does, into a temporary folder.  Every tenth of the passes a line tells what there is.  Memory grows if
-the median slope (Theil & Sen) between passes of the second half is above 0.05 MB a pass; file descriptors and threads
-may not grow at all.  Exit status 1 if anything does.
+Each pass aligns CORPUS (default: data/sample) twice: by `aligner.align`, as a program would that goes on for days, and
+by what the command does, into a temporary folder.  Every tenth of the passes a line tells what there is.  Memory grows
+if the median slope (Theil & Sen) between passes of the second half is above 0.05 MB a pass; file descriptors, threads
+and processes may not grow at all.  Exit status 1 if anything does.
 """
 
 from __future__ import annotations
