@@ -75,6 +75,18 @@ def no_nvml(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
 
 
+@pytest.fixture
+def idle():
+    """A child that does nothing: memory is counted in the same way before and after another comes."""
+    sleeper = child("import sys; sys.stdin.read()")
+    yield sleeper
+    ended(sleeper)
+
+
+def told_in_parts():
+    return Path("/proc/self/smaps_rollup").exists()
+
+
 def watching():
     return [t for t in threading.enumerate() if t.name == "monitor"]
 
@@ -84,9 +96,10 @@ def watching():
 @pytest.mark.parametrize("code", [
     WORKER, f"import subprocess, sys\nsys.exit(subprocess.run([sys.executable, '-c', {WORKER!r}]).returncode)",
 ], ids=["child", "grandchild"])
-def test_what_children_hold_and_compute_is_seen(no_nvml, code):
+def test_what_children_hold_and_compute_is_seen(no_nvml, idle, code):
     meter = Meter(clock(0.0, 10.0, 20.0))
     before = meter()
+    assert before.measure == "PSS" or not told_in_parts()
     worker = child(code)
     try:
         assert worker.stdout.readline() == "ready\n"
@@ -111,8 +124,16 @@ def test_what_children_computed_counts_after_their_end(no_nvml):
     assert meter().cpu * 10 / 100 >= theirs - 0.02
 
 
-def test_memory_that_processes_share_is_counted_once(no_nvml):
-    if Meter()().measure != "PSS":
+def test_one_process_has_its_resident_set(no_nvml):
+    usage, own = Meter()(), psutil.Process()
+    if usage.processes > 1:
+        pytest.skip("this process has children already")
+    assert usage.measure == "RSS"
+    assert usage.memory == pytest.approx(own.memory_info().rss, rel=0.1)
+
+
+def test_memory_that_processes_share_is_counted_once(no_nvml, idle):
+    if not told_in_parts():
         pytest.skip("the system does not tell how memory is shared (no /proc/PID/smaps_rollup)")
     code = f"""
 import os, sys

@@ -190,7 +190,7 @@ def _memory(peak: Usage) -> str:
     shared = ", what they share counted for each" if peak.measure == "RSS" else ""
     several = f" in {peak.processes} processes{shared}" if peak.processes > 1 else ""
     gpu = f", {in_units(peak.gpu.memory)} on the GPU" if peak.gpu else ""
-    return f"{in_units(peak.memory)} at most{several}{gpu} ({peak.measure}, looked at once a second)"
+    return f"{in_units(peak.memory)} at most{several}{gpu} ({peak.measure}, seen by looking now and then)"
 
 
 def _print_rest(count: int, out: Path) -> None:

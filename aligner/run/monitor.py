@@ -51,8 +51,8 @@ class Usage:
     memory : int
         Resident bytes.
     measure : {'PSS', 'RSS'}
-        How memory that processes share is counted: each has its share of it (PSS), or each has all of it (RSS), where
-        the system does not tell shares.
+        How memory that several processes share is counted: each has its part of it (PSS); or each has all of it (RSS),
+        where the system does not tell parts.  One process has its RSS: parts take the kernel some 20 ms a gigabyte.
     gpu : Gpu or None
         None without a GPU, or without NVML to ask.
     """
@@ -81,7 +81,7 @@ class Meter:
 
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock, self._own = clock, psutil.Process()
-        self._measure = "PSS" if _share(self._own) is not None else "RSS"
+        self._shares = _share(self._own) is not None
         self._gpus: Callable[[], Gpu | None] | None = None  # asked for at the first look, not before
         self._spent, self._time = sum(map(_spent, self._tree())), clock()
 
@@ -93,18 +93,13 @@ class Meter:
         cpu, self._spent = 100 * max(spent - self._spent, 0.0) / passed if passed > 0 else 0.0, spent
         if self._gpus is None:
             self._gpus = gpus()
-        return Usage(len(tree), cpu, sum(self._memory(p) for p in tree), self._measure, self._gpus())
+        shares = self._shares and len(tree) > 1
+        return Usage(len(tree), cpu, sum(_memory(p, shares) for p in tree), "PSS" if shares else "RSS", self._gpus())
 
     def _tree(self) -> list[psutil.Process]:
         with suppress(*GONE):
             return [self._own, *self._own.children(recursive=True)]
         return [self._own]
-
-    def _memory(self, process: psutil.Process) -> int:
-        share = _share(process) if self._measure == "PSS" else None
-        with suppress(*GONE):  # it has ended
-            return int(process.memory_info().rss) if share is None else share
-        return 0
 
 
 def _spent(process: psutil.Process) -> float:
@@ -112,6 +107,14 @@ def _spent(process: psutil.Process) -> float:
     with suppress(*GONE):
         return float(sum(process.cpu_times()[:4]))  # user and system, its own and its children's
     return 0.0
+
+
+def _memory(process: psutil.Process, shares: bool) -> int:
+    """Bytes of a process: its part of what it shares, where ``shares``, or all of it."""
+    share = _share(process) if shares else None
+    with suppress(*GONE):
+        return int(process.memory_info().rss) if share is None else share
+    return 0
 
 
 def _share(process: psutil.Process) -> int | None:
