@@ -31,7 +31,7 @@ from aligner.bench.family import MODELS, Plan, work
 from aligner.bench.machine import cpu_model, quota
 from aligner.bench.memory import taken
 from aligner.bench.timing import Stopwatch, Timing, timed
-from aligner.cli import main
+from aligner.cli import main, seeing
 from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
 from aligner.run import corpus as running
@@ -43,9 +43,10 @@ from aligner.search.viterbi import _KERNELS, reference
 from aligner.types import Alignment, DataError, ModelError
 
 ROOT = Path(__file__).parents[1]
+PASSES, KEPT = 4, 50_000  # bytes of heap a pass: less than the scores of one sentence
 CPU = torch.device("cpu")
 
-HELD = 80_000_000  # bytes
+HELD = 80_000_000  # bytes that a child holds
 WORKER = f"""
 import sys, time
 held = bytearray(b"x" * {HELD})
@@ -460,6 +461,11 @@ def test_bench_prints_and_writes_what_was_asked_for(tmp_path):
         assert row["frames_per_second"] == pytest.approx(row["batch"] * 10 / row["median_seconds"])
 
 
+def test_the_command_offers_what_there_is():
+    assert tuple(MODELS) == seeing.MODELS
+    assert seeing.TASKS == family.TASKS
+
+
 @pytest.mark.parametrize("wrong", [("--backend", "hmm"), ("--only", "backends"), ("--device", "nonsense"),
                                    ("--batch", "0"), ("--model", "GMM")])
 def test_bench_refuses_what_cannot_be_measured(wrong):
@@ -644,6 +650,14 @@ def test_the_doctor_ends_with_1_only_where_something_is_broken(monkeypatch, find
     assert ("all is well" in told.output) == all(f["state"] in (OK, NOTE) for f in found["findings"])
 
 
+def test_the_doctor_tells_that_nothing_can_be_loaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "aligner.bench.doctor", None)
+    told, data = called("doctor"), called("doctor", "--json")
+    assert told.exit_code == data.exit_code == 1
+    assert told.output.startswith("X a library cannot be loaded")
+    assert json.loads(data.output)["well"] is False
+
+
 # leaks
 
 @pytest.fixture(scope="module")
@@ -665,18 +679,29 @@ def test_nothing_piles_up(soak, corpus, backend):
     once = soak.passes(corpus, backend, jobs=1)
     once()
     once()  # caches are full
-    before = living()
-    for _ in range(3):
+    before, heap = living(), soak.heap()
+    for _ in range(PASSES):
         once()
     assert living() == before
+    assert (soak.heap() - heap) / PASSES < KEPT
+
+
+@pytest.mark.parametrize("keep", [torch.ones, np.ones], ids=["tensor", "array"])
+def test_what_is_kept_is_noticed(soak, keep):
+    """The heap that the test above looks at holds tensors and arrays."""
+    if not soak.heap():
+        pytest.skip("the C library does not tell its heap (glibc from 2.33 on does)")
+    before = soak.heap()
+    held = keep(KEPT)
+    assert soak.heap() - before >= held.nbytes
 
 
 def test_what_grows_is_told(soak):
     rng = np.random.default_rng(0)
-    steady = [soak.State(500 + float(noise), 6, 3, 1) for noise in rng.normal(scale=0.1, size=60)]
+    steady = [soak.State(500 + float(noise), 90.0, 6, 3, 1) for noise in rng.normal(scale=0.1, size=60)]
     assert soak.verdict(steady) == []
     assert soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []  # a jump
-    for grown in ({"memory": 0.3}, {"files": 1}, {"threads": 1}, {"processes": 1}):
+    for grown in ({"memory": 0.3}, {"heap": 0.03}, {"files": 1}, {"threads": 1}, {"processes": 1}):
         [(name, rate)] = grown.items()
         states = [s._replace(**{name: getattr(s, name) + rate * k}) for k, s in enumerate(steady)]
         [told] = soak.verdict(states)

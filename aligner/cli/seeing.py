@@ -28,6 +28,7 @@ KINDS = ("models", "stages", "backends")
 MARKS = {"ok": "  ", "note": "- ", "slow": "! ", "broken": "X "}
 MOST = 15  # operators
 QUICK_REPEATS, REPEATS = 2, 5
+QUICK = (8,), (200,)  # batches and lengths
 LIMIT = 50  # utterances of a profile: a trace of some 15 MB
 
 
@@ -66,7 +67,7 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech, and backends
     are not: they need speech.
     """
-    from aligner.bench.family import Plan
+    from aligner.bench.family import BATCHES, LENGTHS, Plan
     from aligner.bench.machine import Machine, busy, use_threads
     from aligner.cli.tables import print_machine, print_rows
 
@@ -75,7 +76,7 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     if "backends" in wanted and corpus is None:
         raise click.UsageError("backends are measured on speech: name a CORPUS")
     times = repeats or (QUICK_REPEATS if quick else REPEATS)
-    sizes = ((8,), (200,)) if quick else ((1, 32), (100, 1000))
+    sizes = QUICK if quick else (BATCHES, LENGTHS)
     plan = Plan(models or MODELS, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times)
     if threads is not None:
         use_threads(threads)
@@ -173,8 +174,14 @@ def doctor(as_json: bool) -> None:
     What is slow is marked with !, what is broken with X, each with what to do. Exit status: 0 if nothing is broken,
     otherwise 1.
     """
-    from aligner.bench.doctor import examine
-
+    try:
+        from aligner.bench.doctor import examine
+    except (ImportError, OSError) as error:  # torch or another without which nothing runs at all
+        said = f"a library cannot be loaded: {error}"
+        advice = "install anew, into an empty environment: pip install aligner"
+        broken_import = {"part": "versions", "name": "import", "value": said, "state": "broken", "advice": advice}
+        click.echo(json.dumps({"well": False, "findings": [broken_import]}) if as_json else f"X {said}\n  {advice}")
+        sys.exit(1)
     found: list[tuple[str, Finding]] = []
     part = ""
     for name, finding in examine():
