@@ -26,6 +26,7 @@ from rich.console import Console
 
 import aligner
 from aligner.bench import agreement, aligning, doctor, family, planted
+from aligner.bench import profile as profiling
 from aligner.bench.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.bench.family import MODELS, Plan, work
 from aligner.bench.machine import cpu_model, quota
@@ -35,6 +36,7 @@ from aligner.cli import main, seeing
 from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
 from aligner.run import corpus as running
+from aligner.run import marks, path
 from aligner.run.backend import Options
 from aligner.run.choose import chosen
 from aligner.run.corpus import plan
@@ -707,3 +709,122 @@ def test_what_grows_is_told(soak):
         [told] = soak.verdict(states)
         assert told.startswith(name)
     assert soak.slope([1.0, 1.5, 2.0, 99.0, 3.0]) == pytest.approx(0.5)
+
+
+# the marks: stages of the path, and profiles
+
+STAGES = {"hmm": {"reading", "graph", "features", "scores", "search", "evidence", "refinement", "figures", "writing"}}
+STAGES |= {"ctc": STAGES["hmm"], "ctc+hmm": STAGES["hmm"], "dtw": STAGES["hmm"] | {"reference"}}
+
+
+@pytest.fixture
+def english():
+    return chosen("english", Options(jobs=1))
+
+
+def test_a_mark_is_nothing_while_nobody_looks():
+    assert marks.stage("search") is marks.stage("scores")
+    with pytest.raises(ZeroDivisionError), marks.stage("search"):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize("backend", list(STAGES))
+def test_every_stage_is_marked(corpus, backend):
+    watch = Stopwatch()
+    with marks.marked_by(watch):
+        aligning.whole(corpus, chosen(None, Options(backend=backend, jobs=1)), 1)
+    assert set(watch.seconds) == STAGES[backend] <= set(marks.STAGES)
+    assert marks._markers == []
+
+
+def test_long_recordings_are_marked_too(corpus, english, monkeypatch):
+    monkeypatch.setattr(path, "SCORES", 0)
+    watch = Stopwatch()
+    with marks.marked_by(watch):
+        aligning.whole(corpus, english, 1)
+    assert set(watch.seconds) == STAGES["hmm"]
+
+
+def test_results_do_not_depend_on_who_looks(corpus, english):
+    utterances = aligner.find(corpus).utterances
+    with marks.marked_by(Stopwatch()):
+        seen = list(aligner.align(utterances, english))
+    assert seen == list(aligner.align(utterances, english))
+
+
+def test_stages_add_up_to_the_run(corpus, english):
+    rows = {r.name: r for r in aligning.stages(corpus, english, 1, ticking(1.0))}
+    assert set(rows) == STAGES["hmm"] | {aligning.REST, "all"}
+    [whole] = rows.pop("all").timing.repeats
+    assert sum(row.timing.repeats[0] for row in rows.values()) == whole
+    wanted = sum(r.utterance.end for r in aligner.align(aligner.find(corpus).utterances, english))
+    for row in rows.values():
+        assert row.audio == pytest.approx(wanted)
+    assert rows["search"].timing.repeats == (2.0,)  # once for each recording, a tick each
+
+
+def test_a_profile_has_all_stages_and_a_trace_that_opens(corpus, tmp_path, english):
+    found = profiling.profile(corpus, tmp_path / "seen", english)
+    assert (found.utterances, found.failures) == (2, 0)
+    assert [line.name for line in found.stages] == [s for s in marks.STAGES if s in STAGES["hmm"]]
+    calls = {line.name: line.calls for line in found.stages}
+    assert calls["reading"] == calls["search"] == calls["figures"] == 2
+    trace = json.loads((tmp_path / "seen" / profiling.TRACE).read_text())
+    names = [event.get("name") for event in trace["traceEvents"]]
+    for stage in STAGES["hmm"]:
+        assert names.count(f"aligner::{stage}") >= calls[stage]
+    assert any(name.startswith("aten::") for name in names if name)
+    assert any(line.name == "aten::addmm" for line in found.operators)
+    own = sum(line.own for line in (*found.stages, *found.operators))
+    assert 0 < own < found.seconds
+    for line in (*found.stages, *found.operators):
+        assert 0 <= line.own <= line.whole * (1 + 1e-9) < found.seconds
+    told = json.loads((tmp_path / "seen" / profiling.TABLE).read_text())
+    assert [s["name"] for s in told["stages"]] == [line.name for line in found.stages]
+    assert len(list((tmp_path / "seen" / profiling.ALIGNED).rglob("*.TextGrid"))) == 2
+    assert marks._markers == []
+
+
+def test_other_threads_are_profiled_too():
+    with profiling.recorded() as recorder, marks.marked_by(torch.profiler.record_function):
+        thread = threading.Thread(target=in_a_stage)
+        thread.start()
+        thread.join()
+    assert {"search", "aten::mm"} <= {e.key for e in recorder.key_averages()}
+
+
+def in_a_stage():
+    with marks.stage("search"):
+        torch.ones(3, 3) @ torch.ones(3, 3)
+
+
+def test_profiles_go_to_new_folders_only(corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for expected in ("profile", "profile-2"):
+        done = called("profile", corpus, "--limit", 1)
+        assert done.exit_code == 0, done.output
+        assert "1 utterances, 0 failures" in done.output
+        assert f"{expected}/trace.json" in done.output
+    before = (tmp_path / "profile" / "trace.json").read_bytes()
+    for there in ("profile", "profile/trace.json"):
+        done = called("profile", corpus, there)
+        assert done.exit_code == 2
+        assert "something is there already" in done.output
+    assert (tmp_path / "profile" / "trace.json").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["corpus", "profile", "profile-2"]
+
+
+def test_there_must_be_something_to_profile(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = called("profile", tmp_path / "empty", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+
+
+def test_a_gpu_is_waited_for_and_its_memory_told():
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
+    [row] = family.family(Plan(("MixtureGaussianHMM",), (4,), (50,), ("cuda",), repeats=1))
+    assert row.device == "cuda"
+    assert row.timing.median > 0
+    assert row.memory > 0

@@ -19,6 +19,7 @@ from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import align
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
+from aligner.run.marks import stage
 from aligner.run.monitor import Usage
 from aligner.types import Alignment, DataError, Failure, Utterance
 
@@ -192,7 +193,8 @@ def run(job: Job, model: Backend | Model, options: Options,
     try:
         for group in _groups(job, backend, options):
             with unbroken():  # no file without its row
-                members = _written(job, group)
+                with stage("writing"):
+                    members = _written(job, group)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
