@@ -14,6 +14,7 @@ from aligner.cli.evaluating import compare, evaluate, speech_metrics
 from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
 from aligner.cli.models import models
+from aligner.cli.seeing import bench, doctor, profile
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
 from aligner.cli.validating import validate
@@ -26,7 +27,7 @@ def main() -> None:
 
 
 for command in (align, validate, train, adapt, models, transfer, languages, report, inspect, evaluate, compare,
-                speech_metrics):
+                speech_metrics, bench, profile, doctor):
     main.add_command(command)
 
 __all__ = ["align", "main"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,10 @@ from aligner.run.batches import cores
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from aligner.run.align import Result
     from aligner.run.backend import Backend, Options
     from aligner.run.corpus import Job, Summary
+    from aligner.run.monitor import Usage
 
 BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
@@ -129,22 +132,33 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
 
 def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
     """Align and write, behind a progress bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from aligner.cli.bar import Bar
     from aligner.run.corpus import run
+    from aligner.run.monitor import Monitor, told
     from aligner.types import Failure
 
-    with Progress(TextColumn("aligning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  TextColumn("[red]{task.fields[failed]}"), console=console, auto_refresh=False) as bar:
+    audio, failed, begun = 0.0, 0, time.perf_counter()
+
+    def line() -> str:
+        speed = f"{audio / (time.perf_counter() - begun):.0f} audio s/s" if audio else ""
+        return ", ".join(filter(None, (speed, told(monitor.latest) if monitor.latest else "")))
+
+    with Monitor() as monitor, Bar("aligning", console, line) as bar:
         task = bar.add_task("", total=len(job.utterances) + len(job.failures) + len(job.refused), failed="")
-        failed = 0
 
-        def notice(result: object) -> None:
-            nonlocal failed
-            failed += isinstance(result, Failure)
-            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "", refresh=True)
+        def notice(result: Result) -> None:
+            nonlocal audio, failed
+            if isinstance(result, Failure):
+                failed += 1
+            else:
+                monitor.start()  # now that there are results, there are the processes that make them
+                audio += (result.utterance.end or 0.0) - result.utterance.start
+            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+            bar.tick()
 
-        return run(job, backend, options, notice)
+        summary = run(job, backend, options, notice)
+    summary.peak = monitor.peak
+    return summary
 
 
 def print_summary(s: Summary, job: Job) -> None:
@@ -176,6 +190,18 @@ def print_summary(s: Summary, job: Job) -> None:
         click.echo(f"kept      what existed of {len(job.completed)} files' output; only what they lacked was written")
     if s.aligned:
         click.echo(f"speed     {s.audio / s.wall:.0f} audio seconds per second ({s.wall:.1f} s)")
+    if s.peak is not None:
+        click.echo(f"memory    {_memory(s.peak)}")
+
+
+def _memory(peak: Usage) -> str:
+    """At its greatest, and how it was counted."""
+    from aligner.run.monitor import in_units
+
+    shared = ", what they share counted for each" if peak.measure == "RSS" else ""
+    several = f" in {peak.processes} processes{shared}" if peak.processes > 1 else ""
+    gpu = f", {in_units(peak.gpu.memory)} on the GPU" if peak.gpu else ""
+    return f"{in_units(peak.memory)} at most{several}{gpu} ({peak.measure}, seen by looking now and then)"
 
 
 def _print_rest(count: int, out: Path) -> None:

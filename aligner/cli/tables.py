@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -16,7 +17,13 @@ from aligner.evaluate.durations import DurationSummary
 from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
 from aligner.evaluate.speech import SpeechReport, SpeechSettings, mel_alpha
 from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
+from aligner.run.monitor import in_units
 from aligner.text.phones import plain
+
+if TYPE_CHECKING:  # they import torch, and most commands do without
+    from aligner.bench.machine import Machine
+    from aligner.bench.profile import Profile
+    from aligner.bench.timing import Row
 
 WIDTH = 120
 LONGEST_NAME = 26  # of a file or a speaker in the first column
@@ -221,3 +228,53 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
 
 def _known(value: float | None, decimals: int = 2) -> str:
     return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def print_machine(machine: Machine) -> None:
+    """What the figures below belong to."""
+    gpus = "; ".join(machine.gpus) or "no GPU"
+    click.echo(f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} "
+               f"(threads: {machine.threads}), aligner {machine.aligner}, Python {machine.python}")
+
+
+HEADS = {"models": ("model", "device", "batch", "frames"), "stages": ("stage", "share"), "backends": ("backend",)}
+
+
+def print_rows(kind: str, title: str, rows: Iterable[Row]) -> list[Row]:
+    """A table of speeds; the rows, measured one after the other."""
+    memory = {"models": ("MB",), "stages": (), "backends": ("MB", "")}[kind]
+    table = _table(title, *HEADS[kind], "audio s/s", "frames/s", "median ms", "fastest", "slowest", "first", *memory)
+    done = []
+    for row in rows:
+        done.append(row)
+        head = {"models": (row.name, row.device, str(row.batch), str(row.length)), "stages": (row.name, row.note),
+                "backends": (row.name,)}[kind]
+        size = "–" if row.memory is None else f"{row.memory / 1e6:.1f}"
+        table.add_row(*head, *_speeds(row), *{"models": (size,), "stages": (), "backends": (size, row.note)}[kind])
+    show(table)
+    return done
+
+
+def _speeds(row: Row) -> list[str]:
+    """The cells of what was timed."""
+    if row.timing is None:
+        return ["–"] * 6
+    rates = ["–" if rate is None else f"{rate:,.0f}" for rate in (row.audio_per_second, row.frames_per_second)]
+    t = row.timing
+    return [*rates, *(f"{1000 * seconds:,.1f}" for seconds in (t.median, t.fastest, t.slowest, t.first))]
+
+
+def print_profile(found: Profile, most: int) -> None:
+    """Where the time went."""
+    click.echo(f"{found.utterances} utterances, {found.failures} failures, {found.audio:.1f} s of audio in "
+               f"{found.seconds:.2f} s under the profiler, which slows it down")
+    stages = _table("by stage", "stage", "calls", "ms", "%", "of which torch", "numpy, numba, Python")
+    for line in found.stages:
+        share = 100 * line.whole / found.seconds
+        stages.add_row(line.name, str(line.calls), f"{1000 * line.whole:.1f}", f"{share:.1f}",
+                       f"{1000 * (line.whole - line.own):.1f}", f"{1000 * line.own:.1f}")
+    show(stages)
+    operators = _table("by operator of torch, without what it calls", "operator", "calls", "ms", "%")
+    for line in found.operators[:most]:
+        operators.add_row(line.name, str(line.calls), f"{1000 * line.own:.1f}", f"{100 * line.own / found.seconds:.1f}")
+    show(operators)

@@ -24,6 +24,7 @@ from aligner.refine.offsets import correct
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.batches import cores
+from aligner.run.marks import stage
 from aligner.search import arcs as searched
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -256,7 +257,8 @@ def hear(utterance: Utterance, backend: Backend) -> Heard:
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         raise DataError(utterance.file or utterance.id, f"the transcript {what}", "write what is said")
-    sound = audio.read(utterance, backend.clock.rate)
+    with stage("reading"):
+        sound = audio.read(utterance, backend.clock.rate)
     placed = replace(utterance, start=sound.start, end=sound.end)
     return Heard(placed, sound.duration, tokens, torch.from_numpy(sound.wave), sound.clipped)
 
@@ -270,17 +272,18 @@ def _tokens(transcript: str, english: bool | None) -> tuple[Token, ...]:
 
 def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
     """What was found as an alignment, with the figures that say how good it is."""
-    heard = prepared.heard
-    sure = means(found.evidence.posterior, found.firsts).tolist()
-    phones, refined = (tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
-                       for side in (found.phones, found.refined))
-    power = levels(heard.wave, backend.clock, len(prepared.frames)).numpy()
-    solved = Solved(words_of(phones, found.owners, found.spellings), phones, found.firsts, found.evidence, power,
-                    backend.clock, backend.shortest, backend.limits)
-    quality = measure(solved, found.log_likelihood, heard.clipped)
-    words = words_of(refined, found.owners, found.spellings)
-    return Alignment(heard.utterance, words, refined, heard.duration, quality, prepared.oovs,
-                     suspicions(solved, quality))
+    with stage("figures"):
+        heard = prepared.heard
+        sure = means(found.evidence.posterior, found.firsts).tolist()
+        phones, refined = (tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
+                           for side in (found.phones, found.refined))
+        power = levels(heard.wave, backend.clock, len(prepared.frames)).numpy()
+        solved = Solved(words_of(phones, found.owners, found.spellings), phones, found.firsts, found.evidence, power,
+                        backend.clock, backend.shortest, backend.limits)
+        quality = measure(solved, found.log_likelihood, heard.clipped)
+        words = words_of(refined, found.owners, found.spellings)
+        return Alignment(heard.utterance, words, refined, heard.duration, quality, prepared.oovs,
+                         suspicions(solved, quality))
 
 
 def spoken_english(language: str | None) -> bool:

@@ -20,6 +20,8 @@ from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import Result, completed
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
+from aligner.run.marks import stage
+from aligner.run.monitor import Usage
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, DataError, Failure, Interval, Utterance
@@ -88,6 +90,8 @@ class Summary:
         Seconds that aligning and writing took, without loading the model.
     others : str
         What made the outputs that were kept, where it was something else.
+    peak : Usage or None
+        What was in use when memory was at its greatest, where somebody looked.
     """
 
     audio: float = 0.0
@@ -96,6 +100,7 @@ class Summary:
     failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
     others: str = ""
+    peak: Usage | None = None
 
     def count(self, result: Result) -> None:
         """Add one result."""
@@ -195,7 +200,8 @@ def run(job: Job, model: Backend | Model, options: Options,
     try:
         for group in _groups(job, backend, options):
             with unbroken():  # no file without its row
-                members = _written(job, group, backend.english)
+                with stage("writing"):
+                    members = _written(job, group, backend.english)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))

@@ -18,6 +18,7 @@ from aligner.refine.pauses import Pauses
 from aligner.refine.suspect import Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, too_short
 from aligner.run.hmm import HmmBackend, dictionary
+from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
@@ -85,18 +86,23 @@ class CtcBackend:
 
     def prepare(self, heard: Heard) -> Prepared:
         """Let the network hear it and build the graph."""
-        spoken, oovs = self.pronounce(heard.tokens)
-        # a wildcard between tokens, not between the words that one of them is spoken with
-        between = [a.token != b.token for a, b in pairwise(spoken)]
-        stars = [True, *between, True] if self.options.star else ()
-        graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
-        return Prepared(heard, spoken, tuple(oovs), graph, self.model.frontend(heard.wave))
+        with stage("graph"):
+            spoken, oovs = self.pronounce(heard.tokens)
+            # a wildcard between tokens, not between the words that one of them is spoken with
+            between = [a.token != b.token for a, b in pairwise(spoken)]
+            stars = [True, *between, True] if self.options.star else ()
+            graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
+        with stage("features"):
+            frames = self.model.frontend(heard.wave)
+        return Prepared(heard, spoken, tuple(oovs), graph, frames)
 
     def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:
         """States (T,) of the best path, and its score."""
-        scores = self.model.score(prepared.frames, prepared.graph.pdfs)
+        with stage("scores"):
+            scores = self.model.score(prepared.frames, prepared.graph.pdfs)
         try:
-            path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.options.kernel)
+            with stage("search"):
+                path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.options.kernel)
         except NoPath:
             raise too_short(prepared, self.clock) from None
         return path.states[0].numpy(), float(path.score)
@@ -111,8 +117,10 @@ class CtcBackend:
         firsts = [p.frame for p in pieces]
         labels = [SILENCE_LABEL if p.spike is None else _label(graph.phone[p.spike.state]) for p in pieces]
         phones = self.clock.tile(self._apart([p.edge for p in pieces], heard), labels, heard.start, heard.end)
-        seen = self._evidence(states, pieces, prepared)
-        better = refined(phones, self.model.offsets, self.options.refine, heard.wave)
+        with stage("evidence"):
+            seen = self._evidence(states, pieces, prepared)
+        with stage("refinement"):
+            better = refined(phones, self.model.offsets, self.options.refine, heard.wave)
         return Found(phones, better, [p.owner for p in pieces], spellings, firsts, seen,
                      score / len(states))
 

@@ -21,6 +21,7 @@ from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.suspect import Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.hmm import pronouncer
+from aligner.run.marks import stage
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED
@@ -98,12 +99,16 @@ class DtwBackend:
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features, and have the reference say the same."""
-        reference = self.refer(heard)
-        frames = self.frontend(heard.wave)
-        if self.posteriors is not None:
-            frames = self.posteriors.beside(frames, heard.wave, self.clock)
-        scaled = frames if reference.scale is None else frames * reference.scale
-        return Referred(heard, (), reference.oovs, reference.templates[0].graph(self.steps), scaled, reference)
+        with stage("reference"):
+            reference = self.refer(heard)
+        with stage("features"):
+            frames = self.frontend(heard.wave)
+            if self.posteriors is not None:
+                frames = self.posteriors.beside(frames, heard.wave, self.clock)
+            scaled = frames if reference.scale is None else frames * reference.scale
+        with stage("graph"):
+            graph = reference.templates[0].graph(self.steps)
+        return Referred(heard, (), reference.oovs, graph, scaled, reference)
 
     def find(self, prepared: Prepared) -> Found:
         """The best path through the best of the templates."""
@@ -119,7 +124,8 @@ class DtwBackend:
             raise too_short(prepared, self.clock) from None
         pauses = Pauses.of(heard.wave)
         firsts, phones, owners = unpaused(*phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start)
-        better = refined(phones, self.offsets, self.options.refine, heard.wave)
+        with stage("refinement"):
+            better = refined(phones, self.offsets, self.options.refine, heard.wave)
         return Found(phones, better, owners, reference.spellings, firsts, found.evidence,
                      found.score / len(frames))
 

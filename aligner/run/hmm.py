@@ -17,6 +17,7 @@ from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.batches import moved
+from aligner.run.marks import stage
 from aligner.run.path import best_path, best_paths
 from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
@@ -72,9 +73,12 @@ class HmmBackend:
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features and build the graph."""
-        spoken, oovs = self.pronounce(heard.tokens)
-        graph = build([w.pronunciations for w in spoken], self.model.topology)
-        return Prepared(heard, spoken, tuple(oovs), graph, self.model.hear(heard.wave, self.voice_of(heard.utterance)))
+        with stage("graph"):
+            spoken, oovs = self.pronounce(heard.tokens)
+            graph = build([w.pronunciations for w in spoken], self.model.topology)
+        with stage("features"):
+            frames = self.model.hear(heard.wave, self.voice_of(heard.utterance))
+        return Prepared(heard, spoken, tuple(oovs), graph, frames)
 
     def voice_of(self, utterance: Utterance) -> Voice | None:
         """What is known of an utterance's speaker."""
@@ -107,7 +111,8 @@ class HmmBackend:
         firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
         wave = prepared.heard.wave if self.model.cut else None
-        better = refined(phones, self.model.offsets, self.options.refine, wave)
+        with stage("refinement"):
+            better = refined(phones, self.model.offsets, self.options.refine, wave)
         return Found(phones, better, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
 
     def _model_for(self, heard: Heard) -> MarkovModel:

@@ -13,6 +13,7 @@ from torch import Tensor
 from aligner.graph import Graph
 from aligner.models.base import HmmModel
 from aligner.refine.confidence import Evidence, evidence
+from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
@@ -49,21 +50,27 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
     arcs, pdfs = Arcs.of(graph), graph.pdfs
     numbers, asked = _asked(graph, model)
     if len(frames) * max(len(asked), len(pdfs)) <= SCORES or kernel not in ("auto", "numba"):
-        scores = model.score(frames, asked)
-        path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
-        return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
+        with stage("scores"):
+            scores = model.score(frames, asked)
+        with stage("search"):
+            path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
+        with stage("evidence"):
+            return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         of = None if spans is None else spans[columns]
-        return _within(model.score(frames[first:last], pdfs[columns]), of, first)
+        with stage("scores"):
+            return _within(model.score(frames[first:last], pdfs[columns]), of, first)
 
-    path = long_path(arcs, score, len(frames))
+    with stage("search"):
+        path = long_path(arcs, score, len(frames))
     states, parts = path.states[0].numpy(), []
     for k in range(0, len(frames), PIECE):
         piece = slice(k, k + PIECE)
-        asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[np.unique(numbers)])
-        scores = model.score(frames[piece], asked)
-        parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
+        with stage("evidence"):
+            asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[np.unique(numbers)])
+            scores = model.score(frames[piece], asked)
+            parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
     return path, Evidence.joined(parts)
 
 

@@ -16,6 +16,7 @@ from aligner.graph.template import STEPS, Steps
 from aligner.models.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, evidence
 from aligner.refine.suspect import Limits
+from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
@@ -110,12 +111,14 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
     pause = pause_of(frames) if pause is None else pause
     graph = graph or choice[0].graph(steps)
     template = choice[len(choice) // 2]
-    with suppress(NoPath):  # a thinned template may not keep up with the recording where a whole one does
+    with suppress(NoPath), stage("search"):  # a thinned template may not keep up where a whole one does
         template = _closest(frames, choice, pause, steps, kernel) if len(choice) > 1 else template
     matcher = Matcher(template, pause)
     path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
-    seen = _in_pieces(frames, matcher, graph, states) if scores is None else _evidence(scores.numpy(), graph, states)
+    with stage("evidence"):
+        seen = (_in_pieces(frames, matcher, graph, states) if scores is None
+                else _evidence(scores.numpy(), graph, states))
     return Warped(template, graph, states, float(path.score), seen)
 
 
@@ -124,7 +127,8 @@ def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: St
     thin = [t.thin(THIN) for t in choice]
     graph, few = thin[0].graph(steps), frames[::THIN]
     if len(few) * len(graph.pdfs) <= SCORES:
-        scores = torch.stack([Matcher(t, pause).score(few) for t in thin])
+        with stage("scores"):
+            scores = torch.stack([Matcher(t, pause).score(few) for t in thin])
         return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
     found = [float(_path(few, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
     return choice[int(np.argmax(found))]
@@ -133,13 +137,17 @@ def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: St
 def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[Path, Tensor | None]:
     """The best path and all scores; in little memory, without these, where they would fill it."""
     if len(frames) * len(graph.pdfs) <= SCORES or kernel not in ("auto", "numba"):
-        scores = matcher.score(frames)
-        return viterbi(Arcs.of(graph), scores[None], kernel=kernel), scores
+        with stage("scores"):
+            scores = matcher.score(frames)
+        with stage("search"):
+            return viterbi(Arcs.of(graph), scores[None], kernel=kernel), scores
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
-        return matcher.score(frames[first:last], columns)
+        with stage("scores"):
+            return matcher.score(frames[first:last], columns)
 
-    return long_path(Arcs.of(graph), score, len(frames)), None
+    with stage("search"):
+        return long_path(Arcs.of(graph), score, len(frames)), None
 
 
 def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:

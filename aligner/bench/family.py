@@ -1,0 +1,134 @@
+"""The speed of the models of `aligner.hmm`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from aligner.bench.memory import taken
+from aligner.bench.timing import HOP, Clock, Row, Timing, timed
+from aligner.hmm import HMM, HSMM, MixtureGaussianHMM, NeuralHMM, SemiMarkovHMM, StreamingHMM, StreamingHMMProcessor
+from aligner.hmm.base import out_of_memory
+from aligner.types import DataError
+
+STATES, DIMENSIONS, COMPONENTS = 10, 80, 8
+CHUNK = 10  # frames that the streaming model hears at a time
+MODELS: dict[str, Callable[[], HMM]] = {
+    "MixtureGaussianHMM": lambda: MixtureGaussianHMM(STATES, DIMENSIONS, COMPONENTS),
+    "HSMM": lambda: HSMM(STATES, DIMENSIONS, COMPONENTS, max_duration=60),
+    "SemiMarkovHMM": lambda: SemiMarkovHMM(STATES, DIMENSIONS, COMPONENTS, max_duration=30),
+    "NeuralHMM": lambda: NeuralHMM(STATES, DIMENSIONS),
+    "StreamingHMM": lambda: StreamingHMM(STATES, DIMENSIONS, COMPONENTS),
+}
+TASKS = ("likelihood", "viterbi", "gradient")
+BATCHES, LENGTHS = (1, 32), (100, 1000)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure: every model with every batch and length on every device.
+
+    Attributes
+    ----------
+    models : sequence of str
+        Of `MODELS`.
+    batches, lengths : sequence of int
+        Sequences, and the frames of each.
+    devices : sequence of str
+    task : str
+        One of `TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.  The streaming model
+        tells states while it listens, whatever the task.
+    repeats : int
+    """
+
+    models: Sequence[str] = tuple(MODELS)
+    batches: Sequence[int] = BATCHES
+    lengths: Sequence[int] = LENGTHS
+    devices: Sequence[str] = ("cpu",)
+    task: str = "likelihood"
+    repeats: int = 5
+
+
+def devices() -> tuple[str, ...]:
+    """Where torch can compute: the CPU, and CUDA where there is a device."""
+    return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def check_devices(names: Sequence[str]) -> None:
+    """Raises DataError where torch cannot compute on one of them."""
+    for name in names:
+        try:
+            torch.zeros(1, device=name)
+        except (RuntimeError, AssertionError) as error:
+            raise DataError(name, f"torch cannot compute there ({str(error).splitlines()[0]})", "take cpu") from error
+
+
+def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:
+    """Measure: a row for each combination.
+
+    Observations are noise: the recursions take as long whatever they are.
+    """
+    for device, name, batch, length in product(plan.devices, plan.models, plan.batches, plan.lengths):
+        yield _row(name, torch.device(device), batch, length, plan, clock)
+
+
+def _row(name: str, device: torch.device, batch: int, length: int, plan: Plan, clock: Clock) -> Row:
+    timing: Timing | None = None
+    memory, note = None, ""
+    try:
+        call = work(name, device, batch, length, plan.task)
+        timing = timed(call, plan.repeats, clock, lambda: settle(device))
+        memory = taken(call, device)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        note = "out of memory"
+    return Row("model", name, str(device), batch * length * HOP, timing, batch, length, memory, note)
+
+
+def work(name: str, device: torch.device, batch: int, length: int, task: str) -> Callable[[], object]:
+    """A call that does a task with so many sequences of so many frames."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = MODELS[name]().to(device)
+    observations = torch.randn(batch, length, DIMENSIONS, generator=generator).to(device)
+    if isinstance(model, StreamingHMM):
+        streaming = model
+        return lambda: listen(streaming, observations)
+    if task == "viterbi":
+        return lambda: model.viterbi(observations)
+    if task == "gradient":
+        return lambda: _gradient(model, observations)
+
+    def likelihood() -> Tensor:
+        with torch.no_grad():
+            found: Tensor = model(observations)
+        return found
+
+    return likelihood
+
+
+def listen(model: StreamingHMM, observations: Tensor) -> list[Tensor]:
+    """The states (T,) of each sequence (B, T, D), told chunk by chunk as they settle."""
+    found = []
+    for sequence in observations:
+        processor = StreamingHMMProcessor(model, chunk_size=CHUNK)
+        told = [processor.process_chunk(piece).states for piece in sequence.split(CHUNK)]
+        found.append(torch.cat([*told, processor.finish().states]))
+    return found
+
+
+def _gradient(model: HMM, observations: Tensor) -> None:
+    model.zero_grad()
+    model(observations).sum().backward()
+
+
+def settle(device: torch.device) -> None:
+    """Wait until a device has done all that it was told to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

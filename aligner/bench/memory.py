@@ -1,0 +1,40 @@
+"""How much memory a call takes above what was there before."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+SELF = Path("/proc/self")
+
+
+def taken(call: Callable[[], object], device: torch.device) -> int | None:
+    """Bytes that a call takes at the most, above what was there before; None where the system does not tell.
+
+    On CUDA, of torch's allocator.  On the CPU, of the whole process, others' threads too: the kernel's high-water mark,
+    which is set back first (Linux).
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        torch.cuda.synchronize(device)
+        return int(torch.cuda.max_memory_allocated(device)) - before
+    with suppress(OSError, StopIteration, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # else a call is served from what an earlier one has left
+        (SELF / "clear_refs").write_text("5")
+        before = _status("VmHWM")
+        call()
+        return max(_status("VmHWM") - before, 0)
+    return None
+
+
+def _status(field: str) -> int:
+    """Bytes."""
+    lines = (SELF / "status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

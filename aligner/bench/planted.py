@@ -1,0 +1,91 @@
+"""A language of four tones, and a sentence in it whose boundaries are known: the whole path must find them.
+
+Nothing of it is on disk: the sound is made, and the model from more such sound.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from aligner.features import SphinxFrontend
+from aligner.models.gmm import GaussianMixtures
+from aligner.models.markov import MarkovModel
+from aligner.models.tree import FIRST, SILENCE, TreeTopology
+from aligner.run.align import align
+from aligner.run.backend import Options
+from aligner.types import SAMPLE_RATE, Failure, Utterance
+
+TONES = {"a": (300, 900), "b": (700, 1900), "c": (1500, 3100), "d": (450, 4200)}  # Hz: two partials each
+SENTENCE = "abc dab cad bad"
+LESSON = "abcdbadcacbdabdc"  # that the model is made of
+PAUSE = 0.3  # s, at both ends
+NEAR = 0.02  # s from the planted boundary: a tone is heard half a window and half a hop before it begins
+HISS = 0.003  # of full scale
+VARIANCE = 0.05  # floor of the Gaussians: a tone hardly varies
+
+
+class Spoken(NamedTuple):
+    """A sound and what it says.
+
+    Attributes
+    ----------
+    wave : ndarray
+        (N,) at 16 kHz.
+    phones : tuple of str
+        Silence at both ends.
+    edges : tuple of float
+        Where each begins and the last ends, in seconds.
+    """
+
+    wave: np.ndarray
+    phones: tuple[str, ...]
+    edges: tuple[float, ...]
+
+
+def speak(letters: str, seed: int) -> Spoken:
+    """Each letter a tone of 80 to 200 ms, in hiss."""
+    rng = np.random.default_rng(seed)
+    lengths = [PAUSE, *rng.uniform(0.08, 0.2, len(letters)), PAUSE]
+    edges = np.round(np.cumsum([0.0, *lengths]) * SAMPLE_RATE).astype(int)
+    wave = HISS * rng.normal(size=edges[-1])
+    for letter, (first, last) in zip(letters, pairwise(edges[1:-1]), strict=True):
+        time = np.arange(last - first) / SAMPLE_RATE
+        wave[first:last] += sum(0.1 * np.sin(2 * np.pi * hertz * time) for hertz in TONES[letter])
+    return Spoken(wave.astype(np.float32), (SILENCE, *letters, SILENCE), tuple((edges / SAMPLE_RATE).tolist()))
+
+
+def learnt() -> MarkovModel:
+    """A model of the tones: a Gaussian for all states of each."""
+    frontend, topology = SphinxFrontend(cmn="none"), TreeTopology.of_phones(list(TONES))
+    lesson = speak(LESSON, 1)
+    frames = frontend(torch.from_numpy(lesson.wave)).double()
+    middles = (np.arange(len(frames)) * frontend.clock.hop + frontend.clock.window / 2) / SAMPLE_RATE
+    at = np.searchsorted(lesson.edges, middles, side="right") - 1
+    label = np.array([topology.number(lesson.phones[min(k, len(lesson.phones) - 1)]) for k in at])
+    means, variances = [], []
+    for number in range(len(topology.phones)):
+        own = frames[torch.from_numpy(label == (0 if number < len(FIRST) else number))]  # noise is like silence
+        means.append(own.mean(0))
+        variances.append(own.var(0).clamp(min=VARIANCE))
+    of = np.repeat(np.arange(len(topology.phones)), topology.forest.sizes)  # the phone of each pdf
+    mixtures = GaussianMixtures.of([torch.stack(means)[:, None].numpy()], [torch.stack(variances)[:, None].numpy()],
+                                   [np.ones((len(of), 1))], of)
+    return MarkovModel("planted", frontend, topology, mixtures, language="planted", g2p="letters")
+
+
+def trouble() -> str:
+    """What is wrong with how the sentence is aligned; empty where all is well."""
+    said = speak(SENTENCE.replace(" ", ""), 2)
+    options = Options(jobs=1, backend="hmm", refine="none", language="planted")
+    [found] = align([Utterance("planted", said.wave, SENTENCE)], learnt(), options)
+    if isinstance(found, Failure):
+        return f"the sentence cannot be aligned ({found.message})"
+    labels = tuple(p.label or SILENCE for p in found.phones)
+    if labels != said.phones:
+        return f"it hears {' '.join(labels)}, not {' '.join(said.phones)}"
+    away = max(abs(p.start - edge) for p, edge in zip(found.phones, said.edges[:-1], strict=True))
+    return f"a boundary is {1000 * away:.0f} ms from where it was planted" if away > NEAR else ""

@@ -1,0 +1,149 @@
+"""Where the time of a run goes: by stage of the path, by operator of torch, and as a trace to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._C._profiler import _ExperimentalConfig  # torch has no other name for it
+
+from aligner.corpus.files import write_text
+from aligner.run.align import align
+from aligner.run.backend import Backend, Options
+from aligner.run.corpus import plan, run
+from aligner.run.marks import STAGES, marked_by
+from aligner.types import DataError
+
+PREFIX = "aligner::"  # of the stages in the trace, as "aten::" of torch's operators
+TRACE, TABLE, ALIGNED = "trace.json", "profile.json", "aligned"
+FOLDER = Path("profile")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A stage, or an operator of torch; in seconds.
+
+    Attributes
+    ----------
+    name : str
+    calls : int
+    own : float
+        Without what was called within it.  Of a stage, that is numpy, numba and Python.
+    whole : float
+        With it.
+    """
+
+    name: str
+    calls: int
+    own: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time went.
+
+    Attributes
+    ----------
+    seconds, audio : float
+        Of the run, and of what was aligned.
+    utterances, failures : int
+    stages : tuple of Line
+        In the order of the path.
+    operators : tuple of Line
+        Of torch, those that took longest first.
+    """
+
+    seconds: float
+    audio: float
+    utterances: int
+    failures: int
+    stages: tuple[Line, ...]
+    operators: tuple[Line, ...]
+
+
+def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None) -> Profile:
+    """Align a corpus in this process under torch's profiler, and write what was seen to ``out``.
+
+    One utterance is aligned before, so that what is loaded and compiled once is not in it.  ``out/trace.json`` opens in
+    Perfetto or Chrome, ``out/profile.json`` has the tables, ``out/aligned`` what `align` wrote.
+
+    Parameters
+    ----------
+    corpus, out : Path
+        See `new_folder`.
+    backend : Backend
+    limit : int, optional
+        The most utterances.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to align, or nothing can be written to ``out``.
+    """
+    job = plan(corpus, out / ALIGNED)
+    job = replace(job, utterances=job.utterances[:limit])
+    if not job.utterances:
+        raise DataError(corpus, "there is nothing in it to align", "aligner validate tells why")
+    list(align(job.utterances[:1], backend, Options(jobs=1)))
+    with recorded() as recorder, marked_by(lambda name: torch.profiler.record_function(PREFIX + name)):
+        begun = time.perf_counter()
+        summary = run(job, backend, Options(jobs=1))
+        seconds = time.perf_counter() - begun
+    recorder.export_chrome_trace(str(out / TRACE))
+    lines = list(_lines(recorder.key_averages()))
+    stages = [replace(line, name=line.name.removeprefix(PREFIX)) for line in lines if line.name.startswith(PREFIX)]
+    operators = [line for line in lines if not line.name.startswith(PREFIX)]
+    found = Profile(seconds, summary.audio, summary.aligned, len(summary.failures),
+                    tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
+                    tuple(sorted(operators, key=lambda line: -line.own)))
+    write_text(out / TABLE, json.dumps(asdict(found), indent=1))
+    return found
+
+
+@contextmanager
+def recorded() -> Iterator[Any]:
+    """torch's profiler, of all threads of this process: torch's own default is this one, which `align` may not use."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it tells on the standard error when it begins and ends
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    if torch.cuda.is_available():
+        kinds.append(torch.profiler.ProfilerActivity.CUDA)
+    everyone = _ExperimentalConfig(profile_all_threads=True)
+    with torch.profiler.profile(activities=kinds, experimental_config=everyone, acc_events=True) as recorder:
+        yield recorder
+
+
+def _lines(events: Iterable[Any]) -> Iterator[Line]:
+    for e in events:
+        yield Line(e.key, int(e.count), e.self_cpu_time_total / 1e6, e.cpu_time_total / 1e6)  # from microseconds
+
+
+def new_folder(out: Path | None) -> Path:
+    """The folder to write to: a new one, ``profile``, ``profile-2`` and so on, unless one is named.
+
+    Raises
+    ------
+    DataError
+        If the one that is named has something in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     new_folder(Path(folder)) == Path(folder)
+    True
+    """
+    if out is None:
+        names = (FOLDER if k == 1 else FOLDER.with_name(f"{FOLDER}-{k}") for k in count(1))
+        return next(path for path in names if not path.exists())
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(out, "something is there already", "name a new folder, or none")
+    return out

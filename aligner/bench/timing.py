@@ -1,0 +1,171 @@
+"""How long something takes, honestly: what is done once apart, the device waited for, and how far repeats differ."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+Clock = Callable[[], float]
+HOP = 0.01  # s from one frame to the next, by which frames are counted as audio
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a call took, in seconds.
+
+    Attributes
+    ----------
+    first : float
+        The first one: with what is loaded, compiled and allocated once.
+    repeats : tuple of float
+        Those after it.
+
+    Examples
+    --------
+    >>> timing = Timing(9.0, (2.0, 1.0, 4.0))
+    >>> timing.median, timing.fastest, timing.slowest
+    (2.0, 1.0, 4.0)
+    """
+
+    first: float
+    repeats: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Of the repeats."""
+        return median(self.repeats)
+
+    @property
+    def fastest(self) -> float:
+        """Of the repeats."""
+        return min(self.repeats)
+
+    @property
+    def slowest(self) -> float:
+        """Of the repeats."""
+        return max(self.repeats)
+
+
+def timed(call: Callable[[], object], repeats: int, clock: Clock = time.perf_counter,
+          settle: Callable[[], object] = lambda: None) -> Timing:
+    """Call it once, and then so many times.
+
+    Parameters
+    ----------
+    call : callable
+    repeats : int
+        At least 1.
+    clock : callable
+        Seconds.
+    settle : callable
+        Waits until a device has done all that it was told to; called before every look at the clock.
+    """
+    taken = []
+    for _ in range(repeats + 1):
+        settle()
+        begun = clock()
+        call()
+        settle()
+        taken.append(clock() - begun)
+    return Timing(taken[0], tuple(taken[1:]))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes
+    ----------
+    kind : {'model', 'stage', 'backend'}
+    name : str
+    device : str
+    audio : float
+        Seconds of audio that a call goes through, summed over the batch.
+    timing : Timing or None
+        None where it could not be measured.
+    batch, length : int or None
+        Sequences and their frames, where they were chosen.
+    memory : int or None
+        Bytes at the most; None where the system does not tell.
+    note : str
+        What else there is to know; why it was not measured.
+
+    Examples
+    --------
+    Two sequences of 300 frames in half a second:
+
+    >>> row = Row("model", "HSMM", "cpu", 6.0, Timing(2.0, (0.5,)), 2, 300)
+    >>> row.audio_per_second, row.frames_per_second
+    (12.0, 1200.0)
+    """
+
+    kind: str
+    name: str
+    device: str
+    audio: float
+    timing: Timing | None
+    batch: int | None = None
+    length: int | None = None
+    memory: int | None = None
+    note: str = ""
+
+    @property
+    def audio_per_second(self) -> float | None:
+        """Seconds of audio in a second, by the median; None where nothing was measured, or no time passed."""
+        return self.audio / self.timing.median if self.timing and self.timing.median > 0 else None
+
+    @property
+    def frames_per_second(self) -> float | None:
+        """As `audio_per_second`, in frames of 10 ms."""
+        return None if self.audio_per_second is None else self.audio_per_second / HOP
+
+    def figures(self) -> dict[str, object]:
+        """All of it, for JSON."""
+        found: dict[str, object] = {
+            "kind": self.kind, "name": self.name, "device": self.device, "batch": self.batch,
+            "length": self.length, "audio_seconds": self.audio, "memory_bytes": self.memory, "note": self.note}
+        if self.timing is None:
+            return found
+        return found | {
+            "median_seconds": self.timing.median, "fastest_seconds": self.timing.fastest,
+            "slowest_seconds": self.timing.slowest, "first_seconds": self.timing.first,
+            "repeats": len(self.timing.repeats), "audio_seconds_per_second": self.audio_per_second,
+            "frames_per_second": self.frames_per_second}
+
+
+class Stopwatch:
+    """Seconds of each stage, without those of stages within it; a marker for `aligner.run.marks.marked_by`.
+
+    Examples
+    --------
+    >>> watch = Stopwatch(iter([0.0, 1.0, 3.0, 7.0]).__next__)
+    >>> with watch("search"):
+    ...     with watch("scores"):
+    ...         pass
+    >>> dict(watch.seconds)
+    {'scores': 2.0, 'search': 5.0}
+    """
+
+    def __init__(self, clock: Clock = time.perf_counter) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._clock, self._lock, self._here = clock, threading.Lock(), threading.local()
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Around a stage."""
+        inner: list[list[float]] = self._here.__dict__.setdefault("inner", [[]])  # seconds of stages within each
+        inner.append([])
+        begun = self._clock()
+        try:
+            yield
+        finally:
+            whole = self._clock() - begun
+            own = whole - sum(inner.pop())
+            inner[-1].append(whole)
+            with self._lock:
+                self.seconds[name] += own
