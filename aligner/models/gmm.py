@@ -28,7 +28,7 @@ CACHE = 2**20  # numbers in a block at most: with full covariances blocks are sh
 SMALLEST = torch.finfo(torch.float32).tiny
 FAINTEST = -115.0  # log2 density against the best of a mixture; below, exponentials are denormals, which are slow
 BIT = math.log(2.0)  # mixtures are summed in base 2, for exp2 takes a third of the time of exp
-FEWEST = 4  # pdfs of a codebook are padded to a multiple of it
+FEWEST = 8  # pdfs of a codebook are padded to a multiple of it
 
 
 class Gaussians(Protocol):
@@ -56,8 +56,11 @@ class Gaussians(Protocol):
         """The same with logarithms of densities to base 2."""
         ...
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Log densities (n, C, M) of ``x`` (n, D), in the parameters' floating type even under autocast."""
+    def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
+        """Log densities (n, C, M) of ``x`` (n, D), in the parameters' floating type even under autocast.
+
+        ``room`` is memory for so many numbers: fresh memory costs as much time as the product.
+        """
         ...
 
 
@@ -115,12 +118,13 @@ class Diagonal(NamedTuple):
         """The same with logarithms of densities to base 2."""
         return Diagonal(self.center, self.quadratic / BIT, self.constant / BIT)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
+        out = None if room is None else room[:len(x) * self.numbers].view(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.center.dtype) - self.center
             powers = torch.cat([x.square(), x], 1)
-            product = torch.addmm(self.constant.flatten(), powers, self.quadratic.flatten(0, 1).T)
+            product = torch.addmm(self.constant.flatten(), powers, self.quadratic.flatten(0, 1).T, out=out)
             return product.view(len(x), *self.constant.shape)
 
 
@@ -185,11 +189,20 @@ class Full(NamedTuple):
         root = math.sqrt(BIT)  # distances are squared
         return Full(self.whitening / root, self.shift / root, self.constant / BIT)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
+        out = None if room is None else room[:len(x) * self.numbers].view(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
-            whitened = torch.addmm(-self.shift.flatten(), x.to(self.shift.dtype), self.whitening.flatten(1))
+            whitened = torch.addmm(-self.shift.flatten(), x.to(self.shift.dtype), self.whitening.flatten(1), out=out)
             return self.constant - 0.5 * whitened.view(len(x), *self.shift.shape).square().sum(3)
+
+
+def _multiply(weights: Tensor, shares: Tensor, out: Tensor) -> None:
+    """Batched product, into memory that is there already; in the lower precision under autocast."""
+    if torch.is_autocast_enabled(out.device.type):
+        out.copy_(torch.bmm(weights, shares))
+    else:
+        torch.bmm(weights, shares, out=out)
 
 
 def _rows(table: Tensor, rows: np.ndarray) -> Tensor:
@@ -232,13 +245,14 @@ class Selection:
 
     Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
     ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf asked for
-    ended up.  Where every pdf has its own codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the
+    ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the
     Gaussians of a mixture then go over rows, not within them, which is several times as fast.
     """
 
     gaussians: tuple[Gaussians, ...]
     weights: tuple[tuple[Tensor, ...], ...]
     slots: Tensor
+    book: Tensor
 
     @property
     def rows(self) -> int:
@@ -312,7 +326,7 @@ class GaussianMixtures:
             chosen = torch.from_numpy(books)
             one = tuple((_rows(s.weights, pdfs[np.argsort(group)])[:, None, :densities],) for s in self.streams)
             return Selection(tuple(g.take(chosen, densities).turned() for g in self._in_bits), one,
-                             torch.from_numpy(group))
+                             torch.from_numpy(group), torch.from_numpy(group))
         room = -(-sharing // FEWEST) * FEWEST  # of each codebook
         order = np.argsort(room, kind="stable")
         books, room, rank = books[order], room[order], np.argsort(order)[group]  # rank: the codebook of each pdf
@@ -330,7 +344,8 @@ class GaussianMixtures:
                               for part, size, count in zip(parts, sizes.tolist(), counts.tolist(), strict=True))
                         for s in self.streams)
         chosen = torch.from_numpy(books)
-        return Selection(tuple(g.take(chosen, densities) for g in self._in_bits), weights, torch.from_numpy(slots))
+        return Selection(tuple(g.take(chosen, densities) for g in self._in_bits), weights, torch.from_numpy(slots),
+                         torch.from_numpy(rank))
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32.
@@ -345,10 +360,12 @@ class GaussianMixtures:
         chosen = [self.select(pdfs[at], densities) for at, densities in groups]
         order = torch.from_numpy(np.argsort(np.concatenate([at for at, _ in groups]))).to(frames.device)
         block = self._own if chosen[0].weights[0][0].shape[1] == 1 else self._block
-        length = block_length(max(g.numbers for c in chosen for g in c.gaussians))
+        numbers = max(g.numbers for c in chosen for g in c.gaussians)
+        length = block_length(numbers)
+        room = frames.new_empty(min(length, len(frames)) * numbers, dtype=torch.float32)
         for start in range(0, len(frames), length):
             some = frames[start:start + length]
-            parts = [block(some, c) for c in chosen]
+            parts = [block(some, c, room) for c in chosen]
             result[start:start + length] = parts[0] if len(parts) == 1 else torch.cat(parts, 1).index_select(1, order)
         return result
 
@@ -370,28 +387,29 @@ class GaussianMixtures:
             return [(everyone, most)]
         return [(np.flatnonzero(sizes <= limit), limit), (np.flatnonzero(sizes > limit), most)]
 
-    def _block(self, frames: Tensor, chosen: Selection) -> Tensor:
+    def _block(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
         """`score` of a few frames: per stream one product for the Gaussians, and a few for the mixtures."""
         total, mixed = (frames.new_zeros(chosen.rows, len(frames), dtype=torch.float32) for _ in range(2))
+        level = torch.zeros((), device=frames.device)
         for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
-            densities = gaussians(frames[:, stream.columns])
+            densities = gaussians(frames[:, stream.columns], room)
             best = densities.amax(2, keepdim=True)  # of the logarithms: the largest exponential is then 1
-            shares, best = densities.sub_(best).exp2_().permute(1, 2, 0), best.permute(1, 2, 0)  # (C, M, n), (C, 1, n)
+            shares = densities.sub_(best).exp2_().permute(1, 2, 0)  # (C, M, n)
+            level = level + best[..., 0]
             book = row = 0
             for group in weights:
                 count, size, _ = group.shape
-                rows, books = slice(row, row + count * size), slice(book, book + count)
-                mixed[rows] = torch.bmm(group, shares[books]).flatten(0, 1)
-                total[rows].view(count, size, -1).add_(best[books])
-                row, book = rows.stop, books.stop
+                _multiply(group, shares[book:book + count], mixed[row:row + count * size].view(count, size, -1))
+                row, book = row + count * size, book + count
             total += mixed.clamp_(min=SMALLEST).log2_()
-        return total.mul_(BIT).index_select(0, chosen.slots.to(total.device)).T
+        slots, books = chosen.slots.to(total.device), chosen.book.to(total.device)
+        return total.index_select(0, slots).T.add(level.index_select(1, books)).mul_(BIT)
 
-    def _own(self, frames: Tensor, chosen: Selection) -> Tensor:
+    def _own(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
         """`_block` where every pdf has its own codebook."""
         total = torch.zeros((), device=frames.device)
         for stream, gaussians, (weights,) in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
-            densities = gaussians(frames[:, stream.columns])  # (n, M, C)
+            densities = gaussians(frames[:, stream.columns], room)  # (n, M, C)
             best = densities.amax(1, keepdim=True)
             shares = densities.sub_(best).clamp_(min=FAINTEST).exp2_()
             mixed = shares.mul_(weights[:, 0].T).sum(1)
