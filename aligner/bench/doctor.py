@@ -26,8 +26,8 @@ from aligner.bench.family import devices
 from aligner.bench.machine import cpu_model, cuda_devices, quota
 from aligner.bench.timing import timed
 from aligner.run.backend import Options
-from aligner.run.batches import cores
 from aligner.run.choose import chosen
+from aligner.run.jobs import cores
 from aligner.run.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"

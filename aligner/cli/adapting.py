@@ -10,7 +10,7 @@ import click
 from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 
 @click.command(context_settings=CONTEXT, short_help="Adapt a model to a corpus.",

@@ -14,7 +14,7 @@ import click
 from aligner import __version__
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
     from rich.console import Console

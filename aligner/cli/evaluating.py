@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
     from aligner.evaluate.folders import Options

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aligner.cli.evaluating import CONTEXT, FOLDER, plainly
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 MOST = 10  # notes
 

@@ -15,7 +15,7 @@ import click
 
 from aligner.cli.aligning import BACKENDS
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
     from aligner.bench.doctor import Finding

@@ -13,7 +13,7 @@ import click
 
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
     from aligner.run.pronouncing import Text

@@ -46,7 +46,7 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
 
     from aligner.corpus.labels import Source, TierNames
     from aligner.run.backend import Options
-    from aligner.run.batches import cores
+    from aligner.run.jobs import cores
     from aligner.run.transfer import prompt_of, transfer_one, transferral
     from aligner.types import AlignerError
 

@@ -23,7 +23,7 @@ from aligner.refine.confidence import Evidence, means
 from aligner.refine.offsets import correct
 from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
-from aligner.run.batches import cores
+from aligner.run.jobs import cores
 from aligner.run.marks import stage
 from aligner.search import arcs as searched
 from aligner.text.lexicon import SpokenWord

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
@@ -18,11 +17,6 @@ FIRST = 60.0  # s of audio in the first batch, from which the cost is learnt
 SHARE = 0.5  # of the free memory that a batch may take: costs vary
 MOST = 7200.0  # s; longer batches are no faster
 LEAST_COST = 2**20  # bytes a second of audio; what is measured may be less where memory was there already
-
-
-def cores() -> int:
-    """How many threads or processes may run here at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -26,10 +26,10 @@ from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
 from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
-from aligner.run.batches import cores
 from aligner.run.checkpoint import Checkpoint
 from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
+from aligner.run.jobs import cores
 from aligner.run.pronouncing import Text, phones_of, speller
 from aligner.run.spread import spread
 from aligner.text.lexicon import SpokenWord

@@ -17,7 +17,7 @@ from aligner.corpus.files import read_text
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find
 from aligner.corpus.results import DECIMALS, OOV_COLUMNS, write_table
 from aligner.models.store import cmu_dictionary
-from aligner.run.batches import cores, windows
+from aligner.run.batches import windows
 from aligner.run.faults import (
     ERROR,
     KINDS,
@@ -31,6 +31,7 @@ from aligner.run.faults import (
     examine,
     failed,
 )
+from aligner.run.jobs import cores
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.phones import unstressed

@@ -49,10 +49,10 @@ from aligner.models.espeak import arpabet
 from aligner.models.template import TemplateFrontend, split
 from aligner.run.align import prepare
 from aligner.run.backend import Backend, Heard, Options, Prepared, hear
-from aligner.run.batches import cores
 from aligner.run.choose import chosen
 from aligner.run.corpus import plan, run
 from aligner.run.ctc import CtcBackend
+from aligner.run.jobs import cores
 from aligner.run.transfer import transferral
 from aligner.text.normalise import normalise
 from aligner.types import SILENCE_LABEL, Interval
