@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,8 +19,8 @@ from aligner.types import SAMPLE_RATE, Clock, ModelError
 INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
 BLOCK = 4096  # frames that are transformed at once
 SPOKEN = (40.0, 3.0, -1.0)  # mean cepstra of speech in general, all further ones 0: where Sphinx begins, too (-cmninit)
-BELIEF = 20.0  # frames' worth of belief in these; with 20 speech 26 dB fainter is aligned as well, with 100 it is not
-AHEAD = 10  # frames that a running mean hears before it is used: a tenth of a second
+BELIEF = 20.0  # frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
+MEMORY = 100.0  # frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -140,39 +141,39 @@ def second_difference(cepstra: Tensor) -> Tensor:
     return shifted(cepstra, 3) - shifted(cepstra, -1) - shifted(cepstra, 1) + shifted(cepstra, -3)
 
 
-def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0, more: bool = False) -> Tensor:
-    """What the mean of cepstra is held to be in each frame, by the frames up to `AHEAD` after it.
+def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) -> Tensor:
+    """What the mean of cepstra is held to be in each frame, by it and the frames before; later ones change nothing.
 
-    And by `BELIEF` in speech in general, so that it makes sense from the first frame on.
+    It begins with speech in general, `BELIEF` frames' worth of it, so that it makes sense from the first frame on,
+    and slowly forgets (`MEMORY`).
 
     Parameters
     ----------
     cepstra : Tensor
         (T, ncep)
     before : Tensor, optional
-        (ncep,) float64: the sum of the ``count`` cepstra before these.
+        (ncep,) float64: what it was held to be after the ``count`` frames before these.
     count : int
-    more : bool
-        Whether others follow; the mean of the last `AHEAD` frames is not known then.
 
     Returns
     -------
     Tensor
-        (T, ncep), or (max(T - `AHEAD`, 0), ncep) where others follow.
+        (T, ncep) float64.
 
     Examples
     --------
-    >>> running_mean(torch.zeros(30, 2))[[0, -1]].round(decimals=1).tolist()
-    [[25.8, 1.9], [16.0, 1.2]]
+    >>> running_mean(torch.zeros(300, 2))[[0, 19, 299]].round(decimals=1).tolist()
+    [[38.1, 2.9], [20.0, 1.5], [0.9, 0.1]]
     """
-    frames, size = cepstra.shape
-    general = torch.zeros(size, dtype=torch.float64, device=cepstra.device)
-    general[:len(SPOKEN)] = torch.tensor(SPOKEN[:size], dtype=torch.float64)
-    sums = BELIEF * general + (0.0 if before is None else before) + cepstra.double().cumsum(0)
-    known = max(frames - AHEAD, 0) if more else frames
-    last = torch.arange(AHEAD, AHEAD + known, device=cepstra.device).clamp(max=max(frames - 1, 0))
-    means: Tensor = sums[last] / (BELIEF + count + last + 1)[:, None]
-    return means.to(cepstra.dtype)
+    mean = np.zeros(cepstra.shape[1])
+    mean[:len(SPOKEN)] = SPOKEN[:cepstra.shape[1]]
+    if before is not None:
+        mean = before.cpu().numpy()
+    means = cepstra.double().cpu().numpy().copy()
+    for t, row in enumerate(means):
+        mean = mean + (row - mean) / min(BELIEF + count + t + 1, MEMORY)
+        means[t] = mean
+    return torch.from_numpy(means).to(cepstra.device)
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ class SphinxFrontend:
 
     Call it with a waveform (N,), full scale 1, at ``samprate``: frames (T, D), the model's streams
     side by side.  Sphinx's noise removal is left out.  ``cmn`` is 'batch' (the mean is that of the whole
-    recording), 'none', or 'running': that of what was heard until shortly after a frame (see `running_mean`),
-    as `Incremental` has it, too.
+    recording), 'none', or 'running': that of what was heard up to each frame (see `running_mean`), as
+    `Incremental` has it, too.
 
     Examples
     --------
@@ -243,7 +244,7 @@ class SphinxFrontend:
         if self.cmn == "none":
             return cepstra
         if self.cmn == "running":
-            return cepstra - running_mean(cepstra)
+            return (cepstra - running_mean(cepstra)).to(cepstra.dtype)
         centred = cepstra - cepstra.mean(0)
         return centred / centred.square().mean(0).sqrt().clamp(min=1e-6) if self.varnorm else centred
 
@@ -290,8 +291,7 @@ class Incremental:
         self._wave = torch.empty(0)  # from the sample before the next window on (from the first one in the beginning)
         self._heard = 0  # samples
         self._cut = 0  # windows
-        self._open = torch.empty(0, frontend.ncep)  # cepstra whose mean is not known
-        self._sum, self._count = torch.zeros(frontend.ncep, dtype=torch.float64), 0  # of the cepstra before those
+        self._mean: Tensor | None = None  # of the cepstra so far
         self._rows = torch.empty(0, frontend.ncep)  # normalised cepstra that differences still need
         self._told = 0  # frames
 
@@ -301,43 +301,39 @@ class Incremental:
         self._heard += len(wave)
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
         count = max(0, (len(self._wave) - led - window) // hop + 1)
-        return self._tell(self._cepstra(count), more=True)
+        return self._tell(self._normalised(count), self.frontend.reach)
 
     def finish(self) -> Tensor:
         """There is no more: the frames (n, D) not yet told."""
         count = frame_count(self._heard, self.frontend.clock.window, self.frontend.clock.hop) - self._cut
-        return self._tell(self._cepstra(count), more=False)
+        return self._tell(self._normalised(count), 0)
 
-    def _cepstra(self, count: int) -> Tensor:
-        """Of the next ``count`` windows."""
-        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
+    def _normalised(self, count: int) -> Tensor:
+        """Cepstra of the next ``count`` windows."""
         if not count:
-            return self._open[:0]
+            return self._rows[:0]
+        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
         cepstra = self.frontend.cepstral(self._wave[:led + (count - 1) * hop + window], bool(led))
-        self._cut += count
         self._wave = self._wave[count * hop - 1 + led:]
-        return cepstra
+        self._cut += count
+        if self.frontend.cmn == "none":
+            return cepstra
+        means = running_mean(cepstra, self._mean, self._cut - count)
+        self._mean = means[-1]
+        return (cepstra - means).to(cepstra.dtype)
 
-    def _tell(self, cepstra: Tensor, more: bool) -> Tensor:
-        self._rows = torch.cat([self._rows, self._normalised(cepstra, more)])
-        reach, kept = self.frontend.reach, min(self.frontend.reach, self._told)  # rows before the next frame to tell
-        ready = len(self._rows) - kept - (reach if more else 0)
+    def _tell(self, cepstra: Tensor, ahead: int) -> Tensor:
+        """All frames but the last ``ahead``, once these normalised cepstra are there."""
+        self._rows = torch.cat([self._rows, cepstra])
+        reach = self.frontend.reach
+        kept = min(reach, self._told)  # rows before the next frame to tell
+        ready = len(self._rows) - kept - ahead
         if ready <= 0:
             return torch.empty(0, self.frontend.size)
         frames = self.frontend.streams(self._rows)[kept:kept + ready]
         self._told += ready
         self._rows = self._rows[max(kept + ready - reach, 0):]
         return frames
-
-    def _normalised(self, cepstra: Tensor, more: bool) -> Tensor:
-        """Those of the cepstra so far whose mean is known now."""
-        if self.frontend.cmn == "none":
-            return cepstra
-        self._open = torch.cat([self._open, cepstra])
-        means = running_mean(self._open, self._sum, self._count, more)
-        done, self._open = self._open[:len(means)], self._open[len(means):]
-        self._sum, self._count = self._sum + done.double().sum(0), self._count + len(done)
-        return done - means
 
 
 @lru_cache(maxsize=8)
