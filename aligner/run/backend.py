@@ -218,19 +218,27 @@ def hear(utterance: Utterance, backend: Backend) -> Heard:
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = _tokens(utterance.transcript, backend.english)
-    if not tokens:
-        what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
-        raise DataError(utterance.file or utterance.id, f"the transcript {what}", "write what is said")
+    tokens = tokens_of(utterance.transcript, backend.english, utterance.file or utterance.id)
     sound = audio.read(utterance, backend.clock.rate)
     placed = replace(utterance, start=sound.start, end=sound.end)
     return Heard(placed, sound.duration, tokens, torch.from_numpy(sound.wave), sound.clipped)
 
 
-def _tokens(transcript: str, english: bool | None) -> tuple[Token, ...]:
-    if english is None:
-        return (Token(transcript, (transcript,)),) if transcript else ()
-    return normalise(transcript, english)
+def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token, ...]:
+    """The words of a transcript.
+
+    Raises
+    ------
+    DataError
+        If there is none; it names ``where`` the transcript is from.
+    """
+    tokens: tuple[Token, ...] = () if english is None else normalise(transcript, english)
+    if english is None and transcript:
+        tokens = (Token(transcript, (transcript,)),)
+    if not tokens:
+        what = "holds only punctuation" if transcript.strip() else "is empty"
+        raise DataError(where, f"the transcript {what}", "write what is said")
+    return tokens
 
 
 def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:

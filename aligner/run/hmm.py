@@ -13,6 +13,7 @@ from aligner.corpus.files import read_text
 from aligner.graph import build
 from aligner.models.espeak import EspeakG2P
 from aligner.models.markov import MarkovModel, Voice
+from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
 from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
 from aligner.run.path import best_path
@@ -85,24 +86,32 @@ class HmmBackend:
                                    self.options.kernel, spans)
         except NoPath:
             raise too_short(prepared, self.clock) from None
-        firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
+        return self.found(prepared, path.states[0].numpy(), seen, float(path.score))
+
+    def found(self, prepared: Prepared, states: np.ndarray, seen: Evidence, score: float) -> Found:
+        """What a path through ``states`` (T,) of a ``score`` has found."""
+        firsts, phones, owners = self._phones(states, prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
         wave = prepared.heard.wave if self.model.cut else None
         better = refined(phones, self.model.offsets, self.options.refine, wave)
-        return Found(phones, better, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
+        return Found(phones, better, owners, spellings, firsts, seen, score / len(prepared.frames))
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The mixtures that the frames of an utterance's speaker were brought to."""
         voice = self._voice(heard)
         return self.model if voice is None or voice.transform is None else self.model.for_adapted
 
+    def label(self, phone: str) -> str:
+        """What a phone of the graph is called on the tier of phones."""
+        topology = self.model.topology
+        return SILENCE_LABEL if phone == topology.silence else NOISE_LABEL if phone in topology.noises else phone
+
     def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""
-        graph, heard, topology = prepared.graph, prepared.heard, self.model.topology
+        graph, heard = prepared.graph, prepared.heard
         nodes = graph.node[states]
         firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
-        labels = [SILENCE_LABEL if p == topology.silence else NOISE_LABEL if p in topology.noises else p
-                  for p in (graph.phone[n] for n in nodes[firsts])]
+        labels = [self.label(graph.phone[n]) for n in nodes[firsts]]
         owners = [prepared.spoken[w].token if w >= 0 else NO_OWNER for w in graph.word[nodes[firsts]]]
         frames = firsts.tolist()
         return frames, self.clock.tile(frames, labels, heard.start, heard.end), owners

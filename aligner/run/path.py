@@ -58,13 +58,28 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         return _within(model.score(frames[first:last], pdfs[columns]), of, first)
 
     path = long_path(arcs, score, len(frames))
-    states, parts = path.states[0].numpy(), []
+    return path, compared(frames, graph, model, path.states[0].numpy())
+
+
+def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> Evidence:
+    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); piece by piece."""
+    numbers = np.array([model.topology.number(phone) for phone in graph.phone])
+    alone, parts = model.topology.alone[np.unique(numbers)], []
     for k in range(0, len(frames), PIECE):
         piece = slice(k, k + PIECE)
-        asked = np.union1d(pdfs[graph.pdf[states[piece]]], alone)
+        asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
         parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
-    return path, Evidence.joined(parts)
+    return Evidence.joined(parts)
+
+
+def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
+    """Scores (T,) of ``frames`` (T, D) under the ``states`` (T,) of a path."""
+    parts = []
+    for k in range(0, len(frames), PIECE):
+        asked, column = np.unique(graph.pdf[states[k:k + PIECE]], return_inverse=True)
+        parts.append(model.score(frames[k:k + PIECE], graph.pdfs[asked]).numpy()[np.arange(len(column)), column])
+    return np.concatenate(parts)
 
 
 def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:

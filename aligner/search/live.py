@@ -257,13 +257,22 @@ class Live:
                 break
         return int(min(t + 1, known))
 
+    @property
+    def lacking(self) -> float:
+        """How far the best path that has reached the end of the graph is behind the best one; infinite if none has."""
+        from aligner.search.kernels.viterbi_numba import ended
+
+        if not self.heard:
+            return math.inf
+        return float(self._tops[self.heard - 1] - self._level - ended(self._now, self._final)[1])
+
     def finish(self, anywhere: bool = False) -> int:
         """There are no more frames: tell the states of all.
 
         Parameters
         ----------
         anywhere : bool
-            Take the best path of the moment where none has reached the end of the graph.
+            Take the best path of all, which need not have reached the end of the graph.
 
         Returns
         -------
@@ -279,12 +288,10 @@ class Live:
 
         if not self.heard:
             raise NoPath([0])
-        state, total = ended(self._now, self._final)
+        state, total = (self.best, 0.0) if anywhere else ended(self._now, self._final)
         if total == -np.inf:
-            if not anywhere:
-                raise NoPath([0])
-            state, total = self.best, self._tops[self.heard - 1] - self._level
-        self.score = float(total + self._level)
+            raise NoPath([0])
+        self.score = float(self._tops[self.heard - 1]) if anywhere else float(total + self._level)
         return self._settle(int(state), self.heard - 1)
 
     def stray(self, emitted: np.ndarray) -> float:
