@@ -18,6 +18,7 @@ from aligner.search.viterbi import viterbi
 SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
 STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
 PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
+SHORT = 100 * STRIDE  # of a path that is known: fewer frames use fewer pdfs
 
 
 def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
@@ -61,12 +62,12 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
     return path, compared(frames, graph, model, path.states[0].numpy())
 
 
-def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> Evidence:
-    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); piece by piece."""
+def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE) -> Evidence:
+    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at once."""
     numbers = np.array([model.topology.number(phone) for phone in graph.phone])
     alone, parts = model.topology.alone[np.unique(numbers)], []
-    for k in range(0, len(frames), PIECE):
-        piece = slice(k, k + PIECE)
+    for k in range(0, len(frames), size):
+        piece = slice(k, k + size)
         asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
         parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
@@ -76,9 +77,9 @@ def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) 
 def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
     """Scores (T,) of ``frames`` (T, D) under the ``states`` (T,) of a path."""
     parts = []
-    for k in range(0, len(frames), PIECE):
-        asked, column = np.unique(graph.pdf[states[k:k + PIECE]], return_inverse=True)
-        parts.append(model.score(frames[k:k + PIECE], graph.pdfs[asked]).numpy()[np.arange(len(column)), column])
+    for k in range(0, len(frames), SHORT):
+        asked, column = np.unique(graph.pdf[states[k:k + SHORT]], return_inverse=True)
+        parts.append(model.score(frames[k:k + SHORT], graph.pdfs[asked]).numpy()[np.arange(len(column)), column])
     return np.concatenate(parts)
 
 

@@ -54,11 +54,12 @@ class Taken:
         print(f"{title}: {len(pieces):,} pieces, {len(delays):,} words")
         print(f"  a piece     median {np.median(pieces):.2f} ms, 99 % {np.percentile(pieces, 99):.2f} ms, "
               f"most {pieces.max():.1f} ms; {late} longer than {1000 * PIECE:.0f} ms")
-        print(f"  a word      told {np.median(delays):.0f} ms after its end (median), 95 % {np.percentile(delays, 95):.0f} "
-              f"ms, most {delays.max():.0f} ms")
+        print(f"  a word      told {np.median(delays):.0f} ms after its end (median), 95 % "
+              f"{np.percentile(delays, 95):.0f} ms, most {delays.max():.0f} ms")
         print(f"  the end     {1000 * np.median(self.ends):.0f} ms after the last sample (median)")
         print(f"  taken back  {self.revised} of {self.told:,} words and phones")
-        print(f"  unlike the alignment of the whole: {self.elsewhere} words and phones; not finished: {self.unfinished}")
+        print(f"  unlike the alignment of the whole: {self.elsewhere} words and phones")
+        print(f"  recordings whose text was not finished: {self.unfinished}")
 
 
 def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
@@ -119,7 +120,8 @@ def main() -> None:
         aligner = hear(utterance, chunk, short)
         compare(aligner, offline, short)
         if given.out and aligner.alignment:
-            write(given.out, [replace(aligner.alignment, utterance=replace(utterance, end=aligner.heard))], ["textgrid"])
+            placed = replace(utterance, end=aligner.heard)
+            write(given.out, [replace(aligner.alignment, utterance=placed)], ["textgrid"])
     short.print("each recording")
     if given.out:
         for result in align(utterances, whole, Options(jobs=1)):

@@ -47,6 +47,7 @@ def hear(now: Any, spare: Any, scores: Any, pdf: Any, band: Any, ahead: Any, bea
         now, spare = spare, now
         old_lo, old_hi, hi = lo, hi, top
         if not off > -np.inf:
+            tops[len(tops) - 1] = off  # where it is looked for
             break
         for s in range(lo, hi):
             if now[s + PAD] < off - beam:
