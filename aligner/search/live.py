@@ -61,10 +61,10 @@ class Live:
     Examples
     --------
     >>> arcs = Arcs.dense(torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log(), torch.tensor([1.0, 0.0]).log())
-    >>> live = Live(arcs, sure=1.0)
-    >>> live.advance(torch.tensor([[0.0, -9.0], [0.0, -1.0]])[:, live.columns(2)])
+    >>> live = Live(arcs, sure=0.5)
+    >>> live.advance(torch.tensor([[0.0, -9.0], [0.0, -0.6]])[:, live.columns(2)])
     0
-    >>> live.states.tolist()                        # the second state is 1 behind
+    >>> live.states.tolist()                        # the second state is 0.6 behind
     [0, 0]
     >>> live.advance(torch.tensor([[-9.0, 0.0]])[:, live.columns(1)])   # the first frame that is told anew
     1
