@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
@@ -83,6 +84,7 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
         aligner = StreamAligner(_text(text), model, options, frames, LATENCY if latency is None else latency / 1000)
         pieces = _pieces(source, aligner.rate, (frames or 1) * HOP / 1000, rate, realtime)
         status = 1
+        gc.freeze()  # models and dictionaries stay: looking through them for garbage takes a tenth of a second
         for event in follow(until_interrupted(pieces), aligner):
             click.echo(json.dumps(event.fields(), ensure_ascii=False) if as_json else _line(event))
         if textgrid is not None:

@@ -18,6 +18,7 @@ recording to OUT/whole.
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +69,7 @@ def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
     aligner = StreamAligner(utterance.transcript, options=Options(jobs=1), chunk=chunk)
     size = round(PIECE * aligner.rate)
     events = []
+    gc.freeze()  # as the command does
     for k in range(0, len(wave), size):
         began = time.perf_counter()
         events += aligner.hear(wave[k:k + size])
