@@ -360,6 +360,36 @@ def test_a_text_that_is_not_finished_is_said_so(running):
         assert all(a.end == b.start for a, b in itertools.pairwise(tier))
 
 
+@pytest.mark.parametrize("pause", [0.0, 2.0])
+def test_who_stops_in_the_middle_has_not_finished(running, pause):
+    """Cut off within a word, or with a pause behind it; unless told that all is spoken, for sure."""
+    [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
+    sound, rng = audio.read(utterance).wave[: int(1.9 * 16000)], np.random.default_rng(0)
+    faded = sound * np.linspace(1, 0, len(sound)).clip(max=0.01) * 100
+    wave = np.concatenate([faded, rng.normal(0, 1e-3, round(16000 * pause))]).astype(np.float32)
+    aligner, _ = streamed(replace(utterance, audio=wave))
+    assert not aligner.search.finished
+    assert 5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)  # of the ninth word half was said
+    whole, _ = streamed(replace(utterance, audio=wave), complete=True)
+    assert whole.search.finished
+    [offline] = align([replace(utterance, audio=wave)], running, Options(jobs=1))
+    assert places(whole.words) == places(offline.words)
+
+
+def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
+    """Loud parts of a recording are speech even where silence fits them best; nobody is asked if the text is complete."""
+    rng = np.random.default_rng(0)
+    finished = 0
+    for utterance in find(timit).utterances[:8]:
+        wave = audio.read(utterance).wave
+        noisy = wave + rng.normal(0, np.sqrt(np.square(wave).mean() / 3), len(wave)).astype(np.float32)
+        finished += streamed(replace(utterance, audio=noisy))[0].search.finished
+        sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
+        [offline] = align([replace(utterance, audio=noisy)], running, Options(jobs=1))
+        assert places(sure.words) == places(offline.words)
+    assert finished >= 6
+
+
 def test_a_recording_too_short_for_its_text_is_not_finished():
     aligner = StreamAligner(TEXT)
     aligner.hear(np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32))

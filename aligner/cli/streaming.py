@@ -34,6 +34,8 @@ HOP = 10  # ms, of the models' frames
 @click.option("--textgrid", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Write the final alignment.")
 @click.option("--overwrite", is_flag=True, help="Even where that file exists.")
+@click.option("--complete", is_flag=True, help="The text is spoken to its end, for sure: align all of it, even where "
+              "the recording seems to stop before.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
 @click.option("--model", "-m", metavar="NAME|FOLDER",
@@ -48,8 +50,8 @@ HOP = 10  # ms, of the models' frames
 @click.option("--latency", type=click.IntRange(min=HOP), metavar="MS", help="Let the size of chunks follow what they "
               "cost, so that no sound waits longer than this to be processed.  [default: 50]")
 def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, as_json: bool, textgrid: Path | None,
-           overwrite: bool, dictionary: Path | None, model: str | None, language: str | None, g2p: bool, refine: str,
-           chunk: int | None, latency: int | None) -> None:
+           overwrite: bool, complete: bool, dictionary: Path | None, model: str | None, language: str | None,
+           g2p: bool, refine: str, chunk: int | None, latency: int | None) -> None:
     """Align TEXT with a recording while it comes in; words and phones are told as they become certain.
 
     TEXT is what is said, or the name of a file that holds it. The recording is a FILE (read as if it came in), the
@@ -81,7 +83,8 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
     try:
         _check_target(textgrid, overwrite)
         options = Options(dictionary, g2p, "auto", refine, 1, "hmm", language)
-        aligner = StreamAligner(_text(text), model, options, frames, LATENCY if latency is None else latency / 1000)
+        aligner = StreamAligner(_text(text), model, options, frames, LATENCY if latency is None else latency / 1000,
+                                complete)
         pieces = _pieces(source, aligner.rate, (frames or 1) * HOP / 1000, rate, realtime)
         status = 1
         gc.freeze()  # models and dictionaries stay: looking through them for garbage takes a tenth of a second

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor
 
 from aligner.corpus.audio import SILENT, clipped
-from aligner.features import Incremental, SphinxFrontend
+from aligner.features import Incremental, SphinxFrontend, levels
 from aligner.graph import Graph, build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.models.markov import MarkovModel
 from aligner.refine.offsets import following
+from aligner.refine.pauses import below
 from aligner.run.backend import Found, Heard, Options, Prepared, finish, tokens_of
 from aligner.run.choose import chosen
 from aligner.run.hmm import HmmBackend
@@ -39,8 +40,9 @@ SURE = 100.0  # log likelihood: a path so far behind has never won in 80 sentenc
 WHOLE = 4096  # states up to which the search drops nothing: nearly a minute of speech
 BEAM = 2000.0  # in longer graphs, what falls so far behind is dropped
 TRUSTED = BEAM / 4  # where the path that won was ever farther behind than this, all is searched again without a beam
-UNFINISHED = 100.0  # if the best path that is through is so far behind in the end, the text was not spoken to its
-# end: 13 at most in 45 whole sentences, 80 to 260 with one long word too many, above 320 with three
+UNFINISHED = 100.0  # if the best path through the whole text is so far behind, it may not have been spoken to its end
+# (13 at most in 45 whole sentences, 80 to 260 with one long word too many, above 320 with three)
+QUIET = 0.9  # share of a pause that is quiet, and not speech in noise that looks like one: 0.4 to 0.9 of such is
 BUFFER = 1000  # frames (10 s) after which a state is told at the latest
 LATENCY = 0.05  # s
 
@@ -120,12 +122,16 @@ class Attending:
     ----------
     finished : bool
         Whether the recording went through the whole graph.
+    quiet : ndarray or None
+        (T,) which frames of the recording are quiet, to be known before `finish`; None if the text was spoken to its
+        end for sure.
     """
 
     def __init__(self, spoken: Spoken, lag: int | None = None) -> None:
         self.model, self.graph, self.lag = spoken.model, spoken.graph, lag
         self.pruned = len(self.graph.pdf) > WHOLE
         self.finished = False
+        self.quiet: np.ndarray | None = None
         self._changed = 0
 
     @cached_property
@@ -154,9 +160,20 @@ class Attending:
     def finish(self) -> Tensor:
         """There is no more: the states of all frames not yet told."""
         told = self.told
-        self.finished = self.live.lacking <= UNFINISHED
+        lacking = self.live.lacking
+        self.finished = lacking <= UNFINISHED or (lacking < np.inf and not self._stopped())
         self._changed = min(self._changed, self.live.finish(anywhere=not self.finished))
         return torch.from_numpy(self.live.states[told:].copy())
+
+
+    def _stopped(self) -> bool:
+        """Whether the best path of all ends within a word, or in a pause that is one by the level of the sound, too."""
+        node = self.graph.node
+        last = int(node[self.live.best])
+        if self.quiet is None or self.graph.word[last] >= 0:
+            return self.quiet is not None
+        others = np.flatnonzero(node[self.live.leading()] != last)
+        return bool(self.quiet[int(others[-1]) + 1 if len(others) else 0:].mean() >= QUIET)
 
 
 class Line:
@@ -243,6 +260,9 @@ class StreamAligner:
         ``latency`` until it is processed.
     latency : float
         In seconds.
+    complete : bool
+        Whether the text is spoken to its end, for sure.  Unless so, a recording that seems to stop before is not
+        aligned with what was not spoken.
 
     Attributes
     ----------
@@ -270,7 +290,8 @@ class StreamAligner:
     """
 
     def __init__(self, text: str, model: HmmBackend | Model | str | Path | None = None, options: Options | None = None,
-                 chunk: int | None = None, latency: float = LATENCY) -> None:
+                 chunk: int | None = None, latency: float = LATENCY, complete: bool = False) -> None:
+        self.complete = complete
         options = options or Options(jobs=1)
         self.backend = streaming(chosen(model, replace(options, backend=options.backend or "hmm")))
         model = self.backend.model
@@ -380,6 +401,8 @@ class StreamAligner:
         if float(wave.abs().max()) < SILENT:
             raise DataError("recording", "the recording is silent throughout", "check the channel and the level")
         self._process(self._ear.finish())
+        if not self.complete:
+            self.search.quiet = below(levels(wave, self.backend.clock, sum(map(len, self._frames))).numpy())
         self._processor.finish()
         self._wave, self._over = [wave], True
         return self._grown()

@@ -124,6 +124,15 @@ class Live:
         lo, hi = self._band[:2]
         return int(lo + self._now[lo + PAD:hi + PAD].argmax())
 
+    def leading(self) -> np.ndarray:
+        """(heard,) int64: the path to the best state of the last frame, told or not."""
+        from aligner.search.kernels.live_numba import retrace
+
+        path, state, t = np.empty(self.heard, np.int64), self.best, self.heard - 1
+        for block in reversed(self._blocks):
+            state, t, _ = retrace(state, t, 0, path, block.begin, block.rows, block.edges, self._width, self._graph)
+        return path
+
     def columns(self, frames: int) -> np.ndarray:
         """The columns of the scores that the next ``frames`` frames need: those of states that may be alive then."""
         lo, hi = int(self._band[0]), self._reach(frames)
