@@ -377,7 +377,7 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
 
 
 def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
-    """Loud parts of a recording are speech even where silence fits them best; nobody is asked if the text is complete."""
+    """Loud parts of a recording are speech even where silence fits them best (or the text is complete for sure)."""
     rng = np.random.default_rng(0)
     finished = 0
     for utterance in find(timit).utterances[:8]:
