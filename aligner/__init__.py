@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from aligner.models.store import load_model
     from aligner.run.align import align, align_file
     from aligner.run.backend import Options
+    from aligner.run.stream import StreamAligner
     from aligner.types import AlignerError, Alignment, DataError, Failure, Interval, ModelError, Utterance
 
 _HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
+          "StreamAligner": "run.stream",
           "Options": "run.backend"} | dict.fromkeys(
     ("Alignment", "AlignerError", "DataError", "Failure", "Interval", "ModelError", "Utterance"), "types")
 
@@ -32,6 +34,7 @@ __all__ = [
     "Interval",
     "ModelError",
     "Options",
+    "StreamAligner",
     "Utterance",
     "align",
     "align_file",

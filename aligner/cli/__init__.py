@@ -15,6 +15,7 @@ from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
 from aligner.cli.models import models
 from aligner.cli.seeing import bench, doctor, profile
+from aligner.cli.streaming import stream
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
 from aligner.cli.validating import validate
@@ -26,7 +27,7 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, validate, train, adapt, models, transfer, languages, report, inspect, evaluate, compare,
+for command in (align, stream, validate, train, adapt, models, transfer, languages, report, inspect, evaluate, compare,
                 speech_metrics, bench, profile, doctor):
     main.add_command(command)
 

@@ -110,8 +110,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     try:
         if reference is not None:
             find_labels(reference)  # a wrong name is better told before the work than after
-        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), device, batch_seconds, precision, backend,
-                          language, star, posteriors, adapt)
+        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt,
+                          device, batch_seconds, precision)
         job = plan(corpus, out, (*formats, *(["segments"] if segments else [])), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)

@@ -141,7 +141,7 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
     if path.stat().st_size == 0:
         raise DataError(where, "the recording is empty (0 bytes)", "record or copy it again")
     try:
-        _check_riff(path)
+        check_riff(path)
         with soundfile.SoundFile(where) as file:
             if not file.frames:
                 raise DataError(where, "the recording is empty", "record or copy it again")
@@ -158,7 +158,7 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
     return _channel(samples, utterance), rate, total, first
 
 
-def _check_riff(path: Path) -> None:
+def check_riff(path: Path) -> None:
     """Raise for a WAV file that is shorter than its data chunk says; libsndfile reads on in silence."""
     with path.open("rb") as file:
         head = file.read(12)

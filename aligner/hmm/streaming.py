@@ -1,9 +1,13 @@
-"""HMMs that listen: states told while observations are still coming in."""
+"""HMMs that listen: states told while observations are still coming in.
+
+`StreamingHMMProcessor` drives whatever can `listen`: the torch modules here, and the aligner's acoustic models with
+the graph of a transcript (`aligner.run.stream`).
+"""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,6 +15,45 @@ from torch import Tensor
 from aligner.hmm.gaussian import MixtureGaussianHMM
 from aligner.hmm.semi_markov import HSMM
 from aligner.search.stream import Stream
+
+
+class Search(Protocol):
+    """One sequence on its way through a model.
+
+    Attributes
+    ----------
+    told : int
+        Frames whose state was told.
+    """
+
+    @property
+    def told(self) -> int: ...  # noqa: D102
+
+    def advance(self, observations: Tensor) -> Tensor:
+        """Hear frames (n, D); the states (m,) of those that can now be told."""
+        ...
+
+    def finish(self) -> Tensor:
+        """There is no more: the states of all frames not yet told."""
+        ...
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """What can be streamed.
+
+    Attributes
+    ----------
+    obs_dim : int
+        D, the numbers in a frame.
+    """
+
+    @property
+    def obs_dim(self) -> int: ...  # noqa: D102
+
+    def listen(self, lag: int | None = None) -> Search:
+        """A search for one sequence; a state is told at the latest when ``lag`` later frames were heard."""
+        ...
 
 
 class StreamingHMM(MixtureGaussianHMM):
@@ -39,6 +82,11 @@ class Listener:
         with torch.no_grad():
             self._ready = model.emissions.ready()
             self.search = Stream(model.transitions().to(torch.empty(0)), lag, beam)
+
+    @property
+    def told(self) -> int:
+        """Frames whose state was told."""
+        return self.search.told
 
     @torch.no_grad()
     def advance(self, observations: Tensor) -> Tensor:
@@ -78,7 +126,7 @@ class StreamingHMMProcessor:
 
     Parameters
     ----------
-    model : MixtureGaussianHMM
+    model : MixtureGaussianHMM or Listening
         Its arcs may not vary in time.
     chunk_size : int
         Frames to process at once; fewer wait for more.
@@ -90,6 +138,11 @@ class StreamingHMMProcessor:
         state that is still open then is told by the best path of the moment.  At least ``chunk_size`` +
         ``overlap``.
 
+    Attributes
+    ----------
+    listener : Search
+        Of the sequence that is being heard.
+
     Examples
     --------
     >>> model = StreamingHMM(2, 3)
@@ -100,13 +153,14 @@ class StreamingHMMProcessor:
     30
     """
 
-    def __init__(self, model: MixtureGaussianHMM, chunk_size: int = 16, overlap: int | None = None,
+    def __init__(self, model: MixtureGaussianHMM | Listening, chunk_size: int = 16, overlap: int | None = None,
                  buffer_size: int = 1000) -> None:
         if chunk_size < 1 or (overlap or 0) < 0 or buffer_size < chunk_size + (overlap or 0):
             raise ValueError(f"chunks of {chunk_size} frames, an overlap of {overlap}, a buffer of {buffer_size}: "
                              "the buffer must hold a chunk and its overlap, and a chunk at least one frame")
-        if not isinstance(model, MixtureGaussianHMM) or isinstance(model, HSMM):
-            raise TypeError(f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM can be streamed")
+        if not isinstance(model, (MixtureGaussianHMM, Listening)) or isinstance(model, HSMM):
+            raise TypeError(f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM, or what can "
+                            "listen(), can be streamed")
         self.model, self.chunk_size, self.overlap, self.buffer_size = model, chunk_size, overlap, buffer_size
         self._longest_chunk = chunk_size
         self.reset()
@@ -114,8 +168,14 @@ class StreamingHMMProcessor:
     def reset(self) -> None:
         """Forget all that was heard: the next observations begin a new sequence."""
         lag = self.buffer_size - self._longest_chunk if self.overlap is None else self.overlap
-        self._listener = Listener(self.model, lag)
+        self._listener: Search = (self.model.listen(lag) if isinstance(self.model, Listening)
+                                  else Listener(self.model, lag))
         self._waiting = torch.empty(0, self.model.obs_dim)
+
+    @property
+    def listener(self) -> Search:
+        """The search for the sequence that is being heard."""
+        return self._listener
 
     def process_chunk(self, observations: Tensor) -> Told:
         """Hear frames (n, D), n from 0.
@@ -125,7 +185,7 @@ class StreamingHMMProcessor:
         ValueError
             If their shape does not fit or something is NaN or infinite; they are then not heard at all.
         """
-        began, first, told, size = time.perf_counter(), self._listener.search.told, [], self.chunk_size
+        began, first, told, size = time.perf_counter(), self._listener.told, [], self.chunk_size
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
             raise ValueError(f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed")
         if not bool(torch.isfinite(observations).all()):
@@ -143,7 +203,7 @@ class StreamingHMMProcessor:
 
     def finish(self) -> Told:
         """There is no more: the states of all frames not yet told; then `reset`, whatever comes."""
-        began, first = time.perf_counter(), self._listener.search.told
+        began, first = time.perf_counter(), self._listener.told
         size = len(self._waiting)
         try:
             states = [self._listener.advance(self._waiting)] if size else []
@@ -162,7 +222,7 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
 
     Parameters
     ----------
-    model : MixtureGaussianHMM
+    model : MixtureGaussianHMM or Listening
     target_latency : float
         In seconds.
     hop : float
@@ -187,8 +247,9 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
     True
     """
 
-    def __init__(self, model: MixtureGaussianHMM, target_latency: float = 0.1, hop: float = 0.01, chunk_size: int = 4,
-                 max_chunk_size: int = 64, overlap: int | None = None, buffer_size: int = 1000) -> None:
+    def __init__(self, model: MixtureGaussianHMM | Listening, target_latency: float = 0.1, hop: float = 0.01,
+                 chunk_size: int = 4, max_chunk_size: int = 64, overlap: int | None = None,
+                 buffer_size: int = 1000) -> None:
         if target_latency <= 0 or hop <= 0 or not 1 <= chunk_size <= max_chunk_size:
             raise ValueError(f"a target of {target_latency} s, frames every {hop} s, chunks of {chunk_size} to "
                              f"{max_chunk_size}: all must be above 0, the last not below the one before")

@@ -245,8 +245,9 @@ class Selection:
 
     Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
     ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf asked for
-    ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the
-    Gaussians of a mixture then go over rows, not within them, which is several times as fast.
+    ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own codebook (N is 1), the
+    Gaussians are `Gaussians.turned`: sums over the Gaussians of a mixture then go over rows, not within them, which is
+    several times as fast.
     """
 
     gaussians: tuple[Gaussians, ...]

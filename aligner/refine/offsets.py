@@ -39,6 +39,33 @@ def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]
     return moved(phones, [p.start - seconds for p, seconds in zip(phones[1:], late, strict=True)])
 
 
+def following(edge: float, phone: Interval, after: str, offsets: Mapping[tuple[str, str], float]) -> float:
+    """Where a phone ends that begins at ``edge`` after correction; `correct` boundary by boundary, from the left.
+
+    The two differ only where the phones before the end of a recording are pushed together by it.
+
+    Parameters
+    ----------
+    edge : float
+        Its corrected start.
+    phone : Interval
+        As the search left it.
+    after : str
+        The label of the next one.
+    offsets : mapping of (str, str) to float
+        As in `correct`.
+
+    Examples
+    --------
+    >>> following(0.1, Interval(0.12, 0.3, "AA"), "S", {("vowel", "fricative"): 0.01})
+    0.29
+    """
+    if not offsets:
+        return phone.end
+    late = offsets.get((phone_class(phone.label), phone_class(after)), 0.0)
+    return max(round(phone.end - late, DECIMALS), round(edge + min(SHORTEST, phone.duration), DECIMALS))
+
+
 def moved(phones: Sequence[Interval], starts: Sequence[float]) -> tuple[Interval, ...]:
     """Phones with other ``starts`` (of all but the first), none shorter than `SHORTEST` unless it was.
 

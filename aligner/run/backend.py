@@ -53,12 +53,6 @@ class Options:
         the backend knows them but roughly.
     jobs : int
         Processes.
-    device : str
-        Where frames are scored and searched: 'cpu', or 'cuda', 'cuda:1', ..., in batches.
-    batch_seconds : float or None
-        Audio in a batch on a device other than the CPU; None finds out how much its memory holds.
-    precision : {'full', 'mixed'}
-        'mixed' computes what stands it in bfloat16: networks, and the weights of mixtures.
     backend : {'hmm', 'ctc', 'ctc+hmm', 'dtw'} or None
         None takes what is best for the language: the HMM where there is a model.
     language : str or None
@@ -70,6 +64,12 @@ class Options:
         A hidden Markov model whose posteriors of phones are compared, too (DTW).
     adapt : bool or None
         Whether the model is brought to each speaker in a first pass (HMM); None where it is known to help.
+    device : str
+        Where frames are scored and searched: 'cpu', or 'cuda', 'cuda:1', ..., in batches.
+    batch_seconds : float or None
+        Audio in a batch on a device other than the CPU; None finds out how much its memory holds.
+    precision : {'full', 'mixed'}
+        'mixed' computes what stands it in bfloat16: networks, and the weights of mixtures.
 
     Raises
     ------
@@ -82,14 +82,14 @@ class Options:
     kernel: str = "auto"
     refine: str = "best"
     jobs: int = field(default_factory=cores)
-    device: str = "cpu"
-    batch_seconds: float | None = None
-    precision: str = "full"
     backend: str | None = None
     language: str | None = None
     star: bool | None = None
     posteriors: str | Path | None = None
     adapt: bool | None = None
+    device: str = "cpu"
+    batch_seconds: float | None = None
+    precision: str = "full"
 
     def arithmetic(self) -> AbstractContextManager[object]:
         """In which networks and mixtures are computed, in lower precision where the options say so."""
@@ -253,21 +253,30 @@ def hear(utterance: Utterance, backend: Backend) -> Heard:
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = _tokens(utterance.transcript, backend.english)
-    if not tokens:
-        what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
-        raise DataError(utterance.file or utterance.id, f"the transcript {what}", "write what is said")
+    tokens = tokens_of(utterance.transcript, backend.english, utterance.file or utterance.id)
     with stage("reading"):
         sound = audio.read(utterance, backend.clock.rate)
     placed = replace(utterance, start=sound.start, end=sound.end)
     return Heard(placed, sound.duration, tokens, torch.from_numpy(sound.wave), sound.clipped)
 
 
-def _tokens(transcript: str, english: bool | None) -> tuple[Token, ...]:
+def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token, ...]:
+    """The words of a transcript.
+
+    Raises
+    ------
+    DataError
+        If there is none; it names ``where`` the transcript is from.
+    """
     if english is None:
         whole = " ".join(transcript.split())
-        return (Token(whole, (whole,)),) if whole else ()
-    return normalise(transcript, english)
+        tokens: tuple[Token, ...] = (Token(whole, (whole,)),) if whole else ()
+    else:
+        tokens = normalise(transcript, english)
+    if not tokens:
+        what = "holds only punctuation" if transcript.strip() else "is empty"
+        raise DataError(where, f"the transcript {what}", "write what is said")
+    return tokens
 
 
 def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:

@@ -91,7 +91,7 @@ class HmmBackend:
                               self.options.kernel, spans)
         except NoPath:
             raise too_short(prepared, self.clock) from None
-        return self._found(prepared, *found)
+        return self._of_path(prepared, *found)
 
     def find_all(self, prepared: Sequence[Prepared]) -> list[Found | DataError]:
         """`find` of a batch on the model's device; an error for an utterance that has no path."""
@@ -104,29 +104,37 @@ class HmmBackend:
             frames = moved([prepared[k].frames for k in places], self.options.device)
             paths = best_paths(frames, [prepared[k].graph for k in places], model, self.options.kernel)
             for k, path in zip(places, paths, strict=True):
-                results[k] = self._found(prepared[k], *path) if path else too_short(prepared[k], self.clock)
+                results[k] = self._of_path(prepared[k], *path) if path else too_short(prepared[k], self.clock)
         return [results[k] for k in range(len(prepared))]
 
-    def _found(self, prepared: Prepared, path: Path, seen: Evidence) -> Found:
-        firsts, phones, owners = self._phones(path.states[0].numpy(), prepared)
+    def _of_path(self, prepared: Prepared, path: Path, seen: Evidence) -> Found:
+        return self.found(prepared, path.states[0].numpy(), seen, float(path.score))
+
+    def found(self, prepared: Prepared, states: np.ndarray, seen: Evidence, score: float) -> Found:
+        """What a path through ``states`` (T,) of a ``score`` has found."""
+        firsts, phones, owners = self._phones(states, prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
         wave = prepared.heard.wave if self.model.cut else None
         with stage("refinement"):
             better = refined(phones, self.model.offsets, self.options.refine, wave)
-        return Found(phones, better, owners, spellings, firsts, seen, float(path.score) / len(prepared.frames))
+        return Found(phones, better, owners, spellings, firsts, seen, score / len(prepared.frames))
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The mixtures that the frames of an utterance's speaker were brought to."""
         voice = self.voice_of(heard.utterance)
         return self.model if voice is None or voice.transform is None else self.model.for_adapted
 
+    def label(self, phone: str) -> str:
+        """What a phone of the graph is called on the tier of phones."""
+        topology = self.model.topology
+        return SILENCE_LABEL if phone == topology.silence else NOISE_LABEL if phone in topology.noises else phone
+
     def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""
-        graph, heard, topology = prepared.graph, prepared.heard, self.model.topology
+        graph, heard = prepared.graph, prepared.heard
         nodes = graph.node[states]
         firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
-        labels = [SILENCE_LABEL if p == topology.silence else NOISE_LABEL if p in topology.noises else p
-                  for p in (graph.phone[n] for n in nodes[firsts])]
+        labels = [self.label(graph.phone[n]) for n in nodes[firsts]]
         owners = [prepared.spoken[w].token if w >= 0 else NO_OWNER for w in graph.word[nodes[firsts]]]
         frames = firsts.tolist()
         return frames, self.clock.tile(frames, labels, heard.start, heard.end), owners

@@ -29,6 +29,7 @@ from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.types import (
     NOISE_LABEL,
+    SAMPLE_RATE,
     SILENCE_LABEL,
     STAR_LABEL,
     Alignment,
@@ -112,8 +113,9 @@ def _seconds(utterance: Utterance) -> float:
     if utterance.end is not None:
         return utterance.end - utterance.start
     if isinstance(utterance.audio, Path):
-        return audio.frames_in(utterance.audio)[1] / 16000 - utterance.start
-    return len(utterance.audio) / utterance.rate - utterance.start
+        return audio.frames_in(utterance.audio)[1] / SAMPLE_RATE - utterance.start
+    readable = utterance.audio.ndim and utterance.rate > 0
+    return len(utterance.audio) / utterance.rate - utterance.start if readable else 0.0
 
 
 def pieces_of(utterance: Utterance) -> list[Utterance]:

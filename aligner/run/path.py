@@ -21,6 +21,7 @@ from aligner.search.viterbi import viterbi
 SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
 STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
 PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
+SHORT = 100 * STRIDE  # of a path that is known: fewer frames use fewer pdfs
 
 
 def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
@@ -53,7 +54,7 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         with stage("scores"):
             scores = model.score(frames, asked)
         with stage("search"):
-            path = viterbi(arcs, _within(scores[:, np.searchsorted(asked, pdfs)], spans)[None], kernel=kernel)
+            path = viterbi(*_columns(arcs, scores, np.searchsorted(asked, pdfs), spans), kernel=kernel)
         with stage("evidence"):
             return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
 
@@ -64,14 +65,29 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
 
     with stage("search"):
         path = long_path(arcs, score, len(frames))
-    states, parts = path.states[0].numpy(), []
-    for k in range(0, len(frames), PIECE):
-        piece = slice(k, k + PIECE)
-        with stage("evidence"):
-            asked = np.union1d(pdfs[graph.pdf[states[piece]]], model.topology.alone[np.unique(numbers)])
-            scores = model.score(frames[piece], asked)
-            parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
-    return path, Evidence.joined(parts)
+    with stage("evidence"):
+        return path, compared(frames, graph, model, path.states[0].numpy())
+
+
+def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE) -> Evidence:
+    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at once."""
+    numbers, _ = _asked(graph, model)
+    alone, parts = model.topology.alone[np.unique(numbers)], []
+    for k in range(0, len(frames), size):
+        piece = slice(k, k + size)
+        asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
+        scores = model.score(frames[piece], asked)
+        parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
+    return Evidence.joined(parts)
+
+
+def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
+    """Scores (T,) of ``frames`` (T, D) under the ``states`` (T,) of a path."""
+    parts = []
+    for k in range(0, len(frames), SHORT):
+        asked, column = np.unique(graph.pdf[states[k:k + SHORT]], return_inverse=True)
+        parts.append(model.score(frames[k:k + SHORT], graph.pdfs[asked]).numpy()[np.arange(len(column)), column])
+    return np.concatenate(parts)
 
 
 def best_paths(frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmModel,
@@ -129,6 +145,13 @@ def _asked(graph: Graph, model: HmmModel) -> tuple[np.ndarray, np.ndarray]:
     """The model's number of each node's phone, and the pdfs of a graph and of its phones without context."""
     numbers = np.array([model.topology.number(phone) for phone in graph.phone])
     return numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)])
+
+
+def _columns(arcs: Arcs, scores: Tensor, columns: np.ndarray, spans: np.ndarray | None) -> tuple[Arcs, Tensor]:
+    """Arcs and scores (1, T, P) of the graph's own ``columns``; the arcs are told of them, unless scores change."""
+    if spans is not None:
+        return arcs, _within(scores[:, columns], spans)[None]
+    return arcs._replace(pdf=torch.from_numpy(columns.astype(np.int32))[arcs.pdf.long()]), scores[None]
 
 
 def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:

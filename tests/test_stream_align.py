@@ -1,0 +1,659 @@
+"""Aligning while the recording comes in: pieces equal the whole, and what is told can be believed."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import signal
+import sys
+import types
+import wave as wave_module
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+from conftest import SAMPLE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_search import cases, chain, pieces, speech_like
+
+from aligner import find
+from aligner.cli import main
+from aligner.corpus import audio, incoming
+from aligner.corpus.textgrid import read_textgrid
+from aligner.features import BELIEF, MEMORY, SPOKEN, CepstralFrontend, Incremental, SphinxFrontend, running_mean
+from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
+from aligner.models.store import load_model
+from aligner.refine.offsets import correct, following
+from aligner.run import stream as streaming_module
+from aligner.run.align import align
+from aligner.run.backend import Options
+from aligner.run.hmm import HmmBackend
+from aligner.run.stream import Line, Spoken, StreamAligner, follow, streaming
+from aligner.search import live as live_module
+from aligner.search.arcs import Arcs, NoPath
+from aligner.search.live import Live
+from aligner.search.viterbi import viterbi
+from aligner.types import DataError, Interval, ModelError
+
+KITCHEN = SAMPLE / "rms" / "kitchen.flac"
+TEXT = KITCHEN.with_suffix(".lab").read_text()
+
+
+@pytest.fixture(scope="module")
+def running(model):
+    """The model, aligned with offline but normalised as it goes."""
+    return streaming(HmmBackend(model, Options(jobs=1)))
+
+
+def places(intervals):
+    return [(i.start, i.end, i.label) for i in intervals]
+
+
+def cut(samples, size):
+    return [samples[k : k + size] for k in range(0, len(samples), size)]
+
+
+def streamed(utterance, size=800, chunk=4, **more):
+    """An aligner that has heard all of it, and all events."""
+    aligner = StreamAligner(utterance.transcript, chunk=chunk, **more)
+    return aligner, list(follow(cut(audio.read(utterance).wave, size), aligner))
+
+
+# Features.
+
+
+@pytest.mark.parametrize("samples", [1, 409, 410, 411, 570, 571, 890, 2001, 6000])
+@pytest.mark.parametrize("size", [1, 160, 161, 400, 10000])
+@pytest.mark.parametrize(("feat", "cmn"), [("1s_c_d_dd", "running"), ("s2_4x", "running"), ("s2_4x", "none")])
+def test_features_of_pieces_are_those_of_the_whole(samples, size, feat, cmn):
+    wave = torch.randn(samples, generator=torch.Generator().manual_seed(samples)) * 0.1
+    frontend = SphinxFrontend(feat=feat, cmn=cmn, remove_dc=cmn == "none")
+    ear = Incremental(frontend)
+    frames = torch.cat([*(ear.hear(piece) for piece in wave.split(size)), ear.finish()])
+    torch.testing.assert_close(frames, frontend(wave), atol=2e-3, rtol=1e-4)
+
+
+def test_nothing_gives_no_frames():
+    ear = Incremental(SphinxFrontend(cmn="running"))
+    assert ear.hear(torch.empty(0)).shape == ear.finish().shape == (0, 39)
+
+
+def test_features_come_as_soon_as_they_can():
+    """A frame needs its window and the three after it, for the differences."""
+    frontend = SphinxFrontend(cmn="running")
+    ear, told = Incremental(frontend), 0
+    for k, piece in enumerate(torch.randn(16000).split(10), 1):
+        told += len(ear.hear(piece))
+        assert told == max(0, (10 * k - frontend.clock.window) // frontend.clock.hop + 1 - 3)
+
+
+def test_the_running_mean_is_a_weighted_mean_of_speech_in_general_and_the_frames_so_far():
+    cepstra = torch.randn(250, 5, dtype=torch.float64)
+    steps = [1 / min(BELIEF + t + 1, MEMORY) for t in range(250)]
+    for t in (0, 3, 79, 80, 249):
+        weights = np.array([steps[i] * np.prod([1 - s for s in steps[i + 1 : t + 1]]) for i in range(t + 1)])
+        expected = weights @ cepstra[: t + 1].numpy() + (1 - weights.sum()) * np.array([*SPOKEN, 0, 0])
+        np.testing.assert_allclose(running_mean(cepstra)[t], expected, atol=1e-9)
+
+
+def test_a_mean_once_used_never_changes():
+    wave = torch.randn(8000)
+    louder = torch.cat([wave, 20 * torch.randn(8000)])
+    frontend = SphinxFrontend(cmn="running")
+    same = frontend(wave)[:-5]  # the last ones have other differences
+    torch.testing.assert_close(frontend(louder)[: len(same)], same, atol=1e-4, rtol=1e-4)
+
+
+def test_features_of_whole_recordings_are_refused(model):
+    for frontend in (SphinxFrontend(), SphinxFrontend(cmn="running", varnorm=True), CepstralFrontend()):
+        with pytest.raises(ModelError, match="whole recording"):
+            Incremental(frontend)
+    with pytest.raises(ModelError, match="whole recording"):
+        StreamAligner("hello", replace(model, frontend=CepstralFrontend()))
+    with pytest.raises(ModelError, match="CTC"):
+        StreamAligner("hello", load_model("hama"))
+
+
+# The search.
+
+
+def lived(search, parts):
+    """All told states at each step, as columns are asked for."""
+    told = []
+    for part in parts:
+        before = search.states.copy()
+        first = search.advance(part[:, search.columns(len(part))])
+        assert first <= len(before)
+        np.testing.assert_array_equal(search.states[:first], before[:first])
+        told.append(search.states.copy())
+    search.finish()
+    return told
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases(longest=30, varying=False), st.sampled_from([None, 0.5, 5.0]), st.sampled_from([None, 3]),
+       st.integers(0, 99))
+def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
+    arcs, scores, _ = case
+    arcs, scores = arcs.of_utterance(0), scores[:1].float()
+    arcs = arcs.to(scores)
+    backward = arcs.predecessors > torch.arange(arcs.states)[:, None]  # a graph's states are in topological order
+    arcs = arcs._replace(predecessors=torch.where(backward, -1, arcs.predecessors))
+    parts = [p for p in pieces(scores[0], np.random.default_rng(seed)) if len(p)]
+    try:
+        expected = viterbi(arcs, scores, kernel="reference")
+    except NoPath:
+        with pytest.raises(NoPath):
+            lived(Live(arcs, sure, lag), parts)
+        return
+    search = Live(arcs, sure, lag)
+    told = lived(search, parts)
+    assert search.score == pytest.approx(expected.score.item(), abs=1e-4)
+    assert weight(arcs, scores[0], search.states) == pytest.approx(expected.score.item(), abs=1e-3)  # ties aside
+    if sure is None and lag is None:  # certain is certain
+        for states in told:
+            np.testing.assert_array_equal(search.states[: len(states)], states)
+    emitted = scores[0].numpy()[np.arange(len(search.states)), arcs.pdf[0].numpy()[search.states]]
+    assert search.stray(emitted) >= -1e-3
+
+
+def weight(arcs, scores, states):
+    """Of a path, by hand."""
+    total = float(arcs.start[0, states[0]] + arcs.final[0, states[-1]])
+    total += sum(float(scores[t, arcs.pdf[0, s]]) for t, s in enumerate(states))
+    for a, b in itertools.pairwise(states):
+        row = arcs.predecessors[0, b]
+        total += max(float(w) for p, w in zip(row, arcs.weights[0, 0, b], strict=True) if p == a)
+    return total
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+@pytest.mark.parametrize("beam", [None, 200.0])
+def test_live_tells_early_and_right(size, beam, monkeypatch):
+    monkeypatch.setattr(live_module, "ROWS", 16)  # many blocks of backpointers
+    arcs, (scores, _) = chain(40), speech_like(40, 400)
+    search = Live(arcs, sure=40.0, beam=beam)
+    told = lived(search, scores.split(size))
+    expected = viterbi(arcs, scores[None]).states[0].numpy()
+    np.testing.assert_array_equal(search.states, expected)
+    late = [min(size * k, 400) - len(states) for k, states in enumerate(told, 1)]
+    assert np.median(late) < 15
+    for states in told:
+        np.testing.assert_array_equal(states, expected[: len(states)])
+
+
+def test_what_was_told_too_early_is_taken_back():
+    """Everything looks like state 1 until the last frames, which only fit who has stayed in state 0."""
+    arcs = Arcs.dense(torch.tensor([[0.0, 0.0, -torch.inf], [-torch.inf, 0.0, -torch.inf], [-torch.inf] * 3]),
+                      torch.tensor([0.0, 0.0, -torch.inf]))
+    scores = torch.tensor([[0.0, 3.0, 0.0]] * 5 + [[0.0, -99.0, 0.0]])
+    search = Live(arcs, sure=2.0)
+    for frame in scores[:5]:
+        search.advance(frame[None][:, search.columns(1)])
+    assert search.states.tolist() == [1] * 5
+    assert search.advance(scores[5:][:, search.columns(1)]) == 0
+    assert search.states.tolist() == [0] * 6
+    assert search.stray(scores[:, 0].numpy()) == pytest.approx(15.0)
+
+
+def test_a_lag_is_kept():
+    arcs, (scores, _) = chain(20), speech_like(20, 100)
+    search = Live(arcs, lag=5)
+    for t, frame in enumerate(scores, 1):
+        search.advance(frame[None][:, search.columns(1)])
+        assert search.told >= t - 5
+    search.finish()
+    np.testing.assert_array_equal(search.states, viterbi(arcs, scores[None]).states[0].numpy())
+
+
+def test_live_refuses_what_it_cannot_do():
+    arcs = chain(3)
+    for wrong in ({"lag": -1}, {"sure": 0.0}, {"beam": -1.0}):
+        with pytest.raises(ValueError, match=r"lag|sure|beam"):
+            Live(arcs, **wrong)
+    search = Live(arcs)
+    with pytest.raises(NoPath):
+        search.finish()
+    with pytest.raises(ValueError, match="shape"):
+        search.advance(torch.zeros(1, 7))
+    for bad in (torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="NaN"):
+            search.advance(torch.full((1, len(search.columns(1))), bad))
+    with pytest.raises(NoPath):
+        search.advance(torch.full((1, len(search.columns(1))), -torch.inf))
+
+
+def test_only_states_that_may_be_alive_are_scored():
+    search = Live(chain(1000), beam=10.0)
+    scores, _ = speech_like(1000, 1500)
+    asked = 0
+    for frame in scores:
+        columns = search.columns(1)
+        asked = max(asked, len(columns))
+        search.advance(frame[None][:, columns])
+    assert asked <= 3 * live_module.CELL
+
+
+# Boundaries.
+
+LABELS = st.sampled_from(["AA", "S", "T", "N", "L", ""])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(LABELS, st.integers(1, 12)), min_size=2, max_size=9),
+       st.dictionaries(st.tuples(*2 * [st.sampled_from(["vowel", "fricative", "stop", "nasal", "silence"])]),
+                       st.floats(-0.05, 0.05)))
+def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
+    edges = np.cumsum([0, *(n for _, n in spoken)]) / 100
+    phones = [Interval(float(a), float(b), label)
+              for a, b, (label, _) in zip(edges, edges[1:], spoken, strict=False)]
+    phones[-1] = replace(phones[-1], end=phones[-1].end + 9.0)  # so that its end pushes nothing together
+    found = [0.0]
+    for phone, after in itertools.pairwise(phones):
+        found.append(following(found[-1], phone, after.label, offsets))
+    assert found == [p.start for p in correct(phones, offsets)]
+
+
+# The whole path.
+
+
+@pytest.mark.parametrize("chunk", [1, 7, None])
+def test_the_stream_ends_as_the_whole_is_aligned(running, chunk):
+    utterances = find(SAMPLE).utterances
+    for utterance, offline in zip(utterances, align(utterances, running, Options(jobs=1)), strict=True):
+        aligner, events = streamed(utterance, 160 * (chunk or 1) + 1, chunk)
+        assert aligner.search.finished
+        assert places(aligner.words) == places(offline.words)
+        assert places(aligner.phones) == places(offline.phones)
+        assert aligner.alignment.quality.margin == pytest.approx(offline.quality.margin, abs=0.05)
+        told = [e for e in events if e.kind == "word"]
+        assert [(e.start, e.end, e.label) for e in told] == [w for w in places(offline.words) if w[2]]
+        assert not aligner.revised
+        assert all(e.end <= e.heard for e in told)
+        assert np.median([e.heard - e.end for e in told]) < 0.4  # seconds of sound; no timing
+        assert events[-1].about["delay"]["median"] == pytest.approx(np.median([e.delay for e in told]), abs=1e-3)
+
+
+def test_real_speech_is_told_right(running, timit):
+    """All 80 sentences: the stream ends as the whole is aligned, and nothing is taken back."""
+    utterances = find(timit).utterances
+    revised = 0
+    for utterance, offline in zip(utterances, align(utterances, running, Options(jobs=1)), strict=True):
+        aligner, _ = streamed(utterance, 1600, 8)
+        assert places(aligner.words) == places(offline.words), utterance.id
+        assert places(aligner.phones) == places(offline.phones), utterance.id
+        revised += aligner.revised
+    assert revised == 0
+
+
+@pytest.mark.parametrize("trusted", [streaming_module.TRUSTED, -1.0])
+def test_long_texts_end_the_same(running, monkeypatch, trusted):
+    """With a beam, and searched once more where the path came too near to it."""
+    monkeypatch.setattr(streaming_module, "WHOLE", 100)
+    monkeypatch.setattr(streaming_module, "TRUSTED", trusted)
+    utterances = find(SAMPLE / "rms").utterances
+    wave = np.concatenate([audio.read(u).wave for u in utterances])
+    long = replace(utterances[0], audio=wave, transcript=" ".join(u.transcript for u in utterances))
+    aligner, _ = streamed(long, 1600, 8)
+    assert aligner.search.pruned
+    assert np.ptp(aligner.search.live._band[:2]) < len(aligner.graph.pdf) / 2
+    [offline] = align([long], running, Options(jobs=1))
+    assert places(aligner.phones) == places(offline.phones)
+    assert places(aligner.words) == places(offline.words)
+
+
+def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, monkeypatch):
+    monkeypatch.setattr(streaming_module, "SURE", 2.0)  # told far too early
+    revised = 0
+    for utterance in find(SAMPLE / "slt").utterances:
+        aligner, events = streamed(utterance, 160, 1)
+        [offline] = align([utterance], running, Options(jobs=1))
+        assert places(aligner.phones) == places(offline.phones)
+        held = {"words": [], "phones": []}
+        for e in events[:-1]:
+            place = (e.start, e.end, e.label)
+            if e.kind == "revised":
+                old = next(p for p in held[e.tier] if p[:2] == e.was)
+                held[e.tier].remove(old)
+                held[e.tier] += [place] if e.start is not None else []
+            else:
+                held[e.tier].append(place)
+        for tier in held:
+            assert sorted(held[tier]) == [p for p in places(getattr(offline, tier)) if p[2]]
+        assert aligner.revised == sum(e.kind == "revised" for e in events) == events[-1].about["revised"]
+        revised += aligner.revised
+    assert revised
+
+
+def test_words_of_several_spoken_words_are_told_whole(running):
+    utterance = replace(find(SAMPLE / "slt").utterances[0], transcript=(SAMPLE / "slt" / "numbers.lab").read_text(),
+                        audio=SAMPLE / "slt" / "numbers.flac")
+    aligner, events = streamed(utterance)
+    assert max(len(t.spoken) for t in aligner.tokens) > 1
+    assert [e.label for e in events if e.kind == "word"] == [t.spelling for t in aligner.tokens]
+    [offline] = align([utterance], running, Options(jobs=1))
+    assert places(aligner.words) == places(offline.words)
+
+
+def test_a_text_that_is_not_finished_is_said_so(running):
+    [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
+    long = replace(utterance, transcript=f"{TEXT} and many other things that nobody ever says in this recording")
+    aligner, events = streamed(long)
+    assert not aligner.search.finished
+    assert aligner.alignment is None
+    [offline] = align([utterance], running, Options(jobs=1))
+    known = [w for w in places(aligner.words) if w[2]]
+    assert known == [w for w in places(offline.words) if w[2]][: len(known)]
+    assert len(known) >= len(TEXT.split()) - 1
+    end = events[-1]
+    assert (end.kind, end.about["finished"]) == ("end", False)
+    assert end.about["words"] == len(known) < end.about["of"]
+    for tier in (aligner.words, aligner.phones):
+        assert tier[0].start == 0.0
+        assert tier[-1].end == aligner.heard
+        assert all(a.end == b.start for a, b in itertools.pairwise(tier))
+
+
+@pytest.mark.parametrize("pause", [0.0, 2.0])
+def test_who_stops_in_the_middle_has_not_finished(running, pause):
+    """Cut off within a word, or with a pause behind it; unless told that all is spoken, for sure."""
+    [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
+    sound, rng = audio.read(utterance).wave[: int(1.9 * 16000)], np.random.default_rng(0)
+    faded = sound * np.linspace(1, 0, len(sound)).clip(max=0.01) * 100
+    wave = np.concatenate([faded, rng.normal(0, 1e-3, round(16000 * pause))]).astype(np.float32)
+    aligner, _ = streamed(replace(utterance, audio=wave))
+    assert not aligner.search.finished
+    assert 5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)  # of the ninth word half was said
+    whole, _ = streamed(replace(utterance, audio=wave), complete=True)
+    assert whole.search.finished
+    [offline] = align([replace(utterance, audio=wave)], running, Options(jobs=1))
+    assert places(whole.words) == places(offline.words)
+
+
+def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
+    """Loud parts of a recording are speech even where silence fits them best (or the text is complete for sure)."""
+    rng = np.random.default_rng(0)
+    finished = 0
+    for utterance in find(timit).utterances[:8]:
+        wave = audio.read(utterance).wave
+        noisy = wave + rng.normal(0, np.sqrt(np.square(wave).mean() / 3), len(wave)).astype(np.float32)
+        finished += streamed(replace(utterance, audio=noisy))[0].search.finished
+        sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
+        [offline] = align([replace(utterance, audio=noisy)], running, Options(jobs=1))
+        assert places(sure.words) == places(offline.words)
+    assert finished >= 6
+
+
+def test_a_recording_too_short_for_its_text_is_not_finished():
+    aligner = StreamAligner(TEXT)
+    aligner.hear(np.random.default_rng(0).normal(0, 0.1, 3000).astype(np.float32))
+    *_, end = aligner.finish()
+    assert not end.about["finished"]
+
+
+@pytest.mark.parametrize(("samples", "message"), [
+    (np.zeros(0), "empty"), (np.zeros(16000), "silent"), (np.full(16000, np.nan), "not numbers")])
+def test_what_cannot_be_heard_is_said(samples, message):
+    aligner = StreamAligner("hello")
+    with pytest.raises(DataError, match=message):
+        list(follow([samples], aligner))
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "empty"), ("...", "punctuation")])
+def test_a_text_without_words_is_said(text, message):
+    with pytest.raises(DataError, match=message):
+        StreamAligner(text)
+
+
+def test_processors_drive_the_acoustic_model(running):
+    """The same classes as for the torch modules; their states are those of the offline search."""
+    from aligner.run.align import prepare
+
+    [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
+    ready = prepare(utterance, running)
+    scores = running.model.score(ready.frames, ready.graph.pdfs)
+    expected = viterbi(Arcs.of(ready.graph), scores[None]).states[0]
+    spoken = Spoken(running.model, ready.graph)
+    for processor in (StreamingHMMProcessor(spoken, chunk_size=5), AdaptiveChunkProcessor(spoken, 0.1)):
+        for _ in range(2):
+            told = [processor.process_chunk(piece) for piece in ready.frames.split(9)]
+            told.append(processor.finish())
+            assert torch.equal(torch.cat([t.states for t in told]), expected)
+            assert [t.first for t in told] == np.cumsum([0, *(len(t.states) for t in told[:-1])]).tolist()
+
+
+def test_a_line_of_phones_may_change_at_its_end(running):
+    """Grown by any steps, and changed on the way, it has the phones of the path that it ends with."""
+    from aligner.run.align import prepare
+
+    [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
+    ready = prepare(utterance, running)
+    scores = running.model.score(ready.frames, ready.graph.pdfs)
+    good = viterbi(Arcs.of(ready.graph), scores[None]).states[0].numpy()
+    other = viterbi(Arcs.of(ready.graph), scores.roll(9, 0)[None]).states[0].numpy()
+    line, expected = (Line(running, ready.graph, ready.spoken) for _ in range(2))
+    expected.grow(good, 0)
+    line.grow(good[:100], 0)
+    line.grow(np.concatenate([good[:60], other[60:150]]), 60)
+    assert line.firsts != expected.firsts[: len(line.firsts)]
+    line.grow(good[:170], 60)
+    line.grow(good, 170)
+    assert (line.firsts, line.edges, line.nodes) == (expected.firsts, expected.edges, expected.nodes)
+
+
+# Where sound comes from.
+
+
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_U8", 1), ("PCM_16", 2), ("PCM_24", 1), ("PCM_32", 2)])
+def test_wav_from_a_pipe_is_what_soundfile_reads(subtype, channels):
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (1001, channels))
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16000, subtype, format="WAV")
+    raw = file.getvalue()
+    expected, _ = soundfile.read(io.BytesIO(raw), dtype="float32", always_2d=True)
+    heard = np.concatenate(list(incoming.of_bytes(Trickle(raw), 8000, 16000, 0.01)))
+    np.testing.assert_allclose(heard, expected.mean(1), atol=1e-6)
+
+
+class Trickle(io.BytesIO):
+    """A pipe that gives a few bytes at a time, and cannot seek."""
+
+    def read(self, count=-1):
+        return super().read(min(count, 7) if count >= 0 else count)
+
+    def seek(self, *_):
+        raise OSError
+
+    tell = seek
+
+
+def test_raw_samples_from_a_pipe():
+    samples = np.random.default_rng(0).integers(-(2**15), 2**15, 1000).astype("<i2")
+    raw = samples.tobytes() + b"\1"  # half a sample at the end
+    heard = list(incoming.of_bytes(Trickle(raw), 16000, 16000, 0.01))
+    assert {len(piece) for piece in heard[:-1]} == {160}
+    np.testing.assert_array_equal(np.concatenate(heard), samples / np.float32(2**15))
+    assert list(incoming.of_bytes(Trickle(b""), 16000, 16000, 0.01)) == []
+
+
+def test_a_broken_wav_header_is_said():
+    with pytest.raises(DataError, match="WAV header"):
+        list(incoming.of_bytes(io.BytesIO(b"RIFF1234AVI nonsense"), 16000, 16000, 0.01))
+
+
+def test_another_rate_is_resampled_as_a_whole(tmp_path):
+    samples = np.random.default_rng(0).normal(0, 0.1, (44100, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 44100, "FLOAT")
+    heard = np.concatenate(list(incoming.of_file(tmp_path / "a.wav", 16000, 0.01)))
+    import librosa
+
+    whole = librosa.resample(samples.mean(1), orig_sr=44100, target_sr=16000, res_type="soxr_hq")
+    assert len(heard) == len(whole)
+    np.testing.assert_allclose(heard, whole, atol=1e-4)
+
+
+def test_files_that_cannot_be_heard_are_said(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("not sound")
+    for name, message in (("none.wav", "not there"), ("empty.wav", "0 bytes"), ("text.wav", "cannot be read")):
+        with pytest.raises(DataError, match=message):
+            incoming.of_file(tmp_path / name, 16000, 0.01)
+
+
+def test_the_pace_is_that_of_the_clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(incoming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(incoming.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    came = []
+    for piece in incoming.paced(iter(np.zeros((5, 1600), np.float32)), 16000):
+        assert len(piece) == 1600
+        came.append(now[0] - 100.0)
+        now[0] += 0.25 if len(came) == 2 else 0.0  # what comes meanwhile waits, and is caught up with
+    assert came == pytest.approx([0.1, 0.2, 0.45, 0.45, 0.5])
+
+
+def test_an_interruption_ends_the_input_and_no_work():
+    done = []
+    before = signal.getsignal(signal.SIGINT)
+    for k in incoming.until_interrupted(iter(range(10))):
+        if k == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append(k)
+    assert done == [0, 1, 2, 3]
+
+    def waiting():
+        yield 0
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+        yield 1
+
+    assert list(incoming.until_interrupted(waiting())) == [0]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# The command.
+
+
+def call(*arguments, **more):
+    return CliRunner().invoke(main, ["stream", *map(str, arguments)], **more)
+
+
+def test_the_command_tells_and_writes(tmp_path, running):
+    grid = tmp_path / "k.TextGrid"
+    done = call(KITCHEN.with_suffix(".lab"), KITCHEN, "--json", "--chunk", 10, "--textgrid", grid)
+    assert done.exit_code == 0, done.output
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    [offline] = align([u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")], running, Options(jobs=1))
+    told = [(e["start"], e["end"], e["label"]) for e in events if e["event"] == "word"]
+    assert told == [w for w in places(offline.words) if w[2]]
+    assert [e["heard"] for e in events] == sorted(e["heard"] for e in events)
+    assert events[-1]["event"] == "end"
+    assert events[-1]["finished"]
+    tiers = dict(read_textgrid(grid))
+    assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(offline.phones) if p[2]]
+    again = call(TEXT, KITCHEN, "--textgrid", grid)
+    assert (again.exit_code, "exists" in again.output) == (2, True)
+    seen = call(TEXT, KITCHEN, "--textgrid", grid, "--overwrite")
+    assert seen.exit_code == 0
+    assert all(word in seen.output for word in TEXT.replace(".", "").split())
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_the_command_hears_the_standard_input(header):
+    samples, rate = soundfile.read(KITCHEN, dtype="int16")
+    file = io.BytesIO()
+    with wave_module.open(file, "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(samples.tobytes())
+    from_pipe = call(TEXT, "-", "--json", "--chunk", 50, input=file.getvalue() if header else samples.tobytes())
+    from_file = call(TEXT, KITCHEN, "--json", "--chunk", 50)
+
+    def told(done):
+        return [(e["event"], e["start"], e["end"], e["label"]) for e in map(json.loads, done.stdout.splitlines())]
+
+    assert told(from_pipe) == told(from_file)
+
+
+def test_other_rates_and_channels_are_heard(tmp_path):
+    samples, rate = soundfile.read(KITCHEN)
+    import librosa
+
+    wide = librosa.resample(samples, orig_sr=rate, target_sr=44100)
+    soundfile.write(tmp_path / "k.wav", np.stack([wide, wide], 1), 44100)
+    ends = [[e["end"] for e in map(json.loads, call(TEXT, path, "--json").stdout.splitlines()) if e["event"] == "word"]
+            for path in (KITCHEN, tmp_path / "k.wav")]
+    np.testing.assert_allclose(*ends, atol=0.021)
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), [
+    (("hello",), 2, "name a FILE"),
+    (("hello", KITCHEN, "--mic"), 2, "name a FILE"),
+    (("hello", KITCHEN, "--chunk", 10, "--latency", 20), 2, "exclude"),
+    (("hello", "-", "--realtime"), 2, "own pace"),
+    (("hello", "none.wav"), 2, "not there"),
+    (("none.txt", KITCHEN), 2, "the text is not there"),
+    (("...", KITCHEN), 2, "punctuation"),
+    (("hello", KITCHEN, "-d", "none.dict"), 2, "none.dict"),
+    (("hello", KITCHEN, "-m", "hama"), 2, "CTC"),
+    (("xyzzyq", KITCHEN, "--no-g2p"), 2, "xyzzyq"),
+    (("hello", KITCHEN, "-l", "sw"), 2, "English"),
+    ((f"{TEXT} and much more that is never said at all", KITCHEN), 1, "not spoken to its end"),
+])
+def test_what_is_wrong_is_said_in_a_line(arguments, status, message):
+    done = call(*arguments)
+    assert done.exit_code == status, done.output
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_silence_fails(tmp_path):
+    soundfile.write(tmp_path / "s.wav", np.zeros(16000), 16000)
+    done = call("hello", tmp_path / "s.wav")
+    assert (done.exit_code, "silent" in done.stderr) == (1, True)
+
+
+def test_no_microphone_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    done = call("hello", "--mic")
+    assert done.exit_code == 2
+    assert "aligner[mic]" in done.stderr
+
+
+def test_the_microphone_is_heard_until_ctrl_c(monkeypatch):
+    """A stand-in for sounddevice plays the sentence into the callback, then presses Ctrl-C."""
+    samples, _ = soundfile.read(KITCHEN, dtype="float32")
+
+    class Line:
+        def __init__(self, samplerate, channels, dtype, blocksize, callback):
+            assert (samplerate, channels, dtype) == (16000, 1, "float32")
+            self.size, self.callback = blocksize, callback
+
+        def __enter__(self):
+            for piece in cut(samples, self.size):
+                self.callback(piece[:, None], len(piece), None, None)
+            self.callback = None
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    fake = types.SimpleNamespace(InputStream=Line, PortAudioError=OSError)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    drawn = incoming._drawn
+
+    def pressed(line, heard):
+        for piece in drawn(line, heard):
+            yield piece
+            if heard.empty():
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()
+
+    monkeypatch.setattr(incoming, "_drawn", pressed)
+    done = call(TEXT, "--mic", "--json")
+    assert done.exit_code == 0, done.output
+    assert sum(json.loads(line)["event"] == "word" for line in done.stdout.splitlines()) == len(TEXT.split())
