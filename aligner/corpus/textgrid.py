@@ -104,5 +104,5 @@ def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], duration
         tier = textgrid.IntervalTier(name.replace('"', '""'), 0.0, duration)
         tier.intervals = [textgrid.Interval(i.start, i.end, i.label) for i in intervals]
         grid.append(tier)
-    with written_whole(path) as beside:
-        grid.write(str(beside))
+    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
+        grid.write(file)  # by name it would open it for slow writes

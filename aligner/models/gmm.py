@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 128  # frames; a block's (frames, codebooks, densities) then stays in the cache of a core
+BLOCK = 256  # frames to score at once
 NEAR = 2**17  # numbers up to which a block is longer than that
 CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
 SMALLEST = torch.finfo(torch.float32).tiny
