@@ -161,7 +161,7 @@ def test_means_far_from_zero_keep_their_digits():
 
 
 def test_blocks_of_large_models_stay_small():
-    assert gmm.block_length(42 * 128) == gmm.BLOCK
+    assert gmm.BLOCK / 2 < gmm.block_length(42 * 128) <= gmm.BLOCK
     assert gmm.block_length(5000 * 40) < 10
 
 

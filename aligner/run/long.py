@@ -41,6 +41,7 @@ from aligner.types import (
 )
 
 LONG = 120.0  # s; a longer utterance is cut
+LEAST_RATE = 8000  # bytes a second of a .wav, at least
 STRIDE = 3  # frames from one that the first pass hears to the next: no phone is shorter
 PIECE = 30.0  # s that are heard at once, and whose mean is taken out; the stride divides their frames
 BAND = 4096  # phones that the first pass considers at once: some minutes of speech
@@ -105,7 +106,17 @@ def is_long(utterance: Utterance, backend: Backend) -> bool:
     """Whether an utterance is to be cut: it is long, or speech may be untranscribed in it."""
     if not isinstance(backend, HmmBackend) or backend.options.star is False:
         return False
-    return bool(backend.options.star) or _seconds(utterance) > LONG
+    return bool(backend.options.star) or _at_most(utterance) > LONG
+
+
+def _at_most(utterance: Utterance) -> float:
+    """Seconds, or for short .wav files a bound, which spares opening thousands of them twice."""
+    path = utterance.audio
+    if utterance.end is None and isinstance(path, Path) and path.suffix.lower() == ".wav" and path.is_file():
+        most = path.stat().st_size / LEAST_RATE
+        if most < LONG:
+            return most
+    return _seconds(utterance)
 
 
 def _seconds(utterance: Utterance) -> float:
