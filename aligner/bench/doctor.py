@@ -32,7 +32,7 @@ from aligner.run.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"
 ROOM = 1_000_000_000  # bytes of memory, and of temporary space, below which it gets tight
-USUAL = 100.0  # audio seconds per second of one process on one core of a server of 2024, made-up corpus
+USUAL = 150.0  # audio seconds per second of one process on one core, made-up corpus (100 to 225 were seen)
 LITTLE = 200_000  # numbers
 HINDERED = 0.5  # of the speed of one thread, below which several are in each other's way
 SLOWER = 4.0  # times than usual, from which something is wrong
