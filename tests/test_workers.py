@@ -70,13 +70,13 @@ def test_processes_equal_one(way, model):
     assert [a.utterance.id for a in two] == [u.id for u in UTTERANCES]
 
 
-def test_samples_are_given_back(model):
+def test_samples_are_given_back(way, model):
     waves = [replace(u, audio=np.random.default_rng(k).standard_normal(16000)) for k, u in enumerate(UTTERANCES[:4])]
     for result, utterance in zip(align(waves, model, Options(jobs=2)), waves, strict=True):
         assert result.utterance.audio is utterance.audio
 
 
-def test_a_corpus_without_end_is_read_as_it_is_needed(model):
+def test_a_corpus_without_end_is_read_as_it_is_needed(way, model):
     taken = count()
 
     def forever():
@@ -95,7 +95,7 @@ def slow_first(backend, utterances):
     return [Failure(u, "done", "") for u in utterances]
 
 
-def test_the_others_do_not_wait_for_a_slow_one(monkeypatch, model):
+def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model):
     monkeypatch.setattr(aligning, "_aligned", slow_first)
     several = [Utterance("first", Path("a"), "a"), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
     places = [place for place, _ in completed(several, model, Options(jobs=2))]
@@ -104,7 +104,7 @@ def test_the_others_do_not_wait_for_a_slow_one(monkeypatch, model):
     assert [r.utterance.id for r in align(several, model, Options(jobs=2))] == [u.id for u in several]
 
 
-def test_no_more_is_done_beyond_a_slow_one_than_may_be(monkeypatch, model):
+def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model):
     monkeypatch.setattr(aligning, "_aligned", slow_first)
     monkeypatch.setattr(aligning, "BEYOND", 8)
     several = [Utterance("first", Path("a"), "a"), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
@@ -129,12 +129,12 @@ def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     assert "was killed" in results[13].reason
 
 
-ORPHANS = """
+ORPHANS = r"""
 import os, sys, time
 from aligner.run.workers import workers
 
 def pid(known, task):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())
     time.sleep(60)
 
 if __name__ == "__main__":

@@ -96,12 +96,12 @@ def _forked(jobs: int, known: Any) -> Iterator[Ask]:
     mine = set(multiprocessing.active_children()) - others
     try:
         yield lambda work, task: pool.submit(_answer, work, task)
-    except BaseException:
+    except BaseException:  # also that of a generator that was forgotten, in whatever thread it is swept up
         for process in mine:
             process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
         raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool.shutdown()
 
 
 @contextmanager
@@ -111,8 +111,10 @@ def _started(jobs: int, known: Any) -> Iterator[Ask]:
     pool = loky.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(known, os.getpid()))
     try:
         yield lambda work, task: pool.submit(_answer, work, task)
-    finally:
-        pool.shutdown(kill_workers=True)
+    except BaseException:
+        pool.shutdown(wait=False, kill_workers=True)
+        raise
+    pool.shutdown()
 
 
 @contextmanager
