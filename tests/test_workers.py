@@ -161,3 +161,23 @@ def test_no_process_outlives_its_parent(tmp_path, number):
               for pid in children):
         assert time.monotonic() - begun < 20
         time.sleep(0.1)
+
+
+def test_long_ones_wait_for_others_but_not_for_ever(way, monkeypatch, model):
+    """They are for all workers together; and results in order would pile up behind the first."""
+    monkeypatch.setattr(aligning, "DEFERRED", 6)
+    monkeypatch.setattr(aligning, "aligned_in_parts", lambda u, backend, ask, work: Failure(u, "in parts", ""))
+    monkeypatch.setattr(aligning, "_aligned", hardly)
+    several = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
+    results = list(completed(several, model, Options(jobs=2)))
+    assert sorted(place for place, _ in results) == list(range(40))
+    assert [r.reason for place, r in sorted(results, key=lambda r: r[0]) if place in (1, 38)] == ["in parts"] * 2
+    places = [place for place, _ in results]
+    before = places[:places.index(1)]
+    assert len(before) <= 6 + 2 * AHEAD * TASK
+    assert max(before) > 1 + 6
+    assert places[-1] == 38
+
+
+def hardly(backend, utterances):
+    return [u if u.id == "long" else Failure(u, "done", "") for u in utterances]

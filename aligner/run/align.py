@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 TASK = 4  # utterances that a worker is given at once
 AHEAD = 3  # tasks for each worker, done or waiting, so that none idles
+DEFERRED = 256  # utterances that go before a long one, for which all workers are needed
 BEYOND = 4096  # utterances that may be done before an earlier one is, lest results pile up behind a long recording
 NOTHING = np.zeros(0, np.float32)
 KILLED = ("the process that aligned it was killed, as happens where memory is short",
@@ -98,36 +100,44 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
     networks = options.device != "cpu" and not isinstance(backend, HmmBackend)  # which only this process can reach
     jobs = options.jobs if len(first) == enough() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
+    long: deque[tuple[int, Utterance]] = deque()
     killed: list[Task] = []
-    long: list[tuple[int, Utterance]] = []
-    ahead = 1 if jobs == 1 else AHEAD * jobs
-    with workers(jobs, backend) as ask:
-        if isinstance(backend, HmmBackend) and options.device != "cpu":
-            prepared = _spread(tasks, ask, _prepared, ahead, killed)
-            yield from _sifted(_finished(on_device(prepared, backend), backend), long)
-        else:
-            yield from _sifted(_spread(tasks, ask, _aligned, ahead, killed), long)
-    while killed:  # each alone, so that it is known which one it was
-        task = killed.pop()
-        with workers(2, backend) as ask:
-            yield from _sifted(_alone(task, ask, killed), long)
-    for place, utterance in long:
-        with workers(options.jobs, backend) as ask:
-            yield place, _in_parts(utterance, backend, ask)
+    while True:
+        with workers(jobs, backend) as ask:
+            shared = ask if jobs > 1 else None
+            for place, answer in _answers(tasks, backend, ask, 1 if jobs == 1 else AHEAD * jobs, killed):
+                if isinstance(answer, Utterance):
+                    long.append((place, answer))
+                else:
+                    yield place, answer
+                if long and place > long[0][0] + DEFERRED:
+                    yield _in_parts(*long.popleft(), backend, shared)
+        if not killed:
+            break
+        *suspected, rest = killed  # what went down with a worker, and what was not begun
+        for task in suspected:
+            yield from _one_by_one(task, backend)
+        tasks, killed = chain([rest] if rest[1] else [], tasks), []
+    while long:
+        yield _in_parts(*long.popleft(), backend, None)
 
 
-def _sifted(results: Iterator[tuple[int, Answer]], long: list[tuple[int, Utterance]]) -> Iterator[tuple[int, Result]]:
-    """Results; ``long`` receives what has none yet, for it is to be done by all workers together."""
-    for place, answer in results:
-        if isinstance(answer, Utterance):
-            long.append((place, answer))
-        else:
-            yield place, answer
+def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int,
+             killed: list[Task]) -> Iterator[tuple[int, Answer]]:
+    """What workers, and a device where there is one, make of tasks; utterances that are long come back as they are."""
+    if not isinstance(backend, HmmBackend) or backend.options.device == "cpu":
+        return _spread(tasks, ask, _aligned, ahead, killed)
+    prepared = _spread(tasks, ask, _prepared, ahead, killed)
+    return _finished(on_device(prepared, backend), backend)
 
 
-def _in_parts(utterance: Utterance, backend: Backend, ask: Ask) -> Result:
+def _in_parts(place: int, utterance: Utterance, backend: Backend, ask: Ask | None) -> tuple[int, Result]:
+    """A long utterance, aligned by all workers together: those that are there, or others."""
     assert isinstance(backend, HmmBackend)
-    return _guarded(utterance, lambda: aligned_in_parts(utterance, backend, ask, _aligned_whole))
+    if ask is None:
+        with workers(backend.options.jobs, backend) as ask:
+            return _in_parts(place, utterance, backend, ask)
+    return place, _guarded(utterance, lambda: aligned_in_parts(utterance, backend, ask, _aligned_whole))
 
 
 def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
@@ -139,21 +149,25 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
 
 def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int,
             killed: list[Task]) -> Iterator[tuple[int, A]]:
-    """Answers as they are done; ``killed`` receives the tasks that went down with a worker, and all after them."""
+    """Answers as they are done.
+
+    Where a worker was killed, ``killed`` receives the tasks that may have gone down with it, and last what was taken
+    and not begun; what is left of ``tasks`` is for other workers.
+    """
     waiting: dict[Future[list[A]], Task] = {}
-    held: list[Task] = []  # taken, but too far ahead
+    held: Task | None = None  # taken, but too far ahead, or when a worker had been killed
     while True:
-        while len(waiting) < ahead and (task := held.pop() if held else next(tasks, None)) is not None:
+        while not killed and len(waiting) < ahead and (task := held or next(tasks, None)) is not None:
+            held = task
             if waiting and task[0] > min(first for first, _ in waiting.values()) + BEYOND:
-                held.append(task)
                 break
             try:
-                waiting[ask(work, task[1])] = task
+                waiting[ask(work, task[1])], held = task, None
             except BrokenProcessPool:
-                held.append(task)
-                break
+                killed.append((task[0], []))
         if not waiting:
-            killed += [*held, *tasks] if held else []
+            if killed:
+                killed.append(held or (0, []))
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             task = waiting.pop(future)
@@ -163,17 +177,19 @@ def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[U
                 killed.append(task)
 
 
-def _alone(task: Task, ask: Ask, killed: list[Task]) -> Iterator[tuple[int, Answer]]:
-    """One utterance after the other of a task that went down with a worker."""
+def _one_by_one(task: Task, backend: Backend) -> Iterator[tuple[int, Result]]:
+    """A task that may have gone down with a worker; each utterance alone, so that it is known which one it was."""
     place, utterances = task
-    for k, utterance in enumerate(utterances):
-        try:
-            yield from _placed((place + k, [utterance]), ask(_aligned, [utterance]).result())
-        except BrokenProcessPool:
-            yield place + k, Failure(utterance, *KILLED)
-            if utterances[k + 1:]:
-                killed.append((place + k + 1, utterances[k + 1:]))
-            return
+    while utterances:
+        with workers(2, backend) as ask:
+            try:
+                while utterances:
+                    [(_, answer)] = _placed((place, utterances[:1]), ask(_aligned, utterances[:1]).result())
+                    yield _in_parts(place, answer, backend, ask) if isinstance(answer, Utterance) else (place, answer)
+                    place, utterances = place + 1, utterances[1:]
+            except BrokenProcessPool:
+                yield place, Failure(utterances[0], *KILLED)
+                place, utterances = place + 1, utterances[1:]
 
 
 def _placed(task: Task, answers: Sequence[A]) -> Iterator[tuple[int, A]]:
