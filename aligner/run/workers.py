@@ -7,6 +7,7 @@ know is sent to them, which takes seconds.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import torch
 
 WATCH = 1.0  # s between two looks whether the parent lives
+GARBAGE = 50_000  # new objects from which garbage is looked for
 FORK_WORTH, START_WORTH = 2, 64  # questions from which other processes are worth their start: forked, or anew
 
 _known: list[Any] = []  # in a worker: what the questions are about
@@ -132,6 +134,8 @@ def _begin(known: Any, parent: int) -> None:
     obey_only(parent)
     torch.set_num_threads(1)
     _known[:] = [known]
+    gc.freeze()  # a dictionary has a million objects: looking through them for garbage, again and again, takes time
+    gc.set_threshold(GARBAGE)
 
 
 def obey_only(parent: int) -> None:
