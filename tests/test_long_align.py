@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner
 from conftest import SAMPLE
@@ -35,6 +36,7 @@ from aligner.run.long import (
     chain,
     first_pass,
     hear_piece,
+    is_cut,
     is_long,
     joined,
     pieces_of,
@@ -184,7 +186,7 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     text = "\n".join(t for (t, _), w in zip(sentences_of_sample, written, strict=True) if w)
     backend = chosen(model, Options(star=True))
     utterance = Utterance("long", wave, text, "anna", "long")
-    assert is_long(utterance, backend)
+    assert is_cut(utterance, backend)
     [result] = align([utterance], backend, backend.options)
     assert isinstance(result, Alignment)
     for tier in (result.words, result.phones):
@@ -226,10 +228,31 @@ def test_in_parts_as_in_one_piece(sentences_of_sample, model):
 def test_only_long_ones_are_cut_unless_told(model):
     second = np.ones(16000, np.float32)
     short, lengthy = (Utterance("a", np.tile(second, n), "a") for n in (100, 130))
-    assert [is_long(u, chosen(model, Options())) for u in (short, lengthy)] == [False, True]
-    assert [is_long(u, chosen(model, Options(star=False))) for u in (short, lengthy)] == [False, False]
-    assert [is_long(u, chosen(model, Options(star=True))) for u in (short, lengthy)] == [True, True]
-    assert not is_long(lengthy, chosen(None, Options(backend="ctc")))
+    assert [is_cut(u, chosen(model, Options())) for u in (short, lengthy)] == [False, True]
+    assert [is_cut(u, chosen(model, Options(star=False))) for u in (short, lengthy)] == [False, False]
+    assert [is_cut(u, chosen(model, Options(star=True))) for u in (short, lengthy)] == [True, True]
+    assert not is_cut(lengthy, chosen(None, Options(backend="ctc")))
+    assert [is_long(u) for u in (short, lengthy)] == [False, True]
+
+
+def test_wav_files_are_opened_only_where_they_may_be_long(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for name, seconds in (("short", 2), ("long", 130)):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.standard_normal(16000 * seconds), 16000)
+    opened = []
+    monkeypatch.setattr(audio, "frames_in", lambda path: opened.append(path.stem) or (0, 16000 * 130))
+    assert [is_long(Utterance("a", tmp_path / f"{name}.wav", "a")) for name in ("short", "long")] == [False, True]
+    assert opened == ["long"]
+
+
+def test_short_ones_with_a_loose_transcript_are_spread(model):
+    """Each within its worker; the same as in this process."""
+    utterances = find(SAMPLE).utterances[:4]
+    one, two = (list(align(utterances, model, Options(star=True, jobs=jobs))) for jobs in (1, 2))
+    assert one == two
+    plain = list(align(utterances, model, Options(jobs=1)))
+    for a, b in zip(one, plain, strict=True):
+        assert [w.label for w in a.words if w.label] == [w.label for w in b.words if w.label]
 
 
 def test_pieces_fit_together(model):

@@ -23,7 +23,7 @@ from aligner.run.batches import windows
 from aligner.run.choose import chosen
 from aligner.run.device import on_device
 from aligner.run.hmm import HmmBackend
-from aligner.run.long import aligned_in_parts, is_long
+from aligner.run.long import aligned_in_parts, is_cut, is_long
 from aligner.run.voices import acquainted, asks
 from aligner.run.workers import Ask, enough, workers
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
@@ -281,7 +281,17 @@ def solve(prepared: Prepared, backend: Backend) -> Alignment:
 
 def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
     """What a worker does; an utterance that must be cut comes back as it is."""
-    return [_bare(u) if is_long(u, backend) else _aligned_whole(backend, [u])[0] for u in utterances]
+    return [_aligned_alone(backend, u) for u in utterances]
+
+
+def _aligned_alone(backend: Backend, utterance: Utterance) -> Answer:
+    if not is_cut(utterance, backend):
+        return _aligned_whole(backend, [utterance])[0]
+    if is_long(utterance):
+        return _bare(utterance)
+    with workers(1, backend) as ask:
+        _, result = _in_parts(0, utterance, backend, ask)
+    return replace(result, utterance=_bare(result.utterance))
 
 
 def _aligned_whole(backend: Backend, utterances: Sequence[Utterance]) -> list[Result]:
@@ -298,7 +308,7 @@ def _prepared(backend: Backend, utterances: Sequence[Utterance]) -> list[Prepare
         prepared = prepare(utterance, backend)
         return replace(prepared, heard=replace(prepared.heard, utterance=_bare(prepared.heard.utterance)))
 
-    answers = [_bare(u) if is_long(u, backend) else _guarded(u, partial(one, u)) for u in utterances]
+    answers = [_bare(u) if is_cut(u, backend) else _guarded(u, partial(one, u)) for u in utterances]
     return [replace(a, utterance=_bare(a.utterance)) if isinstance(a, Failure) else a for a in answers]
 
 

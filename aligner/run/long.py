@@ -102,11 +102,16 @@ class Plan(NamedTuple):
     missing: tuple[tuple[int, float], ...]
 
 
-def is_long(utterance: Utterance, backend: Backend) -> bool:
+def is_cut(utterance: Utterance, backend: Backend) -> bool:
     """Whether an utterance is to be cut: it is long, or speech may be untranscribed in it."""
     if not isinstance(backend, HmmBackend) or backend.options.star is False:
         return False
-    return bool(backend.options.star) or _at_most(utterance) > LONG
+    return bool(backend.options.star) or is_long(utterance)
+
+
+def is_long(utterance: Utterance) -> bool:
+    """Whether several may well work at an utterance."""
+    return _at_most(utterance) > LONG
 
 
 def _at_most(utterance: Utterance) -> float:
