@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -57,6 +58,13 @@ def test_one_job_is_done_here():
     with workers(1, [5]) as ask:
         assert ask(who, 0).result()[0] == os.getpid()
         assert isinstance(ask(who, 3).exception(), IndexError)
+
+
+def test_a_daemon_has_no_children(monkeypatch, model):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with workers(2, [5]) as ask:
+        assert ask(who, 0).result()[0] == os.getpid()
+    assert len(list(align(UTTERANCES[:3], model, Options(jobs=2)))) == 3
 
 
 def test_errors_come_back(way):

@@ -49,6 +49,8 @@ def enough() -> int:
 def workers(jobs: int, known: Any) -> Iterator[Ask]:
     """So many processes, each of which computes in one thread; with one job it is this process that answers.
 
+    So it is where this process is a daemon, as those of `multiprocessing.Pool` are: they may have no children.
+
     Parameters
     ----------
     jobs : int
@@ -66,7 +68,7 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
     ...     ask(list.__getitem__, 2).result()
     30
     """
-    if jobs == 1:
+    if jobs == 1 or multiprocessing.current_process().daemon:
         yield lambda work, task: _answered(work, known, task)
     elif forks():
         with _forked(jobs, known) as ask:
