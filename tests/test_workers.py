@@ -138,7 +138,7 @@ def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
 
 
 ORPHANS = r"""
-import os, sys, time
+import os, signal, sys, time
 from aligner.run.workers import workers
 
 def pid(known, task):
@@ -146,6 +146,7 @@ def pid(known, task):
     time.sleep(60)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which may be ignored, from whoever runs the tests
     with workers(2, None) as ask:
         ask(pid, 0), ask(pid, 0)
         time.sleep(60)
