@@ -225,6 +225,9 @@ class Failure:
         return f"{self.reason}: {self.remedy}" if self.remedy else self.reason
 
 
+Result = Alignment | Failure  # what becomes of an utterance
+
+
 @dataclass(frozen=True)
 class Clock:
     """The only place where frames become seconds.

@@ -19,10 +19,10 @@ from aligner.run.jobs import cores
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aligner.run.align import Result
     from aligner.run.backend import Backend, Options
     from aligner.run.corpus import Job, Summary
     from aligner.run.monitor import Usage
+    from aligner.types import Result
 
 BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all

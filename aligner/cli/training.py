@@ -69,6 +69,7 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
+    from aligner.run.backend import usable
     from aligner.run.pronouncing import Text
     from aligner.types import AlignerError, DataError
 
@@ -76,7 +77,7 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     try:
         if characters and dictionary:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
-        _check_device(device)
+        usable(device)
         text = Text(dictionary, g2p, characters, language)
         failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
         if out is not None:
@@ -190,18 +191,6 @@ def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
     click.echo()
     print_summary(summary, job)
     return summary.failures
-
-
-def _check_device(device: str) -> None:
-    """Raise DataError unless torch can compute there."""
-    import torch
-
-    from aligner.types import DataError
-
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error
 
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:

@@ -136,10 +136,7 @@ def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
 
 def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
     where = str(path)
-    if not path.is_file():
-        raise DataError(where, "the recording is not there", "check its name and place")
-    if path.stat().st_size == 0:
-        raise DataError(where, "the recording is empty (0 bytes)", "record or copy it again")
+    check_there(path)
     try:
         check_riff(path)
         with soundfile.SoundFile(where) as file:
@@ -150,12 +147,25 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
             samples = file.read(last - first, dtype="float32", always_2d=True)
             rate, total = file.samplerate, file.frames
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = str(getattr(error, "error_string", error)).rstrip(".")
-        raise DataError(where, f"the recording cannot be read ({reason})", "it is damaged, or not audio") from error
+        raise unreadable(path, error) from error
     if len(samples) < last - first:
         raise DataError(where, f"the recording is truncated: {first + len(samples)} of {total} samples are there",
                         "copy it again")
     return _channel(samples, utterance), rate, total, first
+
+
+def check_there(path: Path) -> None:
+    """Raise DataError where there is no recording, or nothing in it."""
+    if not path.is_file():
+        raise DataError(path, "the recording is not there", "check its name and place")
+    if path.stat().st_size == 0:
+        raise DataError(path, "the recording is empty (0 bytes)", "record or copy it again")
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """What libsndfile's word for a recording that it cannot read amounts to."""
+    reason = str(getattr(error, "error_string", error)).rstrip(".")
+    return DataError(path, f"the recording cannot be read ({reason})", "it is damaged, or not audio")
 
 
 def check_riff(path: Path) -> None:

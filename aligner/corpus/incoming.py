@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, cast
 import numpy as np
 import soundfile
 
-from aligner.corpus.audio import check_riff
+from aligner.corpus.audio import check_riff, check_there, unreadable
 from aligner.types import DataError
 
 Pieces = Iterator[np.ndarray]  # (N,) float32, mono, full scale 1
@@ -41,15 +41,12 @@ def of_file(path: Path, rate: int, seconds: float) -> Pieces:
     DataError
         If it is missing, empty, truncated or not audio.
     """
-    if not path.is_file():
-        raise DataError(path, "the recording is not there", "check its name and place")
-    if path.stat().st_size == 0:
-        raise DataError(path, "the recording is empty (0 bytes)", "record or copy it again")
+    check_there(path)
     try:
         check_riff(path)
         file = soundfile.SoundFile(str(path))
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return _blocks(file, path, rate, seconds)
 
 
@@ -60,12 +57,7 @@ def _blocks(file: soundfile.SoundFile, path: Path, rate: int, seconds: float) ->
             blocks = (b.mean(1) for b in file.blocks(size, dtype="float32", always_2d=True))
             yield from resampled(blocks, file.samplerate, rate)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(path, f"the recording cannot be read ({reason})", "it is damaged, or not audio")
+        raise unreadable(path, error) from error
 
 
 def of_bytes(stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: str = "standard input") -> Pieces:

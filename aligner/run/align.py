@@ -26,11 +26,10 @@ from aligner.run.hmm import HmmBackend
 from aligner.run.long import aligned_in_parts, is_cut, is_long
 from aligner.run.voices import acquainted, asks
 from aligner.run.workers import Ask, enough, workers
-from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Utterance
+from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Result, Utterance
 
 A = TypeVar("A")
 R = TypeVar("R")
-Result = Alignment | Failure
 Answer = Result | Utterance  # one that is yet to be aligned
 Task = tuple[int, list[Utterance]]  # utterances in a row, and the place of the first
 log = logging.getLogger(__name__)

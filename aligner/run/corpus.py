@@ -17,14 +17,14 @@ from aligner.corpus.files import unbroken
 from aligner.corpus.find import Corpus, find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
-from aligner.run.align import Result, completed
+from aligner.run.align import completed
 from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
 from aligner.run.marks import stage
 from aligner.run.monitor import Usage
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, DataError, Failure, Interval, Utterance
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, DataError, Failure, Interval, Result, Utterance
 
 EXISTING = ("skip", "overwrite", "error")
 

@@ -37,6 +37,7 @@ from aligner.types import (
     Failure,
     Interval,
     Quality,
+    Result,
     Utterance,
 )
 
@@ -62,7 +63,6 @@ REASONS = 20  # that are told of one recording
 OPENING = 5  # words by which a sentence that is left out is named
 
 Span = tuple[float, float]
-Result = Alignment | Failure
 Work = Callable[[Backend, Sequence[Utterance]], Sequence[Result]]
 
 

@@ -165,7 +165,6 @@ class Attending:
         self._changed = min(self._changed, self.live.finish(anywhere=not self.finished))
         return torch.from_numpy(self.live.states[told:].copy())
 
-
     def _stopped(self) -> bool:
         """Whether the best path of all ends within a word, or in a pause that is one by the level of the sound, too."""
         node = self.graph.node
