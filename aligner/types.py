@@ -73,6 +73,21 @@ class Interval:
         return self.end - self.start
 
 
+COVERAGE = 0.9  # probability that a person's boundary lies between an edge's ``low`` and ``high``
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where a phone ends and the next begins, and how surely: ``time``, ``low`` and ``high`` in seconds.
+
+    A person's boundary lies between ``low`` and ``high`` with a probability of `COVERAGE`.
+    """
+
+    time: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Utterance:
     """A stretch of a recording and what is said in it.
@@ -189,6 +204,8 @@ class Alignment:
         Why a person should look at this; empty where nothing is wrong.
     sentences : tuple of Interval
         Where each sentence is, from its first word to its last, without silences; filled in where they are asked for.
+    edges : tuple of Edge
+        The boundaries between the phones, each with how far off it may be; empty where that was not looked into.
     """
 
     utterance: Utterance
@@ -199,6 +216,7 @@ class Alignment:
     oovs: tuple[tuple[str, str], ...] = ()
     suspicions: tuple[str, ...] = ()
     sentences: tuple[Interval, ...] = ()
+    edges: tuple[Edge, ...] = ()
 
     @property
     def status(self) -> str:

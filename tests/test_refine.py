@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from aligner.corpus.audio import clipped
 from aligner.refine import segments as segments_module
-from aligner.refine.confidence import Evidence, evidence
+from aligner.refine.boundaries import Refinement, Searched
+from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.refine.pauses import Pauses
-from aligner.refine.segments import cut, segments
+from aligner.refine.segments import Leaning, Places, marginals
 from aligner.refine.suspect import MOST_CLIPPED, Solved, _long, measure, suspicions
 from aligner.text.phones import phone_class
 from aligner.types import Clock, Interval
@@ -82,7 +83,13 @@ def solved(*lengths: float, margin: float = 0.0) -> Solved:
             levels[first : first + round(100 * p.duration)] = 1e-5
     words = [Interval(p.start, p.end, p.label and f"word{k}", 0.5) for k, p in enumerate(phones)]
     return Solved(
-        words, phones, firsts, Evidence(np.full(frames, margin), np.full(frames, 0.5)), levels, clock, shortest=0.03
+        words,
+        phones,
+        firsts,
+        Evidence(*np.full((4, frames), [[margin], [0.5], [0.0], [0.0]])),
+        levels,
+        clock,
+        shortest=0.03,
     )
 
 
@@ -138,9 +145,11 @@ def test_figures_of_the_recording():
 
 def test_posteriors_and_margins_by_hand():
     rivals = np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
-    found = evidence(np.log([0.5, 0.1]), rivals, np.array([0, 2]))
+    found = evidence(np.log([0.5, 0.1]), rivals, Phones(np.array([0, 2]), np.array([-1, 0]), np.array([2, -1])))
     assert found.margin == pytest.approx(np.log([1.0, 0.125]))
     assert found.posterior == pytest.approx([0.5 / 1.3, 0.1])
+    assert found.earlier == pytest.approx([0.0, 0.0])  # 0.1 and 0.1
+    assert found.later == pytest.approx([np.log(0.5 / 0.2), 0.0])
     assert rivals == pytest.approx(np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]))  # the caller's are left alone
 
 
@@ -171,23 +180,63 @@ def test_outliers_of_a_corpus():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_segments_are_the_cheapest_of_all(seed):
+def test_places_are_as_likely_as_all_ways_to_cut_together(seed):
     """Brute force over every place of three boundaries."""
     rng = np.random.default_rng(seed)
-    frames = rng.normal(size=(14, 2))
-    expected, spread, reach, shortest = np.array([3.2, 6.0, 10.5]), 2.0, 3, 2
-
-    def cost(edges: tuple[int, ...]) -> float:
-        if any(b - a < shortest for a, b in itertools.pairwise(edges)):
-            return np.inf
+    frames = 2 * rng.normal(size=(14, 2))
+    middle, shortest, reach = np.array([3, 6, 11]), 2, 3
+    prior = rng.normal(size=(3, 2 * reach + 1))
+    expected = np.zeros_like(prior)
+    for choice in itertools.product(range(2 * reach + 1), repeat=3):
+        edges = middle + np.array(choice) - reach
+        if min(edges) < 0 or max(edges) > 14 or np.diff(edges).min() < shortest:
+            continue
         pieces = np.split(frames, edges)
         inside = sum(float(np.square(p - p.mean(0)).sum()) for p in pieces if len(p))
-        return inside + segments_module.HOLD * float(np.square((np.array(edges) - expected) / spread).sum())
+        likely = np.exp(prior[range(3), choice].sum() - segments_module.LIKENESS * inside)
+        for k, j in enumerate(choice):
+            expected[k, j] += likely
+    expected /= expected.sum(1, keepdims=True)
+    np.testing.assert_allclose(segments_module.reference(frames, middle, prior, shortest), expected, atol=1e-12)
+    np.testing.assert_allclose(marginals(frames, middle, prior, shortest), expected, atol=1e-12)
 
-    near = [range(max(round(e) - reach, 0), round(e) + reach + 1) for e in expected]
-    best = min(itertools.product(*near), key=cost)
-    assert tuple(segments(frames, expected, spread, reach, shortest).tolist()) == best
-    assert tuple(segments_module.reference(frames, expected, spread, reach, shortest).tolist()) == best
+
+def test_crammed_boundaries_have_distributions_too():
+    """More boundaries than there is room for: nothing is impossible, and the order is kept at the end."""
+    frames = np.random.default_rng(0).normal(size=(8, 2))
+    middle, prior = np.array([2, 2, 3, 3, 4]), np.zeros((5, 25))
+    found = marginals(frames, middle, prior, 4)
+    np.testing.assert_allclose(found.sum(1), 1.0)
+    np.testing.assert_allclose(found, segments_module.reference(frames, middle, prior, 4), atol=1e-9)
+
+
+def test_quantiles_lie_between_the_places():
+    found = Places(np.array([1.0, 2.0]), 0.1, np.array([[0.25, 0.5, 0.25], [1.0, 0.0, 0.0]]))
+    assert found.quantile(0.5) == pytest.approx([1.1, 2.0])
+    assert found.quantile(0.25) == pytest.approx([1.05, 1.975])
+    assert found.quantile(1.0)[0] == pytest.approx(1.25)
+
+
+def test_a_model_leans_to_where_its_phones_score_better():
+    """Frames 4 and 5, on the later side of the boundary that the search put at 4, sound like the phone before it."""
+    clock = Clock(hop=160, window=160)
+    before, after = np.full(10, -5.0), np.full(10, -5.0)
+    before[4:6] = 3.0
+    seen = Evidence(np.zeros(10), np.zeros(10), before, after)
+    leaning = Leaning.of(seen, [0, 4], np.array([0.0]), clock)
+    grid = np.arange(0.0, 0.11, 0.01)[None]
+    assert leaning(grid)[0].argmax() == 6
+    assert leaning(grid)[0, [4, 5, 6, 7]] == pytest.approx([-6.0, -3.0, 0.0, -5.0])
+    late = Leaning.of(seen, [0, 4], np.array([0.02]), clock)  # what the model calls 0.06 s is 0.04 s
+    assert late(grid)[0].argmax() == 4
+    assert Leaning.of(Evidence(*np.zeros((4, 10))), [0, 4], np.zeros(1), clock) is None
+
+
+def refined(phones, wave, how="full", offsets=None):
+    firsts = [round(100 * (p.start - phones[0].start)) for p in phones]
+    silent = np.zeros(round(100 * (phones[-1].end - phones[0].start)))
+    found = Searched(tuple(phones), firsts, Evidence(silent, silent, silent, silent), Clock(hop=160, window=160))
+    return Refinement(how, offsets or {}, hold=0.025)(found, wave)
 
 
 def test_boundaries_are_found_in_the_sound():
@@ -200,11 +249,18 @@ def test_boundaries_are_found_in_the_sound():
     late = [0.0, 0.03, -0.03, 0.02]
     starts = [e + d for e, d in zip(edges, late, strict=False)]
     phones = [Interval(a + 5, b + 5, "x") for a, b in zip(starts, [*starts[1:], 0.8], strict=True)]
-    found = cut(phones, wave)
-    assert [p.start for p in found] == pytest.approx([e + 5 for e in edges[:-1]], abs=0.006)
-    assert found[-1].end == 5.8
-    assert cut(phones[:1], wave) == tuple(phones[:1])
-    assert cut(phones, wave[:10]) == tuple(phones)
+    found = refined(phones, wave)
+    assert [p.start for p in found.phones] == pytest.approx([e + 5 for e in edges[:-1]], abs=0.008)
+    assert found.phones[-1].end == 5.8
+    assert [e.time for e in found.edges] == [p.start for p in found.phones[1:]]
+    assert all(e.low < e.time < e.high for e in found.edges)
+    assert all(e.low - 0.003 < 5 + x < e.high + 0.003 for e, x in zip(found.edges, edges[1:], strict=False))
+    assert refined(phones[:1], wave) == (tuple(phones[:1]), ())
+    assert refined(phones, wave[:10]) == (tuple(phones), ())
+    assert refined(phones, wave, "none") == (tuple(phones), ())
+    noise = torch.from_numpy(rng.normal(0, 0.1, len(t)).astype(np.float32))  # no edge anywhere: less sure
+    widths = [sum(e.high - e.low for e in refined(phones, w).edges) for w in (wave, noise)]
+    assert widths[0] < 0.6 * widths[1]
 
 
 def test_pauses_and_the_ends_of_speech():

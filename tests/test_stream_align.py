@@ -42,13 +42,30 @@ from aligner.search.viterbi import viterbi
 from aligner.types import DataError, Interval, ModelError
 
 KITCHEN = SAMPLE / "rms" / "kitchen.flac"
+TELLING = Options(jobs=1, refine="offsets")  # boundaries where a stream can tell them at once
 TEXT = KITCHEN.with_suffix(".lab").read_text()
 
 
 @pytest.fixture(scope="module")
 def running(model):
     """The model, aligned with offline but normalised as it goes."""
-    return streaming(HmmBackend(model, Options(jobs=1)))
+    return streaming(HmmBackend(model, TELLING))
+
+
+def test_the_whole_is_refined_at_the_end(model):
+    """What is told stands; the alignment at the end has the boundaries that the sound itself gives."""
+    backend = streaming(HmmBackend(model, Options(jobs=1)))
+    utterance = next(u for u in find(SAMPLE).utterances if u.id.endswith("kitchen"))
+    [offline] = align([utterance], backend, Options(jobs=1))
+    aligner = StreamAligner(utterance.transcript, backend)
+    for piece in cut(audio.read(utterance).wave, 1600):
+        aligner.hear(piece)
+    told = [e for e in aligner.finish() if e.kind == "word"]
+    assert not aligner.revised
+    assert places(aligner.alignment.phones) == places(offline.phones)
+    assert len(aligner.alignment.edges) == len(offline.phones) - 1
+    starts = {w.label: w.start for w in offline.words}
+    assert 0 < max(abs(e.start - starts[e.label]) for e in told) < 0.06
 
 
 def places(intervals):
@@ -61,7 +78,7 @@ def cut(samples, size):
 
 def streamed(utterance, size=800, chunk=4, **more):
     """An aligner that has heard all of it, and all events."""
-    aligner = StreamAligner(utterance.transcript, chunk=chunk, **more)
+    aligner = StreamAligner(utterance.transcript, options=TELLING, chunk=chunk, **more)
     return aligner, list(follow(cut(audio.read(utterance).wave, size), aligner))
 
 
@@ -544,7 +561,7 @@ def call(*arguments, **more):
     return CliRunner().invoke(main, ["stream", *map(str, arguments)], **more)
 
 
-def test_the_command_tells_and_writes(tmp_path, running):
+def test_the_command_tells_and_writes(tmp_path, running, model):
     grid = tmp_path / "k.TextGrid"
     done = call(KITCHEN.with_suffix(".lab"), KITCHEN, "--json", "--chunk", 10, "--textgrid", grid)
     assert done.exit_code == 0, done.output
@@ -556,7 +573,9 @@ def test_the_command_tells_and_writes(tmp_path, running):
     assert events[-1]["event"] == "end"
     assert events[-1]["finished"]
     tiers = dict(read_textgrid(grid))
-    assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(offline.phones) if p[2]]
+    [refined] = align([u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
+                      streaming(HmmBackend(model, Options(jobs=1))))
+    assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(refined.phones) if p[2]]
     again = call(TEXT, KITCHEN, "--textgrid", grid)
     assert (again.exit_code, "exists" in again.output) == (2, True)
     seen = call(TEXT, KITCHEN, "--textgrid", grid, "--overwrite")

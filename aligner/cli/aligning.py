@@ -64,9 +64,9 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
-@click.option("--refine", type=click.Choice(["best", "offsets", "none"]), default="best", show_default=True,
-              help="Correct boundaries by the model's table of offsets, and (best) look for them in the sound where "
-              "the backend knows them but roughly; or leave them as the search put them.")
+@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full", show_default=True,
+              help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
+              "corrections where there are any; or leave them as the search put them.")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
               show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
               "'reference' is plain and slow.")

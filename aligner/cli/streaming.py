@@ -43,8 +43,9 @@ HOP = 10  # ms, of the models' frames
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
-@click.option("--refine", type=click.Choice(["best", "none"]), default="best", show_default=True,
-              help="Correct boundaries by the model's table of offsets, or leave them as the search put them.")
+@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full",
+              show_default=True, help="Correct boundaries by the model's table of offsets, and (full) those of "
+              "--textgrid by the sound itself, too; or leave them as the search put them.")
 @click.option("--chunk", type=click.IntRange(min=HOP), metavar="MS",
               help="Process so much at once.  [default: what --latency allows]")
 @click.option("--latency", type=click.IntRange(min=HOP), metavar="MS", help="Let the size of chunks follow what they "

@@ -24,7 +24,7 @@ from aligner.cli.evaluating import CONTEXT
 @POSTERIORS
 @FORMATS
 @EXISTING
-@click.option("--refine", type=click.Choice(["best", "none"]), default="best", show_default=True,
+@click.option("--refine", type=click.Choice(["full", "none"]), default="full", show_default=True,
               help="Look for boundaries in the sound itself, or leave them as the search put them.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phones: str, words: str,

@@ -94,8 +94,6 @@ class MarkovModel:
         Of its transcripts; None is English.
     g2p : str
         How words that no dictionary holds are pronounced: 'english' (ARPAbet), 'espeak', 'letters' or 'none'.
-    cut : bool
-        Whether boundaries are looked for in the sound, near where the model has them.
     spread : float
         How much wider its margins lie than those of the English model, by which suspects are told.
     about : mapping
@@ -112,7 +110,6 @@ class MarkovModel:
     dictionary: Path | None = None
     language: str | None = None
     g2p: str = "english"
-    cut: bool = False
     spread: float = 1.0
     about: Mapping[str, Any] = field(default_factory=dict)
 

@@ -77,7 +77,7 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
     """A model as a table and tensors."""
     front, of_front = _of_frontend(model.frontend)
     topology, of_topology = _of_topology(model.topology)
-    table = {"name": model.name, "language": model.language, "g2p": model.g2p, "cut": model.cut,
+    table = {"name": model.name, "language": model.language, "g2p": model.g2p,
              "spread": model.spread, "offsets_ms": {", ".join(k): round(1000 * v, 3) for k, v in model.offsets.items()},
              "frontend": front, "topology": topology, "about": dict(model.about)}
     numbers: dict[str, Tensor | np.ndarray] = {**of_front, **of_topology, **_of_mixtures("mixtures", model.mixtures)}
@@ -144,12 +144,12 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
         mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
-    _, language, about, cut = (field(name, partial(_kind, table.get(name), (kind, type(None)))) for name, kind in (
-        ("name", str), ("language", str), ("about", dict), ("cut", bool)))
+    _, language, about = (field(name, partial(_kind, table.get(name), (kind, type(None)))) for name, kind in (
+        ("name", str), ("language", str), ("about", dict)))
     model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
                         tensors.get("transform"), offsets,
                         language=language, g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
-                        cut=bool(cut), spread=field("spread", lambda: float(table["spread"])),
+                        spread=field("spread", lambda: float(table["spread"])),
                         about=about or {})
     field("topology", lambda: _check(model, finished))
     return model

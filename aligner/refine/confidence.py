@@ -25,10 +25,15 @@ class Evidence(NamedTuple):
         context; often above 0 where the transcript is right, far below where it is wrong.
     posterior : ndarray
         (T,) probability of the path's phone among all phones, each equally likely beforehand.
+    earlier, later : ndarray
+        (T,) log-likelihood of the phone before the path's, and of the one after it, less that of the path's own, all
+        without context; 0 where there is none, or nothing is known of it.
     """
 
     margin: np.ndarray
     posterior: np.ndarray
+    earlier: np.ndarray
+    later: np.ndarray
 
     @classmethod
     def joined(cls, parts: Sequence[Evidence]) -> Evidence:
@@ -36,7 +41,39 @@ class Evidence(NamedTuple):
         return cls(*(np.concatenate(of) for of in zip(*parts, strict=True)))
 
 
-def evidence(own: np.ndarray, rivals: np.ndarray, phone: np.ndarray) -> Evidence:
+class Phones(NamedTuple):
+    """The phones of a path, frame by frame, each (T,): its own, the one before and the one after; -1 is none."""
+
+    own: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+    @classmethod
+    def of(cls, nodes: np.ndarray, numbers: np.ndarray) -> Phones:
+        """Of a path through ``nodes`` (T,), whose phones have ``numbers`` (nodes,).
+
+        Examples
+        --------
+        >>> Phones.of(np.array([3, 3, 5, 6]), np.array([0, 0, 0, 7, 0, 8, 8])).before.tolist()
+        [-1, -1, 7, 8]
+        """
+        begins = np.diff(nodes, prepend=-1) != 0
+        sequence = np.concatenate([[-1], numbers[nodes[begins]], [-1]])
+        at = np.cumsum(begins)
+        return cls(sequence[at], sequence[at - 1], sequence[at + 1])
+
+    @classmethod
+    def alone(cls, own: np.ndarray) -> Phones:
+        """Without neighbours."""
+        none = np.full(len(own), -1)
+        return cls(own, none, none)
+
+    def within(self, piece: slice) -> Phones:
+        """Of a stretch of the frames."""
+        return Phones(*(of[piece] for of in self))
+
+
+def evidence(own: np.ndarray, rivals: np.ndarray, phones: Phones) -> Evidence:
     """Compare a path with all phones, frame by frame.
 
     Parameters
@@ -45,21 +82,23 @@ def evidence(own: np.ndarray, rivals: np.ndarray, phone: np.ndarray) -> Evidence
         (T,) log-likelihoods of the path's states.
     rivals : ndarray
         (T, phones) log-likelihoods of each phone without context: of its best state.
-    phone : ndarray
-        (T,) the path's phone among them.
+    phones : Phones
+        The path's, among them.
 
     Examples
     --------
-    >>> found = evidence(np.array([-2.0]), np.array([[-3.0, -2.0]]), np.array([0]))
-    >>> found.margin, found.posterior
-    (array([0.]), array([0.5]))
+    >>> found = evidence(np.array([-2.0]), np.array([[-3.0, -2.0]]), Phones(*np.array([[0], [-1], [1]])))
+    >>> found.margin, found.posterior, found.later
+    (array([0.]), array([0.5]), array([1.]))
     """
-    best = rivals.max(1)
+    rows = np.arange(len(own))
+    best, alone = rivals.max(1), rivals[rows, phones.own]
+    earlier, later = (np.where(of < 0, 0.0, rivals[rows, of] - alone) for of in (phones.before, phones.after))
     among = rivals.copy()
-    among[np.arange(len(own)), phone] = own  # the path's phone runs as the path has it, in its context
+    among[rows, phones.own] = own  # the path's phone runs as the path has it, in its context
     most = among.max(1)
     posterior = np.exp(own - most) / np.exp(among - most[:, None]).sum(1)
-    return Evidence(own - best, posterior)
+    return Evidence(own - best, posterior, earlier, later)
 
 
 def means(values: np.ndarray, firsts: Sequence[int]) -> np.ndarray:

@@ -6,7 +6,7 @@ path; what comes before, reading, and what comes after, figures, suspicions and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -19,9 +19,8 @@ from torch import Tensor
 from aligner.corpus import audio
 from aligner.features import levels
 from aligner.graph import Graph
+from aligner.refine.boundaries import REFINEMENTS, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
-from aligner.refine.offsets import correct
-from aligner.refine.segments import cut
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.jobs import cores
 from aligner.run.marks import stage
@@ -31,7 +30,6 @@ from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
 
 BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
-REFINEMENTS = ("best", "offsets", "none")
 PRECISIONS = ("full", "mixed")
 NO_OWNER = -1  # of a silence
 
@@ -48,9 +46,9 @@ class Options:
         Whether words that are in no dictionary get a pronunciation from their letters.
     kernel : {'auto', 'numba', 'triton', 'reference'}
         What runs the search; 'auto' is numba, for it runs on the CPU.
-    refine : {'best', 'offsets', 'none'}
-        Whether boundaries are corrected by the model's table; 'best' also looks for them in the sound itself where
-        the backend knows them but roughly.
+    refine : {'full', 'offsets', 'none'}
+        Whether boundaries are corrected by the model's table; 'full' also looks for them in the sound itself, near
+        there, and by what was learnt from corrections where there are any.
     jobs : int
         Processes.
     backend : {'hmm', 'ctc', 'ctc+hmm', 'dtw'} or None
@@ -80,7 +78,7 @@ class Options:
     dictionary: Path | None = None
     g2p: bool = True
     kernel: str = "auto"
-    refine: str = "best"
+    refine: str = "full"
     jobs: int = field(default_factory=cores)
     backend: str | None = None
     language: str | None = None
@@ -176,8 +174,6 @@ class Found(NamedTuple):
     ----------
     phones : tuple of Interval
         From the utterance's start to its end without gaps, as the search left them.
-    refined : tuple of Interval
-        The same phones with better boundaries.
     owners : sequence of int
         The place in ``spellings`` of each phone's word; `NO_OWNER` for silence.
     spellings : sequence of str
@@ -190,7 +186,6 @@ class Found(NamedTuple):
     """
 
     phones: tuple[Interval, ...]
-    refined: tuple[Interval, ...]
     owners: Sequence[int]
     spellings: Sequence[str]
     firsts: Sequence[int]
@@ -217,6 +212,8 @@ class Backend(Protocol):
         Seconds that a phone lasts at least.
     limits : Limits
         Of what is suspect.
+    refinement : Refinement
+        What makes its boundaries better.
     """
 
     @property
@@ -235,6 +232,8 @@ class Backend(Protocol):
     def shortest(self) -> float: ...  # noqa: D102
     @property
     def limits(self) -> Limits: ...  # noqa: D102
+    @property
+    def refinement(self) -> Refinement: ...  # noqa: D102
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features and build the graph; raises DataError if that cannot be done."""
@@ -281,18 +280,25 @@ def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token,
 
 def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
     """What was found as an alignment, with the figures that say how good it is."""
+    heard = prepared.heard
+    with stage("refinement"):
+        better = backend.refinement(as_searched(found, backend), heard.wave)
     with stage("figures"):
-        heard = prepared.heard
         sure = means(found.evidence.posterior, found.firsts).tolist()
         phones, refined = (tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
-                           for side in (found.phones, found.refined))
+                           for side in (found.phones, better.phones))
         power = levels(heard.wave, backend.clock, len(prepared.frames)).numpy()
         solved = Solved(words_of(phones, found.owners, found.spellings), phones, found.firsts, found.evidence, power,
                         backend.clock, backend.shortest, backend.limits)
         quality = measure(solved, found.log_likelihood, heard.clipped)
         words = words_of(refined, found.owners, found.spellings)
         return Alignment(heard.utterance, words, refined, heard.duration, quality, prepared.oovs,
-                         suspicions(solved, quality))
+                         suspicions(solved, quality), edges=better.edges)
+
+
+def as_searched(found: Found, backend: Backend) -> Searched:
+    """What refinement needs of what was found."""
+    return Searched(found.phones, found.firsts, found.evidence, backend.clock)
 
 
 def spoken_english(language: str | None) -> bool:
@@ -304,15 +310,6 @@ def spoken_english(language: str | None) -> bool:
     (True, True, False)
     """
     return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
-
-
-def refined(phones: tuple[Interval, ...], offsets: Mapping[tuple[str, str], float], how: str,
-            wave: Tensor | None = None) -> tuple[Interval, ...]:
-    """Better boundaries, as ``how`` of the options says; looked for in the ``wave`` where there is one."""
-    if how == "none":
-        return phones
-    corrected = correct(phones, offsets)
-    return cut(corrected, wave) if how == "best" and wave is not None else corrected
 
 
 def too_short(prepared: Prepared, clock: Clock) -> DataError:

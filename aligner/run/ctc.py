@@ -13,10 +13,11 @@ import numpy as np
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
-from aligner.refine.confidence import Evidence, evidence
+from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
+from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, too_short
 from aligner.run.hmm import HmmBackend, dictionary
 from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath
@@ -63,6 +64,11 @@ class CtcBackend:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pronounce", _pronouncer(self.model, self.options))
+
+    @property
+    def refinement(self) -> Refinement:
+        """What makes its boundaries better."""
+        return Refinement(self.options.refine, self.model.offsets, width=WIDTH_NETWORK)
 
     @property
     def model_name(self) -> str:
@@ -119,9 +125,7 @@ class CtcBackend:
         phones = self.clock.tile(self._apart([p.edge for p in pieces], heard), labels, heard.start, heard.end)
         with stage("evidence"):
             seen = self._evidence(states, pieces, prepared)
-        with stage("refinement"):
-            better = refined(phones, self.model.offsets, self.options.refine, heard.wave)
-        return Found(phones, better, [p.owner for p in pieces], spellings, firsts, seen,
+        return Found(phones, [p.owner for p in pieces], spellings, firsts, seen,
                      score / len(states))
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
@@ -178,12 +182,12 @@ class CtcBackend:
         on = graph.pdfs[graph.pdf[states]]
         anything = on == self.model.alphabet.star
         own = np.where(anything, scores.max(1), scores[np.arange(len(states)), np.where(anything, 0, on)])
-        seen = evidence(own, scores, np.where(anything, scores.argmax(1), on))
+        seen = evidence(own, scores, Phones.alone(np.where(anything, scores.argmax(1), on)))
         posterior = seen.posterior.copy()
         for piece, last in zip(pieces, [*(p.frame for p in pieces[1:]), len(states)], strict=True):
             if piece.spike is not None:
                 posterior[piece.frame:last] = seen.posterior[piece.spike.first:piece.spike.last + 1].mean()
-        return Evidence(seen.margin, posterior)
+        return seen._replace(posterior=posterior)
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,11 @@ class CtcHmmBackend:
     def options(self) -> Options:
         """Of both."""
         return self.hmm.options
+
+    @property
+    def refinement(self) -> Refinement:
+        """That of the phones."""
+        return self.hmm.refinement
 
     @property
     def model_name(self) -> str:

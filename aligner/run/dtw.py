@@ -17,9 +17,11 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
 from aligner.models.store import MEASURED, load_model, read_measured
 from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
+from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
+from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.marks import stage
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
@@ -97,6 +99,11 @@ class DtwBackend:
         """Seconds that a phone lasts at least."""
         return self.clock.seconds(2)
 
+    @property
+    def refinement(self) -> Refinement:
+        """What makes its boundaries better."""
+        return Refinement(self.options.refine, self.offsets, HOLD_CLOSE, WIDTH_CLOSE)
+
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features, and have the reference say the same."""
         with stage("reference"):
@@ -124,9 +131,7 @@ class DtwBackend:
             raise too_short(prepared, self.clock) from None
         pauses = Pauses.of(heard.wave)
         firsts, phones, owners = unpaused(*phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start)
-        with stage("refinement"):
-            better = refined(phones, self.offsets, self.options.refine, heard.wave)
-        return Found(phones, better, owners, reference.spellings, firsts, found.evidence,
+        return Found(phones, owners, reference.spellings, firsts, found.evidence,
                      found.score / len(frames))
 
 

@@ -13,9 +13,10 @@ from aligner.corpus.files import read_text
 from aligner.graph import build
 from aligner.models.espeak import EspeakG2P
 from aligner.models.markov import MarkovModel, Voice
+from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, refined, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
 from aligner.run.batches import moved
 from aligner.run.marks import stage
 from aligner.run.path import best_path, best_paths
@@ -50,6 +51,11 @@ class HmmBackend:
     def limits(self) -> Limits:
         """Of what is suspect."""
         return GAUSSIANS.times(self.model.spread)
+
+    @cached_property
+    def refinement(self) -> Refinement:
+        """What makes its boundaries better."""
+        return Refinement(self.options.refine, self.model.offsets)
 
     @property
     def model_name(self) -> str:
@@ -114,10 +120,7 @@ class HmmBackend:
         """What a path through ``states`` (T,) of a ``score`` has found."""
         firsts, phones, owners = self._phones(states, prepared)
         spellings = [t.spelling for t in prepared.heard.tokens]
-        wave = prepared.heard.wave if self.model.cut else None
-        with stage("refinement"):
-            better = refined(phones, self.model.offsets, self.options.refine, wave)
-        return Found(phones, better, owners, spellings, firsts, seen, score / len(prepared.frames))
+        return Found(phones, owners, spellings, firsts, seen, score / len(prepared.frames))
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The mixtures that the frames of an utterance's speaker were brought to."""

@@ -365,7 +365,7 @@ def joined(utterance: Utterance, seconds: float, planned: Plan, results: Sequenc
     phones = _tiled([p.phones for p in parts], spans, start, end, NOISE_LABEL)
     oovs = tuple(oov for part in parts for oov in part.oovs)
     return Alignment(replace(utterance, end=end), words, phones, parts[0].duration, _quality(parts, end - start), oovs,
-                     told)
+                     told, edges=tuple(edge for part in parts for edge in part.edges))
 
 
 def _opening(text: str) -> str:

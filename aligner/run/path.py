@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.models.base import HmmModel
-from aligner.refine.confidence import Evidence, evidence
+from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
@@ -56,7 +56,9 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         with stage("search"):
             path = viterbi(*_columns(arcs, scores, np.searchsorted(asked, pdfs), spans), kernel=kernel)
         with stage("evidence"):
-            return path, _compared(frames, graph, numbers, model, path.states[0].numpy(), scores.numpy(), asked)
+            states = path.states[0].numpy()
+            phones = Phones.of(graph.node[states], numbers)
+            return path, _compared(frames, graph, phones, numbers, model, states, scores.numpy(), asked)
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         of = None if spans is None else spans[columns]
@@ -72,12 +74,13 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
 def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE) -> Evidence:
     """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at once."""
     numbers, _ = _asked(graph, model)
-    alone, parts = model.topology.alone[np.unique(numbers)], []
+    phones, alone, parts = Phones.of(graph.node[states], numbers), model.topology.alone[np.unique(numbers)], []
     for k in range(0, len(frames), size):
         piece = slice(k, k + size)
         asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
-        parts.append(_compared(frames[piece], graph, numbers, model, states[piece], scores.numpy(), asked))
+        parts.append(_compared(frames[piece], graph, phones.within(piece), numbers, model, states[piece],
+                               scores.numpy(), asked))
     return Evidence.joined(parts)
 
 
@@ -122,7 +125,8 @@ def best_paths(frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmMode
     found: list[tuple[Path, Evidence] | None] = []
     for b, (x, graph, s, length) in enumerate(zip(frames, graphs, scored, lengths.tolist(), strict=True)):
         own = states[b:b + 1, :length]
-        seen = _compared(x, graph, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
+        phones = Phones.of(graph.node[own[0].numpy()], s.numbers)
+        seen = _compared(x, graph, phones, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
         found.append((Path(own, totals[b:b + 1]), seen))
     return found
 
@@ -162,8 +166,8 @@ def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
     return scores.masked_fill((frame < limits[:, 0]) | (frame >= limits[:, 1]), -torch.inf)
 
 
-def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel, states: np.ndarray,
-              scores: np.ndarray, asked: np.ndarray) -> Evidence:
+def _compared(frames: Tensor, graph: Graph, phones: Phones, numbers: np.ndarray, model: HmmModel,
+              states: np.ndarray, scores: np.ndarray, asked: np.ndarray) -> Evidence:
     """Compare a path with all phones.
 
     Those of the transcript are compared in every frame, by the scores that the search needed anyway; the others in
@@ -174,8 +178,10 @@ def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel
     frames : Tensor
         (T, D): all of an utterance, or a piece of it.
     graph : Graph
+    phones : Phones
+        Of the path in these frames.
     numbers : ndarray
-        (nodes,) the model's number of each node's phone.
+        (nodes,) the model's number of each phone of the graph.
     model : HmmModel
     states : ndarray
         (T,) of the path in these frames.
@@ -194,4 +200,4 @@ def _compared(frames: Tensor, graph: Graph, numbers: np.ndarray, model: HmmModel
         nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
         rivals[:, others] = (best - level[heard])[nearest] + level
     own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
-    return evidence(own, rivals, numbers[graph.node[states]])
+    return evidence(own, rivals, phones)

@@ -25,9 +25,10 @@ from aligner.graph import Graph, build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.models.markov import MarkovModel
+from aligner.refine.boundaries import Refinement
 from aligner.refine.offsets import following
 from aligner.refine.pauses import below
-from aligner.run.backend import Found, Heard, Options, Prepared, finish, tokens_of
+from aligner.run.backend import Found, Heard, Options, Prepared, as_searched, finish, tokens_of
 from aligner.run.choose import chosen
 from aligner.run.hmm import HmmBackend
 from aligner.run.path import SHORT, along, compared
@@ -294,6 +295,8 @@ class StreamAligner:
         options = options or Options(jobs=1)
         self.backend = streaming(chosen(model, replace(options, backend=options.backend or "hmm")))
         model = self.backend.model
+        how = "none" if self.backend.options.refine == "none" else "offsets"  # nothing else can be told at once
+        self.telling = Refinement(how, model.offsets)
         self.tokens = tokens_of(text, self.backend.english, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
@@ -419,7 +422,8 @@ class StreamAligner:
         if self.search.finished:
             found = self._decide(wave)
             owners = [None if owner < 0 else owner for owner in found.owners]
-            phones = {k: p for k, (p, owner) in enumerate(zip(found.refined, owners, strict=True)) if owner is not None}
+            told = self.telling(as_searched(found, self.backend), wave).phones
+            phones = {k: p for k, (p, owner) in enumerate(zip(told, owners, strict=True)) if owner is not None}
             words: dict[int, Interval] = {}
             for k, phone in phones.items():
                 token = int(found.owners[k])

@@ -238,7 +238,7 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
         assert state is not None
         model = finished(speech, state).to("cpu")
     whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
-                    cut=True, about=_about(heard, text, options, stages, rows))
+                    about=_about(heard, text, options, stages, rows))
     with room_in(out):
         _write_dictionary(out, text, heard, state)
         plot(rows, out)

@@ -14,7 +14,7 @@ from torch import Tensor
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
 from aligner.models.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
-from aligner.refine.confidence import Evidence, evidence
+from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.suspect import Limits
 from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath, Path
@@ -188,7 +188,7 @@ def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.
     rivals = np.maximum.reduceat(SHARP * scores[:, order], firsts, axis=1)
     on = np.searchsorted(columns, graph.pdf[states])
     own = SHARP * scores[np.arange(len(states)), on]
-    seen = evidence(own, rivals, here[on])
+    seen = evidence(own, rivals, Phones.alone(here[on]))
     return seen._replace(margin=seen.margin + own - SHARP * USUAL)
 
 
