@@ -7,6 +7,7 @@ All work on torch tensors of any floating type and device.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -225,19 +226,33 @@ class SphinxFrontend:
 
     def cepstra(self, wave: Tensor) -> Tensor:
         """Mel cepstra before normalisation, (N,) -> (T, ncep); block by block, so that hours need little memory."""
+        return self._blocks(wave, self.cepstral, self.ncep)
+
+    def energies(self, wave: Tensor) -> Tensor:
+        """Logarithms of the energies in the mel filters, (N,) -> (T, nfilt); block by block."""
+        return self._blocks(wave, self._energies, self.nfilt)
+
+    def _blocks(self, wave: Tensor, of: Callable[[Tensor, bool], Tensor], size: int) -> Tensor:
         window, hop = self.clock.window, self.clock.hop
         count = frame_count(len(wave), window, hop)
-        parts = [self.cepstral(wave[max(first * hop - 1, 0):(min(first + BLOCK, count) - 1) * hop + window], first > 0)
+        parts = [of(wave[max(first * hop - 1, 0):(min(first + BLOCK, count) - 1) * hop + window], first > 0)
                  for first in range(0, count, BLOCK)]
-        return torch.cat(parts) if parts else wave.new_zeros(0, self.ncep)
+        return torch.cat(parts) if parts else wave.new_zeros(0, size)
 
     def cepstral(self, wave: Tensor, led: bool) -> Tensor:
         """`cepstra` of a stretch of a wave; where ``led``, its first sample is only for the pre-emphasis."""
-        filters, transform = _matrices(self, wave.dtype, wave.device)
+        return self.transformed(self._energies(wave, led))
+
+    def transformed(self, energies: Tensor) -> Tensor:
+        """Log energies (T, nfilt) -> cepstra (T, ncep)."""
+        return energies @ _matrices(self, energies.dtype, energies.device)[1]
+
+    def _energies(self, wave: Tensor, led: bool) -> Tensor:
+        filters, _ = _matrices(self, wave.dtype, wave.device)
         frames = windows(preemphasise(wave * INT16_SCALE, self.alpha)[int(led):], self.clock.window, self.clock.hop)
         if self.remove_dc:
             frames = frames - frames.mean(1, keepdim=True)
-        return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR) @ transform
+        return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR)
 
     def normalise(self, cepstra: Tensor) -> Tensor:
         """Take out the utterance's mean (and its spread, where the model was trained so)."""

@@ -28,7 +28,7 @@ from aligner.models.template import (
     warped_edges,
 )
 from aligner.refine.boundaries import placed
-from aligner.refine.segments import HOLD_CLOSE, places
+from aligner.refine.segments import HOLD_CLOSE, fine_energies, places
 from aligner.run.warp import LIMITS, WHOLE, phones_of, templates, warped
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
@@ -328,7 +328,7 @@ def test_labels_of_another_speaker_come_over(timit, giver, taker):
         choice = templates(wave_of(source.with_suffix(".wav")), *reference_of(source.with_suffix(".phn")))
         wave = wave_of(target.with_suffix(".wav"))
         phones = align(wave, choice)
-        found = placed(phones, places(np.array([p.start for p in phones[1:]]), wave, HOLD_CLOSE), 1.0).phones
+        found = placed(phones, places(np.array([p.start for p in phones[1:]]), fine_energies(wave), HOLD_CLOSE), 1.0).phones
         errors += late(list(read_reference(target.with_suffix(".phn"))[0]), list(found))
     figures = summary(errors)
     assert figures.mae < 24

@@ -15,15 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from aligner.models.boundary import REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import correct, moved
-from aligner.refine.segments import HOLD, Leaning, Places, places
+from aligner.refine.segments import HOLD, STEP, ZERO, Leaning, Places, fine_energies, places
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
 REFINEMENTS = ("full", "offsets", "none")
 WIDTH = 1.7  # how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
 WIDTH_NETWORK, WIDTH_CLOSE = 2.0, 2.5  # the same of networks, which hear phones as spikes, and of warped references
 LEAST_WIDTH = 0.0025  # s that an interval reaches to either side at least: half of the way from place to place
+POSSIBLE = 0.01  # probability that every place keeps, however unlikely the sound makes it
 FEWEST = 160  # samples; what is shorter has no sound to look into
 
 
@@ -67,12 +69,16 @@ class Refinement:
         How far off a boundary usually is after that, in seconds.
     width : float
         How much wider than the distributions of boundaries the intervals around them are.
+    taught : BoundaryModel or None
+        What was learnt from corrections.
     """
 
     how: str = "full"
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     hold: float = HOLD
     width: float = WIDTH
+
+    taught: BoundaryModel | None = None
 
     def __call__(self, found: Searched, wave: Tensor) -> Refined:
         """Refine what was found in a ``wave`` (N,) at 16 kHz.
@@ -85,14 +91,64 @@ class Refinement:
         corrected = correct(found.phones, self.offsets)
         if self.how == "offsets" or len(corrected) < 2 or len(wave) < FEWEST:
             return Refined(corrected)
-        return placed(corrected, self.places(found, corrected, wave), self.width)
+        energies = fine_energies(wave)
+        likely = self.places(found, corrected, energies)
+        if self.taught is None:
+            return placed(corrected, likely, self.width)
+        return placed(corrected, sharpened(likely, corrected, energies, self.taught), self.taught.width)
 
-    def places(self, found: Searched, corrected: Sequence[Interval], wave: Tensor) -> Places:
+    def places(self, found: Searched, corrected: Sequence[Interval], energies: Tensor) -> Places:
         """How likely each boundary is at each place near where the table of offsets has it; seconds from the start."""
         starts, expected = (np.array([p.start - phones[0].start for p in phones[1:]])
                             for phones in (found.phones, corrected))
         leaning = Leaning.of(found.evidence, found.firsts, starts - expected, found.clock)
-        return places(expected, wave, self.hold, leaning)
+        return places(expected, energies, self.hold, leaning)
+
+
+class Around(NamedTuple):
+    """The places around the likeliest of each boundary.
+
+    Attributes
+    ----------
+    middle : ndarray
+        (N,) int64, the number of the middle place.
+    likely : ndarray
+        (N, W) log-probabilities up to a constant; what is beyond reach is not impossible.
+    away : ndarray
+        (N, W) how far each place is from the likeliest, in seconds.
+    """
+
+    middle: np.ndarray
+    likely: np.ndarray
+    away: np.ndarray
+
+    @classmethod
+    def of(cls, found: Places) -> Around:
+        """Places around the medians of distributions."""
+        median = found.quantile(0.5)
+        middle = np.rint((median - ZERO) / STEP).astype(np.int64)
+        grid = middle[:, None] + np.arange(-REACH, REACH + 1)
+        column = grid - np.rint((found.first - ZERO) / STEP).astype(np.int64)[:, None]
+        within = (column >= 0) & (column < found.probability.shape[1])
+        own = np.take_along_axis(found.probability, np.where(within, column, 0), 1)
+        return cls(middle, np.log(np.where(within, own, 0.0) + POSSIBLE), ZERO + STEP * grid - median[:, None])
+
+
+def sharpened(likely: Places, phones: Sequence[Interval], energies: Tensor, taught: BoundaryModel) -> Places:
+    """Distributions as what was learnt from corrections changes them.
+
+    Parameters
+    ----------
+    likely : Places
+        By the sound alone.
+    phones : sequence of Interval
+    energies : Tensor
+        (T, 26) of their sound.
+    taught : BoundaryModel
+    """
+    around = Around.of(likely)
+    found = taught(energies, around.middle, [p.label for p in phones], around.likely, around.away)
+    return Places(ZERO + STEP * (around.middle - REACH), STEP, found)
 
 
 def placed(phones: Sequence[Interval], likely: Places, width: float) -> Refined:

@@ -67,21 +67,21 @@ class Places(NamedTuple):
         return found
 
 
-def places(expected: np.ndarray, wave: Tensor, hold: float = HOLD, leaning: Leaning | None = None) -> Places:
+def places(expected: np.ndarray, energies: Tensor, hold: float = HOLD, leaning: Leaning | None = None) -> Places:
     """How likely each boundary is at each place near where it is expected.
 
     Parameters
     ----------
     expected : ndarray
         (N,) seconds from the start of the wave, ascending.
-    wave : Tensor
-        (N,) at 16 kHz.
+    energies : Tensor
+        (T, 26), see `fine_energies`.
     hold : float
         Standard deviation around where they are expected, in seconds.
     leaning : Leaning, optional
         What a model says of the frames around each.
     """
-    frames = fine_features(wave)
+    frames = features_of(energies)
     middle = np.clip(np.rint((expected - ZERO) / STEP), 0, len(frames)).astype(np.int64)
     grid = ZERO + STEP * (middle[:, None] + np.arange(-REACH, REACH + 1))
     prior = -np.square((grid - expected[:, None]) / hold) / 2
@@ -137,9 +137,14 @@ class Leaning(NamedTuple):
         return relative
 
 
-def fine_features(wave: Tensor) -> np.ndarray:
-    """Cepstra (T, 13) every 5 ms, each of unit variance times a weight that falls with its number."""
-    cepstra = FINE.normalise(FINE.cepstra(wave))
+def fine_energies(wave: Tensor) -> Tensor:
+    """Log energies (T, 26) of mel filters every 5 ms of a wave (N,) at 16 kHz."""
+    return FINE.energies(wave)
+
+
+def features_of(energies: Tensor) -> np.ndarray:
+    """Log energies (T, 26) -> cepstra (T, 13), each of unit variance times a weight that falls with its number."""
+    cepstra = FINE.normalise(FINE.transformed(energies))
     weights = (1.0 + torch.arange(FINE.ncep)).rsqrt()
     scaled: np.ndarray = (cepstra * weights / weights.square().mean().sqrt()).numpy()
     return scaled

@@ -1,0 +1,224 @@
+"""A small network that tells where between two phones people put the boundary, learnt from what they corrected.
+
+It hears log mel energies every 5 ms, some 70 ms to either side (dilated convolutions over time, shared by all
+boundaries of an utterance), and weighs what it hears by the two phones that meet and by their classes.  It does not
+place boundaries by itself: it changes how likely the places are that `aligner.refine.segments` gives, and how far a
+boundary of these classes may be from there.
+
+N boundaries with W places each, T frames, B utterances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
+
+from aligner.models import packed
+from aligner.text.phones import phone_class, unstressed
+from aligner.types import ModelError
+
+TABLE = "boundaries.json"
+BANDS = 26  # mel filters
+REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
+WIDTH, KERNEL, DILATIONS = 48, 5, (1, 2, 4)
+DROPOUT = 0.3
+NEAR = 0.02  # s; the unit of how far away a place is
+QUIETEST = 2.3  # log energy that the quietest sounds are raised to: about the rounding to 16 bits
+SMALL = 0.05  # standard deviation of what the weights of phones begin with
+OF_CLASSES = 3.0  # how much faster what is particular to two classes is learnt than the network
+CLASSES = ("silence", "vowel", "stop", "fricative", "nasal", "liquid")
+UNKNOWN = 0  # the number of phones that were not in the lessons
+
+
+class BoundaryNetwork(nn.Module):
+    """How much more likely the places are, by the sound around them (see the head of this file).
+
+    Parameters
+    ----------
+    phones : int
+        That it can tell apart, with the unknown one.
+    """
+
+    def __init__(self, phones: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(WIDTH if k else BANDS, WIDTH, KERNEL, dilation=d)
+                                    for k, d in enumerate(DILATIONS))
+        self.dropout = nn.Dropout(DROPOUT)
+        self.before, self.after = nn.Embedding(phones, WIDTH), nn.Embedding(phones, WIDTH)
+        self.classes = nn.Embedding(len(CLASSES) ** 2, WIDTH)
+        self.trust = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))  # in what was likely before, and in distances
+        self.trust_of_classes = nn.Embedding(len(CLASSES) ** 2, len(self.trust))
+        for table in (self.before, self.after, self.classes):
+            nn.init.normal_(table.weight, 0, SMALL)
+        nn.init.zeros_(self.trust_of_classes.weight)
+
+    def hear(self, energies: Tensor) -> Tensor:
+        """Normalised energies (B, T, 26) -> what is heard before each frame (B, T, WIDTH)."""
+        heard = energies.transpose(1, 2)
+        for layer, dilation in zip(self.layers, DILATIONS, strict=True):
+            reach = (KERNEL - 1) * dilation // 2
+            heard = self.dropout(relu(layer(pad(heard, (reach, reach)))))
+        return heard.transpose(1, 2)
+
+    def forward(self, heard: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor, away: Tensor) -> Tensor:
+        """Log-odds of places.
+
+        Parameters
+        ----------
+        heard : Tensor
+            (N, W, WIDTH) at the places of each boundary.
+        pairs : Tensor
+            (N, 2) int64 numbers of the phones before and after.
+        classes : Tensor
+            (N,) int64 number of the pair of their classes.
+        likely : Tensor
+            (N, W) log-probabilities of the places by the sound alone.
+        away : Tensor
+            (N, W) how far each place is from the likeliest, in seconds.
+
+        Returns
+        -------
+        Tensor
+            (N, W)
+        """
+        weights = self.before(pairs[:, 0]) + self.after(pairs[:, 1]) + self.classes(classes)
+        trust = self.trust + OF_CLASSES * self.trust_of_classes(classes)
+        far = away / NEAR
+        distances = torch.stack([likely, far.abs(), far.square(), far], -1)
+        odds: Tensor = torch.einsum("nwd,nd->nw", heard, weights) + torch.einsum("nwk,nk->nw", distances, trust)
+        return odds
+
+
+@dataclass(frozen=True, eq=False)
+class BoundaryModel:
+    """Networks of one kind, whose average counts, and how far they are to be believed.
+
+    Attributes
+    ----------
+    backend : str
+        Whose boundaries it was learnt from ('hmm', 'ctc', 'dtw'): those of others are off elsewhere.
+    phones : tuple of str
+        Without stress; the number of each is its place here, and one more.
+    networks : tuple of BoundaryNetwork
+    share : float
+        From 0 to 1: how far what they say counts against what was likely before; less where there were few lessons.
+    width : float
+        How much wider than its distributions the intervals of boundaries must be.
+    about : mapping
+        What it was learnt from, and what it is worth.
+    """
+
+    backend: str
+    phones: tuple[str, ...]
+    networks: tuple[BoundaryNetwork, ...]
+    share: float = 1.0
+    width: float = 1.0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, energies: Tensor, middle: np.ndarray, labels: Sequence[str], likely: np.ndarray,
+                 away: np.ndarray) -> np.ndarray:
+        """Probabilities (N, W) of places.
+
+        Parameters
+        ----------
+        energies : Tensor
+            (T, 26) log energies.
+        middle : ndarray
+            (N,) int64, the frame before which the middle place of each boundary is.
+        labels : sequence of str
+            (N + 1,) of the phones.
+        likely : ndarray
+            (N, W) log-probabilities by the sound alone, up to a constant.
+        away : ndarray
+            (N, W) how far each place is from the likeliest, in seconds.
+        """
+        pairs, classes = (torch.from_numpy(x) for x in numbered(labels, self.phones))
+        before, far = torch.from_numpy(likely).float(), torch.from_numpy(away).float()
+        at = torch.from_numpy(indices(middle, len(energies), likely.shape[1] // 2))
+        with torch.inference_mode():
+            heard = normalised(energies)[None]
+            odds = [network(network.hear(heard)[0][at], pairs, classes, before, far).softmax(-1)
+                    for network in self.networks]
+            mean = torch.stack(odds).mean(0)
+        found: np.ndarray = shared(mean.double().numpy(), likely, self.share)
+        return found
+
+    def save(self, folder: Path, **more: Any) -> None:
+        """Write it into a folder; ``more`` is for its table."""
+        table = {"backend": self.backend, "phones": list(self.phones), "networks": len(self.networks),
+                 "share": self.share, "width": self.width, "about": dict(self.about)}
+        packed.write(folder, TABLE, {**table, **more},
+                     {f"{k}.{name}": value for k, network in enumerate(self.networks)
+                      for name, value in network.state_dict().items()})
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[BoundaryModel, Mapping[str, Any]]:
+        """What `save` wrote, and its table.
+
+        Raises
+        ------
+        ModelError
+            If it is damaged.
+        """
+        table, tensors = packed.read(folder, TABLE)
+        try:
+            phones = tuple(str(p) for p in table["phones"])
+            networks = []
+            for k in range(int(table["networks"])):
+                network = BoundaryNetwork(len(phones) + 1)
+                own = f"{k}."
+                network.load_state_dict({n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)})
+                networks.append(network.eval())
+            return cls(str(table["backend"]), phones, tuple(networks), float(table["share"]), float(table["width"]),
+                       dict(table["about"])), table
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ModelError(folder / TABLE, f"it is damaged ({str(error).splitlines()[0]})",
+                             "teach it again") from error
+
+
+def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
+    """Probabilities (N, W) of which only a ``share`` of the evidence comes from the networks.
+
+    Examples
+    --------
+    >>> shared(np.array([[0.9, 0.1]]), np.log([[0.5, 0.5]]), 0.0)
+    array([[0.5, 0.5]])
+    """
+    logs = share * np.log(np.maximum(mean, 1e-6)) + (1 - share) * likely
+    odds = np.exp(logs - logs.max(1, keepdims=True))
+    found: np.ndarray = odds / odds.sum(1, keepdims=True)
+    return found
+
+
+def normalised(energies: Tensor) -> Tensor:
+    """Log energies (T, 26) with mean 0 in each band, and unit variance over all."""
+    audible = energies.clamp(min=QUIETEST)
+    return (audible - audible.mean(0)) / audible.std().clamp(min=1e-3)
+
+
+def indices(middle: np.ndarray, frames: int, reach: int) -> np.ndarray:
+    """The frames (N, 2 reach + 1) that follow the places around each of ``middle`` (N,), within the recording."""
+    at: np.ndarray = np.clip(middle[:, None] + np.arange(-reach, reach + 1), 0, frames - 1)
+    return at
+
+
+def numbered(labels: Sequence[str], phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the phones on both sides of each boundary (N, 2), and of the pair of their classes (N,), int64.
+
+    Examples
+    --------
+    >>> numbered(["", "AA1", "T"], ["T", ""])
+    (array([[2, 0],
+           [0, 1]]), array([1, 8]))
+    """
+    known = {phone: k for k, phone in enumerate(phones, UNKNOWN + 1)}
+    own = np.array([known.get(unstressed(label), UNKNOWN) for label in labels], np.int64)
+    kinds = np.array([CLASSES.index(phone_class(label)) for label in labels], np.int64)
+    return np.stack([own[:-1], own[1:]], 1), kinds[:-1] * len(CLASSES) + kinds[1:]
