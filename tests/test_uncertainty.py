@@ -161,7 +161,7 @@ def test_points_ascend_whatever_the_utterances(tmp_path_factory, times):
     found = point_tiers(path).get("boundaries", [])
     expected = sorted({t / 1e5 for own in times for t in own})
     assert [time for time, _ in found] == expected
-    assert [float(x) for x in re.findall(r"time = (\S+)", path.read_text())] == expected  # the package sorts what it reads
+    assert [float(x) for x in re.findall(r"time = (\S+)", path.read_text())] == expected  # the package sorts
     assert {mark for _, mark in found} <= {"-10 +10"}
 
 
