@@ -5,6 +5,7 @@ Examples
 >>> import aligner
 >>> alignment = aligner.align_file("recording.wav", "what is said")  # doctest: +SKIP
 >>> [(w.start, w.end, w.label) for w in alignment.words]  # doctest: +SKIP
+>>> [(e.time, e.low, e.high) for e in alignment.edges]  # how far off boundaries may be  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ if TYPE_CHECKING:
     from aligner.run.align import align, align_file
     from aligner.run.backend import Options
     from aligner.run.stream import StreamAligner
-    from aligner.types import AlignerError, Alignment, DataError, Failure, Interval, ModelError, Utterance
+    from aligner.types import AlignerError, Alignment, DataError, Edge, Failure, Interval, ModelError, Utterance
 
 _HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
           "StreamAligner": "run.stream",
           "Options": "run.backend"} | dict.fromkeys(
-    ("Alignment", "AlignerError", "DataError", "Failure", "Interval", "ModelError", "Utterance"), "types")
+    ("Alignment", "AlignerError", "DataError", "Edge", "Failure", "Interval", "ModelError", "Utterance"), "types")
 
 __all__ = [
     "AlignerError",
     "Alignment",
     "DataError",
+    "Edge",
     "Failure",
     "Interval",
     "ModelError",

@@ -205,7 +205,9 @@ class Alignment:
     sentences : tuple of Interval
         Where each sentence is, from its first word to its last, without silences; filled in where they are asked for.
     edges : tuple of Edge
-        The boundaries between the phones, each with how far off it may be; empty where that was not looked into.
+        The boundaries between the phones, each with how far off it may be, in ascending order: ``time`` is the start of
+        a phone and the end of the one before, to the last digit. Empty where that was not looked into; where long
+        recordings were put together of stretches, the boundaries between these have none.
     """
 
     utterance: Utterance

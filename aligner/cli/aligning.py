@@ -60,6 +60,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
 @FORMATS
 @click.option("--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker.")
+@click.option("--uncertainty", is_flag=True, help="Add a tier of points to the TextGrids: how much earlier and later "
+              "each boundary may be, in ms, such as '-8 +12' (known with --refine full).")
 @EXISTING
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
@@ -81,9 +83,9 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.version_option(__version__)
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
           language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
-          formats: tuple[str, ...], segments: bool, existing: str, reference: Path | None, reported: bool,
-          refine: str, kernel: str, jobs: int | None, device: str, batch_seconds: float | None, precision: str,
-          verbose: bool) -> None:
+          formats: tuple[str, ...], segments: bool, uncertainty: bool, existing: str, reference: Path | None,
+          reported: bool, refine: str, kernel: str, jobs: int | None, device: str, batch_seconds: float | None,
+          precision: str, verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -112,7 +114,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
             find_labels(reference)  # a wrong name is better told before the work than after
         options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt,
                           device, batch_seconds, precision)
-        job = plan(corpus, out, (*formats, *(["segments"] if segments else [])), existing)
+        more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
+        job = plan(corpus, out, (*formats, *more), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")

@@ -5,24 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from aligner.corpus.files import read_text, write_text
-from aligner.corpus.textgrid import write_textgrid
-from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Interval
+from aligner.corpus.textgrid import Points, write_textgrid
+from aligner.types import SILENCE_LABEL, Alignment, DataError, Edge, Failure, Interval
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
 ALIGNMENT_COLUMNS = ("file", "recording", "channel", "speaker", "start", "end", "words", "oovs", "log_likelihood",
                      "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
                      "crammed_run", "longest_word", "silence", "snr", "clipped", "status", "reason")
+INTERVAL_COLUMNS = ("Begin", "End", "Label", "Type", "Speaker", "Confidence",
+                    "BeginLow", "BeginHigh", "EndLow", "EndHigh")
+UNKNOWN = ("", "")  # the cells of a boundary without an interval
 RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
 CORRECTED = "corrected"  # a folder for what people corrected, file for file
 SEGMENTS = "segments"  # a folder for TextGrids of sentences
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 REASONS = "; "  # between the reasons of one row
+GRID, UNCERTAINTY = "textgrid", "uncertainty"  # kinds of TextGrids, of which one is written: without, with a point tier
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 
 Tiers = dict[str, list[Interval]]
@@ -35,14 +39,40 @@ def tiers(alignments: Sequence[Alignment], several: bool = False) -> Tiers:
     several speakers, of whom some may have failed.
     """
     duration = alignments[0].duration
-    speakers = list(dict.fromkeys(a.utterance.speaker for a in alignments))
     result: Tiers = {}
-    for speaker in speakers:
-        prefix = f"{speaker} - " if several or len(speakers) > 1 else ""
-        own = sorted((a for a in alignments if a.utterance.speaker == speaker), key=lambda a: a.utterance.start)
+    for prefix, own in _speakers(alignments, several):
         result[f"{prefix}words"] = _filled((i for a in own for i in a.words), duration)
         result[f"{prefix}phones"] = _filled((i for a in own for i in a.phones), duration)
     return result
+
+
+def points(alignments: Sequence[Alignment], several: bool = False) -> Points:
+    """A point tier for each speaker, named ``boundaries`` as `tiers` are, that tells how far off boundaries may be.
+
+    A speaker of whom no boundary has an interval has no tier.
+    """
+    found = {f"{prefix}boundaries": {e.time: either_side(e) for a in own for e in a.edges}
+             for prefix, own in _speakers(alignments, several)}
+    return {name: marks for name, marks in found.items() if marks}
+
+
+def either_side(edge: Edge) -> str:
+    """How much earlier and how much later a boundary may be, in ms.
+
+    Examples
+    --------
+    >>> either_side(Edge(1.5, low=1.492, high=1.512))
+    '-8 +12'
+    """
+    return f"-{1000 * (edge.time - edge.low):.0f} +{1000 * (edge.high - edge.time):.0f}"
+
+
+def _speakers(alignments: Sequence[Alignment], several: bool) -> Iterator[tuple[str, list[Alignment]]]:
+    """What the names of each speaker's tiers begin with, and what is theirs, in the order of time."""
+    speakers = list(dict.fromkeys(a.utterance.speaker for a in alignments))
+    for speaker in speakers:
+        own = sorted((a for a in alignments if a.utterance.speaker == speaker), key=lambda a: a.utterance.start)
+        yield f"{speaker} - " if several or len(speakers) > 1 else "", own
 
 
 def _filled(intervals: Iterable[Interval], duration: float) -> list[Interval]:
@@ -69,6 +99,10 @@ def _write_textgrid(path: Path, alignments: Sequence[Alignment], several: bool) 
     write_textgrid(path, tiers(alignments, several), alignments[0].duration)
 
 
+def _write_uncertainty(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
+    write_textgrid(path, tiers(alignments, several), alignments[0].duration, points(alignments, several))
+
+
 def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
     """As Montreal Forced Aligner lays it out, and the utterances with their figures."""
     content: dict[str, Any] = {
@@ -78,6 +112,7 @@ def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> N
         "utterances": [{"speaker": a.utterance.speaker, "start": a.utterance.start, "end": a.utterance.end,
                         "transcript": a.utterance.transcript, "quality": asdict(a.quality),
                         "reasons": list(a.suspicions),
+                        "boundaries": [[e.time, e.low, e.high] for e in a.edges],
                         "confidence": {"words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],
                                        "phones": [i.confidence for i in a.phones if i.label != SILENCE_LABEL]}}
                        for a in alignments]}
@@ -85,10 +120,13 @@ def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> N
 
 
 def _write_csv(path: Path, alignments: Sequence[Alignment], several: bool) -> None:
-    """Columns as Montreal Forced Aligner's (Begin, End, Label, Type, Speaker), and how sure each is."""
-    rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker, _sure(i))
-            for kind in ("words", "phones") for a in alignments for i in getattr(a, kind) if i.label != SILENCE_LABEL]
-    write_table(path, ("Begin", "End", "Label", "Type", "Speaker", "Confidence"), rows)
+    """Columns as Montreal Forced Aligner's (Begin, End, Label, Type, Speaker), and how sure each and its ends are."""
+    between = [{e.time: (round(e.low, DECIMALS), round(e.high, DECIMALS)) for e in a.edges} for a in alignments]
+    rows = [(round(i.start, DECIMALS), round(i.end, DECIMALS), i.label, kind, a.utterance.speaker, _sure(i),
+             *known.get(i.start, UNKNOWN), *known.get(i.end, UNKNOWN))
+            for kind in ("words", "phones") for a, known in zip(alignments, between, strict=True)
+            for i in getattr(a, kind) if i.label != SILENCE_LABEL]
+    write_table(path, INTERVAL_COLUMNS, rows)
 
 
 def _sure(interval: Interval) -> str:
@@ -122,8 +160,22 @@ def _write_segments(path: Path, alignments: Sequence[Alignment], several: bool) 
 
 Writer = Callable[[Path, Sequence[Alignment], bool], None]
 WRITERS: Mapping[str, tuple[str, Writer]] = {
-    "textgrid": (".TextGrid", _write_textgrid), "json": (".json", _write_json), "csv": (".csv", _write_csv),
-    "ctm": (".ctm", _write_ctm), "segments": (".TextGrid", _write_segments)}
+    GRID: (".TextGrid", _write_textgrid), UNCERTAINTY: (".TextGrid", _write_uncertainty),
+    "json": (".json", _write_json), "csv": (".csv", _write_csv), "ctm": (".ctm", _write_ctm),
+    "segments": (".TextGrid", _write_segments)}
+
+
+def all_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
+    """What to write where ``kinds`` are asked for: a TextGrid always, and each once.
+
+    Examples
+    --------
+    >>> all_kinds(["json"]), all_kinds(["textgrid", "json", "uncertainty"])
+    (('textgrid', 'json'), ('uncertainty', 'json'))
+    """
+    asked = tuple(kinds)
+    grid = UNCERTAINTY if UNCERTAINTY in asked else GRID
+    return tuple(dict.fromkeys((grid, *(k for k in asked if k != GRID))))
 
 
 def output_path(out: Path, file: str, kind: str) -> Path:

@@ -13,6 +13,7 @@ from aligner.corpus.files import read_text, written_whole
 from aligner.types import DataError, Interval
 
 Tiers = list[tuple[str, list[Interval]]]
+Points = Mapping[str, Mapping[float, str]]  # marks by their time in seconds, by the name of their tier
 
 # Praat reads a text file as free-standing strings, numbers and flags; all else is comment
 _FREE_STANDING = re.compile(r'"(?:[^"]|"")*"|<\w+>|(?<!\S)[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?!\S)')
@@ -97,12 +98,17 @@ def _check(path: Path, tier: str, intervals: Sequence[Interval]) -> None:
                             f"ends at {a.end:g} s", "correct it in Praat")
 
 
-def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float) -> None:
-    """Write interval tiers that each fill 0 to ``duration`` (s); in place when complete."""
+def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float,
+                   points: Points | None = None) -> None:
+    """Write interval tiers that each fill 0 to ``duration`` (s), then point tiers; in place when complete."""
     grid = textgrid.TextGrid(minTime=0.0, maxTime=duration)
     for name, intervals in tiers.items():
         tier = textgrid.IntervalTier(name.replace('"', '""'), 0.0, duration)
         tier.intervals = [textgrid.Interval(i.start, i.end, i.label) for i in intervals]
+        grid.append(tier)
+    for name, marks in (points or {}).items():
+        tier = textgrid.PointTier(name.replace('"', '""'), 0.0, duration)
+        tier.points = [textgrid.Point(time, mark) for time, mark in sorted(marks.items())]
         grid.append(tier)
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
         grid.write(file)  # by name it would open it for slow writes

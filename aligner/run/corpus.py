@@ -37,7 +37,7 @@ class Job:
     ----------
     corpus, out : Path
     kinds : tuple of str
-        Of output, TextGrids among them.
+        Of output, of which one is a TextGrid.
     existing : str
         What to do where an output exists.
     utterances : tuple of Utterance
@@ -129,7 +129,7 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     ----------
     corpus, out : Path
     kinds : sequence of str
-        Of output beside TextGrids: json, csv, ctm.
+        Of output beside TextGrids: json, csv, ctm, segments; uncertainty adds a point tier to the TextGrids.
     existing : {'skip', 'overwrite', 'error'}
         What to do where an output exists.
 
@@ -145,7 +145,7 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     """As `plan`, of a corpus that was found."""
     _check_place(corpus, out)
     check_rights(out)
-    all_kinds = tuple(dict.fromkeys(("textgrid", *kinds)))
+    all_kinds = results.all_kinds(kinds)
     refused: list[Failure] = []
     skipped: list[str] = []
     utterances: list[Utterance] = []
