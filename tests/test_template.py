@@ -328,7 +328,8 @@ def test_labels_of_another_speaker_come_over(timit, giver, taker):
         choice = templates(wave_of(source.with_suffix(".wav")), *reference_of(source.with_suffix(".phn")))
         wave = wave_of(target.with_suffix(".wav"))
         phones = align(wave, choice)
-        found = placed(phones, places(np.array([p.start for p in phones[1:]]), fine_energies(wave), HOLD_CLOSE), 1.0).phones
+        starts = np.array([p.start for p in phones[1:]])
+        found = placed(phones, places(starts, fine_energies(wave), HOLD_CLOSE), 1.0).phones
         errors += late(list(read_reference(target.with_suffix(".phn"))[0]), list(found))
     figures = summary(errors)
     assert figures.mae < 24

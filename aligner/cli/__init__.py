@@ -16,6 +16,7 @@ from aligner.cli.looking import inspect, report
 from aligner.cli.models import models
 from aligner.cli.seeing import bench, doctor, profile
 from aligner.cli.streaming import stream
+from aligner.cli.teaching import teach
 from aligner.cli.training import train
 from aligner.cli.transferring import transfer
 from aligner.cli.validating import validate
@@ -27,8 +28,8 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, stream, validate, train, adapt, models, transfer, languages, report, inspect, evaluate, compare,
-                speech_metrics, bench, profile, doctor):
+for command in (align, stream, validate, train, adapt, teach, models, transfer, languages, report, inspect, evaluate,
+                compare, speech_metrics, bench, profile, doctor):
     main.add_command(command)
 
 __all__ = ["align", "main"]

@@ -69,6 +69,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full", show_default=True,
               help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
               "corrections where there are any; or leave them as the search put them.")
+@click.option("--corrections", type=click.Path(path_type=Path), help="Learn first from the boundaries that you "
+              "corrected in this folder (aligner teach does it once and for all).")
 @click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
               show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
               "'reference' is plain and slow.")
@@ -84,8 +86,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
           language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
           formats: tuple[str, ...], segments: bool, uncertainty: bool, existing: str, reference: Path | None,
-          reported: bool, refine: str, kernel: str, jobs: int | None, device: str, batch_seconds: float | None,
-          precision: str, verbose: bool) -> None:
+          reported: bool, refine: str, corrections: Path | None, kernel: str, jobs: int | None, device: str,
+          batch_seconds: float | None, precision: str, verbose: bool) -> None:
     """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
@@ -117,6 +119,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
         job = plan(corpus, out, (*formats, *more), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
+        if corrections is not None:
+            way = _taught(way, corrections, corpus)
         summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")
         print_summary(summary, job)
@@ -131,6 +135,16 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         click.echo(f"align: interrupted; what is done is in {out}: run the same command again to go on", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if summary.failures else 0)
+
+
+def _taught(backend: Backend, corrections: Path, corpus: Path) -> Backend:
+    """A backend that has learnt from corrections, if these help."""
+    from aligner.cli.teaching import tell_taught
+    from aligner.run.teach import teach, with_taught
+
+    taught = teach(corrections, backend, corpus)
+    tell_taught(taught)
+    return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
 
 
 def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:

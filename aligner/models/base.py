@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from aligner.graph import Topology
+from aligner.models.boundary import BoundaryModel
 from aligner.types import Clock
 
 
@@ -28,6 +29,8 @@ class Model(Protocol):
         `aligner.refine.offsets`).
     dictionary : Path or None
         Its own dictionary.
+    taught : BoundaryModel or None
+        What was learnt from corrections of its boundaries.
     """
 
     @property
@@ -40,6 +43,8 @@ class Model(Protocol):
     def offsets(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102
     @property
     def dictionary(self) -> Path | None: ...  # noqa: D102
+    @property
+    def taught(self) -> BoundaryModel | None: ...  # noqa: D102
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under only the ``pdfs`` asked for."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from aligner.graph.ctc import Alphabet
+from aligner.models.boundary import BoundaryModel
 from aligner.text.phones import unstressed
 from aligner.types import SAMPLE_RATE, Clock, ModelError
 
@@ -130,6 +131,8 @@ class CtcModel:
         How late the network hears a boundary on the average, in seconds.
     dictionary : Path or None
         Its own dictionary.
+    taught : BoundaryModel or None
+        What was learnt from corrections of its boundaries.
     """
 
     name: str
@@ -143,6 +146,7 @@ class CtcModel:
     chunk: float | None = CHUNK
     delay: float = 0.0
     dictionary: Path | None = None
+    taught: BoundaryModel | None = None
 
     def on(self, device: str) -> CtcModel:
         """The model with its network on a device; what that hears comes back."""

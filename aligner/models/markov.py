@@ -14,6 +14,7 @@ from torch import Tensor
 
 from aligner.features import CepstralFrontend, Moments, affine
 from aligner.graph import Topology
+from aligner.models.boundary import BoundaryModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.types import Clock
 
@@ -96,6 +97,8 @@ class MarkovModel:
         How words that no dictionary holds are pronounced: 'english' (ARPAbet), 'espeak', 'letters' or 'none'.
     spread : float
         How much wider its margins lie than those of the English model, by which suspects are told.
+    taught : BoundaryModel or None
+        What was learnt from corrections of its boundaries.
     about : mapping
         How it was trained, on what, with which figures.
     """
@@ -111,6 +114,7 @@ class MarkovModel:
     language: str | None = None
     g2p: str = "english"
     spread: float = 1.0
+    taught: BoundaryModel | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property

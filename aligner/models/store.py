@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from aligner.models import neural, saved, sphinx
+from aligner.models import boundary, neural, saved, sphinx
 from aligner.models.base import Model
+from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel, spelled
 from aligner.models.hub import huggingface_network, torchaudio_network
 from aligner.models.markov import MarkovModel
@@ -31,6 +32,7 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
         phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network that
         ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a network from their
         hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched over the network, once.
+        A folder that ``aligner teach`` made holds what was learnt from corrections, too.
         A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds what
         ``recipes/offsets.py`` measured.
 
@@ -52,8 +54,15 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     if not folder.is_dir():
         return _of_a_hub(str(name_or_path))
     own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
-    measured = read_measured(folder / "offsets.json") if (folder / "offsets.json").is_file() else {}
-    return replace(_in_folder(folder), dictionary=own[0] if own else None, **measured)
+    more: dict[str, Any] = {"dictionary": own[0]} if own else {}
+    if (folder / "offsets.json").is_file():
+        more |= read_measured(folder / "offsets.json")
+    if not (folder / boundary.TABLE).is_file():
+        return replace(_in_folder(folder), **{"dictionary": None, **more})
+    taught, table = BoundaryModel.load(folder)
+    acoustic = table.get("acoustic")
+    model = cast(MarkovModel | CtcModel, load_model(acoustic)) if acoustic else _in_folder(folder)
+    return replace(model, name=folder.name, taught=taught, **{**({} if acoustic else {"dictionary": None}), **more})
 
 
 def _in_folder(folder: Path) -> MarkovModel | CtcModel:

@@ -8,7 +8,7 @@ intervals around boundaries must be (Romano, Patterson & Candes 2019, "Conformal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -300,7 +300,8 @@ def varied(energies: Tensor, rng: np.random.Generator) -> Tensor:
 def _late(lesson: Lesson, found: Refined) -> np.ndarray:
     """How late each boundary is whose place is known, in seconds."""
     late = np.array([p.start - lesson.phones[0].start for p in found.phones[1:]]) - lesson.truth
-    return late[~np.isnan(late)]
+    known: np.ndarray = late[~np.isnan(late)]
+    return known
 
 
 def _width(lessons: Sequence[Lesson], all_places: Sequence[Places]) -> float:

@@ -19,6 +19,8 @@ from torch import Tensor
 from aligner.corpus import audio
 from aligner.features import levels
 from aligner.graph import Graph
+from aligner.models.base import Model
+from aligner.models.boundary import BoundaryModel
 from aligner.refine.boundaries import REFINEMENTS, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
@@ -294,6 +296,11 @@ def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
         words = words_of(refined, found.owners, found.spellings)
         return Alignment(heard.utterance, words, refined, heard.duration, quality, prepared.oovs,
                          suspicions(solved, quality), edges=better.edges)
+
+
+def taught_for(model: Model, backend: str) -> BoundaryModel | None:
+    """What a model learnt from corrections, if these were of this backend's boundaries: others are off elsewhere."""
+    return model.taught if model.taught is not None and model.taught.backend == backend else None
 
 
 def as_searched(found: Found, backend: Backend) -> Searched:

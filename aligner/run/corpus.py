@@ -263,7 +263,7 @@ def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
     return {"aligner": __version__, "corpus": str(job.corpus.resolve()), "backend": backend.name,
             "model": backend.model_name, "language": options.language,
             "dictionary": str(options.dictionary.resolve()) if options.dictionary else None, "g2p": options.g2p,
-            "refine": options.refine, "formats": list(job.kinds)}
+            "refine": options.refine, "taught": backend.refinement.taught is not None, "formats": list(job.kinds)}
 
 
 def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[Result]]:

@@ -17,7 +17,7 @@ from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
 from aligner.run.hmm import HmmBackend, dictionary
 from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath
@@ -68,7 +68,8 @@ class CtcBackend:
     @property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.model.offsets, width=WIDTH_NETWORK)
+        return Refinement(self.options.refine, self.model.offsets, width=WIDTH_NETWORK,
+                          taught=taught_for(self.model, self.name))
 
     @property
     def model_name(self) -> str:

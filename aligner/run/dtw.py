@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
+from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
 from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
@@ -21,7 +22,7 @@ from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, taught_for, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.marks import stage
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
@@ -79,6 +80,8 @@ class DtwBackend:
     steps : Steps
     offsets : mapping of (str, str) to float
         See `aligner.refine.offsets`.
+    taught : BoundaryModel or None
+        What was learnt from corrections of its boundaries.
     """
 
     refer: Callable[[Heard], Reference]
@@ -92,6 +95,7 @@ class DtwBackend:
     clock: Clock = FRONTEND.clock
     steps: Steps = STEPS
     limits: Limits = LIMITS
+    taught: BoundaryModel | None = None
     name: str = "dtw"
 
     @property
@@ -102,7 +106,7 @@ class DtwBackend:
     @property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.offsets, HOLD_CLOSE, WIDTH_CLOSE)
+        return Refinement(self.options.refine, self.offsets, HOLD_CLOSE, WIDTH_CLOSE, self.taught)
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features, and have the reference say the same."""
@@ -228,4 +232,4 @@ def by_model(model: MarkovModel, options: Options) -> DtwBackend:
 
     return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, model.offsets,
                       spoken_english(options.language), limits=TRAJECTORY_LIMITS, frontend=model.frontend,
-                      clock=model.clock, steps=TRAJECTORY_STEPS)
+                      clock=model.clock, steps=TRAJECTORY_STEPS, taught=taught_for(model, "dtw"))

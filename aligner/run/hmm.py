@@ -16,7 +16,7 @@ from aligner.models.markov import MarkovModel, Voice
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, taught_for, too_short
 from aligner.run.batches import moved
 from aligner.run.marks import stage
 from aligner.run.path import best_path, best_paths
@@ -55,7 +55,7 @@ class HmmBackend:
     @cached_property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.model.offsets)
+        return Refinement(self.options.refine, self.model.offsets, taught=taught_for(self.model, self.name))
 
     @property
     def model_name(self) -> str:

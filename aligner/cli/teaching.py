@@ -1,0 +1,87 @@
+"""``aligner teach``: a model that places boundaries as people corrected them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aligner.cli.aligning import BACKENDS, INTERRUPTED
+from aligner.cli.evaluating import CONTEXT
+from aligner.cli.training import tell_failures
+from aligner.run.jobs import cores
+
+if TYPE_CHECKING:
+    from aligner.refine.learning import Figures
+    from aligner.run.teach import Taught
+
+
+@click.command(context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
+               epilog="Example: aligner teach out/corrected/ english taught/, then: align corpus/ out2/ -m taught/")
+@click.argument("corrected", type=click.Path(path_type=Path))
+@click.argument("model", metavar="NAME|FOLDER")
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--corpus", "-c", type=click.Path(path_type=Path), help="Where the recordings are, at the same paths.  "
+              "[default: beside the labels, or where the run in whose output these are found them]")
+@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="Whose boundaries they are.  [default: the model's]")
+@click.option("--dictionary", "-d", type=click.Path(path_type=Path),
+              help="Pronunciations; the new model gets it.  [default: the model's own]")
+@click.option("--language", "-l", metavar="CODE", help="Of the words.  [default: the model's]")
+@click.option("--phones", default="phones", show_default=True, help="The tier of phones.")
+@click.option("--words", default="words", show_default=True, help="The tier of words.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: str | None, dictionary: Path | None,
+          language: str | None, phones: str, words: str, jobs: int | None) -> None:
+    """Learn from the boundaries in CORRECTED, and save what was learnt with MODEL in the folder NEW.
+
+    CORRECTED holds TextGrids that you corrected by hand (aligner inspect saves them in OUT/corrected/), or other
+    labels with phones and words; five sentences are enough to begin with. The figures that are printed are of
+    sentences, where there are several speakers of speakers, that were not learnt from. If it does not help, nothing is
+    written.
+
+    Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
+    """
+    from aligner.corpus.labels import TierNames
+    from aligner.run import teach as teaching
+    from aligner.run.backend import Options
+    from aligner.run.choose import chosen
+    from aligner.types import AlignerError
+
+    try:
+        teaching.check_taught(model, new)
+        way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
+        taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
+        tell_taught(taught)
+        if taught.learnt.model is not None:
+            teaching.save_taught(taught.learnt, model, dictionary, new)
+            click.echo(f"model     {new}")
+    except AlignerError as error:
+        click.echo(f"teach: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("teach: interrupted; nothing was kept", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(1 if taught.failures or taught.learnt.model is None else 0)
+
+
+def tell_taught(taught: Taught) -> None:
+    """What corrections gave, on the standard output."""
+    learnt = taught.learnt
+    click.echo(f"learnt    {learnt.boundaries} boundaries of {taught.lessons} utterances, {learnt.groups} "
+               f"speaker{'s' if learnt.groups > 1 else ''}")
+    tell_failures(taught.failures)
+    left_out = "speakers" if learnt.groups > 1 else "utterances"
+    click.echo(f"          on {left_out} left out: phones MAE   <= 10 ms   <= 20    <= 50   words MAE   intervals hold")
+    for title, figures in (("it was", learnt.before), ("it is now", learnt.after)):
+        click.echo(f"          {title:>{len(left_out) + 9}}:  {_row(figures)}")
+    click.echo(f"gain      {learnt.gain:.2f} ms (standard error {learnt.error:.2f} ms)")
+    if learnt.model is None:
+        click.echo("          it does not help, so nothing is changed: correct more sentences")
+
+
+def _row(f: Figures) -> str:
+    ten, twenty, fifty = f.within
+    words = "" if f.words is None else f"{f.words:.1f} ms"
+    return f"{f.mae:6.1f} ms    {ten:5.1f} %  {twenty:5.1f} %  {fifty:5.1f} %  {words:>9}          {f.covered:.0f} %"

@@ -1,0 +1,325 @@
+"""Corrected boundaries in, a model that places boundaries as they are out: what ``aligner teach`` does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from aligner.corpus import audio
+from aligner.corpus.find import find
+from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
+from aligner.corpus.results import read_run_record
+from aligner.evaluate.boundaries import phone_boundaries
+from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.models import boundary, saved
+from aligner.models.boundary import BoundaryModel, BoundaryNetwork
+from aligner.refine.boundaries import placed
+from aligner.refine.learning import FEWEST, Fit, Learnt, Lesson, fitted, learn
+from aligner.refine.offsets import SHORTEST, correct
+from aligner.refine.segments import fine_energies
+from aligner.run.align import prepare
+from aligner.run.backend import Backend, as_searched
+from aligner.run.corpus import check_new, check_rights, room_in
+from aligner.run.ctc import CtcBackend, CtcHmmBackend
+from aligner.run.dtw import DtwBackend
+from aligner.run.hmm import HmmBackend
+from aligner.run.workers import workers
+from aligner.text.phones import SILENCE, PhoneMap, fold
+from aligner.types import DataError, Failure, Interval, ModelError, Utterance
+
+LONG = 15.0  # s; longer recordings are cut in pauses, so that a file of an interview is many lessons
+ENOUGH, PAUSE = 8.0, 0.25  # s of a piece, and of the pause that may end it
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """An utterance and its phones as somebody corrected them, in seconds from the start of the recording."""
+
+    utterance: Utterance
+    phones: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What corrections gave, and what could not be learnt from."""
+
+    learnt: Learnt
+    lessons: int
+    failures: tuple[Failure, ...]
+
+
+def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: TierNames | None = None) -> Taught:
+    """Learn from corrected boundaries.
+
+    Parameters
+    ----------
+    corrected : Path
+        Folder of TextGrids, or other labels, with phones and words.
+    backend : Backend
+        Whose boundaries were corrected.
+    corpus : Path, optional
+        Where the recordings are, at the same paths, if not beside the labels; unless given, where the corpus of the
+        run lies in whose output these are.
+    names : TierNames, optional
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or too little in it can be learnt from.
+    """
+    plain = with_taught(backend, None)
+    known, failures = corrections(corrected, corpus, names or TierNames())
+    lessons: list[Lesson] = []
+    with workers(backend.options.jobs, plain) as ask:
+        for item, asked in [(c, ask(_lesson, c)) for c in known]:
+            result = asked.result()
+            if isinstance(result, Lesson):
+                lessons.append(result)
+            else:
+                failures.append(replace(result, utterance=item.utterance))
+    if len(lessons) < FEWEST:
+        why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
+        raise DataError(corrected, f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are "
+                        f"needed{why}", "correct more, or mend these")
+    with workers(backend.options.jobs, None) as ask:
+        def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
+            for future in [ask(_fitted, fit) for fit in fits]:
+                yield future.result()
+
+        learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
+    return Taught(learnt, len(lessons), tuple(failures))
+
+
+def _fitted(_: None, fit: Fit) -> BoundaryNetwork:
+    """In a worker."""
+    return fitted(fit)
+
+
+def with_taught(backend: Backend, taught: BoundaryModel | None) -> Backend:
+    """A backend that has learnt this, and nothing else."""
+    if isinstance(backend, CtcHmmBackend):
+        return replace(backend, hmm=replace(backend.hmm, model=replace(backend.hmm.model, taught=taught)))
+    if isinstance(backend, HmmBackend):
+        return replace(backend, model=replace(backend.model, taught=taught))
+    if isinstance(backend, CtcBackend):
+        return replace(backend, model=replace(backend.model, taught=taught))
+    assert isinstance(backend, DtwBackend)
+    return replace(backend, taught=taught)
+
+
+def check_taught(model: str | Path, out: Path) -> None:
+    """Raise where a taught model cannot be saved: before the work, not after.
+
+    Raises
+    ------
+    DataError
+        If the folder holds a model already, or nothing can be written there.
+    """
+    for table in (boundary.TABLE, saved.TABLE, "mdef", "config.json"):
+        check_new(out / table)
+    if Path(model).is_dir() and out.resolve().is_relative_to(Path(model).resolve()):
+        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
+    check_rights(out)
+
+
+def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out: Path) -> None:
+    """Save what was learnt with the acoustic model: a copy of its folder, or its name.
+
+    Parameters
+    ----------
+    learnt : Learnt
+        That has a model.
+    model : str or Path
+        Name or folder of the acoustic model.
+    dictionary : Path or None
+        Which becomes that of the new model.
+    out : Path
+    """
+    assert learnt.model is not None
+    folder = Path(model)
+    acoustic: str | None = str(model)
+    with room_in(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if folder.is_dir():
+            acoustic = _acoustic_of(folder)
+            for file in sorted(folder.iterdir()):
+                if file.is_file() and not file.name.startswith(boundary.TABLE.removesuffix(".json")):
+                    shutil.copyfile(file, out / file.name)
+        if dictionary is not None:
+            shutil.copyfile(dictionary, out / saved.DICTIONARY)
+    was, now = learnt.before, learnt.after
+    about = {"boundaries": learnt.boundaries, "speakers": learnt.groups, "gain_ms": round(learnt.gain, 3),
+             "error_ms": round(learnt.error, 3), "mae_ms": [round(was.mae, 2), round(now.mae, 2)],
+             "within_10_20_50": [[round(x, 1) for x in side.within] for side in (was, now)]}
+    replace(learnt.model, about=about).save(out, acoustic=acoustic)
+
+
+def _acoustic_of(folder: Path) -> str | None:
+    """The name of the acoustic model that a taught model is made of; None where it is in the folder."""
+    if not (folder / boundary.TABLE).is_file():
+        return None
+    name = BoundaryModel.load(folder)[1].get("acoustic")
+    return None if name is None else str(name)
+
+
+def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list[Corrected], list[Failure]]:
+    """What was corrected, and what of it cannot be used.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or no labels in it.
+    """
+    found: list[Corrected] = []
+    failures: list[Failure] = []
+    sources = find_labels(root)
+    folders = [corpus, root] if corpus is not None else [root, *_recorded(root)]
+    recordings: dict[str, Path] = {}
+    for folder in reversed(folders):
+        recordings |= _recordings(folder)
+    texts = _Transcripts(folders)
+    for name, source in sources.items():
+        try:
+            if name not in recordings:
+                raise DataError(name, f"there is no recording of this name in {' or '.join(map(str, folders))}",
+                                "put it beside the labels, or name its folder (--corpus)")
+            for speaker, labels in read_labels(source, names).items():
+                found += _of_speaker(name, recordings[name], source, speaker, labels, texts)
+        except DataError as error:
+            failures.append(Failure(Utterance(name, recordings.get(name, source.path), "", file=name), error.rule,
+                                    error.remedy))
+    return found, failures
+
+
+def _recorded(root: Path) -> list[Path]:
+    """Where the recordings of a run lie that a folder holds the output of, or the corrections."""
+    for folder in (root, root.absolute().parent):
+        place = read_run_record(folder).get("corpus")
+        if isinstance(place, str) and Path(place).is_dir():
+            return [Path(place)]
+    return []
+
+
+def _recordings(folder: Path) -> dict[str, Path]:
+    """Recordings by their paths below a folder, without suffix."""
+    files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in audio.SUFFIXES and p.is_file()]
+    return {p.relative_to(folder).with_suffix("").as_posix(): p
+            for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))}
+
+
+class _Transcripts:
+    """Transcripts beside the recordings, for labels that have no words; read when they are first asked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+        self._known: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str | None:
+        if self._known is None:
+            self._known = {}
+            for folder in self.folders:
+                for u in find(folder).utterances:
+                    if u.id == u.file:
+                        self._known.setdefault(u.file, u.transcript)
+        return self._known.get(name)
+
+
+def _of_speaker(name: str, recording: Path, source: Source, speaker: str, labels: Labels,
+                texts: _Transcripts) -> Iterator[Corrected]:
+    """What one speaker says in a recording, in pieces where it is long."""
+    if not labels.phones:
+        raise DataError(source.path, "it has no phones", "correct the tier of phones, or name it (--phones)")
+    phones, who = labels.phones, speaker or recording.absolute().parent.name
+    if labels.words is None:
+        text = texts[name]
+        if text is None:
+            raise DataError(source.path, "it has no words, and there is no transcript beside the recording",
+                            "add either")
+        yield Corrected(Utterance(name, recording, text, who, name), phones)
+        return
+    words = [w for w in labels.words if fold(w.label) != SILENCE]
+    if not words:
+        raise DataError(source.path, "its tier of words is empty", "write what is said")
+    parts = _stretches(words, labels.end)
+    for k, (start, end, said) in enumerate(parts, 1):
+        identity = name if len(parts) == 1 else f"{name}#{k}"
+        text = " ".join(w.label for w in said)
+        whole = len(parts) == 1
+        yield Corrected(Utterance(identity, recording, text, who, name, start=0.0 if whole else start,
+                                  end=None if whole else end), tuple(p for p in phones if start <= p.start < end))
+
+
+def _stretches(words: Sequence[Interval], end: float) -> list[tuple[float, float, list[Interval]]]:
+    """Start, end and words of the pieces that a recording is cut into, in the middles of pauses."""
+    if words[-1].end - words[0].start <= LONG:
+        return [(0.0, end, list(words))]
+    found = []
+    start, own = 0.0, [words[0]]
+    for a, b in pairwise(words):
+        if b.start - a.end >= PAUSE and a.end - own[0].start >= ENOUGH:
+            cut = (a.end + b.start) / 2
+            found.append((start, cut, own))
+            start, own = cut, []
+        own.append(b)
+    return [*found, (start, end, own)]
+
+
+def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
+    """In a worker: an utterance aligned, and where its boundaries should be."""
+    try:
+        prepared = prepare(item.utterance, backend)
+        with backend.options.arithmetic():
+            found = backend.find(prepared)
+    except DataError as error:
+        return Failure(item.utterance, error.rule, error.remedy)
+    refinement, energies = backend.refinement, fine_energies(prepared.heard.wave)
+    phones = correct(found.phones, refinement.offsets)
+    if len(phones) < 2:
+        return Failure(item.utterance, "there is no boundary in it", "leave it out")
+    likely = refinement.places(as_searched(found, backend), phones, energies)
+    truth = true_places(item.phones, placed(phones, likely, refinement.width).phones, bool(backend.english))
+    if np.isnan(truth).all():
+        return Failure(item.utterance, "none of its phones can be matched with what was aligned",
+                       "is it the transcript of another recording?")
+    owners = np.array(found.owners)
+    return Lesson(item.utterance.speaker, phones, energies, likely, refinement.width, truth - phones[0].start,
+                  owners[1:] != owners[:-1])
+
+
+def true_places(reference: Sequence[Interval], phones: Sequence[Interval], english: bool) -> np.ndarray:
+    """(N,) seconds where each boundary between N + 1 ``phones`` is in the ``reference``; NaN where it has none.
+
+    Phones are matched by their labels first (see `aligner.evaluate.matching`), so both may have some that the other
+    lacks; of a boundary that the reference has a pause in, neither side is right.
+
+    Examples
+    --------
+    >>> found = [Interval(0.0, 0.1, ""), Interval(0.1, 0.2, "AA"), Interval(0.2, 0.4, "T")]
+    >>> true_places([Interval(0.12, 0.23, "AA"), Interval(0.23, 0.4, "T")], found, True)
+    array([0.12, 0.23])
+    """
+    labels = PhoneMap({}, folded=english)
+    known, own = scored_phones(reference, labels), scored_phones(phones, labels)
+    places: dict[float, list[float]] = {}
+    for edge in phone_boundaries(known, own, match_phones(known, own)):
+        places.setdefault(edge.aligned, []).append(edge.reference)
+    sure = {at: float(np.mean(there)) for at, there in places.items() if max(there) - min(there) <= SHORTEST}
+    return np.array([sure.get(p.start, np.nan) for p in phones[1:]])
+
+
+def no_acoustic_model(backend: Backend) -> None:
+    """Raise where there is no model to save corrections with.
+
+    Raises
+    ------
+    ModelError
+        If the reference is a synthesiser's.
+    """
+    if isinstance(backend, DtwBackend) and backend.model_name.startswith("espeak "):
+        raise ModelError(backend.model_name, "a synthesiser has no model that could learn",
+                         "align with --corrections, or name a --model to be the reference")
