@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aligner.run.monitor import Usage
     from aligner.types import Result
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")  # as in run.backend, which takes long to import
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 FORMATS = click.option("--format", "-f", "formats", multiple=True,
                        type=click.Choice(["textgrid", "json", "csv", "ctm"]),
@@ -43,7 +43,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
 @click.option("--backend", "-b", type=click.Choice(BACKENDS), help="How: hidden Markov model, network (CTC), both, "
-              "or warping synthesised speech (DTW).  [default: hmm; dtw where the language has no model]")
+              "warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all three.  "
+              "[default: hmm; dtw where the language has no model]")
 @click.option("--model", "-m", metavar="NAME|FOLDER",
               help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
               "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
@@ -101,6 +102,8 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     """
     from rich.console import Console
 
+    from aligner.cli.teaching import tell_taught
+
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
@@ -109,6 +112,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     from aligner.run.backend import Options
     from aligner.run.choose import chosen
     from aligner.run.corpus import plan
+    from aligner.run.teach import learnt_by
     from aligner.types import AlignerError
 
     try:
@@ -120,7 +124,7 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         job = plan(corpus, out, (*formats, *more), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         if corrections is not None:
-            way = _taught(way, corrections, corpus)
+            way = learnt_by(way, corrections, corpus, tell_taught)
         summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")
         print_summary(summary, job)
@@ -135,16 +139,6 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
         click.echo(f"align: interrupted; what is done is in {out}: run the same command again to go on", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if summary.failures else 0)
-
-
-def _taught(backend: Backend, corrections: Path, corpus: Path) -> Backend:
-    """A backend that has learnt from corrections, if these help."""
-    from aligner.cli.teaching import tell_taught
-    from aligner.run.teach import teach, with_taught
-
-    taught = teach(corrections, backend, corpus)
-    tell_taught(taught)
-    return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
 
 
 def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:

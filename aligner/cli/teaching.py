@@ -52,6 +52,7 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
     try:
         teaching.check_taught(model, new)
         way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
+        teaching.no_acoustic_model(way)
         taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
         tell_taught(taught)
         if taught.learnt.model is not None:
@@ -70,7 +71,7 @@ def tell_taught(taught: Taught) -> None:
     """What corrections gave, on the standard output."""
     learnt = taught.learnt
     click.echo(f"learnt    {learnt.boundaries} boundaries of {taught.lessons} utterances, {learnt.groups} "
-               f"speaker{'s' if learnt.groups > 1 else ''}")
+               f"speaker{'s' if learnt.groups > 1 else ''} ({taught.backend})")
     tell_failures(taught.failures)
     left_out = "speakers" if learnt.groups > 1 else "utterances"
     click.echo(f"          on {left_out} left out: phones MAE   <= 10 ms   <= 20    <= 50   words MAE   intervals hold")

@@ -21,7 +21,8 @@ from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
-from aligner.refine.boundaries import REFINEMENTS, Refinement, Searched
+from aligner.refine.agreement import agreed
+from aligner.refine.boundaries import REFINEMENTS, Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.jobs import cores
@@ -31,7 +32,7 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")
 PRECISIONS = ("full", "mixed")
 NO_OWNER = -1  # of a silence
 
@@ -185,6 +186,8 @@ class Found(NamedTuple):
     evidence : Evidence
     log_likelihood : float
         Of the path, per frame.
+    opinions : tuple of Refined
+        Of other backends on the same utterance.
     """
 
     phones: tuple[Interval, ...]
@@ -193,6 +196,7 @@ class Found(NamedTuple):
     firsts: Sequence[int]
     evidence: Evidence
     log_likelihood: float
+    opinions: tuple[Refined, ...] = ()
 
 
 @runtime_checkable
@@ -285,6 +289,8 @@ def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
     heard = prepared.heard
     with stage("refinement"):
         better = backend.refinement(as_searched(found, backend), heard.wave)
+        if found.opinions:
+            better = agreed(better, found.opinions)
     with stage("figures"):
         sure = means(found.evidence.posterior, found.firsts).tolist()
         phones, refined = (tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))

@@ -15,6 +15,7 @@ from aligner.run.backend import Backend, Options, spoken_english
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend, by_espeak, by_model
 from aligner.run.hmm import HmmBackend
+from aligner.run.median import MedianBackend
 from aligner.types import DataError, ModelError
 
 
@@ -38,7 +39,7 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
         return model
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
     name = options.backend or _usual(loaded, options.language)
-    if options.star and name == "dtw":
+    if options.star and name in ("dtw", "median"):
         raise DataError("star", f"the wildcard is not for the backend {name!r}", "take --backend hmm, ctc or ctc+hmm")
     return MADE[name](loaded, options)
 
@@ -83,6 +84,19 @@ def _dtw(model: Model | None, options: Options) -> DtwBackend:
     return backend
 
 
+def _median(model: Model | None, options: Options) -> MedianBackend:
+    """The models inside, which are of English, or the one that is named in place of its kind; and warped speech."""
+    if isinstance(model, CtcModel):
+        first, network = _hmm(None, options), _ctc(model, options)
+    else:
+        first, network = _hmm(model, options), _ctc(None, options)
+    try:
+        warped = _dtw(None, replace(options, dictionary=None))
+    except ModelError:  # eSpeak is not installed
+        warped = _dtw(first.model, options)
+    return MedianBackend(first, (network, warped))
+
+
 def _markov(model: Model) -> MarkovModel:
     if isinstance(model, CtcModel):
         raise ModelError(model.name, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
@@ -98,4 +112,4 @@ def _own(name: str, options: Options) -> Model:
 
 
 MADE: dict[str, Callable[[Model | None, Options], Backend]] = {
-    "hmm": _hmm, "ctc": _ctc, "ctc+hmm": _both, "dtw": _dtw}
+    "hmm": _hmm, "ctc": _ctc, "ctc+hmm": _both, "dtw": _dtw, "median": _median}

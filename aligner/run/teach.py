@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +28,7 @@ from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
+from aligner.run.median import MedianBackend
 from aligner.run.workers import workers
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
@@ -46,8 +47,9 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Taught:
-    """What corrections gave, and what could not be learnt from."""
+    """What corrections of a backend's boundaries gave, and what could not be learnt from."""
 
+    backend: str
     learnt: Learnt
     lessons: int
     failures: tuple[Failure, ...]
@@ -92,7 +94,7 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
                 yield future.result()
 
         learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
-    return Taught(learnt, len(lessons), tuple(failures))
+    return Taught(backend.name, learnt, len(lessons), tuple(failures))
 
 
 def _fitted(_: None, fit: Fit) -> BoundaryNetwork:
@@ -110,6 +112,25 @@ def with_taught(backend: Backend, taught: BoundaryModel | None) -> Backend:
         return replace(backend, model=replace(backend.model, taught=taught))
     assert isinstance(backend, DtwBackend)
     return replace(backend, taught=taught)
+
+
+def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Callable[[Taught], None]) -> Backend:
+    """A backend that has learnt from corrections, if they help; of several, each from the same.
+
+    Parameters
+    ----------
+    backend : Backend
+    corrected, corpus : Path
+        See `teach`.
+    notice : callable
+        Told what they gave.
+    """
+    if isinstance(backend, MedianBackend):
+        first, *others = (learnt_by(b, corrected, corpus, notice) for b in (backend.first, *backend.others))
+        return replace(backend, first=first, others=tuple(others))
+    taught = teach(corrected, backend, corpus)
+    notice(taught)
+    return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
 
 
 def check_taught(model: str | Path, out: Path) -> None:
@@ -313,13 +334,16 @@ def true_places(reference: Sequence[Interval], phones: Sequence[Interval], engli
 
 
 def no_acoustic_model(backend: Backend) -> None:
-    """Raise where there is no model to save corrections with.
+    """Raise where there is no model to save what was learnt with.
 
     Raises
     ------
     ModelError
-        If the reference is a synthesiser's.
+        If the reference is a synthesiser's, or there are several models.
     """
+    if isinstance(backend, MedianBackend):
+        raise ModelError(backend.name, "what several models learn cannot be saved with one of them",
+                         "align with --corrections, or take --backend hmm, ctc or dtw")
     if isinstance(backend, DtwBackend) and backend.model_name.startswith("espeak "):
         raise ModelError(backend.model_name, "a synthesiser has no model that could learn",
                          "align with --corrections, or name a --model to be the reference")
