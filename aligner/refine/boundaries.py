@@ -18,7 +18,7 @@ from torch import Tensor
 from aligner.models.boundary import REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import correct, moved
-from aligner.refine.segments import HOLD, STEP, ZERO, Leaning, Places, fine_energies, places
+from aligner.refine.segments import HOLD, LEANING, LEANING_PLAIN, STEP, ZERO, Leaning, Places, fine_energies, places
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
 REFINEMENTS = ("full", "offsets", "none")
@@ -101,7 +101,8 @@ class Refinement:
         """How likely each boundary is at each place near where the table of offsets has it; seconds from the start."""
         starts, expected = (np.array([p.start - phones[0].start for p in phones[1:]])
                             for phones in (found.phones, corrected))
-        leaning = Leaning.of(found.evidence, found.firsts, starts - expected, found.clock)
+        leaning = Leaning.of(found.evidence, found.firsts, starts - expected, found.clock,
+                             LEANING if self.offsets else LEANING_PLAIN)
         return places(expected, energies, self.hold, leaning)
 
 

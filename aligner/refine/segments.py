@@ -29,7 +29,8 @@ REACH = 12  # places on either side of where a boundary is expected that it may 
 LIKENESS = 0.07  # log-probability that a squared distance costs; less than 1/2, for frames are not independent
 HOLD = 0.015  # s; standard deviation of where a boundary is around where it is expected
 HOLD_CLOSE = 0.0085  # s; the same where a warped reference expects it, which has boundaries of its own
-LEANING = 0.1  # of a model's log-likelihoods, whose frames are not independent either
+LEANING = 0.1  # weight of a model's log-likelihoods, whose frames are not independent either
+LEANING_PLAIN = 0.04  # the same where nobody has measured what the model is off by: it leans to that, too
 CRAMMED = 1e6  # log-probability that each frame of a segment costs which it lacks to be `SHORTEST`
 
 
@@ -86,7 +87,7 @@ def places(expected: np.ndarray, energies: Tensor, hold: float = HOLD, leaning: 
     grid = ZERO + STEP * (middle[:, None] + np.arange(-REACH, REACH + 1))
     prior = -np.square((grid - expected[:, None]) / hold) / 2
     if leaning is not None:
-        prior += LEANING * leaning(grid)
+        prior += leaning.weight * leaning(grid)
     return Places(grid[:, 0], STEP, marginals(frames, middle, prior, round(SHORTEST / STEP)))
 
 
@@ -105,6 +106,8 @@ class Leaning(NamedTuple):
         (N,) how late the model is at each boundary, in seconds.
     clock : Clock
         Of the frames.
+    weight : float
+        Of the log-likelihoods.
     """
 
     before: np.ndarray
@@ -112,13 +115,15 @@ class Leaning(NamedTuple):
     edges: np.ndarray
     late: np.ndarray
     clock: Clock
+    weight: float = LEANING
 
     @classmethod
-    def of(cls, seen: Evidence, firsts: Sequence[int], late: np.ndarray, clock: Clock) -> Leaning | None:
+    def of(cls, seen: Evidence, firsts: Sequence[int], late: np.ndarray, clock: Clock,
+           weight: float = LEANING) -> Leaning | None:
         """Of an utterance whose phones begin with the frames ``firsts``; None where the evidence has nothing to say."""
         if not seen.earlier.any() and not seen.later.any():
             return None
-        return cls(seen.earlier, seen.later, np.array([*firsts, len(seen.later)]), late, clock)
+        return cls(seen.earlier, seen.later, np.array([*firsts, len(seen.later)]), late, clock, weight)
 
     def __call__(self, grid: np.ndarray) -> np.ndarray:
         """(N, W) log-likelihood, up to a constant, of the frames around each boundary if it is at ``grid`` (N, W) s.
