@@ -131,13 +131,13 @@ class Leaning(NamedTuple):
         A frame before the boundary is one of the phone before it, and a frame behind it one of the phone after it; no
         farther than these phones reach.
         """
-        found = np.empty_like(grid)
-        places = self.clock.frame(grid + self.late[:, None])
-        for k, (begin, middle, end) in enumerate(zip(self.edges, self.edges[1:], self.edges[2:], strict=False)):
-            # what every frame loses or gains if the boundary leaves it behind
-            gains = np.concatenate([-self.after[begin:middle], self.before[middle:end]])
-            sums = np.concatenate([[0.0], np.cumsum(gains)])
-            found[k] = np.interp(places[k] - begin, np.arange(len(sums)), sums)
+        begin, middle, end = (edges[:, None] for edges in (self.edges[:-2], self.edges[1:-1], self.edges[2:]))
+        places = np.clip(self.clock.frame(grid + self.late[:, None]), begin, end)
+        frames = np.arange(len(self.after) + 1)
+        # an earlier boundary leaves frames to the phone after it, a later one to the phone before
+        lost, gained = (np.concatenate([[0.0], np.cumsum(of, dtype=np.float64)]) for of in (self.after, self.before))
+        found = (np.interp(np.maximum(places, middle), frames, gained)
+                 - np.interp(np.minimum(places, middle), frames, lost))
         relative: np.ndarray = found - found.max(1, keepdims=True)
         return relative
 
