@@ -141,7 +141,11 @@ def _taught(backend: Backend, corrections: Path, corpus: Path) -> Backend:
     """A backend that has learnt from corrections, if these help."""
     from aligner.cli.teaching import tell_taught
     from aligner.run.teach import teach, with_taught
+    from aligner.types import DataError
 
+    if backend.options.refine != "full":
+        raise DataError("corrections", f"--refine {backend.options.refine} would not use what is learnt from them",
+                        "leave out one of the two")
     taught = teach(corrections, backend, corpus)
     tell_taught(taught)
     return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
