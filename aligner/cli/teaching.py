@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
                epilog="Example: aligner teach out/corrected/ english taught/, then: align corpus/ out2/ -m taught/")
 @click.argument("corrected", type=click.Path(path_type=Path))
-@click.argument("model", metavar="NAME|FOLDER")
+@click.argument("model", metavar="MODEL")
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--corpus", "-c", type=click.Path(path_type=Path), help="Where the recordings are, at the same paths.  "
               "[default: beside the labels, or where the run in whose output these are found them]")
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: str | None, dictionary: Path | None,
           language: str | None, phones: str, words: str, jobs: int | None) -> None:
-    """Learn from the boundaries in CORRECTED, and save what was learnt with MODEL in the folder NEW.
+    """Learn from the boundaries in CORRECTED, and save what was learnt with MODEL (english, or a folder) in the new
+    folder NEW.
 
     CORRECTED holds TextGrids that you corrected by hand (aligner inspect saves them in OUT/corrected/), or other
-    labels with phones and words; five sentences are enough to begin with. The figures that are printed are of
-    sentences, where there are several speakers of speakers, that were not learnt from. If it does not help, nothing is
-    written.
+    labels with phones and words; where there are no words, a transcript beside the recording will do. Five sentences
+    are enough to begin with.
+
+    The figures that are printed are of what was not learnt from: of other speakers, or, where all is one speaker's, of
+    other sentences. If it does not help, nothing is written.
 
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
     """
@@ -52,7 +55,6 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
     try:
         teaching.check_taught(model, new)
         way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
-        teaching.no_acoustic_model(way)
         taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
         tell_taught(taught)
         if taught.learnt.model is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -169,18 +170,31 @@ class BoundaryModel:
         """
         table, tensors = packed.read(folder, TABLE)
         try:
-            phones = tuple(str(p) for p in table["phones"])
-            networks = []
-            for k in range(int(table["networks"])):
-                network = BoundaryNetwork(len(phones) + 1)
-                own = f"{k}."
-                network.load_state_dict({n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)})
-                networks.append(network.eval())
-            return cls(str(table["backend"]), phones, tuple(networks), float(table["share"]), float(table["width"]),
-                       dict(table["about"])), table
+            return _read(table, tensors), table
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise ModelError(folder / TABLE, f"it is damaged ({str(error).splitlines()[0]})",
-                             "teach it again") from error
+            told = f"there is no field {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+            raise ModelError(folder / TABLE, f"it is damaged ({told})", "teach it again") from error
+
+
+def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryModel:
+    """A model of what `BoundaryModel.save` wrote; raises ValueError, and what damaged fields raise."""
+    phones = tuple(str(p) for p in table["phones"])
+    count, share, width = table["networks"], float(table["share"]), float(table["width"])
+    if not isinstance(table["backend"], str):
+        raise ValueError("field 'backend' is no name")
+    if not isinstance(count, int) or count < 1:
+        raise ValueError("field 'networks' is no number of networks")
+    if not 0 <= share <= 1:  # nor is NaN
+        raise ValueError("field 'share' is not from 0 to 1")
+    if not 0 <= width < inf:
+        raise ValueError("field 'width' is no width")
+    networks = []
+    for k in range(count):
+        network = BoundaryNetwork(len(phones) + 1)
+        own = f"{k}."
+        network.load_state_dict({n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)})
+        networks.append(network.eval())
+    return BoundaryModel(table["backend"], phones, tuple(networks), share, width, dict(table["about"]))
 
 
 def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:

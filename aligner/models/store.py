@@ -51,7 +51,7 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     if name_or_path == HAMA:
         return _hama()
     folder = Path(name_or_path)
-    if not folder.is_dir():
+    if not in_a_folder(name_or_path):
         return _of_a_hub(str(name_or_path))
     own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
     more: dict[str, Any] = {"dictionary": own[0]} if own else {}
@@ -61,8 +61,15 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
         return replace(_in_folder(folder), **{"dictionary": None, **more})
     taught, table = BoundaryModel.load(folder)
     acoustic = table.get("acoustic")
+    if acoustic is not None and (not isinstance(acoustic, str) or in_a_folder(acoustic)):
+        raise ModelError(folder / boundary.TABLE, "field 'acoustic' is no name of a model", "teach it again")
     model = cast(MarkovModel | CtcModel, load_model(acoustic)) if acoustic else _in_folder(folder)
     return replace(model, name=folder.name, taught=taught, **{**({} if acoustic else {"dictionary": None}), **more})
+
+
+def in_a_folder(name_or_path: str | Path) -> bool:
+    """Whether a model is in a folder of its own, not one that goes by its name."""
+    return name_or_path not in (ENGLISH, HAMA) and Path(name_or_path).is_dir()
 
 
 def _in_folder(folder: Path) -> MarkovModel | CtcModel:

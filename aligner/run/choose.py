@@ -66,7 +66,10 @@ def _ctc(model: Model | None, options: Options) -> CtcBackend:
 def _both(model: Model | None, options: Options) -> CtcHmmBackend:
     """The model that is named is one of the two; the other is the one inside, which is of English."""
     if model is None or isinstance(model, CtcModel):
-        return CtcHmmBackend(_ctc(model, options), _hmm(None, options))
+        hmm = _hmm(None, options)
+        if model is not None:  # what was taught of both is with the one that was named
+            hmm = replace(hmm, model=replace(hmm.model, taught=model.taught))
+        return CtcHmmBackend(_ctc(model, options), hmm)
     return CtcHmmBackend(_ctc(None, options), _hmm(model, options))
 
 

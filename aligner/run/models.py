@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from aligner.models import neural, saved
+from aligner.models import boundary, neural, saved
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
@@ -15,7 +15,7 @@ from aligner.models.store import ENGLISH, HAMA, load_model
 from aligner.text.lexicon import Lexicon
 from aligner.types import AlignerError, ModelError
 
-TABLES = (saved.TABLE, neural.TABLE, "mdef", "config.json")  # files by which a folder is known as a model's
+TABLES = (saved.TABLE, neural.TABLE, boundary.TABLE, "mdef", "config.json")  # a folder that has one is a model's
 
 
 class Listed(NamedTuple):
@@ -41,15 +41,16 @@ def listed(folder: Path | None) -> Iterator[Listed]:
 
 def summary(model: Model) -> list[str]:
     """What a model is, in a few words."""
+    learnt = ["boundaries learnt from corrections"] if model.taught is not None else []
     if isinstance(model, CtcModel):
-        return [f"CTC network, {len(model.network.labels)} labels"]
+        return [f"CTC network, {len(model.network.labels)} labels" + (";" if learnt else ""), *learnt]
     assert isinstance(model, MarkovModel)
     kind = "hidden Markov model"
     if not isinstance(model.mixtures, GaussianMixtures):
         kind += " whose states a network scores"
     corpus = model.about.get("corpus")
     trained = [f"trained on {corpus['hours']:.2f} h, {corpus['speakers']} speakers"] if corpus else []
-    return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained]
+    return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained, *learnt]
 
 
 def told(model: Model) -> dict[str, object]:
@@ -58,6 +59,8 @@ def told(model: Model) -> dict[str, object]:
                                 "dictionary": str(model.dictionary) if model.dictionary else None,
                                 "frames": f"every {1000 * model.clock.seconds(1):g} ms at {model.clock.rate} Hz",
                                 "offsets": len(model.offsets) or None}
+    if model.taught is not None:
+        found["taught"] = {"backend": model.taught.backend, **model.taught.about}
     if isinstance(model, MarkovModel):
         found |= {"g2p": model.g2p, "speakers' transforms": model.adapted is not None, **_of_mixtures(model),
                   **model.about}

@@ -18,8 +18,9 @@ from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
+from aligner.models.store import in_a_folder
 from aligner.refine.boundaries import placed
-from aligner.refine.learning import FEWEST, Fit, Learnt, Lesson, fitted, learn
+from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
 from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
@@ -73,7 +74,12 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
     ------
     DataError
         If there is no such folder, or too little in it can be learnt from.
+    ModelError
+        If the backend is several.
     """
+    if isinstance(backend, MedianBackend):
+        raise ModelError(backend.name, "what several models learn cannot be kept with one of them",
+                         "align with --corrections, or take --backend hmm, ctc or dtw")
     plain = with_taught(backend, None)
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
@@ -124,7 +130,15 @@ def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Ca
         See `teach`.
     notice : callable
         Told what they gave.
+
+    Raises
+    ------
+    DataError
+        If the options leave no use for it, or too little can be learnt from.
     """
+    if backend.options.refine != "full":
+        raise DataError("corrections", f"--refine {backend.options.refine} would not use what is learnt from them",
+                        "leave out one of the two")
     if isinstance(backend, MedianBackend):
         first, *others = (learnt_by(b, corrected, corpus, notice) for b in (backend.first, *backend.others))
         return replace(backend, first=first, others=tuple(others))
@@ -143,9 +157,12 @@ def check_taught(model: str | Path, out: Path) -> None:
     """
     for table in (boundary.TABLE, saved.TABLE, "mdef", "config.json"):
         check_new(out / table)
-    if Path(model).is_dir() and out.resolve().is_relative_to(Path(model).resolve()):
+    if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
         raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
+    made = not out.exists()
     check_rights(out)
+    if made:
+        out.rmdir()  # until there is something to be saved
 
 
 def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out: Path) -> None:
@@ -166,10 +183,11 @@ def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out:
     acoustic: str | None = str(model)
     with room_in(out):
         out.mkdir(parents=True, exist_ok=True)
-        if folder.is_dir():
+        if in_a_folder(model):
             acoustic = _acoustic_of(folder)
             for file in sorted(folder.iterdir()):
-                if file.is_file() and not file.name.startswith(boundary.TABLE.removesuffix(".json")):
+                other = dictionary is not None and file.suffix in (".dict", ".dic")  # than the one that was named
+                if file.is_file() and not other and not file.name.startswith(Path(boundary.TABLE).stem):
                     shutil.copyfile(file, out / file.name)
         if dictionary is not None:
             shutil.copyfile(dictionary, out / saved.DICTIONARY)
@@ -196,14 +214,17 @@ def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list
     DataError
         If there is no such folder, or no labels in it.
     """
+    if corpus is not None and not corpus.is_dir():
+        raise DataError(corpus, "there is no such folder", "name the folder of the recordings")
     found: list[Corrected] = []
     failures: list[Failure] = []
     sources = find_labels(root)
     folders = [corpus, root] if corpus is not None else [root, *_recorded(root)]
+    of_folders = {folder: _recordings(folder) for folder in folders}
     recordings: dict[str, Path] = {}
-    for folder in reversed(folders):
-        recordings |= _recordings(folder)
-    texts = _Transcripts(folders)
+    for own in reversed(of_folders.values()):
+        recordings |= own
+    texts = _Transcripts([folder for folder, own in of_folders.items() if own])
     for name, source in sources.items():
         try:
             if name not in recordings:
@@ -307,6 +328,9 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
     if np.isnan(truth).all():
         return Failure(item.utterance, "none of its phones can be matched with what was aligned",
                        "is it the transcript of another recording?")
+    if not (np.abs(truth - [p.start for p in phones[1:]]) < FAR).any():
+        return Failure(item.utterance, f"all its boundaries are {1000 * FAR:g} ms and more from those that were found",
+                       "are they labels of another recording, or of a part of it?")
     owners = np.array(found.owners)
     return Lesson(item.utterance.speaker, phones, energies, likely, refinement.width, truth - phones[0].start,
                   owners[1:] != owners[:-1])
@@ -331,19 +355,3 @@ def true_places(reference: Sequence[Interval], phones: Sequence[Interval], engli
         places.setdefault(edge.aligned, []).append(edge.reference)
     sure = {at: float(np.mean(there)) for at, there in places.items() if max(there) - min(there) <= SHORTEST}
     return np.array([sure.get(p.start, np.nan) for p in phones[1:]])
-
-
-def no_acoustic_model(backend: Backend) -> None:
-    """Raise where there is no model to save what was learnt with.
-
-    Raises
-    ------
-    ModelError
-        If the reference is a synthesiser's, or there are several models.
-    """
-    if isinstance(backend, MedianBackend):
-        raise ModelError(backend.name, "what several models learn cannot be saved with one of them",
-                         "align with --corrections, or take --backend hmm, ctc or dtw")
-    if isinstance(backend, DtwBackend) and backend.model_name.startswith("espeak "):
-        raise ModelError(backend.model_name, "a synthesiser has no model that could learn",
-                         "align with --corrections, or name a --model to be the reference")

@@ -1,0 +1,511 @@
+"""From corrected labels to a taught model: what is read, what is learnt, what is said where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from conftest import SAMPLE
+from hypothesis import given
+from hypothesis import strategies as st
+from test_learning import random_model
+
+from aligner import load_model
+from aligner.cli import main
+from aligner.corpus.files import read_text
+from aligner.corpus.labels import TierNames, read_labels, tier
+from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.models.boundary import TABLE, BoundaryModel
+from aligner.models.saved import DICTIONARY
+from aligner.models.store import cmu_dictionary
+from aligner.refine import learning
+from aligner.refine.boundaries import placed, sharpened
+from aligner.refine.learning import Figures, Learnt, Lesson, learn
+from aligner.refine.offsets import moved
+from aligner.run import teach as teaching
+from aligner.run.backend import Options
+from aligner.run.choose import chosen
+from aligner.run.teach import (
+    ENOUGH,
+    LONG,
+    PAUSE,
+    _lesson,
+    _stretches,
+    corrections,
+    save_taught,
+    true_places,
+    with_taught,
+)
+from aligner.text.phones import phone_class
+from aligner.types import Interval, ModelError
+
+LATE = 0.03  # s; how much later the planted corrections have the ends of vowels
+NAMES = ("rms/kitchen", "rms/winter", "rms/station", "slt/harbour", "slt/merry", "slt/doctor")
+
+
+def call(*words):
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def later(phones) -> tuple[Interval, ...]:
+    """Phones whose vowels end `LATE` s later."""
+    return moved(phones, [b.start + LATE * (phone_class(a.label) == "vowel") for a, b in pairwise(phones)])
+
+
+def figures(mae: float) -> Figures:
+    return Figures(mae, mae, (50.0, 80.0, 90.0), mae, 90.0)
+
+
+def learnt_of(model: BoundaryModel | None) -> Learnt:
+    return Learnt(model, 9, 2, figures(12.0), figures(11.0), 1.0, 0.1)
+
+
+@pytest.fixture(scope="module")
+def english():
+    return chosen("english", Options(jobs=1))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A folder with a corpus, its alignment ``out`` and corrections there, and what ``aligner teach`` made of them."""
+    root = tmp_path_factory.mktemp("teach")
+    for name in NAMES:
+        (root / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        for suffix in (".flac", ".lab"):
+            shutil.copy(SAMPLE / f"{name}{suffix}", root / "corpus" / f"{name}{suffix}")
+    assert call("align", root / "corpus", root / "out", "-j", 1).exit_code == 0
+    for name in NAMES:
+        tiers = dict(read_textgrid(root / "out" / f"{name}.TextGrid"))
+        phones = later(tiers["phones"])
+        path = root / "out" / "corrected" / f"{name}.TextGrid"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_textgrid(path, {"words": tiers["words"], "phones": phones}, phones[-1].end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "STEPS_FEW", 50)
+        told = call("teach", root / "out" / "corrected", "english", root / "new", "-j", 1)
+    (root / "told").write_text(f"{told.exit_code}\n{told.output}")
+    return root
+
+
+def errors(run: Path, out: Path) -> np.ndarray:
+    """Seconds by which boundaries in ``out`` are off the corrected ones."""
+    return np.array([abs(a.start - b.start) for name in NAMES for a, b in zip(
+        tier(out / f"{name}.TextGrid", "phones"), tier(run / "out" / "corrected" / f"{name}.TextGrid", "phones"),
+        strict=True)])
+
+
+def test_teaching_tells_what_it_is_worth(run):
+    code, first, *rest = (run / "told").read_text().splitlines()
+    assert code == "0"
+    assert first.startswith("learnt ")
+    assert f"{len(NAMES)} utterances, 2 speakers" in first
+    assert any("it was:" in line for line in rest)
+    assert any("it is now:" in line for line in rest)
+    assert "left out  0" in rest
+    assert rest[-1].split() == ["model", str(run / "new")]
+    about = json.loads((run / "new" / TABLE).read_text())["about"]
+    assert about["mae_ms"][1] < about["mae_ms"][0] - 2
+
+
+def test_a_taught_model_aligns_as_was_corrected(run):
+    """The recordings of the lessons, with `align -m NEW` and nothing else."""
+    found = call("align", run / "corpus", run / "out2", "-m", run / "new", "-j", 1)
+    assert found.exit_code == 0, found.output
+    assert errors(run, run / "out2").mean() < errors(run, run / "out").mean() / 2
+    assert json.loads((run / "out2" / "run.json").read_text())["taught"] is True
+    assert json.loads((run / "out" / "run.json").read_text())["taught"] is False
+
+
+def test_corrections_beside_align_are_teaching_and_aligning(run, tmp_path, monkeypatch):
+    taught = load_model(run / "new").taught
+    given = []
+
+    def learnt(lessons, backend, mapped):
+        given.append((len(lessons), backend))
+        return learnt_of(taught)
+
+    monkeypatch.setattr(teaching, "learn", learnt)
+    words = ("align", run / "corpus", tmp_path / "a", "-j", 1)
+    both = call(*words, "--corrections", run / "out" / "corrected")
+    assert both.exit_code == 0, both.output
+    assert given == [(len(NAMES), "hmm")]
+    call("align", run / "corpus", tmp_path / "b", "-j", 1, "-m", run / "new")
+    for name in NAMES:
+        assert read_textgrid(tmp_path / "a" / f"{name}.TextGrid") == read_textgrid(tmp_path / "b" / f"{name}.TextGrid")
+    refused = call(*words[:2], tmp_path / "c", "--corrections", run / "out" / "corrected", "--refine", "offsets")
+    assert refused.exit_code == 2
+    assert "--refine offsets would not use" in refused.output
+
+
+def test_it_is_listed_described_and_checked(run):
+    listed = call("models", "list", run).output
+    assert any(str(run / "new") in line and "learnt from corrections" in line for line in listed.splitlines())
+    info = json.loads(call("models", "info", run / "new", "--json").output)
+    assert info["name"] == "new"
+    assert info["taught"]["backend"] == "hmm"
+    assert info["taught"]["speakers"] == 2
+    assert Path(info["dictionary"]) == cmu_dictionary()
+    assert call("models", "validate", run / "new").exit_code == 0
+
+
+@pytest.mark.parametrize("value", [5, ["english"], ".", {"a": 1}])
+def test_a_damaged_name_of_the_acoustic_model_is_told(run, tmp_path, value):
+    shutil.copytree(run / "new", tmp_path / "m")
+    table = json.loads((tmp_path / "m" / TABLE).read_text())
+    (tmp_path / "m" / TABLE).write_text(json.dumps({**table, "acoustic": value}))
+    with pytest.raises(ModelError, match="acoustic"):
+        load_model(tmp_path / "m")
+
+
+def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
+    """And it is the acoustic model's boundaries that are learnt from, not those of the first teaching."""
+    lessons: list[Lesson] = []
+    other = random_model(5)
+    monkeypatch.setattr(teaching, "learn", lambda given, backend, mapped: lessons.extend(given) or learnt_of(other))
+    for model, out in (("english", tmp_path / "first"), (run / "new", tmp_path / "again")):
+        assert call("teach", run / "out" / "corrected", model, out, "-j", 1).exit_code == 0
+    first, again = lessons[:len(NAMES)], lessons[len(NAMES):]
+    assert all(np.array_equal(a.places.probability, b.places.probability) for a, b in zip(first, again, strict=True))
+    assert all(a.width == b.width for a, b in zip(first, again, strict=True))
+    files = sorted(p.name for p in (tmp_path / "again").iterdir())
+    assert len(files) == 2
+    assert load_model(tmp_path / "again").taught.phones == other.phones != load_model(run / "new").taught.phones
+
+
+def test_lessons_of_corrections_tell_the_planted_habit(run, english):
+    """What a lesson takes for truth is where the corrected files have it, boundary by boundary."""
+    known, failures = corrections(run / "out" / "corrected", None, TierNames())
+    assert not failures
+    assert [c.utterance.file for c in known] == sorted(NAMES)
+    assert all(c.utterance.audio.is_relative_to(run / "corpus") for c in known)  # found through run.json
+    assert [c.utterance.speaker for c in known] == [name.split("/")[0] for name in sorted(NAMES)]
+    late, vowel = [], []
+    for item in known:
+        one = _lesson(english, item)
+        found = placed(one.phones, one.places, one.width).phones
+        late += (one.truth - [p.start for p in found[1:]]).tolist()
+        vowel += [phone_class(p.label) == "vowel" for p in found[:-1]]
+    late, vowel = np.array(late), np.array(vowel)
+    assert np.isnan(late).mean() < 0.02
+    assert np.nanmedian(late[vowel]) == pytest.approx(LATE, abs=1e-4)
+    assert np.nanmedian(late[~vowel]) == pytest.approx(0, abs=1e-4)
+
+
+# What is not learnt from
+
+
+def test_where_it_does_not_help_nothing_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching, "learn", lambda *_: learnt_of(None))
+    found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
+    assert found.exit_code == 1
+    assert "it does not help" in found.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_there_is_refused(run, tmp_path):
+    before = {p: p.read_bytes() for p in (run / "new").iterdir()}
+    found = call("teach", run / "out" / "corrected", "english", run / "new")
+    assert found.exit_code == 2
+    assert found.output == f"teach: {run / 'new'}: a model is there already: name another folder\n"
+    inside = call("teach", run / "out" / "corrected", run / "new", run / "new" / "in" / "it")
+    assert inside.exit_code == 2
+    assert "it lies in the folder of the model" in inside.output
+    assert {p: p.read_bytes() for p in (run / "new").iterdir()} == before
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (("nowhere", "english", "new2"), "nowhere: there is no such folder"),
+    (("out/corrected", "no-model", "new2"), "there is no model of this name"),
+    (("out/corrected", "english", "new2", "--corpus", "nowhere"),
+     "nowhere: there is no such folder: name the folder of the recordings"),
+    (("out/corrected", "english", "new2", "--phones", "fones"), "it has no tier 'fones'"),
+    (("out/corrected", "english", "new2", "--dictionary", "none.dict"), "none.dict"),
+])
+def test_what_cannot_be_done_is_one_line(run, monkeypatch, words, told):
+    monkeypatch.chdir(run)
+    found = call("teach", *words, "-j", 1)
+    assert found.exit_code == 2
+    assert told in found.output
+    assert found.output.count("\n") == 1
+    assert found.output.startswith("teach: ")
+    assert not (run / "new2").exists()
+
+
+def test_too_few_sentences_are_told(run, tmp_path):
+    for name in NAMES[:4]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(run / "out" / "corrected" / f"{name}.TextGrid", tmp_path / f"{name}.TextGrid")
+    found = call("teach", tmp_path, "english", tmp_path / "new", "--corpus", run / "corpus", "-j", 1)
+    assert found.exit_code == 2
+    assert "4 corrected utterances can be learnt from, and 5 are needed: correct more" in found.output
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
+    """Each is told with its file, the rule and what to do; the rest is learnt from; the exit status is 1."""
+    corrected = tmp_path / "corrected"
+    shutil.copytree(run / "out" / "corrected", corrected)
+    whole = dict(read_textgrid(corrected / "rms" / "winter.TextGrid"))
+    end = whole["phones"][-1].end
+    (corrected / "rms" / "absent.TextGrid").write_text((corrected / "rms" / "winter.TextGrid").read_text())
+    bad = {"damaged": None, "wordless": {"phones": whole["phones"]}, "phoneless": {"words": whole["words"]},
+           "mute": {"words": [Interval(0, end, "")], "phones": whole["phones"]},
+           "alien": {"words": [Interval(0, end, "colourless green ideas")], "phones": [Interval(0, end, "")]},
+           "elsewhere": {"words": whole["words"], "phones": [
+               replace(p, start=p.start / 99 + end, end=p.end / 99 + end) for p in whole["phones"]]}}
+    for name, tiers in bad.items():
+        shutil.copy(run / "corpus" / "rms" / "winter.flac", corrected / "rms" / f"{name}.flac")
+        path = corrected / "rms" / f"{name}.TextGrid"
+        if tiers is None:
+            path.write_text(read_text(corrected / "rms" / "winter.TextGrid")[:900])
+        else:
+            write_textgrid(path, tiers, max(t[-1].end for t in tiers.values()))
+    monkeypatch.setattr(teaching, "learn", lambda *_: learnt_of(random_model(0)))
+    found = call("teach", corrected, "english", tmp_path / "new", "-c", run / "corpus", "-j", 1)
+    assert found.exit_code == 1, found.output
+    assert (tmp_path / "new" / TABLE).is_file()
+    assert "left out  7" in found.output
+    known, failures = corrections(corrected, run / "corpus", TierNames())
+    told = {f.utterance.id.removeprefix("rms/"): f.message for f in failures}
+    assert "no recording of this name" in told["absent"]
+    assert "--corpus" in told["absent"]
+    assert "it ends early or is damaged" in told["damaged"]
+    assert "no words" in told["wordless"]
+    assert "no phones" in told["phoneless"]
+    assert "its tier of words is empty" in told["mute"]
+    assert len(known) == len(NAMES) + 2
+    assert all("\n" not in message for message in told.values())
+    assert "          rms/absent: there is no recording of this name" in found.output
+
+
+@pytest.mark.parametrize("phones", [[Interval(0, 9, "")], [Interval(90, 90.2, "W"), Interval(90.2, 90.5, "IH")]])
+def test_labels_of_something_else_are_no_lesson(run, english, phones):
+    known, _ = corrections(run / "out" / "corrected", None, TierNames())
+    found = _lesson(english, replace(known[0], phones=tuple(phones)))
+    assert not isinstance(found, Lesson)
+    assert "another recording" in found.message
+
+
+# Labels of several kinds
+
+
+def test_kinds_of_labels(tmp_path):
+    """A tier named after its speaker, samples beside words, and phones with a transcript: the same phones each time."""
+    phones = [Interval(0, 0.25, ""), Interval(0.25, 0.5, "HH"), Interval(0.5, 0.75, "AY"), Interval(0.75, 1.0, "")]
+    words = [Interval(0, 0.25, ""), Interval(0.25, 0.75, "hi"), Interval(0.75, 1.0, "")]
+    folder = tmp_path / "anna"
+    folder.mkdir()
+    for name in ("tiers", "timit", "text"):
+        soundfile.write(folder / f"{name}.wav", np.zeros(16000), 16000)
+    write_textgrid(folder / "tiers.TextGrid", {"eve - words": words, "eve - phones": phones}, 1.0)
+    for suffix, intervals in ((".phn", phones), (".wrd", words[1:2])):
+        rows = [f"{round(16000 * i.start)} {round(16000 * i.end)} {i.label or 'h#'}" for i in intervals]
+        (folder / f"timit{suffix}").write_text("\n".join(rows))
+    write_textgrid(folder / "text.TextGrid", {"phones": phones}, 1.0)
+    (folder / "text.lab").write_text("Hi!")
+    known, failures = corrections(tmp_path, None, TierNames())
+    assert not failures
+    found = {c.utterance.id: c for c in known}
+    assert {name: c.utterance.speaker for name, c in found.items()} == {
+        "anna/tiers": "eve", "anna/timit": "anna", "anna/text": "anna"}
+    assert [found[f"anna/{n}"].utterance.transcript for n in ("tiers", "timit", "text")] == ["hi", "hi", "Hi!"]
+    for c in found.values():
+        assert [(p.start, p.end, p.label.replace("h#", "")) for p in c.phones] == [
+            (p.start, p.end, p.label) for p in phones]
+        assert (c.utterance.start, c.utterance.end) == (0.0, None)
+    renamed = corrections(tmp_path, None, TierNames("fones", "words"))[1]
+    assert any("it has no tier 'fones'" in f.message for f in renamed)
+
+
+def test_transcripts_lie_beside_recordings_elsewhere(tmp_path):
+    phones = [Interval(0, 0.5, "HH"), Interval(0.5, 1.0, "AY")]
+    for name in ("labels", "sound"):
+        (tmp_path / name).mkdir()
+    write_textgrid(tmp_path / "labels" / "a.TextGrid", {"phones": phones}, 1.0)
+    soundfile.write(tmp_path / "sound" / "a.wav", np.zeros(16000), 16000)
+    (tmp_path / "sound" / "a.txt").write_text("hi")
+    [one], failures = corrections(tmp_path / "labels", tmp_path / "sound", TierNames())
+    assert (one.utterance.transcript, one.utterance.audio, failures) == ("hi", tmp_path / "sound" / "a.wav", [])
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 1.5), st.sampled_from([0.0, 0.1, 0.3, 1.0])), min_size=1, max_size=60))
+def test_stretches_hold_every_word_and_are_cut_in_pauses(parts):
+    words, now = [], 0.5
+    for k, (length, pause) in enumerate(parts):
+        words.append(Interval(now, now + length, f"w{k}"))
+        now += length + pause
+    found = _stretches(words, now + 0.2)
+    assert [w for _, _, own in found for w in own] == words
+    assert (found[0][0], found[-1][1]) == (0.0, now + 0.2)
+    assert all(a[1] == b[0] for a, b in pairwise(found))
+    assert all(start <= own[0].start and own[-1].end <= end for start, end, own in found)
+    for (_, cut, before), (_, _, after) in pairwise(found):
+        assert cut - before[-1].end == pytest.approx(after[0].start - cut)
+        assert after[0].start - before[-1].end >= PAUSE
+        assert before[-1].end - before[0].start >= ENOUGH
+    if words[-1].end - words[0].start <= LONG:
+        assert len(found) == 1
+
+
+def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, english):
+    """Eight sentences in one file: each boundary's truth is a label of that place, and no farther off than alone."""
+    folder = timit / "dr1-fvmh0"
+    waves, phones, words, now = [], [], [], 0.0
+    for path in sorted(folder.glob("s*.wav"))[:8]:
+        wave = soundfile.read(path, dtype="float32")[0]
+        labels = read_labels(path.with_suffix(".phn"))[""]
+        phones += [Interval(p.start + now, p.end + now, p.label) for p in labels.phones]
+        words += [Interval(w.start + now, w.end + now, w.label) for w in labels.words]
+        waves.append(wave)
+        now += len(wave) / 16000
+    (tmp_path / "eve").mkdir()
+    soundfile.write(tmp_path / "eve" / "long.wav", np.concatenate(waves), 16000)
+    for name, intervals in ((".phn", phones), (".wrd", words)):
+        rows = [f"{round(16000 * i.start)} {round(16000 * i.end)} {i.label}" for i in intervals]
+        (tmp_path / "eve" / f"long{name}").write_text("\n".join(rows))
+    known, failures = corrections(tmp_path, None, TierNames())
+    assert not failures
+    assert len(known) >= 2
+    assert [c.utterance.id for c in known] == [f"eve/long#{k + 1}" for k in range(len(known))]
+    assert sum(len(c.phones) for c in known) == len(phones)
+    there = np.array(sorted({t for p in phones for t in (p.start, p.end)}))
+    for item in known:
+        one = _lesson(english, item)
+        truth = item.utterance.start + one.truth[~np.isnan(one.truth)]
+        assert one.phones[0].start == pytest.approx(item.utterance.start)
+        assert len(truth) > 0.8 * len(one.truth)
+        assert np.mean([np.abs(there - t).min() < 1e-4 for t in truth]) > 0.9
+        found = placed(one.phones, one.places, one.width).phones
+        off = np.array([p.start - one.phones[0].start for p in found[1:]]) - one.truth
+        assert np.nanmean(np.abs(off)) < 0.025
+
+
+# Which boundary is which
+
+
+def chain(*labels: str, step: float = 0.1) -> list[Interval]:
+    return [Interval(k * step, (k + 1) * step, label) for k, label in enumerate(labels)]
+
+
+def test_other_phones_leave_the_rest_matched():
+    """Corrected phones of which one was inserted, one deleted, one renamed: all others keep their places."""
+    found = chain("", "K", "AE", "T", "S", "IH", "N", "D", "M", "AW", "")
+    late = [Interval(p.start + 0.01, p.end + 0.01, p.label) for p in found]
+    same = np.array([p.start + 0.01 for p in found[1:]])
+    assert np.allclose(true_places(late, found, True), same)
+    renamed = [replace(p, label="EH") if p.label == "IH" else p for p in late]
+    assert np.allclose(true_places(renamed, found, True), same)
+    inserted = [*late[:3], Interval(late[3].start, late[3].start + 0.05, "P"),
+                Interval(late[3].start + 0.05, late[3].end, "T"), *late[4:]]
+    places = true_places(inserted, found, True)
+    assert np.isnan(places[2])  # one side is the end of AE, the other the start of T: 50 ms apart
+    assert np.allclose(np.delete(places, 2), np.delete(same, 2))
+    k = next(k for k, p in enumerate(late) if p.label == "D")
+    deleted = [*late[:k - 1], replace(late[k - 1], end=late[k].end), *late[k + 1:]]
+    places = true_places(deleted, found, True)
+    assert np.allclose(np.delete(places, [k - 2, k - 1, k]), np.delete(same, [k - 2, k - 1, k]))
+    assert np.isnan(places[k - 2]) or places[k - 2] == pytest.approx(same[k - 2])
+    assert places[k - 1] == pytest.approx(late[k].end)  # of the M that follows, or the end of the N
+    assert np.isnan(true_places(chain("ʘ"), found[:1], True)).all()
+
+
+def test_a_pause_that_only_one_side_has_gives_no_place():
+    found = chain("AE", "T", "S", "IH")
+    paused = [found[0], Interval(0.1, 0.2, "T"), Interval(0.2, 0.3, ""), Interval(0.3, 0.4, "S"),
+              Interval(0.4, 0.5, "IH")]
+    assert np.isnan(true_places(paused, found, True)).tolist() == [False, True, False]
+    short = [found[0], Interval(0.1, 0.2, "T"), Interval(0.2, 0.21, ""), Interval(0.21, 0.3, "S"), found[3]]
+    assert true_places(short, found, True)[1] == pytest.approx(0.205)
+
+
+# What is saved
+
+
+def test_a_folder_is_copied_whole(tmp_path, monkeypatch, run):
+    """With the dictionary that was named, not the folder's own; what stays behind may go."""
+    import pocketsphinx
+
+    own = tmp_path / "own"
+    shutil.copytree(pocketsphinx.get_model_path("en-us/en-us"), own)
+    (own / "aaa.dict").write_text("hello HH AH L OW\n")
+    (own / "boundaries-0.safetensors").write_bytes(b"of an older teaching")
+    (tmp_path / "named.dict").write_text("world W ER L D\n")
+    model = random_model(1)
+    save_taught(learnt_of(model), own, tmp_path / "named.dict", tmp_path / "new")
+    save_taught(learnt_of(model), own, None, tmp_path / "plain")
+    shutil.rmtree(own)
+    named, plain = load_model(tmp_path / "new"), load_model(tmp_path / "plain")
+    assert named.dictionary == tmp_path / "new" / DICTIONARY
+    assert named.dictionary.read_text() == "world W ER L D\n"
+    assert plain.dictionary == tmp_path / "plain" / "aaa.dict"
+    assert not (tmp_path / "new" / "boundaries-0.safetensors").exists()
+    assert named.taught.phones == model.phones
+    save_taught(learnt_of(random_model(2, ("", "T"))), tmp_path / "new", None, tmp_path / "again")
+    assert load_model(tmp_path / "again").taught.phones == ("", "T")
+    assert len(list((tmp_path / "again").glob("boundaries*"))) == 2
+    (tmp_path / "english").mkdir()  # a folder of the name of a model inside is not that model
+    monkeypatch.chdir(tmp_path)
+    save_taught(learnt_of(model), "english", None, tmp_path / "inside")
+    assert json.loads((tmp_path / "inside" / TABLE).read_text())["acoustic"] == "english"
+
+
+@pytest.mark.parametrize(("model", "backend", "of", "used"), [
+    ("english", "hmm", "hmm", True), ("english", "hmm", "dtw", False), ("english", "hmm", "ctc", False),
+    ("english", "dtw", "dtw", True), ("english", "dtw", "hmm", False), ("hama", "ctc", "ctc", True),
+    ("hama", "ctc", "hmm", False), ("hama", "ctc+hmm", "hmm", True), ("hama", "ctc+hmm", "ctc", False)])
+def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of, used):
+    save_taught(learnt_of(replace(random_model(1), backend=of)), model, None, tmp_path / "new")
+    found = chosen(tmp_path / "new", Options(backend=backend, jobs=1))
+    assert (found.refinement.taught is not None) == used
+    assert with_taught(found, None).refinement.taught is None
+    taught = replace(random_model(2), backend="hmm" if backend == "ctc+hmm" else backend)
+    assert with_taught(found, taught).refinement.taught is taught
+
+
+# On real speech
+
+
+@pytest.fixture(scope="module")
+def real(timit, english) -> dict[str, list[Lesson]]:
+    """Ten hand-labelled sentences of each of eight speakers."""
+    known, failures = corrections(timit, None, TierNames())
+    assert not failures
+    found: dict[str, list[Lesson]] = {}
+    for item in known:
+        found.setdefault(item.utterance.speaker, []).append(_lesson(english, item))
+    return found
+
+
+@pytest.fixture(scope="module")
+def four(real) -> Learnt:
+    """Learnt from five sentences of each of four speakers, in fewer steps than users get."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "STEPS", 80)
+        return learn([one for speaker in sorted(real)[:4] for one in real[speaker][:5]], "hmm")
+
+
+def of(lessons, model: BoundaryModel | None = None) -> Figures:
+    return learning._figures(lessons, [
+        placed(one.phones, one.places, one.width) if model is None else
+        placed(one.phones, sharpened(one.places, one.phones, one.energies, model), model.width) for one in lessons])
+
+
+def test_intervals_hold_hand_labels_without_teaching(real):
+    assert 85 <= of([one for own in real.values() for one in own]).covered <= 95
+    assert all(80 <= of(own).covered <= 97 for own in real.values())
+
+
+def test_what_four_speakers_teach_helps_four_others(real, four):
+    others = [one for speaker in sorted(real)[4:] for one in real[speaker]]
+    assert four.model is not None
+    was, now = of(others), of(others, four.model)
+    assert now.mae < was.mae - 0.7
+    assert now.within[0] > was.within[0]
+    assert 85 <= now.covered <= 95
