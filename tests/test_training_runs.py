@@ -472,7 +472,7 @@ DAMAGE = {
             changed(lambda t, name=name, value=value: t.update({name: value})),
             f"'{name}' is wrong",
         )
-        for name in ("frontend", "topology", "offsets_ms", "g2p", "spread", "language", "about", "name", "cut")
+        for name in ("frontend", "topology", "offsets_ms", "g2p", "spread", "language", "about", "name")
         for value in ([], 5, "x")
         if (name, value) not in (("spread", 5), ("language", "x"), ("name", "x"))
     },
@@ -499,7 +499,7 @@ def same(a: MarkovModel, b: MarkovModel, speaker: Voice | None = None) -> None:
         assert torch.equal(one.hear(wave, speaker), other.hear(wave, speaker))
         assert torch.equal(one.score(one.hear(wave, speaker), pdfs), other.score(other.hear(wave, speaker), pdfs))
     assert (a.adapted is None) == (b.adapted is None)
-    for name in ("language", "g2p", "cut", "spread", "offsets", "clock"):
+    for name in ("language", "g2p", "spread", "offsets", "clock"):
         assert getattr(a, name) == getattr(b, name)
     assert json.loads(json.dumps(a.about)) == b.about
 

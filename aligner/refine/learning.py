@@ -44,6 +44,7 @@ SHARP = 0.005  # s; how sharply a hand label is one
 FAR = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
 ERROR = 0.01  # s of expected error that weigh as much as a nat
 WARP, TILT, NOISE = 0.1, 0.3, 0.2  # of energies: other vocal tracts, other microphones, other noise
+KNOWN = ("at", "pairs", "classes", "likely", "away", "target")  # of a piece, for each boundary
 EDGE = 16  # frames around a piece that its places hear
 
 MapOf = Callable[[Callable[["Fit"], BoundaryNetwork], Iterable["Fit"]], Iterable[BoundaryNetwork]]
@@ -278,11 +279,13 @@ def _loss(network: BoundaryNetwork, pieces: Sequence[Piece], rng: np.random.Gene
     longest = max(len(p.energies) for p in pieces)
     heard = network.hear(torch.stack([pad(varied(p.energies, rng), (0, 0, 0, longest - len(p.energies)))
                                       for p in pieces]))
-    at = torch.cat([heard[b][torch.from_numpy(p.at[p.known])] for b, p in enumerate(pieces)])
-    pairs, classes, likely, away, target = (
-        torch.from_numpy(np.concatenate([getattr(p, name)[p.known] for p in pieces]))
-        for name in ("pairs", "classes", "likely", "away", "target"))
-    logs = log_softmax(network(at, pairs, classes, likely, away), -1)
+    odds, targets = [], []
+    for own, piece in zip(heard, pieces, strict=True):
+        at, pairs, classes, likely, away, target = (torch.from_numpy(getattr(piece, name)[piece.known])
+                                                    for name in KNOWN)
+        odds.append(network(own, at, pairs, classes, likely, away))
+        targets.append(target)
+    logs, target = log_softmax(torch.cat(odds), -1), torch.cat(targets)
     wanted = (-target / SHARP).softmax(-1)
     return -(wanted * logs).sum(-1).mean() + (logs.exp() * target).sum(-1).mean() / ERROR
 

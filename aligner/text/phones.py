@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from aligner.types import DataError
@@ -43,6 +44,7 @@ def phone_class(label: str) -> str:
     return "silence" if found == OTHER else found
 
 
+@lru_cache(maxsize=4096)
 def kind(label: str) -> str:
     """The kind of a phone of ARPAbet, TIMIT or the IPA: vowel, stop, fricative, nasal, liquid, silence or other.
 
