@@ -217,7 +217,7 @@ class BoundaryModel:
         try:
             return _read(table, tensors), table
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            told = f"there is no field {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+            told = f"there is no field {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:120]
             raise ModelError(folder / TABLE, f"it is damaged ({told})", "teach it again") from error
 
 

@@ -43,6 +43,8 @@ RATE, DECAY = 3e-3, 1e-2  # of AdamW
 SHARP = 0.005  # s; how sharply a hand label is one
 FAR = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
 ERROR = 0.01  # s of expected error that weigh as much as a nat
+INDEPENDENT = 0.25  # share of the boundaries that tell of one another's intervals nothing
+LUCK = 1.64  # standard errors that a gain must be above to be none of chance, nineteen times of twenty
 WARP, TILT, NOISE = 0.1, 0.3, 0.2  # of energies: other vocal tracts, other microphones, other noise
 KNOWN = ("at", "pairs", "classes", "likely", "away", "target")  # of a piece, for each boundary
 EDGE = 16  # frames around a piece that its places hear
@@ -200,7 +202,7 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
             (final, [width] * len(lessons))))
     was, now = figures
     model = BoundaryModel(backend, phones, tuple(networks[-NETWORKS:]), share, width)
-    helps = float(gains.mean()) > error and now.mae < was.mae
+    helps = float(gains.mean()) > LUCK * error and now.mae < was.mae
     return Learnt(model if helps else None, sum(map(len, before)), len(set(lesson.group for lesson in lessons)),
                   was, now, float(gains.mean()), error)
 
@@ -308,14 +310,21 @@ def _late(lesson: Lesson, found: Refined) -> np.ndarray:
 
 
 def _width(lessons: Sequence[Lesson], all_places: Sequence[Places]) -> float:
-    """How much wider than their distributions intervals must be to hold `COVERAGE` of people's boundaries."""
+    """How much wider than their distributions intervals must be to hold `COVERAGE` of people's boundaries.
+
+    The fewer there are, the more is aimed at: by a standard error, where only some of the boundaries of a sentence
+    count, for they are right or wrong together.
+    """
     ratios = []
     for lesson, at in zip(lessons, all_places, strict=True):
         low, middle, high = (at.quantile(q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
         late = lesson.truth - middle
         side = np.where(late < 0, middle - low, high - middle)
         ratios.append(np.maximum(np.abs(late) - LEAST_WIDTH, 0) / np.maximum(side, 1e-6))
-    return float(np.nanquantile(np.concatenate(ratios), COVERAGE))
+    known = np.concatenate(ratios)
+    known = known[~np.isnan(known)]
+    error = np.sqrt(COVERAGE * (1 - COVERAGE) / (INDEPENDENT * len(known)))
+    return float(np.quantile(known, min(COVERAGE + error, 1.0)))
 
 
 def _figures(lessons: Sequence[Lesson], found: Sequence[Refined]) -> Figures:

@@ -23,7 +23,8 @@ from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import SHORTEST
 from aligner.types import Clock
 
-FINE = SphinxFrontend(frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True)
+FINE = SphinxFrontend(frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct",
+                      varnorm=True)
 STEP, ZERO = FINE.clock.seconds(1), FINE.clock.boundary(0)  # s; from one place to the next, and the first
 REACH = 12  # places on either side of where a boundary is expected that it may have
 LIKENESS = 0.07  # log-probability that a squared distance costs; less than 1/2, for frames are not independent
