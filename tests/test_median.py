@@ -1,0 +1,143 @@
+"""Several backends at once: medians, and who has a say in them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from conftest import SAMPLE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aligner import find
+from aligner.refine.agreement import agreed
+from aligner.refine.boundaries import Refined
+from aligner.run.align import prepare, solve
+from aligner.run.backend import Options, as_searched
+from aligner.run.choose import chosen
+from aligner.run.median import MedianBackend
+from aligner.run.teach import teach
+from aligner.types import DataError, Edge, Interval, ModelError
+
+
+def way(labels: str, *starts: float, end: float = 1.0, wide: float = 0.0) -> Refined:
+    """Phones of one letter each (a point is silence) that begin at 0 and at ``starts``."""
+    edges = [0.0, *starts, end]
+    phones = tuple(
+        Interval(a, b, "" if x == "." else x) for a, b, x in zip(edges, edges[1:], labels, strict=False)
+    )
+    return Refined(phones, tuple(Edge(t, t - wide, t + 2 * wide) for t in starts) if wide else ())
+
+
+def starts(found: Refined) -> list[float]:
+    return [p.start for p in found.phones[1:]]
+
+
+def test_each_boundary_is_the_median_of_those_that_have_it():
+    own = way("abc", 0.3, 0.6)
+    assert starts(agreed(own, [way("abc", 0.32, 0.5), way("abc", 0.4, 0.55)])) == pytest.approx([0.32, 0.55])
+    assert starts(agreed(own, [way("abc", 0.36, 0.5)])) == pytest.approx([0.33, 0.55])
+    assert agreed(own, []) == own
+
+
+def test_what_others_do_not_have_counts_for_nothing():
+    own = way("abcd", 0.2, 0.4, 0.6)
+    other = way("abd", 0.3, 0.5)  # no c: the end of b and the start of d are all it knows beside the start of b
+    found = starts(agreed(own, [other]))
+    assert found == pytest.approx([0.25, 0.45, 0.55])
+    assert agreed(own, [way("xyz", 0.1, 0.9)]) == own  # as good as nothing in common, and not as many
+    relabelled = way("aXcd", 0.3, 0.5, 0.7)  # one in the place of one is the same phone
+    assert starts(agreed(own, [relabelled])) == pytest.approx([0.25, 0.45, 0.65])
+
+
+def test_a_pause_that_only_one_hears():
+    """Its end is what the phone behind it begins with, its start what the one before it ends with."""
+    own, other = way("a.b", 0.3, 0.5), way("ab", 0.4)
+    assert starts(agreed(own, [other])) == pytest.approx([0.35, 0.45])
+    assert starts(agreed(other, [own])) == pytest.approx([0.4])  # between 0.3 and 0.5
+
+
+def test_intervals_are_medians_too_and_hold_their_boundary():
+    own = way("abc", 0.3, 0.6, wide=0.01)
+    found = agreed(own, [way("abc", 0.32, 0.6, wide=0.02), way("abc", 0.34, 0.6, wide=0.03)])
+    assert found.edges[0] == Edge(0.32, 0.3, 0.36)
+    assert found.edges[1] == Edge(0.6, 0.58, 0.64)
+    assert agreed(own._replace(edges=()), [own]).edges == ()
+
+
+@given(st.lists(st.lists(st.floats(0.01, 0.99), min_size=4, max_size=4).map(sorted), min_size=1, max_size=4))
+def test_order_and_tiles_are_kept(choices):
+    ways = [way("abcde", *c) for c in choices]
+    found = agreed(ways[0], ways[1:]).phones
+    assert [p.label for p in found] == list("abcde")
+    assert (found[0].start, found[-1].end) == (0.0, 1.0)
+    assert all(a.end == b.start and a.duration >= 0 for a, b in itertools.pairwise(found))
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return chosen(None, Options(backend="median", jobs=1))
+
+
+@pytest.fixture(scope="module")
+def kitchen():
+    return next(u for u in find(SAMPLE).utterances if u.id.endswith("kitchen"))
+
+
+def test_the_first_says_which_phones_and_all_where(backend, kitchen):
+    assert isinstance(backend, MedianBackend)
+    parts = (backend.first, *backend.others)
+    assert [b.name for b in parts] == ["hmm", "ctc", "dtw"]
+    together, alone = solve(prepare(kitchen, backend), backend), [solve(prepare(kitchen, b), b) for b in parts]
+    assert [p.label for p in together.phones] == [p.label for p in alone[0].phones]
+    assert [w.label for w in together.words] == [w.label for w in alone[0].words]
+    assert together.quality == alone[0].quality
+    ends = [[(p.end, p.label) for p in a.phones if p.label == "SH" or p.label == "K"] for a in alone]
+    assert all(len(e) == len(ends[0]) for e in ends)
+    expected = [float(np.median([e[k][0] for e in ends])) for k in range(len(ends[0]))]
+    got = [p.end for p in together.phones if p.label == "SH" or p.label == "K"]
+    assert got == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_that_cannot_align_has_no_say(backend, kitchen, monkeypatch):
+    def fails(self, prepared):
+        raise DataError("x", "no", "no")
+
+    ctc, dtw = backend.others
+    found = backend.find(prepare(kitchen, backend))
+    assert len(found.opinions) == 2
+    monkeypatch.setattr(type(dtw), "find", fails)
+    less = backend.find(prepare(kitchen, backend))
+    assert [o.phones for o in less.opinions] == [found.opinions[0].phones]
+    monkeypatch.setattr(type(ctc), "find", fails)
+    none = backend.find(prepare(kitchen, backend))
+    assert none.opinions == ()
+    own = backend.first.refinement(as_searched(none, backend.first), prepare(kitchen, backend).heard.wave)
+    assert [p.start for p in solve(prepare(kitchen, backend), backend).phones] == [p.start for p in own.phones]
+    monkeypatch.setattr(type(backend.first), "find", fails)
+    with pytest.raises(DataError):
+        backend.find(prepare(kitchen, backend))
+
+
+def test_what_it_is_not_for(backend, tmp_path):
+    with pytest.raises(DataError, match="wildcard"):
+        chosen(None, Options(backend="median", star=True))
+    with pytest.raises(ModelError, match="corrections"):
+        teach(tmp_path, backend)
+
+
+def test_real_speech_is_nearer(timit, backend):
+    """Two speakers: the median is off less than its first part, and less often by more than 50 ms."""
+    from aligner.corpus.labels import read_reference
+    from aligner.evaluate.boundaries import phone_boundaries
+    from aligner.evaluate.matching import match_phones, scored_phones
+
+    late: dict[str, list[float]] = {"median": [], "hmm": []}
+    for u in find(timit).utterances[::6]:
+        known = scored_phones(read_reference(timit / f"{u.file}.phn")[0])
+        for b in (backend, backend.first):
+            found = scored_phones(solve(prepare(u, b), b).phones)
+            late[b.name] += [abs(e.late) for e in phone_boundaries(known, found, match_phones(known, found))]
+    assert np.mean(late["median"]) < np.mean(late["hmm"])
+    assert np.mean(np.array(late["median"]) > 0.05) <= np.mean(np.array(late["hmm"]) > 0.05)
