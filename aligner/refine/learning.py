@@ -196,14 +196,11 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
     gains = np.array([1000 * (np.abs(b).mean() - np.abs(a).mean())
                       for b, a in zip(before, tried[share], strict=True) if len(b)])
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-    figures = (_figures(lessons, [placed(lesson.phones, at, wide) for lesson, at, wide in zip(
-        lessons, all_places, widths, strict=True)]) for all_places, widths in (
-            ([lesson.places for lesson in lessons], [lesson.width for lesson in lessons]),
-            (final, [width] * len(lessons))))
-    was, now = figures
+    was = _figures(lessons, [placed(lesson.phones, lesson.places, lesson.width) for lesson in lessons])
+    now = _figures(lessons, [placed(lesson.phones, at, width) for lesson, at in zip(lessons, final, strict=True)])
     model = BoundaryModel(backend, phones, tuple(networks[-NETWORKS:]), share, width)
     helps = float(gains.mean()) > LUCK * error and now.mae < was.mae
-    return Learnt(model if helps else None, sum(map(len, before)), len(set(lesson.group for lesson in lessons)),
+    return Learnt(model if helps else None, sum(map(len, before)), len({lesson.group for lesson in lessons}),
                   was, now, float(gains.mean()), error)
 
 
