@@ -58,13 +58,13 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     if (folder / "offsets.json").is_file():
         more |= read_measured(folder / "offsets.json")
     if not (folder / boundary.TABLE).is_file():
-        return replace(_in_folder(folder), **{"dictionary": None, **more})
+        return replace(_in_folder(folder), **more)
     taught, table = BoundaryModel.load(folder)
     acoustic = table.get("acoustic")
     if acoustic is not None and (not isinstance(acoustic, str) or in_a_folder(acoustic)):
         raise ModelError(folder / boundary.TABLE, "field 'acoustic' is no name of a model", "teach it again")
     model = cast(MarkovModel | CtcModel, load_model(acoustic)) if acoustic else _in_folder(folder)
-    return replace(model, name=folder.name, taught=taught, **{**({} if acoustic else {"dictionary": None}), **more})
+    return replace(model, name=folder.name, taught=taught, **more)
 
 
 def in_a_folder(name_or_path: str | Path) -> bool:

@@ -134,6 +134,15 @@ class Around(NamedTuple):
         own = np.take_along_axis(found.probability, np.where(within, column, 0), 1)
         return cls(middle, np.log(np.where(within, own, 0.0) + POSSIBLE), ZERO + STEP * grid - median[:, None])
 
+    @property
+    def first(self) -> np.ndarray:
+        """(N,) seconds of the first place of each."""
+        return ZERO + STEP * (self.middle - REACH)
+
+    def places(self, probability: np.ndarray) -> Places:
+        """With other probabilities (N, W)."""
+        return Places(self.first, STEP, probability)
+
 
 def sharpened(likely: Places, phones: Sequence[Interval], energies: Tensor, taught: BoundaryModel) -> Places:
     """Distributions as what was learnt from corrections changes them.
@@ -148,8 +157,7 @@ def sharpened(likely: Places, phones: Sequence[Interval], energies: Tensor, taug
     taught : BoundaryModel
     """
     around = Around.of(likely)
-    found = taught(energies, around.middle, [p.label for p in phones], around.likely, around.away)
-    return Places(ZERO + STEP * (around.middle - REACH), STEP, found)
+    return around.places(taught(energies, around.middle, [p.label for p in phones], around.likely, around.away))
 
 
 def placed(phones: Sequence[Interval], likely: Places, width: float) -> Refined:

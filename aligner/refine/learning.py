@@ -27,7 +27,7 @@ from aligner.models.boundary import (
     shared,
 )
 from aligner.refine.boundaries import LEAST_WIDTH, Around, Refined, placed
-from aligner.refine.segments import STEP, ZERO, Places
+from aligner.refine.segments import STEP, Places
 from aligner.text.phones import unstressed
 from aligner.types import COVERAGE, Interval
 
@@ -182,8 +182,7 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
              for model, lesson, a in zip(untouched, lessons, around, strict=True)]
 
     def sharpened(share: float) -> list[Places]:
-        return [Places(ZERO + STEP * (a.middle - REACH), STEP, shared(p, a.likely, share))
-                for a, p in zip(around, heard, strict=True)]
+        return [a.places(shared(p, a.likely, share)) for a, p in zip(around, heard, strict=True)]
 
     def errors(all_places: Sequence[Places]) -> list[np.ndarray]:
         return [_late(lesson, placed(lesson.phones, at, 1.0)) for lesson, at in zip(lessons, all_places, strict=True)]
@@ -235,7 +234,7 @@ def _pieces(lesson: Lesson, phones: Sequence[str]) -> Iterator[Piece]:
     pairs, classes = numbered(lesson.labels, phones)
     energies = normalised(lesson.energies)
     at = indices(around.middle, len(energies), REACH)
-    grid = ZERO + STEP * (around.middle[:, None] + np.arange(-REACH, REACH + 1))
+    grid = around.first[:, None] + STEP * np.arange(around.likely.shape[1])
     target = np.abs(grid - lesson.truth[:, None])
     with np.errstate(invalid="ignore"):
         known = np.abs(grid[:, REACH] - lesson.truth) < FAR
