@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "aligner"
 LAYERS = [
-    {"types"},
+    {"types", "names"},
     {"corpus", "text", "features", "graph"},
     {"models", "search"},
     {"refine", "train", "evaluate", "hmm"},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligner import __version__
+from aligner import __version__, names
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
 from aligner.run.jobs import cores
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from aligner.run.monitor import Usage
     from aligner.types import Result
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 FORMATS = click.option("--format", "-f", "formats", multiple=True,
-                       type=click.Choice(["textgrid", "json", "csv", "ctm"]),
+                       type=click.Choice(names.FORMATS),
                        help="Write this too; may be repeated. TextGrids are always written.")
 POSTERIORS = click.option("--posteriors", metavar="NAME|FOLDER", help="Compare what this model hears, too (DTW): "
                           "'english', or the folder of a CMU Sphinx model, of whatever language.")
-EXISTING = click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip",
+EXISTING = click.option("--existing", type=click.Choice(names.EXISTING), default="skip",
                         show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
@@ -42,9 +41,9 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
-@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="How: hidden Markov model, network (CTC), both, "
-              "warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all three.  "
-              "[default: hmm; dtw where the language has no model]")
+@click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="How: hidden Markov model, network (CTC), "
+              "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
+              "three.  [default: hmm; dtw where the language has no model]")
 @click.option("--model", "-m", metavar="NAME|FOLDER",
               help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
               "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
@@ -67,12 +66,12 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
-@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full", show_default=True,
+@click.option("--refine", type=click.Choice(names.REFINEMENTS), default="full", show_default=True,
               help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
               "corrections where there are any; or leave them as the search put them.")
 @click.option("--corrections", type=click.Path(path_type=Path), help="Learn first from the boundaries that you "
               "corrected in this folder (aligner teach does it once and for all).")
-@click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
+@click.option("--kernel", type=click.Choice(names.KERNELS), default="auto",
               show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
               "'reference' is plain and slow.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
@@ -80,7 +79,7 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               "(hmm, in batches), or where the network is (ctc).")
 @click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds of audio in a batch on "
               "CUDA.  [default: what its memory holds]")
-@click.option("--precision", type=click.Choice(["full", "mixed"]), default="full", show_default=True,
+@click.option("--precision", type=click.Choice(names.PRECISIONS), default="full", show_default=True,
               help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligner import names
 from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
 @click.argument("synthesised", metavar="SYN_DIR", type=FOLDER)
 @click.option("--alignments", "-a", nargs=2, type=FOLDER, metavar="REF_LABELS SYN_LABELS", help="Folders of alignments "
               "of the two (as 'align' writes them): frames are matched by them, and durations compared.")
-@click.option("--warp", type=click.Choice(["dtw", "none"]), default="dtw", show_default=True,
+@click.option("--warp", type=click.Choice(names.WARPS), default="dtw", show_default=True,
               help="Match frames by exact dynamic time warping, or one to one; where there are no alignments.")
 @click.option("--order", type=click.IntRange(min=1), default=24, show_default=True,
               help="Of the mel-cepstra; c0 is left out.")

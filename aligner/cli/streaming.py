@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aligner import names
 from aligner.cli.evaluating import CONTEXT
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ HOP = 10  # ms, of the models' frames
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
-@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full",
+@click.option("--refine", type=click.Choice(names.REFINEMENTS), default="full",
               show_default=True, help="Correct boundaries by the model's table of offsets, and (full) those of "
               "--textgrid by the sound itself, too; or leave them as the search put them.")
 @click.option("--chunk", type=click.IntRange(min=HOP), metavar="MS",

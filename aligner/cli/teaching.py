@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligner.cli.aligning import BACKENDS, INTERRUPTED
+from aligner import names
+from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--corpus", "-c", type=click.Path(path_type=Path), help="Where the recordings are, at the same paths.  "
               "[default: beside the labels, or where the run in whose output these are found them]")
-@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="Whose boundaries they are.  [default: the model's]")
+@click.option("--backend", "-b", type=click.Choice(names.BACKENDS),
+              help="Whose boundaries they are.  [default: the model's]")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations; the new model gets it.  [default: the model's own]")
 @click.option("--language", "-l", metavar="CODE", help="Of the words.  [default: the model's]")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligner import names
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.evaluating import CONTEXT
 from aligner.run.jobs import cores
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from aligner.train.ctc import Epoch
     from aligner.types import Failure
 
-RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long to import
 
 
 @click.command(context_settings=CONTEXT, short_help="Train a model on a corpus.",
                epilog="Example: aligner train corpus/ model/ --language it --out out/")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--backend", "-b", type=click.Choice(["hmm", "neural", "ctc"]), default="hmm", show_default=True,
+@click.option("--backend", "-b", type=click.Choice(names.TRAINED), default="hmm", show_default=True,
               help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
               "from the alignments of the first; or a CTC network.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
@@ -40,11 +40,11 @@ RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that the dictionary lacks get a pronunciation from their letters.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here.")
-@click.option("--recipe", type=click.Choice(RECIPES), default="standard", show_default=True,
+@click.option("--recipe", type=click.Choice(names.RECIPES), default="standard", show_default=True,
               help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.")
 @click.option("--config", type=click.Path(path_type=Path), help="hmm: YAML with stages, em and features, instead of "
               "the recipe's.")
-@click.option("--em", type=click.Choice(["viterbi", "full"]), help="hmm: whether a frame counts for the best path "
+@click.option("--em", type=click.Choice(names.EM), help="hmm: whether a frame counts for the best path "
               "alone, or for every path by its probability.  [default: viterbi]")
 @click.option("--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped.")
 @click.option("--teacher", type=click.Path(path_type=Path), help="neural: the folder of the model to learn from.  "

@@ -45,10 +45,10 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
 
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
-    from aligner.run.backend import spoken_english
     from aligner.run.faults import ERROR
     from aligner.run.jobs import cores
     from aligner.run.validate import Options, check_tables, write_oovs, write_problems
+    from aligner.text.normalise import spoken_english
 
     check_targets(table, oovs)
     check_tables(table, oovs)

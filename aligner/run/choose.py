@@ -11,11 +11,12 @@ from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.models.markov import MarkovModel
 from aligner.models.store import ENGLISH, HAMA, load_model
-from aligner.run.backend import Backend, Options, spoken_english
+from aligner.run.backend import Backend, Options
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend, by_espeak, by_model
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
+from aligner.text.normalise import spoken_english
 from aligner.types import DataError, ModelError
 
 
