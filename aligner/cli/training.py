@@ -195,7 +195,7 @@ def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
     from aligner.models.saved import TABLE
-    from aligner.run.corpus import check_new
+    from aligner.run.plan import check_new
     from aligner.run.train_hmm import options_of
     from aligner.run.train_neural import TEACHER, teacher_of, train_neural
     from aligner.train.ctc import Options

@@ -18,18 +18,19 @@ from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
-from aligner.models.store import in_a_folder
+from aligner.models.known import in_a_folder
 from aligner.refine.boundaries import placed
 from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
 from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
 from aligner.run.backend import Backend, as_searched
-from aligner.run.corpus import check_new, check_rights, room_in
+from aligner.run.calls import check_refined
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
+from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.workers import workers
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
@@ -136,9 +137,7 @@ def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Ca
     DataError
         If the options leave no use for it, or too little can be learnt from.
     """
-    if backend.options.refine != "full":
-        raise DataError("corrections", f"--refine {backend.options.refine} would not use what is learnt from them",
-                        "leave out one of the two")
+    check_refined(backend.options.refine)
     if isinstance(backend, MedianBackend):
         first, *others = (learnt_by(b, corrected, corpus, notice) for b in (backend.first, *backend.others))
         return replace(backend, first=first, others=tuple(others))

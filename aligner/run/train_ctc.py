@@ -14,7 +14,7 @@ from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
-from aligner.run.corpus import check_new, check_rights
+from aligner.run.plan import check_new, check_rights
 from aligner.run.pronouncing import Text, speller
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED

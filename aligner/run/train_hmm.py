@@ -28,9 +28,9 @@ from aligner.names import EM
 from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.checkpoint import Checkpoint
-from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
 from aligner.run.jobs import cores
+from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.pronouncing import Text, phones_of, speller
 from aligner.run.spread import spread
 from aligner.text.lexicon import SpokenWord

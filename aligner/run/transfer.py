@@ -17,8 +17,8 @@ from aligner.corpus.labels import SUFFIXES, Source, TierNames, find_labels, read
 from aligner.corpus.textgrid import grid_end
 from aligner.run.align import align
 from aligner.run.backend import Heard, Options
-from aligner.run.corpus import Job, planned
 from aligner.run.dtw import DtwBackend, Reference, posteriorgram
+from aligner.run.plan import Job, check_place, planned
 from aligner.run.warp import templates
 from aligner.text.phones import kind
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Interval, Utterance
@@ -188,6 +188,7 @@ def transferral(references: Path, targets: Path, out: Path, names: TierNames, op
         If a folder is missing or has nothing in it, or nothing can be written to ``out``.
     """
     utterances, failures, chosen = readings(targets, prompts(references, names))
+    check_place(targets, out)
     job = planned(Corpus(tuple(utterances), tuple(failures)), targets, out, kinds, existing)
     return job, by_prompts(chosen, options)
 
