@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aligner import names
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
 from aligner.run.jobs import cores
 
@@ -29,7 +30,7 @@ QUICK = (8,), (200,)  # batches and lengths
 LIMIT = 50  # utterances of a profile: a trace of some 15 MB
 
 
-@click.command(context_settings=CONTEXT, short_help="How fast it is here.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="How fast it is here.",
                epilog="Example: aligner bench corpus/ --json speed.json")
 @click.argument("corpus", required=False, type=FOLDER)
 @click.option("--only", multiple=True, type=click.Choice(names.MEASURED), help="What to measure; may be repeated.  "
@@ -64,14 +65,21 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech, and backends
     are not: they need speech.
     """
+    from aligner.corpus.find import check_corpus
+    from aligner.run.calls import check_device
+
+    wanted = only or _wanted(corpus, models, backend)
+    if "backends" in wanted and corpus is None:
+        raise click.UsageError("backends are measured on speech: name a CORPUS")
+    if corpus is not None:
+        check_corpus(corpus)
+    for device in devices:
+        check_device(device)
+    check_targets(figures)
     from aligner.bench.family import BATCHES, LENGTHS, Plan
     from aligner.bench.machine import Machine, busy, use_threads
     from aligner.cli.tables import print_machine, print_rows
 
-    check_targets(figures)
-    wanted = only or _wanted(corpus, models, backend)
-    if "backends" in wanted and corpus is None:
-        raise click.UsageError("backends are measured on speech: name a CORPUS")
     times = repeats or (QUICK_REPEATS if quick else REPEATS)
     sizes = QUICK if quick else (BATCHES, LENGTHS)
     plan = Plan(models or names.FAMILY, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times)
@@ -130,7 +138,7 @@ def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, backends: 
             backends, corpus, plan.repeats, jobs)
 
 
-@click.command(context_settings=CONTEXT, short_help="Where the time of align goes.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Where the time of align goes.",
                epilog="Example: aligner profile corpus/ --limit 20")
 @click.argument("corpus", type=FOLDER)
 @click.argument("out", required=False, type=FOLDER)
@@ -150,6 +158,15 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     that what is loaded and compiled once is not counted.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of itself otherwise; asked for at import
+    from aligner.corpus.find import check_corpus
+    from aligner.run.calls import check_way
+    from aligner.run.plan import check_empty, check_writable
+
+    check_corpus(corpus)
+    check_way(backend=backend, model=model, language=language, dictionary=dictionary)
+    if out is not None:
+        check_empty(out)
+        check_writable(out)
     from aligner.bench.profile import TRACE, new_folder
     from aligner.bench.profile import profile as profiled
     from aligner.cli.tables import print_profile
@@ -163,7 +180,7 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     click.echo(f"open {place / TRACE} in https://ui.perfetto.dev")
 
 
-@click.command(context_settings=CONTEXT, short_help="Whether all is well here.")
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Whether all is well here.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> None:
     """Look at the machine, the libraries and the kernels, align a sentence whose boundaries are known, measure speed.

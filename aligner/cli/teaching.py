@@ -10,6 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.aligning import INTERRUPTED
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from aligner.run.teach import Taught
 
 
-@click.command(context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
                epilog="Example: aligner teach out/corrected/ english taught/, then: align corpus/ out2/ -m taught/")
 @click.argument("corrected", type=click.Path(path_type=Path))
 @click.argument("model", metavar="MODEL")
@@ -48,14 +49,22 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
 
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
     """
-    from aligner.corpus.labels import TierNames
-    from aligner.run import teach as teaching
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
+    from aligner.corpus.find import find_recordings
+    from aligner.corpus.labels import TierNames, find_labels
+    from aligner.run.calls import check_way
+    from aligner.run.plan import check_taught
     from aligner.types import AlignerError
 
     try:
-        teaching.check_taught(model, new)
+        check_taught(model, new)
+        check_way(model=model, backend=backend, dictionary=dictionary, language=language)
+        find_labels(corrected)
+        if corpus is not None:
+            find_recordings(corpus)
+        from aligner.run import teach as teaching
+        from aligner.run.backend import Options
+        from aligner.run.choose import chosen
+
         way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
         taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
         tell_taught(taught)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import click
 
 from aligner import names
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT
 from aligner.run.jobs import cores
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 
-@click.command(context_settings=CONTEXT, short_help="Train a model on a corpus.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Train a model on a corpus.",
                epilog="Example: aligner train corpus/ model/ --language it --out out/")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", type=click.Path(path_type=Path))
@@ -69,14 +70,14 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
-    from aligner.run.backend import usable
-    from aligner.run.pronouncing import Text
-    from aligner.types import AlignerError, DataError
+    from aligner.types import AlignerError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     try:
-        if characters and dictionary:
-            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+        _check(corpus, model, backend, dictionary, characters, language, out, device, options)
+        from aligner.run.backend import usable
+        from aligner.run.pronouncing import Text
+
         usable(device)
         text = Text(dictionary, g2p, characters, language)
         failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
@@ -92,6 +93,31 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
         click.echo(f"train: interrupted; {told}", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if failures else 0)
+
+
+def _check(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str,
+           out: Path | None, device: str, options: Mapping[str, Any]) -> None:
+    """Raise for a wrong call, before what takes long to import."""
+    from aligner.corpus.files import check_readable
+    from aligner.corpus.find import check_corpus
+    from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known
+    from aligner.run.calls import check_device, check_pronounced, check_spoken
+    from aligner.run.plan import check_new, check_place, check_writable
+
+    check_pronounced(dictionary, characters)
+    check_device(device)
+    check_corpus(corpus)
+    check_new(model / (NETWORK_TABLE if backend == "ctc" else HMM_TABLE))
+    if dictionary is None and not characters:
+        check_spoken(language, corpus, espeak=backend != "ctc")
+    if options["config"] is not None:
+        check_readable(options["config"])
+    if options["teacher"] is not None:
+        check_known(options["teacher"])
+    check_writable(model)
+    if out is not None:
+        check_place(corpus, out)
+        check_writable(out)
 
 
 def _interrupts(error: BaseException | None) -> bool:

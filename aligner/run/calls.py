@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from aligner.corpus.files import check_readable
+from aligner.corpus.labels import check_aligned, find_labels
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.names import DEVICES
 from aligner.text.normalise import spoken_english
@@ -105,6 +106,27 @@ def check_pronounced(dictionary: Path | None, characters: bool) -> None:
         if characters:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
         check_readable(dictionary)
+
+
+def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
+    """Raises DataError where a model of a language is to be made without a dictionary, and none can be had.
+
+    The one inside is of English; of others, eSpeak pronounces its own, where it may.
+    """
+    if spoken_english(language):
+        return
+    if not espeak:
+        raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
+    from aligner.models.espeak import resolve
+
+    resolve(language)
+
+
+def check_compared(reference: Path, *aligned: Path) -> None:
+    """Raises DataError where there are no labels to compare with, or no folder of alignments."""
+    find_labels(reference)
+    for folder in aligned:
+        check_aligned(folder)
 
 
 def check_refined(refine: str) -> None:

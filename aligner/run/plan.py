@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 from aligner.corpus import results
 from aligner.corpus.find import Corpus, check_recording, find, find_one
+from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
 from aligner.types import DataError, Failure, Utterance
 
 
@@ -36,6 +37,8 @@ class Job:
         have some of the outputs asked for, which are kept beside the new ones.
     beside : frozenset of str
         Files of earlier runs of a single recording, which this one does not look at: their rows stand.
+    only : frozenset of str or None
+        The file, where one recording was named and not a folder.
     """
 
     corpus: Path
@@ -49,6 +52,7 @@ class Job:
     stale: tuple[str, ...]
     completed: tuple[str, ...]
     beside: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
 
     @property
     def kept(self) -> frozenset[str]:
@@ -105,7 +109,7 @@ def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: 
         raise DataError(out, f"{grid.name} would lie beside its recording, where the next run takes it for the "
                         "transcript", "name another folder")
     job = planned(found, root, out, kinds, existing)
-    return replace(job, beside=results.tabled_files(out) - {file})
+    return replace(job, beside=results.tabled_files(out) - {file}, only=frozenset({file}))
 
 
 def _corpus_of(path: Path, out: Path) -> Path:
@@ -187,6 +191,27 @@ def check_new(table: Path, remedy: str = "name another folder") -> None:
     """Raises DataError where the folder of a model to be made has such a table already."""
     if table.exists():
         raise DataError(table.parent, "a model is there already", remedy)
+
+
+def check_taught(model: str | Path, out: Path) -> None:
+    """Raise where a taught model cannot be saved: before the work, not after.
+
+    Raises
+    ------
+    DataError
+        If the folder holds a model already, or nothing can be written there.
+    """
+    for table in (TAUGHT_TABLE, HMM_TABLE, SPHINX_TABLE, HUGGING_FACE_TABLE):
+        check_new(out / table)
+    if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
+        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
+    check_writable(out)
+
+
+def check_empty(out: Path) -> None:
+    """Raises DataError where something is in a folder that is to be new."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(out, "something is there already", "name a new folder, or none")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
-from aligner.run.plan import check_new, check_rights, room_in
+from aligner.run.plan import room_in
 from aligner.run.workers import workers
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
@@ -144,24 +144,6 @@ def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Ca
     taught = teach(corrected, backend, corpus)
     notice(taught)
     return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
-
-
-def check_taught(model: str | Path, out: Path) -> None:
-    """Raise where a taught model cannot be saved: before the work, not after.
-
-    Raises
-    ------
-    DataError
-        If the folder holds a model already, or nothing can be written there.
-    """
-    for table in (boundary.TABLE, saved.TABLE, "mdef", "config.json"):
-        check_new(out / table)
-    if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
-        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
-    made = not out.exists()
-    check_rights(out)
-    if made:
-        out.rmdir()  # until there is something to be saved
 
 
 def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
-from aligner.corpus.find import TRANSCRIPTS, Corpus, find
+from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
 from aligner.corpus.results import DECIMALS, OOV_COLUMNS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.run.batches import windows
@@ -157,7 +157,7 @@ def validate(corpus: Path, options: Options | None = None,
     """
     options = options or Options()
     spell = speller(options)
-    found = find(corpus)
+    found = find(corpus) if corpus.is_dir() else find_one(corpus)
     recordings, rest = _by_recording(found)
     sizes = {path: _size(path) for path in recordings}
     often = Counter(sizes.values())
