@@ -71,10 +71,10 @@ class Group(click.Group):
 
         name = args[0]
         close = get_close_matches(name, self.commands, 1)
-        if "align" in self.commands and Path(name).exists():
-            remedy = f"call: {said(ctx.command_path, 'align', *args)}"
-        elif name in COMMANDS and "align" in self.commands:
+        if name in COMMANDS and "align" in self.commands:
             remedy = COMMANDS[name]
+        elif "align" in self.commands and Path(name).exists():
+            remedy = f"call: {said(ctx.command_path, 'align', *args)}"
         elif close:
             remedy = f"did you mean {said(ctx.command_path, close[0])}?"
         else:

@@ -98,7 +98,9 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
     read = _read(ctx.command, args)
     arguments, options = read.positional, read.options
     if len(own) < len(arguments) <= len(order):
-        slots = order if len(arguments) == len(order) else (*order[:len(arguments) - 1], order[-1])
+        slots = list(order)
+        while len(slots) > len(arguments):  # the model may be left out
+            slots.remove(next(s for s in reversed(slots) if s not in own))
         found = dict(zip(slots, arguments, strict=True))
         arguments = [found[name] for name in own if name in found]
         for slot in (s for s in slots if s not in own):

@@ -145,7 +145,7 @@ def validate(corpus: Path, options: Options | None = None,
     Parameters
     ----------
     corpus : Path
-        As for `align`.
+        As for `align`; or one recording.
     options : Options, optional
     notice : callable
         Told, after every recording, how many were read and how many there are.
@@ -260,8 +260,9 @@ def _report(corpus: Path, found: Corpus, tracks: Sequence[Track], checked: Seque
         u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances}
     opened = [t for t in tracks if t.rate]
     rates = dict(Counter(t.rate for t in opened).most_common())
+    lone = _lone_speakers(found.utterances) if corpus.is_dir() else ()  # of one recording, nothing is said by that
     problems = [*_hinted(corpus, found, _joined(alone)), *(p for _, _, p in words), *_sample_rates(opened, rates),
-                *_duplicates(opened), *_namesakes(tracks), *_lone_speakers(found.utterances), *_passed_over(found)]
+                *_duplicates(opened), *_namesakes(tracks), *lone, *_passed_over(found)]
     order = list(KINDS)
     problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
     oovs = tuple(odd for kind, odd, _ in words if kind == "oov") if isinstance(spell, Pronouncer) else None

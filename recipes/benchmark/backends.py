@@ -418,7 +418,8 @@ def transfers(bench: Bench) -> Row:
 
     def jobs(out: Path) -> Iterator[tuple[object, Backend]]:
         for s in given.speakers:
-            job, prompts = plan_transfer(given.prompts / s, given.targets / s, out / s, TierNames(), existing="overwrite")
+            job, prompts = plan_transfer(given.prompts / s, given.targets / s, out / s, TierNames(),
+                                         existing="overwrite")
             yield job, by_prompts(prompts, options)
 
     def align(out: Path) -> Mapping[str, float]:
