@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import SAMPLE
+from conftest import ROOT, SAMPLE
 
 from aligner import names
 from aligner.cli import align, main
@@ -120,8 +120,10 @@ WRONG = {
     "aligner teach nowhere english new": "nowhere: there is no such folder: name the folder of .phn files",
     "aligner teach rec nowhere new": "nowhere: there is no model of this name",
     "aligner teach rec english model": "model: a model is there already: name another folder",
-    "aligner teach rec english new --corpus nowhere": "nowhere: there is no such folder: name a folder of recordings",
+    "aligner teach rec english new --corpus nowhere": "nowhere: there is no such folder: name the folder of the rec",
     "aligner evaluate nowhere rec": "nowhere: there is no such folder: name the folder of .phn files",
+    "aligner evaluate rec rec --map nowhere": "nowhere: it cannot be read",
+    "aligner compare rec rec --map nowhere": "nowhere: it cannot be read",
     "aligner evaluate rec nowhere": "nowhere: there is no such folder: name the folder of the alignments",
     "aligner compare nowhere rec": "nowhere: there is no such folder: name the folder of .phn files",
     "aligner compare rec nowhere": "nowhere: there is no such folder: name the folder of the alignments",
@@ -133,6 +135,7 @@ WRONG = {
     "aligner validate rec/one.lab": "it is a transcript, not a recording: name its recording: rec/one.wav",
     "aligner validate rec -d nowhere": "nowhere: it cannot be read",
     "aligner validate rec -d my.dict --characters": "dictionary: characters need none",
+    "aligner validate rec --csv my.dict": "my.dict: it exists, and is no table of this command: name another file",
     "aligner report nowhere": "nowhere: there is no alignment.csv in it: name the output folder of 'align'",
     "aligner inspect nowhere": "nowhere: there is no alignment.csv in it: name the output folder of 'align'",
     "aligner transfer a.wav b.phn c.wav": "a.wav: there is no such file: name a recording, its labels",
@@ -215,7 +218,8 @@ for call in {[*WRONG]!r}:
     if result.exit_code != 2 or heavy:
         sys.exit(f"{{call}}: {{heavy}} {{result.output}}")
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}  # the tree that is tested, wherever it is called from
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=here, capture_output=True, text=True)
     assert not done.stderr
     assert done.returncode == 0
 

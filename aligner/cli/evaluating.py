@@ -66,10 +66,11 @@ def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligne
              aligned_words: str) -> Options:
     from aligner.corpus.files import read_text
     from aligner.corpus.labels import TierNames
-    from aligner.evaluate.folders import Options
     from aligner.text.phones import PhoneMap, parse_map
 
     named = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
+    from aligner.evaluate.folders import Options
+
     return Options(named, TierNames(phones, words), TierNames(aligned_phones, aligned_words))
 
 
@@ -109,11 +110,12 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
 
     check_compared(reference, aligned)
     check_targets(table, figures)
+    options = _options(**labels)
     from aligner.cli.tables import print_brief, print_details
     from aligner.evaluate.export import write_boundaries, write_figures
     from aligner.evaluate.folders import evaluate as evaluated
 
-    found = evaluated(reference, aligned, _options(**labels), cores())
+    found = evaluated(reference, aligned, options, cores())
     print_brief(found, f"{aligned} against {reference}")
     if not brief and found.report.missing < found.report.files:
         print_details(found.report)
@@ -142,11 +144,11 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
         check_compared(first, second)
     else:
         check_compared(reference, first, second)
+    options = _options(**labels)
     from aligner.cli.tables import print_brief, print_details, print_versus
     from aligner.evaluate.folders import evaluate as evaluated
     from aligner.evaluate.versus import versus
 
-    options = _options(**labels)
     if reference is None:
         found = evaluated(first, second, options, cores())
         print_brief(found, f"{second} against {first}: how far apart, not which is right")

@@ -49,9 +49,8 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
 
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
     """
-    from aligner.corpus.find import find_recordings
     from aligner.corpus.labels import TierNames, find_labels
-    from aligner.run.calls import check_way
+    from aligner.run.calls import check_folder, check_way
     from aligner.run.plan import check_taught
     from aligner.types import AlignerError
 
@@ -60,7 +59,7 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
         check_way(model=model, backend=backend, dictionary=dictionary, language=language)
         find_labels(corrected)
         if corpus is not None:
-            find_recordings(corpus)
+            check_folder(corpus)
         from aligner.run import teach as teaching
         from aligner.run.backend import Options
         from aligner.run.choose import chosen

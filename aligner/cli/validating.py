@@ -47,7 +47,7 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
     from aligner.corpus.find import check_corpus, find_one
-    from aligner.run.calls import check_pronounced
+    from aligner.run.calls import check_pronounced, check_tables
 
     if corpus.is_dir():
         check_corpus(corpus)
@@ -55,12 +55,12 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
         find_one(corpus)
     check_pronounced(dictionary, characters)
     check_targets(table, oovs)
+    check_tables(table, oovs)
     from aligner.run.faults import ERROR
     from aligner.run.jobs import cores
-    from aligner.run.validate import Options, check_tables, write_oovs, write_problems
+    from aligner.run.validate import Options, write_oovs, write_problems
     from aligner.text.normalise import spoken_english
 
-    check_tables(table, oovs)
     options = Options(dictionary, g2p, characters, spoken_english(language), jobs or cores())
     try:
         report = _behind_bar(corpus, options)

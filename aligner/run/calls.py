@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aligner.corpus.files import check_readable
+from aligner.corpus.files import check_readable, read_text
 from aligner.corpus.labels import check_aligned, find_labels
+from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.names import DEVICES
 from aligner.text.normalise import spoken_english
@@ -106,6 +107,23 @@ def check_pronounced(dictionary: Path | None, characters: bool) -> None:
         if characters:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
         check_readable(dictionary)
+
+
+def check_folder(recordings: Path) -> None:
+    """Raises DataError where there is no folder of recordings, whatever is in it."""
+    if not recordings.is_dir():
+        raise DataError(recordings, "there is no such folder", "name the folder of the recordings")
+
+
+def check_tables(*targets: Path | None) -> None:
+    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
+    for path in filter(None, targets):
+        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
+        if path.exists() and read_text(path).split("\n", 1)[0] not in known:
+            raise DataError(path, "it exists, and is no table of this command", "name another file")
+    named = [path.resolve() for path in targets if path]
+    if len(set(named)) < len(named):
+        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
 
 
 def check_spoken(language: str, corpus: Path, espeak: bool) -> None:

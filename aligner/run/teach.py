@@ -25,7 +25,7 @@ from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
 from aligner.run.backend import Backend, as_searched
-from aligner.run.calls import check_refined
+from aligner.run.calls import check_folder, check_refined
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
@@ -195,8 +195,8 @@ def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list
     DataError
         If there is no such folder, or no labels in it.
     """
-    if corpus is not None and not corpus.is_dir():
-        raise DataError(corpus, "there is no such folder", "name the folder of the recordings")
+    if corpus is not None:
+        check_folder(corpus)
     found: list[Corrected] = []
     failures: list[Failure] = []
     sources = find_labels(root)

@@ -15,7 +15,7 @@ from pathlib import Path
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
-from aligner.corpus.results import DECIMALS, OOV_COLUMNS, write_table
+from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.run.batches import windows
 from aligner.run.faults import (
@@ -38,7 +38,6 @@ from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Utterance
 
-PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")
 WINDOW = 64  # recordings that the threads are given at once
 
 
@@ -193,17 +192,6 @@ def speller(options: Options) -> Spell | None:
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if options.g2p and options.english else None
     return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, (NOISE_LABEL,))
-
-
-def check_tables(*targets: Path | None) -> None:
-    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
-    for path in filter(None, targets):
-        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
-        if path.exists() and read_text(path).split("\n", 1)[0] not in known:
-            raise DataError(path, "it exists, and is no table of this command", "name another file")
-    named = [path.resolve() for path in targets if path]
-    if len(set(named)) < len(named):
-        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
 
 
 def write_problems(path: Path, report: Report) -> None:
