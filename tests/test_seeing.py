@@ -32,7 +32,7 @@ from aligner.bench.family import MODELS, Plan, work
 from aligner.bench.machine import cpu_model, quota
 from aligner.bench.memory import taken
 from aligner.bench.timing import Stopwatch, Timing, timed
-from aligner.cli import main, seeing
+from aligner.cli import main
 from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
 from aligner.run import corpus as running
@@ -461,11 +461,6 @@ def test_bench_prints_and_writes_what_was_asked_for(tmp_path):
     assert found["machine"]["aligner"] == aligner.__version__
     for row in found["rows"]:
         assert row["frames_per_second"] == pytest.approx(row["batch"] * 10 / row["median_seconds"])
-
-
-def test_the_command_offers_what_there_is():
-    assert tuple(MODELS) == seeing.MODELS
-    assert seeing.TASKS == family.TASKS
 
 
 @pytest.mark.parametrize("wrong", [("--backend", "hmm"), ("--only", "backends"), ("--device", "nonsense"),
