@@ -64,6 +64,14 @@ WRONG = {
     "align rec out -b dtw --device cuda": "device: the backend 'dtw' runs on the CPU: leave out --device",
     "align rec out -b dtw --star": "star: the wildcard is not for the backend 'dtw': take --backend hmm, ctc or",
     "align rec out --device gpu": "device: there is no 'gpu': take cpu, cuda, or cuda:1 for the second",
+    "align rec out --kernel triton": "kernel: the triton kernel runs on CUDA; on the CPU only with TRITON_INTERPRET=1",
+    "align rec out --kernel numba --device cuda": "kernel: the numba kernel runs on the CPU, the scores are on cuda:",
+    "align rec out -b dtw -m english -l sw": "english: it is of English, not of 'sw': take --backend dtw",
+    f"align {'a' * 300} out": "it cannot be read (File name too long): check its place and rights",
+    f"align rec out -m {'a' * 300}": "there is no model of this name and no such folder",
+    f"align rec {'a' * 300}": "nothing can be written to the output folder (File name too long): name another",
+    f"align rec/one.wav {'a' * 300}": "nothing can be written to the output folder (File name too long): name another",
+    f"align rec out -r {'a' * 300}": "it cannot be read (File name too long)",
     "align rec out -r nowhere": "nowhere: there is no such folder: name the folder of .phn files",
     "align rec out --corrections nowhere": "nowhere: there is no such folder: name the folder of .phn files",
     "align rec out --corrections rec --refine none": "corrections: --refine none would not use what is learnt",
@@ -185,6 +193,7 @@ def write_place(folder: Path) -> None:
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
     write_place(tmp_path)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -219,7 +228,7 @@ for call in {[*HELP, *WRONG]!r}:
     if heavy or (result.exit_code != 2 and call not in {HELP!r}):
         sys.exit(f"{{call}}: {{heavy}} {{result.output}}")
 """
-    here = {**os.environ, "PYTHONPATH": str(ROOT)}  # the tree that is tested, wherever it is called from
+    here = {**os.environ, "PYTHONPATH": str(ROOT), "TRITON_INTERPRET": "0"}  # the tree that is tested
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=here, capture_output=True, text=True)
     assert not done.stderr
     assert done.returncode == 0

@@ -112,7 +112,7 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
     more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
     try:  # a wrong call is better told before the work than after, and before what takes long to import
         check_way(backend=backend, model=model, language=language, dictionary=dictionary, star=star,
-                  posteriors=posteriors, device=device)
+                  posteriors=posteriors, device=device, kernel=kernel)
         if corrections is not None:
             check_refined(refine)
             find_labels(corrections)

@@ -24,6 +24,16 @@ def check_readable(path: Path) -> None:
         raise _unreadable(path, error) from error
 
 
+def check_reachable(path: Path) -> None:
+    """Raise DataError where it cannot be told whether there is such a file or folder: no rights, or too long a name."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(path, f"it cannot be read ({error.strerror})", "check its place and rights")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import soundfile
 
 from aligner.corpus import audio
-from aligner.corpus.files import read_text
+from aligner.corpus.files import check_reachable, read_text
 from aligner.corpus.tables import LJSPEECH, TSV, Row, read_rows
 from aligner.corpus.textgrid import read_textgrid
 from aligner.types import DataError, Failure, Interval, Utterance
@@ -83,6 +83,7 @@ def check_corpus(root: Path) -> None:
     DataError
         If there is no such folder, or no recording in it.
     """
+    check_reachable(root)
     if not root.is_dir():
         rule = "it is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(root, rule, "name the folder of recordings and transcripts")
@@ -101,6 +102,7 @@ def check_recording(path: Path) -> None:
         Saying what it is, and what to name instead.
     """
     suffix = path.suffix.lower()
+    check_reachable(path)
     if not path.exists():
         others = [path.with_name(f"{path.name}{s}") for s in audio.SUFFIXES] + _recordings_of(path)
         meant = next((p.name for p in others if p.is_file()), None)
@@ -341,6 +343,7 @@ def find_recordings(root: Path) -> dict[str, Path]:
     DataError
         If there is no such folder or no recording in it.
     """
+    check_reachable(root)
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name a folder of recordings")
     found: dict[str, Path] = {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from aligner.corpus.files import read_text
+from aligner.corpus.files import check_reachable, read_text
 from aligner.corpus.results import CORRECTED, cell
 from aligner.corpus.textgrid import TOUCHING, read_textgrid
 from aligner.types import DataError, Interval
@@ -64,6 +64,7 @@ def find_labels(root: Path) -> dict[str, Source]:
     DataError
         If there is no such folder, or no labels in it.
     """
+    check_reachable(root)
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels")
     found: dict[str, Source] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from aligner.types import ModelError
@@ -17,7 +18,7 @@ TABLES = (*HMMS, *NETWORKS, TAUGHT_TABLE)  # a folder that has one is a model's
 
 def in_a_folder(name_or_path: str | Path) -> bool:
     """Whether a model is in a folder of its own, not one that goes by its name."""
-    return name_or_path not in (ENGLISH, HAMA) and Path(name_or_path).is_dir()
+    return name_or_path not in (ENGLISH, HAMA) and os.path.isdir(name_or_path)
 
 
 def check_known(name_or_path: str | Path) -> None:
@@ -38,7 +39,7 @@ def check_known(name_or_path: str | Path) -> None:
         if not any((Path(name_or_path) / table).is_file() for table in TABLES):
             raise no_model_in(name_or_path)
     elif name not in (ENGLISH, HAMA) and not name.startswith(HUB) and not name.isupper():
-        file = "it is a file, and no" if Path(name_or_path).is_file() else "there is no model of this name and no such"
+        file = "it is a file, and no" if os.path.isfile(name_or_path) else "there is no model of this name and no such"
         raise ModelError(name, f"{file} folder", f"use {ENGLISH!r}, {HAMA!r}, a model's folder, "
                          f"{HUB}ORGANISATION/NAME, or the name of one of torchaudio's pipelines (MMS_FA)")
 

@@ -26,9 +26,9 @@ from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
+from aligner.run.calls import check_kernel
 from aligner.run.jobs import cores
 from aligner.run.marks import stage
-from aligner.search import arcs as searched
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
@@ -97,10 +97,7 @@ class Options:
         return torch.autocast(kind, torch.bfloat16) if self.precision == "mixed" else nullcontext()
 
     def __post_init__(self) -> None:
-        try:
-            searched.chosen(self.kernel, usable(self.device))
-        except ValueError as error:
-            raise DataError("kernel", str(error), "take auto") from None
+        check_kernel(self.kernel, str(usable(self.device)))
         if self.language is not None and not self.language.strip():
             raise DataError("language", "no language is named", "name one, or leave it out")
         for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS), ("precision", PRECISIONS)):

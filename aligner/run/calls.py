@@ -13,6 +13,7 @@ from aligner.corpus.labels import check_aligned, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.names import DEVICES
+from aligner.search.fitting import misfit
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, ModelError
 
@@ -23,17 +24,18 @@ OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the o
 
 def check_way(*, backend: str | None = None, model: str | None = None, language: str | None = None,
               dictionary: Path | None = None, star: bool | None = None, posteriors: str | None = None,
-              device: str = "cpu") -> None:
+              device: str = "cpu", kernel: str = "auto") -> None:
     """Raise where no backend is to be had by these options of `aligner.run.backend.Options`.
 
     Raises
     ------
     DataError
-        If the dictionary or the device is at fault, the language is unknown, or options exclude each other.
+        If the dictionary, the device or the kernel is at fault, the language is unknown, or options exclude each other.
     ModelError
         If there is no such model, or it is of another kind or language.
     """
     check_device(device)
+    check_kernel(kernel, device)
     if dictionary is not None:
         check_readable(dictionary)
     for name in (model, posteriors):
@@ -47,7 +49,7 @@ def check_way(*, backend: str | None = None, model: str | None = None, language:
         check_star(name)
     if model is not None:
         check_kind(name, kind, model)
-    if name in OF_TWO or (model is None and name != "dtw"):
+    if name in OF_TWO or (model is None and name != "dtw") or (name == "dtw" and model == ENGLISH):
         check_english(HAMA if name == "ctc" or (name in OF_TWO and kind == "hmm") else ENGLISH, language)
     if name == "dtw":
         check_warping(device, dictionary if model is None else None)
@@ -68,6 +70,13 @@ def check_device(device: str) -> None:
     """Raises DataError for what is no name of a device."""
     if not DEVICE.fullmatch(device):
         raise DataError("device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second")
+
+
+def check_kernel(kernel: str, device: str) -> None:
+    """Raises DataError where a kernel does not run on a device."""
+    wrong = misfit(kernel, device)
+    if wrong:
+        raise DataError("kernel", wrong, "take auto")
 
 
 def check_star(backend: str) -> None:

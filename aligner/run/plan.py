@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from aligner.corpus import results
+from aligner.corpus.files import check_reachable
 from aligner.corpus.find import Corpus, check_recording, find, find_one
 from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
 from aligner.types import DataError, Failure, Utterance
@@ -87,6 +88,7 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     """
     if text is not None and not text.strip():
         raise DataError("--text", "it is empty", "write what is said, or leave it out and put a transcript beside it")
+    check_reachable(corpus)
     if not corpus.is_dir():
         return _plan_one(corpus, out, kinds, existing, text)
     if text is not None:
@@ -100,6 +102,7 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
 def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: str | None) -> Job:
     """A run of one recording, whose folder is the corpus, though nothing else in it is looked at."""
     check_recording(path)
+    check_writable(out)
     root = _corpus_of(path, out)
     placed = path.parent.resolve() / path.name if path.parent != root else path  # so that it lies below the root
     found = find_one(placed, text, root)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from aligner.graph import NONE, Graph
-from aligner.names import KERNELS
+from aligner.search.fitting import misfit
 
 
 class NoPath(ValueError):
@@ -267,21 +267,10 @@ def chosen(kernel: str, device: torch.device) -> str:
     ValueError
         If there is no such kernel, or it does not run on the device.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"kernel {kernel!r}; one of {', '.join(KERNELS)} is needed")
-    if kernel == "auto":
-        return {"cpu": "numba", "cuda": "triton"}.get(device.type, "reference")
-    if kernel == "numba" and device.type != "cpu":
-        raise ValueError(f"the numba kernel runs on the CPU, the scores are on {device}")
-    if kernel == "triton" and device.type != "cuda" and not _interpreted():
-        raise ValueError("the triton kernel runs on CUDA; on the CPU only with TRITON_INTERPRET=1 in the environment")
-    return kernel
-
-
-def _interpreted() -> bool:
-    import os
-
-    return os.environ.get("TRITON_INTERPRET") == "1"
+    wrong = misfit(kernel, str(device))
+    if wrong:
+        raise ValueError(wrong)
+    return {"cpu": "numba", "cuda": "triton"}.get(device.type, "reference") if kernel == "auto" else kernel
 
 
 def arrays(*tensors: Tensor) -> tuple[Any, ...]:
