@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from aligner.parallel.workers import workers
 from click.testing import CliRunner
 from conftest import SAMPLE
 from hypothesis import given, settings
@@ -42,7 +43,6 @@ from aligner.run.long import (
     pieces_of,
     plan,
 )
-from aligner.run.workers import workers
 from aligner.search.viterbi import reference
 from aligner.types import STAR_LABEL, Alignment, Failure, Interval, Utterance
 

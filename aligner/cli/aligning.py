@@ -33,6 +33,7 @@ POSTERIORS = click.option("--posteriors", metavar="NAME|FOLDER", help="Compare w
                           "'english', or the folder of a CMU Sphinx model, of whatever language.")
 EXISTING = click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip",
                         show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
+WORKERS_NEED = ("aligner.run.align", "aligner.run.choose")  # modules, which take as long to import as all else here
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -103,7 +104,9 @@ def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None,
     from rich.console import Console
 
     from aligner.cli.teaching import tell_taught
+    from aligner.parallel import server
 
+    server.start(WORKERS_NEED)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
