@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from aligner.parallel.workers import workers
 from click.testing import CliRunner
 from conftest import SAMPLE
 from hypothesis import given, settings
@@ -19,6 +18,7 @@ from aligner import align, find
 from aligner.cli import align as command
 from aligner.corpus import audio
 from aligner.corpus.textgrid import read_textgrid
+from aligner.parallel.workers import workers
 from aligner.run import long
 from aligner.run.backend import Options
 from aligner.run.choose import chosen

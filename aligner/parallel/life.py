@@ -104,11 +104,11 @@ def live(connection: Connection, knowledge: Knowledge) -> None:
     knowledge : Knowledge
     """
     global _pool
-    import torch
-
     _pool = connection
     obey_only(os.getppid())
-    torch.set_num_threads(1)
+    torch = sys.modules.get("torch")
+    if torch is not None:  # which has read the environment already
+        torch.set_num_threads(1)
     gc.collect()
     gc.freeze()  # a dictionary has a million objects: looking through them for garbage, again and again, takes time
     gc.set_threshold(GARBAGE)

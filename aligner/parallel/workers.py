@@ -33,15 +33,22 @@ START = 600.0  # s that a worker may take to start: imports, on a slow and busy 
 WARM_WORTH, COLD_WORTH = 2, 64  # questions from which workers are worth their start: where the server is there, or not
 
 
-class Died(Exception):
-    """A worker was killed, as happens where memory is short, while it had the question."""
+class Lost(DataError):
+    """A question was lost with the worker that had it."""
 
 
-class Stuck(Exception):
-    """A worker gave no sign of life for the time that the question had; it was ended."""
+class Died(Lost):
+    """The worker was killed."""
+
+    def __init__(self) -> None:
+        super().__init__("processes", "one was killed, as happens where memory is short", "name fewer --jobs")
 
 
-LOST = (Died, Stuck)  # what becomes of a question without an answer
+class Stuck(Lost):
+    """The worker gave no sign of life for the time that the question had, and was ended."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__("processes", f"one gave no sign of life for {limit:.0f} s", "please report this")
 
 
 class Ask(Protocol):
@@ -99,7 +106,8 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
     pool.end()
 
 
-def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T], limits: Iterable[float]) -> Iterator[R]:
+def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
+            limit: Callable[[T], float]) -> Iterator[R]:
     """Answers in the order of the tasks, which are all asked at once.
 
     What is lost with a worker is asked once more, by itself, when all others are answered.
@@ -109,23 +117,23 @@ def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T], limits: I
     ask : Ask
     work : callable
     tasks : iterable
-    limits : iterable of float
-        Of each.
+    limit : callable
+        Of each; see `Ask`.
 
     Raises
     ------
     Died, Stuck
         By the iterator, if it is lost again.
     """
-    asked = [(task, limit, ask(work, task, limit=limit)) for task, limit in zip(tasks, limits, strict=True)]
+    asked = [(task, ask(work, task, limit=limit(task))) for task in tasks]
 
     def answered() -> Iterator[R]:
-        for task, limit, future in asked:
+        for task, future in asked:
             try:
                 yield future.result()
-            except LOST:
-                wait_for([f for _, _, f in asked])
-                yield ask(work, task, limit=limit).result()
+            except Lost:
+                wait_for([f for _, f in asked])
+                yield ask(work, task, limit=limit(task)).result()
 
     return answered()
 
@@ -261,7 +269,7 @@ class _Pool:
                 if worker.way in ready:
                     self._hear(worker)
                 elif worker.quiet > worker.limit:
-                    self._lose(worker, Stuck())
+                    self._lose(worker, Stuck(worker.limit))
 
     def _hire(self) -> None:
         """As many workers as there should be."""

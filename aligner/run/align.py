@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from aligner.models.base import Model
 from aligner.parallel.life import alive
-from aligner.parallel.workers import LOST, Ask, Stuck, enough, workers
+from aligner.parallel.workers import Ask, Lost, Stuck, enough, workers
 from aligner.run.backend import Backend, Found, Options, Prepared, finish, hear
 from aligner.run.batches import windows
 from aligner.run.choose import chosen
@@ -181,7 +181,7 @@ def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[U
             task = waiting.pop(future)
             try:
                 yield from _placed(task, future.result())
-            except LOST:
+            except Lost:
                 lost.append(task)
         if not waiting:
             for task in lost:
@@ -195,11 +195,11 @@ def _one_by_one(task: Task, ask: Ask,
     for place, utterance in enumerate(task[1], task[0]):
         try:
             yield from _placed((place, [utterance]), ask(work, [utterance], limit=PATIENCE).result())
-        except LOST as how:
+        except Lost as how:
             yield place, _lost(utterance, how)
 
 
-def _lost(utterance: Utterance, how: Exception) -> Failure:
+def _lost(utterance: Utterance, how: Lost) -> Failure:
     """Why an utterance that workers were lost with cannot be aligned."""
     return Failure(utterance, *(STUCK if isinstance(how, Stuck) else KILLED))
 
@@ -338,10 +338,10 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
     """What ``work`` returns, or the failure that its error amounts to: one bad file never ends a run."""
     try:
         return work()
+    except Lost as how:
+        return _lost(utterance, how)
     except DataError as error:
         return Failure(utterance, error.rule, error.remedy)
-    except LOST as how:
-        return _lost(utterance, how)
     except MemoryError:
         return Failure(utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid")
     except Exception as error:  # a fault of ours must not take the other files with it

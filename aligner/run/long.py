@@ -323,7 +323,7 @@ def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: 
         return Failure(utterance, "nothing of the transcript is heard in the recording",
                        "is it the transcript of another recording?")
     parts = [_part(utterance, stretch, texts) for stretch in planned.stretches]
-    results = [result for [result] in answers(ask, work, [[part] for part in parts], map(patience, parts))]
+    results = [result for [result] in answers(ask, work, [[part] for part in parts], lambda only: patience(only[0]))]
     return joined(utterance, _seconds(utterance), planned, results, texts)
 
 
@@ -332,8 +332,7 @@ def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, as
     topology, clock = backend.model.topology, backend.clock
     if not texts:
         raise DataError(utterance.file or utterance.id, "the transcript is empty", "write what is said")
-    pieces = pieces_of(utterance)
-    heard = answers(ask, hear_piece, pieces, map(patience, pieces))
+    heard = answers(ask, hear_piece, pieces_of(utterance), patience)
     silence, anything = topology.number(topology.silence), len(topology.alone)
     phones = []
     for text in texts:

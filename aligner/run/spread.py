@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from aligner.parallel.wire import as_array
-from aligner.parallel.workers import LOST, Ask, Stuck, workers
+from aligner.parallel.workers import Ask, Lost, Stuck, workers
 from aligner.run.corpus import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
@@ -81,7 +81,7 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
                 try:
                     for answer in _ahead(asked, AHEAD * jobs):
                         yield pickle.loads(answer)
-                except LOST as how:
+                except Lost as how:
                     raise ModelError(out, *(STUCK if isinstance(how, Stuck) else KILLED)) from how
 
             yield mapped
@@ -117,7 +117,7 @@ def _ahead(asked: Iterable[_Asked], number: int) -> Iterator[bytes]:
         again, future = waiting.popleft()
         try:
             return future.result()
-        except LOST:
+        except Lost:
             wait([other for _, other in waiting])
             return again().result()
 
