@@ -208,27 +208,6 @@ def test_a_bad_dictionary_line(corpus, tmp_path, line, rule):
     assert rule in result.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "rule"),
-    [
-        (["nowhere", "out"], "no such folder"),
-        (["CORPUS", "out", "--model", "nowhere"], "no model of this name"),
-        (["CORPUS", "out", "-d", "nowhere"], "cannot be read"),
-        (["CORPUS", "out", "-r", "nowhere"], "no such folder"),
-        (["CORPUS", "out", "--existing", "perhaps"], "perhaps"),
-        (["CORPUS"], "Missing argument"),
-        (["EMPTY", "out"], "no recording"),
-    ],
-)
-def test_wrong_calls(corpus, tmp_path, monkeypatch, arguments, rule):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
-    result = run(*[{"CORPUS": corpus, "EMPTY": "empty"}.get(a, a) for a in arguments])
-    assert result.exit_code == 2
-    assert rule in result.output
-    assert "Traceback" not in result.output
-
-
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("before")

@@ -438,7 +438,7 @@ def test_every_backend_gives_the_same_kind_of_result(espeak):
     [
         (["--language", "de"], "the dictionary inside is of English: name one"),
         (["--characters", "--dictionary", "x.dict"], "characters need none"),
-        (["--device", "nowhere"], "'nowhere' cannot be used"),
+        (["--device", "nowhere"], "device: there is no 'nowhere'"),
         (["--dictionary", "none.dict"], "none.dict: "),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "aligner"
 LAYERS = [
-    {"types"},
+    {"types", "names"},
     {"parallel"},
     {"corpus", "text", "features", "graph"},
     {"models", "search"},

@@ -396,7 +396,7 @@ def test_a_name_that_is_not_unicode(corpus, tmp_path, make):
     (["CORPUS", "--csv", "new.csv", "--oovs", "new.csv"], "two tables cannot be one file"),
     (["CORPUS", "--csv", "broken.dict/x.csv"], "cannot be written"),
     (["CORPUS", "--jobs", "0"], "--jobs"),
-    ([], "Missing argument")])
+    ([], "it is missing")])
 def test_wrong_calls(corpus, tmp_path, monkeypatch, arguments, rule):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()

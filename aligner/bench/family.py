@@ -25,7 +25,6 @@ MODELS: dict[str, Callable[[], HMM]] = {
     "NeuralHMM": lambda: NeuralHMM(STATES, DIMENSIONS),
     "StreamingHMM": lambda: StreamingHMM(STATES, DIMENSIONS, COMPONENTS),
 }
-TASKS = ("likelihood", "viterbi", "gradient")
 BATCHES, LENGTHS = (1, 32), (100, 1000)
 
 
@@ -41,8 +40,8 @@ class Plan:
         Sequences, and the frames of each.
     devices : sequence of str
     task : str
-        One of `TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.  The streaming model
-        tells states while it listens, whatever the task.
+        One of `aligner.names.TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.  The
+        streaming model tells states while it listens, whatever the task.
     repeats : int
     """
 

@@ -20,6 +20,7 @@ from aligner.run.align import align
 from aligner.run.backend import Backend, Options
 from aligner.run.corpus import plan, run
 from aligner.run.marks import STAGES, marked_by
+from aligner.run.plan import check_empty
 from aligner.types import DataError
 
 PREFIX = "aligner::"  # of the stages in the trace, as "aten::" of torch's operators
@@ -144,6 +145,5 @@ def new_folder(out: Path | None) -> Path:
     if out is None:
         names = (FOLDER if k == 1 else FOLDER.with_name(f"{FOLDER}-{k}") for k in count(1))
         return next(path for path in names if not path.exists())
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(out, "something is there already", "name a new folder, or none")
+    check_empty(out)
     return out

@@ -10,6 +10,7 @@ import click
 from aligner import __version__
 from aligner.cli.adapting import adapt
 from aligner.cli.aligning import align
+from aligner.cli.calls import Group
 from aligner.cli.evaluating import compare, evaluate, speech_metrics
 from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
@@ -22,7 +23,7 @@ from aligner.cli.transferring import transfer
 from aligner.cli.validating import validate
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""

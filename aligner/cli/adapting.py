@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from aligner.cli.aligning import INTERRUPTED
+from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
 
 
-@click.command(context_settings=CONTEXT, short_help="Adapt a model to a corpus.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Adapt a model to a corpus.",
                epilog="Example: aligner adapt corpus/ english new/, then: align corpus/ out/ -m new/")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", metavar="NAME|FOLDER")
@@ -34,22 +36,35 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was adapted.
     """
-    from aligner.models.markov import MarkovModel
-    from aligner.run import adapt as adapting
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
-    from aligner.run.hmm import HmmBackend
-    from aligner.train.adapt import Belief
+    from aligner.corpus.find import check_corpus
+    from aligner.models.known import HMM_TABLE, kind_of
+    from aligner.run.calls import check_way
+    from aligner.run.plan import check_new, check_writable
     from aligner.types import AlignerError, ModelError
 
     def told(what: str, log_likelihood: float) -> None:
         click.echo(f"{what}: {log_likelihood:.3f} per frame", err=True)
 
+    network = ModelError(model, "it is a CTC network, and only hidden Markov models can be adapted",
+                         "train it further on a corpus of its own")
     try:
+        check_corpus(corpus)
+        check_way(model=model, dictionary=dictionary, language=language)
+        if kind_of(model) == "ctc":
+            raise network
+        check_new(new / HMM_TABLE)
+        check_writable(new)
+        from aligner.models.markov import MarkovModel
+        warm_up(jobs)
+        from aligner.run import adapt as adapting
+        from aligner.run.backend import Options
+        from aligner.run.choose import chosen
+        from aligner.run.hmm import HmmBackend
+        from aligner.train.adapt import Belief
+
         backend = chosen(model, Options(dictionary, jobs=jobs or cores(), language=language))
         if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
-            raise ModelError(model, "it is a CTC network, and only hidden Markov models can be adapted",
-                             "train it further on a corpus of its own")
+            raise network
         options = adapting.Options(transforms, None if belief is None else Belief(belief, belief), rounds)
         summary = adapting.adapt(corpus, backend, new, options, told)
     except AlignerError as error:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligner import __version__
+from aligner import __version__, names
+from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
 from aligner.run.jobs import cores
@@ -24,28 +26,27 @@ if TYPE_CHECKING:
     from aligner.run.monitor import Usage
     from aligner.types import Result
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")  # as in run.backend, which takes long to import
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
 FORMATS = click.option("--format", "-f", "formats", multiple=True,
-                       type=click.Choice(["textgrid", "json", "csv", "ctm"]),
+                       type=click.Choice(names.FORMATS),
                        help="Write this too; may be repeated. TextGrids are always written.")
 POSTERIORS = click.option("--posteriors", metavar="NAME|FOLDER", help="Compare what this model hears, too (DTW): "
                           "'english', or the folder of a CMU Sphinx model, of whatever language.")
-EXISTING = click.option("--existing", type=click.Choice(["skip", "overwrite", "error"]), default="skip",
+EXISTING = click.option("--existing", type=click.Choice(names.EXISTING), default="skip",
                         show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
-WORKERS_NEED = ("aligner.run.align", "aligner.run.choose")  # modules, which take as long to import as all else here
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-@click.command(context_settings=CONTEXT, short_help="Align recordings with their transcripts.",
-               epilog="Example: align corpus/ out/ --report")
-@click.argument("corpus", type=click.Path(path_type=Path))
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Align recordings with their transcripts.",
+               epilog="Examples: align corpus/ out/ --report;  align one.wav out/ --text 'what is said'")
+@click.argument("corpus", type=click.Path(path_type=Path), metavar="CORPUS|FILE")
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--text", metavar="TEXT", help="What is said in FILE, which then needs no transcript beside it.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
-@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="How: hidden Markov model, network (CTC), both, "
-              "warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all three.  "
-              "[default: hmm; dtw where the language has no model]")
+@click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="How: hidden Markov model, network (CTC), "
+              "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
+              "three.  [default: hmm; dtw where the language has no model]")
 @click.option("--model", "-m", metavar="NAME|FOLDER",
               help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
               "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
@@ -68,12 +69,12 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 @click.option("--reference", "-r", type=click.Path(path_type=Path),
               help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
 @click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
-@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full", show_default=True,
+@click.option("--refine", type=click.Choice(names.REFINEMENTS), default="full", show_default=True,
               help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
               "corrections where there are any; or leave them as the search put them.")
 @click.option("--corrections", type=click.Path(path_type=Path), help="Learn first from the boundaries that you "
               "corrected in this folder (aligner teach does it once and for all).")
-@click.option("--kernel", type=click.Choice(["auto", "numba", "triton", "reference"]), default="auto",
+@click.option("--kernel", type=click.Choice(names.KERNELS), default="auto",
               show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
               "'reference' is plain and slow.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
@@ -81,60 +82,66 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
               "(hmm, in batches), or where the network is (ctc).")
 @click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds of audio in a batch on "
               "CUDA.  [default: what its memory holds]")
-@click.option("--precision", type=click.Choice(["full", "mixed"]), default="full", show_default=True,
+@click.option("--precision", type=click.Choice(names.PRECISIONS), default="full", show_default=True,
               help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.")
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
-def align(corpus: Path, out: Path, dictionary: Path | None, backend: str | None, model: str | None,
+def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, backend: str | None, model: str | None,
           language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
           formats: tuple[str, ...], segments: bool, uncertainty: bool, existing: str, reference: Path | None,
           reported: bool, refine: str, corrections: Path | None, kernel: str, jobs: int | None, device: str,
           batch_seconds: float | None, precision: str, verbose: bool) -> None:
-    """Align the recordings in CORPUS with their transcripts and write TextGrids to OUT.
+    """Align the recordings in CORPUS, or the one recording FILE, with their transcripts and write TextGrids to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
     .txt with what is said, or .TextGrid with a tier per speaker; or a row in metadata.csv or transcripts.tsv.
     The folder that holds a recording is its speaker.
 
     OUT mirrors CORPUS: a TextGrid per recording, alignment.csv with a row per utterance, and oovs.csv with
-    the words that were in no dictionary.
+    the words that were in no dictionary. Of FILE, whatever else is in its folder, it is OUT/NAME.TextGrid.
 
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
-    from rich.console import Console
+    from aligner.corpus.labels import find_labels
+    from aligner.run.calls import check_refined, check_way
+    from aligner.run.plan import plan
+    from aligner.types import AlignerError
 
-    from aligner.cli.teaching import tell_taught
-    from aligner.parallel import server
-
-    server.start(WORKERS_NEED)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     logging.basicConfig(level=logging.DEBUG if verbose else logging.ERROR, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     logging.getLogger("numba").setLevel(logging.WARNING)
-    from aligner.corpus.labels import find_labels
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
-    from aligner.run.corpus import plan
-    from aligner.run.teach import learnt_by
-    from aligner.types import AlignerError
-
-    try:
+    more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
+    try:  # a wrong call is better told before the work than after, and before what takes long to import
+        check_way(backend=backend, model=model, language=language, dictionary=dictionary, star=star,
+                  posteriors=posteriors, device=device)
+        if corrections is not None:
+            check_refined(refine)
+            find_labels(corrections)
+        job = plan(corpus, out, (*formats, *more), existing, text)
         if reference is not None:
-            find_labels(reference)  # a wrong name is better told before the work than after
+            check_labelled(reference, job)
+        warm_up(jobs, len(job.utterances))
+
+        from rich.console import Console
+
+        from aligner.cli.teaching import tell_taught
+        from aligner.run.backend import Options
+        from aligner.run.choose import chosen
+        from aligner.run.teach import learnt_by
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
         options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt,
                           device, batch_seconds, precision)
-        more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
-        job = plan(corpus, out, (*formats, *more), existing)
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         if corrections is not None:
-            way = learnt_by(way, corrections, corpus, tell_taught)
+            way = learnt_by(way, corrections, job.corpus, tell_taught)
         summary = run_behind_bar(job, way, options, console)
         click.echo(f"backend   {way.name}: {way.about}")
         print_summary(summary, job)
         if reference is not None:
-            _print_accuracy(reference, out)
+            _print_accuracy(reference, job)
         if reported:
-            click.echo(f"report    {make_report(out, reference)}")
+            click.echo(f"report    {make_report(out, reference, only=job.only)}")
     except AlignerError as error:
         click.echo(f"align: {error}", err=True)
         sys.exit(2)
@@ -223,9 +230,19 @@ def _print_rest(count: int, out: Path) -> None:
         click.echo(f"          and {count - FIRST_REASONS} more: see {out / 'alignment.csv'}")
 
 
-def _print_accuracy(reference: Path, out: Path) -> None:
+def check_labelled(reference: Path, job: Job) -> None:
+    """Raises DataError where there are no labels, or none of the one recording that is aligned."""
+    from aligner.corpus.labels import find_labels
+    from aligner.types import DataError
+
+    names = find_labels(reference)
+    for file in (job.only or frozenset()) - names.keys():
+        raise DataError(reference, f"there are no labels of {file} in this folder", "name the folder that holds them")
+
+
+def _print_accuracy(reference: Path, job: Job) -> None:
     from aligner.cli.tables import print_brief
     from aligner.evaluate.folders import evaluate
 
     click.echo()
-    print_brief(evaluate(reference, out, jobs=cores()), f"accuracy against {reference}")
+    print_brief(evaluate(reference, job.out, jobs=cores(), only=job.only), f"accuracy against {reference}")

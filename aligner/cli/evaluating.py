@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligner import names
+from aligner.cli.calls import Command
 from aligner.run.jobs import cores
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def plainly(command: Callable[..., None]) -> Callable[..., None]:
     """Errors of the user's as one line and exit status 2."""
+    def name() -> str:
+        return click.get_current_context().info_name or "aligner"
+
     @wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
         from aligner.types import AlignerError
@@ -28,10 +33,10 @@ def plainly(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except AlignerError as error:
-            click.echo(f"aligner: {error}", err=True)
+            click.echo(f"{name()}: {error}", err=True)
             sys.exit(2)
         except OSError as error:
-            click.echo(f"aligner: {error.filename}: it cannot be written ({error.strerror}): name another place",
+            click.echo(f"{name()}: {error.filename}: it cannot be written ({error.strerror}): name another place",
                        err=True)
             sys.exit(2)
 
@@ -61,10 +66,11 @@ def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligne
              aligned_words: str) -> Options:
     from aligner.corpus.files import read_text
     from aligner.corpus.labels import TierNames
-    from aligner.evaluate.folders import Options
     from aligner.text.phones import PhoneMap, parse_map
 
     named = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
+    from aligner.evaluate.folders import Options
+
     return Options(named, TierNames(phones, words), TierNames(aligned_phones, aligned_words))
 
 
@@ -79,7 +85,7 @@ def check_targets(*paths: Path | None) -> None:
                 pass
 
 
-@click.command(context_settings=CONTEXT, short_help="How far alignments are from hand labels.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="How far alignments are from hand labels.",
                epilog="Example: aligner evaluate timit/ out/ --csv boundaries.csv")
 @click.argument("reference", type=FOLDER)
 @click.argument("aligned", type=FOLDER)
@@ -100,12 +106,16 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
 
     Exit status: 0, or 1 if a reference has no alignment or something could not be read, 2 if the call was wrong.
     """
+    from aligner.run.calls import check_compared
+
+    check_compared(reference, aligned)
+    check_targets(table, figures)
+    options = _options(**labels)
     from aligner.cli.tables import print_brief, print_details
     from aligner.evaluate.export import write_boundaries, write_figures
     from aligner.evaluate.folders import evaluate as evaluated
 
-    check_targets(table, figures)
-    found = evaluated(reference, aligned, _options(**labels), cores())
+    found = evaluated(reference, aligned, options, cores())
     print_brief(found, f"{aligned} against {reference}")
     if not brief and found.report.missing < found.report.files:
         print_details(found.report)
@@ -115,7 +125,7 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
     sys.exit(1 if found.problems or found.missing else 0)
 
 
-@click.command(context_settings=CONTEXT, short_help="Which of two aligners is closer.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Which of two aligners is closer.",
                epilog="Example: aligner compare mine/ theirs/ --reference timit/")
 @click.argument("first", metavar="A", type=FOLDER)
 @click.argument("second", metavar="B", type=FOLDER)
@@ -128,11 +138,17 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
     With --reference, by their distance from hand labels, with a paired test of whether they differ; without, how far
     B is from A, in all the figures of 'aligner evaluate'.
     """
+    from aligner.run.calls import check_compared
+
+    if reference is None:
+        check_compared(first, second)
+    else:
+        check_compared(reference, first, second)
+    options = _options(**labels)
     from aligner.cli.tables import print_brief, print_details, print_versus
     from aligner.evaluate.folders import evaluate as evaluated
     from aligner.evaluate.versus import versus
 
-    options = _options(**labels)
     if reference is None:
         found = evaluated(first, second, options, cores())
         print_brief(found, f"{second} against {first}: how far apart, not which is right")
@@ -146,13 +162,14 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
     sys.exit(1 if problems or both.first.missing or both.second.missing else 0)
 
 
-@click.command("speech-metrics", context_settings=CONTEXT, short_help="MCD, F0 and durations of synthesised speech.",
+@click.command("speech-metrics", cls=Command, context_settings=CONTEXT,
+               short_help="MCD, F0 and durations of synthesised speech.",
                epilog="Example: aligner speech-metrics recorded/ synthesised/ --csv figures.csv")
 @click.argument("reference", metavar="REF_DIR", type=FOLDER)
 @click.argument("synthesised", metavar="SYN_DIR", type=FOLDER)
 @click.option("--alignments", "-a", nargs=2, type=FOLDER, metavar="REF_LABELS SYN_LABELS", help="Folders of alignments "
               "of the two (as 'align' writes them): frames are matched by them, and durations compared.")
-@click.option("--warp", type=click.Choice(["dtw", "none"]), default="dtw", show_default=True,
+@click.option("--warp", type=click.Choice(names.WARPS), default="dtw", show_default=True,
               help="Match frames by exact dynamic time warping, or one to one; where there are no alignments.")
 @click.option("--order", type=click.IntRange(min=1), default=24, show_default=True,
               help="Of the mel-cepstra; c0 is left out.")
@@ -173,13 +190,20 @@ def speech_metrics(reference: Path, synthesised: Path, alignments: tuple[Path, P
 
     Exit status: 0, or 1 if some recordings could not be compared, 2 if the call was wrong.
     """
+    from aligner.corpus.find import find_recordings
+    from aligner.corpus.labels import find_labels
+
+    for folder in (reference, synthesised):
+        find_recordings(folder)
+    for folder in alignments or ():
+        find_labels(folder)
+    check_targets(table)
     from aligner.cli.tables import print_speech
     from aligner.evaluate.export import write_speech
     from aligner.evaluate.folders import evaluate as evaluated
     from aligner.evaluate.speech import SpeechSettings, compare_folders
 
     settings = SpeechSettings(order=order, warp=warp, silence_db=silence_db, floor=floor)
-    check_targets(table)
     found = compare_folders(reference, synthesised, settings, alignments)
     print_speech(found, settings, "alignments" if alignments else warp)
     if alignments:

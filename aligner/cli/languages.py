@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, plainly
 
 
-@click.command(context_settings=CONTEXT, short_help="List the languages that need no model.")
+@click.command(cls=Command, context_settings=CONTEXT, short_help="List the languages that need no model.")
 @plainly
 def languages() -> None:
     """List the codes that --language takes, with the names of the languages: those that eSpeak NG speaks."""

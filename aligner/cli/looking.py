@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, plainly
 from aligner.run.jobs import cores
 
 MOST = 10  # notes
 
 
-@click.command(context_settings=CONTEXT, short_help="Look at results in Praat, and correct them.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Look at results in Praat, and correct them.",
                epilog="Example: aligner inspect out/ --suspect")
 @click.argument("out", type=FOLDER)
 @click.option("--suspect", is_flag=True, help="Only those that are marked suspect.")
@@ -44,7 +45,7 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
         launch(script)
 
 
-@click.command(context_settings=CONTEXT, short_help="A page to look at results.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="A page to look at results.",
                epilog="Example: aligner report out/ --open")
 @click.argument("out", type=FOLDER)
 @click.option("--reference", "-r", type=FOLDER, help="Folder of hand labels: accuracy, and their tiers beside ours.")
@@ -63,17 +64,22 @@ def report(out: Path, reference: Path | None, corpus: Path | None, opened: bool)
         click.launch(page.resolve().as_uri())
 
 
-def make_report(out: Path, reference: Path | None, corpus: Path | None = None) -> Path:
+def make_report(out: Path, reference: Path | None, corpus: Path | None = None,
+                only: frozenset[str] | None = None) -> Path:
     """Write the page, behind a progress bar."""
+    from aligner.corpus.outcome import read_outcome
+    from aligner.run.calls import check_compared
+
+    outcome = read_outcome(out, corpus)
+    if reference is not None:
+        check_compared(reference, out)
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from aligner.corpus.outcome import read_outcome
     from aligner.evaluate.folders import evaluate
     from aligner.evaluate.page import write_page
 
-    outcome = read_outcome(out, corpus)
-    evaluation = None if reference is None else evaluate(reference, out, jobs=cores())
+    evaluation = None if reference is None else evaluate(reference, out, jobs=cores(), only=only)
     console = Console(stderr=True, highlight=False)
     with Progress(TextColumn("report"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                   console=console) as bar:

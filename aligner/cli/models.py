@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from aligner.cli.calls import Group
 from aligner.cli.evaluating import CONTEXT
 
 
-@click.group(context_settings=CONTEXT, short_help="List, describe and check models.")
+@click.group(cls=Group, context_settings=CONTEXT, short_help="List, describe and check models.")
 def models() -> None:
     """List, describe and check models: those inside, and those in folders."""
 
@@ -20,11 +21,11 @@ def models() -> None:
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def list_(folder: Path | None) -> None:
     """List the models inside, and those in FOLDER and below it."""
+    if folder is not None and not folder.is_dir():
+        click.echo(f"models: {folder}: there is no such folder: name the one that holds models", err=True)
+        sys.exit(2)
     from aligner.run.models import listed
 
-    if folder is not None and not folder.is_dir():
-        click.echo(f"models: {folder}: there is no such folder", err=True)
-        sys.exit(2)
     for name, about, fine in listed(folder):
         click.echo(f"{name:<30} {about if fine else 'damaged: ' + about}")
 
@@ -34,11 +35,14 @@ def list_(folder: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def info(name: str, as_json: bool) -> None:
     """Tell what a model is: phones, features, how it was trained, on what, with which figures."""
-    from aligner.models.store import load_model
-    from aligner.run.models import told
+    from aligner.models.known import check_known
     from aligner.types import AlignerError
 
     try:
+        check_known(name)
+        from aligner.models.store import load_model
+        from aligner.run.models import told
+
         found = told(load_model(name))
     except AlignerError as error:
         click.echo(f"models: {error}", err=True)
@@ -70,12 +74,15 @@ def validate(names: tuple[str, ...]) -> None:
 
     Exit status: 0 if all are, 1 if one is not; a line says which file and which field.
     """
-    from aligner.run.models import checked
+    from aligner.models.known import check_known
     from aligner.types import AlignerError
 
     wrong = 0
     for name in names:
         try:
+            check_known(name)
+            from aligner.run.models import checked
+
             checked(name)
             click.echo(f"{name}: it is whole")
         except AlignerError as error:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aligner.cli.aligning import BACKENDS
+from aligner import names
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
 from aligner.run.jobs import cores
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from aligner.bench.family import Plan
     from aligner.bench.timing import Row
 
-MODELS = ("MixtureGaussianHMM", "HSMM", "SemiMarkovHMM", "NeuralHMM", "StreamingHMM")  # as in bench.family
-TASKS = ("likelihood", "viterbi", "gradient")  # so, too
-KINDS = ("models", "stages", "backends")
 MARKS = {"ok": "  ", "note": "- ", "slow": "! ", "broken": "X "}
 MOST = 15  # operators
 QUICK_REPEATS, REPEATS = 2, 5
@@ -32,14 +30,14 @@ QUICK = (8,), (200,)  # batches and lengths
 LIMIT = 50  # utterances of a profile: a trace of some 15 MB
 
 
-@click.command(context_settings=CONTEXT, short_help="How fast it is here.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="How fast it is here.",
                epilog="Example: aligner bench corpus/ --json speed.json")
 @click.argument("corpus", required=False, type=FOLDER)
-@click.option("--only", multiple=True, type=click.Choice(KINDS), help="What to measure; may be repeated.  "
+@click.option("--only", multiple=True, type=click.Choice(names.MEASURED), help="What to measure; may be repeated.  "
               "[default: models and stages; with CORPUS backends, too]")
-@click.option("--model", "-m", "models", multiple=True, type=click.Choice(MODELS),
+@click.option("--model", "-m", "models", multiple=True, type=click.Choice(names.FAMILY),
               help="Of aligner.hmm; may be repeated.  [default: all]")
-@click.option("--backend", "-b", multiple=True, type=click.Choice(BACKENDS),
+@click.option("--backend", "-b", multiple=True, type=click.Choice(names.BACKENDS),
               help="Of align; may be repeated.  [default: all]")
 @click.option("--batch", "batches", multiple=True, type=click.IntRange(min=1), metavar="N",
               help="Sequences that a model takes at once; may be repeated.  [default: 1 and 32]")
@@ -47,7 +45,7 @@ LIMIT = 50  # utterances of a profile: a trace of some 15 MB
               help="Of each sequence; may be repeated.  [default: 100 and 1000]")
 @click.option("--device", "devices", multiple=True, metavar="cpu|cuda", help="Where models compute; may be repeated.  "
               "[default: cpu, and cuda where there is one]")
-@click.option("--task", type=click.Choice(TASKS), default=TASKS[0], show_default=True,
+@click.option("--task", type=click.Choice(names.TASKS), default=names.TASKS[0], show_default=True,
               help="What models do; the streaming one always tells states while it listens.")
 @click.option("--repeats", type=click.IntRange(min=1), help=f"Of which the median counts.  [default: {REPEATS}]")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Of the backends.  [default: all cores]")
@@ -67,17 +65,24 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech, and backends
     are not: they need speech.
     """
+    from aligner.corpus.find import check_corpus
+    from aligner.run.calls import check_device
+
+    wanted = only or _wanted(corpus, models, backend)
+    if "backends" in wanted and corpus is None:
+        raise click.UsageError("backends are measured on speech: name a CORPUS")
+    if corpus is not None:
+        check_corpus(corpus)
+    for device in devices:
+        check_device(device)
+    check_targets(figures)
     from aligner.bench.family import BATCHES, LENGTHS, Plan
     from aligner.bench.machine import Machine, busy, use_threads
     from aligner.cli.tables import print_machine, print_rows
 
-    check_targets(figures)
-    wanted = only or _wanted(corpus, models, backend)
-    if "backends" in wanted and corpus is None:
-        raise click.UsageError("backends are measured on speech: name a CORPUS")
     times = repeats or (QUICK_REPEATS if quick else REPEATS)
     sizes = QUICK if quick else (BATCHES, LENGTHS)
-    plan = Plan(models or MODELS, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times)
+    plan = Plan(models or names.FAMILY, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times)
     if threads is not None:
         use_threads(threads)
     machine = Machine.here()
@@ -88,7 +93,7 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
                    "may be many times too low (--threads 1)", err=True)
     rows: list[Row] = []
     with ExitStack() as stack:
-        for kind, title, found in _measured(wanted, corpus, plan, backend or BACKENDS, jobs or cores(), stack):
+        for kind, title, found in _measured(wanted, corpus, plan, backend or names.BACKENDS, jobs or cores(), stack):
             rows += print_rows(kind, title, found)
     if corpus is None and not only:
         click.echo("backends were not measured: they need speech (aligner bench CORPUS)")
@@ -101,8 +106,8 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
 
 def _wanted(corpus: Path | None, models: tuple[str, ...], backend: tuple[str, ...]) -> tuple[str, ...]:
     """What to measure where nothing is said: what was named, or all that can be."""
-    named = tuple(kind for kind, names in (("models", models), ("backends", backend)) if names)
-    return named or (KINDS if corpus else KINDS[:2])
+    named = tuple(kind for kind, asked in (("models", models), ("backends", backend)) if asked)
+    return named or (names.MEASURED if corpus else names.MEASURED[:2])
 
 
 def _devices() -> tuple[str, ...]:
@@ -111,7 +116,7 @@ def _devices() -> tuple[str, ...]:
     return devices()
 
 
-def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, names: tuple[str, ...], jobs: int,
+def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, backends: tuple[str, ...], jobs: int,
               stack: ExitStack) -> Iterable[tuple[str, str, Iterable[Row]]]:
     """Kind, title and rows of each table."""
     from aligner.bench import aligning
@@ -130,14 +135,14 @@ def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, names: tup
             place, backend, plan.repeats)
     if "backends" in wanted and corpus is not None:
         yield "backends", f"align {corpus}, {jobs} jobs, from files to TextGrids", aligning.backends(
-            names, corpus, plan.repeats, jobs)
+            backends, corpus, plan.repeats, jobs)
 
 
-@click.command(context_settings=CONTEXT, short_help="Where the time of align goes.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Where the time of align goes.",
                epilog="Example: aligner profile corpus/ --limit 20")
 @click.argument("corpus", type=FOLDER)
 @click.argument("out", required=False, type=FOLDER)
-@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="As of align.")
+@click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="As of align.")
 @click.option("--model", "-m", metavar="NAME|FOLDER", help="As of align.")
 @click.option("--language", "-l", metavar="CODE", help="As of align.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path), help="As of align.")
@@ -153,6 +158,15 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     that what is loaded and compiled once is not counted.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of itself otherwise; asked for at import
+    from aligner.corpus.find import check_corpus
+    from aligner.run.calls import check_way
+    from aligner.run.plan import check_empty, check_writable
+
+    check_corpus(corpus)
+    check_way(backend=backend, model=model, language=language, dictionary=dictionary)
+    if out is not None:
+        check_empty(out)
+        check_writable(out)
     from aligner.bench.profile import TRACE, new_folder
     from aligner.bench.profile import profile as profiled
     from aligner.cli.tables import print_profile
@@ -166,7 +180,7 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     click.echo(f"open {place / TRACE} in https://ui.perfetto.dev")
 
 
-@click.command(context_settings=CONTEXT, short_help="Whether all is well here.")
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Whether all is well here.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> None:
     """Look at the machine, the libraries and the kernels, align a sentence whose boundaries are known, measure speed.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aligner import names
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ TEXTS = (".txt", ".lab")  # what ends so is the name of a file
 HOP = 10  # ms, of the models' frames
 
 
-@click.command(context_settings=CONTEXT, short_help="Align a recording while it comes in.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Align a recording while it comes in.",
                epilog="Examples: aligner stream 'she had your dark suit' --mic;  aligner stream talk.txt talk.wav;  "
                "arecord -t raw -f S16_LE -r 16000 | aligner stream talk.txt - --json")
 @click.argument("text")
@@ -43,7 +45,7 @@ HOP = 10  # ms, of the models' frames
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
-@click.option("--refine", type=click.Choice(["full", "offsets", "none"]), default="full",
+@click.option("--refine", type=click.Choice(names.REFINEMENTS), default="full",
               show_default=True, help="Correct boundaries by the model's table of offsets, and (full) those of "
               "--textgrid by the sound itself, too; or leave them as the search put them.")
 @click.option("--chunk", type=click.IntRange(min=HOP), metavar="MS",
@@ -71,20 +73,27 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
     if realtime and source in (None, "-"):
         raise click.UsageError("--realtime is for a FILE: other input has its own pace")
     logging.getLogger("numba").setLevel(logging.WARNING)
-    import torch
-
-    from aligner.corpus.incoming import until_interrupted
-    from aligner.run.backend import Options
-    from aligner.run.stream import LATENCY, StreamAligner, follow
+    from aligner.corpus.audio import check_there
+    from aligner.run.calls import check_way
     from aligner.types import AlignerError
 
-    torch.set_num_threads(1)  # pieces are small: threads would wait for each other
     frames = None if chunk is None else max(1, round(chunk / HOP))
     status = 2
     try:
         _check_target(textgrid, overwrite)
+        said = _text(text)
+        if source is not None and source != "-":
+            check_there(Path(source))
+        check_way(backend="hmm", model=model, language=language, dictionary=dictionary)
+        import torch
+
+        from aligner.corpus.incoming import until_interrupted
+        from aligner.run.backend import Options
+        from aligner.run.stream import LATENCY, StreamAligner, follow
+
+        torch.set_num_threads(1)  # pieces are small: threads would wait for each other
         options = Options(dictionary, g2p, "auto", refine, 1, "hmm", language)
-        aligner = StreamAligner(_text(text), model, options, frames, LATENCY if latency is None else latency / 1000,
+        aligner = StreamAligner(said, model, options, frames, LATENCY if latency is None else latency / 1000,
                                 complete)
         pieces = _pieces(source, aligner.rate, (frames or 1) * HOP / 1000, rate, realtime)
         status = 1
@@ -104,10 +113,13 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
 
 def _check_target(textgrid: Path | None, overwrite: bool) -> None:
     """A result that cannot be written is better told before the work than after."""
+    from aligner.run.plan import check_writable
     from aligner.types import DataError
 
-    if textgrid is not None and textgrid.exists() and not overwrite:
-        raise DataError(textgrid, "it exists", "name another file, or take --overwrite")
+    if textgrid is not None:
+        if textgrid.exists() and not overwrite:
+            raise DataError(textgrid, "it exists", "name another file, or take --overwrite")
+        check_writable(textgrid.parent)
 
 
 def _text(text: str) -> str:

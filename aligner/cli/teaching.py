@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligner.cli.aligning import BACKENDS, INTERRUPTED
+from aligner import names
+from aligner.cli.aligning import INTERRUPTED
+from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
@@ -18,14 +21,15 @@ if TYPE_CHECKING:
     from aligner.run.teach import Taught
 
 
-@click.command(context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
                epilog="Example: aligner teach out/corrected/ english taught/, then: align corpus/ out2/ -m taught/")
 @click.argument("corrected", type=click.Path(path_type=Path))
 @click.argument("model", metavar="MODEL")
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--corpus", "-c", type=click.Path(path_type=Path), help="Where the recordings are, at the same paths.  "
               "[default: beside the labels, or where the run in whose output these are found them]")
-@click.option("--backend", "-b", type=click.Choice(BACKENDS), help="Whose boundaries they are.  [default: the model's]")
+@click.option("--backend", "-b", type=click.Choice(names.BACKENDS),
+              help="Whose boundaries they are.  [default: the model's]")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
               help="Pronunciations; the new model gets it.  [default: the model's own]")
 @click.option("--language", "-l", metavar="CODE", help="Of the words.  [default: the model's]")
@@ -46,14 +50,22 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
 
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
     """
-    from aligner.corpus.labels import TierNames
-    from aligner.run import teach as teaching
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
+    from aligner.corpus.labels import TierNames, find_labels
+    from aligner.run.calls import check_folder, check_way
+    from aligner.run.plan import check_taught
     from aligner.types import AlignerError
 
     try:
-        teaching.check_taught(model, new)
+        check_taught(model, new)
+        check_way(model=model, backend=backend, dictionary=dictionary, language=language)
+        find_labels(corrected)
+        if corpus is not None:
+            check_folder(corpus)
+        warm_up(jobs)
+        from aligner.run import teach as teaching
+        from aligner.run.backend import Options
+        from aligner.run.choose import chosen
+
         way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
         taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
         tell_taught(taught)

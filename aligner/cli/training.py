@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from aligner import names
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
+from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.run.jobs import cores
 
@@ -20,14 +23,13 @@ if TYPE_CHECKING:
     from aligner.train.ctc import Epoch
     from aligner.types import Failure
 
-RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long to import
 
 
-@click.command(context_settings=CONTEXT, short_help="Train a model on a corpus.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Train a model on a corpus.",
                epilog="Example: aligner train corpus/ model/ --language it --out out/")
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--backend", "-b", type=click.Choice(["hmm", "neural", "ctc"]), default="hmm", show_default=True,
+@click.option("--backend", "-b", type=click.Choice(names.TRAINED), default="hmm", show_default=True,
               help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
               "from the alignments of the first; or a CTC network.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path),
@@ -40,11 +42,11 @@ RECIPES = ("quick", "standard", "large")  # as in train.stages, which takes long
 @click.option("--g2p/--no-g2p", default=True, show_default=True,
               help="Whether words that the dictionary lacks get a pronunciation from their letters.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here.")
-@click.option("--recipe", type=click.Choice(RECIPES), default="standard", show_default=True,
+@click.option("--recipe", type=click.Choice(names.RECIPES), default="standard", show_default=True,
               help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.")
 @click.option("--config", type=click.Path(path_type=Path), help="hmm: YAML with stages, em and features, instead of "
               "the recipe's.")
-@click.option("--em", type=click.Choice(["viterbi", "full"]), help="hmm: whether a frame counts for the best path "
+@click.option("--em", type=click.Choice(names.EM), help="hmm: whether a frame counts for the best path "
               "alone, or for every path by its probability.  [default: viterbi]")
 @click.option("--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped.")
 @click.option("--teacher", type=click.Path(path_type=Path), help="neural: the folder of the model to learn from.  "
@@ -69,19 +71,25 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
-    from aligner.run.backend import usable
-    from aligner.run.pronouncing import Text
-    from aligner.types import AlignerError, DataError
+    from aligner.types import AlignerError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     try:
-        if characters and dictionary:
-            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+        _check(corpus, model, backend, dictionary, characters, language, out, device, options)
+        if backend != "ctc" or out is not None:
+            warm_up(jobs)
+        from aligner.run.backend import usable
+        from aligner.run.pronouncing import Text
+
+        if backend != "hmm":
+            import torch
+
+            torch.set_num_threads(jobs or cores())  # networks learn here, in large batches
         usable(device)
         text = Text(dictionary, g2p, characters, language)
         failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
         if out is not None:
-            failures = [*failures, *_aligned(corpus, model, out)]
+            failures = [*failures, *_aligned(corpus, model, out, jobs or cores())]
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)
         sys.exit(2)
@@ -92,6 +100,31 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
         click.echo(f"train: interrupted; {told}", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(1 if failures else 0)
+
+
+def _check(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str,
+           out: Path | None, device: str, options: Mapping[str, Any]) -> None:
+    """Raise for a wrong call, before what takes long to import."""
+    from aligner.corpus.files import check_readable
+    from aligner.corpus.find import check_corpus
+    from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known
+    from aligner.run.calls import check_device, check_pronounced, check_spoken
+    from aligner.run.plan import check_new, check_place, check_writable
+
+    check_pronounced(dictionary, characters)
+    check_device(device)
+    check_corpus(corpus)
+    check_new(model / (NETWORK_TABLE if backend == "ctc" else HMM_TABLE))
+    if dictionary is None and not characters:
+        check_spoken(language, corpus, espeak=backend != "ctc")
+    if options["config"] is not None:
+        check_readable(options["config"])
+    if options["teacher"] is not None:
+        check_known(options["teacher"])
+    check_writable(model)
+    if out is not None:
+        check_place(corpus, out)
+        check_writable(out)
 
 
 def _interrupts(error: BaseException | None) -> bool:
@@ -176,7 +209,7 @@ def tell_failures(failures: Sequence[Failure]) -> None:
         click.echo(f"          and {len(failures) - FIRST_REASONS} more")
 
 
-def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
+def _aligned(corpus: Path, model: Path, out: Path, jobs: int) -> Sequence[Failure]:
     """Align the corpus with its own model."""
     from rich.console import Console
 
@@ -185,7 +218,7 @@ def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
     from aligner.run.choose import chosen
     from aligner.run.corpus import plan
 
-    options = Options()
+    options = Options(jobs=jobs)
     job = plan(corpus, out)
     summary = run_behind_bar(job, chosen(str(model), options), options, Console(stderr=True, highlight=False))
     click.echo()
@@ -195,7 +228,7 @@ def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
     from aligner.models.saved import TABLE
-    from aligner.run.corpus import check_new
+    from aligner.run.plan import check_new
     from aligner.run.train_hmm import options_of
     from aligner.run.train_neural import TEACHER, teacher_of, train_neural
     from aligner.train.ctc import Options

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from aligner.cli.aligning import EXISTING, FORMATS, POSTERIORS, print_summary, run_behind_bar
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT
+from aligner.run.jobs import cores
+
+if TYPE_CHECKING:
+    from aligner.run.prompts import One
 
 
-@click.command(context_settings=CONTEXT, short_help="Carry hand labels over to other readings.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Carry hand labels over to other readings.",
                epilog="Examples: aligner transfer anna.wav anna.TextGrid bob.wav;  "
                "aligner transfer prompts/ speakers/ out/")
 @click.argument("reference", type=click.Path(path_type=Path))
@@ -42,27 +48,41 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
 
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
-    from rich.console import Console
-
     from aligner.corpus.labels import Source, TierNames
-    from aligner.run.backend import Options
-    from aligner.run.jobs import cores
-    from aligner.run.transfer import prompt_of, transfer_one, transferral
+    from aligner.models.known import check_known
+    from aligner.run.prompts import plan_one, plan_transfer, prompt_of
     from aligner.types import AlignerError
 
-    names, options = TierNames(phones, words), Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
+    names = TierNames(phones, words)
     try:
+        if posteriors is not None:
+            check_known(posteriors)
         if not reference.is_dir():
-            prompt = prompt_of(reference, Source(labels), names)
-            path, alignment = transfer_one(prompt, target, out or target.parent, options, formats, existing)
-            told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
-            why = "; ".join(alignment.suspicions) if alignment else ""
-            click.echo(": ".join(filter(None, (f"{path}  {told}", why))))
+            one = plan_one(prompt_of(reference, Source(labels), names), target, out or target.parent, formats, existing)
+            _tell_one(one, refine, jobs, posteriors)
             sys.exit(0)
-        job, backend = transferral(reference, labels, target, names, options, formats, existing)
+        job, chosen = plan_transfer(reference, labels, target, names, formats, existing)
+        from rich.console import Console
+
+        from aligner.run.backend import Options
+        from aligner.run.transfer import by_prompts
+
+        options = Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
+        backend = by_prompts(chosen, options)
         summary = run_behind_bar(job, backend, options, Console(stderr=True, highlight=False, soft_wrap=True))
     except AlignerError as error:
         click.echo(f"transfer: {error}", err=True)
         sys.exit(2)
     print_summary(summary, job)
     sys.exit(1 if summary.failures else 0)
+
+
+def _tell_one(one: One, refine: str, jobs: int | None, posteriors: str | None) -> None:
+    """Label one recording, and tell what became of it."""
+    from aligner.run.backend import Options
+    from aligner.run.transfer import transfer_one
+
+    alignment = transfer_one(one, Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors))
+    told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
+    why = "; ".join(alignment.suspicions) if alignment else ""
+    click.echo(": ".join(filter(None, (f"{one.path}  {told}", why))))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
+from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 WIDTH = 120  # of the table
 
 
-@click.command(context_settings=CONTEXT, short_help="Find what is wrong with a corpus, before the work.",
+@click.command(cls=Command, context_settings=CONTEXT, short_help="Find what is wrong with a corpus, before the work.",
                epilog="Example: aligner validate corpus/ --csv problems.csv --oovs oovs.csv")
-@click.argument("corpus", type=FOLDER)
+@click.argument("corpus", type=FOLDER, metavar="CORPUS|FILE")
 @click.option("--dictionary", "-d", type=FOLDER,
               help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English]")
 @click.option("--language", "-l", default="en", show_default=True, metavar="CODE",
@@ -38,20 +39,28 @@ WIDTH = 120  # of the table
 @plainly
 def validate(corpus: Path, dictionary: Path | None, language: str, characters: bool, g2p: bool, table: Path | None,
              oovs: Path | None, jobs: int | None) -> None:
-    """Tell everything that is wrong with the recordings and transcripts in CORPUS, at once.
+    """Tell everything that is wrong with the recordings and transcripts in CORPUS (or one recording, FILE), at once.
 
     CORPUS is laid out as for align. Every recording is read: is it there, whole, loud, not too loud, long enough for
     what is said? Every word is looked up. An error is what align or train would fail on; a warning is worth a look.
 
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
-    from aligner.run.backend import spoken_english
-    from aligner.run.faults import ERROR
-    from aligner.run.jobs import cores
-    from aligner.run.validate import Options, check_tables, write_oovs, write_problems
+    from aligner.corpus.find import check_corpus, find_one
+    from aligner.run.calls import check_pronounced, check_tables
 
+    if corpus.is_dir():
+        check_corpus(corpus)
+    else:
+        find_one(corpus)
+    check_pronounced(dictionary, characters)
     check_targets(table, oovs)
     check_tables(table, oovs)
+    from aligner.run.faults import ERROR
+    from aligner.run.jobs import cores
+    from aligner.run.validate import Options, write_oovs, write_problems
+    from aligner.text.normalise import spoken_english
+
     options = Options(dictionary, g2p, characters, spoken_english(language), jobs or cores())
     try:
         report = _behind_bar(corpus, options)

@@ -15,6 +15,19 @@ from aligner.types import DataError
 BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
+def check_readable(path: Path) -> None:
+    """Raise DataError where a file cannot be read, as `read_text` would."""
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(path, f"it cannot be read ({error.strerror})", "check its place and rights")
+
+
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8 (with or without a byte-order mark) or UTF-16, line ends as newlines.
 
@@ -26,7 +39,7 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(path, f"it cannot be read ({error.strerror})", "check its place and rights") from error
+        raise _unreadable(path, error) from error
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if raw.startswith(mark)), None) or _guess(raw)
     try:
         text = raw.decode(encoding)

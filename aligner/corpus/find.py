@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,13 +50,10 @@ def find(root: str | Path) -> Corpus:
         If there is no such folder or no recording in it.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise DataError(root, "there is no such folder", "name the folder of recordings and transcripts")
+    check_corpus(root)
     files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
     recordings = sorted((p for p in files if p.suffix.lower() in audio.SUFFIXES),
                         key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())))
-    if not recordings and not any(p.name in (LJSPEECH, TSV) or p.suffix.lower() in UNREADABLE for p in files):
-        raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
     by_stem = _by_stem(files)
     rows = _rows(files, recordings)
     found: list[Utterance | Failure] = []
@@ -69,12 +68,128 @@ def find(root: str | Path) -> Corpus:
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
     for path in (p for p in files if p.suffix.lower() in UNREADABLE and p.with_suffix("") not in taken):
         by_stem.pop(path.with_suffix(""), None)
-        found.append(_passed_over(root, path, f"recordings of the kind {path.suffix} cannot be read",
-                                  f"convert it: ffmpeg -i {path.name} {path.stem}.wav"))
+        found.append(_passed_over(root, path, *_unreadable(Path(path.name))))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
     named = [_named(f) for f in found]
     return Corpus(tuple(u for u in named if isinstance(u, Utterance)),
                   tuple(f for f in named if isinstance(f, Failure)))
+
+
+def check_corpus(root: Path) -> None:
+    """Raise where a folder has nothing that would be a corpus, at a glance: the first recording will do.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or no recording in it.
+    """
+    if not root.is_dir():
+        rule = "it is a file, not a folder" if root.exists() else "there is no such folder"
+        raise DataError(root, rule, "name the folder of recordings and transcripts")
+    kinds = (*audio.SUFFIXES, *UNREADABLE)
+    if not any((p.suffix.lower() in kinds or p.name in (LJSPEECH, TSV)) and p.is_file()
+               and not _hidden(p.relative_to(root)) for p in root.rglob("*")):
+        raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
+
+
+def check_recording(path: Path) -> None:
+    """Raise where a file is no recording.
+
+    Raises
+    ------
+    DataError
+        Saying what it is, and what to name instead.
+    """
+    suffix = path.suffix.lower()
+    if not path.exists():
+        others = [path.with_name(f"{path.name}{s}") for s in audio.SUFFIXES] + _recordings_of(path)
+        meant = next((p.name for p in others if p.is_file()), None)
+        raise DataError(path, "there is no such folder or recording", f"did you mean {meant}?" if meant else
+                        "name the folder of recordings and transcripts, or one recording")
+    if suffix in UNREADABLE:
+        raise DataError(path, *_unreadable(path))
+    if path.name in (LJSPEECH, TSV):
+        raise DataError(path, "it is a table of transcripts, not a recording", "name the folder of its recordings")
+    if suffix in TRANSCRIPTS:
+        meant = next((str(p) for p in _recordings_of(path) if p.is_file()), None)
+        raise DataError(path, "it is a transcript, not a recording",
+                        f"name its recording: {meant}" if meant else f"put {path.stem}.wav beside it, and name that")
+    if suffix not in audio.SUFFIXES or not path.is_file():
+        raise DataError(path, "it is no recording", f"recordings end in {', '.join(audio.SUFFIXES)}")
+
+
+def _recordings_of(path: Path) -> list[Path]:
+    """What the recording of a transcript may be called."""
+    return [path.with_name(f"{path.stem}{suffix}") for suffix in audio.SUFFIXES]
+
+
+def _unreadable(path: Path) -> tuple[str, str]:
+    """What is wrong with a recording of a kind that is not read, and what to do."""
+    return (f"recordings of the kind {path.suffix} cannot be read",
+            f"convert it: ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav')))}")
+
+
+def find_one(path: Path, text: str | None = None, root: Path | None = None) -> Corpus:
+    """The utterances of one recording, whatever else is in its folder.
+
+    Parameters
+    ----------
+    path : Path
+        The recording; its transcript is found as in a folder (see `find`).
+    text : str, optional
+        What is said, instead.
+    root : Path, optional
+        The folder that it goes by its path in; its own unless given.
+
+    Raises
+    ------
+    DataError
+        If it is no recording, or has no transcript that can be used.
+    """
+    check_recording(path)
+    root = root or path.parent
+    if text is not None:
+        found: list[Utterance | Failure] = [_named(_utterance(root, path, _lines(text)))]
+    else:
+        transcript, row = _beside(path), _row_of(path, root)
+        if transcript is None and row is None:
+            raise DataError(path, "the recording has no transcript",
+                            f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)")
+        found = [_named(f) for f in _of_recording(root, path, transcript, row)]
+    utterances = tuple(u for u in found if isinstance(u, Utterance))
+    failures = tuple(f for f in found if isinstance(f, Failure))
+    if not utterances:
+        raise DataError(path, failures[0].reason, failures[0].remedy)
+    return Corpus(utterances, failures)
+
+
+def _beside(path: Path) -> Path | None:
+    """The transcript beside a recording."""
+    stem = path.with_suffix("")
+    try:
+        return _by_stem(p for p in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+                        if p.with_suffix("") == stem and p.is_file()).get(stem)
+    except OSError as error:
+        raise DataError(path.parent, f"the folder cannot be read ({error.strerror})", "check its rights") from error
+
+
+def _row_of(path: Path, root: Path) -> Row | None:
+    """A recording's row in a table of its folder, the one above, or one up to the root.
+
+    Raises
+    ------
+    DataError
+        If there is none, but a table that cannot be read.
+    """
+    above = path.absolute().parents
+    folders = [p for k, p in enumerate(above) if k < 2 or p.is_relative_to(root.absolute())]
+    tables = [table for p in folders for table in (p / LJSPEECH, p / TSV) if table.is_file()]
+    rows = _rows(tables, [path])
+    found = rows.get(path.with_suffix(""))
+    broken = next((r.problem for r in rows.values() if r.problem is not None and r.line == 0), None)
+    if found is None and broken is not None:
+        raise broken
+    return found
 
 
 def _named(found: Utterance | Failure) -> Utterance | Failure:
@@ -141,13 +256,17 @@ def _of_recording(root: Path, path: Path, transcript: Path | None, row: Row | No
 
 def _prompt(text: str, path: Path) -> str:
     """A transcript as text, line by line; TIMIT's begin with the numbers of the first and the last sample."""
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    text = "\n".join(line for line in lines if line)
+    text = _lines(text)
     numbers = TIMIT_PROMPT.match(text)
     if numbers and int(numbers[1]) == 0 and any(
             abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples for samples in audio.frames_in(path)):
         return text[numbers.end():]
     return text
+
+
+def _lines(text: str) -> str:
+    """A text line by line, with single spaces."""
+    return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
 
 
 def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utterance | Failure]:

@@ -79,6 +79,12 @@ def find_labels(root: Path) -> dict[str, Source]:
     return dict(sorted(found.items()))
 
 
+def check_aligned(folder: Path) -> None:
+    """Raises DataError where there is no folder of alignments; one without any is a result, too."""
+    if not folder.is_dir():
+        raise DataError(folder, "there is no such folder", "name the folder of the alignments")
+
+
 def _correction(root: Path, relative: Path) -> bool:
     """Whether a file is a correction of one that is there, too: what a run's output holds is counted once."""
     return relative.parts[0] == CORRECTED and root.joinpath(*relative.parts[1:]).is_file()

@@ -25,6 +25,7 @@ RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model,
 CORRECTED = "corrected"  # a folder for what people corrected, file for file
 SEGMENTS = "segments"  # a folder for TextGrids of sentences
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
+PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")
 REASONS = "; "  # between the reasons of one row
 GRID, UNCERTAINTY = "textgrid", "uncertainty"  # kinds of TextGrids, of which one is written: without, with a point tier
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all

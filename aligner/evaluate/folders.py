@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
+from aligner.corpus.labels import Labels, Source, TierNames, check_aligned, find_labels, read_labels
 from aligner.corpus.results import ALIGNMENT_TABLE, read_table
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
@@ -65,7 +65,8 @@ class Evaluation:
     suggested: Mapping[str, str]
 
 
-def evaluate(reference: Path, aligned: Path, options: Options | None = None, jobs: int = 1) -> Evaluation:
+def evaluate(reference: Path, aligned: Path, options: Options | None = None, jobs: int = 1,
+             only: Set[str] | None = None) -> Evaluation:
     """Compare the labels of two folders at the same relative paths, speaker by speaker.
 
     Parameters
@@ -76,6 +77,8 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None, job
     jobs : int
         Processes, where there are many files; from a script it must then be called below ``if __name__ ==
         "__main__"``, as `multiprocessing` wants it.
+    only : set of str, optional
+        Paths of references below their folder, without suffix; others are not looked at.
 
     Raises
     ------
@@ -84,8 +87,7 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None, job
     """
     options = options or Options()
     references = find_labels(reference)
-    if not aligned.is_dir():
-        raise DataError(aligned, "there is no such folder", "name the folder of the alignments")
+    check_aligned(aligned)
     results: list[FileResult] = []
     problems: list[DataError] = []
     try:
@@ -93,7 +95,8 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None, job
     except DataError as error:  # all are missing, and that is the result
         estimates = {}
         problems.append(error)
-    work = [(name, source, estimates.get(name)) for name, source in references.items()]
+    work = [(name, source, estimates.get(name)) for name, source in references.items()
+            if only is None or name in only]
     for found, wrong in _each(work, options, jobs):
         results += found
         problems += wrong

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from aligner.hmm.potentials import Potentials, likelihood
-from aligner.search.arcs import KERNELS, NoPath, Path, checked_lengths, within
+from aligner.names import KERNELS
+from aligner.search.arcs import NoPath, Path, checked_lengths, within
 from aligner.search.forward_backward import Posteriors, forward_backward
 from aligner.search.segmental import (
     SegmentPosteriors,

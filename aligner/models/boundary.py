@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad, relu
 
 from aligner.models import packed
+from aligner.models.known import TAUGHT_TABLE
 from aligner.text.phones import phone_class, unstressed
 from aligner.types import ModelError
 
-TABLE = "boundaries.json"
+TABLE = TAUGHT_TABLE
 BANDS = 26  # mel filters
 REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
 WIDTH, KERNEL, DILATIONS = 32, 5, (1, 2, 4)

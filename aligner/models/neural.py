@@ -25,6 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 from aligner import __version__
 from aligner.corpus.files import write_text, written_whole
 from aligner.features import INT16_SCALE, frame_count, mel_filters, power_spectrum, windows
+from aligner.models.known import NETWORK_TABLE
 from aligner.types import Clock, ModelError
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ LOWEST, HIGHEST = 40.0, 7800.0  # Hz; below is hum, above the resampler's filter
 NFFT = 1024  # the lowest filters are narrower than a bin of 512
 FLOOR = 1.0  # about what the rounding to 16 bits leaves in a filter: digital silence is no quieter
 PIECE = 4096  # frames that go through the network at once
-WEIGHTS, TABLE = "model.safetensors", "ctc.json"
+WEIGHTS, TABLE = "model.safetensors", NETWORK_TABLE
 KIND = "tcn"
 
 

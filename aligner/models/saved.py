@@ -24,13 +24,14 @@ from aligner.graph import Topology
 from aligner.models import packed
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.hybrid import Columns, HybridFrontend
+from aligner.models.known import HMM_TABLE
 from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
 from aligner.models.neural import Shape, TcnNetwork
 from aligner.models.sphinx import ModelDefinition, SphinxTopology
 from aligner.models.tree import Forest, TreeTopology
 from aligner.types import ModelError
 
-TABLE = "hmm.json"
+TABLE = HMM_TABLE
 DICTIONARY = "dictionary.dict"
 R = TypeVar("R")
 Table = dict[str, Any]

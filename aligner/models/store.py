@@ -13,12 +13,10 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel, spelled
 from aligner.models.hub import huggingface_network, torchaudio_network
+from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, in_a_folder, no_model_in
 from aligner.models.markov import MarkovModel
 from aligner.types import ModelError
 
-ENGLISH = "english"  # US English, inside the pocketsphinx package
-HAMA = "hama"  # English and Korean phonemes, inside the hama package
-HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
 MEASURED = Path(__file__).parent  # where what was measured of the models inside stands
 
 
@@ -50,6 +48,7 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
         return _english()
     if name_or_path == HAMA:
         return _hama()
+    check_known(name_or_path)
     folder = Path(name_or_path)
     if not in_a_folder(name_or_path):
         return _of_a_hub(str(name_or_path))
@@ -67,11 +66,6 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     return replace(model, name=folder.name, taught=taught, **more)
 
 
-def in_a_folder(name_or_path: str | Path) -> bool:
-    """Whether a model is in a folder of its own, not one that goes by its name."""
-    return name_or_path not in (ENGLISH, HAMA) and Path(name_or_path).is_dir()
-
-
 def _in_folder(folder: Path) -> MarkovModel | CtcModel:
     if (folder / neural.TABLE).is_file():
         network = neural.TcnNetwork.load(folder)
@@ -83,22 +77,14 @@ def _in_folder(folder: Path) -> MarkovModel | CtcModel:
         return spelled(folder.name, pretrained, pretrained.case, pretrained.star)
     if (folder / saved.TABLE).is_file():
         return saved.load(folder)
-    if not (folder / "mdef").is_file():
-        raise ModelError(folder, "there is no model in this folder", f"a model that was trained here has a file "
-                         f"{saved.TABLE} or {neural.TABLE}, one of CMU Sphinx mdef, one of Hugging Face config.json")
+    if not (folder / SPHINX_TABLE).is_file():
+        raise no_model_in(folder)
     return sphinx.load(folder)
 
 
 def _of_a_hub(name: str) -> CtcModel:
     """A network that torchaudio or Hugging Face have."""
-    if name.startswith(HUB):
-        network = huggingface_network(name.removeprefix(HUB))
-    elif name.isupper():
-        network = torchaudio_network(name)
-    else:
-        raise ModelError(name, "there is no model of this name and no such folder",
-                         f"use {ENGLISH!r}, {HAMA!r}, a model's folder, {HUB}ORGANISATION/NAME, or the name of one of "
-                         "torchaudio's pipelines (MMS_FA)")
+    network = huggingface_network(name.removeprefix(HUB)) if name.startswith(HUB) else torchaudio_network(name)
     return spelled(name, network, network.case, network.star)
 
 

@@ -21,7 +21,6 @@ from aligner.refine.offsets import correct, moved
 from aligner.refine.segments import HOLD, LEANING, LEANING_PLAIN, STEP, ZERO, Leaning, Places, fine_energies, places
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
-REFINEMENTS = ("full", "offsets", "none")
 WIDTH = 1.7  # how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
 WIDTH_NETWORK, WIDTH_CLOSE = 2.0, 2.5  # the same of networks, which hear phones as spikes, and of warped references
 LEAST_WIDTH = 0.0025  # s that an interval reaches to either side at least: half of the way from place to place

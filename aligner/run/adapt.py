@@ -19,8 +19,8 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.models.tree import TreeTopology
 from aligner.run.backend import hear
-from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.hmm import HmmBackend
+from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.spread import spread
 from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds

@@ -21,8 +21,9 @@ from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
+from aligner.names import BACKENDS, PRECISIONS, REFINEMENTS
 from aligner.refine.agreement import agreed
-from aligner.refine.boundaries import REFINEMENTS, Refined, Refinement, Searched
+from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.jobs import cores
@@ -32,8 +33,6 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")
-PRECISIONS = ("full", "mixed")
 NO_OWNER = -1  # of a silence
 
 
@@ -312,17 +311,6 @@ def taught_for(model: Model, backend: str) -> BoundaryModel | None:
 def as_searched(found: Found, backend: Backend) -> Searched:
     """What refinement needs of what was found."""
     return Searched(found.phones, found.firsts, found.evidence, backend.clock)
-
-
-def spoken_english(language: str | None) -> bool:
-    """Whether transcripts are English, as they are where nothing is said.
-
-    Examples
-    --------
-    >>> spoken_english("en-GB"), spoken_english(None), spoken_english("sw")
-    (True, True, False)
-    """
-    return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
 
 
 def too_short(prepared: Prepared, clock: Clock) -> DataError:

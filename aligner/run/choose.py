@@ -9,14 +9,17 @@ from typing import cast
 
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
+from aligner.models.known import ENGLISH, HAMA
 from aligner.models.markov import MarkovModel
-from aligner.models.store import ENGLISH, HAMA, load_model
-from aligner.run.backend import Backend, Options, spoken_english
+from aligner.models.store import load_model
+from aligner.run.backend import Backend, Options
+from aligner.run.calls import check_english, check_kind, check_star, check_warping, usual
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend, by_espeak, by_model
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
-from aligner.types import DataError, ModelError
+from aligner.text.normalise import spoken_english
+from aligner.types import ModelError
 
 
 def chosen(model: Backend | Model | str | Path | None, options: Options) -> Backend:
@@ -38,17 +41,15 @@ def chosen(model: Backend | Model | str | Path | None, options: Options) -> Back
     if isinstance(model, Backend):
         return model
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
-    name = options.backend or _usual(loaded, options.language)
-    if options.star and name in ("dtw", "median"):
-        raise DataError("star", f"the wildcard is not for the backend {name!r}", "take --backend hmm, ctc or ctc+hmm")
+    name = options.backend or usual(_kind(loaded), options.language)
+    if options.star:
+        check_star(name)
     return MADE[name](loaded, options)
 
 
-def _usual(model: Model | None, language: str | None) -> str:
-    """The backend that is best where none was named."""
-    if isinstance(model, CtcModel):
-        return "ctc"
-    return "hmm" if model is not None or spoken_english(language) else "dtw"
+def _kind(model: Model | None) -> str | None:
+    """As `aligner.models.known.kind_of`, of one that was loaded."""
+    return None if model is None else "ctc" if isinstance(model, CtcModel) else "hmm"
 
 
 def _hmm(model: Model | None, options: Options) -> HmmBackend:
@@ -58,9 +59,8 @@ def _hmm(model: Model | None, options: Options) -> HmmBackend:
 
 def _ctc(model: Model | None, options: Options) -> CtcBackend:
     network = model or _own(HAMA, options)
-    if not isinstance(network, CtcModel):
-        raise ModelError(network.name, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
-    return CtcBackend(network.on(options.device), options, english=spoken_english(options.language))
+    check_kind("ctc", _kind(network), network.name)
+    return CtcBackend(cast(CtcModel, network).on(options.device), options, english=spoken_english(options.language))
 
 
 def _both(model: Model | None, options: Options) -> CtcHmmBackend:
@@ -74,13 +74,9 @@ def _both(model: Model | None, options: Options) -> CtcHmmBackend:
 
 
 def _dtw(model: Model | None, options: Options) -> DtwBackend:
-    if options.device != "cpu":
-        raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
+    check_warping(options.device, options.dictionary if model is None else None)
     if model is not None:
         return by_model(_markov(model if model.name != ENGLISH else _own(ENGLISH, options)), options)
-    if options.dictionary is not None:
-        raise DataError(options.dictionary, "eSpeak pronounces without a dictionary",
-                        "leave out --dictionary, or name a --model to be the reference")
     backend = by_espeak(options.language or "en", options)
     if options.backend is None:
         return replace(backend, about=f"{backend.about}, for there is no model of this language here")
@@ -101,16 +97,13 @@ def _median(model: Model | None, options: Options) -> MedianBackend:
 
 
 def _markov(model: Model) -> MarkovModel:
-    if isinstance(model, CtcModel):
-        raise ModelError(model.name, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
+    check_kind("hmm", _kind(model), model.name)
     return cast(MarkovModel, model)
 
 
 def _own(name: str, options: Options) -> Model:
     """The model inside, which is of English."""
-    if not spoken_english(options.language):
-        raise ModelError(name, f"it is of English, not of {options.language!r}",
-                         "take --backend dtw, or name a --model of that language")
+    check_english(name, options.language)
     return load_model(name)
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
-from pathlib import Path
-from tempfile import TemporaryFile
 
 from aligner import __version__
 from aligner.corpus import results
 from aligner.corpus.files import unbroken
-from aligner.corpus.find import Corpus, find
 from aligner.models.base import Model
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import completed
@@ -22,55 +17,12 @@ from aligner.run.backend import Backend, Options
 from aligner.run.choose import chosen
 from aligner.run.marks import stage
 from aligner.run.monitor import Usage
+from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, DataError, Failure, Interval, Result, Utterance
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Interval, Result
 
-EXISTING = ("skip", "overwrite", "error")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run that has been checked and can begin.
-
-    Attributes
-    ----------
-    corpus, out : Path
-    kinds : tuple of str
-        Of output, of which one is a TextGrid.
-    existing : str
-        What to do where an output exists.
-    utterances : tuple of Utterance
-        To be aligned.
-    failures : tuple of Failure
-        What cannot even be tried.
-    refused : tuple of Failure
-        What is done already and must not be done again, with ``--existing error``.
-    skipped, stale, completed : tuple of str
-        Files whose output is there already; those of them that have changed since; and those that
-        have some of the outputs asked for, which are kept beside the new ones.
-    """
-
-    corpus: Path
-    out: Path
-    kinds: tuple[str, ...]
-    existing: str
-    utterances: tuple[Utterance, ...]
-    failures: tuple[Failure, ...]
-    refused: tuple[Failure, ...]
-    skipped: tuple[str, ...]
-    stale: tuple[str, ...]
-    completed: tuple[str, ...]
-
-    @property
-    def kept(self) -> frozenset[str]:
-        """Files whose rows of an earlier run stand."""
-        return frozenset(self.skipped) | {f.utterance.file for f in self.refused}
-
-    @property
-    def files(self) -> frozenset[str]:
-        """All files that the run knows of."""
-        return self.kept | {u.file for u in self.utterances} | {f.utterance.file for f in self.failures}
+__all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]
 
 
 @dataclass
@@ -122,55 +74,6 @@ class Summary:
             self.suspects[utterance] = (*self.suspects.get(utterance, ()), *reasons)
 
 
-def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
-    """Look at the folders, before anything is loaded or written.
-
-    Parameters
-    ----------
-    corpus, out : Path
-    kinds : sequence of str
-        Of output beside TextGrids: json, csv, ctm, segments; uncertainty adds a point tier to the TextGrids.
-    existing : {'skip', 'overwrite', 'error'}
-        What to do where an output exists.
-
-    Raises
-    ------
-    DataError
-        If there is no corpus, ``out`` lies in it, or nothing can be written to ``out``.
-    """
-    return planned(find(corpus), corpus, out, kinds, existing)
-
-
-def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
-    """As `plan`, of a corpus that was found."""
-    _check_place(corpus, out)
-    check_rights(out)
-    all_kinds = results.all_kinds(kinds)
-    refused: list[Failure] = []
-    skipped: list[str] = []
-    utterances: list[Utterance] = []
-    stale: list[str] = []
-    completed: list[str] = []
-    tabled = results.tabled_files(out)  # a run that was killed left outputs without rows: these are done again
-    for file, group in groupby(found.utterances, key=lambda u: u.file):
-        members = list(group)
-        outputs = [results.output_path(out, file, kind) for kind in all_kinds]
-        there = [p for p in outputs if p.exists()]
-        if existing == "skip" and len(there) == len(outputs) and file in tabled:
-            skipped.append(file)
-            if _newest_source(members) > min(p.stat().st_mtime for p in there):
-                stale.append(file)
-        elif existing == "error" and there:
-            reason, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
-            refused += [Failure(u, reason, remedy) for u in members]
-        else:
-            utterances += members
-            if existing == "skip" and there:
-                completed.append(file)
-    return Job(corpus, out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
-               tuple(stale), tuple(completed))
-
-
 def run(job: Job, model: Backend | Model, options: Options,
         notice: Callable[[Result], None] = lambda _: None) -> Summary:
     """Align, write each recording's files as soon as it is done, and the tables at the end.
@@ -186,8 +89,14 @@ def run(job: Job, model: Backend | Model, options: Options,
     Returns
     -------
     Summary
+
+    Raises
+    ------
+    DataError
+        If nothing can be written to the output folder.
     """
     backend = chosen(model, options)
+    check_rights(job.out)
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -195,7 +104,8 @@ def run(job: Job, model: Backend | Model, options: Options,
     before = results.read_run_record(job.out) if job.skipped else {}
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
-    among = _Corpus(results.tabled_likelihoods(job.out, job.kept))
+    standing = job.kept | job.beside
+    among = _Corpus(results.tabled_likelihoods(job.out, standing))
     begun = time.perf_counter()
     try:
         for group in _groups(job, backend, options):
@@ -215,8 +125,8 @@ def run(job: Job, model: Backend | Model, options: Options,
             summary.suspect(utterance, reasons)
         if rows or not job.kept:
             results.write_run_record(job.out, record)
-        results.write_alignment_table(job.out, rows, job.kept)
-        results.write_oov_table(job.out, sorted(oovs.items()), job.kept)
+        results.write_alignment_table(job.out, rows, standing)
+        results.write_oov_table(job.out, sorted(oovs.items()), standing)
         summary.in_order()
         summary.wall = time.perf_counter() - begun
     return summary
@@ -308,41 +218,3 @@ def said(alignment: Alignment, english: bool | None) -> tuple[Interval, ...]:
             found.append(Interval(own[0].start, own[-1].end, text))
             first += len(labels)
     return tuple(found)
-
-
-def _check_place(corpus: Path, out: Path) -> None:
-    if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
-        raise DataError(out, f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
-                        "transcripts", "name a folder outside it")
-
-
-def check_rights(out: Path) -> None:
-    """Make an output folder; raises DataError where nothing can be written to it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise DataError(out, f"nothing can be written to the output folder ({error.strerror})",
-                        "name another, or change its rights") from error
-
-
-def check_new(table: Path, remedy: str = "name another folder") -> None:
-    """Raises DataError where the folder of a model to be made has such a table already."""
-    if table.exists():
-        raise DataError(table.parent, "a model is there already", remedy)
-
-
-@contextmanager
-def room_in(out: Path) -> Iterator[None]:
-    """Raises DataError where the block cannot write to an output folder."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(out, f"it cannot be written to any more ({error.strerror})",
-                        "make room or name another folder") from error
-
-
-def _newest_source(utterances: Iterable[Utterance]) -> float:
-    paths = {p for u in utterances for p in (u.audio, u.source) if isinstance(p, Path) and p.exists()}
-    return max((p.stat().st_mtime for p in paths), default=0.0)

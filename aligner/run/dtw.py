@@ -22,12 +22,12 @@ from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, taught_for, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
 from aligner.run.hmm import pronouncer
 from aligner.run.marks import stage
 from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
-from aligner.text.normalise import BRACKETED
+from aligner.text.normalise import BRACKETED, spoken_english
 from aligner.types import NOISE_LABEL, Clock, DataError, Interval, ModelError
 
 FRONTEND = TemplateFrontend()

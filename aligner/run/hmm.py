@@ -16,13 +16,14 @@ from aligner.models.markov import MarkovModel, Voice
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, spoken_english, taught_for, too_short
+from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
 from aligner.run.batches import moved
 from aligner.run.marks import stage
 from aligner.run.path import best_path, best_paths
 from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
+from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval, Utterance
 

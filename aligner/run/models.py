@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from aligner.models import boundary, neural, saved
+from aligner.models import saved
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.known import ENGLISH, HAMA, TABLES
 from aligner.models.markov import MarkovModel
-from aligner.models.store import ENGLISH, HAMA, load_model
+from aligner.models.store import load_model
 from aligner.text.lexicon import Lexicon
 from aligner.types import AlignerError, ModelError
-
-TABLES = (saved.TABLE, neural.TABLE, boundary.TABLE, "mdef", "config.json")  # a folder that has one is a model's
 
 
 class Listed(NamedTuple):

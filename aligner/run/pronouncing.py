@@ -9,10 +9,9 @@ from pathlib import Path
 from aligner.corpus.files import read_text
 from aligner.models.espeak import EspeakG2P
 from aligner.models.store import cmu_dictionary
-from aligner.run.backend import spoken_english
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer, SpokenWord
-from aligner.text.normalise import BRACKETED, Token, normalise
+from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, DataError

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from aligner.parallel.wire import as_array
 from aligner.parallel.workers import Ask, Lost, Stuck, workers
-from aligner.run.corpus import room_in
+from aligner.run.plan import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 

@@ -18,7 +18,7 @@ from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
-from aligner.models.store import in_a_folder
+from aligner.models.known import in_a_folder
 from aligner.parallel.workers import workers
 from aligner.refine.boundaries import placed
 from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
@@ -26,11 +26,12 @@ from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
 from aligner.run.backend import Backend, as_searched
-from aligner.run.corpus import check_new, check_rights, room_in
+from aligner.run.calls import check_folder, check_refined
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
+from aligner.run.plan import room_in
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
 
@@ -136,33 +137,13 @@ def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Ca
     DataError
         If the options leave no use for it, or too little can be learnt from.
     """
-    if backend.options.refine != "full":
-        raise DataError("corrections", f"--refine {backend.options.refine} would not use what is learnt from them",
-                        "leave out one of the two")
+    check_refined(backend.options.refine)
     if isinstance(backend, MedianBackend):
         first, *others = (learnt_by(b, corrected, corpus, notice) for b in (backend.first, *backend.others))
         return replace(backend, first=first, others=tuple(others))
     taught = teach(corrected, backend, corpus)
     notice(taught)
     return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
-
-
-def check_taught(model: str | Path, out: Path) -> None:
-    """Raise where a taught model cannot be saved: before the work, not after.
-
-    Raises
-    ------
-    DataError
-        If the folder holds a model already, or nothing can be written there.
-    """
-    for table in (boundary.TABLE, saved.TABLE, "mdef", "config.json"):
-        check_new(out / table)
-    if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
-        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
-    made = not out.exists()
-    check_rights(out)
-    if made:
-        out.rmdir()  # until there is something to be saved
 
 
 def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out: Path) -> None:
@@ -214,8 +195,8 @@ def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list
     DataError
         If there is no such folder, or no labels in it.
     """
-    if corpus is not None and not corpus.is_dir():
-        raise DataError(corpus, "there is no such folder", "name the folder of the recordings")
+    if corpus is not None:
+        check_folder(corpus)
     found: list[Corrected] = []
     failures: list[Failure] = []
     sources = find_labels(root)

@@ -14,7 +14,8 @@ from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
-from aligner.run.corpus import check_new, check_rights
+from aligner.run.calls import check_spoken
+from aligner.run.plan import check_new, check_rights
 from aligner.run.pronouncing import Text, speller
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
@@ -86,8 +87,8 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     """
     check_new(out / TABLE)
     found = find(corpus)
-    if not (text.english or text.dictionary or text.characters):
-        raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
+    if not (text.dictionary or text.characters):
+        check_spoken(text.language, corpus, espeak=False)
     check_rights(out)
     spell = speller(text, ())
     said: list[tuple[Utterance, list[str]]] = []

@@ -24,17 +24,18 @@ from aligner.features import CepstralFrontend, Moments, SphinxFrontend
 from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
+from aligner.names import EM
 from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.checkpoint import Checkpoint
-from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY, Row, plot
 from aligner.run.jobs import cores
+from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.pronouncing import Text, phones_of, speller
 from aligner.run.spread import spread
 from aligner.text.lexicon import SpokenWord
 from aligner.text.phones import unstressed
-from aligner.train.em import EM, Example, gaussians_of, trees_of
+from aligner.train.em import Example, gaussians_of, trees_of
 from aligner.train.finish import finished
 from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
 from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance

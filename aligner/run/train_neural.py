@@ -17,8 +17,8 @@ from aligner.models.neural import TcnNetwork
 from aligner.models.store import load_model
 from aligner.models.tree import TreeTopology
 from aligner.run import train_hmm
-from aligner.run.corpus import check_new, check_rights, room_in
 from aligner.run.history import HISTORY
+from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.pronouncing import Text
 from aligner.run.spread import spread
 from aligner.train.ctc import Options

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from aligner.corpus import audio
 from aligner.corpus.files import read_text
-from aligner.corpus.find import TRANSCRIPTS, Corpus, find
-from aligner.corpus.results import DECIMALS, OOV_COLUMNS, write_table
+from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
+from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.run.batches import windows
 from aligner.run.faults import (
@@ -38,7 +38,6 @@ from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Utterance
 
-PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")
 WINDOW = 64  # recordings that the threads are given at once
 
 
@@ -145,7 +144,7 @@ def validate(corpus: Path, options: Options | None = None,
     Parameters
     ----------
     corpus : Path
-        As for `align`.
+        As for `align`; or one recording.
     options : Options, optional
     notice : callable
         Told, after every recording, how many were read and how many there are.
@@ -157,7 +156,7 @@ def validate(corpus: Path, options: Options | None = None,
     """
     options = options or Options()
     spell = speller(options)
-    found = find(corpus)
+    found = find(corpus) if corpus.is_dir() else find_one(corpus)
     recordings, rest = _by_recording(found)
     sizes = {path: _size(path) for path in recordings}
     often = Counter(sizes.values())
@@ -193,17 +192,6 @@ def speller(options: Options) -> Spell | None:
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if options.g2p and options.english else None
     return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, (NOISE_LABEL,))
-
-
-def check_tables(*targets: Path | None) -> None:
-    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
-    for path in filter(None, targets):
-        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
-        if path.exists() and read_text(path).split("\n", 1)[0] not in known:
-            raise DataError(path, "it exists, and is no table of this command", "name another file")
-    named = [path.resolve() for path in targets if path]
-    if len(set(named)) < len(named):
-        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
 
 
 def write_problems(path: Path, report: Report) -> None:
@@ -260,8 +248,9 @@ def _report(corpus: Path, found: Corpus, tracks: Sequence[Track], checked: Seque
         u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances}
     opened = [t for t in tracks if t.rate]
     rates = dict(Counter(t.rate for t in opened).most_common())
+    lone = _lone_speakers(found.utterances) if corpus.is_dir() else ()  # of one recording, nothing is said by that
     problems = [*_hinted(corpus, found, _joined(alone)), *(p for _, _, p in words), *_sample_rates(opened, rates),
-                *_duplicates(opened), *_namesakes(tracks), *_lone_speakers(found.utterances), *_passed_over(found)]
+                *_duplicates(opened), *_namesakes(tracks), *lone, *_passed_over(found)]
     order = list(KINDS)
     problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
     oovs = tuple(odd for kind, odd, _ in words if kind == "oov") if isinstance(spell, Pronouncer) else None

@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from aligner.graph import NONE, Graph
-
-KERNELS = ("auto", "numba", "triton", "reference")
+from aligner.names import KERNELS
 
 
 class NoPath(ValueError):

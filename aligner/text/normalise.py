@@ -71,6 +71,17 @@ FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
 
+def spoken_english(language: str | None) -> bool:
+    """Whether transcripts are English, as they are where nothing is said.
+
+    Examples
+    --------
+    >>> spoken_english("en-GB"), spoken_english(None), spoken_english("sw")
+    (True, True, False)
+    """
+    return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
+
+
 def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     """Split a transcript into tokens; punctuation alone gives none.
 

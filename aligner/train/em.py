@@ -35,7 +35,6 @@ Voices = Mapping[str, Voice]
 SHARD = 45_000  # frames of a shard, seven minutes: long products, and enough shards to be spread
 BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
 FAINTEST = 1e-3  # a posterior below which a frame says nothing of a pdf
-EM = ("viterbi", "full")
 
 
 @dataclass(frozen=True, eq=False)

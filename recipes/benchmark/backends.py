@@ -53,7 +53,8 @@ from aligner.run.choose import chosen
 from aligner.run.corpus import plan, run
 from aligner.run.ctc import CtcBackend
 from aligner.run.jobs import cores
-from aligner.run.transfer import transferral
+from aligner.run.prompts import plan_transfer
+from aligner.run.transfer import by_prompts
 from aligner.text.normalise import normalise
 from aligner.types import SILENCE_LABEL, Interval
 
@@ -416,8 +417,10 @@ def transfers(bench: Bench) -> Row:
     given, options = readings(bench), Options(backend="dtw")
 
     def jobs(out: Path) -> Iterator[tuple[object, Backend]]:
-        return (transferral(given.prompts / s, given.targets / s, out / s, TierNames(), options, existing="overwrite")
-                for s in given.speakers)
+        for s in given.speakers:
+            job, prompts = plan_transfer(given.prompts / s, given.targets / s, out / s, TierNames(),
+                                         existing="overwrite")
+            yield job, by_prompts(prompts, options)
 
     def align(out: Path) -> Mapping[str, float]:
         return {"all": sum(run(job, way, options).wall for job, way in jobs(out))}

@@ -30,7 +30,8 @@ from typing import NamedTuple
 import psutil
 
 import aligner
-from aligner.run.backend import BACKENDS, Options
+from aligner.names import BACKENDS
+from aligner.run.backend import Options
 from aligner.run.choose import chosen
 from aligner.run.corpus import plan, run
 from aligner.types import Failure

@@ -1,0 +1,163 @@
+"""Calls as the Montreal Forced Aligner takes them, translated: only looked at when a call is wrong."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from aligner.models.known import ENGLISH, HAMA
+
+ARGUMENTS = {  # of its commands, in its order; those with dashes are options here, an empty one has no counterpart
+    "align": ("corpus", "--dictionary", "--model", "out"),
+    "train": ("corpus", "--dictionary", "model"),
+    "adapt": ("corpus", "--dictionary", "model", "new"),
+    "validate": ("corpus", "--dictionary", ""),
+}
+COMMANDS = {  # of its own that go by another name here, or by none
+    "align_one": "call: align FILE OUT, with --text 'what is said' where no transcript lies beside it",
+    "model": "call: aligner models list (nothing has to be fetched: an English model is inside)",
+    "models": "call: aligner models list",
+    "g2p": "words that no dictionary has are pronounced by their letters as they come: align tells them in oovs.csv",
+    "train_dictionary": "aligner train learns the probabilities of pronunciations: its recipes standard and large do",
+    "find_oovs": "call: aligner validate CORPUS --oovs oovs.csv",
+    "configure": "there is nothing to configure: the options of a call are all that it knows",
+    "server": "there is no server, and none is needed",
+    "version": "call: aligner --version",
+}
+NOTHING_KEPT, EXACT, NO_FILE = "nothing is kept between runs", "the search has no beam", "options are the settings"
+FOLDERS = "the folder that holds a recording is its speaker"
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option of MFA's: whether it takes a value, what it is here (nothing: it is left out), and why not."""
+
+    takes: bool = False
+    here: tuple[str, ...] = ()
+    why: str = ""
+
+
+FLAGS = {
+    "--clean": Flag(why=NOTHING_KEPT), "--no_clean": Flag(why=NOTHING_KEPT), "--final_clean": Flag(why=NOTHING_KEPT),
+    "--no_final_clean": Flag(why=NOTHING_KEPT), "--temporary_directory": Flag(True, why=NOTHING_KEPT),
+    "-t": Flag(True, why=NOTHING_KEPT), "--config_path": Flag(True, why=NO_FILE), "-c": Flag(True, why=NO_FILE),
+    "--single_speaker": Flag(why=FOLDERS), "--speaker_characters": Flag(True, why=FOLDERS),
+    "-s": Flag(True, why=FOLDERS), "--audio_directory": Flag(True, why="recordings lie beside their transcripts"),
+    "-a": Flag(True, why="recordings lie beside their transcripts"),
+    "--num_jobs": Flag(True, ("--jobs", "{}")), "--overwrite": Flag(here=("--existing", "overwrite")),
+    "--no_overwrite": Flag(), "--output_format": Flag(True, ("--format", "{}")),
+    "--reference_directory": Flag(True, ("--reference", "{}")), "--dictionary_path": Flag(True, ("--dictionary", "{}")),
+    "--acoustic_model_path": Flag(True, ("--model", "{}")), "--g2p_model_path": Flag(True, why="G2P is inside"),
+    "--beam": Flag(True, why=EXACT), "--retry_beam": Flag(True, why=EXACT), "--fine_tune": Flag(why="it always does"),
+    "--use_mp": Flag(), "--no_use_mp": Flag(here=("--jobs", "1")), "--use_threading": Flag(), "--debug": Flag(),
+    "--no_debug": Flag(), "--quiet": Flag(), "-q": Flag(), "--no_quiet": Flag(), "--use_postgres": Flag(),
+    "--no_use_postgres": Flag(), "--auto_server": Flag(), "--no_auto_server": Flag(),
+    "--textgrid_cleanup": Flag(why="words keep your spelling"), "--no_textgrid_cleanup": Flag(),
+    "--include_original_text": Flag(why="-f json has the transcript"), "--phone_set": Flag(True),
+    "--uses_speaker_adaptation": Flag(here=("--adapt",)), "--no_uses_speaker_adaptation": Flag(here=("--no-adapt",)),
+}
+TEXTGRIDS = ("long_textgrid", "short_textgrid", "textgrid")  # which are always written
+
+
+@dataclass
+class _Read:
+    """A call taken apart."""
+
+    positional: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    theirs: bool = False
+
+
+def said(*words: str) -> str:
+    """A command that can be pasted into a shell.
+
+    Examples
+    --------
+    >>> said("align", "my corpus", "out")
+    "align 'my corpus' out"
+    """
+    return " ".join(shlex.quote(w) for w in words)
+
+
+def flag_of(name: str) -> Flag | None:
+    """MFA's option of that name, with underscores or dashes; None if it has none."""
+    return FLAGS.get(f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name)
+
+
+def translated(ctx: click.Context, args: Sequence[str]) -> str:
+    """What to call instead, where a wrong call is one of MFA's; otherwise nothing."""
+    order = ARGUMENTS.get(ctx.command.name or "")
+    own = [p.name or "" for p in ctx.command.params if isinstance(p, click.Argument)]
+    if order is None or (ctx.parent is not None and ctx.parent.parent is not None):  # a command of `aligner models`
+        return ""
+    read = _read(ctx.command, args)
+    arguments, options = read.positional, read.options
+    if len(own) < len(arguments) <= len(order):
+        slots = list(order)
+        while len(slots) > len(arguments):  # the model may be left out
+            slots.remove(next(s for s in reversed(slots) if s not in own))
+        found = dict(zip(slots, arguments, strict=True))
+        arguments = [found[name] for name in own if name in found]
+        for slot in (s for s in slots if s not in own):
+            _option(slot, found[slot], read)
+        read.theirs = True
+    if not read.theirs or len(arguments) != len(own):
+        return "" if not read.left_out else _alone(read)
+    left_out = f" (left out: {'; '.join(read.left_out)})" if read.left_out else ""
+    return ("so the Montreal Forced Aligner is called: here it is: "
+            f"{said(*ctx.command_path.split(), *arguments, *options)}{left_out}")
+
+
+def _alone(read: _Read) -> str:
+    """Of a call that lacks more than its flags: what becomes of these."""
+    return f"the Montreal Forced Aligner's options are not ours: leave out {'; '.join(read.left_out)}"
+
+
+def _option(slot: str, value: str, read: _Read) -> None:
+    """A dictionary or a model: an option here, unless it is one that only MFA has."""
+    path = Path(value)
+    fetched = not path.exists() and value not in (ENGLISH, HAMA) and path.stem == value  # a bare name
+    if slot and not fetched and not value.endswith(".zip"):
+        read.options += [slot, value]
+    elif slot == "--dictionary":
+        read.left_out.append(f"{value}, for an English dictionary is inside")
+    elif slot:
+        read.left_out.append(f"{value}, for MFA's models are not read and an English one is inside")
+    else:
+        read.left_out.append(value)
+
+
+def _read(command: click.Command, args: Sequence[str]) -> _Read:
+    """Sort the words of a call; our own options stay as they are."""
+    known = {o: p for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
+    read, rest = _Read(), list(args)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            read.positional.append(word)
+        elif name not in known and (flag := flag_of(name)) is not None:
+            read.theirs = True
+            values = [value] if equals else [rest.pop(0)] if flag.takes and rest else []
+            _flag(name, flag, values, read)
+        else:
+            read.options.append(word)
+            option = known.get(name)
+            if option is not None and not equals and not option.is_flag and rest:
+                read.options += [rest.pop(0) for _ in range(min(option.nargs, len(rest)))]
+    return read
+
+
+def _flag(name: str, flag: Flag, values: list[str], read: _Read) -> None:
+    """One of its options: what it is here, or why it is left out."""
+    if name.endswith("format") and values and values[0] in TEXTGRIDS:
+        read.left_out.append(f"{name}, for TextGrids are always written")
+    elif flag.here:
+        read.options += [part.format(*values) for part in flag.here] if values or not flag.takes else []
+    else:
+        read.left_out.append(f"{name}, for {flag.why}" if flag.why else name)

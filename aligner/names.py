@@ -1,0 +1,21 @@
+"""The words that options take, for those who do the work and for those who only read the call.
+
+Nothing is imported here, so that a call is known to be wrong before torch is loaded.
+"""
+
+from __future__ import annotations
+
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")  # ways of aligning
+TRAINED = ("hmm", "neural", "ctc")  # kinds of models that can be trained
+RECIPES = ("quick", "standard", "large")  # of training a hidden Markov model
+EM = ("viterbi", "full")  # what a frame counts for in training: the best path, or all
+REFINEMENTS = ("full", "offsets", "none")  # of boundaries after the search
+PRECISIONS = ("full", "mixed")  # of networks and mixtures
+KERNELS = ("auto", "numba", "triton", "reference")  # that run a search
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of them; a colon and a number may follow
+EXISTING = ("skip", "overwrite", "error")  # what to do where an output exists
+FORMATS = ("textgrid", "json", "csv", "ctm")  # of alignments
+WARPS = ("dtw", "none")  # how frames of two recordings are matched
+FAMILY = ("MixtureGaussianHMM", "HSMM", "SemiMarkovHMM", "NeuralHMM", "StreamingHMM")  # of aligner.hmm
+TASKS = ("likelihood", "viterbi", "gradient")  # what is measured of them
+MEASURED = ("models", "stages", "backends")  # what there is to measure

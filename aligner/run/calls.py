@@ -1,0 +1,154 @@
+"""What is wrong with a call, as far as it can be told before anything heavy is imported.
+
+Those who load the models ask the same functions, so that each rule stands once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from aligner.corpus.files import check_readable, read_text
+from aligner.corpus.labels import check_aligned, find_labels
+from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
+from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
+from aligner.names import DEVICES
+from aligner.text.normalise import spoken_english
+from aligner.types import DataError, ModelError
+
+DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
+WITHOUT_STAR = ("dtw", "median")
+OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the one that is named
+
+
+def check_way(*, backend: str | None = None, model: str | None = None, language: str | None = None,
+              dictionary: Path | None = None, star: bool | None = None, posteriors: str | None = None,
+              device: str = "cpu") -> None:
+    """Raise where no backend is to be had by these options of `aligner.run.backend.Options`.
+
+    Raises
+    ------
+    DataError
+        If the dictionary or the device is at fault, the language is unknown, or options exclude each other.
+    ModelError
+        If there is no such model, or it is of another kind or language.
+    """
+    check_device(device)
+    if dictionary is not None:
+        check_readable(dictionary)
+    for name in (model, posteriors):
+        if name is not None:
+            check_known(name)
+    kind = kind_of(model)
+    if model is not None and kind is None:
+        return  # what it is, is known when it is loaded
+    name = backend or usual(kind, language)
+    if star:
+        check_star(name)
+    if model is not None:
+        check_kind(name, kind, model)
+    if name in OF_TWO or (model is None and name != "dtw"):
+        check_english(HAMA if name == "ctc" or (name in OF_TWO and kind == "hmm") else ENGLISH, language)
+    if name == "dtw":
+        check_warping(device, dictionary if model is None else None)
+        if model is None:
+            from aligner.models.espeak import resolve
+
+            resolve(language or "en")
+
+
+def usual(kind: str | None, language: str | None) -> str:
+    """The backend that is best for a kind of model (None: for none) and a language where none was named."""
+    if kind == "ctc":
+        return "ctc"
+    return "hmm" if kind is not None or spoken_english(language) else "dtw"
+
+
+def check_device(device: str) -> None:
+    """Raises DataError for what is no name of a device."""
+    if not DEVICE.fullmatch(device):
+        raise DataError("device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second")
+
+
+def check_star(backend: str) -> None:
+    """Raises DataError where a backend has no wildcard."""
+    if backend in WITHOUT_STAR:
+        raise DataError("star", f"the wildcard is not for the backend {backend!r}",
+                        "take --backend hmm, ctc or ctc+hmm")
+
+
+def check_kind(backend: str, kind: str | None, model: str) -> None:
+    """Raises ModelError where a backend cannot use a model of that kind."""
+    if kind == "hmm" and backend == "ctc":
+        raise ModelError(model, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
+    if kind == "ctc" and backend in ("hmm", "dtw"):
+        raise ModelError(model, "it is a CTC network, not a hidden Markov model", "take --backend ctc")
+
+
+def check_english(model: str, language: str | None) -> None:
+    """Raises ModelError where the transcripts are of another language than a model inside, which is of English."""
+    if not spoken_english(language):
+        raise ModelError(model, f"it is of English, not of {language!r}",
+                         "take --backend dtw, or name a --model of that language")
+
+
+def check_warping(device: str, dictionary: Path | None) -> None:
+    """Raises DataError for what warping has no use for: another device, or a dictionary for eSpeak's reference."""
+    if device != "cpu":
+        raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
+    if dictionary is not None:
+        raise DataError(dictionary, "eSpeak pronounces without a dictionary",
+                        "leave out --dictionary, or name a --model to be the reference")
+
+
+def check_pronounced(dictionary: Path | None, characters: bool) -> None:
+    """Raises DataError where words cannot be both spelled and looked up, or the dictionary cannot be read."""
+    if dictionary is not None:
+        if characters:
+            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+        check_readable(dictionary)
+
+
+def check_folder(recordings: Path) -> None:
+    """Raises DataError where there is no folder of recordings, whatever is in it."""
+    if not recordings.is_dir():
+        raise DataError(recordings, "there is no such folder", "name the folder of the recordings")
+
+
+def check_tables(*targets: Path | None) -> None:
+    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
+    for path in filter(None, targets):
+        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
+        if path.exists() and read_text(path).split("\n", 1)[0] not in known:
+            raise DataError(path, "it exists, and is no table of this command", "name another file")
+    named = [path.resolve() for path in targets if path]
+    if len(set(named)) < len(named):
+        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
+
+
+def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
+    """Raises DataError where a model of a language is to be made without a dictionary, and none can be had.
+
+    The one inside is of English; of others, eSpeak pronounces its own, where it may.
+    """
+    if spoken_english(language):
+        return
+    if not espeak:
+        raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
+    from aligner.models.espeak import resolve
+
+    resolve(language)
+
+
+def check_compared(reference: Path, *aligned: Path) -> None:
+    """Raises DataError where there are no labels to compare with, or no folder of alignments."""
+    find_labels(reference)
+    for folder in aligned:
+        check_aligned(folder)
+
+
+def check_refined(refine: str) -> None:
+    """Raises DataError where corrections would be learnt from in vain."""
+    if refine != "full":
+        raise DataError("corrections", f"--refine {refine} would not use what is learnt from them",
+                        "leave out one of the two")

@@ -1,0 +1,229 @@
+"""What a run would do, known before anything heavy is imported: neither torch nor numba is needed to plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from aligner.corpus import results
+from aligner.corpus.find import Corpus, check_recording, find, find_one
+from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
+from aligner.types import DataError, Failure, Utterance
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that has been checked and can begin.
+
+    Attributes
+    ----------
+    corpus, out : Path
+    kinds : tuple of str
+        Of output, of which one is a TextGrid.
+    existing : str
+        What to do where an output exists.
+    utterances : tuple of Utterance
+        To be aligned.
+    failures : tuple of Failure
+        What cannot even be tried.
+    refused : tuple of Failure
+        What is done already and must not be done again, with ``--existing error``.
+    skipped, stale, completed : tuple of str
+        Files whose output is there already; those of them that have changed since; and those that
+        have some of the outputs asked for, which are kept beside the new ones.
+    beside : frozenset of str
+        Files of earlier runs of a single recording, which this one does not look at: their rows stand.
+    only : frozenset of str or None
+        The file, where one recording was named and not a folder.
+    """
+
+    corpus: Path
+    out: Path
+    kinds: tuple[str, ...]
+    existing: str
+    utterances: tuple[Utterance, ...]
+    failures: tuple[Failure, ...]
+    refused: tuple[Failure, ...]
+    skipped: tuple[str, ...]
+    stale: tuple[str, ...]
+    completed: tuple[str, ...]
+    beside: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Files whose rows of an earlier run stand."""
+        return frozenset(self.skipped) | {f.utterance.file for f in self.refused}
+
+    @property
+    def files(self) -> frozenset[str]:
+        """All files that the run knows of."""
+        return self.kept | {u.file for u in self.utterances} | {f.utterance.file for f in self.failures}
+
+
+def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip", text: str | None = None) -> Job:
+    """Look at the folders, before anything is loaded or written.
+
+    Parameters
+    ----------
+    corpus : Path
+        A folder, or one recording.
+    out : Path
+    kinds : sequence of str
+        Of output beside TextGrids: json, csv, ctm, segments; uncertainty adds a point tier to the TextGrids.
+    existing : {'skip', 'overwrite', 'error'}
+        What to do where an output exists.
+    text : str, optional
+        What is said in the one recording.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, ``out`` lies in it, or nothing can be written to ``out``.
+    """
+    if text is not None and not text.strip():
+        raise DataError("--text", "it is empty", "write what is said, or leave it out and put a transcript beside it")
+    if not corpus.is_dir():
+        return _plan_one(corpus, out, kinds, existing, text)
+    if text is not None:
+        raise DataError("--text", f"it tells what is said in one recording, and {corpus} is a folder",
+                        "name the recording, or put NAME.lab beside each")
+    found = find(corpus)
+    check_place(corpus, out)
+    return planned(found, corpus, out, kinds, existing)
+
+
+def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: str | None) -> Job:
+    """A run of one recording, whose folder is the corpus, though nothing else in it is looked at."""
+    check_recording(path)
+    root = _corpus_of(path, out)
+    placed = path.parent.resolve() / path.name if path.parent != root else path  # so that it lies below the root
+    found = find_one(placed, text, root)
+    file = found.utterances[0].file
+    grid = results.output_path(out, file, results.GRID)
+    if grid.parent.resolve() == path.parent.resolve():
+        raise DataError(out, f"{grid.name} would lie beside its recording, where the next run takes it for the "
+                        "transcript", "name another folder")
+    job = planned(found, root, out, kinds, existing)
+    return replace(job, beside=results.tabled_files(out) - {file}, only=frozenset({file}))
+
+
+def _corpus_of(path: Path, out: Path) -> Path:
+    """The folder below which a recording's outputs go by its path: that of the run that ``out`` is of, or its own."""
+    earlier = results.read_run_record(out).get("corpus")
+    if not isinstance(earlier, str) or not results.tabled_files(out):
+        return path.parent
+    folder = path.parent.resolve()
+    if folder == Path(earlier):
+        return path.parent
+    if not folder.is_relative_to(earlier):
+        raise DataError(out, f"it holds the alignments of {earlier}, where another recording may have the same name",
+                        f"name another folder for {path.name}")
+    return Path(earlier)
+
+
+def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
+    """As `plan`, of a corpus that was found and may have its output there."""
+    check_writable(out)
+    all_kinds = results.all_kinds(kinds)
+    refused: list[Failure] = []
+    skipped: list[str] = []
+    utterances: list[Utterance] = []
+    stale: list[str] = []
+    completed: list[str] = []
+    tabled = results.tabled_files(out)  # a run that was killed left outputs without rows: these are done again
+    for file, group in groupby(found.utterances, key=lambda u: u.file):
+        members = list(group)
+        outputs = [results.output_path(out, file, kind) for kind in all_kinds]
+        there = [p for p in outputs if p.exists()]
+        if existing == "skip" and len(there) == len(outputs) and file in tabled:
+            skipped.append(file)
+            if _newest_source(members) > min(p.stat().st_mtime for p in there):
+                stale.append(file)
+        elif existing == "error" and there:
+            reason, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
+            refused += [Failure(u, reason, remedy) for u in members]
+        else:
+            utterances += members
+            if existing == "skip" and there:
+                completed.append(file)
+    return Job(corpus, out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
+               tuple(stale), tuple(completed))
+
+
+def check_place(corpus: Path, out: Path) -> None:
+    """Raises DataError where an output folder lies in the corpus."""
+    if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
+        raise DataError(out, f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
+                        "transcripts", "name a folder outside it")
+
+
+def check_writable(out: Path) -> None:
+    """Raises DataError where nothing could be written to an output folder, which need not be there yet."""
+    with _writing(out):
+        place = next(p for p in (out, *out.absolute().parents) if p.exists())
+        with TemporaryFile(dir=place):
+            pass
+
+
+def check_rights(out: Path) -> None:
+    """Make an output folder; raises DataError where nothing can be written to it."""
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(out, f"nothing can be written to the output folder ({error.strerror})",
+                        "name another, or change its rights") from error
+
+
+def check_new(table: Path, remedy: str = "name another folder") -> None:
+    """Raises DataError where the folder of a model to be made has such a table already."""
+    if table.exists():
+        raise DataError(table.parent, "a model is there already", remedy)
+
+
+def check_taught(model: str | Path, out: Path) -> None:
+    """Raise where a taught model cannot be saved: before the work, not after.
+
+    Raises
+    ------
+    DataError
+        If the folder holds a model already, or nothing can be written there.
+    """
+    for table in (TAUGHT_TABLE, HMM_TABLE, SPHINX_TABLE, HUGGING_FACE_TABLE):
+        check_new(out / table)
+    if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
+        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
+    check_writable(out)
+
+
+def check_empty(out: Path) -> None:
+    """Raises DataError where something is in a folder that is to be new."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(out, "something is there already", "name a new folder, or none")
+
+
+@contextmanager
+def room_in(out: Path) -> Iterator[None]:
+    """Raises DataError where the block cannot write to an output folder."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(out, f"it cannot be written to any more ({error.strerror})",
+                        "make room or name another folder") from error
+
+
+def _newest_source(utterances: Iterable[Utterance]) -> float:
+    paths = {p for u in utterances for p in (u.audio, u.source) if isinstance(p, Path) and p.exists()}
+    return max((p.stat().st_mtime for p in paths), default=0.0)

@@ -1,0 +1,174 @@
+"""Which recording with labels is read again in which others: what is known of a transfer before it begins."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from aligner.corpus import results
+from aligner.corpus.find import Corpus, find_recordings
+from aligner.corpus.labels import SUFFIXES, Source, TierNames, find_labels, read_labels
+from aligner.run.plan import Job, check_place, check_writable, planned
+from aligner.text.phones import kind
+from aligner.types import SILENCE_LABEL, DataError, Failure, Interval, Utterance
+
+KEPT = 64  # references that are remembered: prompts are read by many
+
+
+class Prompt(NamedTuple):
+    """A recording whose labels are known, and when the two were changed last."""
+
+    recording: Path
+    labels: Source
+    names: TierNames
+    changed: tuple[float, ...]
+
+
+def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
+    """A recording and its labels as they are now.
+
+    Raises
+    ------
+    DataError
+        If one is not there.
+    """
+    for needed in (recording, labels.path):
+        _check_file(needed)
+    if labels.path.suffix.lower() not in SUFFIXES:
+        raise DataError(labels.path, "it is no file of labels", f"the second file ends in {', '.join(SUFFIXES)}")
+    return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
+
+
+def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
+    """The recordings of a folder that have labels (TextGrid, .phn, ...) beside them, by their path in it.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or nothing of the kind in it.
+    """
+    recordings, labels = find_recordings(folder), find_labels(folder)
+    found = {name: prompt_of(path, labels[name], names) for name, path in recordings.items() if name in labels}
+    if not found:
+        raise DataError(folder, "no recording in this folder has labels of the same name",
+                        "put NAME.TextGrid beside NAME.wav")
+    return found
+
+
+def readings(targets: Path, known: Mapping[str, Prompt]) -> tuple[list[Utterance], list[Failure], dict[str, Prompt]]:
+    """Every recording of a folder as an utterance with its prompt: of the same path, or else of the same name.
+
+    Returns
+    -------
+    utterances : list of Utterance
+    failures : list of Failure
+        Recordings without a prompt, or with several.
+    prompt : dict of str to Prompt
+        By the utterance's file.
+    """
+    by_name = defaultdict(list)
+    for name in known:
+        by_name[Path(name).name].append(name)
+    utterances, failures, chosen = [], [], {}
+    for name, path in find_recordings(targets).items():
+        candidates = [name] if name in known else by_name[Path(name).name]
+        reading = Utterance(name, path, "", path.absolute().parent.name, name)
+        try:
+            chosen[name] = _only(known, candidates)
+            utterances.append(reading_of(reading, chosen[name]))
+        except DataError as error:
+            failures.append(Failure(reading, error.rule, error.remedy))
+    return utterances, failures, chosen
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        rule = "it is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise DataError(path, rule, "name a recording, its labels and another recording, or three folders")
+
+
+def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:
+    if not candidates:
+        raise DataError("reference", "there is no reference of this name", "add its recording and labels")
+    if len(candidates) > 1:
+        raise DataError("reference", f"there are {len(candidates)} references of this name, {candidates[0]} and "
+                        f"{candidates[1]} among them", "lay both folders out alike, or leave one of each name")
+    return known[candidates[0]]
+
+
+def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
+    """An utterance that says what its prompt says."""
+    return Utterance(reading.id, reading.audio, " ".join(known(prompt)[1]), reading.speaker, reading.file,
+                     source=prompt.labels.path)
+
+
+@lru_cache(maxsize=KEPT)
+def known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
+    """A prompt's phones, each with the number of its word, and the words.
+
+    Where only words or only phones are labelled, they stand for both.
+    """
+    of = read_labels(prompt.labels, prompt.names)
+    if len(of) > 1:
+        raise DataError(prompt.labels.path, f"it has the labels of {len(of)} speakers", "keep those of one")
+    labels = next(iter(of.values()))
+    tier = labels.phones if labels.phones is not None else labels.words
+    phones = [Interval(i.start, i.end, SILENCE_LABEL if kind(i.label) == "silence" else i.label) for i in tier or ()]
+    words = [w for w in labels.words or phones if kind(w.label) != "silence"]
+    if not words or all(p.label == SILENCE_LABEL for p in phones):
+        raise DataError(prompt.labels.path, "it has no phones or words with labels", "label what is said")
+    return [(p, _word_at((p.start + p.end) / 2, words)) for p in phones], [w.label for w in words]
+
+
+def _word_at(time: float, words: Sequence[Interval]) -> int:
+    """The word that a time lies in, or the nearest one."""
+    return min(range(len(words)), key=lambda k: max(words[k].start - time, time - words[k].end, 0.0))
+
+
+def plan_transfer(references: Path, targets: Path, out: Path, names: TierNames, kinds: Sequence[str] = (),
+                  existing: str = "skip") -> tuple[Job, Mapping[str, Prompt]]:
+    """A run over a folder of readings (see `readings`) that has been checked and can begin, and the prompt of each.
+
+    Raises
+    ------
+    DataError
+        If a folder is missing or has nothing in it, or nothing can be written to ``out``.
+    """
+    utterances, failures, chosen = readings(targets, prompts(references, names))
+    check_place(targets, out)
+    return planned(Corpus(tuple(utterances), tuple(failures)), targets, out, kinds, existing), chosen
+
+
+class One(NamedTuple):
+    """One recording that is to be labelled: by which prompt, to which folder, and in which kinds of output."""
+
+    prompt: Prompt
+    target: Path
+    out: Path
+    path: Path
+    kinds: tuple[str, ...]
+
+
+def plan_one(prompt: Prompt, target: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> One:
+    """What is to be done with one recording; no kinds where all is there already and is to be kept.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or an output is there already and ``existing`` is 'error'.
+    """
+    paths = {k: results.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
+    if prompt.labels.path.resolve() in [p.resolve() for p in paths.values()]:
+        raise DataError(prompt.labels.path, "these are the labels to be carried over, and would be written over",
+                        "name another recording, or another folder (--out)")
+    there = [p for p in paths.values() if p.exists()]
+    if there and existing == "error":
+        raise DataError(there[0], "it exists", "use --existing skip or overwrite, or --out for another folder")
+    wanted = tuple(k for k, p in paths.items() if existing == "overwrite" or not p.exists())
+    if wanted:
+        _check_file(target)
+        check_writable(out)
+    return One(prompt, target, out, paths["textgrid"], wanted)
