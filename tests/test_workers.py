@@ -184,6 +184,7 @@ def lost_once(known, mark):
         mark.touch()
         if known == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
+        alive(0.1)
         threading.Event().wait()
     return os.getpid()
 
@@ -192,7 +193,7 @@ def lost_once(known, mark):
 def test_what_is_lost_is_asked_once_more(way, known, tmp_path):
     mark = tmp_path / "mark"
     with workers(2, known) as ask:
-        pids = list(answers(ask, lost_once, [None, mark, None, None], lambda task: np.inf if task is None else 0.5))
+        pids = list(answers(ask, lost_once, [None, mark, None, None], lambda _: np.inf))
     assert len(pids) == 4
     assert mark.exists()
 
