@@ -381,7 +381,7 @@ def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
         return original(prepared, *rest)
 
     monkeypatch.setattr(module, "solve", broken)
-    results = list(align(utterances, model))
+    results = list(align(utterances, model, Options(jobs=1)))
     assert [type(r) for r in results] == [Alignment, Failure, Alignment]
     assert "boom" in results[1].message
 

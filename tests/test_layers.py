@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "aligner"
 LAYERS = [
     {"types", "names"},
+    {"parallel"},
     {"corpus", "text", "features", "graph"},
     {"models", "search"},
     {"refine", "train", "evaluate", "hmm"},

@@ -18,6 +18,7 @@ from aligner import align, find
 from aligner.cli import align as command
 from aligner.corpus import audio
 from aligner.corpus.textgrid import read_textgrid
+from aligner.parallel.workers import workers
 from aligner.run import long
 from aligner.run.backend import Options
 from aligner.run.choose import chosen
@@ -42,7 +43,6 @@ from aligner.run.long import (
     pieces_of,
     plan,
 )
-from aligner.run.workers import workers
 from aligner.search.viterbi import reference
 from aligner.types import STAR_LABEL, Alignment, Failure, Interval, Utterance
 

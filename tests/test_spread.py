@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -101,10 +102,44 @@ def test_what_needs_no_processes(tmp_path, monkeypatch, why):
 
 
 def test_a_process_that_is_killed_is_told(tmp_path):
-    with pytest.raises(ModelError, match="killed, as happens where memory is short: name fewer --jobs"), \
+    with pytest.raises(ModelError, match=r"killed twice over the same .*memory is short: name fewer --jobs"), \
             spread(2, EXAMPLES, tmp_path) as found:
         list(found(os._exit, [9]))
     assert not list(tmp_path.iterdir())
+
+
+def once_deadly(task):
+    mark, number = task
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_task_whose_process_was_killed_is_done_again(mapped, tmp_path):
+    tasks = [(tmp_path / "mark", k) for k in range(8)]
+    assert list(mapped(once_deadly, tasks)) == list(range(8))
+    assert (tmp_path / "mark").exists()
+
+
+def asleep(task):
+    threading.Event().wait()
+
+
+def test_a_process_that_is_stuck_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(spreading, "PATIENCE", 0.1)
+    with pytest.raises(ModelError, match="gave no sign of life for minutes, twice"), \
+            spread(2, EXAMPLES, tmp_path) as found:
+        list(found(asleep, [9]))
+
+
+def test_patience_grows_with_the_speech():
+    """What a task only names counts, whether whole or its cepstra alone."""
+    names = {id(e): ("example", k) for k, e in enumerate(EXAMPLES)}
+    names |= {id(e.cepstra): ("cepstra", k) for k, e in enumerate(EXAMPLES)}
+    changed = replace(EXAMPLES[3], words=())
+    frames = [spreading._packed((len, task), names)[1] for task in ([], EXAMPLES[:2], [changed, EXAMPLES[0]])]
+    assert frames == [0, 5 + 6, 8 + 5]
 
 
 def test_no_room_for_the_file(tmp_path):

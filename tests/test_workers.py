@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -18,12 +19,14 @@ import pytest
 from conftest import SAMPLE
 
 from aligner import find
+from aligner.parallel import server
+from aligner.parallel import workers as working
+from aligner.parallel.life import alive
+from aligner.parallel.workers import Died, Stuck, answers, workers
 from aligner.run import align as aligning
-from aligner.run import workers as working
-from aligner.run.align import AHEAD, TASK, align, completed
+from aligner.run.align import AHEAD, TASK, align, completed, deferring
 from aligner.run.backend import Options
-from aligner.run.workers import workers
-from aligner.types import Alignment, Failure, Utterance
+from aligner.types import Alignment, DataError, Failure, Utterance
 
 UTTERANCES = find(SAMPLE).utterances
 
@@ -33,8 +36,8 @@ def way(request, monkeypatch):
     """Both ways to come by a worker."""
     if request.param == "forked" and not sys.platform.startswith("linux"):
         pytest.skip("processes are not forked here")
-    monkeypatch.setattr(working, "forks", lambda: request.param == "forked")
-    monkeypatch.setattr(working, "START_WORTH", 2)
+    monkeypatch.setattr(server, "SERVES", request.param == "forked")
+    monkeypatch.setattr(working, "COLD_WORTH", 2)
     return request.param
 
 
@@ -98,27 +101,47 @@ def test_a_corpus_without_end_is_read_as_it_is_needed(way, model):
 
 
 def slow_first(backend, utterances):
-    if utterances[0].id.endswith("first"):
-        time.sleep(1.0)
+    """The first, whose text names a file, is done when that is there."""
+    if utterances[0].id == "first":
+        wait_until(Path(utterances[0].transcript).exists)
     return [Failure(u, "done", "") for u in utterances]
 
 
-def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model):
+def wait_until(true):
+    """Wait for what will come; it takes as long as it takes, but not for ever."""
+    for _ in range(60_000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it has not come in ten minutes")
+
+
+def several(gate):
+    return [Utterance("first", Path("a"), str(gate)), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
+
+
+def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model, tmp_path):
     monkeypatch.setattr(aligning, "_aligned", slow_first)
-    several = [Utterance("first", Path("a"), "a"), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
-    places = [place for place, _ in completed(several, model, Options(jobs=2))]
+    gate, places = tmp_path / "gate", []
+    for place, _ in completed(several(gate), model, Options(jobs=2)):
+        places.append(place)
+        if len(places) == 41 - TASK:
+            gate.touch()
     assert sorted(places) == list(range(41))
-    assert places.index(0) >= 41 - TASK
-    assert [r.utterance.id for r in align(several, model, Options(jobs=2))] == [u.id for u in several]
+    assert sorted(places[-TASK:]) == list(range(TASK))
+    assert [r.utterance.id for r in align(several(gate), model, Options(jobs=2))] == [u.id for u in several(gate)]
 
 
-def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model):
+def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model, tmp_path):
     monkeypatch.setattr(aligning, "_aligned", slow_first)
     monkeypatch.setattr(aligning, "BEYOND", 8)
-    several = [Utterance("first", Path("a"), "a"), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
-    places = [place for place, _ in completed(several, model, Options(jobs=2))]
+    gate, places = tmp_path / "gate", []
+    for place, _ in completed(several(gate), model, Options(jobs=2)):
+        places.append(place)
+        if len(places) == 8:  # all that may be done before the first is
+            gate.touch()
     assert sorted(places) == list(range(41))
-    assert places.index(0) <= 8 + TASK
+    assert set(places[:8]) == set(range(TASK, 8 + TASK))
 
 
 def deadly(backend, utterances):
@@ -130,16 +153,178 @@ def deadly(backend, utterances):
 
 def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     monkeypatch.setattr(aligning, "_aligned", deadly)
-    several = [Utterance("deadly" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
-    results = list(align(several, model, Options(jobs=2)))
-    assert [r.utterance.id for r in results] == [u.id for u in several]
+    some = [Utterance("deadly" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
+    results = list(align(some, model, Options(jobs=2)))
+    assert [r.utterance.id for r in results] == [u.id for u in some]
     assert {r.reason for r in results if r.utterance.id != "deadly"} == {"done"}
     assert "was killed" in results[13].reason
 
 
+def endless(backend, utterances):
+    for u in utterances:
+        alive(0.1 if u.id == "endless" else None)
+        if u.id == "endless":
+            threading.Event().wait()
+    return [Failure(u, "done", "") for u in utterances]
+
+
+def test_a_stuck_worker_takes_one_utterance_with_it(way, monkeypatch, model):
+    monkeypatch.setattr(aligning, "_aligned", endless)
+    some = [Utterance("endless" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
+    results = list(align(some, model, Options(jobs=2)))
+    assert [r.utterance.id for r in results] == [u.id for u in some]
+    assert {r.reason for r in results if r.utterance.id != "endless"} == {"done"}
+    assert "gave no sign of life" in results[13].reason
+    assert results[13].remedy
+
+
+def lost_once(known, mark):
+    """Die, or never answer, unless that was done before."""
+    if mark is not None and not mark.exists():
+        mark.touch()
+        if known == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        alive(0.1)
+        threading.Event().wait()
+    return os.getpid()
+
+
+@pytest.mark.parametrize("known", ["deadly", "endless"])
+def test_what_is_lost_is_asked_once_more(way, known, tmp_path):
+    mark = tmp_path / "mark"
+    with workers(2, known) as ask:
+        pids = list(answers(ask, lost_once, [None, mark, None, None], lambda _: np.inf))
+    assert len(pids) == 4
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("how", [Died, Stuck])
+def test_what_is_lost_twice_is_told(way, how):
+    def never(known, task):  # not to be imported by a worker: it is sent whole
+        threading.Event().wait()
+
+    with workers(2, 0) as ask:
+        with pytest.raises(how):
+            list(answers(ask, die if how is Died else never, [1], lambda _: 0.1 if how is Stuck else np.inf))
+        assert ask(pow, 2).result() == 0  # the others live on
+
+
+def signs(known, task):
+    """Works for longer than the limit, and says that it goes on."""
+    for _ in range(200):
+        alive()
+    return True
+
+
+def granted(known, gate):
+    """Gives itself the time that it takes until the gate is open."""
+    alive(np.inf)
+    wait_until(gate.exists)
+    return True
+
+
+@pytest.mark.parametrize("work", [signs, granted])
+def test_who_gives_signs_of_life_is_not_stuck(monkeypatch, tmp_path, work):
+    looks, gate = count(), tmp_path / "gate"
+
+    def clock():
+        """A second passes from look to look."""
+        if (now := next(looks)) == 200:
+            gate.touch()
+        return float(now)
+
+    monkeypatch.setattr(working, "clock", clock)
+    with workers(2, None) as ask:
+        ask(squared, 1).result()  # they are there
+        if work is granted:
+            monkeypatch.setattr(working, "TICK", 0.01)
+            monkeypatch.setattr(working, "MOST", 1.0)
+        assert ask(work, gate, limit=50.0).result()
+
+
+def test_time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
+    now = iter(range(0, 10**12, 10**6))  # as if it had been stopped between any two looks
+    monkeypatch.setattr(working, "clock", lambda: float(next(now)))
+    with workers(2, [5]) as ask:
+        assert ask(who, 0, limit=600.0).result()[1] == 5
+
+
+@pytest.mark.skipif(not server.SERVES, reason="processes are not forked here")
+def test_the_server_has_one_thread_whatever_this_process_did():
+    """What is forked is that server, or what it forked: no thread can hold a lock that the child would wait for."""
+    with workers(2, None) as ask:
+        worker = ask(process, None).result()
+        template = parent_of(worker)
+        assert worker != os.getpid() != template
+        assert parent_of(parent_of(template)) == os.getpid()
+        assert all(len(os.listdir(f"/proc/{pid}/task")) == 1 for pid in (template, parent_of(template)))
+
+
+def process(known, task):
+    return os.getpid()
+
+
+def parent_of(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:")))
+
+
+def test_what_cannot_be_sent_is_told(way):
+    with workers(2, None) as ask:
+        with pytest.raises(TypeError, match="pickle"):
+            ask(who, threading.Lock()).result()
+        with pytest.raises(TypeError, match="pickle"):
+            ask(unsendable, None).result()
+        assert ask(squared, 2).result() == 4
+
+
+def unsendable(known, task):
+    return threading.Lock()
+
+
+def squared(known, task):
+    return task * task
+
+
+class Unknowable:
+    def __reduce__(self):
+        return int, ("not a number",)
+
+
+def test_workers_that_cannot_learn_are_told(way):
+    with pytest.raises(DataError, match=r"cannot be started .*invalid literal.*take --jobs 1"), \
+            workers(2, Unknowable()) as ask:
+        ask(who, 0).result()
+
+
+def test_messages_are_logged_here(way, caplog):
+    with caplog.at_level("INFO"), workers(2, None) as ask:
+        ask(talk, 7).result()
+    told = [(r.name, r.levelname, r.getMessage()) for r in caplog.records if r.name == "there"]
+    assert told == [("there", "INFO", "seven is 7")]
+
+
+def talk(known, task):
+    logging.getLogger("there").info("seven is %d", task)
+    logging.getLogger("there").debug("not asked for")
+
+
+def test_workers_stand_in_the_same_folder(way, tmp_path, monkeypatch):
+    """And have the environment of the time when they are asked for, although the server is older."""
+    server.start()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAID_LATER", "yes")
+    with workers(2, None) as ask:
+        assert ask(where, None).result() == (str(tmp_path), "yes")
+
+
+def where(known, task):
+    return os.getcwd(), os.environ.get("SAID_LATER")
+
+
 ORPHANS = r"""
 import os, signal, sys, time
-from aligner.run.workers import workers
+from aligner.parallel.workers import workers
 
 def pid(known, task):
     os.write(1, f"{os.getpid()}\n".encode())
@@ -172,20 +357,32 @@ def test_no_process_outlives_its_parent(tmp_path, number):
         time.sleep(0.1)
 
 
-def test_long_ones_wait_for_others_but_not_for_ever(way, monkeypatch, model):
+@pytest.mark.parametrize(("places", "expected"), [
+    ([0, 1, 2, 3], [0, 2, 3, 1]),  # behind all others
+    ([2, 1, 3, 0], [2, 3, 0, 1]),
+    (range(12), [0, *range(2, 9), 1, *range(9, 12)]),  # 6 that come after it have gone before it, and one is on its way
+    ([1, *range(20, 24)], [20, 1, *range(21, 24)]),
+])
+def test_long_ones_wait_for_others_but_not_for_ever(monkeypatch, places, expected):
     """They are for all workers together; and results in order would pile up behind the first."""
     monkeypatch.setattr(aligning, "DEFERRED", 6)
-    monkeypatch.setattr(aligning, "aligned_in_parts", lambda u, backend, ask, work: Failure(u, "in parts", ""))
+    long = Utterance("long", Path("a"), "a")
+    found = deferring(((k, long if k == 1 else "done") for k in places), lambda place, u: (place, u.id))
+    assert list(found) == [(k, "long" if k == 1 else "done") for k in expected]
+
+
+def test_long_ones_are_aligned_in_parts_by_the_same_workers(way, monkeypatch, model):
+    monkeypatch.setattr(aligning, "aligned_in_parts", in_parts)
     monkeypatch.setattr(aligning, "_aligned", hardly)
-    several = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
-    results = list(completed(several, model, Options(jobs=2)))
+    some = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
+    results = list(completed(some, model, Options(jobs=2)))
     assert sorted(place for place, _ in results) == list(range(40))
-    assert [r.reason for place, r in sorted(results, key=lambda r: r[0]) if place in (1, 38)] == ["in parts"] * 2
-    places = [place for place, _ in results]
-    before = places[:places.index(1)]
-    assert len(before) <= 6 + 2 * AHEAD * TASK
-    assert max(before) > 1 + 6
-    assert places[-1] == 38
+    assert all((r.reason == "there") == (place in (1, 38)) for place, r in results)
+
+
+def in_parts(utterance, backend, ask, work):
+    assert ask(process, None).result() != os.getpid()
+    return Failure(utterance, "there", "")
 
 
 def hardly(backend, utterances):

@@ -9,6 +9,7 @@ import click
 
 from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
@@ -54,6 +55,7 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
         check_new(new / HMM_TABLE)
         check_writable(new)
         from aligner.models.markov import MarkovModel
+        warm_up(jobs)
         from aligner.run import adapt as adapting
         from aligner.run.backend import Options
         from aligner.run.choose import chosen

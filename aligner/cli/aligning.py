@@ -13,6 +13,7 @@ import click
 
 from aligner import __version__, names
 from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
 from aligner.run.jobs import cores
@@ -119,6 +120,7 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
         job = plan(corpus, out, (*formats, *more), existing, text)
         if reference is not None:
             check_labelled(reference, job)
+        warm_up(jobs, len(job.utterances))
 
         from rich.console import Console
 

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import click
 
+from aligner.cli.common import one_thread
+
 
 class Wrong(click.UsageError):
     """A wrong call, told in one line."""
@@ -35,6 +37,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; what the command itself finds wrong is told in one line, too."""
+        one_thread()
         try:
             return super().invoke(ctx)
         except Wrong:

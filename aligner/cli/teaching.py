@@ -11,6 +11,7 @@ import click
 from aligner import names
 from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
 from aligner.run.jobs import cores
@@ -60,6 +61,7 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
         find_labels(corrected)
         if corpus is not None:
             check_folder(corpus)
+        warm_up(jobs)
         from aligner.run import teach as teaching
         from aligner.run.backend import Options
         from aligner.run.choose import chosen

@@ -14,6 +14,7 @@ import click
 from aligner import names
 from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.calls import Command
+from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.run.jobs import cores
 
@@ -75,14 +76,20 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     try:
         _check(corpus, model, backend, dictionary, characters, language, out, device, options)
+        if backend != "ctc" or out is not None:
+            warm_up(jobs)
         from aligner.run.backend import usable
         from aligner.run.pronouncing import Text
 
+        if backend != "hmm":
+            import torch
+
+            torch.set_num_threads(jobs or cores())  # networks learn here, in large batches
         usable(device)
         text = Text(dictionary, g2p, characters, language)
         failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
         if out is not None:
-            failures = [*failures, *_aligned(corpus, model, out)]
+            failures = [*failures, *_aligned(corpus, model, out, jobs or cores())]
     except AlignerError as error:
         click.echo(f"train: {error}", err=True)
         sys.exit(2)
@@ -202,7 +209,7 @@ def tell_failures(failures: Sequence[Failure]) -> None:
         click.echo(f"          and {len(failures) - FIRST_REASONS} more")
 
 
-def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
+def _aligned(corpus: Path, model: Path, out: Path, jobs: int) -> Sequence[Failure]:
     """Align the corpus with its own model."""
     from rich.console import Console
 
@@ -211,7 +218,7 @@ def _aligned(corpus: Path, model: Path, out: Path) -> Sequence[Failure]:
     from aligner.run.choose import chosen
     from aligner.run.corpus import plan
 
-    options = Options()
+    options = Options(jobs=jobs)
     job = plan(corpus, out)
     summary = run_behind_bar(job, chosen(str(model), options), options, Console(stderr=True, highlight=False))
     click.echo()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 
 from aligner.corpus.labels import Labels, Source, TierNames, check_aligned, find_labels, read_labels
@@ -16,12 +14,14 @@ from aligner.corpus.results import ALIGNMENT_TABLE, read_table
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time
+from aligner.parallel.workers import answers, workers
 from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError
 
 ALONE = 400  # files up to which starting other processes takes longer than it saves
 MOST_JOBS = 60  # Windows waits for no more
 CHUNK = 50  # files that a process takes at a time
+PATIENCE = 600.0  # s that it may take for them
 LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
 LOOKED_AT = 50  # files from which a map is suggested
 
@@ -112,8 +112,16 @@ def _each(work: Sequence[tuple[str, Source, Source | None]], options: Options,
     if jobs == 1 or len(work) <= ALONE:
         yield from map(one, work)
         return
-    with ProcessPoolExecutor(min(jobs, MOST_JOBS), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, work, chunksize=CHUNK)
+    chunks = [work[k:k + CHUNK] for k in range(0, len(work), CHUNK)]
+    with workers(min(jobs, MOST_JOBS), options) as ask:
+        for results in answers(ask, _compare_several, chunks, lambda _: PATIENCE):
+            yield from results
+
+
+def _compare_several(options: Options, items: Sequence[tuple[str, Source, Source | None]],
+                     ) -> list[tuple[list[FileResult], list[DataError]]]:
+    """In a worker."""
+    return [compare_file(item, options) for item in items]
 
 
 def compare_file(item: tuple[str, Source, Source | None],

@@ -7,7 +7,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -18,14 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aligner.models.base import Model
+from aligner.parallel.life import alive
+from aligner.parallel.workers import Ask, Lost, Stuck, enough, workers
 from aligner.run.backend import Backend, Found, Options, Prepared, finish, hear
 from aligner.run.batches import windows
 from aligner.run.choose import chosen
 from aligner.run.device import on_device
 from aligner.run.hmm import HmmBackend
-from aligner.run.long import aligned_in_parts, is_cut, is_long
+from aligner.run.long import PATIENCE, aligned_in_parts, is_cut, is_long, patience
 from aligner.run.voices import acquainted, asks
-from aligner.run.workers import Ask, enough, workers
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Result, Utterance
 
 A = TypeVar("A")
@@ -41,6 +41,8 @@ BEYOND = 4096  # utterances that may be done before an earlier one is, lest resu
 NOTHING = np.zeros(0, np.float32)
 KILLED = ("the process that aligned it was killed, as happens where memory is short",
           "name fewer --jobs, or cut it into utterances with a TextGrid")
+STUCK = ("the process that aligned it gave no sign of life for minutes, twice, and was ended",
+         "please report this, with the recording")
 
 
 def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
@@ -99,34 +101,49 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
     networks = options.device != "cpu" and not isinstance(backend, HmmBackend)  # which only this process can reach
     jobs = options.jobs if len(first) == enough() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
+    with workers(jobs, backend) as ask:
+        found = _answers(tasks, backend, ask, 1 if jobs == 1 else AHEAD * jobs)
+        shared = ask if jobs > 1 else None
+        yield from deferring(found, lambda place, utterance: _in_parts(place, utterance, backend, shared))
+
+
+def deferring(answers: Iterable[tuple[int, Answer]],
+              in_parts: Callable[[int, Utterance], tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
+    """Answers with their places; utterances that are long, for which all workers are needed, go behind others.
+
+    Not for ever: where `DEFERRED` utterances have gone before it a long one is next, for results in the order of the
+    utterances would pile up behind it.
+
+    Parameters
+    ----------
+    answers : iterable
+        Of short utterances their results, of long ones the utterance.
+    in_parts : callable
+        Aligns a long one.
+
+    Examples
+    --------
+    >>> one, two = (Utterance(name, NOTHING, "") for name in ("one", "two"))
+    >>> list(deferring([(0, one), (1, "b"), (2, two), (3, "d")], lambda place, long: (place, long.id)))
+    [(1, 'b'), (3, 'd'), (0, 'one'), (2, 'two')]
+    """
     long: deque[tuple[int, Utterance]] = deque()
-    killed: list[Task] = []
-    while True:
-        with workers(jobs, backend) as ask:
-            shared = ask if jobs > 1 else None
-            for place, answer in _answers(tasks, backend, ask, 1 if jobs == 1 else AHEAD * jobs, killed):
-                if isinstance(answer, Utterance):
-                    long.append((place, answer))
-                else:
-                    yield place, answer
-                if long and place > long[0][0] + DEFERRED:
-                    yield _in_parts(*long.popleft(), backend, shared)
-        if not killed:
-            break
-        *suspected, rest = killed  # what went down with a worker, and what was not begun
-        for task in suspected:
-            yield from _one_by_one(task, backend)
-        tasks, killed = chain([rest] if rest[1] else [], tasks), []
+    for place, answer in answers:
+        if isinstance(answer, Utterance):
+            long.append((place, answer))
+        else:
+            yield place, answer
+        if long and place > long[0][0] + DEFERRED:
+            yield in_parts(*long.popleft())
     while long:
-        yield _in_parts(*long.popleft(), backend, None)
+        yield in_parts(*long.popleft())
 
 
-def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int,
-             killed: list[Task]) -> Iterator[tuple[int, Answer]]:
+def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int) -> Iterator[tuple[int, Answer]]:
     """What workers, and a device where there is one, make of tasks; utterances that are long come back as they are."""
     if not isinstance(backend, HmmBackend) or backend.options.device == "cpu":
-        return _spread(tasks, ask, _aligned, ahead, killed)
-    prepared = _spread(tasks, ask, _prepared, ahead, killed)
+        return _spread(tasks, ask, _aligned, ahead)
+    prepared: Iterator[tuple[int, Prepared | Answer]] = _spread(tasks, ask, _prepared, ahead)
     return _finished(on_device(prepared, backend), backend)
 
 
@@ -146,49 +163,45 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
         place += len(some)
 
 
-def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int,
-            killed: list[Task]) -> Iterator[tuple[int, A]]:
-    """Answers as they are done.
-
-    Where a worker was killed, ``killed`` receives the tasks that may have gone down with it, and last what was taken
-    and not begun; what is left of ``tasks`` is for other workers.
-    """
+def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]],
+            ahead: int) -> Iterator[tuple[int, A | Failure]]:
+    """Answers as they are done; what was lost with a worker is tried once more, when no other is at work."""
     waiting: dict[Future[list[A]], Task] = {}
-    held: Task | None = None  # taken, but too far ahead, or when a worker had been killed
+    held: Task | None = None  # taken, but too far ahead
+    lost: list[Task] = []
     while True:
-        while not killed and len(waiting) < ahead and (task := held or next(tasks, None)) is not None:
+        while not lost and len(waiting) < ahead and (task := held or next(tasks, None)) is not None:
             held = task
             if waiting and task[0] > min(first for first, _ in waiting.values()) + BEYOND:
                 break
-            try:
-                waiting[ask(work, task[1])], held = task, None
-            except BrokenProcessPool:
-                killed.append((task[0], []))
-        if not waiting:
-            if killed:
-                killed.append(held or (0, []))
+            waiting[ask(work, task[1], limit=PATIENCE)], held = task, None
+        if not waiting and not lost:
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             task = waiting.pop(future)
             try:
                 yield from _placed(task, future.result())
-            except BrokenProcessPool:
-                killed.append(task)
+            except Lost:
+                lost.append(task)
+        if not waiting:
+            for task in lost:
+                yield from _one_by_one(task, ask, work)
+            lost = []
 
 
-def _one_by_one(task: Task, backend: Backend) -> Iterator[tuple[int, Result]]:
-    """A task that may have gone down with a worker; each utterance alone, so that it is known which one it was."""
-    place, utterances = task
-    while utterances:
-        with workers(2, backend) as ask:
-            try:
-                while utterances:
-                    [(_, answer)] = _placed((place, utterances[:1]), ask(_aligned, utterances[:1]).result())
-                    yield _in_parts(place, answer, backend, ask) if isinstance(answer, Utterance) else (place, answer)
-                    place, utterances = place + 1, utterances[1:]
-            except BrokenProcessPool:
-                yield place, Failure(utterances[0], *KILLED)
-                place, utterances = place + 1, utterances[1:]
+def _one_by_one(task: Task, ask: Ask,
+                work: Callable[[Backend, Sequence[Utterance]], list[A]]) -> Iterator[tuple[int, A | Failure]]:
+    """Utterances one of which a worker was lost with; each alone, so that it is known which one it was."""
+    for place, utterance in enumerate(task[1], task[0]):
+        try:
+            yield from _placed((place, [utterance]), ask(work, [utterance], limit=PATIENCE).result())
+        except Lost as how:
+            yield place, _lost(utterance, how)
+
+
+def _lost(utterance: Utterance, how: Lost) -> Failure:
+    """Why an utterance that workers were lost with cannot be aligned."""
+    return Failure(utterance, *(STUCK if isinstance(how, Stuck) else KILLED))
 
 
 def _placed(task: Task, answers: Sequence[A]) -> Iterator[tuple[int, A]]:
@@ -284,6 +297,7 @@ def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
 
 
 def _aligned_alone(backend: Backend, utterance: Utterance) -> Answer:
+    alive(patience(utterance))
     if not is_cut(utterance, backend):
         return _aligned_whole(backend, [utterance])[0]
     if is_long(utterance):
@@ -307,7 +321,11 @@ def _prepared(backend: Backend, utterances: Sequence[Utterance]) -> list[Prepare
         prepared = prepare(utterance, backend)
         return replace(prepared, heard=replace(prepared.heard, utterance=_bare(prepared.heard.utterance)))
 
-    answers = [_bare(u) if is_cut(u, backend) else _guarded(u, partial(one, u)) for u in utterances]
+    def cut(utterance: Utterance) -> bool:
+        alive(patience(utterance))
+        return is_cut(utterance, backend)
+
+    answers = [_bare(u) if cut(u) else _guarded(u, partial(one, u)) for u in utterances]
     return [replace(a, utterance=_bare(a.utterance)) if isinstance(a, Failure) else a for a in answers]
 
 
@@ -320,10 +338,10 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
     """What ``work`` returns, or the failure that its error amounts to: one bad file never ends a run."""
     try:
         return work()
+    except Lost as how:
+        return _lost(utterance, how)
     except DataError as error:
         return Failure(utterance, error.rule, error.remedy)
-    except BrokenProcessPool:
-        return Failure(utterance, *KILLED)
     except MemoryError:
         return Failure(utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid")
     except Exception as error:  # a fault of ours must not take the other files with it

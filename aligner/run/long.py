@@ -20,9 +20,9 @@ import torch
 
 from aligner.corpus import audio
 from aligner.graph import NONE
+from aligner.parallel.workers import Ask, answers
 from aligner.run.backend import Backend
 from aligner.run.hmm import HmmBackend
-from aligner.run.workers import Ask
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.long import long_path
 from aligner.text.normalise import normalise
@@ -43,6 +43,7 @@ from aligner.types import (
 
 LONG = 120.0  # s; a longer utterance is cut
 LEAST_RATE = 8000  # bytes a second of a .wav, at least
+PATIENCE, SLOWEST = 120.0, 20.0  # s, and s a second of audio, for which a process may work without a sign of life
 STRIDE = 3  # frames from one that the first pass hears to the next: no phone is shorter
 PIECE = 30.0  # s that are heard at once, and whose mean is taken out; the stride divides their frames
 BAND = 4096  # phones that the first pass considers at once: some minutes of speech
@@ -112,6 +113,11 @@ def is_cut(utterance: Utterance, backend: Backend) -> bool:
 def is_long(utterance: Utterance) -> bool:
     """Whether several may well work at an utterance."""
     return _at_most(utterance) > LONG
+
+
+def patience(utterance: Utterance) -> float:
+    """Seconds that a process may work at an utterance without a sign of life."""
+    return PATIENCE + SLOWEST * _at_most(utterance)
 
 
 def _at_most(utterance: Utterance) -> float:
@@ -316,8 +322,8 @@ def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: 
     if not planned.stretches:
         return Failure(utterance, "nothing of the transcript is heard in the recording",
                        "is it the transcript of another recording?")
-    asked = [ask(work, [_part(utterance, stretch, texts)]) for stretch in planned.stretches]
-    results = [future.result()[0] for future in asked]
+    parts = [_part(utterance, stretch, texts) for stretch in planned.stretches]
+    results = [result for [result] in answers(ask, work, [[part] for part in parts], lambda only: patience(only[0]))]
     return joined(utterance, _seconds(utterance), planned, results, texts)
 
 
@@ -326,14 +332,14 @@ def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, as
     topology, clock = backend.model.topology, backend.clock
     if not texts:
         raise DataError(utterance.file or utterance.id, "the transcript is empty", "write what is said")
-    asked = [ask(hear_piece, piece) for piece in pieces_of(utterance)]
+    heard = answers(ask, hear_piece, pieces_of(utterance), patience)
     silence, anything = topology.number(topology.silence), len(topology.alone)
     phones = []
     for text in texts:
         spoken, _ = backend.pronounce(normalise(text, backend.english))
         phones.append([[topology.number(p) for p in word.pronunciations[0].phones] for word in spoken])
     states = chain(phones, silence, anything)
-    scores = np.concatenate([future.result() for future in asked])
+    scores = np.concatenate(list(heard))
     return plan(first_pass(scores, states, silence), states, anything, clock.seconds(STRIDE), _seconds(utterance))
 
 

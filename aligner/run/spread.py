@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import loky
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.run.corpus import room_in
-from aligner.run.workers import obey_only
+from aligner.parallel.wire import as_array
+from aligner.parallel.workers import Ask, Lost, Stuck, workers
+from aligner.run.plan import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 
 SERIAL = 60_000  # frames, ten minutes, up to which one process is faster than starting others
 FILE = ".cepstra"
 AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
+PATIENCE, SLOWEST = 300.0, 0.2  # s, and s a frame, for which a process may work at a task without a sign of life
+KILLED = ("one of the processes was killed twice over the same recordings, as happens where memory is short",
+          "name fewer --jobs; a training goes on with --resume")
+STUCK = ("one of the processes gave no sign of life for minutes, twice over the same recordings, and was ended",
+         "a training goes on with --resume; please report this")
 
-_here: list[Example] = []  # in a worker: all that may be asked for
+_Asked = Callable[[], Future[bytes]]
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
 
     The cepstra are written to a file that all processes map into their memory, so that tasks only name the examples
     that they are about.  Results come in the order of the tasks: their sum is the same however many processes there
-    are.
+    are.  A task that is lost with its process is done once more.
 
     Parameters
     ----------
@@ -57,9 +61,9 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
     Raises
     ------
     DataError
-        If the file cannot be written.
+        If the file cannot be written, or processes cannot be started.
     ModelError
-        By the ``map``, if a process was killed.
+        By the ``map``, if a process was killed, or stuck, twice over the same task.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so that one job gives the same digits as many
@@ -68,26 +72,30 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
         if jobs == 1 or elsewhere or sum(len(e.cepstra) for e in examples) <= SERIAL:
             yield map
             return
-        with _processes(jobs, examples, out) as pool:
+        with _processes(jobs, examples, out) as ask:
             names = {id(e): ("example", k) for k, e in enumerate(examples)}
             names |= {id(e.cepstra): ("cepstra", k) for k, e in enumerate(examples)}
 
             def mapped(work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+                asked = (partial(_put, ask, *_packed((work, task), names)) for task in tasks)
                 try:
-                    asked = (pool.submit(_answer, _packed((work, task), names)) for task in tasks)
-                    yield from (pickle.loads(answer.result()) for answer in _ahead(asked, AHEAD * jobs))
-                except BrokenProcessPool as error:
-                    raise ModelError(out, "one of the processes was killed, as happens where memory is short",
-                                     "name fewer --jobs; a training goes on with --resume") from error
+                    for answer in _ahead(asked, AHEAD * jobs):
+                        yield pickle.loads(answer)
+                except Lost as how:
+                    raise ModelError(out, *(STUCK if isinstance(how, Stuck) else KILLED)) from how
 
             yield mapped
     finally:
         torch.set_num_threads(threads)
 
 
+def _put(ask: Ask, question: bytes, frames: int) -> Future[bytes]:
+    return ask(_answer, question, limit=PATIENCE + SLOWEST * frames)
+
+
 @contextmanager
-def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Any]:
-    """A pool whose workers know the examples."""
+def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Ask]:
+    """Workers that know the examples."""
     path = out / FILE
     try:
         with room_in(out), path.open("wb") as file:
@@ -95,47 +103,64 @@ def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[An
                 example.cepstra.numpy().tofile(file)
             size, nothing = file.tell(), torch.zeros(0)
             pickle.dump([(replace(e, cepstra=nothing), tuple(e.cepstra.shape)) for e in examples], file)
-        pool = loky.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(path, size, os.getpid()))
-        try:
-            yield pool
-        finally:
-            pool.shutdown(kill_workers=True)
+        with workers(jobs, _Kept(path.absolute(), size)) as ask:
+            yield ask
     finally:
         path.unlink(missing_ok=True)
 
 
-def _ahead(asked: Iterable[Future[bytes]], number: int) -> Iterator[Future[bytes]]:
-    """The same, but so many are taken before the first is given."""
-    waiting: deque[Future[bytes]] = deque()
-    for future in asked:
-        waiting.append(future)
+def _ahead(asked: Iterable[_Asked], number: int) -> Iterator[bytes]:
+    """Answers in order, so many asked for before the first is given; what is lost is asked for once more, alone."""
+    waiting: deque[tuple[_Asked, Future[bytes]]] = deque()
+
+    def first() -> bytes:
+        again, future = waiting.popleft()
+        try:
+            return future.result()
+        except Lost:
+            wait([other for _, other in waiting])
+            return again().result()
+
+    for put in asked:
+        waiting.append((put, put()))
         if len(waiting) >= number:
-            yield waiting.popleft()
-    yield from waiting
+            yield first()
+    while waiting:
+        yield first()
 
 
-def _begin(path: Path, size: int, parent: int) -> None:
-    """In a worker, once; ``size`` bytes of the file are cepstra, behind which are the examples."""
-    obey_only(parent)
-    torch.set_num_threads(1)
+class _Kept(NamedTuple):
+    """Examples in a file, ``size`` bytes of which are cepstra; to whom it is sent it opens itself."""
+
+    path: Path
+    size: int
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[Path, int]]:
+        return _opened, (self.path, self.size)
+
+
+def _opened(path: Path, size: int) -> list[Example]:
+    """In a worker, or whoever forks it, once."""
     with path.open("rb") as file:
         file.seek(size)
         bare, shapes = zip(*pickle.load(file), strict=True)
     flat = torch.from_numpy(np.memmap(path, np.float32, "c", shape=(size // 4,)))
     parts = torch.split(flat, [math.prod(shape) for shape in shapes])
-    _here.extend(replace(e, cepstra=part.view(shape)) for e, part, shape in zip(bare, parts, shapes, strict=True))
+    return [replace(e, cepstra=part.view(shape)) for e, part, shape in zip(bare, parts, shapes, strict=True)]
 
 
-def _answer(asked: bytes) -> bytes:
+def _answer(examples: Sequence[Example], asked: bytes) -> bytes:
     """In a worker, for every task."""
-    work, task = _Unpickler(io.BytesIO(asked)).load()
-    return _packed(work(task), {})
+    work, task = _Unpickler(io.BytesIO(asked), examples).load()
+    return _packed(work(task), {})[0]
 
 
-def _packed(thing: Any, names: Mapping[int, Any]) -> bytes:
+def _packed(thing: Any, names: Mapping[int, Any]) -> tuple[bytes, int]:
+    """As bytes, and how many frames there are in what they only name."""
     file = io.BytesIO()
-    _Pickler(file, names).dump(thing)
-    return file.getvalue()
+    pickler = _Pickler(file, names)
+    pickler.dump(thing)
+    return file.getvalue(), pickler.frames
 
 
 class _Pickler(pickle.Pickler):
@@ -143,16 +168,24 @@ class _Pickler(pickle.Pickler):
 
     def __init__(self, file: io.BytesIO, names: Mapping[int, Any]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._names = names
+        self._names, self.frames = names, 0
 
     def persistent_id(self, thing: Any) -> Any:
-        return self._names.get(id(thing))
+        name = self._names.get(id(thing))
+        if name is not None:
+            self.frames += len(thing if isinstance(thing, Tensor) else thing.cepstra)
+        return name
 
     def reducer_override(self, thing: Any) -> Any:
-        return (torch.from_numpy, (thing.numpy(force=True),)) if type(thing) is Tensor else NotImplemented
+        array = as_array(thing) if type(thing) is Tensor else None
+        return NotImplemented if array is None else (torch.from_numpy, (array,))
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, examples: Sequence[Example]) -> None:
+        super().__init__(file)
+        self._examples = examples
+
     def persistent_load(self, name: tuple[str, int]) -> Any:
         kind, k = name
-        return _here[k] if kind == "example" else _here[k].cepstra
+        return self._examples[k] if kind == "example" else self._examples[k].cepstra

@@ -19,6 +19,7 @@ from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
+from aligner.parallel.workers import workers
 from aligner.refine.boundaries import placed
 from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
 from aligner.refine.offsets import SHORTEST, correct
@@ -31,7 +32,6 @@ from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
 from aligner.run.median import MedianBackend
 from aligner.run.plan import room_in
-from aligner.run.workers import workers
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
 

@@ -70,7 +70,7 @@ def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, ker
     if name == "reference":
         total = reference(arcs, scores, lengths)
     else:
-        total = _LogPartition.apply(  # type: ignore[no-untyped-call]
+        total = _LogPartition.apply(  # type: ignore[no-untyped-call,unused-ignore]
             scores, arcs.weights, arcs.start, arcs.final, arcs, lengths, name)
     possible(total)
     return total

@@ -69,7 +69,7 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
     if name == "reference":
         total = reference(cost, counts, gamma)
     else:
-        total = _SoftDTW.apply(cost, counts, gamma, name)  # type: ignore[no-untyped-call]
+        total = _SoftDTW.apply(cost, counts, gamma, name)  # type: ignore[no-untyped-call,unused-ignore]
     lost = torch.nonzero(total.detach() == torch.inf).flatten().tolist()
     if lost:
         raise NoWarping(lost)

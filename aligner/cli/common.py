@@ -1,0 +1,38 @@
+"""What several commands do before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from aligner.run.jobs import cores
+
+WORKERS_NEED = ("aligner.run.align", "aligner.run.choose", "aligner.run.spread")  # modules
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_thread() -> None:
+    """Let numeric libraries that are loaded from now on compute in one thread, unless the user says how many.
+
+    The processes are what there is one of a core.  Threads of one library wait for each other at every step, which
+    takes many times as long where other programs have the cores.
+    """
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+
+
+def warm_up(jobs: int | None, tasks: int = 2) -> None:
+    """Let the server of worker processes import what they will need while this process does so itself.
+
+    Parameters
+    ----------
+    jobs : int or None
+        Processes that are wanted; None for one a core.
+    tasks : int
+        What there is to do, as far as it is known; for a single thing there will be no workers.
+    """
+    if (jobs or cores()) > 1 and tasks > 1:
+        from aligner.parallel import server
+
+        with suppress(OSError):  # it will be told when workers are needed
+            server.start(WORKERS_NEED)
