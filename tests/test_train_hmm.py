@@ -16,6 +16,7 @@ import torch
 import torchaudio
 from test_gmm import random_mixtures
 
+from aligner import names
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend, affine, regression
 from aligner.graph import NONE, Position, build
 from aligner.models.gmm import GaussianMixtures
@@ -107,7 +108,7 @@ def warped():
     return language(36, context=2.0, warp=0.15, seed=2)
 
 
-@pytest.fixture(scope="module", params=em.EM)
+@pytest.fixture(scope="module", params=names.EM)
 def trained(request, warped):
     """The states of a whole training: speech, and the last state of every stage by its kind."""
     speech = Speech(warped[0], LABELS, request.param)
@@ -202,7 +203,7 @@ def like(one, other, rtol=1e-5, atol=1e-5):
         torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
 
 
-@pytest.mark.parametrize("how", em.EM)
+@pytest.mark.parametrize("how", names.EM)
 def test_any_number_of_shards_gives_the_same_model(corpus, flat, how):
     model, floors = flat
     whole, _ = e_step(model, [corpus[0]], {}, how)
@@ -281,7 +282,7 @@ def never_falls(values):
     assert values[-1] > values[0]
 
 
-@pytest.mark.parametrize("how", em.EM)
+@pytest.mark.parametrize("how", names.EM)
 def test_em_never_lowers_the_likelihood_of_monophones(corpus, flat, how, monkeypatch):
     monkeypatch.setattr(em, "FAINTEST", 0.0)
     never_falls(climb(*flat, corpus[0], {}, how, 8))
@@ -360,7 +361,7 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
     assert best.log_likelihood == pytest.approx(totals.max(), rel=1e-5)
 
 
-@pytest.mark.parametrize("how", em.EM)
+@pytest.mark.parametrize("how", names.EM)
 def test_occupancy_sums_to_the_frames(corpus, flat, how):
     s, _ = e_step(flat[0], em.sharded(corpus[0]), {}, how)
     assert s.frames == sum(len(e.cepstra) for e in corpus[0])
@@ -386,7 +387,7 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
     assert pool == 12.5
 
 
-@pytest.mark.parametrize("how", em.EM)
+@pytest.mark.parametrize("how", names.EM)
 def test_a_flat_start_finds_the_planted_boundaries(corpus, how):
     examples, planted = corpus
     speech = Speech(examples, LABELS, how)
@@ -1044,7 +1045,7 @@ def test_a_training_goes_on_where_it_stopped():
 def test_what_is_too_short_is_told_and_tried_again():
     examples, _ = language(8, 1)
     short = replace(examples[0], id="short", cepstra=examples[0].cepstra[:10])
-    for how in em.EM:
+    for how in names.EM:
         told = [s.statistics.unaligned for s in steps(Speech([*examples, short], LABELS, how), SHORT, FRONTEND)]
         assert told == [("short",)] * 8
     model, _, left = flat_start(FRONTEND, LABELS, [*examples, short], {})
@@ -1076,7 +1077,7 @@ def test_stages_take_so_many_minutes_spread_over_the_corpus():
     assert {e.speaker for e in some.examples} == {"s0", "s1"}
 
 
-@pytest.mark.parametrize("how", em.EM)
+@pytest.mark.parametrize("how", names.EM)
 def test_stages_that_learn_from_other_speech_than_the_one_before(how):
     """The paths of the stage before are of other utterances, and are not taken."""
     speech = Speech(language(12, 1)[0], LABELS, how)
