@@ -27,6 +27,16 @@ def model():
 
 
 @pytest.fixture(scope="session")
+def torchaudio():
+    """A peer to compare with, where there is one that goes with this torch."""
+    from aligner.models import pairs
+
+    if trouble := pairs.trouble():
+        pytest.skip(trouble)
+    return pairs.torchaudio()
+
+
+@pytest.fixture(scope="session")
 def timit() -> Path:
     if not TIMIT.is_dir():
         pytest.skip("hand-labelled speech (shared/data/timit-dev) is not here")

@@ -162,7 +162,7 @@ def test_without_transformers_the_command_is_told(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bundles(monkeypatch):
+def bundles(monkeypatch, torchaudio):
     """Torchaudio's bundles with a small module of the same interface, and its weights, in place of theirs."""
     from torchaudio.models import wav2vec2_model
     from torchaudio.pipelines._wav2vec2 import utils
@@ -220,13 +220,13 @@ def test_the_star_of_mms(bundles):
     torch.testing.assert_close(found[:, :-1].exp().sum(1), torch.ones(len(found)))
 
 
-def test_every_bundle_with_labels_is_offered():
+def test_every_bundle_with_labels_is_offered(torchaudio):
     names = torchaudio_bundles()
     assert {"MMS_FA", "WAV2VEC2_ASR_BASE_10M", "HUBERT_ASR_XLARGE", "VOXPOPULI_ASR_BASE_10K_DE"} <= set(names)
     assert not {"WAV2VEC2_BASE", "WAVLM_LARGE", "TACOTRON2_WAVERNN_CHAR_LJSPEECH"} & set(names)
 
 
-def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
+def test_weights_that_cannot_be_fetched_are_told(monkeypatch, torchaudio):
     from torchaudio.pipelines._wav2vec2 import utils
 
     def offline(*args):
@@ -238,7 +238,7 @@ def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
         torchaudio_network("MMS_FA")
 
 
-def test_a_bundle_that_is_none_is_told():
+def test_a_bundle_that_is_none_is_told(torchaudio):
     with pytest.raises(ModelError, match=r"no such pipeline.*MMS_FA"):
         torchaudio_network("WAV2VEC2_BASE")
 

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -548,24 +548,6 @@ def test_features_that_are_wrong_are_heard(monkeypatch):
     monkeypatch.setattr(planted.SphinxFrontend, "cepstra", frontend)
     monkeypatch.setattr(planted, "learnt", lambda: model)
     assert planted.trouble() != ""
-
-
-def test_a_torchaudio_of_another_torch_is_told(monkeypatch):
-    assert doctor.pairing().state == OK
-    for wrong in (None, torchaudio_that(OSError("undefined symbol: _ZN3c10"))):
-        monkeypatch.setitem(sys.modules, "torchaudio.functional", wrong)
-        found = doctor.pairing()
-        assert found.state == BROKEN
-        assert "torchaudio==2.11.*" in found.advice
-
-
-def torchaudio_that(error):
-    def forced_align(*given):
-        raise error
-
-    module = ModuleType("torchaudio.functional")
-    module.forced_align = forced_align
-    return module
 
 
 def test_versions_are_compared_with_what_is_asked_for():
