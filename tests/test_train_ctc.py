@@ -307,7 +307,7 @@ def test_masks_hide_little_and_only_what_is_there():
     assert 0.5 < made.mean() < 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_gpu_learns_the_same(mixed):
     result = train(examples(SENTENCES, seed=1), LABELS, replace(QUICK, device="cuda", mixed=mixed))
