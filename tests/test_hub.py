@@ -123,10 +123,12 @@ def test_a_vocabulary_without_a_delimiter(tmp_path, transformers):
     assert (network.boundary, network.case) == (None, "lower")
 
 
-@pytest.mark.parametrize("absent", ["config.json", "model.safetensors", "vocab.json", "processor_config.json"])
+@pytest.mark.parametrize("absent", ["config.json", "model.safetensors", "vocab.json", "*processor_config.json"])
 def test_a_missing_file_is_told(tmp_path, transformers, absent):
+    """How to hear a wave stands in preprocessor_config.json in older versions, without "pre" in newer ones."""
     folder = save(tmp_path, transformers)
-    (folder / absent).unlink()
+    [path] = folder.glob(absent)
+    path.unlink()
     with pytest.raises(ModelError, match="cannot be loaded as a CTC network"):
         huggingface_network(folder)
 
