@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -93,7 +94,11 @@ def python() -> str:
     folder = VENV / ("Scripts" if os.name == "nt" else "bin")
     path = folder / ("python.exe" if os.name == "nt" else "python")
     if not path.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        new = not VENV.exists()
+        if subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
+            if new:  # it has no pip, and would look as if it were ready
+                shutil.rmtree(VENV, ignore_errors=True)
+            raise SystemExit("a venv could not be made (see above); on Debian: apt-get install python3-venv")
     return str(path)
 
 
