@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # From nothing to TextGrids: makes .venv, installs, aligns data/sample into out/ and prints how accurate that is.
+# TORCH=cpu installs a torch without CUDA, PYTHON=... with another Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ ! -x .venv/bin/align ]; then
-    echo "installing into .venv (torch is large: a few minutes on a slow line)"
-    [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dtw]"
-fi
+"${PYTHON:-python3}" recipes/ci/install.py run
 
 .venv/bin/align data/sample out --existing overwrite --reference data/sample --report
 echo

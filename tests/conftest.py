@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -19,11 +20,56 @@ JUDGE = ROOT.parent / "shared" / "score" / "score.py"
 SPHINX_TESTS = Path("/usr/share/pocketsphinx/test/data")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--nothing-skipped", action="store_true",
+                     help="a skipped test is an error, unless it needs a GPU: where all is there that tests want")
+
+
+def pytest_collection_modifyitems(items):
+    """What needs a GPU is skipped without one; so are examples of eSpeak's module where there is no eSpeak."""
+    gpu, espeak = torch.cuda.is_available(), importlib.util.find_spec("espeakng_loader") is not None
+    for item in items:
+        if not gpu and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
+        if not espeak and isinstance(item, pytest.DoctestItem) and item.name.startswith("aligner.models.espeak."):
+            item.add_marker(pytest.mark.skip(reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"))
+
+
+def forbidden(reporter) -> list[tuple[str, str]]:
+    """Tests (or whole files) that were skipped and need no GPU, with the reason of each."""
+    skipped = [r for r in reporter.stats.get("skipped", ()) if "gpu" not in getattr(r, "keywords", ())]
+    return [(r.nodeid, str(r.longrepr[2] if isinstance(r.longrepr, tuple) else r.longrepr)) for r in skipped]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("nothing_skipped") and session.exitstatus == 0 and reporter and forbidden(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("nothing_skipped") and (found := forbidden(terminalreporter)):
+        terminalreporter.section("skipped, where nothing may be", red=True)
+        for nodeid, reason in found:
+            terminalreporter.line(f"{nodeid}: {reason}")
+
+
 @pytest.fixture(scope="session")
 def model():
     from aligner import load_model
 
     return load_model()
+
+
+@pytest.fixture(scope="session")
+def torchaudio():
+    """A peer to compare with, where there is one that goes with this torch."""
+    from aligner.models import pairs
+
+    if trouble := pairs.trouble():
+        pytest.skip(trouble)
+    return pairs.torchaudio()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-import torchaudio
 from click.testing import CliRunner
 from conftest import SAMPLE
 
@@ -51,7 +50,7 @@ def noise(seed: int, frames: int, columns: int = 5) -> torch.Tensor:
 
 @pytest.mark.parametrize("text", ["a", "aa", "ab ba", "abcd dcba abcd", "aaa aab b", "d d d d"])
 @pytest.mark.parametrize("seed", range(5))
-def test_paths_are_torchaudios(text, seed):
+def test_paths_are_torchaudios(torchaudio, text, seed):
     scores = noise(seed, 24)
     targets = torch.tensor([[LETTERS.index(c) + 1 for c in text.replace(" ", "")]])
     labels, each = torchaudio.functional.forced_align(scores[None], targets, blank=0)

@@ -9,7 +9,6 @@ import pocketsphinx
 import pytest
 import soundfile
 import torch
-import torchaudio
 from conftest import SAMPLE
 
 from aligner import features
@@ -40,13 +39,13 @@ def test_cepstra_equal_sphinx_own(tmp_path):
     np.testing.assert_allclose(ours, logged, atol=2e-3)
 
 
-def test_cosine_transform_equals_torchaudio():
+def test_cosine_transform_equals_torchaudio(torchaudio):
     ours = features.cosine_transform(25, 13, "dct")
     theirs = torchaudio.functional.create_dct(13, 25, norm="ortho").double()
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
-def test_filters_equal_torchaudio():
+def test_filters_equal_torchaudio(torchaudio):
     ours = features.mel_filters(25, 130, 6800, 512, 16000, rounded=False)
     theirs = torchaudio.functional.melscale_fbanks(257, 130, 6800, 25, 16000, norm="slaney", mel_scale="htk")
     torch.testing.assert_close(ours, theirs.double(), atol=1e-6, rtol=1e-3)

@@ -208,7 +208,7 @@ def test_another_vocabulary_is_refused(tmp_path, monkeypatch, text):
         HamaNetwork.load(WEIGHTS)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 def test_cuda_equals_cpu(network):
     wave = torch.stack([synthetic(16000), synthetic(16001)[1:]])
     lengths = torch.tensor([16000, 9000])

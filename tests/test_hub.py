@@ -123,10 +123,12 @@ def test_a_vocabulary_without_a_delimiter(tmp_path, transformers):
     assert (network.boundary, network.case) == (None, "lower")
 
 
-@pytest.mark.parametrize("absent", ["config.json", "model.safetensors", "vocab.json", "processor_config.json"])
+@pytest.mark.parametrize("absent", ["config.json", "model.safetensors", "vocab.json", "*processor_config.json"])
 def test_a_missing_file_is_told(tmp_path, transformers, absent):
+    """How to hear a wave stands in preprocessor_config.json in older versions, without "pre" in newer ones."""
     folder = save(tmp_path, transformers)
-    (folder / absent).unlink()
+    [path] = folder.glob(absent)
+    path.unlink()
     with pytest.raises(ModelError, match="cannot be loaded as a CTC network"):
         huggingface_network(folder)
 
@@ -162,7 +164,7 @@ def test_without_transformers_the_command_is_told(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bundles(monkeypatch):
+def bundles(monkeypatch, torchaudio):
     """Torchaudio's bundles with a small module of the same interface, and its weights, in place of theirs."""
     from torchaudio.models import wav2vec2_model
     from torchaudio.pipelines._wav2vec2 import utils
@@ -220,13 +222,13 @@ def test_the_star_of_mms(bundles):
     torch.testing.assert_close(found[:, :-1].exp().sum(1), torch.ones(len(found)))
 
 
-def test_every_bundle_with_labels_is_offered():
+def test_every_bundle_with_labels_is_offered(torchaudio):
     names = torchaudio_bundles()
     assert {"MMS_FA", "WAV2VEC2_ASR_BASE_10M", "HUBERT_ASR_XLARGE", "VOXPOPULI_ASR_BASE_10K_DE"} <= set(names)
     assert not {"WAV2VEC2_BASE", "WAVLM_LARGE", "TACOTRON2_WAVERNN_CHAR_LJSPEECH"} & set(names)
 
 
-def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
+def test_weights_that_cannot_be_fetched_are_told(monkeypatch, torchaudio):
     from torchaudio.pipelines._wav2vec2 import utils
 
     def offline(*args):
@@ -238,7 +240,7 @@ def test_weights_that_cannot_be_fetched_are_told(monkeypatch):
         torchaudio_network("MMS_FA")
 
 
-def test_a_bundle_that_is_none_is_told():
+def test_a_bundle_that_is_none_is_told(torchaudio):
     with pytest.raises(ModelError, match=r"no such pipeline.*MMS_FA"):
         torchaudio_network("WAV2VEC2_BASE")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, pairwise, product
 
 import numpy as np
@@ -59,26 +60,30 @@ def test_a_language_of_tones_is_learnt(learnt):
         assert said == labels
 
 
-def boundary_errors(network):
-    """Of sentences that it has not heard, in seconds."""
-    from torchaudio.functional import forced_align, merge_tokens
+@pytest.fixture
+def boundary_errors(torchaudio):
+    """Aligned by a peer, so that what is judged is the network alone."""
+    return partial(errors_by, torchaudio.functional)
 
+
+def errors_by(peer, network):
+    """Of sentences that it has not heard, in seconds."""
     errors = []
     for wave, labels, edges in language(10, seed=2):
-        path, scores = forced_align(network(wave)[None], torch.tensor([labels]), blank=0)
-        spans = merge_tokens(path[0], scores[0], blank=0)
+        path, scores = peer.forced_align(network(wave)[None], torch.tensor([labels]), blank=0)
+        spans = peer.merge_tokens(path[0], scores[0], blank=0)
         middles = [(a.end + b.start) / 2 for a, b in pairwise(spans)]
         errors += [abs(network.clock.boundary(t) - edge) for t, edge in zip(middles, edges, strict=True)]
     return np.array(errors)
 
 
-def test_its_boundaries_are_where_the_tones_change(learnt):
+def test_its_boundaries_are_where_the_tones_change(learnt, boundary_errors):
     errors = boundary_errors(learnt.network)
     assert errors.mean() < 0.005
     assert errors.max() < 0.020
 
 
-def test_without_priors_it_is_peaky_and_less_accurate(learnt):
+def test_without_priors_it_is_peaky_and_less_accurate(learnt, boundary_errors):
     plain = train(examples(SENTENCES, seed=1), LABELS, replace(QUICK, alpha=0.0))
     losses = [epoch.loss for epoch in plain.history]
     assert losses[-1] < 0.2 < 1 < losses[0]
@@ -302,7 +307,7 @@ def test_masks_hide_little_and_only_what_is_there():
     assert 0.5 < made.mean() < 1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("mixed", [False, True])
 def test_a_gpu_learns_the_same(mixed):
     result = train(examples(SENTENCES, seed=1), LABELS, replace(QUICK, device="cuda", mixed=mixed))

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import torchaudio
 from test_gmm import random_mixtures
 
 from aligner import names
@@ -977,7 +976,7 @@ def test_recordings_behind_one_another_are_each_alone(frontend):
     torch.testing.assert_close(together, torch.cat([frontend.expand(p) for p in parts]))
 
 
-def test_slopes_equal_torchaudios():
+def test_slopes_equal_torchaudios(torchaudio):
     cepstra = torch.randn(40, 13, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(regression(cepstra), torchaudio.functional.compute_deltas(cepstra.T, 5, "replicate").T)
     torch.testing.assert_close(regression(cepstra, 4), torchaudio.functional.compute_deltas(cepstra.T, 9).T)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata as metadata
 import locale
 import os
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -158,18 +156,18 @@ def libsndfile() -> Finding:
 
 
 def pairing() -> Finding:
-    """Whether torchaudio's compiled part goes with this torch."""
+    """Whether torchaudio is there, and its compiled part goes with this torch."""
     import torch
 
-    try:
-        functional = importlib.import_module("torchaudio.functional")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it will go, in a later version
-            functional.forced_align(torch.zeros(1, 3, 2).log_softmax(2), torch.ones(1, 1, dtype=torch.int32))
-    except Exception as error:  # ImportError, OSError, RuntimeError: each pair fails in its own way
-        return Finding("torch + torchaudio", f"they do not go together ({' '.join(str(error).split())[:160]})", BROKEN,
-                       "pip install 'torch>=2.11,<2.13' 'torchaudio==2.11.*' from the same index")
-    return Finding("torch + torchaudio", f"go together (torch is built for CUDA {torch.version.cuda or 'none'})")
+    from aligner.models import pairs
+
+    name, build = "torch + torchaudio", f"torch is built for CUDA {torch.version.cuda or 'none'}"
+    trouble = pairs.trouble()
+    if not trouble:
+        return Finding(name, f"{torch.__version__} and {pairs.installed()} go together ({build})")
+    if pairs.installed() is None:
+        return Finding(name, f"{trouble} ({build})", NOTE, f"only -m MMS_FA and its like need it: {pairs.here()}")
+    return Finding(name, f"{trouble} ({build})", BROKEN, pairs.here())
 
 
 def _kernels() -> Iterator[Finding]:

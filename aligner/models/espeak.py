@@ -136,7 +136,7 @@ def languages() -> dict[str, str]:
 
     Examples
     --------
-    >>> languages()["sw"]  # doctest: +SKIP
+    >>> languages()["sw"]
     'Swahili'
     """
     return {code: name for code, (name, _) in _voices().items()}
@@ -157,7 +157,7 @@ def resolve(language: str) -> str:
 
     Examples
     --------
-    >>> resolve("English"), resolve("PT_br")  # doctest: +SKIP
+    >>> resolve("English"), resolve("PT_br")
     ('en-us', 'pt-br')
     """
     known = languages()
@@ -209,9 +209,9 @@ class Synthesiser:
 
     Examples
     --------
-    >>> speech = Synthesiser("sw")(["habari", "yako"])  # doctest: +SKIP
-    >>> [phone.label for phone in speech.phones]  # doctest: +SKIP
-    ['h', 'a', 'b', 'a', 'ɾ', 'i', 'j', 'a', 'k', 'o']
+    >>> speech = Synthesiser("sw")(["habari", "yako"])
+    >>> [phone.label for phone in speech.phones]
+    ['h', 'a', 'b', 'a', 'r', 'i', 'j', 'a', 'k', 'o']
     """
 
     language: str
@@ -301,7 +301,7 @@ class EspeakG2P:
 
     Examples
     --------
-    >>> EspeakG2P("it")("chiesa")  # doctest: +SKIP
+    >>> EspeakG2P("it")("chiesa")
     ('k', 'j', 'ɛ', 'z', 'a')
     """
 
@@ -330,7 +330,7 @@ class EspeakG2P:
 
         Examples
         --------
-        >>> EspeakG2P("ru").pronounce(["в", "чай"])  # doctest: +SKIP
+        >>> EspeakG2P("ru").pronounce(["в", "чай"])
         {'в': ('v',), 'чай': ('tʃʲ', 'ɑ', 'j')}
         """
         unsaid = [word for word in dict.fromkeys(words) if word not in self._said]

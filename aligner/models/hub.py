@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from aligner.graph.ctc import BLANK
+from aligner.models import pairs
 from aligner.types import Clock, ModelError
 
 STAR = "*"
@@ -108,13 +109,7 @@ def letter_case(labels: Iterable[str]) -> str | None:
 
 
 def torchaudio_bundles() -> tuple[str, ...]:
-    """The names of torchaudio's pipelines that give posteriors of labels.
-
-    Examples
-    --------
-    >>> "MMS_FA" in torchaudio_bundles(), "HUBERT_BASE" in torchaudio_bundles()
-    (True, False)
-    """
+    """The names of torchaudio's pipelines that give posteriors of labels: ``MMS_FA``, but not ``HUBERT_BASE``."""
     from torchaudio import pipelines
 
     return tuple(sorted(name for name in dir(pipelines)
@@ -133,8 +128,12 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
     Raises
     ------
     ModelError
-        If there is no such pipeline, or its weights cannot be fetched.
+        If torchaudio is not there or does not go with this torch, there is no such pipeline, or its weights cannot
+        be fetched.
     """
+    trouble = pairs.trouble()
+    if trouble:
+        raise ModelError(name, f"only one of torchaudio's pipelines could have this name, and {trouble}", pairs.here())
     from torchaudio import pipelines
 
     if name not in torchaudio_bundles():

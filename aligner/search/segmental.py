@@ -120,8 +120,8 @@ def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengt
     if name == "reference":
         total = reference(arcs, scores, durations, lengths)
     else:
-        total = _LogPartition.apply(  # type: ignore[no-untyped-call,unused-ignore]
-            scores, arcs.weights, arcs.start, arcs.final, durations, arcs, lengths, name)
+        apply: Any = _LogPartition.apply  # some releases of torch give it a type
+        total = apply(scores, arcs.weights, arcs.start, arcs.final, durations, arcs, lengths, name)
     possible(total)
     return total
 

@@ -69,7 +69,8 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
     if name == "reference":
         total = reference(cost, counts, gamma)
     else:
-        total = _SoftDTW.apply(cost, counts, gamma, name)  # type: ignore[no-untyped-call,unused-ignore]
+        apply: Any = _SoftDTW.apply  # some releases of torch give it a type
+        total = apply(cost, counts, gamma, name)
     lost = torch.nonzero(total.detach() == torch.inf).flatten().tolist()
     if lost:
         raise NoWarping(lost)
