@@ -45,6 +45,7 @@ WRONG = {
     "transcript: name another folder",
     "align rec/one.wav my.dict": "my.dict: nothing can be written to the output folder (Not a directory): name another",
     "align rec/one.wav out --text ''": "--text: it is empty: write what is said",
+    "align rec/one.wav out --text '... !'": "--text: it holds only punctuation: write what is said",
     "align rec out --text hello": "--text: it tells what is said in one recording, and rec is a folder: name the",
     "align rec/one.wav out -r rec/sub": "rec/sub: there are no labels of one in this folder: name the folder",
     "align rec/one.wav old": "old: it holds the alignments of /elsewhere, where another recording may have the same",
@@ -83,6 +84,8 @@ WRONG = {
     "align rec out --fromat json": "--fromat: there is no such option: did you mean --format",
     "align rec out --zzz": "--zzz: there is no such option: align --help lists them",
     "align a b c d e": "got unexpected extra arguments (c d e): call: align CORPUS|FILE OUT",
+    "align rec/one.wav rec/mute.wav out": "2 recordings are named: name one, or the folder that holds them: rec\n",
+    "align rec/one.wav rec/mute.wav rec/row.wav rec/aligned.wav out": "4 recordings are named: name one, or the folder",
     # as the Montreal Forced Aligner has it
     "align 'my rec' english_us_arpa english_us_arpa out": "here it is: align 'my rec' out (left out: english_us_arpa",
     "align rec my.dict english out": "here it is: align rec out --dictionary my.dict --model english\n",

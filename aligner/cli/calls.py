@@ -89,6 +89,9 @@ def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> 
     """What is wrong and what to do, of what click found."""
     from aligner.cli.mfa import flag_of, translated  # which only a wrong call needs
 
+    several = _several(given) if type(error) is click.UsageError else ""  # which is what too many arguments are
+    if several:
+        return several
     mistyped = isinstance(error, click.NoSuchOption) and flag_of(error.option_name) is None
     theirs = "" if mistyped else translated(ctx, given)
     if theirs:
@@ -106,6 +109,17 @@ def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> 
         told = _lower(error.message).removeprefix(f"option {error.option_name!r} ")
         return f"{error.option_name}: it {told}: {ctx.command_path} --help tells what it takes"
     return f"{_lower(error.message)}: call: {usage}"
+
+
+def _several(given: Sequence[str]) -> str:
+    """What to do where a shell made several recordings of a pattern such as ``*.wav``; nothing where there are none."""
+    from aligner.corpus.audio import SUFFIXES
+
+    recordings = [g for g in given if Path(g).suffix.lower() in SUFFIXES]
+    if len(recordings) < 2:
+        return ""
+    return (f"{len(recordings)} recordings are named: name one, or the folder that holds them: "
+            f"{Path(recordings[0]).parent}")
 
 
 def _name(param: click.Parameter) -> str:

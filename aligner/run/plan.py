@@ -13,6 +13,7 @@ from aligner.corpus import results
 from aligner.corpus.files import check_reachable
 from aligner.corpus.find import Corpus, check_recording, find, find_one
 from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
+from aligner.text.normalise import normalise
 from aligner.types import DataError, Failure, Utterance
 
 
@@ -86,8 +87,9 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     DataError
         If there is no corpus, ``out`` lies in it, or nothing can be written to ``out``.
     """
-    if text is not None and not text.strip():
-        raise DataError("--text", "it is empty", "write what is said, or leave it out and put a transcript beside it")
+    if text is not None and not normalise(text):
+        rule = "it holds only punctuation" if text.strip() else "it is empty"
+        raise DataError("--text", rule, "write what is said, or leave it out and put a transcript beside it")
     check_reachable(corpus)
     if not corpus.is_dir():
         return _plan_one(corpus, out, kinds, existing, text)
