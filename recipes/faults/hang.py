@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aligner import find
-from aligner.models.store import load_model
+from aligner.run.backend import Options
+from aligner.run.choose import chosen
+from aligner.run.hmm import HmmBackend
 from aligner.text.normalise import normalise
 
 ROOT = Path(__file__).parents[2]
@@ -48,14 +50,15 @@ def corpus_of_one(folder: Path) -> tuple[Path, Path]:
     corpus, dictionary = folder / "corpus", folder / "own.dict"
     (corpus / "anna").mkdir(parents=True)
     lines = set()
-    lexicon = load_model().lexicon
+    backend = chosen("english", Options(jobs=1))
+    assert isinstance(backend, HmmBackend)
     for utterance in find(SAMPLE).utterances:
         assert isinstance(utterance.audio, Path)
         assert isinstance(utterance.source, Path)
         for path in (utterance.audio, utterance.source):
             shutil.copy(path, corpus / "anna")
-        for word in {w.lower() for token in normalise(utterance.transcript) for w in token.spoken}:
-            lines |= {f"{part}\t{' '.join(p.phones)}" for part in lexicon.split(word) for p in lexicon.lookup(part)}
+        spoken, _ = backend.pronounce(normalise(utterance.transcript))
+        lines |= {f"{word.word}\t{' '.join(p.phones)}" for word in spoken for p in word.pronunciations}
     dictionary.write_text("\n".join(sorted(lines)) + "\n")
     return corpus, dictionary
 
