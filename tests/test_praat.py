@@ -65,7 +65,7 @@ def write_textgrid_in(path, tiers, duration):
 
 def run(script, task, expect=0):
     """The lines that Praat prints, after the first, which counts the items."""
-    done = subprocess.run(["praat", "--run", script, task], capture_output=True, timeout=60, cwd="/")
+    done = subprocess.run(["praat", "--run", script, task], capture_output=True, timeout=600, cwd="/")
     assert (done.returncode == 0) == (expect == 0), done.stderr.decode()
     return done.stdout.decode().splitlines()[1:], done.stderr.decode()
 

@@ -63,6 +63,7 @@ def browser() -> Iterator:
 def visit(browser, out: Path, **options):
     """A page that has been opened, and what it asked for and complained of."""
     page = browser.new_page(viewport={"width": 1300, "height": 1000}, **options)
+    page.set_default_timeout(600_000)  # of a machine that does much else; it is there to end what hangs
     page.asked, page.complaints = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("console", lambda m: page.complaints.append(m.text) if m.type in ("error", "warning") else None)
@@ -139,7 +140,7 @@ def test_a_clicked_phone_is_played_to_the_sample(page, run):
     samples, rate = soundfile.read(SAMPLE / "slt" / "numbers.flac", dtype="float32")
     heard = page.evaluate("Array.from(decoded.buffer.getChannelData(0)).length / decoded.buffer.sampleRate")
     assert heard == pytest.approx(len(samples) / rate, abs=0.001)
-    page.wait_for_function("!document.body.dataset.playing", timeout=5000)  # it ends by itself
+    page.wait_for_function("!document.body.dataset.playing")  # it ends by itself
 
 
 def test_the_keyboard(page):
@@ -210,7 +211,7 @@ def test_light_and_dark_and_the_picture(browser, run, tmp_path):
 
 def test_charts_come_when_they_are_looked_at(page):
     page.locator("#charts").scroll_into_view_if_needed()
-    page.wait_for_selector("body[data-charts=drawn]", timeout=30_000)
+    page.wait_for_selector("body[data-charts=drawn]")
     page.wait_for_selector("#durations .boxlayer")
     assert "Durations of" in page.inner_text("#histogram")
     assert page.locator("#errors .bars").count() == 1
