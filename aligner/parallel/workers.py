@@ -106,8 +106,8 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
     pool.end()
 
 
-def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
-            limit: Callable[[T], float]) -> Iterator[R]:
+def attempts(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
+             limit: Callable[[T], float]) -> Iterator[R | Lost]:
     """Answers in the order of the tasks, which are all asked at once.
 
     What is lost with a worker is asked once more, by itself, when all others are answered.
@@ -120,20 +120,42 @@ def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
     limit : callable
         Of each; see `Ask`.
 
-    Raises
-    ------
-    Died, Stuck
-        By the iterator, if it is lost again.
+    Returns
+    -------
+    iterator
+        Of answers; of the error where one was lost twice.
     """
     asked = [(task, ask(work, task, limit=limit(task))) for task in tasks]
 
-    def answered() -> Iterator[R]:
+    def again(task: T) -> R | Lost:
+        wait_for([future for _, future in asked])
+        try:
+            answer: R = ask(work, task, limit=limit(task)).result()
+        except Lost as lost:
+            return lost
+        return answer
+
+    def attempted() -> Iterator[R | Lost]:
         for task, future in asked:
             try:
-                yield future.result()
+                answer: R | Lost = future.result()
             except Lost:
-                wait_for([f for _, f in asked])
-                yield ask(work, task, limit=limit(task)).result()
+                answer = again(task)
+            yield answer
+
+    return attempted()
+
+
+def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
+            limit: Callable[[T], float]) -> Iterator[R]:
+    """As `attempts`, but the iterator raises `Lost` where an answer was lost twice."""
+    found = attempts(ask, work, tasks, limit)
+
+    def answered() -> Iterator[R]:
+        for answer in found:
+            if isinstance(answer, Lost):
+                raise answer
+            yield answer
 
     return answered()
 

@@ -19,7 +19,7 @@ from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
-from aligner.parallel.workers import workers
+from aligner.parallel.workers import answers, attempts, workers
 from aligner.refine.boundaries import placed
 from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
 from aligner.refine.offsets import SHORTEST, correct
@@ -30,12 +30,14 @@ from aligner.run.calls import check_folder, check_refined
 from aligner.run.ctc import CtcBackend, CtcHmmBackend
 from aligner.run.dtw import DtwBackend
 from aligner.run.hmm import HmmBackend
+from aligner.run.long import patience
 from aligner.run.median import MedianBackend
 from aligner.run.plan import room_in
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance
 
 LONG = 15.0  # s; longer recordings are cut in pauses, so that a file of an interview is many lessons
+FITTING = 3600.0  # s that a process may learn from a share of the corrections; it takes seconds
 ENOUGH, PAUSE = 8.0, 0.25  # s of a piece, and of the pause that may end it
 
 
@@ -85,20 +87,20 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
     with workers(backend.options.jobs, plain) as ask:
-        for item, asked in [(c, ask(_lesson, c)) for c in known]:
-            result = asked.result()
+        for item, result in zip(known, attempts(ask, _lesson, known, lambda c: patience(c.utterance)), strict=True):
             if isinstance(result, Lesson):
                 lessons.append(result)
-            else:
+            elif isinstance(result, Failure):
                 failures.append(replace(result, utterance=item.utterance))
+            else:
+                failures.append(Failure(item.utterance, f"of the processes {result.rule}", result.remedy))
     if len(lessons) < FEWEST:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(corrected, f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are "
                         f"needed{why}", "correct more, or mend these")
     with workers(backend.options.jobs, None) as ask:
         def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
-            for future in [ask(_fitted, fit) for fit in fits]:
-                yield future.result()
+            yield from answers(ask, _fitted, fits, lambda _: FITTING)
 
         learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
     return Taught(backend.name, learnt, len(lessons), tuple(failures))
