@@ -129,11 +129,11 @@ def test_what_children_computed_counts_after_their_end(no_nvml):
 
 def test_one_process_has_its_resident_set():
     """Seen in a process of its own: this one may have children of other tests."""
-    code = """
+    code = f"""
 import sys
 sys.modules["pynvml"] = None
 import psutil
-from aligner.run.monitor import Meter
+from {Meter.__module__} import Meter
 usage, own = Meter()(), psutil.Process()
 print(usage.processes, usage.measure, usage.memory, own.memory_info().rss)
 """

@@ -171,8 +171,9 @@ def without_cuda() -> None:
 
 def build_metrics() -> None:
     """What has to be built by a compiler; a machine that has none does without."""
+    wanted = entries((LOCKS / "built.txt").read_text(encoding="utf-8"))
     try:
-        install(entries((LOCKS / "built.txt").read_text(encoding="utf-8")), "--no-build-isolation")
+        install(wanted, "--no-build-isolation", "-qq")  # without pages of what the compiler says
     except subprocess.CalledProcessError:
         print("could not build pyworld and pysptk (is there a C++ compiler?): their tests will be skipped")
 
