@@ -297,6 +297,11 @@ def test_workers_that_cannot_learn_are_told(way):
         ask(who, 0).result()
 
 
+def test_what_workers_cannot_be_told_is_told(way):
+    with pytest.raises(DataError, match=r"cannot be started .*pickle.*take --jobs 1"), workers(2, threading.Lock()):
+        pass
+
+
 def test_messages_are_logged_here(way, caplog):
     with caplog.at_level("INFO"), workers(2, None) as ask:
         ask(talk, 7).result()

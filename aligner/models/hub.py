@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from aligner.graph.ctc import BLANK
 from aligner.models import pairs
@@ -159,7 +160,7 @@ def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
         raise ModelError(name, f"its weights could not be fetched ({error})",
                          "connect this machine to the network, or fetch them elsewhere and copy the folder that "
                          f"torch.hub.get_dir() names here ({torch.hub.get_dir()})") from error
-    return module
+    return _plain(module)
 
 
 def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
@@ -227,8 +228,17 @@ def _module(where: str, local: bool) -> nn.Module:
     lacking = sorted(told["missing_keys"]) + sorted(str(k) for k in told["mismatched_keys"])
     if lacking:
         raise ValueError(f"weights are missing: {', '.join(lacking[:3])}; was it trained with CTC?")
-    found: nn.Module = module.eval()
-    return found
+    return _plain(module.eval())
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """The module with weights as they are used: one that computes them anew each time cannot be sent to a process."""
+    part: Any
+    for part in module.modules():
+        if parametrize.is_parametrized(part):
+            for name in list(part.parametrizations):
+                parametrize.remove_parametrizations(part, name)
+    return module
 
 
 def _json(where: str, local: bool, name: str, must: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from aligner.parallel.wire import packed, unpacked
 
@@ -71,14 +72,14 @@ class Knowledge(NamedTuple):
     verbosity: int
 
 
-def learnt(data: bytes | memoryview) -> Knowledge:
-    """What was sent to workers: `Surroundings` and what they are to know, packed one in the other."""
+def learnt(file: BinaryIO) -> Knowledge:
+    """What was sent to workers: `Surroundings`, and behind them what they are to know."""
     verbosity = logging.WARNING
     try:
-        surroundings, known = unpacked(data)
+        surroundings = pickle.load(file)
         surroundings.take()
         verbosity = surroundings.verbosity
-        return Knowledge(unpacked(known), "", verbosity)
+        return Knowledge(pickle.load(file), "", verbosity)
     except Exception as error:  # whatever a module raises that cannot be imported here, say
         return Knowledge(None, f"{type(error).__name__}: {error}", verbosity)
 

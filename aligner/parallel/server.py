@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import os
 import signal
 import socket
@@ -110,18 +111,19 @@ class Template:
 
     Parameters
     ----------
-    data : bytes
-        As `aligner.parallel.life.learnt` takes it.
+    surroundings, known : bytes
+        As `aligner.parallel.life.learnt` takes them.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, surroundings: bytes, known: bytes) -> None:
         start()
         assert _server is not None
         self._way = _server.template()
         descriptor = os.memfd_create("known")  # memory that needs no reader yet: the server may still be importing
         try:
             with open(descriptor, "wb", closefd=False) as file:
-                file.write(data)
+                file.write(surroundings)
+                file.write(known)
             hand(self._way, descriptor)
         finally:
             os.close(descriptor)
@@ -141,8 +143,8 @@ class Template:
 class Programs:
     """Workers that are new programs, each of which must learn everything."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, surroundings: bytes, known: bytes) -> None:
+        self._data = surroundings + known
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def worker(self) -> Connection:
@@ -165,8 +167,8 @@ class Programs:
 
 def source(known: Any) -> Source:
     """A source of workers that know this."""
-    data = packed((Surroundings.here(), packed(known)))
-    return Template(data) if SERVES else Programs(data)
+    data = packed(Surroundings.here()), packed(known)
+    return Template(*data) if SERVES else Programs(*data)
 
 
 def _program(what: str, theirs: Connection) -> subprocess.Popen[bytes]:
@@ -247,7 +249,7 @@ def _teach(way: Connection) -> None:
         return
     with open(descriptor, "rb") as file:
         file.seek(0)
-        knowledge = learnt(file.read())
+        knowledge = learnt(file)
     gc.collect()
     gc.freeze()
     _fork_for_each(way, parent, partial(_begin, knowledge))
@@ -274,4 +276,4 @@ def begin(number: int) -> None:
 
     kind = connection.PipeConnection if sys.platform == "win32" else Connection  # type: ignore[attr-defined,unused-ignore]
     way = kind(number)
-    ending(lambda: live(way, learnt(way.recv_bytes())))
+    ending(lambda: live(way, learnt(io.BytesIO(way.recv_bytes()))))

@@ -95,8 +95,8 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
         return
     try:
         source = server.source(known)
-    except OSError as error:
-        raise _unstartable(str(error)) from error
+    except Exception as error:  # what a pickler raises where something cannot be sent, or the system for want of room
+        raise _unstartable(f"{type(error).__name__}: {error}") from error
     pool = _Pool(jobs, source)
     try:
         yield pool.ask
