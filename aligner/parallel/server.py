@@ -236,7 +236,6 @@ def _serve(way: Connection) -> None:
     surroundings.take()
     for name in modules:
         importlib.import_module(name)
-    gc.collect()
     gc.freeze()
     _fork_for_each(way, parent, _teach)
 
@@ -250,7 +249,6 @@ def _teach(way: Connection) -> None:
     with open(descriptor, "rb") as file:
         file.seek(0)
         knowledge = learnt(file)
-    gc.collect()
     gc.freeze()
     _fork_for_each(way, parent, partial(_begin, knowledge))
 

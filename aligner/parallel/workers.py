@@ -30,6 +30,8 @@ R = TypeVar("R")
 TICK = 1.0  # s between two looks at who is stuck
 MOST = 2.0  # s that pass between two looks; where it was more, this process was stopped meanwhile
 START = 600.0  # s that a worker may take to start: imports, on a slow and busy machine
+AT_ONCE = 2  # questions that a worker has: that which it works at, and the next
+SMALL = 2**16  # bytes of a question that fit into what the system keeps of what has not been read
 WARM_WORTH, COLD_WORTH = 2, 64  # questions from which workers are worth their start: where the server is there, or not
 
 
@@ -189,8 +191,8 @@ class _Worker:
     way : Connection
     pid : int or None
         None as long as it is starting.
-    question : _Question or None
-        What it works at.
+    questions : deque of _Question
+        What it works at, and behind that what waits for it there.
     quiet : float
         Seconds since its last sign of life.
     limit : float
@@ -200,19 +202,30 @@ class _Worker:
     def __init__(self, way: Connection) -> None:
         self.way = way
         self.pid: int | None = None
-        self.question: _Question | None = None
+        self.questions: deque[_Question] = deque()
         self.quiet, self.limit = 0.0, START
 
     @property
-    def free(self) -> bool:
-        """Whether it can be asked."""
-        return self.pid is not None and self.question is None
+    def room(self) -> int:
+        """How many more questions it takes: one to work at, and one so that it need not wait for the next."""
+        return AT_ONCE - len(self.questions) if self.pid is not None else 0
 
     def ask(self, question: _Question) -> None:
         """Give it a question."""
-        self.question, self.quiet, self.limit = question, 0.0, question.limit
+        self.questions.append(question)
+        if len(self.questions) == 1:
+            self._begin()
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died, as will be noticed
             self.way.send_bytes(question.message)
+
+    def answered(self) -> Future[Any]:
+        """It has done with a question, and begins the next; where the answer goes."""
+        done = self.questions.popleft()
+        self._begin()
+        return done.future
+
+    def _begin(self) -> None:
+        self.quiet, self.limit = 0.0, self.questions[0].limit if self.questions else math.inf
 
     def kill(self) -> None:
         """End it."""
@@ -230,7 +243,7 @@ class _Pool:
         self._team: list[_Worker] = []
         self._questions: deque[_Question] = deque()
         self._trouble: DataError | None = None
-        self._closing = self._killing = False
+        self._closing = self._killing = self._ringing = False
         self._lock = threading.Lock()  # of the questions, the trouble, and the bell
         self._bell, self._rung = Pipe(duplex=False)
         self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
@@ -247,7 +260,7 @@ class _Pool:
         with self._lock:
             if self._trouble is None:
                 self._questions.append(question)
-                self._rung.send_bytes(b".")
+                self._ring()
                 return future
         future.set_exception(self._trouble)
         return future
@@ -255,9 +268,15 @@ class _Pool:
     def end(self, *, kill: bool = False) -> None:
         """Wait until all is answered, or end the workers at once."""
         self._closing, self._killing = True, kill
-        with self._lock, suppress(OSError):
-            self._rung.send_bytes(b".")
+        with self._lock, suppress(OSError):  # it has ended
+            self._ring()
         self._thread.join()
+
+    def _ring(self) -> None:
+        """Wake the thread; once is enough until it has looked, and more would fill the pipe."""
+        if not self._ringing:
+            self._rung.send_bytes(b".")
+            self._ringing = True
 
     def _run(self) -> None:
         try:
@@ -278,7 +297,7 @@ class _Pool:
         last = clock()
         while not self._killing:
             self._give_out()
-            if self._closing and not self._questions and all(w.question is None for w in self._team):
+            if self._closing and not self._questions and not any(w.questions for w in self._team):
                 return
             ready = wait([self._bell, *(w.way for w in self._team)], TICK)
             now = clock()
@@ -286,6 +305,7 @@ class _Pool:
             if self._bell in ready:
                 with self._lock:
                     self._bell.recv_bytes()
+                    self._ringing = False
             for worker in list(self._team):
                 worker.quiet += passed
                 if worker.way in ready:
@@ -303,19 +323,30 @@ class _Pool:
         with self._lock:
             if self._questions:
                 self._hire()
-            free = [w for w in self._team if w.free]
-            while free and self._questions:
+            while self._questions and (worker := self._next()) is not None:
                 question = self._questions.popleft()
-                if question.future.set_running_or_notify_cancel():
-                    free.pop().ask(question)
+                if question.future.running() or question.future.set_running_or_notify_cancel():
+                    worker.ask(question)
+
+    def _next(self) -> _Worker | None:
+        """Who takes the next question: who is free, or has room while there is plenty.
+
+        What waits there must be small, for it is sent while nobody reads it.
+        """
+        plenty = len(self._questions) > self._jobs and len(self._questions[0].message) <= SMALL
+        return max((w for w in self._team if w.room >= (1 if plenty else AT_ONCE)), key=lambda w: w.room, default=None)
 
     def _hear(self, worker: _Worker) -> None:
         """A message, or the silence of one who has died."""
         try:
-            kind, what = unpacked(worker.way.recv_bytes())
+            message = worker.way.recv_bytes()
         except (EOFError, OSError):
             self._lose(worker, Died())
             return
+        try:
+            kind, what = unpacked(message)
+        except Exception as error:  # the answer is of a kind that is not to be had here
+            kind, what = life.ERROR, error
         worker.quiet = 0.0
         if kind == life.HELLO:
             (worker.pid, trouble), worker.limit = what, math.inf
@@ -326,8 +357,7 @@ class _Pool:
         elif kind == life.LOG:
             _logged(what)
         elif kind in (life.ANSWER, life.ERROR):
-            assert worker.question is not None
-            future, worker.question, worker.limit = worker.question.future, None, math.inf
+            future = worker.answered()
             if kind == life.ANSWER:
                 future.set_result(what)
             else:
@@ -338,15 +368,17 @@ class _Pool:
         self._team.remove(worker)
         if worker.pid is None:
             raise _unstartable("the first ended" if isinstance(how, Died) else f"none was there after {START:.0f} s")
-        if worker.question is not None:
-            worker.question.future.set_exception(how)
+        if worker.questions:
+            worker.questions.popleft().future.set_exception(how)
+            with self._lock:
+                self._questions.extendleft(reversed(worker.questions))  # what it had not begun is for others
 
     def _give_up(self, error: BaseException) -> None:
         """Nothing can be answered any more."""
         self._killing = True
         with self._lock:
             self._trouble = error if isinstance(error, DataError) else _unstartable(f"{type(error).__name__}: {error}")
-            left = [*(w.question for w in self._team if w.question), *self._questions]
+            left = [*(question for w in self._team for question in w.questions), *self._questions]
             self._questions.clear()
         for question in left:
             question.future.set_exception(self._trouble)
