@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import SAMPLE
+from conftest import BOUND, SAMPLE
 
 from aligner.cli import align as command
 from aligner.corpus.files import unbroken, written_whole
@@ -187,15 +187,6 @@ def test_out_that_cannot_be_written(corpus, tmp_path):
         result = run(corpus, out)
         assert result.exit_code == 2
         assert "nothing can be written" in result.output
-
-
-BOUND = """
-import ctypes, os, sys
-CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # as the Linux kernel numbers them
-if os.geteuid() == 0:
-    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""  # root may write anywhere; what it starts then may not
 
 
 def test_out_without_rights(corpus, tmp_path):
