@@ -23,9 +23,9 @@ from aligner.bench.aligning import made_up, whole
 from aligner.bench.family import devices
 from aligner.bench.machine import cpu_model, cuda_devices, quota
 from aligner.bench.timing import timed
+from aligner.parallel.cores import cores
 from aligner.run.backend import Options
 from aligner.run.choose import chosen
-from aligner.run.jobs import cores
 from aligner.run.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"

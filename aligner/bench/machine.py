@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from aligner import __version__
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, and in how many
 

@@ -16,7 +16,7 @@ from aligner.cli.calls import Command
 from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.looking import make_report
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from rich.console import Console

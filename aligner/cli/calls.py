@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from aligner.cli.common import one_thread
+from aligner.parallel.cores import one_thread
 
 
 class Wrong(click.UsageError):

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 WORKERS_NEED = ("aligner.run.align", "aligner.run.choose", "aligner.run.spread")  # modules
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def one_thread() -> None:
-    """Let numeric libraries that are loaded from now on compute in one thread, unless the user says how many.
-
-    The processes are what there is one of a core.  Threads of one library wait for each other at every step, which
-    takes many times as long where other programs have the cores.
-    """
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
 
 
 def warm_up(jobs: int | None, tasks: int = 2) -> None:

@@ -12,7 +12,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from aligner.evaluate.folders import Options

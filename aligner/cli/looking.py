@@ -8,7 +8,7 @@ import click
 
 from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, plainly
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 MOST = 10  # notes
 

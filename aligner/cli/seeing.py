@@ -16,7 +16,7 @@ import click
 from aligner import names
 from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from aligner.bench.doctor import Finding

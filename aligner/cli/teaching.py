@@ -14,7 +14,7 @@ from aligner.cli.calls import Command
 from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
 from aligner.cli.training import tell_failures
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from aligner.refine.learning import Figures

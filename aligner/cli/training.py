@@ -16,7 +16,7 @@ from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.calls import Command
 from aligner.cli.common import warm_up
 from aligner.cli.evaluating import CONTEXT
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from aligner.run.pronouncing import Text

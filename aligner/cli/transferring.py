@@ -11,7 +11,7 @@ import click
 from aligner.cli.aligning import EXISTING, FORMATS, POSTERIORS, print_summary, run_behind_bar
 from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT
-from aligner.run.jobs import cores
+from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
     from aligner.run.prompts import One

@@ -56,8 +56,8 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
     check_pronounced(dictionary, characters)
     check_targets(table, oovs)
     check_tables(table, oovs)
+    from aligner.parallel.cores import cores
     from aligner.run.faults import ERROR
-    from aligner.run.jobs import cores
     from aligner.run.validate import Options, write_oovs, write_problems
     from aligner.text.normalise import spoken_english
 

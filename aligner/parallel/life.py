@@ -16,12 +16,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, NamedTuple
 
+from aligner.parallel.cores import ONE_THREAD
 from aligner.parallel.wire import packed, unpacked
 
 WATCH = 1.0  # s between two looks whether the parent lives
 GARBAGE = 50_000  # new objects from which garbage is looked for
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 HELLO, ALIVE, LOG, ANSWER, ERROR = "hello", "alive", "log", "answer", "error"  # kinds of message to the pool
 
 _pool: Connection | None = None  # in a worker: to where its messages go

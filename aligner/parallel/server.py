@@ -26,7 +26,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from aligner.parallel.life import ONE_THREAD, WATCH, Knowledge, Surroundings, ending, learnt, live
+from aligner.parallel.cores import ONE_THREAD
+from aligner.parallel.life import WATCH, Knowledge, Surroundings, ending, learnt, live
 from aligner.parallel.wire import packed, unpacked
 
 GO_ON = b"."  # comes with each descriptor

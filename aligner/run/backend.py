@@ -22,12 +22,12 @@ from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.names import BACKENDS, PRECISIONS, REFINEMENTS
+from aligner.parallel.cores import cores
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.run.calls import check_kernel
-from aligner.run.jobs import cores
 from aligner.run.marks import stage
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise

@@ -25,11 +25,11 @@ from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
 from aligner.names import EM
+from aligner.parallel.cores import cores
 from aligner.run.align import align
 from aligner.run.backend import Options as AlignOptions
 from aligner.run.checkpoint import Checkpoint
 from aligner.run.history import HISTORY, Row, plot
-from aligner.run.jobs import cores
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.run.pronouncing import Text, phones_of, speller
 from aligner.run.spread import spread

@@ -17,6 +17,7 @@ from aligner.corpus.files import read_text
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
 from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
 from aligner.models.store import cmu_dictionary
+from aligner.parallel.cores import cores
 from aligner.run.batches import windows
 from aligner.run.faults import (
     ERROR,
@@ -31,7 +32,6 @@ from aligner.run.faults import (
     examine,
     failed,
 )
-from aligner.run.jobs import cores
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.phones import unstressed

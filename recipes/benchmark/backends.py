@@ -47,12 +47,12 @@ from aligner.evaluate.matching import scored_phones
 from aligner.graph import ctc
 from aligner.models.espeak import arpabet
 from aligner.models.template import TemplateFrontend, split
+from aligner.parallel.cores import cores
 from aligner.run.align import prepare
 from aligner.run.backend import Backend, Heard, Options, Prepared, hear
 from aligner.run.choose import chosen
 from aligner.run.corpus import plan, run
 from aligner.run.ctc import CtcBackend
-from aligner.run.jobs import cores
 from aligner.run.prompts import plan_transfer
 from aligner.run.transfer import by_prompts
 from aligner.text.normalise import normalise
