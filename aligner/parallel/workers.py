@@ -270,7 +270,8 @@ class _Pool:
         self._closing, self._killing = True, kill
         with self._lock, suppress(OSError):  # it has ended
             self._ring()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # which sweeps up a forgotten generator itself at times
+            self._thread.join()
 
     def _ring(self) -> None:
         """Wake the thread; once is enough until it has looked, and more would fill the pipe."""
