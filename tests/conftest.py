@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import torch
 
 if not torch.cuda.is_available():  # the Triton kernels then run in its interpreter; it is asked when they are imported
     os.environ["TRITON_INTERPRET"] = "1"
+
+# Where the tests run in the background it is ignored, and so it is by what they start
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"

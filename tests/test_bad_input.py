@@ -245,7 +245,7 @@ def test_a_full_disk_fails_the_file_and_keeps_the_rest(corpus, tmp_path, monkeyp
 
 # `align` that stands still where it has written the first recording's files, until somebody stops it
 STANDING_STILL = """
-import signal, sys, time
+import sys, time
 from aligner.cli import align
 from aligner.cli.bar import Bar
 
@@ -258,7 +258,6 @@ def still(self):
         time.sleep(1)
 
 Bar.tick = still
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
 align()
 """
 
