@@ -5,6 +5,9 @@ Nothing heavy is imported before a command runs: ``align --help`` answers at onc
 
 from __future__ import annotations
 
+import atexit
+import gc
+
 import click
 
 from aligner import __version__
@@ -32,5 +35,7 @@ def main() -> None:
 for command in (align, stream, validate, train, adapt, teach, models, transfer, languages, report, inspect, evaluate,
                 compare, speech_metrics, bench, profile, doctor):
     main.add_command(command)
+
+atexit.register(gc.freeze)  # what torch alone has imported takes Python half a second to search for garbage at its end
 
 __all__ = ["align", "main"]
