@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from aligner.backends.base import Options
     from aligner.corpus.find import find
     from aligner.models.store import load_model
     from aligner.run.align import align, align_file
-    from aligner.run.backend import Options
     from aligner.run.stream import StreamAligner
     from aligner.types import AlignerError, Alignment, DataError, Edge, Failure, Interval, ModelError, Utterance
 
 _HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
           "StreamAligner": "run.stream",
-          "Options": "run.backend"} | dict.fromkeys(
+          "Options": "backends.base"} | dict.fromkeys(
     ("Alignment", "AlignerError", "DataError", "Edge", "Failure", "Interval", "ModelError", "Utterance"), "types")
 
 __all__ = [

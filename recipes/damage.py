@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from aligner import Alignment, Failure, Options, align, find
+from aligner.backends.base import Backend
+from aligner.backends.choose import chosen
 from aligner.corpus.audio import read
-from aligner.run.backend import Backend
-from aligner.run.choose import chosen
 from aligner.types import SAMPLE_RATE, Utterance
 
 SPANISH = (

@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not gpu and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
-        if not espeak and isinstance(item, pytest.DoctestItem) and item.name.startswith("aligner.models.espeak."):
+        if not espeak and isinstance(item, pytest.DoctestItem) and item.name.startswith("aligner.reference.espeak."):
             item.add_marker(pytest.mark.skip(reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"))
 
 

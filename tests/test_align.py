@@ -23,7 +23,7 @@ import aligner
 from aligner import Alignment, Failure, Options, Utterance, align, align_file, find
 from aligner.cli import align as command
 from aligner.corpus.results import ALIGNMENT_COLUMNS
-from aligner.corpus.textgrid import write_textgrid
+from aligner.formats.textgrid import write_textgrid
 from aligner.types import Interval
 
 
@@ -328,7 +328,7 @@ def test_what_is_unusual_in_its_corpus_is_suspect(corpus, tmp_path, monkeypatch)
         seen.append(list(values))
         return [-9.0 if k == len(values) - 1 else 0.0 for k in range(len(values))]
 
-    monkeypatch.setattr("aligner.run.corpus.likelihood_deviations", deviations)
+    monkeypatch.setattr("aligner.run.folder.likelihood_deviations", deviations)
     result = run(corpus, tmp_path / "out")
     assert "suspect   1 of them\n          anna/winter: it fits the model far worse" in result.output
     table = rows(tmp_path / "out" / "alignment.csv")
@@ -347,8 +347,8 @@ def test_long_recordings_come_out_the_same(model, monkeypatch):
     """Scored and searched piece by piece in a band, as those are whose scores would fill the memory."""
     utterances = find(SAMPLE).utterances[:3]
     expected = list(align(utterances, model))
-    monkeypatch.setattr("aligner.run.path.SCORES", 1)
-    monkeypatch.setattr("aligner.run.path.PIECE", 30)
+    monkeypatch.setattr("aligner.backends.path.SCORES", 1)
+    monkeypatch.setattr("aligner.backends.path.PIECE", 30)
     monkeypatch.setattr("aligner.search.long.BAND", 128)
     found = list(align(utterances, model))
     for f, e in zip(found, expected, strict=True):

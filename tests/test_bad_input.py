@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from conftest import BOUND, SAMPLE
 
 from aligner.cli import align as command
-from aligner.corpus.files import unbroken, written_whole
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.formats.files import unbroken, written_whole
+from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.types import Interval
 
 GOOD = 2  # utterances in the corpus before anything is broken

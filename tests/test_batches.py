@@ -11,11 +11,11 @@ import torch
 from conftest import SAMPLE
 
 from aligner import find
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
+from aligner.backends.device import on_device
+from aligner.parallel.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
 from aligner.run.align import prepare
-from aligner.run.backend import Options
-from aligner.run.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
-from aligner.run.choose import chosen
-from aligner.run.device import on_device
 from aligner.types import DataError
 
 CPU = torch.device("cpu")

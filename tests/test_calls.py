@@ -17,10 +17,10 @@ from click.testing import CliRunner
 from conftest import BOUND, ROOT, SAMPLE
 
 from aligner import names
+from aligner.backends.calls import check_device
 from aligner.cli import align, main
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.models.known import check_known, kind_of
-from aligner.run.calls import check_device
 from aligner.types import DataError, Interval, ModelError
 
 HEAVY = ("torch", "numba", "librosa")
@@ -256,16 +256,16 @@ def test_where_nothing_may_be_written(place):
 
 
 def test_planning_imports_nothing_heavy():
-    code = f"import sys, aligner.run.plan, aligner.run.calls; print([m for m in {HEAVY} if m in sys.modules])"
+    code = f"import sys, aligner.run.plan, aligner.backends.calls; print([m for m in {HEAVY} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip() == "[]"
 
 
 def test_the_words_of_options_are_those_of_the_work():
+    from aligner.backends.choose import MADE
     from aligner.bench.family import MODELS
     from aligner.cli.training import TRAINERS
     from aligner.corpus.results import WRITERS
-    from aligner.run.choose import MADE
     from aligner.train.stages import RECIPES
 
     assert tuple(MADE) == names.BACKENDS

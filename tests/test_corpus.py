@@ -12,7 +12,7 @@ from conftest import SAMPLE
 
 from aligner import DataError, Utterance, find
 from aligner.corpus.audio import read
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.types import Interval
 
 RECORDING = SAMPLE / "rms" / "kitchen.flac"

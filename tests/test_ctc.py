@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from conftest import SAMPLE
 
 from aligner import Alignment, DataError, Failure, Options, Utterance, align, align_file, find
+from aligner.backends.choose import chosen
+from aligner.backends.ctc import SLACK, CtcBackend
 from aligner.cli import align as command
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, Alphabet, build
 from aligner.models.ctc import CtcModel, posteriors
 from aligner.models.store import load_model
-from aligner.run.choose import chosen
-from aligner.run.ctc import SLACK, CtcBackend
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
 from aligner.search.viterbi import viterbi
@@ -287,8 +287,8 @@ def test_speech_that_begins_and_ends_at_once():
 
 def test_no_wildcard_inside_a_number():
     """What is spliced into a number stays in it: a token is one word."""
+    from aligner.backends.base import hear
     from aligner.corpus.audio import read
-    from aligner.run.backend import hear
 
     utterance = replace(find(SAMPLE).utterances[0], transcript="nineteen 1998 it is")
     backend = chosen(None, Options(backend="ctc", star=True))
@@ -416,7 +416,7 @@ BARS = {"ctc": (22, 57, 91, 26), "ctc+hmm": (17, 70, 95, 20)}  # MAE, <= 20 ms a
 @pytest.mark.parametrize("backend", list(BARS))
 def test_real_speech(backend, timit, tmp_path):
     from aligner.evaluate.folders import evaluate
-    from aligner.run.corpus import plan, run
+    from aligner.run.folder import plan, run
 
     options = Options(backend=backend)
     run(plan(timit, tmp_path / "out"), chosen(None, options), options)
@@ -435,6 +435,6 @@ def test_a_blank_between_words_belongs_to_none():
 
 
 def test_the_backend_is_a_backend():
-    from aligner.run.backend import Backend
+    from aligner.backends.base import Backend
 
     assert isinstance(CtcBackend(load_model("hama"), Options(backend="ctc")), Backend)

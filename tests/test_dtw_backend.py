@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from conftest import SAMPLE
 
 from aligner import Alignment, DataError, Failure, ModelError, Options, Utterance, align, align_file, find
+from aligner.backends.choose import chosen
 from aligner.cli import main
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.folders import evaluate
 from aligner.evaluate.matching import scored_phones
-from aligner.run.choose import chosen
-from aligner.run.corpus import plan, run
+from aligner.run.folder import plan, run
 from aligner.types import Interval
 
 # MAE, <= 50 ms of phones; the same of words.  Wanted were 34, 82, 34, 84; measured 14.5, 94.2, 15.9, 92.9
@@ -64,7 +64,7 @@ def test_the_sample_is_aligned_as_the_hmm_aligns_it(model, espeak):
 
 def spoken(language: str, text: str, **voice) -> tuple[np.ndarray, list[Interval]]:
     """A recording of another voice of eSpeak's, with half a second of silence around, and its words."""
-    from aligner.models.espeak import Synthesiser
+    from aligner.reference.espeak import Synthesiser
 
     said = text.lower().replace(",", "").split()
     speech = Synthesiser(language, **voice)(said)
@@ -94,8 +94,8 @@ def test_a_language_without_a_model(language, text, espeak):
 
 
 def test_sounds_that_the_reference_lacks_are_no_pauses():
+    from aligner.backends.dtw import unpaused
     from aligner.refine.pauses import Pauses
-    from aligner.run.dtw import unpaused
 
     phones = [Interval(a, b, label) for a, b, label in [(0, 0.5, ""), (0.5, 1, "o"), (1, 1.06, ""), (1.06, 1.5, "d")]]
     for hushed, expected in ((True, ["", "o", "", "d"]), (False, ["", "o", "d"])):
@@ -152,8 +152,8 @@ def test_long_recordings_have_the_same_boundaries(espeak, monkeypatch):
     utterance = find(SAMPLE).utterances[0]
     options = Options(backend="dtw", refine="none")
     [whole] = align([utterance], None, options)
-    monkeypatch.setattr("aligner.run.warp.SCORES", 1000)
-    monkeypatch.setattr("aligner.run.warp.PIECE", 200)
+    monkeypatch.setattr("aligner.backends.warp.SCORES", 1000)
+    monkeypatch.setattr("aligner.backends.warp.PIECE", 200)
     [piecewise] = align([utterance], None, options)
     apart = [abs(a.start - b.start) for a, b in zip(whole.phones, piecewise.phones, strict=True)]
     assert max(apart) < 0.02  # the template may be of another vocal tract
@@ -177,7 +177,7 @@ def test_what_does_not_go_together(options, reason, espeak):
 
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
-    from aligner.models import espeak
+    from aligner.reference import espeak
 
     for made in (espeak._voices, espeak.languages):
         getattr(made, "cache_clear", lambda: None)()
@@ -238,7 +238,7 @@ def test_posteriors_of_a_model(espeak, timit, tmp_path):
 @pytest.fixture
 def readings(timit, tmp_path) -> tuple[Path, Path, Path]:
     """The prompts of one speaker, with labels as TextGrids; the same sentences of two others; and their labels."""
-    from aligner.corpus.textgrid import write_textgrid
+    from aligner.formats.textgrid import write_textgrid
 
     prompts, targets, labels = (tmp_path / name for name in ("prompts", "targets", "labels"))
     prompts.mkdir()

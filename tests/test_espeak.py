@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from aligner.models import espeak
-from aligner.models.espeak import CLOSURE, Speech, Synthesiser, arpabet, languages, resolve
+from aligner.reference import espeak
+from aligner.reference.espeak import CLOSURE, Speech, Synthesiser, arpabet, languages, resolve
 from aligner.types import SAMPLE_RATE, SILENCE_LABEL, DataError, ModelError
 
 needs_espeak = pytest.mark.skipif(

@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 
 from aligner import DataError
 from aligner.corpus.labels import Labels, TierNames, find_labels, read_labels, read_reference, read_timit, tier
-from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate import boundaries
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.evaluate.boundaries import Hits, detection, hits
@@ -31,6 +30,7 @@ from aligner.evaluate.durations import duration_summary
 from aligner.evaluate.folders import Options, evaluate
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.evaluate.versus import difference, versus
+from aligner.formats.textgrid import write_textgrid
 from aligner.text.phones import PhoneMap, fold, parse_map
 from aligner.types import Interval
 
@@ -211,7 +211,7 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
     if not JUDGE.is_file():
         pytest.skip("the judge (shared/score/score.py) is not here")
     from aligner import Options
-    from aligner.run.corpus import plan, run
+    from aligner.run.folder import plan, run
 
     run(plan(timit, tmp_path / "out"), model, Options())
     (tmp_path / "out" / "dr1-fvmh0" / "sa1.TextGrid").unlink()  # one is missing
@@ -292,7 +292,7 @@ def test_every_format_on_either_side(tmp_path):
 def test_the_aligners_own_output_in_every_format(tmp_path):
     from aligner import load_model
     from aligner.run.align import Options
-    from aligner.run.corpus import plan, run
+    from aligner.run.folder import plan, run
 
     run(plan(SAMPLE, tmp_path / "all", ("json", "ctm")), load_model(), Options())
     for suffix in (".TextGrid", ".json", ".ctm"):

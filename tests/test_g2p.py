@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aligner.models import espeak
-from aligner.models.espeak import EspeakG2P, Synthesiser, languages
+from aligner.reference import espeak
+from aligner.reference.espeak import EspeakG2P, Synthesiser, languages
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.normalise import normalise
 from aligner.types import DataError, ModelError

@@ -168,9 +168,9 @@ def test_blocks_of_large_models_stay_small():
 def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
     """The mixtures in bfloat16, the Gaussians not: every boundary of the labelled speech."""
     from aligner import find
+    from aligner.backends.base import Options
+    from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
-    from aligner.run.backend import Options
-    from aligner.run.hmm import HmmBackend
     from aligner.search.arcs import Arcs
     from aligner.search.viterbi import viterbi
 

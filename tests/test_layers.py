@@ -11,11 +11,16 @@ PACKAGE = Path(__file__).parents[1] / "aligner"
 LAYERS = [
     {"types", "names"},
     {"parallel"},
+    {"formats"},
     {"corpus", "text", "features", "graph"},
     {"models", "search"},
+    {"reference"},
     {"refine", "train", "evaluate", "hmm"},
+    {"backends"},
     {"run"},
+    {"learn"},
     {"bench"},
+    {"check"},
     {"cli"},
 ]
 LEVEL = {room: k for k, layer in enumerate(LAYERS) for room in layer}

@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligner import align, find
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
 from aligner.cli import align as command
 from aligner.corpus import audio
-from aligner.corpus.textgrid import read_textgrid
+from aligner.formats.textgrid import read_textgrid
 from aligner.parallel.workers import workers
 from aligner.run import long
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.corpus import said
+from aligner.run.folder import said
 from aligner.run.long import (
     ANYTHING,
     BEGINNING,

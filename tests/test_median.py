@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligner import find
+from aligner.backends.base import Options, as_searched
+from aligner.backends.choose import chosen
+from aligner.backends.median import MedianBackend
+from aligner.learn.teach import teach
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined
 from aligner.run.align import prepare, solve
-from aligner.run.backend import Options, as_searched
-from aligner.run.choose import chosen
-from aligner.run.median import MedianBackend
-from aligner.run.teach import teach
 from aligner.types import DataError, Edge, Interval, ModelError
 
 

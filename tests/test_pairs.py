@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT
 from packaging.requirements import Requirement
 
-from aligner.bench import doctor
+from aligner.check import doctor
 from aligner.models import pairs
 from aligner.models.store import load_model
 from aligner.types import ModelError

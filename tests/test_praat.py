@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from aligner.corpus import praat
-from aligner.corpus.praat import CHECK, LOOK, SCRIPT, Item, inspection_script, launch, write_inspection
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.check import praat
+from aligner.check.praat import CHECK, LOOK, SCRIPT, Item, inspection_script, launch, write_inspection
+from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.types import DataError, Interval
 
 needs_praat = pytest.mark.skipif(shutil.which("praat") is None, reason="Praat is not installed")

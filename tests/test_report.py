@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from conftest import SAMPLE
 
 from aligner import DataError
+from aligner.check.praat import items_of
 from aligner.cli import main
 from aligner.corpus.labels import tier
 from aligner.corpus.outcome import Row, read_outcome
-from aligner.corpus.praat import items_of
-from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate.page import spectrogram, write_page
+from aligner.formats.textgrid import write_textgrid
 from aligner.types import Interval
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

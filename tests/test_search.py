@@ -715,9 +715,9 @@ def test_both_kernels_agree_on_speech(model):
     from conftest import SAMPLE
 
     from aligner import Utterance
+    from aligner.backends.base import Options
+    from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
-    from aligner.run.backend import Options
-    from aligner.run.hmm import HmmBackend
 
     folder = SAMPLE / "slt"
     utterance = Utterance("u", folder / "vowels.flac", (folder / "vowels.lab").read_text())

@@ -25,22 +25,24 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 import aligner
-from aligner.bench import agreement, aligning, doctor, family, planted
+from aligner.backends import path
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
+from aligner.bench import agreement, aligning, family, planted
 from aligner.bench import profile as profiling
-from aligner.bench.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.bench.family import MODELS, Plan, work
 from aligner.bench.machine import cpu_model, quota
 from aligner.bench.memory import taken
 from aligner.bench.timing import Stopwatch, Timing, timed
+from aligner.check import doctor
+from aligner.check.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.cli import main
 from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
-from aligner.run import corpus as running
-from aligner.run import marks, path
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.corpus import plan
-from aligner.run.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
+from aligner.parallel import marks
+from aligner.parallel.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
+from aligner.run import folder as running
+from aligner.run.folder import plan
 from aligner.search.viterbi import _KERNELS, reference
 from aligner.types import Alignment, DataError, ModelError
 
@@ -638,7 +640,7 @@ def test_the_doctor_ends_with_1_only_where_something_is_broken(monkeypatch, find
 
 
 def test_the_doctor_tells_that_nothing_can_be_loaded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "aligner.bench.doctor", None)
+    monkeypatch.setitem(sys.modules, "aligner.check.doctor", None)
     told, data = called("doctor"), called("doctor", "--json")
     assert told.exit_code == data.exit_code == 1
     assert told.output.startswith("X a library cannot be loaded")

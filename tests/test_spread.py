@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aligner.learn import spread as spreading
+from aligner.learn.spread import AHEAD, FILE, SERIAL, spread
 from aligner.models.markov import Voice
-from aligner.run import spread as spreading
-from aligner.run.spread import AHEAD, FILE, SERIAL, spread
 from aligner.train.em import Example, Task
 from aligner.types import DataError, ModelError, Pronunciation
 

@@ -23,17 +23,17 @@ from hypothesis import strategies as st
 from test_search import cases, chain, pieces, speech_like
 
 from aligner import find
+from aligner.backends.base import Options
+from aligner.backends.hmm import HmmBackend
 from aligner.cli import main
 from aligner.corpus import audio, incoming
-from aligner.corpus.textgrid import read_textgrid
 from aligner.features import BELIEF, MEMORY, SPOKEN, CepstralFrontend, Incremental, SphinxFrontend, running_mean
+from aligner.formats.textgrid import read_textgrid
 from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.store import load_model
 from aligner.refine.offsets import correct, following
 from aligner.run import stream as streaming_module
 from aligner.run.align import align
-from aligner.run.backend import Options
-from aligner.run.hmm import HmmBackend
 from aligner.run.stream import Line, Spoken, StreamAligner, follow, streaming
 from aligner.search import live as live_module
 from aligner.search.arcs import Arcs, NoPath

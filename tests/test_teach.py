@@ -18,21 +18,14 @@ from hypothesis import strategies as st
 from test_learning import random_model
 
 from aligner import load_model
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
 from aligner.cli import main
-from aligner.corpus.files import read_text
 from aligner.corpus.labels import TierNames, read_labels, tier
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
-from aligner.models.boundary import TABLE, BoundaryModel
-from aligner.models.saved import DICTIONARY
-from aligner.models.store import cmu_dictionary
-from aligner.refine import learning
-from aligner.refine.boundaries import placed, sharpened
-from aligner.refine.learning import Figures, Learnt, Lesson, learn
-from aligner.refine.offsets import moved
-from aligner.run import teach as teaching
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.teach import (
+from aligner.formats.files import read_text
+from aligner.formats.textgrid import read_textgrid, write_textgrid
+from aligner.learn import teach as teaching
+from aligner.learn.teach import (
     ENOUGH,
     LONG,
     PAUSE,
@@ -43,6 +36,13 @@ from aligner.run.teach import (
     true_places,
     with_taught,
 )
+from aligner.models.boundary import TABLE, BoundaryModel
+from aligner.models.saved import DICTIONARY
+from aligner.models.store import cmu_dictionary
+from aligner.refine import learning
+from aligner.refine.boundaries import placed, sharpened
+from aligner.refine.learning import Figures, Learnt, Lesson, learn
+from aligner.refine.offsets import moved
 from aligner.text.phones import phone_class
 from aligner.types import Interval, ModelError
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from conftest import SAMPLE
 
+from aligner.backends.warp import LIMITS, WHOLE, phones_of, templates, warped
 from aligner.corpus.audio import read
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.boundaries import phone_boundaries, summary
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.graph import NONE, Position
 from aligner.graph.template import TRAJECTORY_STEPS, Steps, build
-from aligner.models.template import (
+from aligner.reference.template import (
     LEAST_FRAMES,
     WARPS,
     Matcher,
@@ -29,7 +30,6 @@ from aligner.models.template import (
 )
 from aligner.refine.boundaries import placed
 from aligner.refine.segments import HOLD_CLOSE, fine_energies, places
-from aligner.run.warp import LIMITS, WHOLE, phones_of, templates, warped
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.types import SAMPLE_RATE, Interval, Utterance

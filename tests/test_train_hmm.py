@@ -849,7 +849,7 @@ def test_counts_of_words_add_up():
 
 
 def test_a_dictionary_as_written_reads_the_same():
-    from aligner.run.train_hmm import _lines
+    from aligner.learn.train_hmm import _lines
 
     words = weighed(TOLD, HEARD)
     state = State(0, 1, None, None, weights=words)

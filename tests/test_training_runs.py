@@ -25,19 +25,19 @@ from conftest import SAMPLE
 from safetensors.torch import load_file, save_file
 
 from aligner import Alignment, align, find, load_model
+from aligner.backends.base import Options as AlignOptions
+from aligner.backends.choose import chosen
+from aligner.backends.speakers import acquainted, transform_for
+from aligner.check.models import checked, told
 from aligner.cli import main
 from aligner.corpus import audio
 from aligner.features import CepstralFrontend, affine
+from aligner.learn import adapt as adapting
+from aligner.learn import spread
+from aligner.learn.pronouncing import Text
+from aligner.learn.train_hmm import Options, options_of, train_hmm
 from aligner.models import packed, saved
 from aligner.models.markov import MarkovModel, Voice
-from aligner.run import adapt as adapting
-from aligner.run import spread
-from aligner.run.backend import Options as AlignOptions
-from aligner.run.choose import chosen
-from aligner.run.models import checked, told
-from aligner.run.pronouncing import Text
-from aligner.run.train_hmm import Options, options_of, train_hmm
-from aligner.run.voices import acquainted, transform_for
 from aligner.train import stages as schedule
 from aligner.train.stages import RECIPES, Stage
 from aligner.types import DataError, ModelError
@@ -299,7 +299,7 @@ def test_a_model_is_not_overwritten(tiny):
 STANDING_STILL = """
 import time
 from aligner.cli import main
-from aligner.run.checkpoint import Checkpoint
+from aligner.learn.checkpoint import Checkpoint
 
 save = Checkpoint.save
 
@@ -704,7 +704,7 @@ ITALIAN = [
 @pytest.fixture(scope="module")
 def italian(tmp_path_factory) -> Path:
     """Sentences that eSpeak says, of two speakers."""
-    from aligner.models.espeak import Synthesiser
+    from aligner.reference.espeak import Synthesiser
 
     folder = tmp_path_factory.mktemp("italian")
     for k, text in enumerate(ITALIAN):
@@ -820,8 +820,8 @@ def test_what_cannot_be_adapted(sample, tmp_path):
 
 def test_a_voice_like_those_the_model_knows_is_left_alone(model, monkeypatch):
     """A transform that gains less than the limit is none; beyond it there is one."""
-    from aligner.run import voices
-    from aligner.run.hmm import HmmBackend
+    from aligner.backends import speakers as voices
+    from aligner.backends.hmm import HmmBackend
     from aligner.train.em import Task
     from aligner.train.transforms import gain, merged, speaker_sums
 

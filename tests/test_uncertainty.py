@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from test_praat import EDIT, SAVE, rehearse
 
 from aligner import Alignment, Edge, Utterance, align, find
+from aligner.check.praat import CHECK, SCRIPT, items_of
 from aligner.cli import align as command
 from aligner.cli import main
 from aligner.corpus.outcome import read_outcome
-from aligner.corpus.praat import CHECK, SCRIPT, items_of
 from aligner.corpus.results import points, tiers, write
-from aligner.corpus.textgrid import grid_end, read_textgrid, write_textgrid
 from aligner.evaluate.export import figures
 from aligner.evaluate.folders import evaluate
+from aligner.formats.textgrid import grid_end, read_textgrid, write_textgrid
 from aligner.types import Interval, Quality
 
 KINDS = ("uncertainty", "json", "csv")

@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from conftest import SAMPLE
 from test_bad_input import CASES, speech, textgrid_of, write_wav
 
-import aligner.run.validate
+import aligner.check.validate
+from aligner.check.faults import ERROR, KINDS, WARNING
+from aligner.check.validate import Options, speller, validate
 from aligner.cli import align, main
 from aligner.corpus import audio
 from aligner.run.align import align_file
-from aligner.run.faults import ERROR, KINDS, WARNING
-from aligner.run.validate import Options, speller, validate
 from aligner.types import AlignerError, DataError
 
 KITCHEN = "There is a pot of soup on the kitchen table."
@@ -32,7 +32,7 @@ remembered = lru_cache(speller)  # a dictionary takes a second to read
 
 @pytest.fixture(autouse=True)
 def _dictionaries_are_read_once(monkeypatch):
-    monkeypatch.setattr(aligner.run.validate, "speller", remembered)
+    monkeypatch.setattr(aligner.check.validate, "speller", remembered)
 
 
 def run(*arguments):

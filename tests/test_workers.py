@@ -20,13 +20,13 @@ import pytest
 from conftest import SAMPLE
 
 from aligner import find
+from aligner.backends.base import Options
 from aligner.parallel import server
 from aligner.parallel import workers as working
 from aligner.parallel.life import alive
 from aligner.parallel.workers import Died, Stuck, answers, workers
 from aligner.run import align as aligning
 from aligner.run.align import AHEAD, TASK, align, completed, deferring
-from aligner.run.backend import Options
 from aligner.types import Alignment, DataError, Failure, Utterance
 
 UTTERANCES = find(SAMPLE).utterances

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
+from aligner.backends.base import Backend, Options
+from aligner.backends.choose import chosen
 from aligner.bench.timing import Clock, Row, Stopwatch, Timing, timed
-from aligner.run.backend import Backend, Options
-from aligner.run.choose import chosen
-from aligner.run.corpus import Summary, plan, run
-from aligner.run.marks import STAGES, marked_by
-from aligner.run.monitor import Monitor
+from aligner.parallel.marks import STAGES, marked_by
+from aligner.parallel.monitor import Monitor
+from aligner.run.folder import Summary, plan, run
 from aligner.types import SAMPLE_RATE, AlignerError, DataError
 
 OFTEN = 0.1  # s between two looks at the memory of a run

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from aligner.backends.base import Options
 from aligner.features import SphinxFrontend
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import FIRST, SILENCE, TreeTopology
 from aligner.run.align import align
-from aligner.run.backend import Options
 from aligner.types import SAMPLE_RATE, Failure, Utterance
 
 TONES = {"a": (300, 900), "b": (700, 1900), "c": (1500, 3100), "d": (450, 4200)}  # Hz: two partials each

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch._C._profiler import _ExperimentalConfig  # torch has no other name for it
 
-from aligner.corpus.files import write_text
+from aligner.backends.base import Backend, Options
+from aligner.formats.files import write_text
+from aligner.parallel.marks import STAGES, marked_by
 from aligner.run.align import align
-from aligner.run.backend import Backend, Options
-from aligner.run.corpus import plan, run
-from aligner.run.marks import STAGES, marked_by
+from aligner.run.folder import plan, run
 from aligner.run.plan import check_empty
 from aligner.types import DataError
 

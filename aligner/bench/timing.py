@@ -139,7 +139,7 @@ class Row:
 
 
 class Stopwatch:
-    """Seconds of each stage, without those of stages within it; a marker for `aligner.run.marks.marked_by`.
+    """Seconds of each stage, without those of stages within it; a marker for `aligner.parallel.marks.marked_by`.
 
     Examples
     --------

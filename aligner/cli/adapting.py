@@ -36,9 +36,9 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was adapted.
     """
+    from aligner.backends.calls import check_way
     from aligner.corpus.find import check_corpus
     from aligner.models.known import HMM_TABLE, kind_of
-    from aligner.run.calls import check_way
     from aligner.run.plan import check_new, check_writable
     from aligner.types import AlignerError, ModelError
 
@@ -56,10 +56,10 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
         check_writable(new)
         from aligner.models.markov import MarkovModel
         warm_up(jobs)
-        from aligner.run import adapt as adapting
-        from aligner.run.backend import Options
-        from aligner.run.choose import chosen
-        from aligner.run.hmm import HmmBackend
+        from aligner.backends.base import Options
+        from aligner.backends.choose import chosen
+        from aligner.backends.hmm import HmmBackend
+        from aligner.learn import adapt as adapting
         from aligner.train.adapt import Belief
 
         backend = chosen(model, Options(dictionary, jobs=jobs or cores(), language=language))

@@ -21,9 +21,9 @@ from aligner.parallel.cores import cores
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aligner.run.backend import Backend, Options
-    from aligner.run.corpus import Job, Summary
-    from aligner.run.monitor import Usage
+    from aligner.backends.base import Backend, Options
+    from aligner.parallel.monitor import Usage
+    from aligner.run.folder import Job, Summary
     from aligner.types import Result
 
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
@@ -102,8 +102,8 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
 
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
+    from aligner.backends.calls import check_refined, check_way
     from aligner.corpus.labels import find_labels
-    from aligner.run.calls import check_refined, check_way
     from aligner.run.plan import plan
     from aligner.types import AlignerError
 
@@ -124,10 +124,10 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
 
         from rich.console import Console
 
+        from aligner.backends.base import Options
+        from aligner.backends.choose import chosen
         from aligner.cli.teaching import tell_taught
-        from aligner.run.backend import Options
-        from aligner.run.choose import chosen
-        from aligner.run.teach import learnt_by
+        from aligner.learn.teach import learnt_by
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt,
@@ -154,8 +154,8 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
 def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
     """Align and write, behind a progress bar."""
     from aligner.cli.bar import Bar
-    from aligner.run.corpus import run
-    from aligner.run.monitor import Monitor, told
+    from aligner.parallel.monitor import Monitor, told
+    from aligner.run.folder import run
     from aligner.types import Failure
 
     audio, failed, begun = 0.0, 0, time.perf_counter()
@@ -184,7 +184,7 @@ def run_behind_bar(job: Job, backend: Backend, options: Options, console: Consol
 
 def print_summary(s: Summary, job: Job) -> None:
     """What a run did, on the standard output."""
-    from aligner.run.corpus import suspects_of
+    from aligner.run.folder import suspects_of
 
     click.echo(f"files     {len(job.files)}")
     click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
@@ -217,7 +217,7 @@ def print_summary(s: Summary, job: Job) -> None:
 
 def _memory(peak: Usage) -> str:
     """At its greatest, and how it was counted."""
-    from aligner.run.monitor import in_units
+    from aligner.parallel.monitor import in_units
 
     shared = ", what they share counted for each" if peak.measure == "RSS" else ""
     several = f" in {peak.processes} processes{shared}" if peak.processes > 1 else ""

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from aligner.parallel.cores import cores
 
-WORKERS_NEED = ("aligner.run.align", "aligner.run.choose", "aligner.run.spread")  # modules
+WORKERS_NEED = ("aligner.run.align", "aligner.backends.choose", "aligner.learn.spread")  # modules
 
 
 def warm_up(jobs: int | None, tasks: int = 2) -> None:

@@ -64,8 +64,8 @@ def labelled(command: Callable[..., None]) -> Callable[..., None]:
 
 def _options(phone_map: Path | None, fold: bool, phones: str, words: str, aligned_phones: str,
              aligned_words: str) -> Options:
-    from aligner.corpus.files import read_text
     from aligner.corpus.labels import TierNames
+    from aligner.formats.files import read_text
     from aligner.text.phones import PhoneMap, parse_map
 
     named = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
@@ -106,7 +106,7 @@ def evaluate(reference: Path, aligned: Path, table: Path | None, figures: Path |
 
     Exit status: 0, or 1 if a reference has no alignment or something could not be read, 2 if the call was wrong.
     """
-    from aligner.run.calls import check_compared
+    from aligner.backends.calls import check_compared
 
     check_compared(reference, aligned)
     check_targets(table, figures)
@@ -138,7 +138,7 @@ def compare(first: Path, second: Path, reference: Path | None, **labels: Any) ->
     With --reference, by their distance from hand labels, with a paired test of whether they differ; without, how far
     B is from A, in all the figures of 'aligner evaluate'.
     """
-    from aligner.run.calls import check_compared
+    from aligner.backends.calls import check_compared
 
     if reference is None:
         check_compared(first, second)

@@ -12,7 +12,7 @@ from aligner.cli.evaluating import CONTEXT, plainly
 @plainly
 def languages() -> None:
     """List the codes that --language takes, with the names of the languages: those that eSpeak NG speaks."""
-    from aligner.models.espeak import languages as known
+    from aligner.reference.espeak import languages as known
 
     for code, name in sorted(known().items()):
         click.echo(f"{code:14}{name}")

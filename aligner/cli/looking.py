@@ -28,8 +28,8 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
     correct to OUT/corrected/. It works without this program, too: open it in Praat and run it. A correction that is
     there already is opened again, so you can stop and go on.
     """
+    from aligner.check.praat import items_of, launch, write_inspection
     from aligner.corpus.outcome import read_outcome
-    from aligner.corpus.praat import items_of, launch, write_inspection
 
     outcome = read_outcome(out, corpus)
     items = items_of(outcome, suspect)
@@ -67,8 +67,8 @@ def report(out: Path, reference: Path | None, corpus: Path | None, opened: bool)
 def make_report(out: Path, reference: Path | None, corpus: Path | None = None,
                 only: frozenset[str] | None = None) -> Path:
     """Write the page, behind a progress bar."""
+    from aligner.backends.calls import check_compared
     from aligner.corpus.outcome import read_outcome
-    from aligner.run.calls import check_compared
 
     outcome = read_outcome(out, corpus)
     if reference is not None:

@@ -24,7 +24,7 @@ def list_(folder: Path | None) -> None:
     if folder is not None and not folder.is_dir():
         click.echo(f"models: {folder}: there is no such folder: name the one that holds models", err=True)
         sys.exit(2)
-    from aligner.run.models import listed
+    from aligner.check.models import listed
 
     for name, about, fine in listed(folder):
         click.echo(f"{name:<30} {about if fine else 'damaged: ' + about}")
@@ -40,8 +40,8 @@ def info(name: str, as_json: bool) -> None:
 
     try:
         check_known(name)
+        from aligner.check.models import told
         from aligner.models.store import load_model
-        from aligner.run.models import told
 
         found = told(load_model(name))
     except AlignerError as error:
@@ -81,7 +81,7 @@ def validate(names: tuple[str, ...]) -> None:
     for name in names:
         try:
             check_known(name)
-            from aligner.run.models import checked
+            from aligner.check.models import checked
 
             checked(name)
             click.echo(f"{name}: it is whole")

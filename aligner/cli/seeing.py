@@ -19,9 +19,9 @@ from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
 from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
-    from aligner.bench.doctor import Finding
     from aligner.bench.family import Plan
     from aligner.bench.timing import Row
+    from aligner.check.doctor import Finding
 
 MARKS = {"ok": "  ", "note": "- ", "slow": "! ", "broken": "X "}
 MOST = 15  # operators
@@ -65,8 +65,8 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech, and backends
     are not: they need speech.
     """
+    from aligner.backends.calls import check_device
     from aligner.corpus.find import check_corpus
-    from aligner.run.calls import check_device
 
     wanted = only or _wanted(corpus, models, backend)
     if "backends" in wanted and corpus is None:
@@ -98,7 +98,7 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
     if corpus is None and not only:
         click.echo("backends were not measured: they need speech (aligner bench CORPUS)")
     if figures is not None:
-        from aligner.corpus.files import write_text
+        from aligner.formats.files import write_text
 
         write_text(figures, json.dumps({"machine": asdict(machine), "task": task, "corpus": str(corpus or ""),
                                         "rows": [r.figures() for r in rows]}, indent=1))
@@ -119,10 +119,10 @@ def _devices() -> tuple[str, ...]:
 def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, backends: tuple[str, ...], jobs: int,
               stack: ExitStack) -> Iterable[tuple[str, str, Iterable[Row]]]:
     """Kind, title and rows of each table."""
+    from aligner.backends.base import Options
+    from aligner.backends.choose import chosen
     from aligner.bench import aligning
     from aligner.bench.family import COMPONENTS, DIMENSIONS, STATES, check_devices, family
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
 
     if "models" in wanted:
         check_devices(plan.devices)
@@ -158,8 +158,8 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     that what is loaded and compiled once is not counted.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of itself otherwise; asked for at import
+    from aligner.backends.calls import check_way
     from aligner.corpus.find import check_corpus
-    from aligner.run.calls import check_way
     from aligner.run.plan import check_empty, check_writable
 
     check_corpus(corpus)
@@ -167,11 +167,11 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
     if out is not None:
         check_empty(out)
         check_writable(out)
+    from aligner.backends.base import Options
+    from aligner.backends.choose import chosen
     from aligner.bench.profile import TRACE, new_folder
     from aligner.bench.profile import profile as profiled
     from aligner.cli.tables import print_profile
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
 
     place = new_folder(out)
     options = Options(dictionary, jobs=1, backend=backend, language=language)
@@ -189,7 +189,7 @@ def doctor(as_json: bool) -> None:
     otherwise 1.
     """
     try:
-        from aligner.bench.doctor import examine
+        from aligner.check.doctor import examine
     except (ImportError, OSError) as error:  # torch or another without which nothing runs at all
         said = f"a library cannot be loaded: {error}"
         advice = "install anew, into an empty environment: pip install aligner"

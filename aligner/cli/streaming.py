@@ -73,8 +73,8 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
     if realtime and source in (None, "-"):
         raise click.UsageError("--realtime is for a FILE: other input has its own pace")
     logging.getLogger("numba").setLevel(logging.WARNING)
+    from aligner.backends.calls import check_way
     from aligner.corpus.audio import check_there
-    from aligner.run.calls import check_way
     from aligner.types import AlignerError
 
     frames = None if chunk is None else max(1, round(chunk / HOP))
@@ -87,8 +87,8 @@ def stream(text: str, source: str | None, mic: bool, rate: int, realtime: bool, 
         check_way(backend="hmm", model=model, language=language, dictionary=dictionary)
         import torch
 
+        from aligner.backends.base import Options
         from aligner.corpus.incoming import until_interrupted
-        from aligner.run.backend import Options
         from aligner.run.stream import LATENCY, StreamAligner, follow
 
         torch.set_num_threads(1)  # pieces are small: threads would wait for each other
@@ -124,8 +124,8 @@ def _check_target(textgrid: Path | None, overwrite: bool) -> None:
 
 def _text(text: str) -> str:
     """The text itself, or what is in the file of this name."""
-    from aligner.corpus.files import read_text
     from aligner.corpus.find import TIMIT_PROMPT
+    from aligner.formats.files import read_text
     from aligner.types import DataError
 
     path = Path(text)
@@ -174,7 +174,7 @@ def _summary(event: Event) -> str:
 
 def _write(path: Path, aligner: StreamAligner) -> None:
     from aligner.corpus.results import tiers
-    from aligner.corpus.textgrid import write_textgrid
+    from aligner.formats.textgrid import write_textgrid
 
     found = {"words": aligner.words, "phones": aligner.phones}
     write_textgrid(path, tiers([aligner.alignment]) if aligner.alignment else found, aligner.heard)

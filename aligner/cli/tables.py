@@ -17,7 +17,7 @@ from aligner.evaluate.durations import DurationSummary
 from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
 from aligner.evaluate.speech import SpeechReport, SpeechSettings, mel_alpha
 from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
-from aligner.run.monitor import in_units
+from aligner.parallel.monitor import in_units
 from aligner.text.phones import plain
 
 if TYPE_CHECKING:  # they import torch, and most commands do without

@@ -17,8 +17,8 @@ from aligner.cli.training import tell_failures
 from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
+    from aligner.learn.teach import Taught
     from aligner.refine.learning import Figures
-    from aligner.run.teach import Taught
 
 
 @click.command(cls=Command, context_settings=CONTEXT, short_help="Learn from boundaries that were corrected by hand.",
@@ -50,8 +50,8 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
 
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot be done.
     """
+    from aligner.backends.calls import check_folder, check_way
     from aligner.corpus.labels import TierNames, find_labels
-    from aligner.run.calls import check_folder, check_way
     from aligner.run.plan import check_taught
     from aligner.types import AlignerError
 
@@ -62,9 +62,9 @@ def teach(corrected: Path, model: str, new: Path, corpus: Path | None, backend: 
         if corpus is not None:
             check_folder(corpus)
         warm_up(jobs)
-        from aligner.run import teach as teaching
-        from aligner.run.backend import Options
-        from aligner.run.choose import chosen
+        from aligner.backends.base import Options
+        from aligner.backends.choose import chosen
+        from aligner.learn import teach as teaching
 
         way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
         taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))

@@ -19,7 +19,7 @@ from aligner.cli.evaluating import CONTEXT
 from aligner.parallel.cores import cores
 
 if TYPE_CHECKING:
-    from aligner.run.pronouncing import Text
+    from aligner.learn.pronouncing import Text
     from aligner.train.ctc import Epoch
     from aligner.types import Failure
 
@@ -78,8 +78,8 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
         _check(corpus, model, backend, dictionary, characters, language, out, device, options)
         if backend != "ctc" or out is not None:
             warm_up(jobs)
-        from aligner.run.backend import usable
-        from aligner.run.pronouncing import Text
+        from aligner.backends.base import usable
+        from aligner.learn.pronouncing import Text
 
         if backend != "hmm":
             import torch
@@ -105,10 +105,10 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
 def _check(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str,
            out: Path | None, device: str, options: Mapping[str, Any]) -> None:
     """Raise for a wrong call, before what takes long to import."""
-    from aligner.corpus.files import check_readable
+    from aligner.backends.calls import check_device, check_pronounced, check_spoken
     from aligner.corpus.find import check_corpus
+    from aligner.formats.files import check_readable
     from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known
-    from aligner.run.calls import check_device, check_pronounced, check_spoken
     from aligner.run.plan import check_new, check_place, check_writable
 
     check_pronounced(dictionary, characters)
@@ -133,8 +133,8 @@ def _interrupts(error: BaseException | None) -> bool:
 
 
 def _hmm(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
-    from aligner.run.history import HISTORY, PLOT
-    from aligner.run.train_hmm import options_of, train_hmm
+    from aligner.learn.history import HISTORY, PLOT
+    from aligner.learn.train_hmm import options_of, train_hmm
 
     others = {name: options[name] for name in ("seed", "jobs", "device", "resume")}
     if options["em"]:
@@ -161,7 +161,7 @@ def _bars() -> Iterator[tuple[Any, Any]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from aligner.run.history import Row
+    from aligner.learn.history import Row
 
     with Progress(TextColumn("{task.description:<15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   TextColumn("{task.fields[figures]}"), console=Console(stderr=True, highlight=False)) as bar:
@@ -184,7 +184,7 @@ def _bars() -> Iterator[tuple[Any, Any]]:
 
 
 def _ctc(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
-    from aligner.run.train_ctc import train_ctc
+    from aligner.learn.train_ctc import train_ctc
     from aligner.train.ctc import Options
 
     def told(epoch: Epoch) -> None:
@@ -213,10 +213,10 @@ def _aligned(corpus: Path, model: Path, out: Path, jobs: int) -> Sequence[Failur
     """Align the corpus with its own model."""
     from rich.console import Console
 
+    from aligner.backends.base import Options
+    from aligner.backends.choose import chosen
     from aligner.cli.aligning import print_summary, run_behind_bar
-    from aligner.run.backend import Options
-    from aligner.run.choose import chosen
-    from aligner.run.corpus import plan
+    from aligner.run.folder import plan
 
     options = Options(jobs=jobs)
     job = plan(corpus, out)
@@ -227,10 +227,10 @@ def _aligned(corpus: Path, model: Path, out: Path, jobs: int) -> Sequence[Failur
 
 
 def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequence[Failure]:
+    from aligner.learn.train_hmm import options_of
+    from aligner.learn.train_neural import TEACHER, teacher_of, train_neural
     from aligner.models.saved import TABLE
     from aligner.run.plan import check_new
-    from aligner.run.train_hmm import options_of
-    from aligner.run.train_neural import TEACHER, teacher_of, train_neural
     from aligner.train.ctc import Options
 
     def said(epoch: object) -> None:

@@ -64,7 +64,7 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
         job, chosen = plan_transfer(reference, labels, target, names, formats, existing)
         from rich.console import Console
 
-        from aligner.run.backend import Options
+        from aligner.backends.base import Options
         from aligner.run.transfer import by_prompts
 
         options = Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
@@ -79,7 +79,7 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
 
 def _tell_one(one: One, refine: str, jobs: int | None, posteriors: str | None) -> None:
     """Label one recording, and tell what became of it."""
-    from aligner.run.backend import Options
+    from aligner.backends.base import Options
     from aligner.run.transfer import transfer_one
 
     alignment = transfer_one(one, Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors))

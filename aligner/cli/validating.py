@@ -15,8 +15,8 @@ from aligner.cli.calls import Command
 from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
 
 if TYPE_CHECKING:
-    from aligner.run.faults import Problem
-    from aligner.run.validate import Options, Report
+    from aligner.check.faults import Problem
+    from aligner.check.validate import Options, Report
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 WIDTH = 120  # of the table
@@ -46,8 +46,8 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
 
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
+    from aligner.backends.calls import check_pronounced, check_tables
     from aligner.corpus.find import check_corpus, find_one
-    from aligner.run.calls import check_pronounced, check_tables
 
     if corpus.is_dir():
         check_corpus(corpus)
@@ -56,9 +56,9 @@ def validate(corpus: Path, dictionary: Path | None, language: str, characters: b
     check_pronounced(dictionary, characters)
     check_targets(table, oovs)
     check_tables(table, oovs)
+    from aligner.check.faults import ERROR
+    from aligner.check.validate import Options, write_oovs, write_problems
     from aligner.parallel.cores import cores
-    from aligner.run.faults import ERROR
-    from aligner.run.validate import Options, write_oovs, write_problems
     from aligner.text.normalise import spoken_english
 
     options = Options(dictionary, g2p, characters, spoken_english(language), jobs or cores())
@@ -80,7 +80,7 @@ def _behind_bar(corpus: Path, options: Options) -> Report:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from aligner.run.validate import validate
+    from aligner.check.validate import validate
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with Progress(TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -145,7 +145,7 @@ def _print_counts(problems: Iterable[Problem]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from aligner.run.faults import ERROR, KINDS, WARNING
+    from aligner.check.faults import ERROR, KINDS, WARNING
 
     counts = Counter((p.kind, p.severity) for p in problems)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)

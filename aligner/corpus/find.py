@@ -13,9 +13,9 @@ from pathlib import Path
 import soundfile
 
 from aligner.corpus import audio
-from aligner.corpus.files import check_reachable, read_text
 from aligner.corpus.tables import LJSPEECH, TSV, Row, read_rows
-from aligner.corpus.textgrid import read_textgrid
+from aligner.formats.files import check_reachable, read_text
+from aligner.formats.textgrid import read_textgrid
 from aligner.types import DataError, Failure, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts

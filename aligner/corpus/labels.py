@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from aligner.corpus.files import check_reachable, read_text
 from aligner.corpus.results import CORRECTED, cell
-from aligner.corpus.textgrid import TOUCHING, read_textgrid
+from aligner.formats.files import check_reachable, read_text
+from aligner.formats.textgrid import TOUCHING, read_textgrid
 from aligner.types import DataError, Interval
 
 TIMIT_RATE = 16_000  # Hz; .phn and .wrd count samples

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.corpus.files import read_text, write_text
-from aligner.corpus.textgrid import Points, write_textgrid
+from aligner.formats.files import read_text, write_text
+from aligner.formats.textgrid import Points, write_textgrid
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Edge, Failure, Interval
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"

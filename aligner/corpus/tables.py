@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligner.corpus.files import read_text
+from aligner.formats.files import read_text
 from aligner.types import DataError
 
 LJSPEECH, TSV = "metadata.csv", "transcripts.tsv"

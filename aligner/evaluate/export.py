@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.corpus.files import write_text
 from aligner.corpus.results import write_table
 from aligner.evaluate.boundaries import DETECTION_TOLERANCE
 from aligner.evaluate.folders import Evaluation
 from aligner.evaluate.speech import SpeechReport
+from aligner.formats.files import write_text
 
 SPEECH_COLUMNS = ("file", "frames", "mcd_db", "floor_db", "f0_rmse_hz", "f0_rmse_cents", "vuv_percent", "gpe_percent",
                   "ffe_percent")

@@ -22,11 +22,11 @@ import soundfile
 
 from aligner import __version__
 from aligner.corpus import audio
-from aligner.corpus.files import write_text, written_whole
 from aligner.corpus.labels import Labels, Source, find_labels, read_labels
 from aligner.corpus.outcome import Outcome, Row
 from aligner.evaluate.accuracy import Report
 from aligner.evaluate.folders import Evaluation
+from aligner.formats.files import write_text, written_whole
 from aligner.text.phones import unstressed
 from aligner.types import SILENCE_LABEL, DataError, Interval, Utterance
 

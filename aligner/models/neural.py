@@ -23,8 +23,8 @@ from torch.nn.functional import gelu
 from torch.nn.utils.rnn import pad_sequence
 
 from aligner import __version__
-from aligner.corpus.files import write_text, written_whole
 from aligner.features import INT16_SCALE, frame_count, mel_filters, power_spectrum, windows
+from aligner.formats.files import write_text, written_whole
 from aligner.models.known import NETWORK_TABLE
 from aligner.types import Clock, ModelError
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from aligner import __version__
-from aligner.corpus.files import write_text, written_whole
+from aligner.formats.files import write_text, written_whole
 from aligner.types import ModelError
 
 VERSION = 1  # of the layout; a newer one cannot be read

@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aligner.backends.base import Backend, Found, Options, Prepared, finish, hear
+from aligner.backends.choose import chosen
+from aligner.backends.device import on_device
+from aligner.backends.hmm import HmmBackend
+from aligner.backends.speakers import acquainted, asks
 from aligner.models.base import Model
+from aligner.parallel.batches import windows
 from aligner.parallel.life import alive
 from aligner.parallel.workers import Ask, Lost, Stuck, enough, workers
-from aligner.run.backend import Backend, Found, Options, Prepared, finish, hear
-from aligner.run.batches import windows
-from aligner.run.choose import chosen
-from aligner.run.device import on_device
-from aligner.run.hmm import HmmBackend
 from aligner.run.long import PATIENCE, aligned_in_parts, is_cut, is_long, patience
-from aligner.run.voices import acquainted, asks
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Result, Utterance
 
 A = TypeVar("A")

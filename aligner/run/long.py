@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from aligner.backends.base import Backend
+from aligner.backends.hmm import HmmBackend
 from aligner.corpus import audio
 from aligner.graph import NONE
 from aligner.parallel.workers import Ask, answers
-from aligner.run.backend import Backend
-from aligner.run.hmm import HmmBackend
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.long import long_path
 from aligner.text.normalise import normalise

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from aligner.corpus import results
-from aligner.corpus.files import check_reachable
 from aligner.corpus.find import Corpus, check_recording, find, find_one
+from aligner.formats.files import check_reachable
 from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
 from aligner.text.normalise import normalise
 from aligner.types import DataError, Failure, Utterance

@@ -19,6 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.base import Found, Heard, Options, Prepared, as_searched, finish, tokens_of
+from aligner.backends.choose import chosen
+from aligner.backends.hmm import HmmBackend
+from aligner.backends.path import SHORT, along, compared
 from aligner.corpus.audio import SILENT, clipped
 from aligner.features import Incremental, SphinxFrontend, levels
 from aligner.graph import Graph, build
@@ -28,10 +32,6 @@ from aligner.models.markov import MarkovModel
 from aligner.refine.boundaries import Refinement
 from aligner.refine.offsets import following
 from aligner.refine.pauses import below
-from aligner.run.backend import Found, Heard, Options, Prepared, as_searched, finish, tokens_of
-from aligner.run.choose import chosen
-from aligner.run.hmm import HmmBackend
-from aligner.run.path import SHORT, along, compared
 from aligner.search.arcs import Arcs
 from aligner.search.live import Live
 from aligner.text.lexicon import SpokenWord

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from aligner.backends.base import Heard, Options
+from aligner.backends.dtw import DtwBackend, Reference, posteriorgram
+from aligner.backends.warp import templates
 from aligner.corpus import audio, results
-from aligner.corpus.textgrid import grid_end
+from aligner.formats.textgrid import grid_end
 from aligner.run.align import align
-from aligner.run.backend import Heard, Options
-from aligner.run.dtw import DtwBackend, Reference, posteriorgram
 from aligner.run.prompts import KEPT, One, Prompt, known, reading_of
-from aligner.run.warp import templates
 from aligner.types import Alignment, DataError, Failure, Interval, Utterance
 
 SLACK = 0.1  # s by which labels and their recording may differ in length

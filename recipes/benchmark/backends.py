@@ -39,20 +39,20 @@ import soundfile
 import torch
 
 from aligner import Utterance, find
+from aligner.backends.base import Backend, Heard, Options, Prepared, hear
+from aligner.backends.choose import chosen
+from aligner.backends.ctc import CtcBackend
 from aligner.corpus import audio
 from aligner.corpus.labels import TierNames, read_labels
-from aligner.corpus.textgrid import write_textgrid
 from aligner.evaluate.folders import evaluate
 from aligner.evaluate.matching import scored_phones
+from aligner.formats.textgrid import write_textgrid
 from aligner.graph import ctc
-from aligner.models.espeak import arpabet
-from aligner.models.template import TemplateFrontend, split
 from aligner.parallel.cores import cores
+from aligner.reference.espeak import arpabet
+from aligner.reference.template import TemplateFrontend, split
 from aligner.run.align import prepare
-from aligner.run.backend import Backend, Heard, Options, Prepared, hear
-from aligner.run.choose import chosen
-from aligner.run.corpus import plan, run
-from aligner.run.ctc import CtcBackend
+from aligner.run.folder import plan, run
 from aligner.run.prompts import plan_transfer
 from aligner.run.transfer import by_prompts
 from aligner.text.normalise import normalise

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from aligner import find, load_model
+from aligner.backends.base import Options
+from aligner.backends.hmm import HmmBackend
 from aligner.graph import build
 from aligner.run.align import prepare
-from aligner.run.backend import Options
-from aligner.run.hmm import HmmBackend
 from aligner.search.arcs import Arcs
 from aligner.search.long import BAND, long_path
 

@@ -33,17 +33,17 @@ from typing import NamedTuple
 import numpy as np
 
 from aligner import Options, find
+from aligner.backends.base import Backend, Found, Prepared, as_searched, words_of
+from aligner.backends.choose import chosen
 from aligner.bench.timing import Stopwatch
 from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import compare, summarise
+from aligner.learn.teach import teach, with_taught
+from aligner.parallel.marks import marked_by
 from aligner.refine.boundaries import Refinement
 from aligner.refine.segments import HOLD_CLOSE
 from aligner.run.align import prepare
-from aligner.run.backend import Backend, Found, Prepared, as_searched, words_of
-from aligner.run.choose import chosen
-from aligner.run.corpus import plan, run
-from aligner.run.marks import marked_by
-from aligner.run.teach import teach, with_taught
+from aligner.run.folder import plan, run
 from aligner.types import DataError, Utterance
 
 NEEDED = {"hmm": (), "ctc": ("transformers", "hama"), "dtw": ("espeakng_loader",)}  # packages

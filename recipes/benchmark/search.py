@@ -249,9 +249,9 @@ def table() -> None:
 def streaming() -> None:
     """Chunks of 10 ms through the English model and the graph of a sentence, on one core."""
     from aligner import Utterance, load_model
+    from aligner.backends.base import Options
+    from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
-    from aligner.run.backend import Options
-    from aligner.run.hmm import HmmBackend
     from aligner.search.stream import Stream
 
     torch.set_num_threads(1)

@@ -30,10 +30,10 @@ from typing import NamedTuple
 import psutil
 
 import aligner
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
 from aligner.names import BACKENDS
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.corpus import plan, run
+from aligner.run.folder import plan, run
 from aligner.types import Failure
 
 GROWTH, HEAP_GROWTH = 0.05, 0.01  # MB a pass

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 
 from aligner import Options, StreamAligner, align, find, load_model
+from aligner.backends.choose import chosen
 from aligner.corpus import audio
 from aligner.corpus.results import write
-from aligner.run.choose import chosen
 from aligner.run.stream import streaming
 from aligner.types import Alignment, Utterance
 

@@ -36,7 +36,7 @@ import psutil
 import soundfile
 
 from aligner import find
-from aligner.corpus.textgrid import read_textgrid, write_textgrid
+from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.text.normalise import normalise
 from aligner.types import Interval
 

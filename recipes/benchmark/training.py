@@ -40,7 +40,7 @@ from scipy.signal import resample_poly
 
 from aligner import DataError, Utterance, find
 from aligner.corpus.audio import read
-from aligner.corpus.files import read_text
+from aligner.formats.files import read_text
 from aligner.models.store import cmu_dictionary
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aligner import find
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.hmm import HmmBackend
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
+from aligner.backends.hmm import HmmBackend
 from aligner.text.normalise import normalise
 
 ROOT = Path(__file__).parents[2]

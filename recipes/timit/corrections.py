@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aligner import Alignment, Options, align, find
+from aligner.backends.base import Backend
+from aligner.backends.choose import chosen
 from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import FileResult, compare, summarise
-from aligner.run.backend import Backend
-from aligner.run.choose import chosen
-from aligner.run.teach import teach, with_taught
+from aligner.learn.teach import teach, with_taught
 from aligner.types import Utterance
 
 HEAD = (f"{'backend':8} {'sentences':>9} {'MAE':>9} {'<= 10 ms':>9} {'<= 20':>8} {'<= 50':>8} {'words MAE':>10} "

@@ -84,7 +84,7 @@ def checked(name: str) -> Model:
     DataError
         Naming the line of its dictionary that is.
     """
-    from aligner.corpus.files import read_text
+    from aligner.formats.files import read_text
 
     model = load_model(name)
     if isinstance(model, MarkovModel):

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from aligner.backends.base import Backend, Options
+from aligner.backends.calls import check_english, check_kind, check_star, check_warping, usual
+from aligner.backends.ctc import CtcBackend, CtcHmmBackend
+from aligner.backends.dtw import DtwBackend, by_espeak, by_model
+from aligner.backends.hmm import HmmBackend
+from aligner.backends.median import MedianBackend
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.models.known import ENGLISH, HAMA
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model
-from aligner.run.backend import Backend, Options
-from aligner.run.calls import check_english, check_kind, check_star, check_warping, usual
-from aligner.run.ctc import CtcBackend, CtcHmmBackend
-from aligner.run.dtw import DtwBackend, by_espeak, by_model
-from aligner.run.hmm import HmmBackend
-from aligner.run.median import MedianBackend
 from aligner.text.normalise import spoken_english
 from aligner.types import ModelError
 

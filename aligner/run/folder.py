@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aligner import __version__
+from aligner.backends.base import Backend, Options
+from aligner.backends.choose import chosen
 from aligner.corpus import results
-from aligner.corpus.files import unbroken
+from aligner.formats.files import unbroken
 from aligner.models.base import Model
+from aligner.parallel.marks import stage
+from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import completed
-from aligner.run.backend import Backend, Options
-from aligner.run.choose import chosen
-from aligner.run.marks import stage
-from aligner.run.monitor import Usage
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import textgrid
 
-from aligner.corpus.files import read_text, written_whole
+from aligner.formats.files import read_text, written_whole
 from aligner.types import DataError, Interval
 
 Tiers = list[tuple[str, list[Interval]]]

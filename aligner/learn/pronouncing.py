@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligner.corpus.files import read_text
-from aligner.models.espeak import EspeakG2P
+from aligner.formats.files import read_text
 from aligner.models.store import cmu_dictionary
+from aligner.reference.espeak import EspeakG2P
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english

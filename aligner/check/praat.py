@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from aligner.corpus.files import write_text
 from aligner.corpus.outcome import Outcome
 from aligner.corpus.results import CORRECTED
+from aligner.formats.files import write_text
 from aligner.types import DataError
 
 SCRIPT = "inspect.praat"

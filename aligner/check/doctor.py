@@ -18,15 +18,15 @@ import psutil
 from packaging.requirements import Requirement
 
 from aligner import __version__
+from aligner.backends.base import Options
+from aligner.backends.choose import chosen
 from aligner.bench import agreement, planted
 from aligner.bench.aligning import made_up, whole
 from aligner.bench.family import devices
 from aligner.bench.machine import cpu_model, cuda_devices, quota
 from aligner.bench.timing import timed
 from aligner.parallel.cores import cores
-from aligner.run.backend import Options
-from aligner.run.choose import chosen
-from aligner.run.monitor import Gpu, gpus, in_units
+from aligner.parallel.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"
 ROOM = 1_000_000_000  # bytes of memory, and of temporary space, below which it gets tight

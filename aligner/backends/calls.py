@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from aligner.corpus.files import check_readable, read_text
 from aligner.corpus.labels import check_aligned, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
+from aligner.formats.files import check_readable, read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.names import DEVICES
 from aligner.search.fitting import misfit
@@ -25,7 +25,7 @@ OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the o
 def check_way(*, backend: str | None = None, model: str | None = None, language: str | None = None,
               dictionary: Path | None = None, star: bool | None = None, posteriors: str | None = None,
               device: str = "cpu", kernel: str = "auto") -> None:
-    """Raise where no backend is to be had by these options of `aligner.run.backend.Options`.
+    """Raise where no backend is to be had by these options of `aligner.backends.base.Options`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def check_way(*, backend: str | None = None, model: str | None = None, language:
     if name == "dtw":
         check_warping(device, dictionary if model is None else None)
         if model is None:
-            from aligner.models.espeak import resolve
+            from aligner.reference.espeak import resolve
 
             resolve(language or "en")
 
@@ -144,7 +144,7 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
         return
     if not espeak:
         raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
-    from aligner.models.espeak import resolve
+    from aligner.reference.espeak import resolve
 
     resolve(language)
 

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from aligner.backends.calls import check_kernel
 from aligner.corpus import audio
 from aligner.features import levels
 from aligner.graph import Graph
@@ -23,12 +24,11 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.names import BACKENDS, PRECISIONS, REFINEMENTS
 from aligner.parallel.cores import cores
+from aligner.parallel.marks import stage
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
-from aligner.run.calls import check_kernel
-from aligner.run.marks import stage
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance

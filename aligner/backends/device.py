@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import torch
 
-from aligner.run.backend import Found, Prepared
-from aligner.run.batches import BatchSize, in_batches
-from aligner.run.hmm import HmmBackend
+from aligner.backends.base import Found, Prepared
+from aligner.backends.hmm import HmmBackend
+from aligner.parallel.batches import BatchSize, in_batches
 from aligner.types import DataError
 
 A = TypeVar("A")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from aligner.backends.base import Backend, Found, Heard, Options, Prepared, as_searched
 from aligner.refine.boundaries import Refined, Refinement
 from aligner.refine.suspect import Limits
-from aligner.run.backend import Backend, Found, Heard, Options, Prepared, as_searched
 from aligner.types import Clock, DataError
 
 
@@ -21,7 +21,7 @@ class Together(Prepared):
 
 @dataclass(frozen=True)
 class MedianBackend:
-    """The median of several backends (see `aligner.run.backend.Backend`, and `aligner.refine.agreement`).
+    """The median of several backends (see `aligner.backends.base.Backend`, and `aligner.refine.agreement`).
 
     Attributes
     ----------

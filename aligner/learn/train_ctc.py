@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
+from aligner.backends.calls import check_spoken
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
+from aligner.learn.pronouncing import Text, speller
 from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
-from aligner.run.calls import check_spoken
 from aligner.run.plan import check_new, check_rights
-from aligner.run.pronouncing import Text, speller
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
 from aligner.text.phones import unstressed

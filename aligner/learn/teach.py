@@ -10,6 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from aligner.backends.base import Backend, as_searched
+from aligner.backends.calls import check_folder, check_refined
+from aligner.backends.ctc import CtcBackend, CtcHmmBackend
+from aligner.backends.dtw import DtwBackend
+from aligner.backends.hmm import HmmBackend
+from aligner.backends.median import MedianBackend
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
@@ -25,13 +31,7 @@ from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, le
 from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
-from aligner.run.backend import Backend, as_searched
-from aligner.run.calls import check_folder, check_refined
-from aligner.run.ctc import CtcBackend, CtcHmmBackend
-from aligner.run.dtw import DtwBackend
-from aligner.run.hmm import HmmBackend
 from aligner.run.long import patience
-from aligner.run.median import MedianBackend
 from aligner.run.plan import room_in
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Interval, ModelError, Utterance

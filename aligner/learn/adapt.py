@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from aligner.backends.base import hear
+from aligner.backends.hmm import HmmBackend
+from aligner.backends.speakers import UNLIKE, acquainted, transform_for
 from aligner.corpus.find import find
 from aligner.features import affine
+from aligner.learn.spread import spread
 from aligner.models import saved
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.models.tree import TreeTopology
-from aligner.run.backend import hear
-from aligner.run.hmm import HmmBackend
 from aligner.run.plan import check_new, check_rights, room_in
-from aligner.run.spread import spread
-from aligner.run.voices import UNLIKE, acquainted, transform_for
 from aligner.train.adapt import Belief, rounds
 from aligner.train.em import Example, Map, Task, e_step, gaussians_of, sharded
 from aligner.train.finish import with_alone

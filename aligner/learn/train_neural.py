@@ -11,16 +11,16 @@ import torch
 
 from aligner.corpus import audio
 from aligner.corpus.results import write_table
+from aligner.learn import train_hmm
+from aligner.learn.history import HISTORY
+from aligner.learn.pronouncing import Text
+from aligner.learn.spread import spread
 from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.neural import TcnNetwork
 from aligner.models.store import load_model
 from aligner.models.tree import TreeTopology
-from aligner.run import train_hmm
-from aligner.run.history import HISTORY
 from aligner.run.plan import check_new, check_rights, room_in
-from aligner.run.pronouncing import Text
-from aligner.run.spread import spread
 from aligner.train.ctc import Options
 from aligner.train.em import Example, Task, sharded
 from aligner.train.hybrid import Epoch, Lesson, fit, of_states, states, taught
@@ -77,7 +77,7 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     text : Text
     teacher : MarkovModel
         Of Gaussian mixtures, trained on the same phones.
-    teaching : aligner.run.train_hmm.Options
+    teaching : aligner.learn.train_hmm.Options
         How the corpus is heard and spread.
     options : Options
         Of the network.

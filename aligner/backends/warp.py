@@ -13,10 +13,10 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
-from aligner.models.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
+from aligner.parallel.marks import stage
+from aligner.reference.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.suspect import Limits
-from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi

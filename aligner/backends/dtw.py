@@ -10,22 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.hmm import pronouncer
+from aligner.backends.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
-from aligner.models.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
 from aligner.models.store import MEASURED, load_model, read_measured
-from aligner.models.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
+from aligner.parallel.marks import stage
+from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
+from aligner.reference.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
 from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
-from aligner.run.hmm import pronouncer
-from aligner.run.marks import stage
-from aligner.run.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED, spoken_english
 from aligner.types import NOISE_LABEL, Clock, DataError, Interval, ModelError
@@ -65,7 +65,7 @@ class Referred(Prepared):
 
 @dataclass(frozen=True)
 class DtwBackend:
-    """Reference speech warped on the recording (see `aligner.run.backend.Backend`).
+    """Reference speech warped on the recording (see `aligner.backends.base.Backend`).
 
     Attributes
     ----------

@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.hmm import HmmBackend, dictionary
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
+from aligner.parallel.marks import stage
 from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.suspect import Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
-from aligner.run.hmm import HmmBackend, dictionary
-from aligner.run.marks import stage
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
@@ -53,7 +53,7 @@ class Spike(NamedTuple):
 
 @dataclass(frozen=True)
 class CtcBackend:
-    """A network's labels with blanks between them (see `aligner.run.backend.Backend`)."""
+    """A network's labels with blanks between them (see `aligner.backends.base.Backend`)."""
 
     model: CtcModel
     options: Options
@@ -200,7 +200,7 @@ class Placed(Prepared):
 
 @dataclass(frozen=True)
 class CtcHmmBackend:
-    """Words from a network, phones from a hidden Markov model inside each (see `aligner.run.backend.Backend`).
+    """Words from a network, phones from a hidden Markov model inside each (see `aligner.backends.base.Backend`).
 
     The model may be in a word only near where the network hears it, so that a loose transcript, untranscribed
     speech among them, cannot pull its neighbours along.

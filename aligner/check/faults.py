@@ -1,4 +1,4 @@
-"""What may be wrong with a recording and with what is said in it, each looked at alone (see `aligner.run.validate`)."""
+"""Tests of a recording and of what is said in it, each by itself (see `aligner.check.validate`)."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from aligner.backends.base import hear
+from aligner.backends.hmm import HmmBackend
 from aligner.corpus import audio
 from aligner.features import CepstralFrontend, Moments
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
-from aligner.run.backend import hear
-from aligner.run.batches import windows
-from aligner.run.hmm import HmmBackend
+from aligner.parallel.batches import windows
 from aligner.train.em import Example, Task
 from aligner.train.transforms import TransformSums, fmllr, gain, merged, speaker_sums
 from aligner.types import DataError, Utterance

@@ -16,23 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.base import Options as AlignOptions
 from aligner.corpus import audio
-from aligner.corpus.files import read_text, write_text
 from aligner.corpus.find import find
 from aligner.corpus.results import write_table
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend
+from aligner.formats.files import read_text, write_text
+from aligner.learn.checkpoint import Checkpoint
+from aligner.learn.history import HISTORY, Row, plot
+from aligner.learn.pronouncing import Text, phones_of, speller
+from aligner.learn.spread import spread
 from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
 from aligner.names import EM
 from aligner.parallel.cores import cores
 from aligner.run.align import align
-from aligner.run.backend import Options as AlignOptions
-from aligner.run.checkpoint import Checkpoint
-from aligner.run.history import HISTORY, Row, plot
 from aligner.run.plan import check_new, check_rights, room_in
-from aligner.run.pronouncing import Text, phones_of, speller
-from aligner.run.spread import spread
 from aligner.text.lexicon import SpokenWord
 from aligner.text.phones import unstressed
 from aligner.train.em import Example, gaussians_of, trees_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from aligner.corpus.files import write_text
+from aligner.formats.files import write_text
 
 HISTORY, PLOT = "training.csv", "training.html"
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from aligner.learn.history import Row
 from aligner.models import packed, saved
 from aligner.models.markov import Voice
-from aligner.run.history import Row
 from aligner.train.em import Paths
 from aligner.train.estimate import Floors
 from aligner.train.stages import State

@@ -9,17 +9,17 @@ from pathlib import Path as File
 
 import numpy as np
 
-from aligner.corpus.files import read_text
+from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.path import best_path, best_paths
+from aligner.formats.files import read_text
 from aligner.graph import build
-from aligner.models.espeak import EspeakG2P
 from aligner.models.markov import MarkovModel, Voice
+from aligner.parallel.batches import moved
+from aligner.parallel.marks import stage
+from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.suspect import GAUSSIANS, Limits
-from aligner.run.backend import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
-from aligner.run.batches import moved
-from aligner.run.marks import stage
-from aligner.run.path import best_path, best_paths
 from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
@@ -30,7 +30,7 @@ from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval
 
 @dataclass(frozen=True)
 class HmmBackend:
-    """A model of phones in context (see `aligner.run.backend.Backend`).
+    """A model of phones in context (see `aligner.backends.base.Backend`).
 
     Raises
     ------

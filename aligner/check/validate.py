@@ -12,14 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aligner.corpus import audio
-from aligner.corpus.files import read_text
-from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
-from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
-from aligner.models.store import cmu_dictionary
-from aligner.parallel.cores import cores
-from aligner.run.batches import windows
-from aligner.run.faults import (
+from aligner.check.faults import (
     ERROR,
     KINDS,
     WARNING,
@@ -32,6 +25,13 @@ from aligner.run.faults import (
     examine,
     failed,
 )
+from aligner.corpus import audio
+from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
+from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
+from aligner.formats.files import read_text
+from aligner.models.store import cmu_dictionary
+from aligner.parallel.batches import windows
+from aligner.parallel.cores import cores
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.phones import unstressed

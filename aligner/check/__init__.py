@@ -1,0 +1,1 @@
+"""Looking before and after: a corpus, models, this machine, a run's result."""

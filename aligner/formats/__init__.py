@@ -1,0 +1,1 @@
+"""Files of alignments and labels, one module a format."""

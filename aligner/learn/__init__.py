@@ -1,0 +1,1 @@
+"""Runs that make models: training, adapting, teaching."""

@@ -1,0 +1,1 @@
+"""Speech whose times are known: a synthesiser's, and templates to warp."""
