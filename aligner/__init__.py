@@ -20,12 +20,28 @@ if TYPE_CHECKING:
     from aligner.models.store import load_model
     from aligner.run.align import align, align_file
     from aligner.run.stream import StreamAligner
-    from aligner.types import AlignerError, Alignment, DataError, Edge, Failure, Interval, ModelError, Utterance
+    from aligner.types import (
+        AlignerError,
+        Alignment,
+        DataError,
+        Edge,
+        Failure,
+        Interval,
+        ModelError,
+        Utterance,
+    )
 
-_HOMES = {"find": "corpus.find", "load_model": "models.store", "align": "run.align", "align_file": "run.align",
-          "StreamAligner": "run.stream",
-          "Options": "backends.base"} | dict.fromkeys(
-    ("Alignment", "AlignerError", "DataError", "Edge", "Failure", "Interval", "ModelError", "Utterance"), "types")
+_HOMES = {
+    "find": "corpus.find",
+    "load_model": "models.store",
+    "align": "run.align",
+    "align_file": "run.align",
+    "StreamAligner": "run.stream",
+    "Options": "backends.base",
+} | dict.fromkeys(
+    ("Alignment", "AlignerError", "DataError", "Edge", "Failure", "Interval", "ModelError", "Utterance"),
+    "types",
+)
 
 __all__ = [
     "AlignerError",

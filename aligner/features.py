@@ -19,9 +19,17 @@ from aligner.types import SAMPLE_RATE, Clock, ModelError
 
 INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
 BLOCK = 4096  # frames that are transformed at once
-SPOKEN = (40.0, 3.0, -1.0)  # mean cepstra of speech in general, all further ones 0: where Sphinx begins, too (-cmninit)
-BELIEF = 20.0  # frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
-MEMORY = 100.0  # frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
+SPOKEN = (
+    40.0,
+    3.0,
+    -1.0,
+)  # mean cepstra of speech in general, all further ones 0: where Sphinx begins, too (-cmninit)
+BELIEF = (
+    20.0  # frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
+)
+MEMORY = (
+    100.0  # frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
+)
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -45,9 +53,11 @@ def windows(wave: Tensor, window: int, hop: int) -> Tensor:
 
 
 def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
-    """Mean square of the middle hop of each of ``frames`` windows, without the recording's offset; (N,) -> (T,)."""
+    """Mean square of the middle hop of each of ``frames`` windows, without the recording's offset; (N,) ->
+    (T,).
+    """
     begin = (clock.window - clock.hop) // 2  # below 0 where the first window begins before the recording
-    middle = (wave - wave.mean())[max(begin, 0):begin + frames * clock.hop]
+    middle = (wave - wave.mean())[max(begin, 0) : begin + frames * clock.hop]
     before = max(-begin, 0)
     padded = torch.nn.functional.pad(middle, (before, frames * clock.hop - len(middle) - before))
     return padded.view(frames, clock.hop).square().mean(1)
@@ -78,14 +88,20 @@ def mel_filters(count: int, low: float, high: float, nfft: int, rate: int, round
 
 
 def mel_edges(count: int, low: float, high: float) -> Tensor:
-    """Where ``count`` filters that overlap by half begin, peak and end, evenly in mel: (count + 2,) Hz, float64."""
+    """Where ``count`` filters that overlap by half begin, peak and end, evenly in mel: (count + 2,) Hz,
+    float64.
+    """
     step = (mel(high) - mel(low)) / (count + 1)
-    return torch.tensor([700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
-                        dtype=torch.float64)
+    return torch.tensor(
+        [700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
+        dtype=torch.float64,
+    )
 
 
 def triangles(edges: Tensor, nfft: int, rate: int) -> Tensor:
-    """Triangular filters of unit area, shape (nfft // 2 + 1, count), float64, between ``edges`` (count + 2,) in Hz."""
+    """Triangular filters of unit area, shape (nfft // 2 + 1, count), float64, between ``edges`` (count + 2,)
+    in Hz.
+    """
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     hertz = (torch.arange(nfft // 2 + 1, dtype=torch.float64) * (rate / nfft))[:, None]
     rise, fall = (hertz - left) / (centre - left), (right - hertz) / (right - centre)
@@ -121,15 +137,17 @@ def lifter(size: int, order: int) -> Tensor:
 def shifted(cepstra: Tensor, by: int, lengths: Tensor | None = None) -> Tensor:
     """Row t of the result is row t + by, the first and last rows repeated beyond the ends.
 
-    With ``lengths`` (B,) the rows are those of several recordings, one behind the other, each with its own ends.
+    With ``lengths`` (B,) the rows are those of several recordings, one behind the other, each with its own
+    ends.
     """
     index = torch.arange(len(cepstra), device=cepstra.device) + by
     if lengths is None:
         return cepstra[index.clamp(0, len(cepstra) - 1)]
     last = torch.cumsum(lengths, 0).to(cepstra.device) - 1
     first = torch.repeat_interleave(last + 1 - lengths.to(cepstra.device), lengths.to(cepstra.device))
-    return cepstra[torch.minimum(torch.maximum(index, first),
-                                 torch.repeat_interleave(last, lengths.to(cepstra.device)))]
+    return cepstra[
+        torch.minimum(torch.maximum(index, first), torch.repeat_interleave(last, lengths.to(cepstra.device)))
+    ]
 
 
 def difference(cepstra: Tensor, reach: int = 2) -> Tensor:
@@ -143,10 +161,11 @@ def second_difference(cepstra: Tensor) -> Tensor:
 
 
 def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) -> Tensor:
-    """What the mean of cepstra is held to be in each frame, by it and the frames before; later ones change nothing.
+    """What the mean of cepstra is held to be in each frame, by it and the frames before; later ones change
+    nothing.
 
-    It begins with speech in general, `BELIEF` frames' worth of it, so that it makes sense from the first frame on,
-    and slowly forgets (`MEMORY`).
+    It begins with speech in general, `BELIEF` frames' worth of it, so that it makes sense from the first
+    frame on, and slowly forgets (`MEMORY`).
 
     Parameters
     ----------
@@ -167,7 +186,7 @@ def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) 
     [[38.1, 2.9], [20.0, 1.5], [0.9, 0.1]]
     """
     mean = np.zeros(cepstra.shape[1])
-    mean[:len(SPOKEN)] = SPOKEN[:cepstra.shape[1]]
+    mean[: len(SPOKEN)] = SPOKEN[: cepstra.shape[1]]
     if before is not None:
         mean = before.cpu().numpy()
     means = cepstra.double().cpu().numpy().copy()
@@ -225,7 +244,9 @@ class SphinxFrontend:
         return 3 if self.feat == "1s_c_d_dd" else 4
 
     def cepstra(self, wave: Tensor) -> Tensor:
-        """Mel cepstra before normalisation, (N,) -> (T, ncep); block by block, so that hours need little memory."""
+        """Mel cepstra before normalisation, (N,) -> (T, ncep); block by block, so that hours need little
+        memory.
+        """
         return self._blocks(wave, self.cepstral, self.ncep)
 
     def energies(self, wave: Tensor) -> Tensor:
@@ -235,8 +256,10 @@ class SphinxFrontend:
     def _blocks(self, wave: Tensor, of: Callable[[Tensor, bool], Tensor], size: int) -> Tensor:
         window, hop = self.clock.window, self.clock.hop
         count = frame_count(len(wave), window, hop)
-        parts = [of(wave[max(first * hop - 1, 0):(min(first + BLOCK, count) - 1) * hop + window], first > 0)
-                 for first in range(0, count, BLOCK)]
+        parts = [
+            of(wave[max(first * hop - 1, 0) : (min(first + BLOCK, count) - 1) * hop + window], first > 0)
+            for first in range(0, count, BLOCK)
+        ]
         return torch.cat(parts) if parts else wave.new_zeros(0, size)
 
     def cepstral(self, wave: Tensor, led: bool) -> Tensor:
@@ -249,7 +272,9 @@ class SphinxFrontend:
 
     def _energies(self, wave: Tensor, led: bool) -> Tensor:
         filters, _ = _matrices(self, wave.dtype, wave.device)
-        frames = windows(preemphasise(wave * INT16_SCALE, self.alpha)[int(led):], self.clock.window, self.clock.hop)
+        frames = windows(
+            preemphasise(wave * INT16_SCALE, self.alpha)[int(led) :], self.clock.window, self.clock.hop
+        )
         if self.remove_dc:
             frames = frames - frames.mean(1, keepdim=True)
         return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR)
@@ -299,11 +324,20 @@ class Incremental:
     """
 
     def __init__(self, frontend: SphinxFrontend) -> None:
-        if not isinstance(frontend, SphinxFrontend) or frontend.cmn not in ("running", "none") or frontend.varnorm:
-            raise ModelError("features", "they are normalised by the whole recording, which a stream does not know",
-                             "take a model without variance normalisation, and cmn='running'")
+        if (
+            not isinstance(frontend, SphinxFrontend)
+            or frontend.cmn not in ("running", "none")
+            or frontend.varnorm
+        ):
+            raise ModelError(
+                "features",
+                "they are normalised by the whole recording, which a stream does not know",
+                "take a model without variance normalisation, and cmn='running'",
+            )
         self.frontend = frontend
-        self._wave = torch.empty(0)  # from the sample before the next window on (from the first one in the beginning)
+        self._wave = torch.empty(
+            0
+        )  # from the sample before the next window on (from the first one in the beginning)
         self._heard = 0  # samples
         self._cut = 0  # windows
         self._mean: Tensor | None = None  # of the cepstra so far
@@ -328,8 +362,8 @@ class Incremental:
         if not count:
             return self._rows[:0]
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
-        cepstra = self.frontend.cepstral(self._wave[:led + (count - 1) * hop + window], bool(led))
-        self._wave = self._wave[count * hop - 1 + led:]
+        cepstra = self.frontend.cepstral(self._wave[: led + (count - 1) * hop + window], bool(led))
+        self._wave = self._wave[count * hop - 1 + led :]
         self._cut += count
         if self.frontend.cmn == "none":
             return cepstra
@@ -345,24 +379,31 @@ class Incremental:
         ready = len(self._rows) - kept - ahead
         if ready <= 0:
             return torch.empty(0, self.frontend.size)
-        frames = self.frontend.streams(self._rows)[kept:kept + ready]
+        frames = self.frontend.streams(self._rows)[kept : kept + ready]
         self._told += ready
-        self._rows = self._rows[max(kept + ready - reach, 0):]
+        self._rows = self._rows[max(kept + ready - reach, 0) :]
         return frames
 
 
 @lru_cache(maxsize=8)
 def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Filter bank and cosine transform (with its lifter) of a front end, made once."""
-    filters = mel_filters(frontend.nfilt, frontend.lowerf, frontend.upperf, frontend.nfft, frontend.samprate,
-                          frontend.round_filters)
+    filters = mel_filters(
+        frontend.nfilt,
+        frontend.lowerf,
+        frontend.upperf,
+        frontend.nfft,
+        frontend.samprate,
+        frontend.round_filters,
+    )
     transform = cosine_transform(frontend.nfilt, frontend.ncep, frontend.transform)
     transform = transform * lifter(frontend.ncep, frontend.lifter)
     return filters.to(device, dtype), transform.to(device, dtype)
 
 
 def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -> Tensor:
-    """Slope of each column over 2 * ``reach`` + 1 frames, by least squares (HTK's deltas); (T, D) -> (T, D)."""
+    """Slope of each column over 2 * ``reach`` + 1 frames, by least squares (HTK's deltas); (T, D) -> (T,
+    D)."""
     rises = torch.zeros_like(cepstra)
     for k in range(1, reach + 1):
         rises += k * (shifted(cepstra, k, lengths) - shifted(cepstra, -k, lengths))
@@ -370,7 +411,9 @@ def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -
 
 
 def splice(cepstra: Tensor, reach: int, lengths: Tensor | None = None) -> Tensor:
-    """Each frame with ``reach`` frames on either side of it: (T, D) -> (T, (2 * reach + 1) * D), earliest first."""
+    """Each frame with ``reach`` frames on either side of it: (T, D) -> (T, (2 * reach + 1) * D), earliest
+    first.
+    """
     return torch.cat([shifted(cepstra, k, lengths) for k in range(-reach, reach + 1)], 1)
 
 
@@ -401,7 +444,8 @@ def affine(frames: Tensor, matrix: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """How many frames there were, their sum and their sum of squares, (D,) float64: what adds up over recordings.
+    """How many frames there were, their sum and their sum of squares, (D,) float64: what adds up over
+    recordings.
 
     Examples
     --------
@@ -440,10 +484,11 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class CepstralFrontend:
-    """The features of models that are trained here: normalised cepstra in context, through a linear transform.
+    """The features of models that are trained here: normalised cepstra in context, through a linear
+    transform.
 
-    Mean and variance of each cepstrum are the utterance's own, drawn towards its speaker's where these are known: a
-    word alone says more about itself than about its speaker.
+    Mean and variance of each cepstrum are the utterance's own, drawn towards its speaker's where these are
+    known: a word alone says more about itself than about its speaker.
 
     Attributes
     ----------
@@ -462,7 +507,9 @@ class CepstralFrontend:
     torch.Size([99, 39])
     """
 
-    cepstral: SphinxFrontend = SphinxFrontend(wlen=0.02, lowerf=80.0, upperf=7600.0, transform="dct", lifter=22)
+    cepstral: SphinxFrontend = SphinxFrontend(
+        wlen=0.02, lowerf=80.0, upperf=7600.0, transform="dct", lifter=22
+    )
     reach: int = 0
     transform: Tensor | None = None
     prior: float = 200.0
@@ -492,7 +539,9 @@ class CepstralFrontend:
         return ((cepstra - both.mean) / both.deviation).to(cepstra.dtype)
 
     def expand(self, cepstra: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Normalised cepstra (T, ncep) -> frames (T, D); with ``lengths`` (B,), of recordings one behind the other."""
+        """Normalised cepstra (T, ncep) -> frames (T, D); with ``lengths`` (B,), of recordings one behind the
+        other.
+        """
         if self.reach:
             frames = splice(cepstra, self.reach, lengths)
         else:

@@ -203,11 +203,12 @@ class Alignment:
     suspicions : tuple of str
         Why a person should look at this; empty where nothing is wrong.
     sentences : tuple of Interval
-        Where each sentence is, from its first word to its last, without silences; filled in where they are asked for.
+        Where each sentence is, from its first word to its last, without silences; filled in where they are
+        asked for.
     edges : tuple of Edge
-        The boundaries between the phones, each with how far off it may be, in ascending order: ``time`` is the start of
-        a phone and the end of the one before, to the last digit. Empty where that was not looked into; where long
-        recordings were put together of stretches, the boundaries between these have none.
+        The boundaries between the phones, each with how far off it may be, in ascending order: ``time`` is
+        the start of a phone and the end of the one before, to the last digit. Empty where that was not looked
+        into; where long recordings were put together of stretches, the boundaries between these have none.
     """
 
     utterance: Utterance
@@ -276,18 +277,23 @@ class Clock:
     delay: float = 0.0
 
     def boundary(self, frame: float) -> float:
-        """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within one)."""
+        """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within
+        one).
+        """
         return (frame * self.hop + (self.window - self.hop) / 2) / self.rate - self.delay
 
     def frame(self, time: Any) -> Any:
-        """The place in frames of ``time`` (a number or an array) s after the first sample: `boundary` undone."""
+        """The place in frames of ``time`` (a number or an array) s after the first sample: `boundary`
+        undone."""
         return ((time + self.delay) * self.rate - (self.window - self.hop) / 2) / self.hop
 
     def seconds(self, frames: int) -> float:
         """How long ``frames`` frames last."""
         return frames * self.hop / self.rate
 
-    def tile(self, frames: Sequence[float], labels: Sequence[str], start: float, end: float) -> tuple[Interval, ...]:
+    def tile(
+        self, frames: Sequence[float], labels: Sequence[str], start: float, end: float
+    ) -> tuple[Interval, ...]:
         """Intervals that begin before each of ``frames`` and together fill ``start`` to ``end``.
 
         The first begins at ``start`` whatever its frame: there is nothing before it.

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How much damage quality control finds: damages every utterance of a corpus in six ways, and aligns all of it.
+"""How much damage quality control finds: damages every utterance of a corpus in six ways, and aligns all of
+it.
 
     damage.py CORPUS [--backend NAME] [--model NAME|FOLDER] [--seed N]
 
-CORPUS is a corpus that is right, at least two dozen utterances with different transcripts.  Prints the share that is
-marked suspect (or fails) of each kind of damage, and of what is intact, with the reasons for the latter.
+CORPUS is a corpus that is right, at least two dozen utterances with different transcripts.  Prints the share
+that is marked suspect (or fails) of each kind of damage, and of what is intact, with the reasons for the
+latter.
 """
 
 from __future__ import annotations
@@ -43,21 +45,23 @@ def swap(speech: Speech, other: Speech, draw: random.Random) -> Speech:
 def drop_half(speech: Speech, other: Speech, draw: random.Random) -> Speech:
     """The first half of the transcript is lost."""
     words = words_of(speech[1])
-    return speech[0], " ".join(words[(len(words) + 1) // 2:] or words)
+    return speech[0], " ".join(words[(len(words) + 1) // 2 :] or words)
 
 
 def add_words(speech: Speech, other: Speech, draw: random.Random) -> Speech:
     """Three words of another transcript, anywhere."""
     words, more = words_of(speech[1]), words_of(other[1])
     first, at = draw.randrange(max(1, len(more) - ADDED + 1)), draw.randrange(len(words) + 1)
-    return speech[0], " ".join([*words[:at], *more[first:first + ADDED], *words[at:]])
+    return speech[0], " ".join([*words[:at], *more[first : first + ADDED], *words[at:]])
 
 
 def insert_speech(speech: Speech, other: Speech, draw: random.Random) -> Speech:
     """Five seconds of someone else, before, within or after."""
     wave = speech[0]
     cut = draw.choice([0, len(wave) // 2, len(wave)])
-    return np.concatenate([wave[:cut], np.resize(other[0], int(INSERTED * SAMPLE_RATE)), wave[cut:]]), speech[1]
+    return np.concatenate([wave[:cut], np.resize(other[0], int(INSERTED * SAMPLE_RATE)), wave[cut:]]), speech[
+        1
+    ]
 
 
 def reverse(speech: Speech, other: Speech, draw: random.Random) -> Speech:
@@ -71,7 +75,13 @@ def other_language(speech: Speech, other: Speech, draw: random.Random) -> Speech
 
 
 DAMAGES: tuple[Callable[[Speech, Speech, random.Random], Speech], ...] = (
-    swap, drop_half, add_words, insert_speech, reverse, other_language)
+    swap,
+    drop_half,
+    add_words,
+    insert_speech,
+    reverse,
+    other_language,
+)
 
 
 def words_of(text: str) -> list[str]:
@@ -99,7 +109,9 @@ def _reason(result: Alignment | Failure) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--backend")
     parser.add_argument("--model")

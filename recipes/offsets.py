@@ -47,7 +47,9 @@ def table(rows: list[tuple[str, Pair, float]]) -> dict[Pair, float]:
     found = defaultdict(list)
     for _, pair, late in rows:
         found[pair].append(late)
-    return {pair: float(np.median(late)) * len(late) / (len(late) + PRIOR) for pair, late in sorted(found.items())}
+    return {
+        pair: float(np.median(late)) * len(late) / (len(late) + PRIOR) for pair, late in sorted(found.items())
+    }
 
 
 def main() -> None:
@@ -62,14 +64,21 @@ def main() -> None:
     for pair, late in offsets.items():
         errors = [r[2] for r in rows if r[1] == pair]
         median = 1000 * np.median(errors)
-        print(f"{', '.join(pair):21} n {len(errors):4d}  median {median:+6.1f} ms  table {1000 * late:+6.1f} ms")
-    print(f"all: {1000 * np.mean([r[2] for r in rows]):+.1f} ms late on the average (a CTC network's delay_ms)")
+        print(
+            f"{', '.join(pair):21} n {len(errors):4d}  median {median:+6.1f} ms  table {1000 * late:+6.1f} ms"
+        )
+    print(
+        f"all: {1000 * np.mean([r[2] for r in rows]):+.1f} ms late on the average (a CTC network's delay_ms)"
+    )
     held_out = []
     for speaker in sorted({r[0] for r in rows}):
         others = table([r for r in rows if r[0] != speaker])
         held_out += [late - others.get(pair, 0.0) for s, pair, late in rows if s == speaker]
-    for title, errors in (("without", [r[2] for r in rows]), ("on speakers left out", held_out),
-                          ("on the same speakers", [late - offsets[pair] for _, pair, late in rows])):
+    for title, errors in (
+        ("without", [r[2] for r in rows]),
+        ("on speakers left out", held_out),
+        ("on the same speakers", [late - offsets[pair] for _, pair, late in rows]),
+    ):
         s = summary(errors)
         assert s is not None
         shares = " ".join(f"{s.within[t]:.1f}" for t in (10, 20, 50))

@@ -51,10 +51,21 @@ def main() -> None:
     rows = [("words", tier(args.textgrid, "words"), 11), ("phones", tier(args.textgrid, "phones"), 8)]
     if args.reference:
         rows.append(("labelled", read_timit(args.reference), 8))
-    figure, axes = plt.subplots(1 + len(rows), sharex=True, figsize=(12, 3.4 + 0.4 * len(rows)),
-                                gridspec_kw={"height_ratios": [7, *[1] * len(rows)], "hspace": 0.0})
-    axes[0].imshow(decibel, origin="lower", aspect="auto", cmap="gray_r", vmin=-60, vmax=-5,
-                   extent=(0, spectrum.shape[1] * HOP, 0, SAMPLE_RATE / 2))
+    figure, axes = plt.subplots(
+        1 + len(rows),
+        sharex=True,
+        figsize=(12, 3.4 + 0.4 * len(rows)),
+        gridspec_kw={"height_ratios": [7, *[1] * len(rows)], "hspace": 0.0},
+    )
+    axes[0].imshow(
+        decibel,
+        origin="lower",
+        aspect="auto",
+        cmap="gray_r",
+        vmin=-60,
+        vmax=-5,
+        extent=(0, spectrum.shape[1] * HOP, 0, SAMPLE_RATE / 2),
+    )
     axes[0].set_ylim(0, HIGHEST)
     axes[0].set_ylabel("Hz")
     for axis, (title, intervals, size) in zip(axes[1:], rows, strict=True):

@@ -38,8 +38,12 @@ SENTENCES = {  # voice -> sentences, written for this sample
 def synthesise(voice: str, text: str) -> tuple[list[tuple[float, str]], object]:
     """(end in seconds, phone) of each segment, and the samples."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
-        printed = subprocess.run(["flite", "-voice", voice, "-psdur", "-t", text, "-o", wav.name], check=True,
-                                 capture_output=True, text=True).stdout
+        printed = subprocess.run(
+            ["flite", "-voice", voice, "-psdur", "-t", text, "-o", wav.name],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         samples, rate = soundfile.read(wav.name, dtype="int16")
     assert rate == RATE, rate
     pairs = (item.rsplit(":", 1) for item in printed.split())
@@ -56,7 +60,9 @@ def main() -> None:
             soundfile.write(folder / f"{name}.flac", samples, RATE, subtype="PCM_16")
             (folder / f"{name}.lab").write_text(text + "\n")
             starts = [0, *(round(end * RATE) for end, _ in segments)]
-            lines = [f"{a} {b} {phone}\n" for a, b, (_, phone) in zip(starts, starts[1:], segments, strict=False)]
+            lines = [
+                f"{a} {b} {phone}\n" for a, b, (_, phone) in zip(starts, starts[1:], segments, strict=False)
+            ]
             (folder / f"{name}.phn").write_text("".join(lines))
 
 

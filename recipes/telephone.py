@@ -53,7 +53,7 @@ def noise(kind: str, count: int, draw: np.random.Generator) -> np.ndarray:
 def speech_power(samples: np.ndarray) -> float:
     """Mean power of the frames that are within 30 dB of the loudest."""
     size = round(FRAME * LINE)
-    power = np.mean(np.square(samples[:len(samples) // size * size].reshape(-1, size)), axis=1)
+    power = np.mean(np.square(samples[: len(samples) // size * size].reshape(-1, size)), axis=1)
     return float(power[power >= power.max() * 10 ** (-QUIET / 10)].mean()) if len(power) else 0.0
 
 
@@ -63,11 +63,13 @@ def companded(samples: np.ndarray) -> np.ndarray:
     return np.sign(code) * np.expm1(np.abs(code) * np.log1p(MU)) / MU
 
 
-def over_telephone(samples: np.ndarray, rate: int, snr: float, kind: str, draw: np.random.Generator) -> np.ndarray:
+def over_telephone(
+    samples: np.ndarray, rate: int, snr: float, kind: str, draw: np.random.Generator
+) -> np.ndarray:
     """One channel, at 16 kHz."""
     speech = through_band(resampled(samples, rate, LINE))
     added = through_band(noise(kind, len(speech), draw))
-    line = speech + added * np.sqrt(speech_power(speech) / np.mean(added ** 2) / 10 ** (snr / 10))
+    line = speech + added * np.sqrt(speech_power(speech) / np.mean(added**2) / 10 ** (snr / 10))
     heard = resampled(companded(line / max(1.0, np.abs(line).max())), LINE, RATE)
     length = round(len(samples) * RATE / rate)
     return np.pad(heard, (0, max(0, length - len(heard))))[:length]
@@ -81,7 +83,9 @@ def convert(source: Path, target: Path, snr: float, kind: str, seed: list[int]) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--snr", type=float, default=10.0)

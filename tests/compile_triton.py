@@ -5,7 +5,13 @@ from __future__ import annotations
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from aligner.search.kernels import dtw_soft_triton, dtw_triton, logsum_triton, segmental_triton, viterbi_triton
+from aligner.search.kernels import (
+    dtw_soft_triton,
+    dtw_triton,
+    logsum_triton,
+    segmental_triton,
+    viterbi_triton,
+)
 
 TYPES = {
     "lengths": "*i64",

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-if not torch.cuda.is_available():  # the Triton kernels then run in its interpreter; it is asked when they are imported
+if (
+    not torch.cuda.is_available()
+):  # the Triton kernels then run in its interpreter; it is asked when they are imported
     os.environ["TRITON_INTERPRET"] = "1"
 
 # Where the tests run in the background it is ignored, and so it is by what they start
@@ -34,17 +36,25 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def pytest_addoption(parser):
-    parser.addoption("--nothing-skipped", action="store_true",
-                     help="a skipped test is an error, unless it needs a GPU: where all is there that tests want")
+    parser.addoption(
+        "--nothing-skipped",
+        action="store_true",
+        help="a skipped test is an error, unless it needs a GPU: where all is there that tests want",
+    )
 
 
 def pytest_collection_modifyitems(items):
-    """What needs a GPU is skipped without one; so are examples of eSpeak's module where there is no eSpeak."""
+    """What needs a GPU is skipped without one; so are examples of eSpeak's module where there is no
+    eSpeak."""
     gpu, espeak = torch.cuda.is_available(), importlib.util.find_spec("espeakng_loader") is not None
     for item in items:
         if not gpu and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device"))
-        if not espeak and isinstance(item, pytest.DoctestItem) and item.name.startswith("aligner.reference.espeak."):
+        if (
+            not espeak
+            and isinstance(item, pytest.DoctestItem)
+            and item.name.startswith("aligner.reference.espeak.")
+        ):
             item.add_marker(pytest.mark.skip(reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"))
 
 
@@ -57,7 +67,12 @@ def forbidden(reporter) -> list[tuple[str, str]]:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.config.getoption("nothing_skipped") and session.exitstatus == 0 and reporter and forbidden(reporter):
+    if (
+        session.config.getoption("nothing_skipped")
+        and session.exitstatus == 0
+        and reporter
+        and forbidden(reporter)
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything a change must pass: makes .venv, installs from the lock, then lint, types and tests.  Arguments go to pytest.
+# Everything a change must pass: makes .venv, installs from the lock, then lint, format, types and tests.  Arguments go to pytest.
 # TORCH=cpu installs a torch without CUDA, PYTHON=... with another Python.  Tests that want what pip does not bring
 # (Praat, a browser, Sphinx's test models, a compiler) are skipped without it, saying so.
 set -euo pipefail
@@ -8,5 +8,6 @@ cd "$(dirname "$0")/.."
 "${PYTHON:-python3}" recipes/ci/install.py test
 
 .venv/bin/ruff check .
+.venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/pytest -rs "$@"

@@ -52,7 +52,14 @@ def test_the_sample(tmp_path):
     out = tmp_path / "out"
     result = run(SAMPLE, out, "--reference", SAMPLE)
     assert result.exit_code == 0, result.output
-    for text in ("files     10", "aligned   10", "failed    0", "audio seconds per second", "MAE", "missing 0"):
+    for text in (
+        "files     10",
+        "aligned   10",
+        "failed    0",
+        "audio seconds per second",
+        "MAE",
+        "missing 0",
+    ):
         assert text in result.output
     table = rows(out / "alignment.csv")
     assert [r["status"] for r in table] == ["ok"] * 10
@@ -84,7 +91,8 @@ def test_the_sample_is_accurate(tmp_path):
 
 
 def test_accuracy_on_hand_labelled_speech(timit, tmp_path):
-    """The bar, by the judge: 16.0 ms, 75 % within 20 ms, 95 % within 50 ms, words 19.5 ms, nothing missing."""
+    """The bar, by the judge: 16.0 ms, 75 % within 20 ms, 95 % within 50 ms, words 19.5 ms, nothing
+    missing."""
     if not JUDGE.is_file():
         pytest.skip("the judge (shared/score/score.py) is not here")
     assert run(timit, tmp_path / "out").exit_code == 0
@@ -123,7 +131,9 @@ def test_all_formats(corpus, tmp_path):
     lines = [line.split() for line in (out / "anna" / "kitchen.ctm").read_text().splitlines()]
     assert [x[4] for x in lines] == [i.mark for i in grid[0] if i.mark]
     assert float(lines[0][2]) == pytest.approx(grid[0][1].minTime, abs=1e-5)
-    assert len((out / "anna" / "kitchen.phones.ctm").read_text().splitlines()) == sum(i.mark != "" for i in grid[1])
+    assert len((out / "anna" / "kitchen.phones.ctm").read_text().splitlines()) == sum(
+        i.mark != "" for i in grid[1]
+    )
 
 
 def test_existing_outputs(corpus, tmp_path):
@@ -168,7 +178,10 @@ def test_several_speakers_in_one_stereo_file(tmp_path):
     write_textgrid(
         folder / "talk.TextGrid",
         {
-            "Zoë": [Interval(0, turn, "There is a pot of soup on the kitchen table."), Interval(turn, end, "")],
+            "Zoë": [
+                Interval(0, turn, "There is a pot of soup on the kitchen table."),
+                Interval(turn, end, ""),
+            ],
             "Bob": [
                 Interval(0, turn, ""),
                 Interval(turn, end, "The harbour was quiet before the first boats came in."),
@@ -182,7 +195,9 @@ def test_several_speakers_in_one_stereo_file(tmp_path):
     assert grid.getNames() == ["Zoë - words", "Zoë - phones", "Bob - words", "Bob - phones"]
     words = [i for i in grid[2] if i.mark]
     assert words[0].minTime >= turn
-    alone = align_file(SAMPLE / "slt" / "harbour.flac", "The harbour was quiet before the first boats came in.")
+    alone = align_file(
+        SAMPLE / "slt" / "harbour.flac", "The harbour was quiet before the first boats came in."
+    )
     starts = [w.start + turn for w in alone.words if w.label]
     assert np.abs(np.subtract(starts, [w.minTime for w in words])).max() < 0.03
     assert [(r["speaker"], r["words"]) for r in rows(tmp_path / "out" / "alignment.csv")] == [
@@ -214,9 +229,9 @@ def test_a_users_dictionary(corpus, tmp_path):
     assert run(corpus, tmp_path / "out", "--dictionary", book).exit_code == 0
     grid = textgrid.TextGrid.fromFile(str(tmp_path / "out" / "anna" / "kitchen.TextGrid"))
     labels = [i.mark for i in grid[1] if i.mark]
-    assert " ".join(labels) == " ".join([*words.values(), "T EY1 B AH0 L"]).replace("K IH1", "DH AH0 K IH1").replace(
-        "DH AH0 DH AH0", "DH AH0"
-    )
+    assert " ".join(labels) == " ".join([*words.values(), "T EY1 B AH0 L"]).replace(
+        "K IH1", "DH AH0 K IH1"
+    ).replace("DH AH0 DH AH0", "DH AH0")
 
 
 def test_no_g2p_names_the_word(corpus, tmp_path):
@@ -240,7 +255,9 @@ def test_every_output_opens_in_praat(timit, tmp_path):
         'b = Get number of intervals: 2\nappendInfoLine: a, " ", b\n'
     )
     for path in sorted(out.rglob("*.TextGrid")):
-        printed = subprocess.run(["praat", "--run", script, path], check=True, capture_output=True, text=True).stdout
+        printed = subprocess.run(
+            ["praat", "--run", script, path], check=True, capture_output=True, text=True
+        ).stdout
         grid = textgrid.TextGrid.fromFile(str(path))
         assert printed.split() == [str(len(grid[0])), str(len(grid[1]))]
 
@@ -257,7 +274,9 @@ def test_align_file_takes_files_and_arrays():
     from_integers = align_file((samples * 32767).astype(np.int16), text)
     assert [p.label for p in from_integers.phones] == [p.label for p in from_file.phones]
     starts = [p.start for p in from_file.phones]
-    assert [p.start for p in from_integers.phones] == pytest.approx(starts, abs=0.002)  # the last bit of silence
+    assert [p.start for p in from_integers.phones] == pytest.approx(
+        starts, abs=0.002
+    )  # the last bit of silence
     high = align_file(np.repeat(samples, 3)[:, None], text, rate=48000)  # crudely made 48 kHz, as (N, 1)
     assert max(abs(a.start - b.start) for a, b in zip(high.words, from_file.words, strict=True)) < 0.03
     assert [w.label for w in from_file.words if w.label][:3] == ["There", "is", "a"]
@@ -334,7 +353,9 @@ def test_what_is_unusual_in_its_corpus_is_suspect(corpus, tmp_path, monkeypatch)
     table = rows(tmp_path / "out" / "alignment.csv")
     assert [r["status"] for r in table] == ["ok", "suspect"]
     assert table[1]["likelihood_deviation"] == "-9.0"
-    assert table[1]["reason"].startswith("it fits the model far worse than the rest of the corpus (9.0 deviations)")
+    assert table[1]["reason"].startswith(
+        "it fits the model far worse than the rest of the corpus (9.0 deviations)"
+    )
     (tmp_path / "out" / "anna" / "winter.TextGrid").unlink()
     result = run(corpus, tmp_path / "out")
     assert len(seen[-1]) == 2  # the one that was kept is compared with
@@ -386,7 +407,9 @@ def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
 def test_noise_words(model):
     samples, _ = soundfile.read(SAMPLE / "rms" / "kitchen.flac")
     noise = np.random.default_rng(0).normal(0, 0.05, 8000)
-    result = align_file(np.concatenate([noise, samples]), "[static] There is a pot of soup on the kitchen table.")
+    result = align_file(
+        np.concatenate([noise, samples]), "[static] There is a pot of soup on the kitchen table."
+    )
     assert result.words[0 if result.words[0].label else 1].label == "[static]"
     assert "spn" in [p.label for p in result.phones]
     assert abs(next(w.start for w in result.words if w.label == "There") - 0.5 - 0.2) < 0.1

@@ -1,4 +1,5 @@
-"""Bad input: a message that names the file and the rule; the rest goes on; nothing is lost or half written."""
+"""Bad input: a message that names the file and the rule; the rest goes on; nothing is lost or half
+written."""
 
 from __future__ import annotations
 
@@ -75,7 +76,9 @@ def textgrid_of(*intervals):
         else:
             write_textgrid(folder / "bad.TextGrid", {"bob": [Interval(0, 1, "x")]}, 2.84)
             path = folder / "bad.TextGrid"
-            path.write_text(path.read_text().replace("xmax = 1.0", "xmax = -1.0").replace("xmax = 1\n", "xmax = -1\n"))
+            path.write_text(
+                path.read_text().replace("xmax = 1.0", "xmax = -1.0").replace("xmax = 1\n", "xmax = -1\n")
+            )
 
     return make
 
@@ -90,7 +93,10 @@ CASES = {
     "transcript without audio": (lambda f: (f / "bad.lab").write_text("hello"), "has no recording beside it"),
     "empty file": (lambda f: ((f / "bad.wav").touch(), (f / "bad.lab").write_text("hi")), "is empty"),
     "no samples": (lambda f: write_wav(f, np.zeros(0)), "is empty"),
-    "not audio": (lambda f: ((f / "bad.wav").write_text("hello"), (f / "bad.lab").write_text("hi")), "cannot be read"),
+    "not audio": (
+        lambda f: ((f / "bad.wav").write_text("hello"), (f / "bad.lab").write_text("hi")),
+        "cannot be read",
+    ),
     "truncated wav": (truncated_wav, "is truncated"),
     "truncated flac": (truncated_flac, "truncated|cannot be read"),
     "NaN": (lambda f: write_wav(f, with_nan(speech()), subtype="FLOAT"), "not numbers"),
@@ -102,9 +108,15 @@ CASES = {
         "take at least .* s, the recording has",
     ),
     "very short": (lambda f: write_wav(f, speech(0.001) + 0.1, "hello"), "take at least"),
-    "overlapping intervals": (textgrid_of((0, 1.5, "there"), (1, 2, "is")), "interval 2 of tier 'bob' begins at 1 s"),
+    "overlapping intervals": (
+        textgrid_of((0, 1.5, "there"), (1, 2, "is")),
+        "interval 2 of tier 'bob' begins at 1 s",
+    ),
     "reversed interval": (textgrid_of((1, 0, "there")), "reversed or empty"),
-    "interval beyond the end": (textgrid_of((0, 2.5, "there is a pot of soup"), (3.2, 4, "soup")), "does not lie in"),
+    "interval beyond the end": (
+        textgrid_of((0, 2.5, "there is a pot of soup"), (3.2, 4, "soup")),
+        "does not lie in",
+    ),
     "textgrid without text": (textgrid_of((0, 2.84, " ")), "no interval has text; its tiers are bob"),
     "two tiers of one name": (
         lambda f: (
@@ -128,7 +140,9 @@ CASES = {
     "an alignment as transcript": (
         lambda f: (
             write_wav(f, speech(), None),
-            write_textgrid(f / "bad.TextGrid", {"words": [Interval(0, 1, "x")], "phones": [Interval(0, 1, "K")]}, 2.84),
+            write_textgrid(
+                f / "bad.TextGrid", {"words": [Interval(0, 1, "x")], "phones": [Interval(0, 1, "K")]}, 2.84
+            ),
         ),
         "holds an alignment",
     ),
@@ -200,7 +214,8 @@ def test_out_without_rights(corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "rule"), [("cat", "no phones"), ("cat\tK QQ T", "'QQ'"), ("cat\t2\tK AE T", "above 0 and up to 1")]
+    ("line", "rule"),
+    [("cat", "no phones"), ("cat\tK QQ T", "'QQ'"), ("cat\t2\tK AE T", "above 0 and up to 1")],
 )
 def test_a_bad_dictionary_line(corpus, tmp_path, line, rule):
     book = tmp_path / "my.dict"
@@ -262,15 +277,21 @@ align()
 """
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "term", "kill"])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "term", "kill"]
+)
 def test_a_stopped_run_keeps_what_is_done(corpus, tmp_path, stop):
     """Whole TextGrids only, and a second run finishes the work and the tables."""
     for k in range(20):
         for suffix in (".flac", ".lab"):
             shutil.copy(SAMPLE / "rms" / f"kitchen{suffix}", corpus / "anna" / f"k{k:03}{suffix}")
     out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", STANDING_STILL, corpus, out], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", STANDING_STILL, corpus, out],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "one is done\n"
     process.send_signal(stop)

@@ -1,5 +1,5 @@
-"""Batches on a device: what they find is what each utterance finds alone; how large they are; what happens when
-memory runs out."""
+"""Batches on a device: what they find is what each utterance finds alone; how large they are; what happens
+when memory runs out."""
 
 from __future__ import annotations
 
@@ -127,8 +127,11 @@ def test_mixed_precision_moves_no_boundary_far(model):
 
     utterances = find(SAMPLE).utterances
     full, mixed = (list(align(utterances, model, Options(jobs=1, precision=p))) for p in ("full", "mixed"))
-    moves = [abs(a.start - b.start) for x, y in zip(full, mixed, strict=True)
-             for a, b in zip(x.phones, y.phones, strict=True)]
+    moves = [
+        abs(a.start - b.start)
+        for x, y in zip(full, mixed, strict=True)
+        for a, b in zip(x.phones, y.phones, strict=True)
+    ]
     assert np.mean(np.array(moves) <= 0.0101) >= 0.99
 
 

@@ -1,4 +1,6 @@
-"""Wrong calls: one line that says what is wrong and what to do, before torch is imported; and one recording alone."""
+"""Wrong calls: one line that says what is wrong and what to do, before torch is imported; and one recording
+alone.
+"""
 
 from __future__ import annotations
 
@@ -31,96 +33,136 @@ WRONG = {
     "align nowhere out": "nowhere: there is no such folder or recording: name",
     "align nowhere.wav out": "nowhere.wav: there is no such folder or recording: name",
     "align rec/one out": "rec/one: there is no such folder or recording: did you mean one.wav?",
-    "align rec/one.lab out": "rec/one.lab: it is a transcript, not a recording: name its recording: rec/one.wav",
+    "align rec/one.lab out": "rec/one.lab: it is a transcript, not a recording: name its recording: "
+    "rec/one.wav",
     "align rec/lost.txt out": "rec/lost.txt: it is a transcript, not a recording: put lost.wav beside it",
-    "align rec/grid.TextGrid out": "rec/grid.TextGrid: it is a transcript, not a recording: put grid.wav beside it",
-    "align 'rec/a b.m4a' out": "of the kind .m4a cannot be read: convert it: ffmpeg -i 'rec/a b.m4a' 'rec/a b.wav'",
+    "align rec/grid.TextGrid out": "rec/grid.TextGrid: it is a transcript, not a recording: put "
+    "grid.wav beside it",
+    "align 'rec/a b.m4a' out": "of the kind .m4a cannot be read: convert it: ffmpeg -i 'rec/a b.m4a' "
+    "'rec/a b.wav'",
     "align rec/transcripts.tsv out": "it is a table of transcripts, not a recording: name the folder",
     "align my.dict out": "my.dict: it is no recording: recordings end in .wav",
-    "align rec/mute.wav out": "the recording has no transcript: put mute.lab, .txt or .TextGrid beside it, or say what "
+    "align rec/mute.wav out": "the recording has no transcript: put mute.lab, .txt or .TextGrid beside "
+    "it, or say what "
     "is said (--text)",
-    "align rec/aligned.wav out": "holds an alignment (a tier of phones), not a transcript: keep a tier per speaker",
+    "align rec/aligned.wav out": "holds an alignment (a tier of phones), not a transcript: keep a tier "
+    "per speaker",
     "align rec/row.wav out": "transcripts.tsv:2: a column is missing: write file, tab, text",
-    "align rec/one.wav rec": "rec: one.TextGrid would lie beside its recording, where the next run takes it for the "
+    "align rec/one.wav rec": "rec: one.TextGrid would lie beside its recording, where the next run "
+    "takes it for the "
     "transcript: name another folder",
-    "align rec/one.wav my.dict": "my.dict: nothing can be written to the output folder (Not a directory): name another",
+    "align rec/one.wav my.dict": "my.dict: nothing can be written to the output folder (Not a "
+    "directory): name another",
     "align rec/one.wav out --text ''": "--text: it is empty: write what is said",
     "align rec/one.wav out --text '... !'": "--text: it holds only punctuation: write what is said",
-    "align rec out --text hello": "--text: it tells what is said in one recording, and rec is a folder: name the",
+    "align rec out --text hello": "--text: it tells what is said in one recording, and rec is a folder: "
+    "name the",
     "align rec/one.wav out -r rec/sub": "rec/sub: there are no labels of one in this folder: name the folder",
-    "align rec/one.wav old": "old: it holds the alignments of /elsewhere, where another recording may have the same",
+    "align rec/one.wav old": "old: it holds the alignments of /elsewhere, where another recording may "
+    "have the same",
     "align empty out": "empty: there is no recording in this folder: recordings end in .wav",
-    "align rec rec/out": "rec/out: the output folder lies in the corpus rec, where its TextGrids would be taken for",
+    "align rec rec/out": "rec/out: the output folder lies in the corpus rec, where its TextGrids would "
+    "be taken for",
     "align rec my.dict/out": "my.dict/out: nothing can be written to the output folder (Not a directory)",
-    "align rec out -d nowhere": "nowhere: it cannot be read (No such file or directory): check its place and rights",
-    "align rec out -m nowhere": "nowhere: there is no model of this name and no such folder: use 'english', 'hama'",
-    "align rec out -m my.dict": "my.dict: it is a file, and no folder: use 'english', 'hama', a model's folder",
-    "align rec out -m rec": "rec: there is no model in this folder: a model that was trained here has a file hmm.json",
+    "align rec out -d nowhere": "nowhere: it cannot be read (No such file or directory): check its "
+    "place and rights",
+    "align rec out -m nowhere": "nowhere: there is no model of this name and no such folder: use "
+    "'english', 'hama'",
+    "align rec out -m my.dict": "my.dict: it is a file, and no folder: use 'english', 'hama', a model's "
+    "folder",
+    "align rec out -m rec": "rec: there is no model in this folder: a model that was trained here has a "
+    "file hmm.json",
     "align rec out --posteriors nowhere": "nowhere: there is no model of this name",
-    "align rec out -b ctc -m english": "english: it is a hidden Markov model, not a CTC network: take --backend hmm",
-    "align rec out -b hmm -m hama": "hama: it is a CTC network, not a hidden Markov model: take --backend ctc",
-    "align rec out -b hmm -l sw": "english: it is of English, not of 'sw': take --backend dtw, or name a --model",
+    "align rec out -b ctc -m english": "english: it is a hidden Markov model, not a CTC network: take "
+    "--backend hmm",
+    "align rec out -b hmm -m hama": "hama: it is a CTC network, not a hidden Markov model: take "
+    "--backend ctc",
+    "align rec out -b hmm -l sw": "english: it is of English, not of 'sw': take --backend dtw, or name "
+    "a --model",
     "align rec out -b median -m english -l sw": "hama: it is of English, not of 'sw': take --backend dtw",
-    "align rec out -b dtw -d my.dict": "my.dict: eSpeak pronounces without a dictionary: leave out --dictionary",
+    "align rec out -b dtw -d my.dict": "my.dict: eSpeak pronounces without a dictionary: leave out "
+    "--dictionary",
     "align rec out -b dtw --device cuda": "device: the backend 'dtw' runs on the CPU: leave out --device",
-    "align rec out -b dtw --star": "star: the wildcard is not for the backend 'dtw': take --backend hmm, ctc or",
+    "align rec out -b dtw --star": "star: the wildcard is not for the backend 'dtw': take --backend "
+    "hmm, ctc or",
     "align rec out --device gpu": "device: there is no 'gpu': take cpu, cuda, or cuda:1 for the second",
-    "align rec out --kernel triton": "kernel: the triton kernel runs on CUDA; on the CPU only with TRITON_INTERPRET=1",
-    "align rec out --kernel numba --device cuda": "kernel: the numba kernel runs on the CPU, the scores are on cuda:",
+    "align rec out --kernel triton": "kernel: the triton kernel runs on CUDA; on the CPU only with "
+    "TRITON_INTERPRET=1",
+    "align rec out --kernel numba --device cuda": "kernel: the numba kernel runs on the CPU, the scores "
+    "are on cuda:",
     "align rec out -b dtw -m english -l sw": "english: it is of English, not of 'sw': take --backend dtw",
     f"align {'a' * 300} out": "it cannot be read (File name too long): check its place and rights",
     f"align rec out -m {'a' * 300}": "there is no model of this name and no such folder",
-    f"align rec {'a' * 300}": "nothing can be written to the output folder (File name too long): name another",
-    f"align rec/one.wav {'a' * 300}": "nothing can be written to the output folder (File name too long): name another",
+    f"align rec {'a' * 300}": "nothing can be written to the output folder (File name too long): name "
+    "another",
+    f"align rec/one.wav {'a' * 300}": "nothing can be written to the output folder (File name too "
+    "long): name another",
     f"align rec out -r {'a' * 300}": "it cannot be read (File name too long)",
     "align rec out -r nowhere": "nowhere: there is no such folder: name the folder of .phn files",
     "align rec out --corrections nowhere": "nowhere: there is no such folder: name the folder of .phn files",
-    "align rec out --corrections rec --refine none": "corrections: --refine none would not use what is learnt",
+    "align rec out --corrections rec --refine none": "corrections: --refine none would not use what is "
+    "learnt",
     "align rec": "OUT: it is missing: call: align CORPUS|FILE OUT",
     "align": "CORPUS|FILE: it is missing: call: align CORPUS|FILE OUT",
-    "align rec out --existing perhaps": "--existing: 'perhaps' is not one of 'skip', 'overwrite', 'error': take one",
+    "align rec out --existing perhaps": "--existing: 'perhaps' is not one of 'skip', 'overwrite', "
+    "'error': take one",
     "align rec out --jobs 0": "--jobs: 0 is not in the range x>=1: align --help tells what it takes",
     "align rec out --jobs": "--jobs: it requires an argument: align --help tells what it takes",
     "align rec out --fromat json": "--fromat: there is no such option: did you mean --format",
     "align rec out --zzz": "--zzz: there is no such option: align --help lists them",
     "align a b c d e": "got unexpected extra arguments (c d e): call: align CORPUS|FILE OUT",
-    "align rec/one.wav rec/mute.wav out": "2 recordings are named: name one, or the folder that holds them: rec\n",
-    "align rec/one.wav rec/mute.wav rec/row.wav rec/aligned.wav out": "4 recordings are named: name one, or the folder",
+    "align rec/one.wav rec/mute.wav out": "2 recordings are named: name one, or the folder that holds "
+    "them: rec\n",
+    "align rec/one.wav rec/mute.wav rec/row.wav rec/aligned.wav out": "4 recordings are named: name "
+    "one, or the folder",
     # as the Montreal Forced Aligner has it
-    "align 'my rec' english_us_arpa english_us_arpa out": "here it is: align 'my rec' out (left out: english_us_arpa",
+    "align 'my rec' english_us_arpa english_us_arpa out": "here it is: align 'my rec' out (left out: "
+    "english_us_arpa",
     "align rec my.dict english out": "here it is: align rec out --dictionary my.dict --model english\n",
-    "align rec my.dict english.zip out": "here it is: align rec out --dictionary my.dict (left out: english.zip, for",
+    "align rec my.dict english.zip out": "here it is: align rec out --dictionary my.dict (left out: "
+    "english.zip, for",
     "align rec my.dict out": "here it is: align rec out --dictionary my.dict\n",
-    "align rec out --clean": "here it is: align rec out (left out: --clean, for nothing is kept between runs)",
-    "align rec out --single_speaker": "(left out: --single_speaker, for the folder that holds a recording is its",
+    "align rec out --clean": "here it is: align rec out (left out: --clean, for nothing is kept between "
+    "runs)",
+    "align rec out --single_speaker": "(left out: --single_speaker, for the folder that holds a "
+    "recording is its",
     "align rec out --num_jobs 3": "here it is: align rec out --jobs 3\n",
     "align rec out --num-jobs=3": "here it is: align rec out --jobs 3\n",
     "align rec out --output_format json": "here it is: align rec out --format json\n",
-    "align rec out --output_format long_textgrid": "(left out: --output_format, for TextGrids are always written)",
-    "align --config_path c.yaml rec out": "here it is: align rec out (left out: --config_path, for options are the",
-    "align rec out -t tmp -j 2 --overwrite": "here it is: align rec out -j 2 --existing overwrite (left out: -t, for",
+    "align rec out --output_format long_textgrid": "(left out: --output_format, for TextGrids are "
+    "always written)",
+    "align --config_path c.yaml rec out": "here it is: align rec out (left out: --config_path, for "
+    "options are the",
+    "align rec out -t tmp -j 2 --overwrite": "here it is: align rec out -j 2 --existing overwrite (left "
+    "out: -t, for",
     "align rec --clean": "the Montreal Forced Aligner's options are not ours: leave out --clean",
-    "aligner align rec my.dict english out --beam 10": "here it is: aligner align rec out --dictionary my.dict --model "
+    "aligner align rec my.dict english out --beam 10": "here it is: aligner align rec out --dictionary "
+    "my.dict --model "
     "english (left out: --beam, for the search has no beam)",
     "aligner train rec my.dict new": "here it is: aligner train rec new --dictionary my.dict\n",
-    "aligner adapt rec my.dict english new": "here it is: aligner adapt rec english new --dictionary my.dict\n",
+    "aligner adapt rec my.dict english new": "here it is: aligner adapt rec english new --dictionary "
+    "my.dict\n",
     "aligner validate rec my.dict": "here it is: aligner validate rec --dictionary my.dict\n",
-    "aligner align_one a.wav a.txt d m out": "align_one: there is no such command: call: align FILE OUT, with --text",
+    "aligner align_one a.wav a.txt d m out": "align_one: there is no such command: call: align FILE "
+    "OUT, with --text",
     "aligner model download acoustic x": "model: there is no such command: call: aligner models list",
     # the other commands
     "aligner algn rec out": "algn: there is no such command: did you mean aligner align?",
     "aligner rec out": "rec: there is no such command: call: aligner align rec out",
     "aligner zzz": "zzz: there is no such command: aligner --help lists them",
     "aligner --zzz": "--zzz: there is no such option: aligner --help lists them",
-    "aligner train nowhere new": "nowhere: there is no such folder: name the folder of recordings and transcripts",
+    "aligner train nowhere new": "nowhere: there is no such folder: name the folder of recordings and "
+    "transcripts",
     "aligner train rec/one.wav new": "rec/one.wav: it is a file, not a folder: name the folder of recordings",
     "aligner train empty new": "empty: there is no recording in this folder",
     "aligner train rec new --device gpu": "device: there is no 'gpu'",
     "aligner train rec new -d nowhere": "nowhere: it cannot be read",
-    "aligner train rec new -d my.dict --characters": "dictionary: characters need none: leave out --dictionary",
+    "aligner train rec new -d my.dict --characters": "dictionary: characters need none: leave out "
+    "--dictionary",
     "aligner train rec new --config nowhere": "nowhere: it cannot be read",
     "aligner train rec new -b neural --teacher nowhere": "nowhere: there is no model of this name",
-    "aligner train rec new -b ctc -l sw": "rec: the dictionary inside is of English: name one (--dictionary), or take",
+    "aligner train rec new -b ctc -l sw": "rec: the dictionary inside is of English: name one "
+    "(--dictionary), or take",
     "aligner train rec model": "model: a model is there already: name another folder",
     "aligner train rec new --out rec/out": "rec/out: the output folder lies in the corpus rec",
     "aligner train rec my.dict/new": "my.dict/new: nothing can be written to the output folder",
@@ -131,7 +173,8 @@ WRONG = {
     "aligner teach nowhere english new": "nowhere: there is no such folder: name the folder of .phn files",
     "aligner teach rec nowhere new": "nowhere: there is no model of this name",
     "aligner teach rec english model": "model: a model is there already: name another folder",
-    "aligner teach rec english new --corpus nowhere": "nowhere: there is no such folder: name the folder of the rec",
+    "aligner teach rec english new --corpus nowhere": "nowhere: there is no such folder: name the "
+    "folder of the rec",
     "aligner evaluate nowhere rec": "nowhere: there is no such folder: name the folder of .phn files",
     "aligner evaluate rec rec --map nowhere": "nowhere: it cannot be read",
     "aligner compare rec rec --map nowhere": "nowhere: it cannot be read",
@@ -141,16 +184,19 @@ WRONG = {
     "aligner compare rec rec -r nowhere": "nowhere: there is no such folder: name the folder of .phn files",
     "aligner speech-metrics nowhere rec": "nowhere: there is no such folder: name a folder of recordings",
     "aligner speech-metrics rec nowhere": "nowhere: there is no such folder: name a folder of recordings",
-    "aligner speech-metrics rec rec -a rec nowhere": "nowhere: there is no such folder: name the folder of .phn files",
+    "aligner speech-metrics rec rec -a rec nowhere": "nowhere: there is no such folder: name the folder "
+    "of .phn files",
     "aligner validate nowhere": "nowhere: there is no such folder or recording: name",
     "aligner validate rec/one.lab": "it is a transcript, not a recording: name its recording: rec/one.wav",
     "aligner validate rec -d nowhere": "nowhere: it cannot be read",
     "aligner validate rec -d my.dict --characters": "dictionary: characters need none",
-    "aligner validate rec --csv my.dict": "my.dict: it exists, and is no table of this command: name another file",
+    "aligner validate rec --csv my.dict": "my.dict: it exists, and is no table of this command: name "
+    "another file",
     "aligner report nowhere": "nowhere: there is no alignment.csv in it: name the output folder of 'align'",
     "aligner inspect nowhere": "nowhere: there is no alignment.csv in it: name the output folder of 'align'",
     "aligner transfer a.wav b.phn c.wav": "a.wav: there is no such file: name a recording, its labels",
-    "aligner transfer rec/one.wav rec/one.lab c.wav": "c.wav: there is no such file: name a recording, its labels",
+    "aligner transfer rec/one.wav rec/one.lab c.wav": "c.wav: there is no such file: name a recording, "
+    "its labels",
     "aligner transfer rec nowhere out": "nowhere: there is no such folder: name a folder of recordings",
     "aligner transfer rec rec rec/out": "rec/out: the output folder lies in the corpus rec",
     "aligner transfer rec rec out --posteriors nowhere": "nowhere: there is no model of this name",
@@ -158,7 +204,8 @@ WRONG = {
     "aligner stream hello nowhere.wav": "nowhere.wav: the recording is not there: check its name and place",
     "aligner stream nowhere.txt rec/one.wav": "nowhere.txt: the text is not there: check its name and place",
     "aligner stream hello rec/one.wav -m nowhere": "nowhere: there is no model of this name",
-    "aligner stream hello rec/one.wav --textgrid my.dict": "my.dict: it exists: name another file, or take --overwrite",
+    "aligner stream hello rec/one.wav --textgrid my.dict": "my.dict: it exists: name another file, or "
+    "take --overwrite",
     "aligner models info nowhere": "nowhere: there is no model of this name",
     "aligner models list nowhere": "nowhere: there is no such folder: name the one that holds models",
     "aligner models zzz": "zzz: there is no such command: aligner models --help lists them",
@@ -185,7 +232,9 @@ def write_place(folder: Path) -> None:
     (rec / "sub" / "two.phn").write_text("0 100 h#\n")
     (rec / "sub" / "two.lab").write_text("hello")
     write_textgrid(rec / "grid.TextGrid", {"bob": [Interval(0, 1, "hello")]}, 1.0)
-    write_textgrid(rec / "aligned.TextGrid", {"words": [Interval(0, 1, "a")], "phones": [Interval(0, 1, "K")]}, 1.0)
+    write_textgrid(
+        rec / "aligned.TextGrid", {"words": [Interval(0, 1, "a")], "phones": [Interval(0, 1, "K")]}, 1.0
+    )
     (rec / "transcripts.tsv").write_text("file\ttext\nrow.wav\n")
     (folder / "my.dict").write_text("a\tAH\n")
     (folder / "model" / "hmm.json").write_text("{}")
@@ -232,7 +281,9 @@ for call in {[*HELP, *WRONG]!r}:
         sys.exit(f"{{call}}: {{heavy}} {{result.output}}")
 """
     here = {**os.environ, "PYTHONPATH": str(ROOT), "TRITON_INTERPRET": "0"}  # the tree that is tested
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=here, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=here, capture_output=True, text=True
+    )
     assert not done.stderr
     assert done.returncode == 0
 
@@ -256,7 +307,8 @@ def test_where_nothing_may_be_written(place):
 
 
 def test_planning_imports_nothing_heavy():
-    code = f"import sys, aligner.run.plan, aligner.backends.calls; print([m for m in {HEAVY} if m in sys.modules])"
+    imports = "import sys, aligner.run.plan, aligner.backends.calls"
+    code = f"{imports}; print([m for m in {HEAVY} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert printed.strip() == "[]"
 
@@ -284,14 +336,25 @@ def test_names_of_devices(device):
 
 
 def test_models_are_known_by_their_files(tmp_path):
-    kinds = {"hmm.json": "hmm", "mdef": "hmm", "ctc.json": "ctc", "config.json": "ctc", "boundaries.json": None}
+    kinds = {
+        "hmm.json": "hmm",
+        "mdef": "hmm",
+        "ctc.json": "ctc",
+        "config.json": "ctc",
+        "boundaries.json": None,
+    }
     for name, kind in kinds.items():
         folder = tmp_path / name.split(".")[0]
         folder.mkdir()
         (folder / name).touch()
         check_known(folder)
         assert kind_of(folder) == kind
-    assert (kind_of("english"), kind_of("hama"), kind_of("MMS_FA"), kind_of(None)) == ("hmm", "ctc", "ctc", None)
+    assert (kind_of("english"), kind_of("hama"), kind_of("MMS_FA"), kind_of(None)) == (
+        "hmm",
+        "ctc",
+        "ctc",
+        None,
+    )
     with pytest.raises(ModelError, match="no model in this folder"):
         check_known(tmp_path)
 
@@ -327,7 +390,9 @@ def words(grid: Path) -> list[str]:
 
 
 def test_one_recording(speech, tmp_path, monkeypatch):
-    """Its transcript is beside it, and nothing else in the folder is told; then another one, to the same place."""
+    """Its transcript is beside it, and nothing else in the folder is told; then another one, to the same
+    place.
+    """
     monkeypatch.chdir(speech)
     out = tmp_path / "out"
     result = run("kitchen.flac", out, "--reference", ".", "--report")
@@ -335,7 +400,13 @@ def test_one_recording(speech, tmp_path, monkeypatch):
     assert "files     1\n" in result.output
     assert "references 1, missing 0" in result.output
     assert not any(name in result.output for name in ("lost", "broken", "video"))
-    assert {p.name for p in out.iterdir()} == {"kitchen.TextGrid", "alignment.csv", "oovs.csv", "run.json", "report"}
+    assert {p.name for p in out.iterdir()} == {
+        "kitchen.TextGrid",
+        "alignment.csv",
+        "oovs.csv",
+        "run.json",
+        "report",
+    }
     record = json.loads((out / "run.json").read_text())
     assert record["corpus"] == str(speech)
     with (out / "alignment.csv").open(encoding="utf-8") as file:

@@ -64,10 +64,19 @@ def test_timit_prompts_lose_their_sample_numbers(folder):
 
 
 def test_textgrid_tiers_are_speakers(folder):
-    tiers = {"Zoë": [Interval(0, 0.5, ""), Interval(0.5, 1, "hello  there")], "bob": [Interval(1.5, 2, "bye")]}
+    tiers = {
+        "Zoë": [Interval(0, 0.5, ""), Interval(0.5, 1, "hello  there")],
+        "bob": [Interval(1.5, 2, "bye")],
+    }
     write_textgrid(folder / "a.TextGrid", tiers, 2.84)
     zoe, bob = find(folder.parent).utterances
-    assert (zoe.speaker, zoe.start, zoe.end, zoe.transcript, zoe.channel) == ("Zoë", 0.5, 1.0, "hello there", None)
+    assert (zoe.speaker, zoe.start, zoe.end, zoe.transcript, zoe.channel) == (
+        "Zoë",
+        0.5,
+        1.0,
+        "hello there",
+        None,
+    )
     assert (bob.speaker, bob.start, bob.end) == ("bob", 1.5, 2.0)
     assert zoe.id != bob.id
     assert zoe.file == bob.file == "bob/a"
@@ -173,7 +182,11 @@ def test_kinds_of_recordings(tmp_path, suffix, subtype, channels):
     samples, rate = soundfile.read(RECORDING)
     path = tmp_path / f"a.{suffix}"
     soundfile.write(
-        path, np.stack([samples] * channels, 1), rate, subtype=subtype, format="OGG" if suffix == "opus" else None
+        path,
+        np.stack([samples] * channels, 1),
+        rate,
+        subtype=subtype,
+        format="OGG" if suffix == "opus" else None,
     )
     sound = read(Utterance("a", path, ""))
     n = min(len(sound.wave), len(samples))
@@ -237,16 +250,21 @@ def test_textgrids_survive(tmp_path):
 
 def test_short_and_utf16_textgrids(tmp_path):
     short = (
-        'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2\n<exists>\n2\n"IntervalTier"\n"a"\n0\n2\n2\n'
+        'File type = "ooTextFile"\nObject class = '
+        '"TextGrid"\n\n0\n2\n<exists>\n2\n"IntervalTier"\n"a"\n0\n2\n2\n'
         '0\n1\n"x = 3 <y>"\n1\n2\n""\n"TextTier"\n"p"\n0\n2\n1\n0.5\n"mark"\n'
     )
     (tmp_path / "s.TextGrid").write_text(short, encoding="utf-16")
-    assert read_textgrid(tmp_path / "s.TextGrid") == [("a", [Interval(0, 1, "x = 3 <y>"), Interval(1, 2, "")])]
+    assert read_textgrid(tmp_path / "s.TextGrid") == [
+        ("a", [Interval(0, 1, "x = 3 <y>"), Interval(1, 2, "")])
+    ]
 
 
 GRID = (
-    'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 3\ntiers? <exists>\nsize = 1\nitem []:\n'
-    '    item [1]:\n        class = "IntervalTier"\n        name = "bob"\n        xmin = 0\n        xmax = 3\n'
+    'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 3\ntiers? <exists>\nsize = '
+    "1\nitem []:\n"
+    '    item [1]:\n        class = "IntervalTier"\n        name = "bob"\n        xmin = 0\n        '
+    "xmax = 3\n"
     "        intervals: size = 2\n"
     '        intervals [1]:\n            xmin = {}\n            xmax = {}\n            text = "hi"\n'
     '        intervals [2]:\n            xmin = {}\n            xmax = {}\n            text = "you"\n'
@@ -288,7 +306,10 @@ endfor
 def test_praat_itself_opens_textgrids(tmp_path):
     if shutil.which("praat") is None:
         pytest.skip("Debian's praat is not installed")
-    tiers = {"Zoë - words": [Interval(0, 1, 'ʃæt "q"'), Interval(1, 2, "")], "Zoë - phones": [Interval(0, 2, "日本")]}
+    tiers = {
+        "Zoë - words": [Interval(0, 1, 'ʃæt "q"'), Interval(1, 2, "")],
+        "Zoë - phones": [Interval(0, 2, "日本")],
+    }
     write_textgrid(tmp_path / "x y.TextGrid", tiers, 2.0)
     (tmp_path / "count.praat").write_text(COUNT_TIERS)
     printed = subprocess.run(

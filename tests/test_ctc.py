@@ -219,7 +219,9 @@ def test_priors_are_taken_out_in_part():
 def said(text: str) -> np.ndarray:
     """A recording for `Ear`, a tenth of a second a character; loud where something is said."""
     labels = [0 if c == "." else LETTERS.index(c) + 1 for c in text]
-    return np.repeat(np.array(labels, np.float32), 1600) * np.tile([1.0, -1.0], 800 * len(text)).astype(np.float32)
+    return np.repeat(np.array(labels, np.float32), 1600) * np.tile([1.0, -1.0], 800 * len(text)).astype(
+        np.float32
+    )
 
 
 def test_characters_and_their_times():
@@ -269,12 +271,16 @@ def test_recordings_of_no_length(backend, seconds):
 
 
 def test_speech_that_begins_and_ends_at_once():
-    """The network is late, and what it hears first may lie before the utterance: no phone is without length."""
+    """The network is late, and what it hears first may lie before the utterance: no phone is without
+    length."""
     utterances = find(SAMPLE).utterances
     words = [w for w in aligned("hmm", utterances[:1])[0].words if w.label]
     cuts = [
         replace(
-            utterances[0], start=w.start + d, end=words[-1].end - d, transcript=" ".join(x.label for x in words[k:])
+            utterances[0],
+            start=w.start + d,
+            end=words[-1].end - d,
+            transcript=" ".join(x.label for x in words[k:]),
         )
         for k, w in enumerate(words[:-3])
         for d in (0.0, 0.02, 0.04)
@@ -295,8 +301,11 @@ def test_no_wildcard_inside_a_number():
     prepared = backend.prepare(hear(utterance, backend))
     graph = prepared.graph
     states = [k for k, label in enumerate(graph.phone) if label == STAR]
-    follows = [int(graph.word[graph.word > NONE][np.searchsorted(np.flatnonzero(graph.word > NONE), k) - 1])
-               for k in states if (graph.word[:k] > NONE).any()]  # fmt: skip
+    follows = [
+        int(graph.word[graph.word > NONE][np.searchsorted(np.flatnonzero(graph.word > NONE), k) - 1])
+        for k in states
+        if (graph.word[:k] > NONE).any()
+    ]
     tokens = [w.token for w in prepared.spoken]
     assert len(read(utterance).wave)
     assert len(states) == len(set(tokens)) + 1
@@ -372,7 +381,9 @@ def aligned(backend: str, utterances, **options) -> list[Alignment]:
 
 @pytest.mark.parametrize("backend", ["ctc", "ctc+hmm"])
 def test_the_sample_is_aligned_as_the_hmm_aligns_it(backend, model, tmp_path):
-    result = CliRunner().invoke(command, [str(SAMPLE), str(tmp_path / "out"), "--backend", backend, "-f", "json"])
+    result = CliRunner().invoke(
+        command, [str(SAMPLE), str(tmp_path / "out"), "--backend", backend, "-f", "json"]
+    )
     assert result.exit_code == 0, result.output
     assert f"backend   {backend}: " in result.output
     assert "suspect   0" in result.output
@@ -405,12 +416,17 @@ def test_untranscribed_speech_moves_nothing_else(backend):
     assert sum(s.duration for s in stars) > 0.5 * len(insert) / 16000
     shift = len(insert) / 16000
     words = [[w for w in a.words if w.label not in ("", STAR)] for a in (plain, found)]
-    moved = [b.start - a.start - (shift if a.start >= pause.start else 0) for a, b in zip(*words, strict=True)]
+    moved = [
+        b.start - a.start - (shift if a.start >= pause.start else 0) for a, b in zip(*words, strict=True)
+    ]
     assert np.abs(moved).max() < 0.12
     assert {p.label for p in found.phones if stars[0].start <= p.start < stars[0].end} == {"spn"}
 
 
-BARS = {"ctc": (22, 57, 91, 26), "ctc+hmm": (17, 70, 95, 20)}  # MAE, <= 20 ms and <= 50 ms of phones, MAE of words
+BARS = {
+    "ctc": (22, 57, 91, 26),
+    "ctc+hmm": (17, 70, 95, 20),
+}  # MAE, <= 20 ms and <= 50 ms of phones, MAE of words
 
 
 @pytest.mark.parametrize("backend", list(BARS))
@@ -431,7 +447,12 @@ def test_real_speech(backend, timit, tmp_path):
 
 def test_a_blank_between_words_belongs_to_none():
     graph = build(linear("ab c"), alphabet())
-    assert [int(graph.word[s]) for s in range(len(graph.pdf)) if graph.phone[s] == BLANK] == [NONE, 0, NONE, NONE]
+    assert [int(graph.word[s]) for s in range(len(graph.pdf)) if graph.phone[s] == BLANK] == [
+        NONE,
+        0,
+        NONE,
+        NONE,
+    ]
 
 
 def test_the_backend_is_a_backend():

@@ -1,4 +1,5 @@
-"""Dynamic time warping against librosa and enumeration of all paths, and the kernels against the references."""
+"""Dynamic time warping against librosa and enumeration of all paths, and the kernels against the
+references."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ PATTERNS = {
     "free": FREE,
 }
 PASSING = {"P05": SAKOE_CHIBA_P05, "P1": SAKOE_CHIBA_P1, "P2": SAKOE_CHIBA_P2}
-PASSING["level"] = Steps(((0, 2), (1, 1), (1, 0)), (1, 2, 1), (0.1, 0, 0), (((0, 1, 0.5),), ((0, 1, 0.2),), ()))
+PASSING["level"] = Steps(
+    ((0, 2), (1, 1), (1, 0)), (1, 2, 1), (0.1, 0, 0), (((0, 1, 0.5),), ((0, 1, 0.2),), ())
+)
 
 
 def random_cost(rows: int, columns: int, seed: int = 0, whole: bool = False) -> np.ndarray:
@@ -89,7 +92,9 @@ def test_sums_and_paths_are_librosas(kernel, steps, subsequence, share):
                 continue
             found, total = single(cost, rules, kernel)
             assert total == (totals[-1].min() if subsequence else totals[-1, -1])
-            if subsequence and steps is FREE:  # librosa stops at the first cell of row 0, beginning there or not
+            if (
+                subsequence and steps is FREE
+            ):  # librosa stops at the first cell of row 0, beginning there or not
                 found = found[(found[:, 0] > 0).argmax() - 1 :] if found[-1, 0] else found[-1:]
             assert np.array_equal(found, path)
 
@@ -104,7 +109,9 @@ def every_path(rows: int, columns: int, rules: Rules, allowed, way=()):
             whole = [((i, j), 1.0), *cells]
             if all(allowed(*cell) for cell, _ in whole):
                 yield whole, added
-        for size, mul, add, via in zip(*(getattr(rules.steps, n) for n in ("sizes", "mul", "add", "via")), strict=True):
+        for size, mul, add, via in zip(
+            *(getattr(rules.steps, n) for n in ("sizes", "mul", "add", "via")), strict=True
+        ):
             before = i - size[0], j - size[1]
             if min(before) >= 0:
                 passed = sorted(((i - a, j - b), w) for a, b, w in via)
@@ -200,11 +207,15 @@ def test_a_batch_gives_what_each_gives_alone(kernel):
         assert together.cost[b] == alone.cost[0]
         assert torch.equal(together.path[b, : together.cells[b]], alone.path[0])
         assert (together.path[b, together.cells[b] :] == -1).all()
-        assert soft[b].item() == pytest.approx(soft_dtw(cost[b : b + 1, :t, :u], None, 0.5, kernel).item(), rel=1e-5)
+        assert soft[b].item() == pytest.approx(
+            soft_dtw(cost[b : b + 1, :t, :u], None, 0.5, kernel).item(), rel=1e-5
+        )
 
 
 def warped(frames: int, dimensions: int = 13, seed: int = 0, noise: float = 0.3):
-    """Smooth features, the same at a speed that wanders, and the frame of the first that each of the second is."""
+    """Smooth features, the same at a speed that wanders, and the frame of the first that each of the second
+    is.
+    """
     rng = np.random.default_rng(seed)
     x = lfilter([1], [1, -0.9], rng.normal(size=(frames, dimensions)), axis=0)
     speed = np.exp(lfilter([0.02], [1, -0.998], rng.normal(size=frames)))
@@ -277,7 +288,9 @@ def test_the_fast_path_has_a_cell_in_every_row_and_column(rows, columns, radius)
     assert steps <= {(1, 1), (1, 0), (0, 1)}
     assert path[0].tolist() == [0, 0]
     assert path[-1].tolist() == [rows - 1, columns - 1]
-    assert found.cost.item() == pytest.approx(distances(x, y)[0, path[:, 0], path[:, 1]].sum().item(), rel=1e-5)
+    assert found.cost.item() == pytest.approx(
+        distances(x, y)[0, path[:, 0], path[:, 1]].sum().item(), rel=1e-5
+    )
 
 
 def test_an_hour_is_warped_onto_an_hour():
@@ -311,7 +324,9 @@ def test_the_soft_minimum_is_that_of_all_paths(kernel, gamma):
 
 @pytest.mark.parametrize("kernel", FAST)
 def test_the_soft_gradient_passes_gradcheck(kernel):
-    cost = torch.rand(3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(4)).requires_grad_()
+    cost = torch.rand(
+        3, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(4)
+    ).requires_grad_()
     lengths = torch.tensor([[5, 6], [1, 1], [4, 2]])
     assert torch.autograd.gradcheck(lambda c: soft_dtw(c, lengths, 0.7, kernel), (cost,))
     with torch.no_grad():
@@ -384,7 +399,9 @@ BAD = {
     "distance 'manhattan'; one of euclidean": lambda: distances(GOOD, GOOD, "manhattan"),
     "(B, T, D) and (B, U, D) are needed": lambda: dtw_features(GOOD, GOOD[..., :2]),
     "floating types on one device": lambda: dtw_features(GOOD, GOOD.int()),
-    "NaN or inf in the estimate of pair 1, first in frame 2": lambda: dtw_features(GOOD, spoilt(GOOD, torch.inf)),
+    "NaN or inf in the estimate of pair 1, first in frame 2": lambda: dtw_features(
+        GOOD, spoilt(GOOD, torch.inf)
+    ),
     "in the reference of pair 1": lambda: fast_dtw(spoilt(GOOD, torch.nan), GOOD),
     "radius of -1": lambda: fast_dtw(GOOD, GOOD, radius=-1),
     "are needed to refine": lambda: fast_dtw(GOOD, GOOD, steps=MULLER),

@@ -1,4 +1,6 @@
-"""DTW as a backend, and labels carried over from one reading to another: real speech, planted damage, bad input."""
+"""DTW as a backend, and labels carried over from one reading to another: real speech, planted damage, bad
+input.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_real_speech(reference, timit, tmp_path, espeak):
 
 def test_the_sample_is_aligned_as_the_hmm_aligns_it(model, espeak):
     utterances = find(SAMPLE).utterances[:3]
-    for ours, theirs in zip(align(utterances, None, Options(backend="dtw")), align(utterances, model), strict=True):
+    for ours, theirs in zip(
+        align(utterances, None, Options(backend="dtw")), align(utterances, model), strict=True
+    ):
         words = [[w for w in a.words if w.label] for a in (ours, theirs)]
         assert [w.label for w in words[0]] == [w.label for w in words[1]]
         assert np.median([abs(a.start - b.start) for a, b in zip(*words, strict=True)]) < 0.03
@@ -97,7 +101,10 @@ def test_sounds_that_the_reference_lacks_are_no_pauses():
     from aligner.backends.dtw import unpaused
     from aligner.refine.pauses import Pauses
 
-    phones = [Interval(a, b, label) for a, b, label in [(0, 0.5, ""), (0.5, 1, "o"), (1, 1.06, ""), (1.06, 1.5, "d")]]
+    phones = [
+        Interval(a, b, label)
+        for a, b, label in [(0, 0.5, ""), (0.5, 1, "o"), (1, 1.06, ""), (1.06, 1.5, "d")]
+    ]
     for hushed, expected in ((True, ["", "o", "", "d"]), (False, ["", "o", "d"])):
         quiet = np.zeros(300, bool)
         quiet[200:212] = hushed
@@ -129,7 +136,10 @@ def test_the_command_says_what_was_used(tmp_path, espeak):
     (folder / "a.lab").write_text("Habari yako, rafiki!", encoding="utf-8")
     result = command("align", tmp_path / "corpus", tmp_path / "out", "--language", "sw")
     assert result.exit_code == 0, result.output
-    assert "backend   dtw: eSpeak NG's voice 'sw' (Swahili) as the reference, for there is no model" in result.output
+    assert (
+        "backend   dtw: eSpeak NG's voice 'sw' (Swahili) as the reference, for there is no model"
+        in result.output
+    )
     record = (tmp_path / "out" / "run.json").read_text()
     assert '"backend": "dtw"' in record
     assert '"language": "sw"' in record
@@ -202,8 +212,11 @@ def test_damage_is_suspected(damage, espeak):
     from aligner.corpus.audio import read
 
     wave = read(first).wave
-    damaged = Utterance("u", wave[::-1].copy(), first.transcript) if damage == "reversed" else Utterance(
-        "u", wave, other.transcript)  # fmt: skip
+    damaged = (
+        Utterance("u", wave[::-1].copy(), first.transcript)
+        if damage == "reversed"
+        else Utterance("u", wave, other.transcript)
+    )
     [result] = align([damaged], None, Options(backend="dtw"))
     assert isinstance(result, Failure) or result.suspicions
 
@@ -237,7 +250,9 @@ def test_posteriors_of_a_model(espeak, timit, tmp_path):
 
 @pytest.fixture
 def readings(timit, tmp_path) -> tuple[Path, Path, Path]:
-    """The prompts of one speaker, with labels as TextGrids; the same sentences of two others; and their labels."""
+    """The prompts of one speaker, with labels as TextGrids; the same sentences of two others; and their
+    labels.
+    """
     from aligner.formats.textgrid import write_textgrid
 
     prompts, targets, labels = (tmp_path / name for name in ("prompts", "targets", "labels"))
@@ -354,7 +369,9 @@ def test_only_words_are_labelled(readings, tmp_path):
         path.write_text(path.read_text().replace('"phones"', '"segments"'))
     assert command("transfer", prompts, targets, tmp_path / "out").exit_code == 0
     assert evaluate(labels, tmp_path / "out").report.words.mae <= 30
-    only = command("transfer", prompts, targets, tmp_path / "only", "--phones", "segments", "--words", "segments")
+    only = command(
+        "transfer", prompts, targets, tmp_path / "only", "--phones", "segments", "--words", "segments"
+    )
     assert "suspect   0" in only.output
     named = command("transfer", prompts, targets, tmp_path / "named", "--phones", "segments")
     assert named.exit_code == 0
@@ -400,7 +417,11 @@ def test_a_trained_network_aligns(tmp_path):
     trained = command("train", SAMPLE, tmp_path / "model", "--backend", "ctc", "--epochs", "2")
     assert trained.exit_code == 0, trained.output
     assert "learnt    " in trained.output
-    assert {p.name for p in (tmp_path / "model").iterdir()} == {"ctc.json", "model.safetensors", "dictionary.dict"}
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {
+        "ctc.json",
+        "model.safetensors",
+        "dictionary.dict",
+    }
     aligned = command("align", SAMPLE, tmp_path / "out", "-m", tmp_path / "model")
     assert aligned.exit_code == 0, aligned.output
     assert "backend   ctc: CTC network 'model'" in aligned.output
@@ -411,7 +432,9 @@ def test_a_trained_network_aligns(tmp_path):
 
 def test_a_network_of_characters(corpus, tmp_path):
     (corpus / "anna" / "winter.lab").write_text("")
-    trained = command("train", corpus, tmp_path / "model", "--backend", "ctc", "--characters", "--epochs", "1")
+    trained = command(
+        "train", corpus, tmp_path / "model", "--backend", "ctc", "--characters", "--epochs", "1"
+    )
     assert trained.exit_code == 1
     assert "left out  1" in trained.output
     assert "anna/winter: " in trained.output

@@ -16,7 +16,8 @@ from aligner.reference.espeak import CLOSURE, Speech, Synthesiser, arpabet, lang
 from aligner.types import SAMPLE_RATE, SILENCE_LABEL, DataError, ModelError
 
 needs_espeak = pytest.mark.skipif(
-    importlib.util.find_spec("espeakng_loader") is None, reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"
+    importlib.util.find_spec("espeakng_loader") is None,
+    reason="eSpeak NG is not installed: pip install 'aligner[dtw]'",
 )
 
 SENTENCES = [
@@ -81,17 +82,20 @@ def test_phones_tile_and_every_word_has_its_own(language, text):
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "text", "said"), [
-    ("en", "out of the house", ["aʊ t", "ʌ v", "ð ə", "h aʊ s"]),
-    ("en", "a lot", ["ɐ", "l ɑː t"]),
-    ("en", "far away", ["f ɑː ɹ", "ɐ w eɪ"]),
-    ("sw", "habari yako", ["h a b a r i", "j a k o"]),
-    ("es", "la casa", ["l a", "k a s a"]),
-    ("fr", "les amis", ["l e z", "a m i"]),
-    ("de", "es ist", ["ɛ s", "ɪ s t"]),
-    ("cmn", "你好 老师", ["n i χ ɑu", "l ɑu ʂ ɨ"]),
-    ("ru", "в городе", ["v", "ɡ o r ʌ dʲ i"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "text", "said"),
+    [
+        ("en", "out of the house", ["aʊ t", "ʌ v", "ð ə", "h aʊ s"]),
+        ("en", "a lot", ["ɐ", "l ɑː t"]),
+        ("en", "far away", ["f ɑː ɹ", "ɐ w eɪ"]),
+        ("sw", "habari yako", ["h a b a r i", "j a k o"]),
+        ("es", "la casa", ["l a", "k a s a"]),
+        ("fr", "les amis", ["l e z", "a m i"]),
+        ("de", "es ist", ["ɛ s", "ɪ s t"]),
+        ("cmn", "你好 老师", ["n i χ ɑu", "l ɑu ʂ ɨ"]),
+        ("ru", "в городе", ["v", "ɡ o r ʌ dʲ i"]),
+    ],
+)
 def test_phones_belong_to_the_words_that_a_reader_would_give_them(language, text, said):
     speech = say(language, text)
     assert [" ".join(letters(speech, i)) for i in range(len(text.split()))] == said
@@ -191,11 +195,14 @@ def test_threads_do_not_disturb_each_other():
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "text"), [
-    ("en", "the lazy dog jumps over the quick brown fox of the house"),
-    ("cmn", "你好 世界 我们 喜欢"),
-    ("ru", "привет город в доме"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "the lazy dog jumps over the quick brown fox of the house"),
+        ("cmn", "你好 世界 我们 喜欢"),
+        ("ru", "привет город в доме"),
+    ],
+)
 def test_long_transcripts_are_said_whole(language, text):
     words = text.split() * 40
     speech = Synthesiser(language, speed=300)(words)
@@ -217,7 +224,9 @@ def test_speed_pitch_and_variant_are_heard():
 
 
 @needs_espeak
-@pytest.mark.parametrize("options", [{"speed": 79}, {"speed": 451}, {"pitch": 100}, {"pause": -0.1}, {"pause": 2}])
+@pytest.mark.parametrize(
+    "options", [{"speed": 79}, {"speed": 451}, {"pitch": 100}, {"pause": -0.1}, {"pause": 2}]
+)
 def test_parameters_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Synthesiser("en", **options)
@@ -230,10 +239,23 @@ def test_an_unknown_variant_is_refused():
 
 
 @needs_espeak
-@pytest.mark.parametrize(("asked", "code"), [
-    ("en", "en-us"), ("English", "en-us"), ("en-GB", "en-gb"), ("sw", "sw"), ("SWA", "sw"), ("Swahili", "sw"),
-    ("pt_BR", "pt-br"), ("fre", "fr"), ("Russian", "ru"), ("cmn", "cmn"), ("zho", "cmn"), ("spanish", "es"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("en", "en-us"),
+        ("English", "en-us"),
+        ("en-GB", "en-gb"),
+        ("sw", "sw"),
+        ("SWA", "sw"),
+        ("Swahili", "sw"),
+        ("pt_BR", "pt-br"),
+        ("fre", "fr"),
+        ("Russian", "ru"),
+        ("cmn", "cmn"),
+        ("zho", "cmn"),
+        ("spanish", "es"),
+    ],
+)
 def test_languages_are_known_by_code_and_name(asked, code):
     assert resolve(asked) == code
     assert code in languages()
@@ -294,7 +316,10 @@ def test_without_the_package_the_remedy_is_named(monkeypatch, nothing_cached):
 
 @needs_espeak
 def test_american_phones_map_to_arpabet():
-    text = "the direction of her water is a garage button for young fires there on poor idea oily thing vision judge"
+    text = (
+        "the direction of her water is a garage button for young fires there on poor idea oily thing "
+        "vision judge"
+    )
     speech = say("en-us", text)
     assert [p.label for p in speech.phones if p.label and not arpabet(p.label)] == []
     spelt = [" ".join(phone for label in letters(speech, i) for phone in arpabet(label)) for i in range(9)]

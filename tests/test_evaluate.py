@@ -22,7 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligner import DataError
-from aligner.corpus.labels import Labels, TierNames, find_labels, read_labels, read_reference, read_timit, tier
+from aligner.corpus.labels import (
+    Labels,
+    TierNames,
+    find_labels,
+    read_labels,
+    read_reference,
+    read_timit,
+    tier,
+)
 from aligner.evaluate import boundaries
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.evaluate.boundaries import Hits, detection, hits
@@ -77,11 +85,17 @@ def labels(phones=None, words=None, end=None) -> Labels:
 
 
 REFERENCE = [Interval(0.1, 0.2, "k"), Interval(0.2, 0.4, "ae"), Interval(0.4, 0.5, "t")]
-ESTIMATE = [Interval(0.11, 0.2, "K"), Interval(0.2, 0.37, "AE1"), Interval(0.37, 0.5, "T"), Interval(0.5, 0.6, "S")]
+ESTIMATE = [
+    Interval(0.11, 0.2, "K"),
+    Interval(0.2, 0.37, "AE1"),
+    Interval(0.37, 0.5, "T"),
+    Interval(0.5, 0.6, "S"),
+]
 
 
 def test_a_case_by_hand():
-    """k ae t, with the first boundary 10 ms late, the third 30 ms early, and the others right; an s too many."""
+    """k ae t, with the first boundary 10 ms late, the third 30 ms early, and the others right; an s too
+    many."""
     f = compare(labels(REFERENCE), labels(ESTIMATE), file="a")
     assert [round(1000 * b.late) for b in f.phones] == [10, 0, -30, 0]  # shared boundaries count once
     assert [b.classes for b in f.phones] == ["silence-stop", "stop-vowel", "vowel-stop", "stop-silence"]
@@ -202,7 +216,9 @@ def judge():
 
 def judged_by_the_judge(reference, aligned) -> dict:
     file = aligned.parent / "judged.json"
-    subprocess.run([sys.executable, JUDGE, reference, aligned, "--json", file], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, JUDGE, reference, aligned, "--json", file], check=True, capture_output=True
+    )
     return json.loads(file.read_text())
 
 
@@ -242,7 +258,9 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
 
 def test_a_reference_agrees_with_itself(tmp_path):
     phones, _ = read_reference(SAMPLE / "slt" / "harbour.phn")
-    write_textgrid(tmp_path / "ref" / "a.TextGrid", {"bob - phones": phones, "bob - words": phones}, phones[-1].end)
+    write_textgrid(
+        tmp_path / "ref" / "a.TextGrid", {"bob - phones": phones, "bob - words": phones}, phones[-1].end
+    )
     found = evaluate(tmp_path / "ref", tmp_path / "ref")
     assert found.problems == ()
     assert found.report.phones.mae == 0
@@ -321,7 +339,11 @@ def test_two_speakers_of_a_file_are_two(tmp_path):
 
 
 def fill(rows, end):
-    return [*([Interval(0, rows[0].start, "")] if rows else []), *rows, Interval(rows[-1].end if rows else 0, end, "")]
+    return [
+        *([Interval(0, rows[0].start, "")] if rows else []),
+        *rows,
+        Interval(rows[-1].end if rows else 0, end, ""),
+    ]
 
 
 def test_a_map_of_labels(tmp_path):
@@ -392,7 +414,14 @@ def test_bad_labels_are_named(tmp_path):
     found = evaluate(tmp_path, tmp_path)
     assert found.report.files == 0
     text = " ".join(map(str, found.problems))
-    for rule in ("a.phn:2", "r.phn:2", "its tiers are 'Anna'", "it is a transcript", "entries [start, end", "e.ctm:1"):
+    for rule in (
+        "a.phn:2",
+        "r.phn:2",
+        "its tiers are 'Anna'",
+        "it is a transcript",
+        "entries [start, end",
+        "e.ctm:1",
+    ):
         assert rule in text
     with pytest.raises(DataError, match="no such folder"):
         find_labels(tmp_path / "nowhere")
@@ -420,11 +449,16 @@ def test_an_alignment_that_cannot_be_read_is_missing(tmp_path):
 
 def test_a_match_is_the_cheapest_however_long():
     """Many like phones, then three of which one is there: the one that is nearest in time."""
-    reference = [Interval(k, k + 1, "s") for k in range(600)] + [Interval(600 + k, 601 + k, "aa") for k in range(3)]
+    reference = [Interval(k, k + 1, "s") for k in range(600)] + [
+        Interval(600 + k, 601 + k, "aa") for k in range(3)
+    ]
     assert match_phones(reference, [Interval(600, 601, "aa")]) == [(600, 0)]
 
 
-@given(st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6), st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6))
+@given(
+    st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6),
+    st.lists(st.sampled_from(["aa", "k", "t"]), max_size=6),
+)
 def test_matching_costs_what_brute_force_says(reference, estimate):
     a, b = ([Interval(k, k + 1, label) for k, label in enumerate(side)] for side in (reference, estimate))
 
@@ -479,7 +513,9 @@ def test_a_pause_at_a_boundary_counts_on_both_sides():
 
 
 def test_channels_and_spaces_of_a_ctm(tmp_path):
-    (tmp_path / "my talk.ctm").write_text("my_talk 1 0.0 0.5 hello\nmy_talk 2 0.1 0.5 bye\nmy_talk 1 0.5 0.5 you\n")
+    (tmp_path / "my talk.ctm").write_text(
+        "my_talk 1 0.0 0.5 hello\nmy_talk 2 0.1 0.5 bye\nmy_talk 1 0.5 0.5 you\n"
+    )
     assert list(find_labels(tmp_path)) == ["my talk"]
     found = read_labels(find_labels(tmp_path)["my talk"])
     assert {speaker: len(own.words) for speaker, own in found.items()} == {"1": 2, "2": 1}
@@ -510,7 +546,9 @@ def test_other_files_do_no_harm(tmp_path):
     (tmp_path / "out" / "corrected").mkdir()
     shutil.copy(tmp_path / "out" / "f.TextGrid", tmp_path / "out" / "corrected")
     assert evaluate(tmp_path / "ref", tmp_path / "out").report.missing == 0
-    assert evaluate(tmp_path / "out", tmp_path / "out").report.files == 1  # the correction stands for its original
+    assert (
+        evaluate(tmp_path / "out", tmp_path / "out").report.files == 1
+    )  # the correction stands for its original
     (tmp_path / "h.lab").write_text("0 1000000 sil -12.5 SIL\n1000000 2000000 aa -88.1 cat\n")
     assert [i.label for i in read_labels(tmp_path / "h.lab")[""].phones] == ["sil", "aa"]
 
@@ -527,10 +565,22 @@ def test_a_tier_that_is_named_must_be_there(tmp_path):
 
 def test_a_suggested_map_does_no_harm(tmp_path):
     """Labels that both sides have are left alone, however the times differ."""
-    arpabet = [Interval(0, 0.1, "k"), Interval(0.1, 0.3, "ae"), Interval(0.3, 0.4, "t"), Interval(0.4, 0.5, "sh")]
-    ipa = [Interval(0.05, 0.15, "k"), Interval(0.15, 0.35, "æ"), Interval(0.35, 0.45, "t"), Interval(0.45, 0.55, "ʃ")]
+    arpabet = [
+        Interval(0, 0.1, "k"),
+        Interval(0.1, 0.3, "ae"),
+        Interval(0.3, 0.4, "t"),
+        Interval(0.4, 0.5, "sh"),
+    ]
+    ipa = [
+        Interval(0.05, 0.15, "k"),
+        Interval(0.15, 0.35, "æ"),
+        Interval(0.35, 0.45, "t"),
+        Interval(0.45, 0.55, "ʃ"),
+    ]
     for folder, rows in (("ref", ipa), ("out", arpabet)):
-        write_textgrid(tmp_path / folder / "x.TextGrid", {"phones": fill(rows, 0.6) if rows[0].start else rows}, 0.6)
+        write_textgrid(
+            tmp_path / folder / "x.TextGrid", {"phones": fill(rows, 0.6) if rows[0].start else rows}, 0.6
+        )
     found = evaluate(tmp_path / "ref", tmp_path / "out")
     assert found.suggested == {"ae": "æ", "sh": "ʃ"}
     better = evaluate(tmp_path / "ref", tmp_path / "out", Options(PhoneMap(found.suggested)))
@@ -540,7 +590,9 @@ def test_a_suggested_map_does_no_harm(tmp_path):
 def test_tiers_of_other_names(tmp_path):
     write_textgrid(tmp_path / "ref" / "x.TextGrid", {"Segmente": REFERENCE}, 0.5)
     write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": REFERENCE}, 0.5)
-    found = evaluate(tmp_path / "ref", tmp_path / "out", Options(reference_tiers=TierNames(phones="Segmente")))
+    found = evaluate(
+        tmp_path / "ref", tmp_path / "out", Options(reference_tiers=TierNames(phones="Segmente"))
+    )
     assert found.report.phones.mae == 0
 
 
@@ -566,7 +618,9 @@ def test_two_aligners(tmp_path):
     assert found.p_value == pytest.approx(2 * 0.5**19, rel=1e-6)  # all nineteen files agree: exact
     same = versus(tmp_path / "ref", tmp_path / "good", tmp_path / "good").phones
     assert (same.difference, same.p_value) == (0, None)
-    assert versus(tmp_path / "ref", tmp_path / "bad", tmp_path / "good").phones.difference == -found.difference
+    assert (
+        versus(tmp_path / "ref", tmp_path / "bad", tmp_path / "good").phones.difference == -found.difference
+    )
 
 
 def test_the_test_is_not_fooled_by_noise(tmp_path):
@@ -691,7 +745,9 @@ def test_a_thousand_files_go_to_several_processes(tmp_path):
     (tmp_path / "ref" / "broken.phn").write_text("a b\n")
     found = evaluate(tmp_path / "ref", tmp_path / "out", jobs=2)
     report = found.report
-    assert [p.rule for p in found.problems] == ["not a line of first sample, last sample, label"]  # it came through
+    assert [p.rule for p in found.problems] == [
+        "not a line of first sample, last sample, label"
+    ]  # it came through
     count = folders.ALONE + 50
     assert report.files == count
     assert report.phones.bias == pytest.approx(0.1 * (count - 1) / 2)

@@ -53,7 +53,9 @@ def test_filters_equal_torchaudio(torchaudio):
 
 def test_rounded_filters_have_unit_area():
     filters = features.mel_filters(25, 130, 6800, 512, 16000)
-    torch.testing.assert_close(filters.sum(0) * 16000 / 512, torch.ones(25, dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        filters.sum(0) * 16000 / 512, torch.ones(25, dtype=torch.float64), atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (410, 1), (411, 2), (570, 2), (16000, 99)])

@@ -17,25 +17,37 @@ from aligner.text.normalise import normalise
 from aligner.types import DataError, ModelError
 
 needs_espeak = pytest.mark.skipif(
-    importlib.util.find_spec("espeakng_loader") is None, reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"
+    importlib.util.find_spec("espeakng_loader") is None,
+    reason="eSpeak NG is not installed: pip install 'aligner[dtw]'",
 )
 
 WORDS = {
-    "it": "città perché chiesa giraffa pizza zio l'amore buon-giorno lungo cinque anno mamma bello aglio sogno scena "
-          "acqua quando piccolo ragazzo notte figlio oggi essere bocca fatto grazie maggio specchio azzurro sbaglio",
-    "ru": "привет щука ёлка что-то объезд жизнь цапля чай город дом подъезд сегодня солнце здравствуйте ничего счастье "
-          "вьюга июнь яблоко ежевика жюри процесс отец мягкий детский книга молоко хорошо поезд ночь мышь ванна",
-    "de": "Häuser Pferd zwölf Computer Straße tschüss schön Mädchen ich Bach Übung Vater Butter Apfel Katze Zeit sehr "
-          "Uhr Lehrer Garage Genie singen Bank können Journalist Tag Chance Restaurant Kirche Fuchs Quelle geht's",
-    "fr": "oiseau week-end aujourd'hui bonbon vin un brun femme fille feuille soleil gagner montagne roi loin chien "
-          "jour cœur deux fleur rue nuit huit grand enfant garçon école parking oignon examen client qu'il c'est",
-    "es": "chico guerra niño cielo hoy perro pero calle lluvia yo ayer agua huevo guapo gente quiero zapato cinco "
-          "ciudad rey muy aire causa deuda búho examen México amigo haba cada trabajo mañana inglés también",
-    "sw": "habari yako ng'ombe mtu nchi ndugu chakula shule kwa mwalimu nyumba dhahabu thamani ghali mbwa njia nguo "
-          "mti mkono wanafunzi kitabu asante jambo rafiki mzee msichana ndege maji chumba mlango dirisha barabara",
+    "it": "città perché chiesa giraffa pizza zio l'amore buon-giorno lungo cinque anno mamma bello "
+    "aglio sogno scena "
+    "acqua quando piccolo ragazzo notte figlio oggi essere bocca fatto grazie maggio specchio "
+    "azzurro sbaglio",
+    "ru": "привет щука ёлка что-то объезд жизнь цапля чай город дом подъезд сегодня солнце здравствуйте "
+    "ничего счастье "
+    "вьюга июнь яблоко ежевика жюри процесс отец мягкий детский книга молоко хорошо поезд ночь "
+    "мышь ванна",
+    "de": "Häuser Pferd zwölf Computer Straße tschüss schön Mädchen ich Bach Übung Vater Butter Apfel "
+    "Katze Zeit sehr "
+    "Uhr Lehrer Garage Genie singen Bank können Journalist Tag Chance Restaurant Kirche Fuchs "
+    "Quelle geht's",
+    "fr": "oiseau week-end aujourd'hui bonbon vin un brun femme fille feuille soleil gagner montagne "
+    "roi loin chien "
+    "jour cœur deux fleur rue nuit huit grand enfant garçon école parking oignon examen client "
+    "qu'il c'est",
+    "es": "chico guerra niño cielo hoy perro pero calle lluvia yo ayer agua huevo guapo gente quiero "
+    "zapato cinco "
+    "ciudad rey muy aire causa deuda búho examen México amigo haba cada trabajo mañana inglés también",
+    "sw": "habari yako ng'ombe mtu nchi ndugu chakula shule kwa mwalimu nyumba dhahabu thamani ghali "
+    "mbwa njia nguo "
+    "mti mkono wanafunzi kitabu asante jambo rafiki mzee msichana ndege maji chumba mlango "
+    "dirisha barabara",
     "pt": "não coração pão irmão mão também português muito filho velho chuva gente hoje água",
     "cmn": "你好 吃饭 老师 世界 是 日",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -60,47 +72,74 @@ def test_the_phones_are_those_that_are_said(language):
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "text", "word", "phones"), [
-    ("ru", "дома в лесу", 1, "v"),  # not the letter's name
-    ("ru", "собака к дому", 1, "k"),
-    ("ru", "мы не знаем", 1, "nʲ ɪ"),
-    ("cs", "dům v lese", 1, "v"),
-    ("pl", "dom z drewna", 1, "z"),
-    ("fr", "il y pense", 1, "i"),
-    ("pt", "casa é grande", 1, "ɛ"),
-    ("it", "casa di Maria", 1, "d ɪ"),
-    ("el", "και η γυναίκα", 1, "i"),
-    ("hr", "kuća s vrtom", 1, "s"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "text", "word", "phones"),
+    [
+        ("ru", "дома в лесу", 1, "v"),  # not the letter's name
+        ("ru", "собака к дому", 1, "k"),
+        ("ru", "мы не знаем", 1, "nʲ ɪ"),
+        ("cs", "dům v lese", 1, "v"),
+        ("pl", "dom z drewna", 1, "z"),
+        ("fr", "il y pense", 1, "i"),
+        ("pt", "casa é grande", 1, "ɛ"),
+        ("it", "casa di Maria", 1, "d ɪ"),
+        ("el", "και η γυναίκα", 1, "i"),
+        ("hr", "kuća s vrtom", 1, "s"),
+    ],
+)
 def test_words_sound_as_within_a_sentence(language, text, word, phones):
     assert " ".join(EspeakG2P(language)(text.split()[word])) == phones == " ".join(said(language, text, word))
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "word", "phones"), [
-    ("it", "giraffa", "dʒ i r a f f a"), ("it", "pizza", "p i ts a"), ("de", "Häuser", "h ɔø z ɜ"),
-    ("de", "Pferd", "pf eː ɾ t"), ("ru", "чай", "tʃʲ ɑ j"), ("fr", "bonbon", "b ɔ̃ b ɔ̃"), ("pt", "não", "n ɐ̃ʊ̃"),
-    ("es", "hoy", "oɪ"), ("sw", "mtu", "m̩ t u"), ("cmn", "是", "ʂ ɨ"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "word", "phones"),
+    [
+        ("it", "giraffa", "dʒ i r a f f a"),
+        ("it", "pizza", "p i ts a"),
+        ("de", "Häuser", "h ɔø z ɜ"),
+        ("de", "Pferd", "pf eː ɾ t"),
+        ("ru", "чай", "tʃʲ ɑ j"),
+        ("fr", "bonbon", "b ɔ̃ b ɔ̃"),
+        ("pt", "não", "n ɐ̃ʊ̃"),
+        ("es", "hoy", "oɪ"),
+        ("sw", "mtu", "m̩ t u"),
+        ("cmn", "是", "ʂ ɨ"),
+    ],
+)
 def test_affricates_diphthongs_and_letters_with_marks_are_one_phone(language, word, phones):
     assert EspeakG2P(language)(word) == tuple(phones.split())
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "digits", "word"), [
-    ("it", "12", "dodici"), ("ru", "5", "пять"), ("de", "12", "zwölf"), ("fr", "12", "douze"),
-    ("es", "12", "doce"), ("sw", "10", "kumi"), ("hi", "१२", "बारह"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "digits", "word"),
+    [
+        ("it", "12", "dodici"),
+        ("ru", "5", "пять"),
+        ("de", "12", "zwölf"),
+        ("fr", "12", "douze"),
+        ("es", "12", "doce"),
+        ("sw", "10", "kumi"),
+        ("hi", "१२", "बारह"),
+    ],
+)
 def test_digits_are_read_in_the_language(language, digits, word):
     g2p = EspeakG2P(language)
     assert g2p(digits) == g2p(word) != ()
 
 
 @needs_espeak
-@pytest.mark.parametrize(("language", "word", "phones"), [
-    ("ru", "computer", "k ə m p j uː t ə"), ("ru", "web-сайт", "w ɛ b s ɑ j t"), ("ru", "iPhone-ом", "aɪ f əʊ n o m"),
-    ("fr", "week-end", "w iː k ɛ n d"), ("de", "E-Mail", "eː m eɪ l"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("language", "word", "phones"),
+    [
+        ("ru", "computer", "k ə m p j uː t ə"),
+        ("ru", "web-сайт", "w ɛ b s ɑ j t"),
+        ("ru", "iPhone-ом", "aɪ f əʊ n o m"),
+        ("fr", "week-end", "w iː k ɛ n d"),
+        ("de", "E-Mail", "eː m eɪ l"),
+    ],
+)
 def test_no_mark_of_another_language_is_a_phone(language, word, phones):
     assert EspeakG2P(language)(word) == tuple(phones.split())
 
@@ -154,7 +193,9 @@ def test_threads_do_not_disturb_each_other():
     alone = {language: EspeakG2P(language).pronounce(words.split()) for language, words in WORDS.items()}
     shared = EspeakG2P("ru")
     with ThreadPoolExecutor(4) as pool:
-        batches = list(pool.map(lambda job: EspeakG2P(job[0]).pronounce(job[1].split()), list(WORDS.items()) * 2))
+        batches = list(
+            pool.map(lambda job: EspeakG2P(job[0]).pronounce(job[1].split()), list(WORDS.items()) * 2)
+        )
         singles = list(pool.map(shared, WORDS["ru"].split() * 3))
     assert batches == list(alone.values()) * 2
     assert singles == list(alone["ru"].values()) * 3

@@ -21,7 +21,9 @@ def random_mixtures(books: int, densities: int, pdfs: int, dims=(3, 2), seed: in
     return GaussianMixtures.of(means, variances, weights, np.arange(pdfs) * books // pdfs)
 
 
-@pytest.mark.parametrize(("books", "pdfs"), [(1, 9), (4, 9), (9, 9)], ids=["semi-continuous", "tied", "continuous"])
+@pytest.mark.parametrize(
+    ("books", "pdfs"), [(1, 9), (4, 9), (9, 9)], ids=["semi-continuous", "tied", "continuous"]
+)
 def test_scores_equal_the_formula(books, pdfs):
     mixtures = random_mixtures(books, 6, pdfs)
     frames = torch.randn(300, 5, generator=torch.Generator().manual_seed(1))  # three blocks
@@ -33,7 +35,11 @@ def test_scores_equal_the_formula(books, pdfs):
 
 def test_the_formula_equals_scipy():
     rng = np.random.default_rng(3)
-    mean, variance, weight = rng.normal(size=(1, 2, 3)), rng.uniform(0.5, 2, (1, 2, 3)), np.array([[0.3, 0.7]])
+    mean, variance, weight = (
+        rng.normal(size=(1, 2, 3)),
+        rng.uniform(0.5, 2, (1, 2, 3)),
+        np.array([[0.3, 0.7]]),
+    )
     mixtures = GaussianMixtures.of([mean], [variance], [weight], np.zeros(1, np.int64))
     x = rng.normal(size=3)
     expected = np.log(
@@ -51,7 +57,9 @@ def test_far_away_frames_do_not_underflow():
     frames = torch.full((1, 5), 100.0)
     scores = mixtures.score(frames, np.arange(4))
     assert torch.isfinite(scores).all()
-    torch.testing.assert_close(scores.double(), mixtures.score_naively(frames, np.arange(4)), rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(
+        scores.double(), mixtures.score_naively(frames, np.arange(4)), rtol=1e-4, atol=1e-2
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -68,16 +76,24 @@ def test_mixtures_of_different_sizes_equal_the_formula(dims):
     """Each pdf with Gaussians of its own, some without weight: at the end, and in between."""
     plain = random_mixtures(12, 11, 12, dims)
     used = np.array([1, 2, 3, 4, 5, 8, 8, 9, 11, 1, 7, 4])
-    weights = [(s.weights * (torch.arange(11) < torch.from_numpy(used)[:, None])).numpy() for s in plain.streams]
+    weights = [
+        (s.weights * (torch.arange(11) < torch.from_numpy(used)[:, None])).numpy() for s in plain.streams
+    ]
     weights[0][7, 2] = 0.0
-    mixtures = GaussianMixtures.of([s.means.numpy() for s in plain.streams],
-                                   [s.covariances.numpy() for s in plain.streams], weights, plain.codebook)
+    mixtures = GaussianMixtures.of(
+        [s.means.numpy() for s in plain.streams],
+        [s.covariances.numpy() for s in plain.streams],
+        weights,
+        plain.codebook,
+    )
     assert mixtures.sizes.tolist() == used.tolist()
     frames = torch.randn(300, 5, generator=torch.Generator().manual_seed(3))
     for asked in (np.arange(12), np.array([8, 0, 5])):
         found = mixtures.score(frames, asked)
         assert found.dtype == torch.float32
-        torch.testing.assert_close(found.double(), mixtures.score_naively(frames, asked), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            found.double(), mixtures.score_naively(frames, asked), atol=1e-4, rtol=1e-4
+        )
     assert mixtures.score(frames, np.array([], int)).shape == (300, 0)
 
 
@@ -105,7 +121,9 @@ def random_full(books: int, densities: int, pdfs: int, dims=(3, 2), seed: int = 
     means = [rng.normal(size=(books, densities, d)) for d in dims]
     roots = [rng.normal(size=(books, densities, d, d)) * 0.4 + np.eye(d) for d in dims]
     weights = [rng.dirichlet(np.ones(densities), size=pdfs) for _ in dims]
-    return GaussianMixtures.of(means, [r @ r.swapaxes(2, 3) for r in roots], weights, np.arange(pdfs) * books // pdfs)
+    return GaussianMixtures.of(
+        means, [r @ r.swapaxes(2, 3) for r in roots], weights, np.arange(pdfs) * books // pdfs
+    )
 
 
 @pytest.mark.parametrize("books", [1, 4, 9], ids=["semi-continuous", "tied", "continuous"])
@@ -192,7 +210,11 @@ def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
 def test_diagonal_mixtures_equal_kaldis():
     khg = pytest.importorskip("kaldi_hmm_gmm")
     rng = np.random.default_rng(4)
-    means, variances, weights = rng.normal(size=(6, 5)), rng.uniform(0.3, 2, (6, 5)), rng.dirichlet(np.ones(6))
+    means, variances, weights = (
+        rng.normal(size=(6, 5)),
+        rng.uniform(0.3, 2, (6, 5)),
+        rng.dirichlet(np.ones(6)),
+    )
     theirs = khg.DiagGmm(6, 5)
     theirs.set_weights(torch.tensor(weights, dtype=torch.float32).numpy())
     theirs.set_invvars_and_means((1 / variances).astype(np.float32), means.astype(np.float32))
@@ -200,4 +222,6 @@ def test_diagonal_mixtures_equal_kaldis():
     ours = GaussianMixtures.of([means[None]], [variances[None]], [weights[None]], np.zeros(1, np.int64))
     frames = rng.normal(size=(20, 5)).astype(np.float32)
     expected = [theirs.log_likelihood(frame) for frame in frames]
-    assert ours.score(torch.from_numpy(frames), np.array([0]))[:, 0].tolist() == pytest.approx(expected, abs=1e-4)
+    assert ours.score(torch.from_numpy(frames), np.array([0]))[:, 0].tolist() == pytest.approx(
+        expected, abs=1e-4
+    )

@@ -20,7 +20,8 @@ HALF = math.log(0.5)
 
 @dataclass
 class Toy:
-    """Two states a phone, every phone in every context a unit of its own; skips of the second state optional."""
+    """Two states a phone, every phone in every context a unit of its own; skips of the second state
+    optional."""
 
     skip: bool = False
     silence: str = "SIL"
@@ -83,7 +84,9 @@ def sequences(words, topology):
                 phones.append(("SIL", None))
             names = ["SIL", *(name for name, _ in phones), "SIL"]
             units = [
-                topology.unit(name, names[j], names[j + 2], position if position is not None else Position.SINGLE)
+                topology.unit(
+                    name, names[j], names[j + 2], position if position is not None else Position.SINGLE
+                )
                 for j, (name, position) in enumerate(phones)
             ]
             yield units, weight
@@ -116,7 +119,9 @@ TRANSCRIPTS = {
 
 
 @pytest.mark.parametrize("words", TRANSCRIPTS.values(), ids=TRANSCRIPTS)
-@pytest.mark.parametrize("topology", [Toy, Blurred, lambda: Toy(skip=True)], ids=["toy", "shared copies", "skips"])
+@pytest.mark.parametrize(
+    "topology", [Toy, Blurred, lambda: Toy(skip=True)], ids=["toy", "shared copies", "skips"]
+)
 @pytest.mark.parametrize("kernel", ["reference", "numba"])
 def test_search_over_the_graph_equals_the_best_of_all_sequences(words, topology, kernel):
     made = topology()
@@ -124,7 +129,9 @@ def test_search_over_the_graph_equals_the_best_of_all_sequences(words, topology,
     every = list(sequences(words, made))
     table = np.random.default_rng(0).normal(size=(9, 2 * len(made.units) + 2)) * 3
     expected = max(weight + best_of_sequence(units, made.transitions, table) for units, weight in every)
-    path = viterbi(Arcs.of(graph), torch.tensor(table[None, :, graph.pdfs], dtype=torch.float32), kernel=kernel)
+    path = viterbi(
+        Arcs.of(graph), torch.tensor(table[None, :, graph.pdfs], dtype=torch.float32), kernel=kernel
+    )
     assert path.score.item() == pytest.approx(expected, abs=1e-4)
 
 
@@ -164,7 +171,8 @@ def test_a_planted_path_is_found(kernel):
     rng = np.random.default_rng(5)
     state, planted = int(np.flatnonzero(np.isfinite(graph.start))[0]), []
     followers = [
-        [s for s in range(len(graph.pdf)) if p in graph.predecessors[s] and s != p] for p in range(len(graph.pdf))
+        [s for s in range(len(graph.pdf)) if p in graph.predecessors[s] and s != p]
+        for p in range(len(graph.pdf))
     ]
     while True:
         planted += [state] * int(rng.integers(1, 6))
@@ -174,6 +182,8 @@ def test_a_planted_path_is_found(kernel):
     scores = np.full((len(planted), len(graph.pdfs)), -50.0)
     scores[np.arange(len(planted)), graph.pdf[planted]] = 0.0
     assert (
-        viterbi(Arcs.of(graph), torch.tensor(scores[None], dtype=torch.float32), kernel=kernel).states[0].tolist()
+        viterbi(Arcs.of(graph), torch.tensor(scores[None], dtype=torch.float32), kernel=kernel)
+        .states[0]
+        .tolist()
         == planted
     )

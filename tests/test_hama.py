@@ -62,8 +62,8 @@ def synthetic(samples: int) -> torch.Tensor:
 def equals_engine(network: HamaNetwork, engine, wave: torch.Tensor, monkeypatch) -> None:
     expected, ours = engine_log_probs(engine, wave), network(wave)
     assert ours.shape == expected.shape == (network.frames(len(wave)), 191)
-    # the engine rounds log-mels to half precision; where its sums and ours fall on two sides of a tie, a whole step
-    # separates them, which moves a few frames a little
+    # the engine rounds log-mels to half precision; where its sums and ours fall on two sides of a tie, a
+    # whole step separates them, which moves a few frames a little
     difference = (ours - expected).abs()
     assert difference.max() < 0.1
     assert difference.mean() < 5e-4
@@ -98,7 +98,9 @@ def test_a_batch_equals_its_utterances(network):
         alone = network(wave[:samples])
         torch.testing.assert_close(row[: len(alone)], alone, atol=1e-4, rtol=0)
         assert (row[len(alone) :] == 0).all()
-    torch.testing.assert_close(network(batch[:1].expand(3, -1)), log_probs[:1].expand(3, -1, -1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        network(batch[:1].expand(3, -1)), log_probs[:1].expand(3, -1, -1), atol=1e-4, rtol=0
+    )
 
 
 def test_labels_are_the_packages(network, engine):

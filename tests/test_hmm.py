@@ -1,4 +1,5 @@
-"""The HMM family: every model against enumeration from its definition, against hmmlearn, and in all its uses."""
+"""The HMM family: every model against enumeration from its definition, against hmmlearn, and in all its
+uses."""
 
 from __future__ import annotations
 
@@ -84,8 +85,20 @@ def make(name: str, seed: int = 0, **more):
     return model
 
 
-MODELS = ["mixture", "full", "left to right", "skip", "streaming", "hsmm gamma", "hsmm poisson", "hsmm lognormal",
-          "hsmm free", "segments", "learnt", "neural"]  # fmt: skip
+MODELS = [
+    "mixture",
+    "full",
+    "left to right",
+    "skip",
+    "streaming",
+    "hsmm gamma",
+    "hsmm poisson",
+    "hsmm lognormal",
+    "hsmm free",
+    "segments",
+    "learnt",
+    "neural",
+]
 FITTED = [m for m in MODELS if m not in ("learnt", "neural")]
 
 
@@ -140,8 +153,13 @@ def every_path(model, x):
         before = torch.cat([torch.zeros(1, model.obs_dim), x[:-1]])
         heard = [model.network(before[None, : t + 1])[0, -1] for t in range(frames)]
         means = [model.means(h).view(model.num_states, -1) for h in heard]
-        scores = [[float(Normal(m[s], (0.5 * model.log_variances[s]).exp()).log_prob(x[t]).sum())
-                   for s in range(model.num_states)] for t, m in enumerate(means)]  # fmt: skip
+        scores = [
+            [
+                float(Normal(m[s], (0.5 * model.log_variances[s]).exp()).log_prob(x[t]).sum())
+                for s in range(model.num_states)
+            ]
+            for t, m in enumerate(means)
+        ]
         follows = []
         for h in heard:
             logits = model.transitions.logits + model.changes(h)
@@ -149,10 +167,14 @@ def every_path(model, x):
             matrix[model.transitions.source, model.transitions.target] = logits.exp()
             follows.append(matrix / matrix.sum(1, keepdim=True))
     else:
-        scores = [[float(emission(model, s).log_prob(x[t])) for s in range(model.num_states)] for t in range(frames)]
+        scores = [
+            [float(emission(model, s).log_prob(x[t])) for s in range(model.num_states)] for t in range(frames)
+        ]
         follows = [follow] * frames
     for states in itertools.product(range(model.num_states), repeat=frames):
-        weight = log(start[states[0]]) + log(final[states[-1]]) + sum(scores[t][s] for t, s in enumerate(states))
+        weight = (
+            log(start[states[0]]) + log(final[states[-1]]) + sum(scores[t][s] for t, s in enumerate(states))
+        )
         weight += sum(log(float(follows[t][states[t - 1], states[t]])) for t in range(1, frames))
         if weight > -math.inf:
             yield states, weight
@@ -166,7 +188,9 @@ def every_segmentation(model, x, start, follow, final):
         if learnt is not None:
             return float(learnt[end - 1, s, end - first - 1])
         regions, d = model._regions, end - first
-        return sum(float(emission(model, s * regions + i * regions // d).log_prob(x[first + i])) for i in range(d))
+        return sum(
+            float(emission(model, s * regions + i * regions // d).log_prob(x[first + i])) for i in range(d)
+        )
 
     def from_(first, before):
         if first == len(x):
@@ -285,8 +309,9 @@ def hmmlearn_pair(kind: str, components: int = 1):
         theirs = hmmlearn.GaussianHMM(**common, covars_prior=0, covars_weight=1 if kind == "diag" else -3)
         theirs.means_, theirs.covars_ = means[:, 0], covariances[:, 0]
     else:
-        theirs = hmmlearn.GMMHMM(**common, n_mix=components, covars_prior=0.0 if kind == "full" else -1.5,
-                                 covars_weight=0.0)  # fmt: skip
+        theirs = hmmlearn.GMMHMM(
+            **common, n_mix=components, covars_prior=0.0 if kind == "full" else -1.5, covars_weight=0.0
+        )
         theirs.means_, theirs.covars_, theirs.weights_ = means, covariances, weights
     theirs.startprob_, theirs.transmat_ = start, follow
     with torch.no_grad():
@@ -296,7 +321,9 @@ def hmmlearn_pair(kind: str, components: int = 1):
             ours.emissions.log_variances.copy_(torch.tensor(covariances).log())
         else:
             factors = torch.linalg.cholesky(torch.tensor(covariances))
-            ours.emissions.factors.copy_(factors.tril(-1) + torch.diag_embed(factors.diagonal(dim1=2, dim2=3).log()))
+            ours.emissions.factors.copy_(
+                factors.tril(-1) + torch.diag_embed(factors.diagonal(dim1=2, dim2=3).log())
+            )
     return theirs, ours
 
 
@@ -333,7 +360,8 @@ def test_em_equals_hmmlearn_from_the_same_start(kind):
 
 
 def test_em_of_mixtures_equals_hmmlearn_from_the_same_start():
-    """Theirs takes variances about the old means; about the new ones they are less by the square of the step."""
+    """Theirs takes variances about the old means; about the new ones they are less by the square of the
+    step."""
     theirs, ours = hmmlearn_pair("diag", 3)
     x = np.random.default_rng(8).normal(size=(2, 80, 2)) * 2
     old = theirs.means_.copy()
@@ -343,7 +371,9 @@ def test_em_of_mixtures_equals_hmmlearn_from_the_same_start():
         theirs.fit(x.reshape(-1, 2), [80, 80])
     ours.fit(torch.tensor(x), iterations=1, initialise=False)
     np.testing.assert_allclose(ours.emissions.means.detach(), theirs.means_, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(ours.emissions.weight_logits.softmax(1).detach(), theirs.weights_, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        ours.emissions.weight_logits.softmax(1).detach(), theirs.weights_, rtol=1e-5, atol=1e-6
+    )
     expected = theirs.covars_ - (theirs.means_ - old) ** 2
     np.testing.assert_allclose(ours.emissions.covariances.detach(), expected, rtol=1e-4, atol=1e-6)
 
@@ -386,7 +416,9 @@ def test_fit_finds_the_model_that_drew_the_data():
     student = HSMM(3, 4, max_duration=12, duration="poisson", mean_duration=3.0)
     student.fit(x, iterations=15)
     found = student.viterbi(x).states
-    agreement = max((torch.tensor(p)[found] == states).float().mean().item() for p in itertools.permutations(range(3)))
+    agreement = max(
+        (torch.tensor(p)[found] == states).float().mean().item() for p in itertools.permutations(range(3))
+    )
     assert agreement > 0.95
     assert student.durations.means.tolist() == pytest.approx(teacher.durations.means.tolist(), abs=0.6)
 
@@ -397,13 +429,17 @@ def test_statistics_add_up():
     whole = model.statistics(x, lengths)
     parts = model.statistics(x[:1], lengths[:1]) + model.statistics(x[1:], lengths[1:])
     for name in whole.__dataclass_fields__:
-        torch.testing.assert_close(torch.as_tensor(getattr(whole, name)), torch.as_tensor(getattr(parts, name)))
+        torch.testing.assert_close(
+            torch.as_tensor(getattr(whole, name)), torch.as_tensor(getattr(parts, name))
+        )
     assert whole.occupancy.sum().item() == pytest.approx(40)
     assert whole.start.sum().item() == pytest.approx(4)
 
 
 def test_fit_takes_a_data_loader_with_workers():
-    sequences = [torch.randn(int(n), 2) for n in torch.randint(5, 20, (8,), generator=torch.Generator().manual_seed(0))]
+    sequences = [
+        torch.randn(int(n), 2) for n in torch.randint(5, 20, (8,), generator=torch.Generator().manual_seed(0))
+    ]
     loader = DataLoader(sequences, batch_size=3, collate_fn=collate, num_workers=2)
     model = MixtureGaussianHMM(2, 2)
     history = model.fit(loader, iterations=3)
@@ -411,7 +447,9 @@ def test_fit_takes_a_data_loader_with_workers():
     together = MixtureGaussianHMM(2, 2)
     together.load_state_dict(model.state_dict())
     batch, lengths = collate(sequences)
-    assert together(batch, lengths).sum().item() / lengths.sum().item() == pytest.approx(history[-1], rel=1e-5)
+    assert together(batch, lengths).sum().item() / lengths.sum().item() == pytest.approx(
+        history[-1], rel=1e-5
+    )
 
 
 def test_a_gaussian_that_accounts_for_nothing_stays_finite():
@@ -523,7 +561,8 @@ def test_a_batch_is_its_sequences_whatever_the_padding(name):
     for b, own in enumerate(sequences):
         assert model(batch, lengths)[b].item() == pytest.approx(model(own[None]).item(), abs=1e-3)
         assert (
-            model.viterbi(batch, lengths).states[b, : len(own)].tolist() == model.viterbi(own[None]).states[0].tolist()
+            model.viterbi(batch, lengths).states[b, : len(own)].tolist()
+            == model.viterbi(own[None]).states[0].tolist()
         )
     model(batch, lengths).sum().backward()
     assert not any(p.grad.isnan().any() for p in model.parameters() if p.grad is not None)
@@ -573,7 +612,9 @@ def test_models_compile(name, backend):
         found = torch.compile(model, backend=backend, fullgraph=True)(x)
         found.sum().backward()
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
-    for mine, theirs in zip([p.grad for p in model.parameters() if p.grad is not None], gradients, strict=True):
+    for mine, theirs in zip(
+        [p.grad for p in model.parameters() if p.grad is not None], gradients, strict=True
+    ):
         torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
 
 
@@ -721,7 +762,10 @@ def test_frozen_parameters_stay_as_they_are():
         model.fit(x, iterations=2)
         assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items() if k in before)
         model.emissions.requires_grad_(True)
-        assert model.fit(x, iterations=3, initialise=False)[-1] > model.fit(x, iterations=0, initialise=False)[0] - 1
+        assert (
+            model.fit(x, iterations=3, initialise=False)[-1]
+            > model.fit(x, iterations=0, initialise=False)[0] - 1
+        )
         assert torch.equal(model.state_dict()["transitions.logits"], before["transitions.logits"])
 
 
@@ -739,7 +783,9 @@ def test_states_without_arcs():
     assert model.fit(torch.randn(2, 9, 2), iterations=2)
     nowhere = Transitions.of(torch.tensor([[0.5, 0.5], [0.0, 0.0]]), torch.tensor([1.0, 0.0]))
     assert NeuralHMM(2, 2, transitions=nowhere).sample(20)[1].shape == (1, 20)
-    assert MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.zeros(2, 2), torch.ones(2)))(torch.zeros(1, 1, 2))
+    assert MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.zeros(2, 2), torch.ones(2)))(
+        torch.zeros(1, 1, 2)
+    )
 
 
 def test_a_sequence_without_a_path_is_named_whatever_the_chunks():
@@ -777,9 +823,14 @@ def test_segment_models_are_found_from_the_data():
         (lambda: MixtureGaussianHMM(2, 2, transitions=torch.eye(2)), TypeError),
         (lambda: MixtureGaussianHMM(2, 2, kernel="cuda"), ValueError),
         (lambda: Transitions.of(torch.eye(2), torch.ones(3)), ValueError),
-        (lambda: MixtureGaussianHMM(2, 2, transitions=Transitions.of(-torch.eye(2), torch.ones(2))), ValueError),
         (
-            lambda: MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.eye(2), torch.ones(2) * math.nan)),
+            lambda: MixtureGaussianHMM(2, 2, transitions=Transitions.of(-torch.eye(2), torch.ones(2))),
+            ValueError,
+        ),
+        (
+            lambda: MixtureGaussianHMM(
+                2, 2, transitions=Transitions.of(torch.eye(2), torch.ones(2) * math.nan)
+            ),
             ValueError,
         ),
         (lambda: HSMM(2, 2, mean_duration=-3.0), ValueError),
@@ -793,7 +844,10 @@ def test_segment_models_are_found_from_the_data():
         (lambda: make("mixture").fit(torch.full((1, 9, 2), math.inf)), ValueError),
         (lambda: make("mixture").fit(torch.zeros(1, 9, 2), iterations=-1), ValueError),
         (lambda: make("segments").log_probability(torch.zeros(1, 5, 2), torch.full((1, 5), 3)), ValueError),
-        (lambda: make("segments").log_probability(torch.zeros(2, 5, 2), torch.zeros(1, 5).long()), ValueError),
+        (
+            lambda: make("segments").log_probability(torch.zeros(2, 5, 2), torch.zeros(1, 5).long()),
+            ValueError,
+        ),
         (lambda: collate([[1.0, 2.0]]), TypeError),
         (lambda: StreamingHMMProcessor(make("hsmm gamma")), TypeError),
         (lambda: StreamingHMMProcessor(make("neural")), TypeError),
@@ -901,7 +955,9 @@ def test_a_processor_begins_anew_even_where_there_was_no_path():
 
 def test_the_buffer_bounds_what_is_open():
     model = StreamingHMM(40, 2, transitions=left_to_right(40, stay=0.9))
-    processor = AdaptiveChunkProcessor(model, target_latency=10.0, chunk_size=4, max_chunk_size=64, buffer_size=70)
+    processor = AdaptiveChunkProcessor(
+        model, target_latency=10.0, chunk_size=4, max_chunk_size=64, buffer_size=70
+    )
     for t in range(1, 60):
         processor.process_chunk(torch.randn(8, 2))
         search = processor._listener.search

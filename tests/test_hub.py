@@ -8,7 +8,13 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from aligner.models.hub import huggingface_network, letter_case, receptive_field, torchaudio_bundles, torchaudio_network
+from aligner.models.hub import (
+    huggingface_network,
+    letter_case,
+    receptive_field,
+    torchaudio_bundles,
+    torchaudio_network,
+)
 from aligner.types import Clock, ModelError
 
 ALPHABET = ["<pad>", "<s>", "</s>", "<unk>", "|", *"ETAOIN'"]
@@ -46,15 +52,26 @@ def test_the_case_of_an_alphabet(labels, case):
 
 @pytest.fixture(scope="module")
 def transformers():
-    return pytest.importorskip("transformers", reason="Hugging Face's transformers is not installed (the extra 'ctc')")
+    return pytest.importorskip(
+        "transformers", reason="Hugging Face's transformers is not installed (the extra 'ctc')"
+    )
 
 
 def save(folder, transformers, kind="Wav2Vec2", normalise=True, **changes):
     """A small network with random weights, in a folder as transformers writes it."""
     torch.manual_seed(1)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
-             "conv_dim": (8,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}  # fmt: skip
-    config = getattr(transformers, f"{kind}Config")(vocab_size=len(ALPHABET), pad_token_id=0, **sizes | changes)
+    sizes = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": (8,) * 7,
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(ALPHABET), pad_token_id=0, **sizes | changes
+    )
     getattr(transformers, f"{kind}ForCTC")(config).save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps({label: k for k, label in enumerate(ALPHABET)}))
     tokenizer = transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
@@ -123,9 +140,12 @@ def test_a_vocabulary_without_a_delimiter(tmp_path, transformers):
     assert (network.boundary, network.case) == (None, "lower")
 
 
-@pytest.mark.parametrize("absent", ["config.json", "model.safetensors", "vocab.json", "*processor_config.json"])
+@pytest.mark.parametrize(
+    "absent", ["config.json", "model.safetensors", "vocab.json", "*processor_config.json"]
+)
 def test_a_missing_file_is_told(tmp_path, transformers, absent):
-    """How to hear a wave stands in preprocessor_config.json in older versions, without "pre" in newer ones."""
+    """How to hear a wave stands in preprocessor_config.json in older versions, without "pre" in newer
+    ones."""
     folder = save(tmp_path, transformers)
     [path] = folder.glob(absent)
     path.unlink()
@@ -172,7 +192,9 @@ def bundles(monkeypatch, torchaudio):
     def small(kind, sizes):
         torch.manual_seed(2)
         less = {
-            "extractor_conv_layer_config": [(8, *layer[1:]) for layer in sizes["extractor_conv_layer_config"]],
+            "extractor_conv_layer_config": [
+                (8, *layer[1:]) for layer in sizes["extractor_conv_layer_config"]
+            ],
             "encoder_embed_dim": 16,
             "encoder_pos_conv_kernel": 16,
             "encoder_pos_conv_groups": 2,
@@ -188,12 +210,16 @@ def bundles(monkeypatch, torchaudio):
         return made[-1].state_dict()
 
     made = []
-    monkeypatch.setattr(utils, "_get_model", lambda kind, sizes: made.append(small(kind, dict(sizes))) or made[-1])
+    monkeypatch.setattr(
+        utils, "_get_model", lambda kind, sizes: made.append(small(kind, dict(sizes))) or made[-1]
+    )
     monkeypatch.setattr(utils, "_get_state_dict", weights)
     return made
 
 
-@pytest.mark.parametrize("name", ["WAV2VEC2_ASR_BASE_960H", "WAV2VEC2_ASR_LARGE_LV60K_960H", "HUBERT_ASR_LARGE"])
+@pytest.mark.parametrize(
+    "name", ["WAV2VEC2_ASR_BASE_960H", "WAV2VEC2_ASR_LARGE_LV60K_960H", "HUBERT_ASR_LARGE"]
+)
 def test_posteriors_equal_those_of_torchaudio(bundles, name):
     from torchaudio import pipelines
 

@@ -1,4 +1,6 @@
-"""What a fresh machine installs: locks that hold what pyproject.toml asks for, and what of them a CPU build needs."""
+"""What a fresh machine installs: locks that hold what pyproject.toml asks for, and what of them a CPU build
+needs.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_a_cpu_build_needs_all_but_what_belongs_to_cuda(kind):
     gone = {n for n in lock if install.of_torch(n, kind)}
     assert {"torch", "nvidia-cublas", "cuda-toolkit"} <= gone
     assert ("triton" in gone) == (kind == "run")  # its interpreter runs our kernels in the tests
-    assert {"numpy", "sympy", "networkx", "jinja2", "fsspec", "filelock", "typing-extensions"} <= set(lock) - gone
+    assert {"numpy", "sympy", "networkx", "jinja2", "fsspec", "filelock", "typing-extensions"} <= set(
+        lock
+    ) - gone
     assert all(n.startswith(("nvidia-", "cuda-")) for n in gone - {"torch", "torchaudio", "triton"})
 
 
@@ -107,8 +111,12 @@ def fresh(tmp_path):
     environment = {**others, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
 
     def call(**more):
-        return subprocess.run([sys.executable, folder / "recipes" / "ci" / "install.py", "run"],
-                              env=environment | more, capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, folder / "recipes" / "ci" / "install.py", "run"],
+            env=environment | more,
+            capture_output=True,
+            text=True,
+        )
 
     return call
 

@@ -1,4 +1,6 @@
-"""Learning from corrected boundaries: planted habits are learnt, noise is not, and no network breaks an alignment."""
+"""Learning from corrected boundaries: planted habits are learnt, noise is not, and no network breaks an
+alignment.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,12 @@ from aligner.refine.segments import FINE, STEP, ZERO, places
 from aligner.text.phones import phone_class
 from aligner.types import COVERAGE, Interval, ModelError
 
-# A language of six phones, one a class, each a spectrum in noise; people put boundaries some ms off where it changes.
+# A language of six phones, one a class, each a spectrum in noise; people put boundaries some ms off where it
+# changes.
 
-SPECTRA = dict(zip(("", "AA", "T", "S", "N", "L"), np.random.default_rng(1).normal(0, 1.5, (6, BANDS)), strict=True))
+SPECTRA = dict(
+    zip(("", "AA", "T", "S", "N", "L"), np.random.default_rng(1).normal(0, 1.5, (6, BANDS)), strict=True)
+)
 LATE, EARLY = 0.025, -0.015  # s; after vowels, and elsewhere
 WANDER, HAND = 0.006, 0.004  # s; how far off a model's boundaries are at random, and people's
 
@@ -105,11 +110,15 @@ def test_a_planted_habit_is_learnt(learnt):
 def test_belief_and_widths_are_those_of_lessons_left_out(learnt):
     assert learnt.model.share >= 0.75
     assert 0.2 < learnt.model.width < 3
-    assert 100 * COVERAGE - 1 < learnt.after.covered < 100 * COVERAGE + 8  # few lessons: rather too many than too few
+    assert (
+        100 * COVERAGE - 1 < learnt.after.covered < 100 * COVERAGE + 8
+    )  # few lessons: rather too many than too few
 
 
 def test_what_was_learnt_holds_for_others_pair_by_pair(learnt):
-    """The move of each pair of classes is the planted one, and what is heard makes up for a model's wandering."""
+    """The move of each pair of classes is the planted one, and what is heard makes up for a model's
+    wandering.
+    """
     fresh = lessons(99, 20)
     moves: dict[bool, list[float]] = {True: [], False: []}
     errors = []
@@ -121,14 +130,18 @@ def test_what_was_learnt_holds_for_others_pair_by_pair(learnt):
     assert np.median(moves[True]) == pytest.approx(LATE, abs=0.006)
     assert np.median(moves[False]) == pytest.approx(EARLY, abs=0.006)
     assert np.concatenate(errors).mean() < 0.006
-    covered = [edge.low <= truth <= edge.high for one in fresh
-               for edge, truth in zip(refined(one, learnt.model).edges, one.truth, strict=True)]
+    covered = [
+        edge.low <= truth <= edge.high
+        for one in fresh
+        for edge, truth in zip(refined(one, learnt.model).edges, one.truth, strict=True)
+    ]
     assert 0.8 < np.mean(covered) < 0.99
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_nothing_is_learnt_of_noise(monkeypatch, seed):
-    """People who put boundaries at random around where the sound changes: no place is better than the middle."""
+    """People who put boundaries at random around where the sound changes: no place is better than the
+    middle."""
     monkeypatch.setattr(learning, "STEPS_FEW", 40)
     rng = np.random.default_rng(seed)
     found = learn(lessons(seed, 8, truth=lambda a, b: rng.normal(0, 0.02)), "hmm")
@@ -143,22 +156,34 @@ def test_too_few_lessons_are_none():
 
 
 def test_unknown_places_are_neither_learnt_nor_judged(monkeypatch):
-    """Boundaries whose place is not known, and those that are far off, change no network; the far ones do count."""
+    """Boundaries whose place is not known, and those that are far off, change no network; the far ones do
+    count.
+    """
     monkeypatch.setattr(learning, "STEPS_FEW", 2)
     own = lessons(0, 6)
-    holes = [replace(one, truth=np.where(np.arange(len(one.truth)) % 4 == 1, np.nan, one.truth)) for one in own]
-    far = [replace(one, truth=np.where(np.isnan(hole.truth), one.truth + 1.0, one.truth))
-           for one, hole in zip(own, holes, strict=True)]
+    holes = [
+        replace(one, truth=np.where(np.arange(len(one.truth)) % 4 == 1, np.nan, one.truth)) for one in own
+    ]
+    far = [
+        replace(one, truth=np.where(np.isnan(hole.truth), one.truth + 1.0, one.truth))
+        for one, hole in zip(own, holes, strict=True)
+    ]
     with_holes, with_far = (learn(some, "hmm") for some in (holes, far))
-    assert with_holes.boundaries == sum(int((~np.isnan(one.truth)).sum()) for one in holes) < with_far.boundaries
+    assert (
+        with_holes.boundaries == sum(int((~np.isnan(one.truth)).sum()) for one in holes) < with_far.boundaries
+    )
     assert with_far.before.mae > with_holes.before.mae + 200
-    fits = [learning._fit([list(_pieces(one, tuple(SPECTRA))) for one in some], range(6), len(SPECTRA), 3)
-            for some in (holes, far)]
+    fits = [
+        learning._fit([list(_pieces(one, tuple(SPECTRA))) for one in some], range(6), len(SPECTRA), 3)
+        for some in (holes, far)
+    ]
     assert same_networks(*map(fitted, fits))
 
 
 def same_networks(a: BoundaryNetwork, b: BoundaryNetwork) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def test_the_same_seed_gives_the_same_network_here_and_in_other_processes():
@@ -191,10 +216,14 @@ def test_parts_hold_whole_groups_and_balance(groups):
     parts = parts_of(groups)
     names = set(groups)
     assert set(parts) == set(range(max(parts) + 1))
-    assert len(set(parts)) == (min(learning.FOLDS, len(groups)) if len(names) == 1 else min(learning.FOLDS, len(names)))
+    assert len(set(parts)) == (
+        min(learning.FOLDS, len(groups)) if len(names) == 1 else min(learning.FOLDS, len(names))
+    )
     if len(names) > 1:
         assert all(len({p for p, g in zip(parts, groups, strict=True) if g == name}) == 1 for name in names)
-        sizes = Counter(parts)  # as Graham (1969) has it, the largest part is no larger than its last group makes it
+        sizes = Counter(
+            parts
+        )  # as Graham (1969) has it, the largest part is no larger than its last group makes it
         assert max(sizes.values()) <= len(groups) / len(sizes) + max(Counter(groups).values())
     else:
         assert max(Counter(parts).values()) - min(Counter(parts).values()) <= 1
@@ -206,8 +235,12 @@ def test_pieces_hold_every_boundary_once(count):
     around, (pairs, classes) = Around.of(one.places), numbered(one.labels, tuple(SPECTRA))
     pieces = list(_pieces(one, tuple(SPECTRA)))
     assert all(1 <= len(p.at) <= PIECE for p in pieces)
-    for name, whole in (("pairs", pairs), ("classes", classes), ("likely", around.likely.astype(np.float32)),
-                        ("away", around.away.astype(np.float32))):
+    for name, whole in (
+        ("pairs", pairs),
+        ("classes", classes),
+        ("likely", around.likely.astype(np.float32)),
+        ("away", around.away.astype(np.float32)),
+    ):
         assert np.array_equal(np.concatenate([getattr(p, name) for p in pieces]), whole)
     grid = ZERO + STEP * (around.middle[:, None] + np.arange(-REACH, REACH + 1))
     target = np.concatenate([p.target for p in pieces])
@@ -238,8 +271,14 @@ def test_variations_are_of_the_spectrum_and_leave_time_as_it_is():
 # The model itself
 
 
-def random_model(seed: int, phones=("", "AA", "S"), share: float = 1.0, width: float = 1.0, size: float = 1.0,
-                 networks: int = 2) -> BoundaryModel:
+def random_model(
+    seed: int,
+    phones=("", "AA", "S"),
+    share: float = 1.0,
+    width: float = 1.0,
+    size: float = 1.0,
+    networks: int = 2,
+) -> BoundaryModel:
     """A model whose weights are ``size`` times random ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -270,8 +309,10 @@ def test_saved_and_loaded_it_says_the_same(tmp_path, spoken):
     assert table["acoustic"] == "english"
 
 
-@pytest.mark.parametrize("field", ["backend", "phones", "networks", "share", "width", "about", "weights", "sha256",
-                                   "shapes", "version"])
+@pytest.mark.parametrize(
+    "field",
+    ["backend", "phones", "networks", "share", "width", "about", "weights", "sha256", "shapes", "version"],
+)
 def test_a_missing_field_is_told(tmp_path, field):
     random_model(0).save(tmp_path)
     table = json.loads((tmp_path / TABLE).read_text())
@@ -285,10 +326,28 @@ def test_a_missing_field_is_told(tmp_path, field):
     assert error.value.remedy
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("backend", 5), ("phones", 5), ("phones", None), ("phones", ["AA"]), ("phones", "AAST"), ("networks", 0),
-    ("networks", -1), ("networks", 3), ("networks", "two"), ("networks", float("inf")), ("share", float("nan")),
-    ("share", 7), ("share", "half"), ("width", -1), ("width", float("nan")), ("width", float("inf")), ("about", 5)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("backend", 5),
+        ("phones", 5),
+        ("phones", None),
+        ("phones", ["AA"]),
+        ("phones", "AAST"),
+        ("networks", 0),
+        ("networks", -1),
+        ("networks", 3),
+        ("networks", "two"),
+        ("networks", float("inf")),
+        ("share", float("nan")),
+        ("share", 7),
+        ("share", "half"),
+        ("width", -1),
+        ("width", float("nan")),
+        ("width", float("inf")),
+        ("about", 5),
+    ],
+)
 def test_a_damaged_field_is_told(tmp_path, field, value):
     random_model(0).save(tmp_path)
     table = json.loads((tmp_path / TABLE).read_text())
@@ -299,14 +358,19 @@ def test_a_damaged_field_is_told(tmp_path, field, value):
     assert "\n" not in str(error.value)
 
 
-anything = st.recursive(st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=3),
-                        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner,
-                                                                                    max_size=2))
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(["backend", "phones", "networks", "share", "width", "about", "version", "weights", "shapes"]),
-       anything)
+@given(
+    st.sampled_from(
+        ["backend", "phones", "networks", "share", "width", "about", "version", "weights", "shapes"]
+    ),
+    anything,
+)
 def test_no_damage_raises_anything_else(tmp_path, spoken, field, value):
     random_model(0).save(tmp_path)
     path = tmp_path / TABLE
@@ -326,7 +390,7 @@ def test_no_damage_raises_anything_else(tmp_path, spoken, field, value):
 def test_a_truncated_file_is_told(tmp_path, suffix, kept):
     random_model(0).save(tmp_path)
     path = next(tmp_path.glob(f"*{suffix}"))
-    path.write_bytes(path.read_bytes()[:kept - (suffix == ".json") if kept < 0 else kept])
+    path.write_bytes(path.read_bytes()[: kept - (suffix == ".json") if kept < 0 else kept])
     with pytest.raises(ModelError):
         BoundaryModel.load(tmp_path)
 
@@ -348,26 +412,49 @@ def test_unknown_phones_are_as_one(spoken):
     """Labels that were in no lesson count by their class alone."""
     model = random_model(4, size=0.2)
     pairs, classes = numbered(["ZH", "AA1", "9", "_^~", "ɱ", "AA"], model.phones)
-    assert pairs.tolist() == [[UNKNOWN, 2], [2, UNKNOWN], [UNKNOWN, UNKNOWN], [UNKNOWN, UNKNOWN], [UNKNOWN, 2]]
+    assert pairs.tolist() == [
+        [UNKNOWN, 2],
+        [2, UNKNOWN],
+        [UNKNOWN, UNKNOWN],
+        [UNKNOWN, UNKNOWN],
+        [UNKNOWN, 2],
+    ]
     assert ((classes >= 0) & (classes < len(boundary.CLASSES) ** 2)).all()
-    voices = [replace(spoken, phones=tuple(replace(p, label={"S": name}.get(p.label, p.label)) for p in spoken.phones))
-              for name in ("SH", "ʂ", "S")]
+    voices = [
+        replace(
+            spoken, phones=tuple(replace(p, label={"S": name}.get(p.label, p.label)) for p in spoken.phones)
+        )
+        for name in ("SH", "ʂ", "S")
+    ]
     first, second, known = (probabilities(model, one) for one in voices)
     assert np.array_equal(first, second)
     assert "S" not in spoken.labels or not np.array_equal(first, known)
 
 
-labels = st.sampled_from(["", "AA1", "T", "N", "S", "L", "9", "@", "_^~", "tʃ", "ɑː", "<unk>", "spn", "3:", "x" * 9])
+labels = st.sampled_from(
+    ["", "AA1", "T", "N", "S", "L", "9", "@", "_^~", "tʃ", "ɑː", "<unk>", "spn", "3:", "x" * 9]
+)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(labels, st.floats(0.0005, 0.4)), min_size=2, max_size=15), st.integers(0, 99),
-       st.floats(0, 1), st.floats(0, 5), st.sampled_from([0.05, 1.0, 100.0]), st.floats(-0.2, 0.2))
+@given(
+    st.lists(st.tuples(labels, st.floats(0.0005, 0.4)), min_size=2, max_size=15),
+    st.integers(0, 99),
+    st.floats(0, 1),
+    st.floats(0, 5),
+    st.sampled_from([0.05, 1.0, 100.0]),
+    st.floats(-0.2, 0.2),
+)
 def test_no_network_reorders_or_empties_an_interval(parts, seed, share, width, size, offset):
     edges = np.cumsum([0.0, *(length for _, length in parts)]).round(5).tolist()
     before = tiling(edges, [label for label, _ in parts])
     model = random_model(seed, share=share, width=width, size=size, networks=1)
-    wave = 0.1 * torch.from_numpy(np.random.default_rng(seed).normal(size=max(round(16000 * edges[-1]), 400))).float()
+    wave = (
+        0.1
+        * torch.from_numpy(
+            np.random.default_rng(seed).normal(size=max(round(16000 * edges[-1]), 400))
+        ).float()
+    )
     clock = FINE.clock
     frames = round(clock.frame(edges[-1])) + 2
     nothing = np.zeros(max(frames, len(parts)))
@@ -387,7 +474,9 @@ def test_no_network_reorders_or_empties_an_interval(parts, seed, share, width, s
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 99), st.floats(0, 1), st.sampled_from([0.05, 1.0, 1000.0]))
 def test_rows_are_distributions(seed, share, size):
-    found = probabilities(random_model(seed, share=share, size=size), lesson(np.random.default_rng(seed), "anna", 6))
+    found = probabilities(
+        random_model(seed, share=share, size=size), lesson(np.random.default_rng(seed), "anna", 6)
+    )
     assert found.shape == (5, 2 * REACH + 1)
     assert (found >= 0).all()
     assert np.allclose(found.sum(1), 1)
@@ -396,10 +485,16 @@ def test_rows_are_distributions(seed, share, size):
 def test_a_refinement_uses_what_was_taught(learnt, spoken):
     """The whole refinement is the same as its steps, and its intervals have the taught width."""
     one = spoken
-    wave = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, round(16000 * one.phones[-1].end))).float()
+    wave = torch.from_numpy(
+        np.random.default_rng(0).normal(0, 0.1, round(16000 * one.phones[-1].end))
+    ).float()
     nothing = np.zeros(round(one.phones[-1].end / STEP))
-    searched = Searched(one.phones, [round(p.start / STEP) for p in one.phones],
-                        Evidence(nothing, nothing, nothing, nothing), FINE.clock)
+    searched = Searched(
+        one.phones,
+        [round(p.start / STEP) for p in one.phones],
+        Evidence(nothing, nothing, nothing, nothing),
+        FINE.clock,
+    )
     how = Refinement(taught=learnt.model)
     found = how(searched, wave)
     energies = FINE.energies(wave)

@@ -1,4 +1,5 @@
-"""Long recordings and loose transcripts: what is not written or not said costs its own stretch and no more."""
+"""Long recordings and loose transcripts: what is not written or not said costs its own stretch and no
+more."""
 
 from __future__ import annotations
 
@@ -51,7 +52,9 @@ STEP = 0.03
 
 
 def toy(spoken, words, seed=0):
-    """Scores of a recording in which the items are heard: phones, or None for anything but speech as it is written."""
+    """Scores of a recording in which the items are heard: phones, or None for anything but speech as it is
+    written.
+    """
     rng = np.random.default_rng(seed)
     frames = []
     for item, length in spoken:
@@ -67,7 +70,7 @@ def sentence(rng, words=4):
     phones = [int(rng.integers(1, PHONES))]
     while len(phones) < 3 * words:
         phones.append(int(rng.choice([p for p in range(1, PHONES) if p != phones[-1]])))
-    return [phones[k:k + 3] for k in range(0, len(phones), 3)]
+    return [phones[k : k + 3] for k in range(0, len(phones), 3)]
 
 
 def heard(words):
@@ -80,15 +83,18 @@ def test_the_price_of_a_path_is_what_it_says(seed):
     """The arcs against a sum over the path that the search found, price by price."""
     rng = np.random.default_rng(seed)
     words = [sentence(rng, 2) for _ in range(3)]
-    scores, states = toy([(None if rng.random() < 0.3 else int(rng.integers(0, PHONES)), 3) for _ in range(30)], words,
-                         seed)
+    scores, states = toy(
+        [(None if rng.random() < 0.3 else int(rng.integers(0, PHONES)), 3) for _ in range(30)], words, seed
+    )
     arcs = arcs_of(states, SILENCE)
     whole = torch.from_numpy(np.concatenate([scores, scores.max(1, keepdims=True) - ANYTHING], 1))[None]
     best = reference(arcs, whole, torch.tensor([len(scores)]))
     path = first_pass(scores, states, SILENCE)
     star = states.phone[path] == PHONES
     price = sum(whole[0, t, states.phone[s]].item() for t, s in enumerate(path))
-    inner = (states.phone == SILENCE) & ~np.isin(np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR))
+    inner = (states.phone == SILENCE) & ~np.isin(
+        np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR)
+    )
     for a, b in pairwise(path):
         price -= PAUSING * (inner[b] and not inner[a])
         price -= STAYING * (a == b and states.word[a])
@@ -202,8 +208,12 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     assert sum("is not heard" in reason for reason in result.suspicions) == 1
     assert sum("the transcript lacks" in reason for reason in result.suspicions) == 1
     found = said(result, True)
-    expected = [(t, p) for (t, _), p in zip([s for s, i in zip(sentences_of_sample, said_, strict=True) if i], places,
-                                            strict=True)]
+    expected = [
+        (t, p)
+        for (t, _), p in zip(
+            [s for s, i in zip(sentences_of_sample, said_, strict=True) if i], places, strict=True
+        )
+    ]
     expected = [(t, p) for k, (t, p) in enumerate(expected) if k != 5]
     assert [i.label for i in found] == [t for t, _ in expected]
     for interval, (_, (start, end)) in zip(found, expected, strict=True):
@@ -214,11 +224,15 @@ def test_in_parts_as_in_one_piece(sentences_of_sample, model):
     """Where all is right, cutting moves nothing: each part begins and ends in a pause."""
     wave, _ = strung(sentences_of_sample[:6], [True] * 6, np.random.default_rng(0))
     text = " ".join(t for t, _ in sentences_of_sample[:6])
-    whole, parts = (next(iter(align([Utterance("a", wave, text)], model, Options(star=star, jobs=1))))
-                    for star in (False, True))
+    whole, parts = (
+        next(iter(align([Utterance("a", wave, text)], model, Options(star=star, jobs=1))))
+        for star in (False, True)
+    )
     assert [w.label for w in parts.words if w.label] == [w.label for w in whole.words if w.label]
-    moves = [abs(a.start - b.start) for a, b in zip([w for w in whole.words if w.label],
-                                                    [w for w in parts.words if w.label], strict=True)]
+    moves = [
+        abs(a.start - b.start)
+        for a, b in zip([w for w in whole.words if w.label], [w for w in parts.words if w.label], strict=True)
+    ]
     assert np.median(moves) <= 0.01
     assert max(moves) < 0.08
     assert parts.quality.margin == pytest.approx(whole.quality.margin, abs=0.5)
@@ -241,7 +255,10 @@ def test_wav_files_are_opened_only_where_they_may_be_long(tmp_path, monkeypatch)
         soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.standard_normal(16000 * seconds), 16000)
     opened = []
     monkeypatch.setattr(audio, "frames_in", lambda path: opened.append(path.stem) or (0, 16000 * 130))
-    assert [is_long(Utterance("a", tmp_path / f"{name}.wav", "a")) for name in ("short", "long")] == [False, True]
+    assert [is_long(Utterance("a", tmp_path / f"{name}.wav", "a")) for name in ("short", "long")] == [
+        False,
+        True,
+    ]
     assert opened == ["long"]
 
 
@@ -264,7 +281,9 @@ def test_pieces_fit_together(model):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long, "PIECE", 1.5)
         parts = np.concatenate([hear_piece(backend, p) for p in pieces_of(utterance)])
-    whole = hear_piece(backend, utterance if utterance.end else replace(utterance, end=len(utterance.audio) / 16000))
+    whole = hear_piece(
+        backend, utterance if utterance.end else replace(utterance, end=len(utterance.audio) / 16000)
+    )
     assert parts.shape == whole.shape
     inner = np.arange(len(whole)) % 50  # 1.5 s; differences look beyond the edge of a piece
     middle = (inner > 2) & (inner < 47)
@@ -278,8 +297,13 @@ def test_silence_is_heard_as_silence(model):
 
 
 def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
-    part = Alignment(Utterance("a", np.zeros(0), "one two", start=0.0, end=2.0), (Interval(0.0, 2.0, "one"),),
-                     (Interval(0.0, 2.0, "AH"),), 9.0, None)  # type: ignore[arg-type]
+    part = Alignment(
+        Utterance("a", np.zeros(0), "one two", start=0.0, end=2.0),
+        (Interval(0.0, 2.0, "one"),),
+        (Interval(0.0, 2.0, "AH"),),
+        9.0,
+        None,
+    )  # type: ignore[arg-type]
     failed = Failure(Utterance("a", np.zeros(0), "three four", start=2.0, end=4.0), "it is too short", "")
     planned = long.Plan((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
     whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
@@ -296,8 +320,12 @@ def test_nothing_of_the_transcript_is_heard(model):
     noise = np.random.default_rng(0).standard_normal(16000 * 8).astype(np.float32) * 0.1
     backend = chosen(model, Options(star=True))
     with workers(1, backend) as ask:
-        result = aligned_in_parts(Utterance("a", noise, "nothing of this is said here at all"), backend, ask,
-                                  lambda known, utterances: [Failure(u, "asked", "") for u in utterances])
+        result = aligned_in_parts(
+            Utterance("a", noise, "nothing of this is said here at all"),
+            backend,
+            ask,
+            lambda known, utterances: [Failure(u, "asked", "") for u in utterances],
+        )
     assert isinstance(result, Failure)
 
 

@@ -43,7 +43,9 @@ def test_each_boundary_is_the_median_of_those_that_have_it():
 
 def test_what_others_do_not_have_counts_for_nothing():
     own = way("abcd", 0.2, 0.4, 0.6)
-    other = way("abd", 0.3, 0.5)  # no c: the end of b and the start of d are all it knows beside the start of b
+    other = way(
+        "abd", 0.3, 0.5
+    )  # no c: the end of b and the start of d are all it knows beside the start of b
     found = starts(agreed(own, [other]))
     assert found == pytest.approx([0.25, 0.45, 0.55])
     assert agreed(own, [way("xyz", 0.1, 0.9)]) == own  # as good as nothing in common, and not as many
@@ -89,7 +91,10 @@ def test_the_first_says_which_phones_and_all_where(backend, kitchen):
     assert isinstance(backend, MedianBackend)
     parts = (backend.first, *backend.others)
     assert [b.name for b in parts] == ["hmm", "ctc", "dtw"]
-    together, alone = solve(prepare(kitchen, backend), backend), [solve(prepare(kitchen, b), b) for b in parts]
+    together, alone = (
+        solve(prepare(kitchen, backend), backend),
+        [solve(prepare(kitchen, b), b) for b in parts],
+    )
     assert [p.label for p in together.phones] == [p.label for p in alone[0].phones]
     assert [w.label for w in together.words] == [w.label for w in alone[0].words]
     assert together.quality == alone[0].quality
@@ -114,7 +119,9 @@ def test_one_that_cannot_align_has_no_say(backend, kitchen, monkeypatch):
     none = backend.find(prepare(kitchen, backend))
     assert none.opinions == ()
     own = backend.first.refinement(as_searched(none, backend.first), prepare(kitchen, backend).heard.wave)
-    assert [p.start for p in solve(prepare(kitchen, backend), backend).phones] == [p.start for p in own.phones]
+    assert [p.start for p in solve(prepare(kitchen, backend), backend).phones] == [
+        p.start for p in own.phones
+    ]
     monkeypatch.setattr(type(backend.first), "find", fails)
     with pytest.raises(DataError):
         backend.find(prepare(kitchen, backend))

@@ -1,4 +1,5 @@
-"""torchaudio beside torch: what is said of a pair is so, and where it cannot be used one line tells what can."""
+"""torchaudio beside torch: what is said of a pair is so, and where it cannot be used one line tells what
+can."""
 
 from __future__ import annotations
 
@@ -18,7 +19,11 @@ from aligner.models.store import load_model
 from aligner.types import ModelError
 
 CUDA = torch.version.cuda is not None
-ERRORS = [OSError("undefined symbol: _ZN3c10"), RuntimeError("built for CUDA 12,\nfound 13"), ImportError("no library")]
+ERRORS = [
+    OSError("undefined symbol: _ZN3c10"),
+    RuntimeError("built for CUDA 12,\nfound 13"),
+    ImportError("no library"),
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRA = PROJECT["optional-dependencies"]["torchaudio"]
 
@@ -75,6 +80,7 @@ def without(monkeypatch):
         if error is None:
             module = None  # a ModuleNotFoundError when it is imported
         else:
+
             def forced_align(*given):
                 raise error
 
@@ -91,7 +97,13 @@ def test_a_pair_that_does_not_fit_is_told_in_one_line(without, error):
         load_model("MMS_FA")
     message = str(told.value)
     assert "\n" not in message
-    for words in ("MMS_FA", "torchaudio 2.11.9 does not load", torch.__version__, str(error)[:10], pairs.here()):
+    for words in (
+        "MMS_FA",
+        "torchaudio 2.11.9 does not load",
+        torch.__version__,
+        str(error)[:10],
+        pairs.here(),
+    ):
         assert words in message
     found = doctor.pairing()
     assert (found.state, found.advice) == (doctor.BROKEN, pairs.here())
@@ -118,10 +130,12 @@ def test_a_pair_that_goes_together_is_well(torchaudio):
 
 def test_nothing_else_imports_it():
     """Models that are here, and what aligns with them, leave torchaudio alone."""
-    code = ("import sys; sys.modules['torchaudio'] = None\n"
-            "import numpy, aligner\n"
-            "wave = 0.1 * numpy.random.default_rng(0).standard_normal(16000).astype('float32')\n"
-            "for backend in ('hmm', 'ctc'):\n"
-            "    aligner.align_file(wave, 'a cat', options=aligner.Options(backend=backend))\n")
+    code = (
+        "import sys; sys.modules['torchaudio'] = None\n"
+        "import numpy, aligner\n"
+        "wave = 0.1 * numpy.random.default_rng(0).standard_normal(16000).astype('float32')\n"
+        "for backend in ('hmm', 'ctc'):\n"
+        "    aligner.align_file(wave, 'a cat', options=aligner.Options(backend=backend))\n"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

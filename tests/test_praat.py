@@ -71,13 +71,17 @@ def run(script, task, expect=0):
 
 
 def rehearse(out, items, window, show="", question="exitScript: 7"):
-    """Run the interactive task with other code for its windows; `visit` counts the recordings that were shown."""
+    """Run the interactive task with other code for its windows; `visit` counts the recordings that were
+    shown.
+    """
     script = write_inspection(out, items)
     text = script.read_text("utf-8").replace("\ncount = 0\n", "\ncount = 0\nvisit = 0\n", 1)
     window = f"visit += 1\nthen_go_to_number = .number + 1\n{window}"
     for name, body in (("show", show), ("window", window), ("question", question)):
         new = f"procedure {name}: .number\n{body}\nendproc"
-        text, changes = re.subn(rf"(?ms)^procedure {name}: \.number$.*?^endproc$", lambda _, new=new: new, text)
+        text, changes = re.subn(
+            rf"(?ms)^procedure {name}: \.number$.*?^endproc$", lambda _, new=new: new, text
+        )
         assert changes == 1
     script.write_text(text, "utf-8")
     return run(script, LOOK)[0]
@@ -122,7 +126,9 @@ class TestCheck:
         assert lines == ["a: ok, 3.360 s, tiers words, phones"]
 
     def test_what_is_wrong_is_said_in_a_line_and_the_rest_goes_on(self, corpus, tmp_path):
-        unreadable, no_grid, no_audio, damaged = (corpus(n) for n in ("unreadable", "no grid", "no audio", "damaged"))
+        unreadable, no_grid, no_audio, damaged = (
+            corpus(n) for n in ("unreadable", "no grid", "no audio", "damaged")
+        )
         unreadable.audio.write_bytes(b"OggS\0\2" + bytes(range(256)))
         no_grid.grid.unlink()
         no_audio.audio.unlink()
@@ -249,7 +255,9 @@ class TestLook:
         for name, duration in (("short", 599.0), ("long", 601.0)):
             write_textgrid_in(out / f"{name}.TextGrid", {"words": [Interval(0.0, duration, "x")]}, duration)
             sf.write(out / f"{name}.wav", np.zeros(int(duration * 1000)), 1000, subtype="PCM_U8")
-            items.append(Item(out / f"{name}.wav", out / f"{name}.TextGrid", out / "corrected" / f"{name}.TextGrid"))
+            items.append(
+                Item(out / f"{name}.wav", out / f"{name}.TextGrid", out / "corrected" / f"{name}.TextGrid")
+            )
         show = "selectObject: sound\nappendInfoLine: selected$ ( )"
         assert rehearse(out, items, NEXT, show)[:2] == ["Sound short", "LongSound long"]
 
@@ -268,7 +276,9 @@ class TestScript:
         out = tmp_path / "out"
         item = Item(tmp_path / "a.wav", out / "s" / "a.TextGrid", out / "corrected" / "s" / "a.TextGrid")
         text = inspection_script([item], out)
-        paths = f'"s/a", "{tmp_path}/a.wav", root$ + "s/a.TextGrid", root$ + "corrected/s/a.TextGrid", undefined'
+        paths = (
+            f'"s/a", "{tmp_path}/a.wav", root$ + "s/a.TextGrid", root$ + "corrected/s/a.TextGrid", undefined'
+        )
         assert f"@item: {paths}\n" in text
         relative = Item(*(p.relative_to(tmp_path) for p in (item.audio, item.grid, item.corrected)))
         assert inspection_script([relative], out.relative_to(tmp_path)) == text

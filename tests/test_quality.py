@@ -1,4 +1,5 @@
-"""What is damaged is found, what is intact is left in peace: on hand-labelled speech, in six kinds of damage."""
+"""What is damaged is found, what is intact is left in peace: on hand-labelled speech, in six kinds of
+damage."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ def test_late_boundaries_move_back():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["", "AA", "T", "N", "L", "S"]), st.floats(0.001, 0.2)), min_size=1, max_size=12
+        st.tuples(st.sampled_from(["", "AA", "T", "N", "L", "S"]), st.floats(0.001, 0.2)),
+        min_size=1,
+        max_size=12,
     ),
     st.dictionaries(
         st.tuples(*[st.sampled_from(["vowel", "stop", "nasal", "liquid", "fricative", "silence"])] * 2),
@@ -68,7 +70,10 @@ def phones_of(*lengths: float) -> list[Interval]:
     edges = [0.0]
     for length in lengths:
         edges.append(edges[-1] + abs(length))
-    return [Interval(a, b, "" if length < 0 else "AA") for a, b, length in zip(edges, edges[1:], lengths, strict=False)]
+    return [
+        Interval(a, b, "" if length < 0 else "AA")
+        for a, b, length in zip(edges, edges[1:], lengths, strict=False)
+    ]
 
 
 def solved(*lengths: float, margin: float = 0.0) -> Solved:
@@ -123,7 +128,9 @@ def test_what_is_heard_against_what_is_written():
     assert "from 0.40 to 0.70 s does not fit 'word3 word4 word5 word6 word7'" in reason
     s = solved(-2.0, 0.1, 0.1, -2.0)
     s.evidence.margin[60:120] = -8
-    assert "something is heard at 0.60 s where the transcript has nothing" in suspicions(s, measure(s, -150.0, 0.0))
+    assert "something is heard at 0.60 s where the transcript has nothing" in suspicions(
+        s, measure(s, -150.0, 0.0)
+    )
     s = solved(*SPEECH)
     s.evidence.margin[43:59] = -10  # three phones, too short for the window of 0.3 s
     assert "from 0.43 to 0.59 s does not fit 'word4 word5 word6'" in suspicions(s, measure(s, -150.0, 0.0))[0]
@@ -145,7 +152,9 @@ def test_figures_of_the_recording():
 
 def test_posteriors_and_margins_by_hand():
     rivals = np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
-    found = evidence(np.log([0.5, 0.1]), rivals, Phones(np.array([0, 2]), np.array([-1, 0]), np.array([2, -1])))
+    found = evidence(
+        np.log([0.5, 0.1]), rivals, Phones(np.array([0, 2]), np.array([-1, 0]), np.array([2, -1]))
+    )
     assert found.margin == pytest.approx(np.log([1.0, 0.125]))
     assert found.posterior == pytest.approx([0.5 / 1.3, 0.1])
     assert found.earlier == pytest.approx([0.0, 0.0])  # 0.1 and 0.1
@@ -197,7 +206,9 @@ def test_places_are_as_likely_as_all_ways_to_cut_together(seed):
         for k, j in enumerate(choice):
             expected[k, j] += likely
     expected /= expected.sum(1, keepdims=True)
-    np.testing.assert_allclose(segments_module.reference(frames, middle, prior, shortest), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        segments_module.reference(frames, middle, prior, shortest), expected, atol=1e-12
+    )
     np.testing.assert_allclose(marginals(frames, middle, prior, shortest), expected, atol=1e-12)
 
 
@@ -218,7 +229,9 @@ def test_quantiles_lie_between_the_places():
 
 
 def test_a_model_leans_to_where_its_phones_score_better():
-    """Frames 4 and 5, on the later side of the boundary that the search put at 4, sound like the phone before it."""
+    """Frames 4 and 5, on the later side of the boundary that the search put at 4, sound like the phone before
+    it.
+    """
     clock = Clock(hop=160, window=160)
     before, after = np.full(10, -5.0), np.full(10, -5.0)
     before[4:6] = 3.0
@@ -235,7 +248,9 @@ def test_a_model_leans_to_where_its_phones_score_better():
 def refined(phones, wave, how="full", offsets=None):
     firsts = [round(100 * (p.start - phones[0].start)) for p in phones]
     silent = np.zeros(round(100 * (phones[-1].end - phones[0].start)))
-    found = Searched(tuple(phones), firsts, Evidence(silent, silent, silent, silent), Clock(hop=160, window=160))
+    found = Searched(
+        tuple(phones), firsts, Evidence(silent, silent, silent, silent), Clock(hop=160, window=160)
+    )
     return Refinement(how, offsets or {}, hold=0.025)(found, wave)
 
 
@@ -245,7 +260,9 @@ def test_boundaries_are_found_in_the_sound():
     t = np.arange(round(0.8 * rate)) / rate
     pitch = np.select([t < e for e in edges[1:]], [300.0, 2500.0, 700.0, 3900.0])
     rng = np.random.default_rng(0)
-    wave = torch.from_numpy((0.3 * np.sin(2 * np.pi * pitch * t) + rng.normal(0, 0.003, len(t))).astype(np.float32))
+    wave = torch.from_numpy(
+        (0.3 * np.sin(2 * np.pi * pitch * t) + rng.normal(0, 0.003, len(t))).astype(np.float32)
+    )
     late = [0.0, 0.03, -0.03, 0.02]
     starts = [e + d for e, d in zip(edges, late, strict=False)]
     phones = [Interval(a + 5, b + 5, "x") for a, b in zip(starts, [*starts[1:], 0.8], strict=True)]
@@ -265,8 +282,12 @@ def test_boundaries_are_found_in_the_sound():
 
 def test_pauses_and_the_ends_of_speech():
     rng = np.random.default_rng(0)
-    loud = np.concatenate([np.full(n, level) for n, level in [(3200, 0), (6400, 1), (4800, 0), (8000, 1), (3200, 0)]])
-    wave = torch.from_numpy((rng.normal(0, 0.1, len(loud)) * loud + rng.normal(0, 1e-4, len(loud))).astype(np.float32))
+    loud = np.concatenate(
+        [np.full(n, level) for n, level in [(3200, 0), (6400, 1), (4800, 0), (8000, 1), (3200, 0)]]
+    )
+    wave = torch.from_numpy(
+        (rng.normal(0, 0.1, len(loud)) * loud + rng.normal(0, 1e-4, len(loud))).astype(np.float32)
+    )
     pauses = Pauses.of(wave)  # speech from 0.2 to 0.6 s and from 0.9 to 1.4 s
     assert pauses.onset(0.3, "AA") == pytest.approx(0.2, abs=0.006)
     assert pauses.onset(0.3, "T") == pytest.approx(0.14, abs=0.006)  # a stop is closed before it is heard

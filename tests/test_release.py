@@ -15,7 +15,10 @@ import aligner
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
 SERVED = {name: needed for name, needed in PROJECT["optional-dependencies"].items() if name != "test"}
-NEEDED = [Requirement(r).name for r in [*PROJECT["dependencies"], *(r for needed in SERVED.values() for r in needed)]]
+NEEDED = [
+    Requirement(r).name
+    for r in [*PROJECT["dependencies"], *(r for needed in SERVED.values() for r in needed)]
+]
 
 
 @pytest.mark.parametrize("package", sorted(set(NEEDED) - {"setuptools"}))
@@ -38,7 +41,16 @@ def test_the_version_stands_in_one_place():
 def test_the_citation_has_what_the_format_asks_for():
     """The fields that are required of a CITATION.cff 1.2.0, and no others than it knows."""
     required = {"cff-version", "message", "title", "authors"}
-    known = required | {"type", "abstract", "version", "license", "keywords", "date-released", "doi", "identifiers"}
+    known = required | {
+        "type",
+        "abstract",
+        "version",
+        "license",
+        "keywords",
+        "date-released",
+        "doi",
+        "identifiers",
+    }
     assert required <= set(CITATION) <= known
     assert CITATION["cff-version"] == "1.2.0"
     assert CITATION["type"] == "software"

@@ -1,4 +1,5 @@
-"""The report in a real browser, from disk: what it shows, plays and finds; and the commands that lead to it."""
+"""The report in a real browser, from disk: what it shows, plays and finds; and the commands that lead to
+it."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def call(*words):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A corpus with one wrong transcript, one recording that is damaged and one that has a tricky name, aligned."""
+    """A corpus with one wrong transcript, one recording that is damaged and one that has a tricky name,
+    aligned.
+    """
     corpus = tmp_path_factory.mktemp("a corpus") / "in"
     for speaker in ("rms", "slt"):
         shutil.copytree(SAMPLE / speaker, corpus / speaker)
@@ -41,7 +44,9 @@ def run(tmp_path_factory) -> Path:
     (corpus / "slt" / "broken.wav").write_bytes(b"RIFF")
     (corpus / "slt" / "broken.lab").write_text("nothing")
     for suffix in (".flac", ".lab"):
-        shutil.copy(corpus / "rms" / f"winter{suffix}", corpus / "rms" / f"{TRICKY.replace('/', '∕')}{suffix}")
+        shutil.copy(
+            corpus / "rms" / f"winter{suffix}", corpus / "rms" / f"{TRICKY.replace('/', '∕')}{suffix}"
+        )
     out = corpus.parent / "out"
     result = call("align", corpus, out, "--report", "--reference", SAMPLE)
     assert result.exit_code == 1, result.output
@@ -202,9 +207,14 @@ def test_light_and_dark_and_the_picture(browser, run, tmp_path):
         ink = ink[:, : top.shape[1]]
         x = (columns * top.shape[1] / page.evaluate("loaded.length")).astype(int).clip(0, top.shape[1] - 1)
         spoken = columns > phones[0].start
-        assert ink[140:][:, x[spoken]].mean() > 1.5 * ink[140:][:, x[~spoken]].mean()  # sound is where phones are
+        assert (
+            ink[140:][:, x[spoken]].mean() > 1.5 * ink[140:][:, x[~spoken]].mean()
+        )  # sound is where phones are
         page.click("#theme")
-        assert page.evaluate("document.documentElement.dataset.theme") == {"light": "dark", "dark": "light"}[scheme]
+        assert (
+            page.evaluate("document.documentElement.dataset.theme")
+            == {"light": "dark", "dark": "light"}[scheme]
+        )
         page.close()
     assert means["light"] > 200 > 60 > means["dark"]
 
@@ -311,7 +321,9 @@ def test_what_has_gone_since_is_said(run, tmp_path):
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
     (copy / "slt" / "numbers.TextGrid").unlink()
     assert call("report", copy).exit_code == 0
-    data = json.loads((copy / "report" / "data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n"))
+    data = json.loads(
+        (copy / "report" / "data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n")
+    )
     [gone] = [u for u in data["utterances"] if u["file"] == "slt/numbers"]
     assert (gone["status"], gone["reasons"]) == ("failed", ["its TextGrid is not there: align it again"])
     assert "note: slt/numbers: its TextGrid" in call("inspect", copy, "--no-open").output

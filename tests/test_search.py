@@ -40,7 +40,11 @@ def at(kernel: str, *tensors):
 def cases(draw, longest: int = 5, most_states: int = 4, varying=None):
     """A batch over random graphs: arcs back and forth, some of weight -inf; lengths from 1."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    batch, frames, states = draw(st.integers(1, 3)), draw(st.integers(1, longest)), draw(st.integers(1, most_states))
+    batch, frames, states = (
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, longest)),
+        draw(st.integers(1, most_states)),
+    )
     graphs = draw(st.sampled_from([1, batch]))
     times = frames if (draw(st.booleans()) if varying is None else varying) else 1
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
@@ -92,7 +96,10 @@ def log_sum(values) -> float:
 @given(cases())
 def test_best_path_equals_enumeration(case):
     arcs, scores, lengths = case
-    best = [max((w for _, _, w in every_path(arcs, scores, lengths, b)), default=-math.inf) for b in range(len(scores))]
+    best = [
+        max((w for _, _, w in every_path(arcs, scores, lengths, b)), default=-math.inf)
+        for b in range(len(scores))
+    ]
     impossible = tuple(b for b, w in enumerate(best) if w == -math.inf)
     for kernel in KERNELS:
         given_, like, _ = arcs.to(*at(kernel, scores)), *at(kernel, scores), None
@@ -158,7 +165,9 @@ def test_the_gradient_of_log_z_is_the_posteriors(case):
         return
     expected = gradients(log_partition, arcs, [scores], lengths, "reference")
     for kernel in KERNELS[1:]:
-        for mine, theirs in zip(gradients(log_partition, arcs, [scores], lengths, kernel), expected, strict=True):
+        for mine, theirs in zip(
+            gradients(log_partition, arcs, [scores], lengths, kernel), expected, strict=True
+        ):
             assert not mine.isnan().any()
             torch.testing.assert_close(mine, theirs, atol=5e-5, rtol=1e-4)
     posteriors = torch.zeros_like(scores).scatter_add_(
@@ -193,7 +202,11 @@ def every_segmentation(arcs, scores, durations, lengths, b):
             yield [], [], float(arcs.final[g, before])
             return
         for s in range(arcs.states):
-            ways = [(-1, float(arcs.start[g, s]))] if first == 0 else arc_weights(arcs, b, first).get((before, s), [])
+            ways = (
+                [(-1, float(arcs.start[g, s]))]
+                if first == 0
+                else arc_weights(arcs, b, first).get((before, s), [])
+            )
             for (k, w), end in itertools.product(ways, range(first + 1, min(first + longest, length) + 1)):
                 w = w + float(durations[d, min(end - 1, durations.shape[1] - 1), s, end - first - 1])
                 w += sum(float(scores[b, t, arcs.pdf[g, s]]) for t in range(first, end))
@@ -255,7 +268,9 @@ def test_gradients_through_segments(case):
     except NoPath:
         return
     for kernel in KERNELS[1:]:
-        for mine, theirs in zip(gradients(search, arcs, [scores], lengths, kernel, [durations]), expected, strict=True):
+        for mine, theirs in zip(
+            gradients(search, arcs, [scores], lengths, kernel, [durations]), expected, strict=True
+        ):
             assert not mine.isnan().any()
             torch.testing.assert_close(mine, theirs, atol=5e-5, rtol=1e-4)
 
@@ -317,7 +332,9 @@ class Plain:
     """Three states a phone, whatever its context."""
 
     silence, noises, shortest = "SIL", (), 3
-    transitions = np.log(np.array([[[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]]]) + 1e-30).astype(np.float64)
+    transitions = np.log(np.array([[[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.5, 0.5]]]) + 1e-30).astype(
+        np.float64
+    )
     transitions[transitions < -50] = -np.inf
 
     def knows(self, label):
@@ -374,7 +391,9 @@ def test_more_arcs_than_a_byte_can_tell_take_two(kernel):
 
 def test_sums_survive_underflow_in_dense_graphs():
     """Where all but the arc by arc sum would be 0."""
-    arcs = Arcs.dense(torch.tensor([[0.0, -3000.0], [-2000.0, 0.0]]).double(), torch.tensor([0.0, -900.0]).double())
+    arcs = Arcs.dense(
+        torch.tensor([[0.0, -3000.0], [-2000.0, 0.0]]).double(), torch.tensor([0.0, -900.0]).double()
+    )
     scores = torch.tensor([[[0.0, 0.0], [0.0, 2500.0], [-5000.0, 0.0]]], dtype=torch.float64)
     found, expected = (forward_backward(arcs, scores, kernel=k) for k in ("numba", "reference"))
     for mine, theirs in zip(found, expected, strict=True):
@@ -392,7 +411,9 @@ def test_hours_of_frames_lose_no_precision():
 
 
 def test_a_state_that_loses_the_lead_takes_no_precision_along():
-    """The best state's score falls by 10,000 a frame; another takes over: differences of a tenth must survive."""
+    """The best state's score falls by 10,000 a frame; another takes over: differences of a tenth must
+    survive.
+    """
     rng = np.random.default_rng(0)
     scores = torch.from_numpy(rng.normal(size=(1, 60, 3)).astype(np.float32))
     scores[:, :10, 0] += 50.0
@@ -422,9 +443,13 @@ def test_what_stands_where_there_is_no_arc_is_not_read():
     arcs, (scores, _) = chain(4), speech_like(4, 9)
     dirty = arcs._replace(weights=arcs.weights.masked_fill(arcs.predecessors[:, None] == NONE, torch.nan))
     for kernel in ("reference", "numba"):
-        assert viterbi(dirty, scores[None], kernel=kernel).score == viterbi(arcs, scores[None], kernel=kernel).score
+        assert (
+            viterbi(dirty, scores[None], kernel=kernel).score
+            == viterbi(arcs, scores[None], kernel=kernel).score
+        )
         torch.testing.assert_close(
-            log_partition(dirty, scores[None], kernel=kernel), log_partition(arcs, scores[None], kernel=kernel)
+            log_partition(dirty, scores[None], kernel=kernel),
+            log_partition(arcs, scores[None], kernel=kernel),
         )
 
 
@@ -449,7 +474,11 @@ def test_segments_of_very_many_states():
     states = 70_000
     s = torch.arange(states, dtype=torch.int32)
     arcs = Arcs(
-        s[None], (s - 1)[None, :, None], torch.zeros(1, 1, states, 1), torch.zeros(1, states), torch.zeros(1, states)
+        s[None],
+        (s - 1)[None, :, None],
+        torch.zeros(1, 1, states, 1),
+        torch.zeros(1, states),
+        torch.zeros(1, states),
     )
     scores = torch.zeros(1, 3, states)
     scores[0, :, states - 2 :] = 5.0
@@ -488,7 +517,9 @@ def test_a_band_that_is_too_narrow_is_widened():
 
 
 def test_a_proof_finds_what_a_band_missed():
-    """The scores lead the band astray, and away from its edge: only the forward pass over all states can tell."""
+    """The scores lead the band astray, and away from its edge: only the forward pass over all states can
+    tell.
+    """
     generator = torch.Generator().manual_seed(0)
     arcs, scores = chain(50), torch.randn(200, 50, generator=generator) * 3
     exact = viterbi(arcs, scores[None]).score.item()
@@ -548,7 +579,11 @@ def test_a_stream_tells_what_the_offline_search_finds(case, lag, seed):
         return
     told = stream(arcs, pieces(scores[0], np.random.default_rng(seed)), lag)
     as_path = Arcs(arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final)
-    weights = {s: w for s, _, w in every_path(as_path, scores, torch.tensor([5]), 0)} if scores.shape[1] == 5 else {}
+    weights = (
+        {s: w for s, _, w in every_path(as_path, scores, torch.tensor([5]), 0)}
+        if scores.shape[1] == 5
+        else {}
+    )
     if told.tolist() != expected.states[0].tolist():  # a tie
         assert weights.get(tuple(told.tolist()), expected.score.item()) == pytest.approx(
             expected.score.item(), abs=1e-4
@@ -607,7 +642,12 @@ def test_streams_refuse_what_they_cannot_do():
             call()
     with pytest.raises(NoPath):
         Stream(arcs).advance(torch.full((1, 3), -torch.inf))
-    for bad in (torch.zeros(1, 2), torch.zeros(3), torch.zeros(1, 3, dtype=torch.long), torch.full((1, 3), torch.nan)):
+    for bad in (
+        torch.zeros(1, 2),
+        torch.zeros(3),
+        torch.zeros(1, 3, dtype=torch.long),
+        torch.full((1, 3), torch.nan),
+    ):
         with pytest.raises(ValueError, match="scores"):
             Stream(arcs).advance(bad)
 
@@ -644,7 +684,9 @@ def test_bad_graphs_are_refused():
     with pytest.raises(ValueError, match="2 graphs for a batch of 3"):
         viterbi(Arcs.of([words_graph(1), words_graph(1)]), torch.zeros(3, 9, 20))
     with pytest.raises(ValueError, match="4 frames"):
-        viterbi(Arcs(arcs.pdf, arcs.predecessors, arcs.weights.expand(1, 4, 3, 2), arcs.start, arcs.final), scores)
+        viterbi(
+            Arcs(arcs.pdf, arcs.predecessors, arcs.weights.expand(1, 4, 3, 2), arcs.start, arcs.final), scores
+        )
     with pytest.raises(ValueError, match=r"NaN or .inf among the arc weights"):
         viterbi(Arcs(arcs.pdf, arcs.predecessors, arcs.weights * torch.nan, arcs.start, arcs.final), scores)
     for name, value in (
@@ -707,7 +749,9 @@ def test_triton_kernels_compile_for_cuda():
     pytest.importorskip("triton")
     script = Path(__file__).with_name("compile_triton.py")
     environment = {**os.environ, "TRITON_INTERPRET": "0"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
@@ -727,7 +771,9 @@ def test_both_kernels_agree_on_speech(model):
     fast = viterbi(arcs, scores[None])
     assert fast.states.tolist() == plain.states.tolist()  # float32 against float64
     assert fast.score.item() == pytest.approx(plain.score.item(), rel=1e-5)
-    banded = long_path(arcs, lambda a, b, c: model.score(ready.frames[a:b], ready.graph.pdfs[c]), len(ready.frames), 64)
+    banded = long_path(
+        arcs, lambda a, b, c: model.score(ready.frames[a:b], ready.graph.pdfs[c]), len(ready.frames), 64
+    )
     assert banded.states.tolist() == plain.states.tolist()
     told = stream(arcs, scores.split(7))
     assert told.tolist() == plain.states[0].tolist()

@@ -1,4 +1,6 @@
-"""What is shown of a run, a machine and a speed: planted loads, clocks and faults are found as they were planted."""
+"""What is shown of a run, a machine and a speed: planted loads, clocks and faults are found as they were
+planted.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ def clock(*times):
 
 
 def child(code):
-    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def ended(process):
@@ -98,9 +102,15 @@ def watching():
 
 # the monitor
 
-@pytest.mark.parametrize("code", [
-    WORKER, f"import subprocess, sys\nsys.exit(subprocess.run([sys.executable, '-c', {WORKER!r}]).returncode)",
-], ids=["child", "grandchild"])
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        WORKER,
+        f"import subprocess, sys\nsys.exit(subprocess.run([sys.executable, '-c', {WORKER!r}]).returncode)",
+    ],
+    ids=["child", "grandchild"],
+)
 def test_what_children_hold_and_compute_is_seen(no_nvml, idle, code):
     meter = Meter(clock(0.0, 10.0, 20.0))
     before = meter()
@@ -227,16 +237,27 @@ class Nvml(SimpleNamespace):
 
     def __init__(self):
         super().__init__(
-            nvmlInit=lambda: None, nvmlDeviceGetCount=lambda: 3, nvmlDeviceGetHandleByIndex=lambda k: k,
+            nvmlInit=lambda: None,
+            nvmlDeviceGetCount=lambda: 3,
+            nvmlDeviceGetHandleByIndex=lambda k: k,
             nvmlDeviceGetHandleByUUID=lambda name: {"GPU-a": 0, "GPU-b": 1}[name],
             nvmlDeviceGetUtilizationRates=lambda k: SimpleNamespace(gpu=10 * (k + 1)),
-            nvmlDeviceGetMemoryInfo=lambda k: SimpleNamespace(used=2**k))
+            nvmlDeviceGetMemoryInfo=lambda k: SimpleNamespace(used=2**k),
+        )
 
 
-@pytest.mark.parametrize(("visible", "expected"), [
-    (None, Gpu(30.0, 7)), ("1", Gpu(20.0, 2)), ("0, 1", Gpu(20.0, 3)), ("GPU-b", Gpu(20.0, 2)), ("", None),
-    ("-1", None), ("2,-1,0", Gpu(30.0, 4)),
-])
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        (None, Gpu(30.0, 7)),
+        ("1", Gpu(20.0, 2)),
+        ("0, 1", Gpu(20.0, 3)),
+        ("GPU-b", Gpu(20.0, 2)),
+        ("", None),
+        ("-1", None),
+        ("2,-1,0", Gpu(30.0, 4)),
+    ],
+)
 def test_gpus_that_cuda_sees_are_looked_at(monkeypatch, visible, expected):
     monkeypatch.setitem(sys.modules, "pynvml", Nvml())
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -258,6 +279,7 @@ def test_without_nvml_or_a_driver_nothing_is_seen(monkeypatch, no_nvml):
 
 
 # the bar of align
+
 
 def test_the_bar_tells_its_line_on_a_terminal_only():
     for terminal in (True, False):
@@ -300,6 +322,7 @@ def test_the_summary_tells_the_peak(capsys, corpus, tmp_path):
 
 
 # bench: what is timed, and how it is counted
+
 
 def ticking(step):
     """A clock on which every call takes ``step`` seconds: it is looked at before and after."""
@@ -359,11 +382,16 @@ def test_other_errors_are_not_hidden(monkeypatch):
 def test_tasks_do_what_they_are_called():
     model = MODELS["MixtureGaussianHMM"]
     torch.manual_seed(0)
-    same, observations = model(), torch.randn(2, 15, family.DIMENSIONS, generator=torch.Generator().manual_seed(0))
+    same, observations = (
+        model(),
+        torch.randn(2, 15, family.DIMENSIONS, generator=torch.Generator().manual_seed(0)),
+    )
     likelihood = work("MixtureGaussianHMM", CPU, 2, 15, "likelihood")()
     assert torch.equal(likelihood, same(observations).detach())
     assert not likelihood.requires_grad
-    assert torch.equal(work("MixtureGaussianHMM", CPU, 2, 15, "viterbi")().states, same.viterbi(observations).states)
+    assert torch.equal(
+        work("MixtureGaussianHMM", CPU, 2, 15, "viterbi")().states, same.viterbi(observations).states
+    )
     made = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(family.MODELS, "HSMM", lambda: made.append(model()) or made[0])
@@ -461,8 +489,23 @@ def called(*arguments):
 
 
 def test_bench_prints_and_writes_what_was_asked_for(tmp_path):
-    done = called("bench", "--model", "HSMM", "--batch", 1, "--batch", 2, "--length", 10, "--repeats", 1, "--device",
-                  "cpu", "--json", tmp_path / "speed.json")
+    done = called(
+        "bench",
+        "--model",
+        "HSMM",
+        "--batch",
+        1,
+        "--batch",
+        2,
+        "--length",
+        10,
+        "--repeats",
+        1,
+        "--device",
+        "cpu",
+        "--json",
+        tmp_path / "speed.json",
+    )
     assert done.exit_code == 0, done.output
     found = json.loads((tmp_path / "speed.json").read_text())
     assert [(r["name"], r["batch"], r["length"]) for r in found["rows"]] == [("HSMM", 1, 10), ("HSMM", 2, 10)]
@@ -473,8 +516,16 @@ def test_bench_prints_and_writes_what_was_asked_for(tmp_path):
         assert row["frames_per_second"] == pytest.approx(row["batch"] * 10 / row["median_seconds"])
 
 
-@pytest.mark.parametrize("wrong", [("--backend", "hmm"), ("--only", "backends"), ("--device", "nonsense"),
-                                   ("--batch", "0"), ("--model", "GMM")])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--backend", "hmm"),
+        ("--only", "backends"),
+        ("--device", "nonsense"),
+        ("--batch", "0"),
+        ("--model", "GMM"),
+    ],
+)
 def test_bench_refuses_what_cannot_be_measured(wrong):
     done = called("bench", *wrong)
     assert done.exit_code == 2
@@ -482,6 +533,7 @@ def test_bench_refuses_what_cannot_be_measured(wrong):
 
 
 # the doctor
+
 
 def test_what_is_here_is_well():
     """On the machine of the tests nothing may be broken; speed and load are its own affair."""
@@ -524,6 +576,7 @@ def test_each_search_is_really_asked_of_the_kernel(search, monkeypatch):
     """A result that is a little off anywhere is noticed, and so is NaN."""
     good = agreement.SEARCHES[search]
     for harm in (lambda t: t + 0.01, lambda t: t * torch.nan):
+
         def bad(kernel, device, harm=harm):
             *others, last = good(kernel, device)
             return (*others, last if kernel == "reference" else harm(last.double()))
@@ -548,7 +601,9 @@ def test_a_path_that_is_wrong_is_heard(monkeypatch):
 def test_features_that_are_wrong_are_heard(monkeypatch):
     """The same features half a second late."""
     frontend = planted.SphinxFrontend.cepstra
-    monkeypatch.setattr(planted.SphinxFrontend, "cepstra", lambda self, wave: frontend(self, wave).roll(50, 0))
+    monkeypatch.setattr(
+        planted.SphinxFrontend, "cepstra", lambda self, wave: frontend(self, wave).roll(50, 0)
+    )
     model = planted.learnt()
     monkeypatch.setattr(planted.SphinxFrontend, "cepstra", frontend)
     monkeypatch.setattr(planted, "learnt", lambda: model)
@@ -556,9 +611,18 @@ def test_features_that_are_wrong_are_heard(monkeypatch):
 
 
 def test_versions_are_compared_with_what_is_asked_for():
-    asked = [Requirement(r) for r in (
-        "torch<2.13,>=2.11", "torchaudio==2.11.*", "numba>=0.60", 'espeakng-loader>=0.2.4; extra == "dtw"',
-        'pytest>=8; extra == "test"', 'transformers>=4.56; extra == "ctc"', 'colorama; sys_platform == "nowhere"')]
+    asked = [
+        Requirement(r)
+        for r in (
+            "torch<2.13,>=2.11",
+            "torchaudio==2.11.*",
+            "numba>=0.60",
+            'espeakng-loader>=0.2.4; extra == "dtw"',
+            'pytest>=8; extra == "test"',
+            'transformers>=4.56; extra == "ctc"',
+            'colorama; sys_platform == "nowhere"',
+        )
+    ]
     there = {"torch": "2.13.0", "torchaudio": "2.11.0", "espeakng-loader": "0.2.4", "transformers": "4.1"}
     found = {f.name: f for f in doctor.versions(asked, there.get)}
     assert (found["torch"].state, found["torchaudio"].state, found["numba"].state) == (BROKEN, OK, BROKEN)
@@ -571,7 +635,9 @@ def test_versions_are_compared_with_what_is_asked_for():
 
 
 def test_more_threads_than_cores_are_told():
-    found = list(doctor.threads({"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "2", "NUMBA_NUM_THREADS": ""}, 2, 8))
+    found = list(
+        doctor.threads({"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": "2", "NUMBA_NUM_THREADS": ""}, 2, 8)
+    )
     assert [(f.name, f.state) for f in found] == [("OMP_NUM_THREADS", SLOW), ("torch's threads", SLOW)]
     assert [f.state for f in doctor.threads({}, 2, 2)] == [OK]
 
@@ -601,10 +667,15 @@ def test_space_memory_encodings_and_speed_are_judged(tmp_path, monkeypatch):
     assert doctor.speed(doctor.USUAL / doctor.SLOWER - 1).state == SLOW
 
 
-@pytest.mark.parametrize(("devices", "seen", "states"), [
-    ((), None, [NOTE]), ((), Gpu(0.0, 1), [SLOW, OK]), (("H100",), None, [OK, NOTE]),
-    (("H100",), Gpu(0.0, 1), [OK, OK]),
-])
+@pytest.mark.parametrize(
+    ("devices", "seen", "states"),
+    [
+        ((), None, [NOTE]),
+        ((), Gpu(0.0, 1), [SLOW, OK]),
+        (("H100",), None, [OK, NOTE]),
+        (("H100",), Gpu(0.0, 1), [OK, OK]),
+    ],
+)
 def test_a_gpu_that_only_one_side_sees_is_told(devices, seen, states):
     assert [f.state for f in doctor.cuda(devices, seen)] == states
 
@@ -618,10 +689,15 @@ def test_what_the_machine_is_is_read(tmp_path):
         assert quota(tmp_path / "cpu.max") == cores
 
 
-@pytest.mark.parametrize(("findings", "status"), [
-    ([Finding("a", "1")], 0), ([Finding("a", "1", SLOW, "do it"), Finding("b", "2", NOTE)], 0),
-    ([Finding("a", "1", BROKEN, "do it")], 1), (None, 1),
-])
+@pytest.mark.parametrize(
+    ("findings", "status"),
+    [
+        ([Finding("a", "1")], 0),
+        ([Finding("a", "1", SLOW, "do it"), Finding("b", "2", NOTE)], 0),
+        ([Finding("a", "1", BROKEN, "do it")], 1),
+        (None, 1),
+    ],
+)
 def test_the_doctor_ends_with_1_only_where_something_is_broken(monkeypatch, findings, status):
     def look():
         if findings is None:
@@ -649,6 +725,7 @@ def test_the_doctor_tells_that_nothing_can_be_loaded(monkeypatch):
 
 # leaks
 
+
 @pytest.fixture(scope="module")
 def soak():
     return SourceFileLoader("soak", str(ROOT / "recipes" / "benchmark" / "soak.py")).load_module()
@@ -658,7 +735,9 @@ def living():
     """What there is: tensors, arrays, alignments, descriptors, threads."""
     gc.collect()
     things = gc.get_objects()
-    kinds = {kind.__name__: sum(type(thing) is kind for thing in things) for kind in (torch.Tensor, Alignment)}
+    kinds = {
+        kind.__name__: sum(type(thing) is kind for thing in things) for kind in (torch.Tensor, Alignment)
+    }
     own = psutil.Process()
     return {**kinds, "files": own.num_fds(), "threads": own.num_threads(), "children": len(own.children())}
 
@@ -689,7 +768,9 @@ def test_what_grows_is_told(soak):
     rng = np.random.default_rng(0)
     steady = [soak.State(500 + float(noise), 90.0, 6, 3, 1) for noise in rng.normal(scale=0.1, size=60)]
     assert soak.verdict(steady) == []
-    assert soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []  # a jump
+    assert (
+        soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []
+    )  # a jump
     for grown in ({"memory": 0.3}, {"heap": 0.03}, {"files": 1}, {"threads": 1}, {"processes": 1}):
         [(name, rate)] = grown.items()
         states = [s._replace(**{name: getattr(s, name) + rate * k}) for k, s in enumerate(steady)]
@@ -700,7 +781,19 @@ def test_what_grows_is_told(soak):
 
 # the marks: stages of the path, and profiles
 
-STAGES = {"hmm": {"reading", "graph", "features", "scores", "search", "evidence", "refinement", "figures", "writing"}}
+STAGES = {
+    "hmm": {
+        "reading",
+        "graph",
+        "features",
+        "scores",
+        "search",
+        "evidence",
+        "refinement",
+        "figures",
+        "writing",
+    }
+}
 STAGES |= {"ctc": STAGES["hmm"], "ctc+hmm": STAGES["hmm"], "dtw": STAGES["hmm"] | {"reference"}}
 
 

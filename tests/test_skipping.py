@@ -22,7 +22,8 @@ def test_fast():
 SKIPPED = {
     "mark": "@pytest.mark.skip(reason='no Praat')\ndef test_skipped():\n    pass\n",
     "call": "def test_skipped():\n    pytest.skip('no Praat')\n",
-    "fixture": "@pytest.fixture\ndef praat():\n    pytest.skip('no Praat')\n\ndef test_skipped(praat):\n    pass\n",
+    "fixture": "@pytest.fixture\ndef praat():\n    pytest.skip('no Praat')\n\ndef "
+    "test_skipped(praat):\n    pass\n",
     "import": "def test_skipped():\n    pytest.importorskip('no_such_praat', reason='no Praat')\n",
     "file": "pytest.skip('no Praat', allow_module_level=True)\n",
 }
@@ -37,8 +38,12 @@ def call(tmp_path):
     def made(more: str, *options: str):
         (tmp_path / "test_cases.py").write_text(CASES)
         (tmp_path / "test_more.py").write_text(f"import pytest\n\n{more}")
-        return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options], cwd=tmp_path,
-                              capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
 
     return made
 

@@ -97,9 +97,13 @@ def test_loudness_is_not_scored(seen):
 
 @pytest.mark.parametrize("coefficient", [1, 5, 24])
 def test_a_spectrum_moved_along_a_mel_cepstral_direction_has_its_exact_distortion(sptk, seen, coefficient):
-    """exp(2 delta cos(m w~)) times the power spectrum adds delta to coefficient m: through the all-pass and back."""
+    """exp(2 delta cos(m w~)) times the power spectrum adds delta to coefficient m: through the all-pass and
+    back.
+    """
     delta = 0.3
-    tilt = sptk.mc2sp(delta * np.eye(25)[coefficient], speech.mel_alpha(RATE), 2 * (seen.envelope.shape[1] - 1))
+    tilt = sptk.mc2sp(
+        delta * np.eye(25)[coefficient], speech.mel_alpha(RATE), 2 * (seen.envelope.shape[1] - 1)
+    )
     moved = mel_cepstra(seen.envelope * tilt, RATE)
     expected = 10 / math.log(10) * math.sqrt(2) * delta
     distortion = mel_cepstrum_distortion(seen.cepstra, moved, linear_path(len(moved), len(moved)))
@@ -118,7 +122,9 @@ def test_a_semitone_is_100_cents():
     f0 = np.array([0, 80.0, 110, 0, 333.3, 90])
     errors = f0_errors(f0, f0 * SEMITONE, linear_path(6, 6))
     assert errors.rmse_cents == pytest.approx(100, abs=1e-9)
-    assert errors.rmse_hz == pytest.approx((SEMITONE - 1) * math.sqrt((80**2 + 110**2 + 333.3**2 + 90**2) / 4))
+    assert errors.rmse_hz == pytest.approx(
+        (SEMITONE - 1) * math.sqrt((80**2 + 110**2 + 333.3**2 + 90**2) / 4)
+    )
     assert (errors.voiced, errors.vuv, errors.gpe, errors.ffe) == (4, 0, 0, 0)
 
 
@@ -208,13 +214,27 @@ def test_time_stretch_is_found_by_warping():
     index = np.sort(np.r_[np.arange(40), np.random.default_rng(3).integers(0, 40, 25)])
     path = dtw_path(a, a[index])
     assert (path == np.c_[index, np.arange(65)]).all()
-    assert mel_cepstrum_distortion(a, a[index], path) == 0 < mel_cepstrum_distortion(a, a[index], linear_path(40, 65))
+    assert (
+        mel_cepstrum_distortion(a, a[index], path)
+        == 0
+        < mel_cepstrum_distortion(a, a[index], linear_path(40, 65))
+    )
 
 
 def test_alignments_map_time_piecewise_linearly():
     """aa from 0.1 to 0.3 s takes twice as long in the estimate, t as long."""
-    reference = [Interval(0, 0.1, ""), Interval(0.1, 0.3, "AA1"), Interval(0.3, 0.4, "t"), Interval(0.4, 0.5, "sil")]
-    estimate = [Interval(0, 0.1, "pau"), Interval(0.1, 0.5, "aa"), Interval(0.5, 0.6, "T"), Interval(0.6, 0.7, "")]
+    reference = [
+        Interval(0, 0.1, ""),
+        Interval(0.1, 0.3, "AA1"),
+        Interval(0.3, 0.4, "t"),
+        Interval(0.4, 0.5, "sil"),
+    ]
+    estimate = [
+        Interval(0, 0.1, "pau"),
+        Interval(0.1, 0.5, "aa"),
+        Interval(0.5, 0.6, "T"),
+        Interval(0.6, 0.7, ""),
+    ]
     path = aligned_path(reference, estimate, (50, 70), hop=0.01)
     expected = [t if t < 10 else 10 + 2 * (t - 10) if t < 30 else t + 20 for t in range(50)]
     assert path.tolist() == [[t, u] for t, u in enumerate(expected)]
@@ -241,7 +261,12 @@ def test_alignments_may_run_past_the_end_of_a_recording():
 
 def test_a_word_may_be_pronounced_in_two_ways():
     """The vowel differs, the t is in one only: the boundaries around them still say what is where."""
-    slow = [Interval(0, 0.1, "aa"), Interval(0.1, 0.2, "uw"), Interval(0.2, 0.3, "t"), Interval(0.3, 0.4, "s")]
+    slow = [
+        Interval(0, 0.1, "aa"),
+        Interval(0.1, 0.2, "uw"),
+        Interval(0.2, 0.3, "t"),
+        Interval(0.3, 0.4, "s"),
+    ]
     fast = [Interval(0, 0.05, "aa"), Interval(0.05, 0.1, "ah"), Interval(0.1, 0.2, "s")]
     path = aligned_path(slow, fast, (40, 20), hop=0.01)
     assert path[[0, 10, 15, 30, 35], 1].tolist() == [0, 5, 8, 10, 15]
@@ -347,7 +372,8 @@ def second_dtw(d: list[list[float]]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("name", ["slt/doctor", "slt/vowels", "rms/measure"])
 def test_f0_agrees_with_praat(world, name):
-    """A quarter of a semitone in nearly all frames; who counts as voiced is a matter of taste, within limits."""
+    """A quarter of a semitone in nearly all frames; who counts as voiced is a matter of taste, within
+    limits."""
     parselmouth = pytest.importorskip("parselmouth", reason="needs Praat: pip install praat-parselmouth")
     x = recording(name)
     f0 = analyse(x, RATE).f0
@@ -440,7 +466,9 @@ def test_two_recordings_of_one_name_are_a_problem(folders):
     extra = folders[1] / "anna" / "doctor.wav"
     shutil.copy(folders[0] / "anna" / "doctor.wav", extra)
     report = compare_folders(*folders, STRAIGHT)
-    assert str(report.problems[0]) == f"{extra}: doctor.flac has the same name and is taken: remove one of them"
+    assert (
+        str(report.problems[0]) == f"{extra}: doctor.flac has the same name and is taken: remove one of them"
+    )
     assert "anna/doctor" in report.resampled  # so it was the flac, of another rate
 
 
@@ -450,7 +478,9 @@ def test_folders_are_matched_by_alignments(folders, tmp_path):
         (tmp_path / side / "anna" / "doctor.phn").write_text(f"0 4000 pau\n4000 8000 {label}\n")
     report = compare_folders(*folders, STRAIGHT, alignments=(tmp_path / "a", tmp_path / "b"))
     assert list(report.files) == ["anna/doctor"]
-    assert "anna/harbour: it has no alignment: align it, or match by warping" in [str(p) for p in report.problems]
+    assert "anna/harbour: it has no alignment: align it, or match by warping" in [
+        str(p) for p in report.problems
+    ]
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path, world):

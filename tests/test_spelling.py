@@ -43,9 +43,13 @@ def test_a_stress_mark_is_no_letter():
     assert spelled("İzmir") == ["i z m i r"]  # a dot remains of its lower case
 
 
-@pytest.mark.parametrize(("text", "letters"), [
-    ("می\u200cروم", ["م ی ر و م"]), ("क\u094d\u200dष", ["क \u094d ष"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("می\u200cروم", ["م ی ر و م"]),
+        ("क\u094d\u200dष", ["क \u094d ष"]),
+    ],
+)
 def test_joiners_have_no_sound(text, letters):
     assert spelled(text) == letters
 
@@ -54,8 +58,15 @@ def test_a_syllable_of_korean_is_its_letters():
     assert spelled("한국") == ["ᄒ ᅡ ᆫ ᄀ ᅮ ᆨ"]
 
 
-@pytest.mark.parametrize(("text", "character"), [("в 12 часов", "'1' of '12'"), ("5-й", "'5' of '5-й'"),
-                                                 ("20 %", "'2' of '20%'"), ("٣ كتب", "'٣' of '٣'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "character"),
+    [
+        ("в 12 часов", "'1' of '12'"),
+        ("5-й", "'5' of '5-й'"),
+        ("20 %", "'2' of '20%'"),
+        ("٣ كتب", "'٣' of '٣'"),
+    ],
+)
 def test_a_digit_is_named(text, character):
     with pytest.raises(DataError, match=character) as caught:
         spelled(text)

@@ -54,7 +54,9 @@ def test_contexts_back_off(model):
     assert exact != topology.unit("AE", "SIL", "SIL", Position.SINGLE)
     assert topology.unit("AE1", "K", "T0", Position.INTERNAL) == exact  # stress digits are no other phones
     # noise beside a phone is silence to it
-    assert topology.unit("AE", "+NSN+", "T", Position.BEGIN) == topology.unit("AE", "SIL", "T", Position.BEGIN)
+    assert topology.unit("AE", "+NSN+", "T", Position.BEGIN) == topology.unit(
+        "AE", "SIL", "T", Position.BEGIN
+    )
     for left in topology.definition.phones:  # something is found for all
         assert len(topology.unit("ZH", left, "ZH", Position.END).pdfs) == 3
 
@@ -71,7 +73,9 @@ def sphinx_phones(utterance: Utterance) -> tuple[list[tuple[str, ...]], list[tup
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), full_utt=True)
         decoder.end_utt()
-        words = words or [tuple(decoder.lookup_word(s.word).split()) for s in decoder.seg() if s.word[0] not in "<["]
+        words = words or [
+            tuple(decoder.lookup_word(s.word).split()) for s in decoder.seg() if s.word[0] not in "<["
+        ]
     return words, [(p.name, p.start) for p in decoder.get_alignment().phones() if p.name != "SIL"]
 
 
@@ -127,7 +131,9 @@ def test_continuous_model(sphinx_tests, tmp_path):
 
 
 def test_semi_continuous_model(sphinx_tests, tmp_path):
-    """tidigits: four streams, one codebook, whole-word phones; 'two nine three four zero' of its own test data."""
+    """tidigits: four streams, one codebook, whole-word phones; 'two nine three four zero' of its own test
+    data.
+    """
     folder = tmp_path / "digits"
     shutil.copytree(sphinx_tests / "tidigits" / "hmm", folder)
     shutil.copy(sphinx_tests / "tidigits" / "lm" / "tidigits.dic", folder)

@@ -1,4 +1,5 @@
-"""Work spread over processes: the same answers as without, whatever is asked; and what happens when they die."""
+"""Work spread over processes: the same answers as without, whatever is asked; and what happens when they
+die."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from aligner.types import DataError, ModelError, Pronunciation
 def example(number):
     generator = torch.Generator().manual_seed(number)
     words = ((Pronunciation(("A", f"B{number}")),),)
-    return Example(f"u{number}", f"s{number % 2}", torch.randn(5 + number, 3, generator=generator), words, ("w",))
+    return Example(
+        f"u{number}", f"s{number % 2}", torch.randn(5 + number, 3, generator=generator), words, ("w",)
+    )
 
 
 EXAMPLES = [example(k) for k in range(7)]
@@ -54,8 +57,11 @@ def like(one, other):
 
 def test_what_is_known_and_what_is_not_arrives_whole(mapped):
     changed = replace(EXAMPLES[2], words=(), spelled=())  # of its own, but for the cepstra
-    tasks = [Task(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
-             Task(None, [example(30)], {}), Task(None, [], {})]
+    tasks = [
+        Task(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
+        Task(None, [example(30)], {}),
+        Task(None, [], {}),
+    ]
     for found, task in zip(mapped(Task._make, tasks), tasks, strict=True):
         assert found.model is None
         for one, other in zip(found.examples, task.examples, strict=True):
@@ -93,7 +99,9 @@ def test_what_needs_no_processes(tmp_path, monkeypatch, why):
     threads = torch.get_num_threads()
     if why == "little speech":
         monkeypatch.setattr(spreading, "SERIAL", SERIAL)
-    examples = [replace(EXAMPLES[0], cepstra=torch.zeros(9, 3, device="meta"))] if why == "a device" else EXAMPLES
+    examples = (
+        [replace(EXAMPLES[0], cepstra=torch.zeros(9, 3, device="meta"))] if why == "a device" else EXAMPLES
+    )
     with spread(1 if why == "one job" else 2, examples, tmp_path) as found:
         assert found is map
         assert torch.get_num_threads() == 1
@@ -102,8 +110,10 @@ def test_what_needs_no_processes(tmp_path, monkeypatch, why):
 
 
 def test_a_process_that_is_killed_is_told(tmp_path):
-    with pytest.raises(ModelError, match=r"killed twice over the same .*memory is short: name fewer --jobs"), \
-            spread(2, EXAMPLES, tmp_path) as found:
+    with (
+        pytest.raises(ModelError, match=r"killed twice over the same .*memory is short: name fewer --jobs"),
+        spread(2, EXAMPLES, tmp_path) as found,
+    ):
         list(found(os._exit, [9]))
     assert not list(tmp_path.iterdir())
 
@@ -128,8 +138,10 @@ def asleep(task):
 
 def test_a_process_that_is_stuck_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(spreading, "PATIENCE", 0.1)
-    with pytest.raises(ModelError, match="gave no sign of life for minutes, twice"), \
-            spread(2, EXAMPLES, tmp_path) as found:
+    with (
+        pytest.raises(ModelError, match="gave no sign of life for minutes, twice"),
+        spread(2, EXAMPLES, tmp_path) as found,
+    ):
         list(found(asleep, [9]))
 
 
@@ -143,19 +155,30 @@ def test_patience_grows_with_the_speech():
 
 
 def test_no_room_for_the_file(tmp_path):
-    with pytest.raises(DataError, match="cannot be written to any more"), spread(2, EXAMPLES, tmp_path / "gone"):
+    with (
+        pytest.raises(DataError, match="cannot be written to any more"),
+        spread(2, EXAMPLES, tmp_path / "gone"),
+    ):
         pass
 
 
 def test_processes_end_when_their_parent_is_killed(tmp_path):
-    script = ("import os, signal, sys; from pathlib import Path; from aligner.run import spread\n"
-              "spread.SERIAL = 0\n"
-              "sys.path.insert(0, sys.argv[1]); from test_spread import EXAMPLES\n"
-              "with spread.spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
-              "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
-              "    os.kill(os.getpid(), signal.SIGKILL)\n")
-    done = subprocess.run([sys.executable, "-c", script, Path(__file__).parent, tmp_path], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=False, timeout=600)
+    script = (
+        "import os, signal, sys; from pathlib import Path; from aligner.run import spread\n"
+        "spread.SERIAL = 0\n"
+        "sys.path.insert(0, sys.argv[1]); from test_spread import EXAMPLES\n"
+        "with spread.spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
+        "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, Path(__file__).parent, tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert done.returncode == -signal.SIGKILL
     workers, deadline = list(map(int, done.stdout.split())), time.monotonic() + 600
     assert workers

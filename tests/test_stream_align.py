@@ -27,7 +27,15 @@ from aligner.backends.base import Options
 from aligner.backends.hmm import HmmBackend
 from aligner.cli import main
 from aligner.corpus import audio, incoming
-from aligner.features import BELIEF, MEMORY, SPOKEN, CepstralFrontend, Incremental, SphinxFrontend, running_mean
+from aligner.features import (
+    BELIEF,
+    MEMORY,
+    SPOKEN,
+    CepstralFrontend,
+    Incremental,
+    SphinxFrontend,
+    running_mean,
+)
 from aligner.formats.textgrid import read_textgrid
 from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.store import load_model
@@ -154,13 +162,19 @@ def lived(search, parts):
 
 
 @settings(max_examples=80, deadline=None)
-@given(cases(longest=30, varying=False), st.sampled_from([None, 0.5, 5.0]), st.sampled_from([None, 3]),
-       st.integers(0, 99))
+@given(
+    cases(longest=30, varying=False),
+    st.sampled_from([None, 0.5, 5.0]),
+    st.sampled_from([None, 3]),
+    st.integers(0, 99),
+)
 def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
     arcs, scores, _ = case
     arcs, scores = arcs.of_utterance(0), scores[:1].float()
     arcs = arcs.to(scores)
-    backward = arcs.predecessors > torch.arange(arcs.states)[:, None]  # a graph's states are in topological order
+    backward = (
+        arcs.predecessors > torch.arange(arcs.states)[:, None]
+    )  # a graph's states are in topological order
     arcs = arcs._replace(predecessors=torch.where(backward, -1, arcs.predecessors))
     parts = [p for p in pieces(scores[0], np.random.default_rng(seed)) if len(p)]
     try:
@@ -172,7 +186,9 @@ def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
     search = Live(arcs, sure, lag)
     told = lived(search, parts)
     assert search.score == pytest.approx(expected.score.item(), abs=1e-4)
-    assert weight(arcs, scores[0], search.states) == pytest.approx(expected.score.item(), abs=1e-3)  # ties aside
+    assert weight(arcs, scores[0], search.states) == pytest.approx(
+        expected.score.item(), abs=1e-3
+    )  # ties aside
     if sure is None and lag is None:  # certain is certain
         for states in told:
             np.testing.assert_array_equal(search.states[: len(states)], states)
@@ -207,8 +223,10 @@ def test_live_tells_early_and_right(size, beam, monkeypatch):
 
 def test_what_was_told_too_early_is_taken_back():
     """Everything looks like state 1 until the last frames, which only fit who has stayed in state 0."""
-    arcs = Arcs.dense(torch.tensor([[0.0, 0.0, -torch.inf], [-torch.inf, 0.0, -torch.inf], [-torch.inf] * 3]),
-                      torch.tensor([0.0, 0.0, -torch.inf]))
+    arcs = Arcs.dense(
+        torch.tensor([[0.0, 0.0, -torch.inf], [-torch.inf, 0.0, -torch.inf], [-torch.inf] * 3]),
+        torch.tensor([0.0, 0.0, -torch.inf]),
+    )
     scores = torch.tensor([[0.0, 3.0, 0.0]] * 5 + [[0.0, -99.0, 0.0]])
     search = Live(arcs, sure=2.0)
     for frame in scores[:5]:
@@ -263,13 +281,19 @@ LABELS = st.sampled_from(["AA", "S", "T", "N", "L", ""])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(LABELS, st.integers(1, 12)), min_size=2, max_size=9),
-       st.dictionaries(st.tuples(*2 * [st.sampled_from(["vowel", "fricative", "stop", "nasal", "silence"])]),
-                       st.floats(-0.05, 0.05)))
+@given(
+    st.lists(st.tuples(LABELS, st.integers(1, 12)), min_size=2, max_size=9),
+    st.dictionaries(
+        st.tuples(*2 * [st.sampled_from(["vowel", "fricative", "stop", "nasal", "silence"])]),
+        st.floats(-0.05, 0.05),
+    ),
+)
 def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
     edges = np.cumsum([0, *(n for _, n in spoken)]) / 100
-    phones = [Interval(float(a), float(b), label)
-              for a, b, (label, _) in zip(edges, edges[1:], spoken, strict=False)]
+    phones = [
+        Interval(float(a), float(b), label)
+        for a, b, (label, _) in zip(edges, edges[1:], spoken, strict=False)
+    ]
     phones[-1] = replace(phones[-1], end=phones[-1].end + 9.0)  # so that its end pushes nothing together
     found = [0.0]
     for phone, after in itertools.pairwise(phones):
@@ -294,7 +318,9 @@ def test_the_stream_ends_as_the_whole_is_aligned(running, chunk):
         assert not aligner.revised
         assert all(e.end <= e.heard for e in told)
         assert np.median([e.heard - e.end for e in told]) < 0.4  # seconds of sound; no timing
-        assert events[-1].about["delay"]["median"] == pytest.approx(np.median([e.delay for e in told]), abs=1e-3)
+        assert events[-1].about["delay"]["median"] == pytest.approx(
+            np.median([e.delay for e in told]), abs=1e-3
+        )
 
 
 def test_real_speech_is_told_right(running, timit):
@@ -349,8 +375,11 @@ def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, monk
 
 
 def test_words_of_several_spoken_words_are_told_whole(running):
-    utterance = replace(find(SAMPLE / "slt").utterances[0], transcript=(SAMPLE / "slt" / "numbers.lab").read_text(),
-                        audio=SAMPLE / "slt" / "numbers.flac")
+    utterance = replace(
+        find(SAMPLE / "slt").utterances[0],
+        transcript=(SAMPLE / "slt" / "numbers.lab").read_text(),
+        audio=SAMPLE / "slt" / "numbers.flac",
+    )
     aligner, events = streamed(utterance)
     assert max(len(t.spoken) for t in aligner.tokens) > 1
     assert [e.label for e in events if e.kind == "word"] == [t.spelling for t in aligner.tokens]
@@ -360,7 +389,9 @@ def test_words_of_several_spoken_words_are_told_whole(running):
 
 def test_a_text_that_is_not_finished_is_said_so(running):
     [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
-    long = replace(utterance, transcript=f"{TEXT} and many other things that nobody ever says in this recording")
+    long = replace(
+        utterance, transcript=f"{TEXT} and many other things that nobody ever says in this recording"
+    )
     aligner, events = streamed(long)
     assert not aligner.search.finished
     assert aligner.alignment is None
@@ -386,7 +417,9 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
     wave = np.concatenate([faded, rng.normal(0, 1e-3, round(16000 * pause))]).astype(np.float32)
     aligner, _ = streamed(replace(utterance, audio=wave))
     assert not aligner.search.finished
-    assert 5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)  # of the ninth word half was said
+    assert (
+        5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)
+    )  # of the ninth word half was said
     whole, _ = streamed(replace(utterance, audio=wave), complete=True)
     assert whole.search.finished
     [offline] = align([replace(utterance, audio=wave)], running, Options(jobs=1))
@@ -394,7 +427,9 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
 
 
 def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
-    """Loud parts of a recording are speech even where silence fits them best (or the text is complete for sure)."""
+    """Loud parts of a recording are speech even where silence fits them best (or the text is complete for
+    sure).
+    """
     rng = np.random.default_rng(0)
     finished = 0
     for utterance in find(timit).utterances[:8]:
@@ -414,8 +449,10 @@ def test_a_recording_too_short_for_its_text_is_not_finished():
     assert not end.about["finished"]
 
 
-@pytest.mark.parametrize(("samples", "message"), [
-    (np.zeros(0), "empty"), (np.zeros(16000), "silent"), (np.full(16000, np.nan), "not numbers")])
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [(np.zeros(0), "empty"), (np.zeros(16000), "silent"), (np.full(16000, np.nan), "not numbers")],
+)
 def test_what_cannot_be_heard_is_said(samples, message):
     aligner = StreamAligner("hello")
     with pytest.raises(DataError, match=message):
@@ -467,7 +504,9 @@ def test_a_line_of_phones_may_change_at_its_end(running):
 # Where sound comes from.
 
 
-@pytest.mark.parametrize(("subtype", "channels"), [("PCM_U8", 1), ("PCM_16", 2), ("PCM_24", 1), ("PCM_32", 2)])
+@pytest.mark.parametrize(
+    ("subtype", "channels"), [("PCM_U8", 1), ("PCM_16", 2), ("PCM_24", 1), ("PCM_32", 2)]
+)
 def test_wav_from_a_pipe_is_what_soundfile_reads(subtype, channels):
     samples = np.random.default_rng(0).uniform(-0.9, 0.9, (1001, channels))
     file = io.BytesIO()
@@ -518,7 +557,11 @@ def test_another_rate_is_resampled_as_a_whole(tmp_path):
 def test_files_that_cannot_be_heard_are_said(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not sound")
-    for name, message in (("none.wav", "not there"), ("empty.wav", "0 bytes"), ("text.wav", "cannot be read")):
+    for name, message in (
+        ("none.wav", "not there"),
+        ("empty.wav", "0 bytes"),
+        ("text.wav", "cannot be read"),
+    ):
         with pytest.raises(DataError, match=message):
             incoming.of_file(tmp_path / name, 16000, 0.01)
 
@@ -566,15 +609,19 @@ def test_the_command_tells_and_writes(tmp_path, running, model):
     done = call(KITCHEN.with_suffix(".lab"), KITCHEN, "--json", "--chunk", 10, "--textgrid", grid)
     assert done.exit_code == 0, done.output
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    [offline] = align([u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")], running, Options(jobs=1))
+    [offline] = align(
+        [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")], running, Options(jobs=1)
+    )
     told = [(e["start"], e["end"], e["label"]) for e in events if e["event"] == "word"]
     assert told == [w for w in places(offline.words) if w[2]]
     assert [e["heard"] for e in events] == sorted(e["heard"] for e in events)
     assert events[-1]["event"] == "end"
     assert events[-1]["finished"]
     tiers = dict(read_textgrid(grid))
-    [refined] = align([u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
-                      streaming(HmmBackend(model, Options(jobs=1))))
+    [refined] = align(
+        [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
+        streaming(HmmBackend(model, Options(jobs=1))),
+    )
     assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(refined.phones) if p[2]]
     again = call(TEXT, KITCHEN, "--textgrid", grid)
     assert (again.exit_code, "exists" in again.output) == (2, True)
@@ -590,11 +637,15 @@ def test_the_command_hears_the_standard_input(header):
     with wave_module.open(file, "wb") as out:
         out.setparams((1, 2, rate, 0, "NONE", ""))
         out.writeframes(samples.tobytes())
-    from_pipe = call(TEXT, "-", "--json", "--chunk", 50, input=file.getvalue() if header else samples.tobytes())
+    from_pipe = call(
+        TEXT, "-", "--json", "--chunk", 50, input=file.getvalue() if header else samples.tobytes()
+    )
     from_file = call(TEXT, KITCHEN, "--json", "--chunk", 50)
 
     def told(done):
-        return [(e["event"], e["start"], e["end"], e["label"]) for e in map(json.loads, done.stdout.splitlines())]
+        return [
+            (e["event"], e["start"], e["end"], e["label"]) for e in map(json.loads, done.stdout.splitlines())
+        ]
 
     assert told(from_pipe) == told(from_file)
 
@@ -605,25 +656,34 @@ def test_other_rates_and_channels_are_heard(tmp_path):
 
     wide = librosa.resample(samples, orig_sr=rate, target_sr=44100)
     soundfile.write(tmp_path / "k.wav", np.stack([wide, wide], 1), 44100)
-    ends = [[e["end"] for e in map(json.loads, call(TEXT, path, "--json").stdout.splitlines()) if e["event"] == "word"]
-            for path in (KITCHEN, tmp_path / "k.wav")]
+    ends = [
+        [
+            e["end"]
+            for e in map(json.loads, call(TEXT, path, "--json").stdout.splitlines())
+            if e["event"] == "word"
+        ]
+        for path in (KITCHEN, tmp_path / "k.wav")
+    ]
     np.testing.assert_allclose(*ends, atol=0.021)
 
 
-@pytest.mark.parametrize(("arguments", "status", "message"), [
-    (("hello",), 2, "name a FILE"),
-    (("hello", KITCHEN, "--mic"), 2, "name a FILE"),
-    (("hello", KITCHEN, "--chunk", 10, "--latency", 20), 2, "exclude"),
-    (("hello", "-", "--realtime"), 2, "own pace"),
-    (("hello", "none.wav"), 2, "not there"),
-    (("none.txt", KITCHEN), 2, "the text is not there"),
-    (("...", KITCHEN), 2, "punctuation"),
-    (("hello", KITCHEN, "-d", "none.dict"), 2, "none.dict"),
-    (("hello", KITCHEN, "-m", "hama"), 2, "CTC"),
-    (("xyzzyq", KITCHEN, "--no-g2p"), 2, "xyzzyq"),
-    (("hello", KITCHEN, "-l", "sw"), 2, "English"),
-    ((f"{TEXT} and much more that is never said at all", KITCHEN), 1, "not spoken to its end"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("hello",), 2, "name a FILE"),
+        (("hello", KITCHEN, "--mic"), 2, "name a FILE"),
+        (("hello", KITCHEN, "--chunk", 10, "--latency", 20), 2, "exclude"),
+        (("hello", "-", "--realtime"), 2, "own pace"),
+        (("hello", "none.wav"), 2, "not there"),
+        (("none.txt", KITCHEN), 2, "the text is not there"),
+        (("...", KITCHEN), 2, "punctuation"),
+        (("hello", KITCHEN, "-d", "none.dict"), 2, "none.dict"),
+        (("hello", KITCHEN, "-m", "hama"), 2, "CTC"),
+        (("xyzzyq", KITCHEN, "--no-g2p"), 2, "xyzzyq"),
+        (("hello", KITCHEN, "-l", "sw"), 2, "English"),
+        ((f"{TEXT} and much more that is never said at all", KITCHEN), 1, "not spoken to its end"),
+    ],
+)
 def test_what_is_wrong_is_said_in_a_line(arguments, status, message):
     done = call(*arguments)
     assert done.exit_code == status, done.output

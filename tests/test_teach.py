@@ -74,7 +74,9 @@ def english():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """A folder with a corpus, its alignment ``out`` and corrections there, and what ``aligner teach`` made of them."""
+    """A folder with a corpus, its alignment ``out`` and corrections there, and what ``aligner teach`` made of
+    them.
+    """
     root = tmp_path_factory.mktemp("teach")
     for name in NAMES:
         (root / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,9 +98,17 @@ def run(tmp_path_factory) -> Path:
 
 def errors(run: Path, out: Path) -> np.ndarray:
     """Seconds by which boundaries in ``out`` are off the corrected ones."""
-    return np.array([abs(a.start - b.start) for name in NAMES for a, b in zip(
-        tier(out / f"{name}.TextGrid", "phones"), tier(run / "out" / "corrected" / f"{name}.TextGrid", "phones"),
-        strict=True)])
+    return np.array(
+        [
+            abs(a.start - b.start)
+            for name in NAMES
+            for a, b in zip(
+                tier(out / f"{name}.TextGrid", "phones"),
+                tier(run / "out" / "corrected" / f"{name}.TextGrid", "phones"),
+                strict=True,
+            )
+        ]
+    )
 
 
 def test_teaching_tells_what_it_is_worth(run):
@@ -138,8 +148,12 @@ def test_corrections_beside_align_are_teaching_and_aligning(run, tmp_path, monke
     assert given == [(len(NAMES), "hmm")]
     call("align", run / "corpus", tmp_path / "b", "-j", 1, "-m", run / "new")
     for name in NAMES:
-        assert read_textgrid(tmp_path / "a" / f"{name}.TextGrid") == read_textgrid(tmp_path / "b" / f"{name}.TextGrid")
-    refused = call(*words[:2], tmp_path / "c", "--corrections", run / "out" / "corrected", "--refine", "offsets")
+        assert read_textgrid(tmp_path / "a" / f"{name}.TextGrid") == read_textgrid(
+            tmp_path / "b" / f"{name}.TextGrid"
+        )
+    refused = call(
+        *words[:2], tmp_path / "c", "--corrections", run / "out" / "corrected", "--refine", "offsets"
+    )
     assert refused.exit_code == 2
     assert "--refine offsets would not use" in refused.output
 
@@ -168,15 +182,21 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
     """And it is the acoustic model's boundaries that are learnt from, not those of the first teaching."""
     lessons: list[Lesson] = []
     other = random_model(5)
-    monkeypatch.setattr(teaching, "learn", lambda given, backend, mapped: lessons.extend(given) or learnt_of(other))
+    monkeypatch.setattr(
+        teaching, "learn", lambda given, backend, mapped: lessons.extend(given) or learnt_of(other)
+    )
     for model, out in (("english", tmp_path / "first"), (run / "new", tmp_path / "again")):
         assert call("teach", run / "out" / "corrected", model, out, "-j", 1).exit_code == 0
-    first, again = lessons[:len(NAMES)], lessons[len(NAMES):]
-    assert all(np.array_equal(a.places.probability, b.places.probability) for a, b in zip(first, again, strict=True))
+    first, again = lessons[: len(NAMES)], lessons[len(NAMES) :]
+    assert all(
+        np.array_equal(a.places.probability, b.places.probability) for a, b in zip(first, again, strict=True)
+    )
     assert all(a.width == b.width for a, b in zip(first, again, strict=True))
     files = sorted(p.name for p in (tmp_path / "again").iterdir())
     assert len(files) == 2
-    assert load_model(tmp_path / "again").taught.phones == other.phones != load_model(run / "new").taught.phones
+    assert (
+        load_model(tmp_path / "again").taught.phones == other.phones != load_model(run / "new").taught.phones
+    )
 
 
 def test_lessons_of_corrections_tell_the_planted_habit(run, english):
@@ -220,14 +240,19 @@ def test_a_model_that_is_there_is_refused(run, tmp_path):
     assert {p: p.read_bytes() for p in (run / "new").iterdir()} == before
 
 
-@pytest.mark.parametrize(("words", "told"), [
-    (("nowhere", "english", "new2"), "nowhere: there is no such folder"),
-    (("out/corrected", "no-model", "new2"), "there is no model of this name"),
-    (("out/corrected", "english", "new2", "--corpus", "nowhere"),
-     "nowhere: there is no such folder: name the folder of the recordings"),
-    (("out/corrected", "english", "new2", "--phones", "fones"), "it has no tier 'fones'"),
-    (("out/corrected", "english", "new2", "--dictionary", "none.dict"), "none.dict"),
-])
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nowhere", "english", "new2"), "nowhere: there is no such folder"),
+        (("out/corrected", "no-model", "new2"), "there is no model of this name"),
+        (
+            ("out/corrected", "english", "new2", "--corpus", "nowhere"),
+            "nowhere: there is no such folder: name the folder of the recordings",
+        ),
+        (("out/corrected", "english", "new2", "--phones", "fones"), "it has no tier 'fones'"),
+        (("out/corrected", "english", "new2", "--dictionary", "none.dict"), "none.dict"),
+    ],
+)
 def test_what_cannot_be_done_is_one_line(run, monkeypatch, words, told):
     monkeypatch.chdir(run)
     found = call("teach", *words, "-j", 1)
@@ -255,11 +280,17 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     whole = dict(read_textgrid(corrected / "rms" / "winter.TextGrid"))
     end = whole["phones"][-1].end
     (corrected / "rms" / "absent.TextGrid").write_text((corrected / "rms" / "winter.TextGrid").read_text())
-    bad = {"damaged": None, "wordless": {"phones": whole["phones"]}, "phoneless": {"words": whole["words"]},
-           "mute": {"words": [Interval(0, end, "")], "phones": whole["phones"]},
-           "alien": {"words": [Interval(0, end, "colourless green ideas")], "phones": [Interval(0, end, "")]},
-           "elsewhere": {"words": whole["words"], "phones": [
-               replace(p, start=p.start / 99 + end, end=p.end / 99 + end) for p in whole["phones"]]}}
+    bad = {
+        "damaged": None,
+        "wordless": {"phones": whole["phones"]},
+        "phoneless": {"words": whole["words"]},
+        "mute": {"words": [Interval(0, end, "")], "phones": whole["phones"]},
+        "alien": {"words": [Interval(0, end, "colourless green ideas")], "phones": [Interval(0, end, "")]},
+        "elsewhere": {
+            "words": whole["words"],
+            "phones": [replace(p, start=p.start / 99 + end, end=p.end / 99 + end) for p in whole["phones"]],
+        },
+    }
     for name, tiers in bad.items():
         shutil.copy(run / "corpus" / "rms" / "winter.flac", corrected / "rms" / f"{name}.flac")
         path = corrected / "rms" / f"{name}.TextGrid"
@@ -285,7 +316,9 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     assert "          rms/absent: there is no recording of this name" in found.output
 
 
-@pytest.mark.parametrize("phones", [[Interval(0, 9, "")], [Interval(90, 90.2, "W"), Interval(90.2, 90.5, "IH")]])
+@pytest.mark.parametrize(
+    "phones", [[Interval(0, 9, "")], [Interval(90, 90.2, "W"), Interval(90.2, 90.5, "IH")]]
+)
 def test_labels_of_something_else_are_no_lesson(run, english, phones):
     known, _ = corrections(run / "out" / "corrected", None, TierNames())
     found = _lesson(english, replace(known[0], phones=tuple(phones)))
@@ -297,8 +330,15 @@ def test_labels_of_something_else_are_no_lesson(run, english, phones):
 
 
 def test_kinds_of_labels(tmp_path):
-    """A tier named after its speaker, samples beside words, and phones with a transcript: the same phones each time."""
-    phones = [Interval(0, 0.25, ""), Interval(0.25, 0.5, "HH"), Interval(0.5, 0.75, "AY"), Interval(0.75, 1.0, "")]
+    """A tier named after its speaker, samples beside words, and phones with a transcript: the same phones
+    each time.
+    """
+    phones = [
+        Interval(0, 0.25, ""),
+        Interval(0.25, 0.5, "HH"),
+        Interval(0.5, 0.75, "AY"),
+        Interval(0.75, 1.0, ""),
+    ]
     words = [Interval(0, 0.25, ""), Interval(0.25, 0.75, "hi"), Interval(0.75, 1.0, "")]
     folder = tmp_path / "anna"
     folder.mkdir()
@@ -314,11 +354,19 @@ def test_kinds_of_labels(tmp_path):
     assert not failures
     found = {c.utterance.id: c for c in known}
     assert {name: c.utterance.speaker for name, c in found.items()} == {
-        "anna/tiers": "eve", "anna/timit": "anna", "anna/text": "anna"}
-    assert [found[f"anna/{n}"].utterance.transcript for n in ("tiers", "timit", "text")] == ["hi", "hi", "Hi!"]
+        "anna/tiers": "eve",
+        "anna/timit": "anna",
+        "anna/text": "anna",
+    }
+    assert [found[f"anna/{n}"].utterance.transcript for n in ("tiers", "timit", "text")] == [
+        "hi",
+        "hi",
+        "Hi!",
+    ]
     for c in found.values():
         assert [(p.start, p.end, p.label.replace("h#", "")) for p in c.phones] == [
-            (p.start, p.end, p.label) for p in phones]
+            (p.start, p.end, p.label) for p in phones
+        ]
         assert (c.utterance.start, c.utterance.end) == (0.0, None)
     renamed = corrections(tmp_path, None, TierNames("fones", "words"))[1]
     assert any("it has no tier 'fones'" in f.message for f in renamed)
@@ -332,10 +380,16 @@ def test_transcripts_lie_beside_recordings_elsewhere(tmp_path):
     soundfile.write(tmp_path / "sound" / "a.wav", np.zeros(16000), 16000)
     (tmp_path / "sound" / "a.txt").write_text("hi")
     [one], failures = corrections(tmp_path / "labels", tmp_path / "sound", TierNames())
-    assert (one.utterance.transcript, one.utterance.audio, failures) == ("hi", tmp_path / "sound" / "a.wav", [])
+    assert (one.utterance.transcript, one.utterance.audio, failures) == (
+        "hi",
+        tmp_path / "sound" / "a.wav",
+        [],
+    )
 
 
-@given(st.lists(st.tuples(st.floats(0.1, 1.5), st.sampled_from([0.0, 0.1, 0.3, 1.0])), min_size=1, max_size=60))
+@given(
+    st.lists(st.tuples(st.floats(0.1, 1.5), st.sampled_from([0.0, 0.1, 0.3, 1.0])), min_size=1, max_size=60)
+)
 def test_stretches_hold_every_word_and_are_cut_in_pauses(parts):
     words, now = [], 0.5
     for k, (length, pause) in enumerate(parts):
@@ -355,7 +409,9 @@ def test_stretches_hold_every_word_and_are_cut_in_pauses(parts):
 
 
 def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, english):
-    """Eight sentences in one file: each boundary's truth is a label of that place, and no farther off than alone."""
+    """Eight sentences in one file: each boundary's truth is a label of that place, and no farther off than
+    alone.
+    """
     folder = timit / "dr1-fvmh0"
     waves, phones, words, now = [], [], [], 0.0
     for path in sorted(folder.glob("s*.wav"))[:8]:
@@ -402,13 +458,17 @@ def test_other_phones_leave_the_rest_matched():
     assert np.allclose(true_places(late, found, True), same)
     renamed = [replace(p, label="EH") if p.label == "IH" else p for p in late]
     assert np.allclose(true_places(renamed, found, True), same)
-    inserted = [*late[:3], Interval(late[3].start, late[3].start + 0.05, "P"),
-                Interval(late[3].start + 0.05, late[3].end, "T"), *late[4:]]
+    inserted = [
+        *late[:3],
+        Interval(late[3].start, late[3].start + 0.05, "P"),
+        Interval(late[3].start + 0.05, late[3].end, "T"),
+        *late[4:],
+    ]
     places = true_places(inserted, found, True)
     assert np.isnan(places[2])  # one side is the end of AE, the other the start of T: 50 ms apart
     assert np.allclose(np.delete(places, 2), np.delete(same, 2))
     k = next(k for k, p in enumerate(late) if p.label == "D")
-    deleted = [*late[:k - 1], replace(late[k - 1], end=late[k].end), *late[k + 1:]]
+    deleted = [*late[: k - 1], replace(late[k - 1], end=late[k].end), *late[k + 1 :]]
     places = true_places(deleted, found, True)
     assert np.allclose(np.delete(places, [k - 2, k - 1, k]), np.delete(same, [k - 2, k - 1, k]))
     assert np.isnan(places[k - 2]) or places[k - 2] == pytest.approx(same[k - 2])
@@ -418,8 +478,13 @@ def test_other_phones_leave_the_rest_matched():
 
 def test_a_pause_that_only_one_side_has_gives_no_place():
     found = chain("AE", "T", "S", "IH")
-    paused = [found[0], Interval(0.1, 0.2, "T"), Interval(0.2, 0.3, ""), Interval(0.3, 0.4, "S"),
-              Interval(0.4, 0.5, "IH")]
+    paused = [
+        found[0],
+        Interval(0.1, 0.2, "T"),
+        Interval(0.2, 0.3, ""),
+        Interval(0.3, 0.4, "S"),
+        Interval(0.4, 0.5, "IH"),
+    ]
     assert np.isnan(true_places(paused, found, True)).tolist() == [False, True, False]
     short = [found[0], Interval(0.1, 0.2, "T"), Interval(0.2, 0.21, ""), Interval(0.21, 0.3, "S"), found[3]]
     assert true_places(short, found, True)[1] == pytest.approx(0.205)
@@ -456,10 +521,20 @@ def test_a_folder_is_copied_whole(tmp_path, monkeypatch, run):
     assert json.loads((tmp_path / "inside" / TABLE).read_text())["acoustic"] == "english"
 
 
-@pytest.mark.parametrize(("model", "backend", "of", "used"), [
-    ("english", "hmm", "hmm", True), ("english", "hmm", "dtw", False), ("english", "hmm", "ctc", False),
-    ("english", "dtw", "dtw", True), ("english", "dtw", "hmm", False), ("hama", "ctc", "ctc", True),
-    ("hama", "ctc", "hmm", False), ("hama", "ctc+hmm", "hmm", True), ("hama", "ctc+hmm", "ctc", False)])
+@pytest.mark.parametrize(
+    ("model", "backend", "of", "used"),
+    [
+        ("english", "hmm", "hmm", True),
+        ("english", "hmm", "dtw", False),
+        ("english", "hmm", "ctc", False),
+        ("english", "dtw", "dtw", True),
+        ("english", "dtw", "hmm", False),
+        ("hama", "ctc", "ctc", True),
+        ("hama", "ctc", "hmm", False),
+        ("hama", "ctc+hmm", "hmm", True),
+        ("hama", "ctc+hmm", "ctc", False),
+    ],
+)
 def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of, used):
     save_taught(learnt_of(replace(random_model(1), backend=of)), model, None, tmp_path / "new")
     found = chosen(tmp_path / "new", Options(backend=backend, jobs=1))
@@ -492,9 +567,15 @@ def four(real) -> Learnt:
 
 
 def of(lessons, model: BoundaryModel | None = None) -> Figures:
-    return learning._figures(lessons, [
-        placed(one.phones, one.places, one.width) if model is None else
-        placed(one.phones, sharpened(one.places, one.phones, one.energies, model), model.width) for one in lessons])
+    return learning._figures(
+        lessons,
+        [
+            placed(one.phones, one.places, one.width)
+            if model is None
+            else placed(one.phones, sharpened(one.places, one.phones, one.energies, model), model.width)
+            for one in lessons
+        ],
+    )
 
 
 def test_intervals_hold_hand_labels_without_teaching(real):

@@ -44,7 +44,8 @@ def wave_of(path) -> torch.Tensor:
 
 
 def reference_of(path) -> tuple[list[Interval], list[int]]:
-    """Hand-labelled phones with empty labels for pauses, and the word of each (of two, where none are known)."""
+    """Hand-labelled phones with empty labels for pauses, and the word of each (of two, where none are
+    known)."""
     phones, words = read_reference(path)
     spoken = [w for w in words if w.label not in SILENT]
     owners = [
@@ -122,7 +123,9 @@ def test_the_best_of_all_paths_is_found(frames, node, pause):
         path = viterbi(Arcs.of(graph), torch.from_numpy(scores)[None])
         assert float(path.score) == pytest.approx(expected, abs=1e-5)
         nodes = graph.node[path.states[0].numpy()]
-        assert [graph.phone[n] for n in dict.fromkeys(nodes.tolist()) if graph.phone[n]] == labels  # none is left out
+        assert [
+            graph.phone[n] for n in dict.fromkeys(nodes.tolist()) if graph.phone[n]
+        ] == labels  # none is left out
 
 
 def test_a_phone_of_one_frame_is_never_skipped():
@@ -170,7 +173,12 @@ def test_a_planted_warp_is_found():
 
 
 def test_pauses_of_a_reference_are_left_out_and_short_phones_made_longer():
-    phones = [Interval(0.0, 0.1, ""), Interval(0.1, 0.2, "a"), Interval(0.2, 0.21, "b"), Interval(0.3, 0.4, "c")]
+    phones = [
+        Interval(0.0, 0.1, ""),
+        Interval(0.1, 0.2, "a"),
+        Interval(0.2, 0.21, "b"),
+        Interval(0.3, 0.4, "c"),
+    ]
     frames = torch.arange(100.0)[:, None]
     template = Template.of(frames, FRONTEND.clock, phones, [NONE, 0, 0, 0])
     assert template.phone == ("a", "b", "c")
@@ -185,7 +193,9 @@ def test_pauses_of_a_reference_are_left_out_and_short_phones_made_longer():
 
 
 def test_a_label_may_become_two():
-    phones, words = split([Interval(0.0, 0.2, ""), Interval(0.2, 0.4, "ɑːɹ")], [NONE, 3], lambda label: ("AA", "R"))
+    phones, words = split(
+        [Interval(0.0, 0.2, ""), Interval(0.2, 0.4, "ɑːɹ")], [NONE, 3], lambda label: ("AA", "R")
+    )
     assert [(p.start, p.end, p.label) for p in phones] == [
         (0.0, 0.2, ""),
         (0.2, pytest.approx(0.3), "AA"),
@@ -232,7 +242,9 @@ def test_silence_that_is_put_in_is_found(kitchen):
     """A recording warped on itself, with a second more before, half a second within, and a second after."""
     wave, phones, owners = kitchen
     breaks = [
-        k for k in range(1, len(phones)) if owners[k] != owners[k - 1] and phones[k].label and phones[k - 1].label
+        k
+        for k in range(1, len(phones))
+        if owners[k] != owners[k - 1] and phones[k].label and phones[k - 1].label
     ]
     at = phones[breaks[len(breaks) // 2]].start
     noise = 1e-4 * torch.randn(SAMPLE_RATE, generator=torch.Generator().manual_seed(3))
@@ -255,12 +267,18 @@ def test_silence_that_is_put_in_is_found(kitchen):
 def test_silence_that_is_taken_out_is_not_needed(kitchen):
     """The reference has a pause where the recording has none."""
     wave, phones, owners = kitchen
-    k = next(k for k in range(8, len(phones)) if owners[k] != owners[k - 1] and phones[k].label and phones[k - 1].label)
+    k = next(
+        k
+        for k in range(8, len(phones))
+        if owners[k] != owners[k - 1] and phones[k].label and phones[k - 1].label
+    )
     at, extra = phones[k].start, 0.4
     cut_at = round(at * SAMPLE_RATE)
     reference = torch.cat([wave[:cut_at], torch.zeros(round(extra * SAMPLE_RATE)), wave[cut_at:]])
     moved = [Interval(p.start + extra, p.end + extra, p.label) for p in phones[k:]]
-    choice = templates(reference, [*phones[:k], Interval(at, at + extra, ""), *moved], [*owners[:k], NONE, *owners[k:]])
+    choice = templates(
+        reference, [*phones[:k], Interval(at, at + extra, ""), *moved], [*owners[:k], NONE, *owners[k:]]
+    )
     errors = np.abs(late(phones, align(wave, choice)))
     assert errors.max() <= 0.03
     assert errors.mean() <= 0.006
@@ -269,7 +287,9 @@ def test_silence_that_is_taken_out_is_not_needed(kitchen):
 def test_what_fits_and_what_does_not():
     """Sentences warped on themselves, and on one another."""
     names = ["kitchen", "measure", "station"]
-    read_in = [(wave_of(SAMPLE / "rms" / f"{n}.flac"), *reference_of(SAMPLE / "rms" / f"{n}.phn")) for n in names]
+    read_in = [
+        (wave_of(SAMPLE / "rms" / f"{n}.flac"), *reference_of(SAMPLE / "rms" / f"{n}.phn")) for n in names
+    ]
     least = dict(LIMITS.stretches)[WHOLE]
     for k, (wave, _, _) in enumerate(read_in):
         for j, other in enumerate(read_in):
@@ -279,7 +299,9 @@ def test_what_fits_and_what_does_not():
 
 def test_a_reference_is_made_as_noisy_as_the_recording(kitchen):
     wave, phones, owners = kitchen
-    noise = torch.randn(len(wave), generator=torch.Generator().manual_seed(4)) * wave.square().mean().sqrt() * 0.2
+    noise = (
+        torch.randn(len(wave), generator=torch.Generator().manual_seed(4)) * wave.square().mean().sqrt() * 0.2
+    )
     noisy = wave + noise
     clean, like = (warped(FRONTEND(noisy), templates(wave, phones, owners, given)) for given in (None, noisy))
     assert like.score / len(like.states) > clean.score / len(clean.states) + 0.1

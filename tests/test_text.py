@@ -24,7 +24,10 @@ def said(text: str) -> str:
         ("1,250,000", "one million two hundred fifty thousand"),
         ("3.14 and -5 or .5", "three point one four and minus five or point five"),
         ("007", "zero zero seven"),
-        ("12345678901234567890"[:16], "one two three four five six seven eight nine zero one two three four five six"),
+        (
+            "12345678901234567890"[:16],
+            "one two three four five six seven eight nine zero one two three four five six",
+        ),
         ("in 1984", "in nineteen eighty four"),
         ("in 1905", "in nineteen oh five"),
         ("in 2007", "in two thousand seven"),
@@ -169,7 +172,12 @@ def test_mfa_formats():
     assert (first.phones, first.probability, first.silence_after) == (("EY1",), 1.0, None)
     assert second.probability == 0.4
     [bad] = book.lookup("Bad")
-    assert (bad.probability, bad.silence_after, bad.silence_before, bad.no_silence_before) == (0.9, 0.2, 1.5, 0.7)
+    assert (bad.probability, bad.silence_after, bad.silence_before, bad.no_silence_before) == (
+        0.9,
+        0.2,
+        1.5,
+        0.7,
+    )
 
 
 @pytest.mark.parametrize(

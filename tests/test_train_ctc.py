@@ -114,12 +114,20 @@ def test_the_loss_and_its_gradient_are_those_of_all_paths(alpha, labels):
     priors = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64).log()
     counts = torch.tensor([4, 3])
     found = prior_ctc_loss(
-        logits.log_softmax(2), counts, torch.tensor(labels * 2), torch.tensor([len(labels)] * 2), priors, alpha, 0
+        logits.log_softmax(2),
+        counts,
+        torch.tensor(labels * 2),
+        torch.tensor([len(labels)] * 2),
+        priors,
+        alpha,
+        0,
     )
     ratios = logits.log_softmax(2) - alpha * priors
     expected = torch.stack(
         [
-            -torch.stack([sum(row[t, k] for t, k in enumerate(p)) for p in every_path(labels, n)]).logsumexp(0)
+            -torch.stack([sum(row[t, k] for t, k in enumerate(p)) for p in every_path(labels, n)]).logsumexp(
+                0
+            )
             for row, n in zip(ratios, counts.tolist(), strict=True)
         ]
     )
@@ -132,7 +140,9 @@ def test_without_alpha_it_is_plain_ctc():
     generator = torch.Generator().manual_seed(4)
     posteriors = torch.randn(3, 20, 6, generator=generator).log_softmax(2)
     counts, sizes, targets = torch.tensor([20, 15, 8]), torch.tensor([5, 4, 3]), torch.randint(1, 6, (12,))
-    expected = torch.nn.functional.ctc_loss(posteriors.transpose(0, 1), targets, counts, sizes, reduction="none")
+    expected = torch.nn.functional.ctc_loss(
+        posteriors.transpose(0, 1), targets, counts, sizes, reduction="none"
+    )
     found = prior_ctc_loss(posteriors, counts, targets, sizes, torch.randn(6), 0.0, 0)
     torch.testing.assert_close(found, expected)
 
@@ -272,7 +282,9 @@ def test_the_shortest_is_exactly_what_ctc_needs(labels):
     def possible(frames):
         posteriors = torch.zeros(1, frames, 3).log_softmax(2)
         sizes = torch.tensor([len(labels)])
-        loss = prior_ctc_loss(posteriors, torch.tensor([frames]), torch.tensor(labels), sizes, torch.zeros(3), 0.0, 0)
+        loss = prior_ctc_loss(
+            posteriors, torch.tensor([frames]), torch.tensor(labels), sizes, torch.zeros(3), 0.0, 0
+        )
         return bool(loss.isfinite())
 
     assert possible(shortest(labels))

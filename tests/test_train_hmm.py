@@ -1,4 +1,5 @@
-"""Training hidden Markov models: sums against formulas, planted languages found, likelihood that never falls."""
+"""Training hidden Markov models: sums against formulas, planted languages found, likelihood that never
+falls."""
 
 from __future__ import annotations
 
@@ -24,30 +25,73 @@ from aligner.models.tree import LEAF, LEFT, PLACE, RIGHT, SILENCE, Forest, TreeT
 from aligner.text.lexicon import Lexicon
 from aligner.train import em, estimate, statistics, transforms
 from aligner.train.adapt import Belief, adapted, rounds
-from aligner.train.em import Aligned, Example, Left, Paths, Task, aligned, e_step, gaussians_of, pairs_of, trees_of
+from aligner.train.em import (
+    Aligned,
+    Example,
+    Left,
+    Paths,
+    Task,
+    aligned,
+    e_step,
+    gaussians_of,
+    pairs_of,
+    trees_of,
+)
 from aligner.train.estimate import Floors, grown, maximised, owners, pool_of, pooled, reestimated, shared_out
 from aligner.train.finish import finished, joined
 from aligner.train.monophone import flat_start
 from aligner.train.pronunciations import weighed
 from aligner.train.stages import Speech, Stage, State, steps
 from aligner.train.statistics import START, Heard, Occupied, added, sums
-from aligner.train.transforms import Scatter, TransformSums, fmllr, gain, lda, merged, mllt, moved, transform_sums
+from aligner.train.transforms import (
+    Scatter,
+    TransformSums,
+    fmllr,
+    gain,
+    lda,
+    merged,
+    mllt,
+    moved,
+    transform_sums,
+)
 from aligner.train.tree import Contexts, best_split, coded, grow, keyed, leaves_of, variance_floor
 from aligner.types import Pronunciation
 
 # A language of six phones, each a blob in four cepstra; its words, speakers and boundaries are planted.
 
 LABELS = ("AA", "IY", "L", "M", "S", "T")
-WORDS = {"mat": ("M AA T",), "seal": ("S IY L",), "tea": ("T IY",), "lamb": ("L AA M",), "us": ("AA S", "IY S"),
-         "elms": ("IY L M S",)}
+WORDS = {
+    "mat": ("M AA T",),
+    "seal": ("S IY L",),
+    "tea": ("T IY",),
+    "lamb": ("L AA M",),
+    "us": ("AA S", "IY S"),
+    "elms": ("IY L M S",),
+}
 FRONTEND = CepstralFrontend(SphinxFrontend(ncep=4))
-BLOBS = dict(zip((SILENCE, *LABELS), 2.0 * np.array(
-    [[-2, -2, 0, 0], [2, 0, 1, 0], [0, 2, -1, 1], [1, -1, 2, -2], [-1, 1, 0, 2], [0, -1, -2, -1], [-1, 0, 1, -2]]),
-    strict=True))
+BLOBS = dict(
+    zip(
+        (SILENCE, *LABELS),
+        2.0
+        * np.array(
+            [
+                [-2, -2, 0, 0],
+                [2, 0, 1, 0],
+                [0, 2, -1, 1],
+                [1, -1, 2, -2],
+                [-1, 1, 0, 2],
+                [0, -1, -2, -1],
+                [-1, 0, 1, -2],
+            ]
+        ),
+        strict=True,
+    )
+)
 
 
 def utterance(rng, speaker, context=0.0):
-    """Cepstra, the words said and their pronunciations, and (phone, first frame) of everything that is said."""
+    """Cepstra, the words said and their pronunciations, and (phone, first frame) of everything that is
+    said."""
     said, phones = [], [SILENCE]
     for _ in range(rng.integers(3, 7)):
         word = str(rng.choice(list(WORDS)))
@@ -71,8 +115,15 @@ def language(count=36, speakers=3, seed=0, context=0.0, warp=0.0):
     examples, planted = [], {}
     for k, (cepstra, said, spans) in enumerate(heard):
         words = tuple(tuple(Pronunciation(tuple(p.split())) for p in WORDS[w]) for w, _ in said)
-        examples.append(Example(f"u{k}", f"s{k * speakers // count}", FRONTEND.normalise(cepstra), words,
-                                tuple(w for w, _ in said)))
+        examples.append(
+            Example(
+                f"u{k}",
+                f"s{k * speakers // count}",
+                FRONTEND.normalise(cepstra),
+                words,
+                tuple(w for w, _ in said),
+            )
+        )
         planted[f"u{k}"] = SimpleNamespace(said=said, spans=spans)
     return examples, planted
 
@@ -97,8 +148,13 @@ def flat(corpus):
     return model, floors
 
 
-SCHEDULE = (Stage("monophone", 8, 60), Stage("triphone", 6, 120, 60, every=3), Stage("lda", 4, every=2),
-            Stage("sat", 3, every=2), Stage("pronunciations", 1))
+SCHEDULE = (
+    Stage("monophone", 8, 60),
+    Stage("triphone", 6, 120, 60, every=3),
+    Stage("lda", 4, every=2),
+    Stage("sat", 3, every=2),
+    Stage("pronunciations", 1),
+)
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +182,16 @@ def pairs(frames, pdfs, seed=0):
     """Every frame with two pdfs, by weights of which most are not 1."""
     rng = np.random.default_rng(seed)
     own = torch.from_numpy(np.concatenate([rng.permutation(pdfs)[:2] for _ in range(frames)]))
-    return Occupied(torch.arange(frames).repeat_interleave(2), own, torch.from_numpy(rng.uniform(0.01, 1, 2 * frames)))
+    return Occupied(
+        torch.arange(frames).repeat_interleave(2), own, torch.from_numpy(rng.uniform(0.01, 1, 2 * frames))
+    )
 
 
-@pytest.mark.parametrize(("books", "dims"), [(9, (5,)), (9, (3, 2)), (4, (3, 2)), (1, (5,))],
-                         ids=["continuous", "streams", "shared-streams", "semi-continuous"])
+@pytest.mark.parametrize(
+    ("books", "dims"),
+    [(9, (5,)), (9, (3, 2)), (4, (3, 2)), (1, (5,))],
+    ids=["continuous", "streams", "shared-streams", "semi-continuous"],
+)
 def test_sums_equal_their_reference_and_the_formula(books, dims):
     mixtures = random_mixtures(books, 4, 9, dims)
     frames = torch.randn(80, 5, generator=torch.Generator().manual_seed(1)) * 1.5
@@ -157,7 +218,8 @@ def test_sums_are_what_they_say():
             book, x = mixtures.codebook[p], frames[t, stream.columns].double().numpy()
             mean, variance = stream.means[book].double().numpy(), stream.covariances[book].double().numpy()
             joint = stream.weights[p].double().numpy() * np.exp(
-                -0.5 * ((x - mean) ** 2 / variance + np.log(2 * np.pi * variance)).sum(1))
+                -0.5 * ((x - mean) ** 2 / variance + np.log(2 * np.pi * variance)).sum(1)
+            )
             share = weight * joint / joint.sum()
             counts[p] += share
             first[book] += share[:, None] * x
@@ -181,7 +243,8 @@ def test_sums_of_seen_frames_equal_the_reference(books):
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-4)
     whole = torch.zeros(7, dtype=torch.float64).index_add_(
-        0, torch.arange(7), (seen.double()[occupied.frames] * occupied.weights[:, None]).sum(0))
+        0, torch.arange(7), (seen.double()[occupied.frames] * occupied.weights[:, None]).sum(0)
+    )
     torch.testing.assert_close(found.first.sum((0, 1)), whole, rtol=1e-6, atol=1e-6)  # nothing is lost
 
 
@@ -194,7 +257,7 @@ def parameters(model):
 
 
 def split(examples, number):
-    return [examples[k * len(examples) // number:(k + 1) * len(examples) // number] for k in range(number)]
+    return [examples[k * len(examples) // number : (k + 1) * len(examples) // number] for k in range(number)]
 
 
 def like(one, other, rtol=1e-5, atol=1e-5):
@@ -230,7 +293,10 @@ def test_processes_and_threads_give_the_same_numbers(corpus, flat):
     shards = split(corpus[0], 4)
     here, paths = e_step(model, shards, voices)
     again, _ = e_step(model, shards, voices, known=paths)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes, ThreadPoolExecutor(3) as threads:
+    with (
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes,
+        ThreadPoolExecutor(3) as threads,
+    ):
         for spread in (processes.map, threads.map):
             there, found = e_step(model, shards, voices, spread=spread)
             remembered, _ = e_step(model, shards, voices, spread=spread, known=found)
@@ -257,9 +323,12 @@ def test_statistics_along_known_paths_are_those_of_the_search(corpus, flat):
 
 
 def belief_in_loops(topology):
-    """Log density of the transitions under the prior of `estimate`: they are its most likely, not the frames' alone."""
-    heard = np.isfinite(topology.transitions[:, range(topology.transitions.shape[1]), range(
-        topology.transitions.shape[1])])
+    """Log density of the transitions under the prior of `estimate`: they are its most likely, not the frames'
+    alone.
+    """
+    heard = np.isfinite(
+        topology.transitions[:, range(topology.transitions.shape[1]), range(topology.transitions.shape[1])]
+    )
     stay = topology.transitions.diagonal(axis1=1, axis2=2)[heard].astype(float)
     prior = estimate.STAY_PRIOR * stay + (1 - estimate.STAY_PRIOR) * np.log1p(-np.exp(stay))
     return float(estimate.STAY_COUNT * prior.sum())
@@ -289,7 +358,9 @@ def test_em_never_lowers_the_likelihood_of_monophones(corpus, flat, how, monkeyp
 
 @pytest.mark.parametrize("kind", ["triphone", "lda", "sat"])
 def test_em_never_lowers_the_likelihood(trained, kind, monkeypatch):
-    """Mixtures and phones in context; of frames through LDA and MLLT, and of those that speakers' transforms moved."""
+    """Mixtures and phones in context; of frames through LDA and MLLT, and of those that speakers' transforms
+    moved.
+    """
     monkeypatch.setattr(em, "FAINTEST", 0.0)
     speech, ends = trained
     state = ends[kind]
@@ -310,10 +381,13 @@ def test_the_likelihood_is_the_speakers_frames_own():
     examples, _ = language(6, 1)
     model, _, _ = flat_start(FRONTEND, LABELS, examples, {})
     [stream] = gaussians_of(model).streams
-    half = GaussianMixtures.of_tensors([stream.means / 2], [stream.covariances / 4], [stream.weights],
-                                       gaussians_of(model).codebook)
+    half = GaussianMixtures.of_tensors(
+        [stream.means / 2], [stream.covariances / 4], [stream.weights], gaussians_of(model).codebook
+    )
     plain, _ = e_step(model, [examples], {})
-    shrunk, _ = e_step(replace(model, mixtures=half), [examples], {"s0": Voice(transform=torch.eye(12, 13) / 2)})
+    shrunk, _ = e_step(
+        replace(model, mixtures=half), [examples], {"s0": Voice(transform=torch.eye(12, 13) / 2)}
+    )
     assert shrunk.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-6)
 
 
@@ -323,8 +397,15 @@ def test_the_likelihood_is_the_speakers_frames_own():
 def all_paths(graph, frames):
     """Every path through a graph, with the log weights of its arcs."""
     waiting = [((s,), float(graph.start[s])) for s in np.flatnonzero(np.isfinite(graph.start))]
-    after = {s: [(t, float(w)) for t in range(len(graph.pdf)) for p, w in zip(
-        graph.predecessors[t], graph.weights[t], strict=True) if p == s and p != NONE] for s in range(len(graph.pdf))}
+    after = {
+        s: [
+            (t, float(w))
+            for t in range(len(graph.pdf))
+            for p, w in zip(graph.predecessors[t], graph.weights[t], strict=True)
+            if p == s and p != NONE
+        ]
+        for s in range(len(graph.pdf))
+    }
     for _ in range(frames - 1):
         waiting = [((*path, t), weight + w) for path, weight in waiting for t, w in after[path[-1]]]
     return [(p, w + float(graph.final[p[-1]])) for p, w in waiting if np.isfinite(graph.final[p[-1]])]
@@ -334,7 +415,9 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
     monkeypatch.setattr(em, "FAINTEST", 0.0)
     model, _ = flat
     words = ((Pronunciation(("AA",)), Pronunciation(("S", "IY"), 0.5, 0.3, 1.2, 0.8)),)
-    example = Example("few", "s", torch.randn(9, 4, generator=torch.Generator().manual_seed(5)), words, ("w",))
+    example = Example(
+        "few", "s", torch.randn(9, 4, generator=torch.Generator().manual_seed(5)), words, ("w",)
+    )
     graph = build(words, model.topology)
     frames = em.frames_of(model, example, {})
     scores = gaussians_of(model).score_naively(frames, graph.pdfs).numpy()
@@ -374,15 +457,22 @@ def test_occupancy_sums_to_the_frames(corpus, flat, how):
 def test_a_flat_start_cuts_utterances_into_equal_pieces():
     said = ((Pronunciation(("S", "IY")), Pronunciation(("T",))),)
     cepstra = torch.arange(32.0)[:, None].repeat(1, 4)  # 16 states, two frames each: sil, S IY, sil
-    model, floors, left = flat_start(replace(FRONTEND, transform=torch.eye(4, 12)), LABELS, [
-        Example("long", "s", cepstra, said), Example("short", "s", cepstra[:15], said)], {})
+    model, floors, left = flat_start(
+        replace(FRONTEND, transform=torch.eye(4, 12)),
+        LABELS,
+        [Example("long", "s", cepstra, said), Example("short", "s", cepstra[:15], said)],
+        {},
+    )
     topology = model.topology
     pdfs = [topology.forest.roots[topology.number("S"), k] for k in range(3)]
     assert left == (Left("short"),)
     assert floors.variances.tolist() == pytest.approx([0.01 * (32**2 - 1) / 12] * 4)
-    pool = np.mean([10.5, 12.5, 14.5])  # frames 10..15; 15 frames less than 2 are taken from fricatives: S itself
+    pool = np.mean(
+        [10.5, 12.5, 14.5]
+    )  # frames 10..15; 15 frames less than 2 are taken from fricatives: S itself
     assert [float(gaussians_of(model).streams[0].means[p, 0, 0]) for p in pdfs] == pytest.approx(
-        [10.5, 12.5, 14.5], abs=1e-5)
+        [10.5, 12.5, 14.5], abs=1e-5
+    )
     assert pool == 12.5
 
 
@@ -447,11 +537,16 @@ def test_leaves_equal_a_walk_through_nested_trees():
     forest = Forest(questions, roots, *map(np.array, (about, asked, yes, no)))
 
     def walk(tree, context):
-        return tree if isinstance(tree, int) else walk(
-            tree[2 if questions[tree[1], context[tree[0]]] else 3], context)
+        return (
+            tree
+            if isinstance(tree, int)
+            else walk(tree[2 if questions[tree[1], context[tree[0]]] else 3], context)
+        )
 
     for phone, state, left, right, place in product(range(3), range(2), range(6), range(6), range(4)):
-        assert forest.leaf(phone, state, (left, right, place)) == walk(trees[phone][state][0], (left, right, place))
+        assert forest.leaf(phone, state, (left, right, place)) == walk(
+            trees[phone][state][0], (left, right, place)
+        )
     assert forest.pdfs == next(pdfs)
 
 
@@ -462,8 +557,16 @@ AA, M, T = (TOPOLOGY.number(p) for p in ("AA", "M", "T"))
 def random_events(seed=0, count=300, effect=0.0):
     """Events of all phones in random contexts; the middle of AA is another before M."""
     rng = np.random.default_rng(seed)
-    keys = np.stack([rng.integers(2, 8, count), rng.integers(0, 3, count), rng.integers(0, 8, count),
-                     rng.integers(0, 8, count), rng.integers(0, 4, count)], 1)
+    keys = np.stack(
+        [
+            rng.integers(2, 8, count),
+            rng.integers(0, 3, count),
+            rng.integers(0, 8, count),
+            rng.integers(0, 8, count),
+            rng.integers(0, 4, count),
+        ],
+        1,
+    )
     x = rng.standard_normal((count, 30, 3)) + 0.3 * keys[:, None, :3]
     planted = (keys[:, 0] == AA) & (keys[:, 3] == M) & (keys[:, 1] == 1)
     x[planted] += effect
@@ -471,7 +574,8 @@ def random_events(seed=0, count=300, effect=0.0):
 
 
 def fit(events, rows):
-    """Log-likelihood of frames under the Gaussian that fits them best, up to what all ways of dividing share."""
+    """Log-likelihood of frames under the Gaussian that fits them best, up to what all ways of dividing
+    share."""
     n = events.counts[rows].sum()
     mean, square = events.first[rows].sum(0) / n, events.second[rows].sum(0) / n
     floor = variance_floor(events)
@@ -540,7 +644,9 @@ def test_a_planted_context_is_the_first_question():
 
 def test_places_in_the_word_are_asked_for():
     rng = np.random.default_rng(3)
-    keys = np.array([(AA, 1, left, T, place) for left in range(2, 8) for place in range(4)] + [(M, 1, 0, 0, 0)])
+    keys = np.array(
+        [(AA, 1, left, T, place) for left in range(2, 8) for place in range(4)] + [(M, 1, 0, 0, 0)]
+    )
     x = rng.standard_normal((len(keys), 40, 2)) + 4.0 * (keys[:, 4] == Position.END)[:, None, None]
     events = Contexts.of(coded(keys), np.full(len(keys), 40.0), x.sum(1), np.square(x).sum(1))
     forest = grow(events, TOPOLOGY, 27).forest
@@ -557,14 +663,17 @@ def test_events_have_the_context_that_the_graph_gave_them(trained):
     for way in along(model, speech.examples).values():
         keys = keyed(way, topology)
         pdfs = way.graph.pdfs[way.graph.pdf[way.states]]
-        assert [topology.forest.leaf(p, k, (left, right, place)) for p, k, left, right, place in keys.tolist()] == (
-            pdfs.tolist())
+        assert [
+            topology.forest.leaf(p, k, (left, right, place)) for p, k, left, right, place in keys.tolist()
+        ] == (pdfs.tolist())
         seen |= set(pdfs.tolist())
     assert len(seen) > topology.forest.sizes.sum()
 
 
 def test_phones_without_context_stand_behind_the_leaves(trained):
-    """`alone` names the mixtures that finishing adds, which have the moments of all leaves of a phone's state."""
+    """`alone` names the mixtures that finishing adds, which have the moments of all leaves of a phone's
+    state.
+    """
     speech, ends = trained
     state = ends["pronunciations"]
     model = finished(speech, state)
@@ -601,11 +710,16 @@ def test_mixtures_that_are_joined_keep_their_moments():
     mixtures = random_mixtures(5, 6, 5, (4,))
     [stream] = mixtures.streams
     occupancy = np.array([10.0, 200, 3, 50, 70])
-    means, variances, weights = joined(stream.means, stream.covariances, stream.weights, [0, 1, 3, 4], occupancy)
+    means, variances, weights = joined(
+        stream.means, stream.covariances, stream.weights, [0, 1, 3, 4], occupancy
+    )
     one = GaussianMixtures.of_tensors([means[None]], [variances[None]], [weights[None]], np.zeros(1, int))
     assert len(weights) <= 8
-    for ours, theirs in zip(moments_of(one.streams[0], [0], [1.0]),
-                            moments_of(stream, [0, 1, 3, 4], occupancy[[0, 1, 3, 4]]), strict=True):
+    for ours, theirs in zip(
+        moments_of(one.streams[0], [0], [1.0]),
+        moments_of(stream, [0, 1, 3, 4], occupancy[[0, 1, 3, 4]]),
+        strict=True,
+    ):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
@@ -616,7 +730,9 @@ def classes(covariances, means, counts):
     """Exact sums of classes, by class."""
     n = torch.as_tensor(counts, dtype=torch.float64)
     means, covariances = torch.as_tensor(means), torch.as_tensor(covariances)
-    return Scatter(n, n[:, None] * means, n[:, None, None] * (covariances + means[:, :, None] * means[:, None, :]))
+    return Scatter(
+        n, n[:, None] * means, n[:, None, None] * (covariances + means[:, :, None] * means[:, None, :])
+    )
 
 
 def test_lda_equals_scikit_learns():
@@ -627,8 +743,13 @@ def test_lda_equals_scikit_learns():
     x = rng.normal(size=(5, 8))[y] * 2 + rng.normal(size=(len(y), 8)) @ rng.normal(size=(8, 8))
     theirs = LinearDiscriminantAnalysis(solver="eigen").fit(x, y).scalings_[:, :4].T
     first = np.stack([x[y == k].sum(0) for k in range(5)])
-    parts = [Scatter(torch.from_numpy(np.bincount(y, minlength=6).astype(float)), torch.from_numpy(
-        np.vstack([first, np.zeros(8)])), torch.from_numpy(x.T @ x))]  # the last class is never heard
+    parts = [
+        Scatter(
+            torch.from_numpy(np.bincount(y, minlength=6).astype(float)),
+            torch.from_numpy(np.vstack([first, np.zeros(8)])),
+            torch.from_numpy(x.T @ x),
+        )
+    ]  # the last class is never heard
     ours = lda(parts[0], 4).double().numpy()
     signs = np.sign((ours * theirs).sum(1))
     np.testing.assert_allclose(ours * signs[:, None], theirs, rtol=1e-3, atol=1e-4)
@@ -663,16 +784,26 @@ def test_means_move_with_the_frames():
     mixtures, matrix = random_mixtures(3, 1, 3, (4,)), torch.diag(torch.tensor([2.0, -1.0, 0.5, 3.0])).flip(0)
     x = torch.randn(7, 4)
     there = moved(mixtures, matrix).score_naively(x @ matrix.T, np.arange(3))
-    torch.testing.assert_close(there + float(torch.linalg.slogdet(matrix.double())[1]),
-                               mixtures.score_naively(x, np.arange(3)), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        there + float(torch.linalg.slogdet(matrix.double())[1]),
+        mixtures.score_naively(x, np.arange(3)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def speaker(count, size=4, seed=0, blocks=None, densities=1):
-    """A model, the planted transform, a speaker's frames that it brings to the model, and whose frames they are."""
+    """A model, the planted transform, a speaker's frames that it brings to the model, and whose frames they
+    are.
+    """
     rng = np.random.default_rng(seed)
     mixtures = random_mixtures(9, densities, 9, (size,), seed)
-    mixtures = GaussianMixtures.of_tensors([4 * mixtures.streams[0].means], [mixtures.streams[0].covariances],
-                                           [mixtures.streams[0].weights], mixtures.codebook)
+    mixtures = GaussianMixtures.of_tensors(
+        [4 * mixtures.streams[0].means],
+        [mixtures.streams[0].covariances],
+        [mixtures.streams[0].weights],
+        mixtures.codebook,
+    )
     planted = np.eye(size) + 0.25 * rng.normal(size=(size, size))
     if blocks:
         planted *= np.kron(np.eye(2), np.ones((size // 2, size // 2)))
@@ -680,7 +811,9 @@ def speaker(count, size=4, seed=0, blocks=None, densities=1):
     pdfs = rng.integers(0, 9, count)
     [stream] = mixtures.streams
     m = np.array([rng.choice(densities, p=w / w.sum()) for w in stream.weights.double().numpy()[pdfs]])
-    y = stream.means.numpy()[pdfs, m] + np.sqrt(stream.covariances.numpy()[pdfs, m]) * rng.normal(size=(count, size))
+    y = stream.means.numpy()[pdfs, m] + np.sqrt(stream.covariances.numpy()[pdfs, m]) * rng.normal(
+        size=(count, size)
+    )
     x = torch.from_numpy(((y - offset) @ np.linalg.inv(planted).T).astype(np.float32))
     occupied = Occupied(torch.arange(count), torch.from_numpy(pdfs), torch.ones(count, dtype=torch.float64))
     return mixtures, np.hstack([planted, offset[:, None]]), x, occupied
@@ -720,12 +853,15 @@ def test_fmllr_gains_whatever_the_frames(seed):
         gains = [gain(s, fmllr(s, rounds=r)) for r in (1, 2, 10)]
         assert all(b >= a - 1e-5 for a, b in pairwise([0.0, *gains]))
         real = per_frame(mixtures, frames, occupied, fmllr(s)) - per_frame(
-            mixtures, frames, occupied, torch.eye(4, 5))
+            mixtures, frames, occupied, torch.eye(4, 5)
+        )
         assert real >= gains[-1] - 1e-5
         assert torch.linalg.det(fmllr(s)[:, :4]) > 0
 
 
-@pytest.mark.parametrize(("count", "kind"), [(299, "none"), (300, "offset"), (999, "offset"), (1000, "whole")])
+@pytest.mark.parametrize(
+    ("count", "kind"), [(299, "none"), (300, "offset"), (999, "offset"), (1000, "whole")]
+)
 def test_little_speech_gets_an_offset_or_nothing(count, kind):
     mixtures, _, x, occupied = speaker(count)
     s = transform_sums(mixtures, x, occupied)
@@ -744,8 +880,10 @@ def test_little_speech_gets_an_offset_or_nothing(count, kind):
 def test_sums_for_transforms_add_up():
     mixtures, _, x, occupied = speaker(600, densities=2)
     whole = transform_sums(mixtures, x, occupied)
-    parts = [transform_sums(mixtures, x[at], Occupied(torch.arange(300), occupied.pdfs[at], occupied.weights[at]))
-             for at in (slice(0, 300), slice(300, 600))]
+    parts = [
+        transform_sums(mixtures, x[at], Occupied(torch.arange(300), occupied.pdfs[at], occupied.weights[at]))
+        for at in (slice(0, 300), slice(300, 600))
+    ]
     total = merged([{"a": parts[0]}, {"b": whole}, {}, {"a": parts[1]}])
     assert sorted(total) == ["a", "b"]
     assert isinstance(total["a"], TransformSums)
@@ -761,7 +899,8 @@ def test_speakers_transforms_bring_them_together(trained):
     assert all(v.transform is not None for v in state.voices.values())
     parts = merged([transforms.speaker_sums(t) for t in speech.tasks(state)])
     assert {name: s.count for name, s in parts.items()} == pytest.approx(
-        {n: sum(len(e.cepstra) for e in speech.examples if e.speaker == n) for n in state.voices})
+        {n: sum(len(e.cepstra) for e in speech.examples if e.speaker == n) for n in state.voices}
+    )
     assert all(gain(parts[name], voice.transform) > 0 for name, voice in state.voices.items())
 
 
@@ -776,19 +915,31 @@ def test_map_lies_between_what_was_and_what_is_heard(books):
     firmly = adapted(mixtures, streams, Belief(1e12, 1e12, 1e12))
     blank = adapted(mixtures, streams, Belief(0.0, 0.0, 0.0))
     between = adapted(mixtures, streams, Belief(20.0, 20.0))
-    for old, own, firm, new, mid in zip(mixtures.streams, streams, firmly.streams, blank.streams, between.streams,
-                                        strict=True):
-        n = torch.zeros(books, 3, dtype=torch.float64).index_add_(0, torch.from_numpy(mixtures.codebook), own.counts)
+    for old, own, firm, new, mid in zip(
+        mixtures.streams, streams, firmly.streams, blank.streams, between.streams, strict=True
+    ):
+        n = torch.zeros(books, 3, dtype=torch.float64).index_add_(
+            0, torch.from_numpy(mixtures.codebook), own.counts
+        )
         likeliest = (own.first / n[..., None]).float()
-        for kept, was in zip((firm.means, firm.covariances, firm.weights), (old.means, old.covariances, old.weights),
-                             strict=True):
+        for kept, was in zip(
+            (firm.means, firm.covariances, firm.weights),
+            (old.means, old.covariances, old.weights),
+            strict=True,
+        ):
             torch.testing.assert_close(kept, was, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(new.means, likeliest, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(new.covariances, (own.second / n[..., None] - likeliest.double() ** 2).clamp(
-            min=1e-4).float(), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            new.covariances,
+            (own.second / n[..., None] - likeliest.double() ** 2).clamp(min=1e-4).float(),
+            rtol=1e-4,
+            atol=1e-4,
+        )
         torch.testing.assert_close(new.weights, (own.counts / own.counts.sum(1, keepdim=True)).float())
         share = (n / (n + 20.0)).float()[..., None]
-        torch.testing.assert_close(mid.means, share * likeliest + (1 - share) * old.means, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            mid.means, share * likeliest + (1 - share) * old.means, rtol=1e-4, atol=1e-5
+        )
         assert torch.equal(mid.covariances, old.covariances)
         for changed in (firm, new, mid):
             torch.testing.assert_close(changed.weights.sum(1), torch.ones(6))
@@ -821,8 +972,19 @@ def test_beliefs_below_nothing_are_refused():
 # Pronunciations.
 
 THE, THEE, END = ("the", ("DH", "AH")), ("the", ("DH", "IY")), ("end", ("EH", "N", "D"))
-HEARD = Heard(Counter({(START, THE, True): 3, (THE, END, False): 4, (END, START, True): 4, (END, THE, True): 1,
-                       (START, THEE, False): 1, (THEE, END, False): 1, (END, START, False): 1}))
+HEARD = Heard(
+    Counter(
+        {
+            (START, THE, True): 3,
+            (THE, END, False): 4,
+            (END, START, True): 4,
+            (END, THE, True): 1,
+            (START, THEE, False): 1,
+            (THEE, END, False): 1,
+            (END, START, False): 1,
+        }
+    )
+)
 TOLD = {"the": [Pronunciation(THE[1]), Pronunciation(THEE[1])], "end": [Pronunciation(END[1])]}
 
 
@@ -835,7 +997,8 @@ def test_probabilities_are_those_of_chen_and_others():
     after_thee = 2 * mean / (1 + 2)
     assert [the.probability, thee.probability, end.probability] == pytest.approx([1.0, 2 / 5, 1.0], abs=1e-4)
     assert [the.silence_after, thee.silence_after, end.silence_after] == pytest.approx(
-        [after_the, after_thee, after_end], abs=1e-4)
+        [after_the, after_thee, after_end], abs=1e-4
+    )
     expected = 3 * after_start + after_end  # silences before `the`, if only the word before decided
     assert the.silence_before == pytest.approx((4 + 2) / (expected + 2), abs=1e-4)
     assert the.no_silence_before == pytest.approx((0 + 2) / (4 - expected + 2), abs=1e-4)
@@ -889,16 +1052,22 @@ def test_the_likeliest_parameters_are_the_frames_own(flat):
     [stream] = gaussians_of(new).streams
     for p in np.flatnonzero(np.bincount(pdfs, minlength=26) >= 15):
         np.testing.assert_allclose(stream.means[p, 0], x[pdfs == p].mean(0), atol=1e-4)
-        np.testing.assert_allclose(stream.covariances[p, 0], np.maximum(x[pdfs == p].var(0), floors.variances),
-                                   rtol=1e-3)
+        np.testing.assert_allclose(
+            stream.covariances[p, 0], np.maximum(x[pdfs == p].var(0), floors.variances), rtol=1e-3
+        )
     stay = np.exp(new.topology.transitions[AA, 1, 1])
-    assert stay == pytest.approx(np.clip((s.stays[AA, 1] + 3.75) / (s.stays[AA, 1] + s.leaves[AA, 1] + 5), 0.05, 0.98))
+    assert stay == pytest.approx(
+        np.clip((s.stays[AA, 1] + 3.75) / (s.stays[AA, 1] + s.leaves[AA, 1] + 5), 0.05, 0.98)
+    )
     np.testing.assert_allclose(np.exp(new.topology.transitions[AA, :3]).sum(1), 1, rtol=1e-6)
 
 
 def test_pools_are_phones_of_a_kind():
     pools, own = pool_of(TOPOLOGY), owners(TOPOLOGY.forest)
-    of = {(TOPOLOGY.phones[phone], state): pool for (phone, state), pool in zip(own.tolist(), pools, strict=True)}
+    of = {
+        (TOPOLOGY.phones[phone], state): pool
+        for (phone, state), pool in zip(own.tolist(), pools, strict=True)
+    }
     assert of["AA", 0] == of["IY", 0] != of["AA", 1]
     assert len({of[p, 0] for p in (SILENCE, "spn", "AA", "S", "T", "M", "L")}) == 7
 
@@ -911,7 +1080,9 @@ def test_rare_pdfs_learn_from_their_kind():
     assert helped.counts[:, 0].tolist() == pytest.approx([40, 15, 15, 100])
     mean = (40 + 20) / 45  # of the pool
     assert helped.first[:, 0, 0].tolist() == pytest.approx([40, 20 + 10 * mean, 15 * mean, 700])
-    assert pooled(statistics.StreamSums(counts[:1], first[:1], first[:1]), np.array([0])).counts.tolist() == [[40.0]]
+    assert pooled(statistics.StreamSums(counts[:1], first[:1], first[:1]), np.array([0])).counts.tolist() == [
+        [40.0]
+    ]
 
 
 @pytest.mark.parametrize("total", [1, 4, 9, 30, 1000])
@@ -927,8 +1098,11 @@ def test_mixtures_grow_up_to_the_goal(total):
     torch.testing.assert_close(new.streams[0].weights.sum(1), torch.ones(4))
     assert (have[0] >= have[1]).item()
     for p in range(4):
-        np.testing.assert_allclose(moments_of(new.streams[0], [p], [1.0])[0],
-                                   moments_of(mixtures.streams[0], [p], [1.0])[0], atol=1e-5)
+        np.testing.assert_allclose(
+            moments_of(new.streams[0], [p], [1.0])[0],
+            moments_of(mixtures.streams[0], [p], [1.0])[0],
+            atol=1e-5,
+        )
     again = grown(new, occupancy, 2 * total, seed=4)
     assert int((again.streams[0].weights > 0).sum()) <= max(2 * total, 4)
     assert torch.equal(grown(mixtures, occupancy, total, seed=3).streams[0].means, new.streams[0].means)
@@ -942,8 +1116,12 @@ def test_a_split_moves_both_halves_and_scores_stay_near():
     away = (stream.means[0, 0] - stream.means[0, 1]) / stream.covariances[0, 0].sqrt()
     assert 0.01 < float(away.square().mean().sqrt()) < 1.0
     frames = mixtures.streams[0].means[0] + 0.5 * torch.randn(20, 5)
-    torch.testing.assert_close(new.score_naively(frames, np.array([0])), mixtures.score_naively(frames, np.array([0])),
-                               atol=0.5, rtol=0)
+    torch.testing.assert_close(
+        new.score_naively(frames, np.array([0])),
+        mixtures.score_naively(frames, np.array([0])),
+        atol=0.5,
+        rtol=0,
+    )
 
 
 def test_single_pass_retraining_keeps_the_shares():
@@ -953,7 +1131,9 @@ def test_single_pass_retraining_keeps_the_shares():
     [stream] = mixtures.streams
     pdfs = torch.arange(3).repeat_interleave(3000)
     drawn = torch.multinomial(stream.weights[pdfs], 1, generator=generator)[:, 0]
-    x = stream.means[pdfs, drawn] + stream.covariances[pdfs, drawn].sqrt() * torch.randn(9000, 4, generator=generator)
+    x = stream.means[pdfs, drawn] + stream.covariances[pdfs, drawn].sqrt() * torch.randn(
+        9000, 4, generator=generator
+    )
     occupied = Occupied(torch.arange(9000), pdfs, torch.ones(9000, dtype=torch.float64))
     floors = Floors.of(torch.ones(4), 1e-6)
     [old], _ = sums(mixtures, x, occupied)
@@ -967,8 +1147,14 @@ def test_single_pass_retraining_keeps_the_shares():
 # The front end.
 
 
-@pytest.mark.parametrize("frontend", [FRONTEND, replace(FRONTEND, reach=3), replace(FRONTEND, reach=2, transform=torch.
-                                      randn(6, 20, generator=torch.Generator().manual_seed(0)))])
+@pytest.mark.parametrize(
+    "frontend",
+    [
+        FRONTEND,
+        replace(FRONTEND, reach=3),
+        replace(FRONTEND, reach=2, transform=torch.randn(6, 20, generator=torch.Generator().manual_seed(0))),
+    ],
+)
 def test_recordings_behind_one_another_are_each_alone(frontend):
     parts = [torch.randn(n, 4, generator=torch.Generator().manual_seed(n)) for n in (1, 9, 2, 30)]
     together = frontend.expand(torch.cat(parts), torch.tensor([len(p) for p in parts]))
@@ -978,7 +1164,9 @@ def test_recordings_behind_one_another_are_each_alone(frontend):
 
 def test_slopes_equal_torchaudios(torchaudio):
     cepstra = torch.randn(40, 13, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(regression(cepstra), torchaudio.functional.compute_deltas(cepstra.T, 5, "replicate").T)
+    torch.testing.assert_close(
+        regression(cepstra), torchaudio.functional.compute_deltas(cepstra.T, 5, "replicate").T
+    )
     torch.testing.assert_close(regression(cepstra, 4), torchaudio.functional.compute_deltas(cepstra.T, 9).T)
 
 
@@ -1007,14 +1195,19 @@ def test_normalised_cepstra_have_mean_0_and_variance_1():
     speaker = Moments.of(torch.randn(1000, 4, generator=torch.Generator().manual_seed(1)) + 4)
     drawn = FRONTEND.normalise(x, speaker)
     both = 300 * x.double().mean(0) + 200 * speaker.mean
-    deviation = ((300 * x.double().square().mean(0) + 200 * speaker.second / 1000) / 500 - (both / 500) ** 2).sqrt()
+    deviation = (
+        (300 * x.double().square().mean(0) + 200 * speaker.second / 1000) / 500 - (both / 500) ** 2
+    ).sqrt()
     torch.testing.assert_close(drawn.double(), (x - both / 500) / deviation, rtol=1e-4, atol=1e-5)
     assert len(FRONTEND.normalise(x[:0], speaker)) == 0
 
 
 # Schedules.
 
-SHORT = (Stage("monophone", 6, 60), Stage("triphone", 2, 80, 60))  # Gaussians are added after the second iteration
+SHORT = (
+    Stage("monophone", 6, 60),
+    Stage("triphone", 2, 80, 60),
+)  # Gaussians are added after the second iteration
 
 
 def test_the_same_seed_gives_the_same_model():
@@ -1045,7 +1238,9 @@ def test_what_is_too_short_is_told_and_tried_again():
     examples, _ = language(8, 1)
     short = replace(examples[0], id="short", cepstra=examples[0].cepstra[:10])
     for how in names.EM:
-        told = [s.statistics.unaligned for s in steps(Speech([*examples, short], LABELS, how), SHORT, FRONTEND)]
+        told = [
+            s.statistics.unaligned for s in steps(Speech([*examples, short], LABELS, how), SHORT, FRONTEND)
+        ]
         assert told == [("short",)] * 8
     model, _, left = flat_start(FRONTEND, LABELS, [*examples, short], {})
     assert left == (Left("short"),)
@@ -1063,7 +1258,11 @@ def test_what_is_too_short_is_told_and_tried_again():
 
 def test_paths_are_searched_for_as_often_as_the_schedule_says():
     speech = Speech(language(12, 1)[0], LABELS)
-    schedule = (Stage("monophone", 3), Stage("triphone", 5, 60, 60, every=3), Stage("pronunciations", 1, every=9))
+    schedule = (
+        Stage("monophone", 3),
+        Stage("triphone", 5, 60, 60, every=3),
+        Stage("pronunciations", 1, every=9),
+    )
     searched = [bool(state.statistics.stays.any()) for state in steps(speech, schedule, FRONTEND)]
     assert searched == [True] * 3 + [False, False, True, False, False] + [True]
 
@@ -1081,5 +1280,9 @@ def test_stages_that_learn_from_other_speech_than_the_one_before(how):
     """The paths of the stage before are of other utterances, and are not taken."""
     speech = Speech(language(12, 1)[0], LABELS, how)
     half = speech.frames / 6000 / 2
-    schedule = (Stage("monophone", 3, most=half), Stage("triphone", 2, 60, 60, most=half), Stage("lda", 2, every=9))
+    schedule = (
+        Stage("monophone", 3, most=half),
+        Stage("triphone", 2, 60, 60, most=half),
+        Stage("lda", 2, every=9),
+    )
     assert [s.statistics.utterances for s in steps(speech, schedule, FRONTEND)] == [6] * 5 + [12] * 2

@@ -1,4 +1,6 @@
-"""Training and adapting from end to end: what comes out, what an interruption leaves, what is told of bad input."""
+"""Training and adapting from end to end: what comes out, what an interruption leaves, what is told of bad
+input.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ from aligner.train.stages import RECIPES, Stage
 from aligner.types import DataError, ModelError
 
 needs_espeak = pytest.mark.skipif(
-    importlib.util.find_spec("espeakng_loader") is None, reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"
+    importlib.util.find_spec("espeakng_loader") is None,
+    reason="eSpeak NG is not installed: pip install 'aligner[dtw]'",
 )
 TINY = (Stage("monophone", 2),)
 EVERY = (
@@ -72,7 +75,9 @@ def numbers(folder: Path) -> bytes:
 
 def config(folder: Path, stages=TINY) -> Path:
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({"stages": [{"kind": s.kind, "iterations": s.iterations} for s in stages]}))
+    path.write_text(
+        yaml.safe_dump({"stages": [{"kind": s.kind, "iterations": s.iterations} for s in stages]})
+    )
     return path
 
 
@@ -89,7 +94,9 @@ def boundaries(model, utterances, **options):
 
 @pytest.fixture(scope="module", autouse=True)
 def grows():
-    """So few frames a Gaussian and a leaf that trees and mixtures grow on half a minute; processes for that, too."""
+    """So few frames a Gaussian and a leaf that trees and mixtures grow on half a minute; processes for that,
+    too.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("FRAMES_PER_GAUSSIAN", 12), ("IN_CONTEXT", 12), ("FRAMES_PER_LEAF", 24)):
             patch.setattr(schedule, name, value)
@@ -100,7 +107,9 @@ def grows():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, grows) -> Path:
-    """A model of all stages, whose training nothing interrupted, and beside it its folder after every iteration."""
+    """A model of all stages, whose training nothing interrupted, and beside it its folder after every
+    iteration.
+    """
     base = tmp_path_factory.mktemp("whole")
     rows = []
 
@@ -250,7 +259,9 @@ OTHERS = {
 def test_another_training_does_not_go_on(whole, tmp_path, corpus, text, options):
     shutil.copytree(whole.parent / "after3", tmp_path / "model")
     before = {p: p.read_bytes() for p in (tmp_path / "model").rglob("*") if p.is_file()}
-    with pytest.raises(DataError, match="training of another corpus, or with other options: give the same") as error:
+    with pytest.raises(
+        DataError, match="training of another corpus, or with other options: give the same"
+    ) as error:
         train_hmm(corpus, tmp_path / "model", text, options)
     assert str(tmp_path / "model") in str(error.value)
     assert before == {p: p.read_bytes() for p in (tmp_path / "model").rglob("*") if p.is_file()}
@@ -267,7 +278,10 @@ def test_a_training_that_stopped_is_not_overwritten(whole, tmp_path):
     shutil.copytree(whole.parent / "after3", tmp_path / "model")
     result = run("train", SAMPLE, tmp_path / "model")
     assert result.exit_code == 2
-    assert f"{tmp_path / 'model'}: a training that was not finished is there: go on with --resume" in result.output
+    assert (
+        f"{tmp_path / 'model'}: a training that was not finished is there: go on with --resume"
+        in result.output
+    )
 
 
 @pytest.mark.parametrize("name", ["stage", "voices", "weights", "said", "rows", "iteration"])
@@ -452,12 +466,21 @@ DAMAGE = {
     ),
     "empty": (lambda f: weights_of(f).write_bytes(b""), "sha256"),
     "a byte": (flipped, "sha256.*truncated or changed"),
-    "no numbers": (lambda f: weights_of(f).unlink(), "cannot be read .No such file.*'weights' of hmm.json names it"),
-    "newer": (changed(lambda t: t.update(version=2)), "'version' is 2, this aligner reads up to 1: install a newer"),
+    "no numbers": (
+        lambda f: weights_of(f).unlink(),
+        "cannot be read .No such file.*'weights' of hmm.json names it",
+    ),
+    "newer": (
+        changed(lambda t: t.update(version=2)),
+        "'version' is 2, this aligner reads up to 1: install a newer",
+    ),
     "no version": (changed(lambda t: t.pop("version")), "no field 'version'"),
     "no weights": (changed(lambda t: t.pop("weights")), "'weights' names no file"),
     "weights elsewhere": (changed(lambda t: t.update(weights="../x.safetensors")), "'weights' names no file"),
-    "another shape": (changed(lambda t: t["shapes"].update({"alone": [1, 3]})), "'alone' has the shape .*41, 5.*1, 3"),
+    "another shape": (
+        changed(lambda t: t["shapes"].update({"alone": [1, 3]})),
+        "'alone' has the shape .*41, 5.*1, 3",
+    ),
     "no shapes": (changed(lambda t: t.pop("shapes")), "has the shape"),
     "a tensor less": (renumbered(lambda t: t.pop("alone")), "'alone' has the shape None"),
     "a tensor less, untold": (with_shapes(lambda t: t.pop("alone")), "'alone' is missing"),
@@ -466,18 +489,30 @@ DAMAGE = {
         with_shapes(lambda t: t.update({"mixtures.codebook": t["mixtures.codebook"][:5]})),
         "'mixtures' is wrong .*do not go together",
     ),
-    "a variance of 0": (with_shapes(lambda t: t["mixtures.0.covariances"].zero_()), "variance is not above 0"),
+    "a variance of 0": (
+        with_shapes(lambda t: t["mixtures.0.covariances"].zero_()),
+        "variance is not above 0",
+    ),
     "NaN": (renumbered(nan), "'mixtures.0.means' holds NaN"),
     "not JSON": (lambda f: (f / "hmm.json").write_text('{"version": 1,'), "hmm.json: it is not JSON"),
     "not UTF-8": (lambda f: (f / "hmm.json").write_bytes(b'{"version\xff": 1}'), "hmm.json: it is not JSON"),
     "no table": (lambda f: (f / "hmm.json").write_text("[1]"), "holds no table"),
-    "another kind of front end": (changed(lambda t: t["frontend"].update(kind="x")), "'frontend' is wrong .*'x'"),
-    "a feature unknown": (changed(lambda t: t["frontend"]["cepstral"].update(colour=1)), "'frontend' is wrong.*colour"),
+    "another kind of front end": (
+        changed(lambda t: t["frontend"].update(kind="x")),
+        "'frontend' is wrong .*'x'",
+    ),
+    "a feature unknown": (
+        changed(lambda t: t["frontend"]["cepstral"].update(colour=1)),
+        "'frontend' is wrong.*colour",
+    ),
     "fewer cepstra": (
         changed(lambda t: t["frontend"]["cepstral"].update(ncep=12)),
         "frames of 36 numbers, mixtures of",
     ),
-    "phones": (changed(lambda t: t["topology"]["phones"].pop()), "'topology' is wrong .40 phones, trees of 41"),
+    "phones": (
+        changed(lambda t: t["topology"]["phones"].pop()),
+        "'topology' is wrong .40 phones, trees of 41",
+    ),
     "g2p": (changed(lambda t: t.update(g2p="guess")), "'g2p' is wrong .*'guess' is none of english"),
     **{
         f"no {name}": (changed(lambda t, name=name: t.pop(name)), f"'{name}' is missing")
@@ -513,7 +548,9 @@ def same(a: MarkovModel, b: MarkovModel, speaker: Voice | None = None) -> None:
     pdfs = np.unique(np.concatenate([a.topology.alone.ravel(), b.topology.alone.ravel()]))
     for one, other in ((a, b), (a.for_adapted, b.for_adapted)):
         assert torch.equal(one.hear(wave, speaker), other.hear(wave, speaker))
-        assert torch.equal(one.score(one.hear(wave, speaker), pdfs), other.score(other.hear(wave, speaker), pdfs))
+        assert torch.equal(
+            one.score(one.hear(wave, speaker), pdfs), other.score(other.hear(wave, speaker), pdfs)
+        )
     assert (a.adapted is None) == (b.adapted is None)
     for name in ("language", "g2p", "spread", "offsets", "clock"):
         assert getattr(a, name) == getattr(b, name)
@@ -533,7 +570,11 @@ def test_a_model_of_all_stages_comes_back(whole, tmp_path):
     a = load_model(whole)
     assert a.adapted is not None
     assert a.frontend.transform is not None
-    a = replace(a, transform=torch.cat([1.1 * torch.eye(40), torch.ones(40, 1)], 1), offsets={("stop", "vowel"): 0.003})
+    a = replace(
+        a,
+        transform=torch.cat([1.1 * torch.eye(40), torch.ones(40, 1)], 1),
+        offsets={("stop", "vowel"): 0.003},
+    )
     saved.save(a, tmp_path)
     same(a, saved.load(tmp_path), Voice(transform=torch.cat([0.9 * torch.eye(40), torch.zeros(40, 1)], 1)))
     assert [vars(a.topology.forest)[k].tolist() for k in vars(a.topology.forest)] == [
@@ -551,7 +592,10 @@ def sample(tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("texts", "rule"),
     [
-        (lambda f: [p.unlink() for p in f.rglob("*.flac") if p.stem != "kitchen"], r"3 s of speech can be learnt from"),
+        (
+            lambda f: [p.unlink() for p in f.rglob("*.flac") if p.stem != "kitchen"],
+            r"3 s of speech can be learnt from",
+        ),
         (lambda f: [p.unlink() for p in f.rglob("*.flac")], "no recording|has no"),
         (lambda f: [p.write_text("") for p in f.rglob("*.lab")], r"0 s of speech .*transcript is empty"),
         (lambda f: [p.write_bytes(b"") for p in f.rglob("*.flac")], r"0 s of speech .*is empty"),
@@ -633,7 +677,9 @@ def test_phones_that_are_never_said(tiny, sample, tmp_path):
     assert "ZH (1)" in rare
     text = sample / "rms" / "kitchen.lab"
     text.write_text(text.read_text().replace("soup", "clix"))
-    found = boundaries(load_model(tmp_path / "model"), [u for u in find(sample).utterances if "kitchen" in u.id])
+    found = boundaries(
+        load_model(tmp_path / "model"), [u for u in find(sample).utterances if "kitchen" in u.id]
+    )
     assert [p for p, _, _ in found[0]].count("QX") == 2
 
 
@@ -661,7 +707,10 @@ CONFIGS = {
     "half an iteration": ("stages: [{kind: monophone, iterations: 2.5}]", "iterations.*2.5"),
     "no stages": ("stages: []", "stages.*the first is not monophone"),
     "stages of nothing": ("stages:\n", "stages"),
-    "not monophone first": ("stages: [{kind: triphone, iterations: 2}]", "stages.*the first is not monophone"),
+    "not monophone first": (
+        "stages: [{kind: triphone, iterations: 2}]",
+        "stages.*the first is not monophone",
+    ),
     "em": ("em: best\n", "em.*'best'"),
     "unknown feature": ("features: {colour: 1}", "'colour'"),
     "a feature of words": ("features: {ncep: many}", "ncep.*'many'"),
@@ -719,7 +768,9 @@ def italian(tmp_path_factory) -> Path:
 @needs_espeak
 def test_a_language_that_has_no_dictionary(italian, tmp_path):
     model = tmp_path / "model"
-    result = run("train", italian, model, "--language", "it", "--config", config(tmp_path, [Stage("monophone", 6)]))
+    result = run(
+        "train", italian, model, "--language", "it", "--config", config(tmp_path, [Stage("monophone", 6)])
+    )
     assert result.exit_code == 0, result.output
     table = json.loads((model / "hmm.json").read_text())
     assert (table["language"], table["g2p"]) == ("it", "espeak")
@@ -846,7 +897,10 @@ def test_two_transforms_as_one():
     first, second = (torch.randn(5, 6, generator=generator) for _ in range(2))
     frames = torch.randn(7, 5, generator=generator)
     torch.testing.assert_close(
-        affine(frames, adapting._after(second, first)), affine(affine(frames, first), second), rtol=1e-4, atol=1e-4
+        affine(frames, adapting._after(second, first)),
+        affine(affine(frames, first), second),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 
@@ -865,7 +919,10 @@ def test_a_network_learns_from_a_model(tiny, little, tmp_path):
     result = run("adapt", little, model, tmp_path / "new")
     assert result.exit_code == 2
     assert "has no Gaussian mixtures" in result.output
-    assert run("train", little, tmp_path / "third", "-b", "neural", "--teacher", model, "--epochs", 1).exit_code == 2
+    assert (
+        run("train", little, tmp_path / "third", "-b", "neural", "--teacher", model, "--epochs", 1).exit_code
+        == 2
+    )
 
 
 def test_the_teacher_comes_first(tmp_path):
@@ -886,7 +943,9 @@ def test_wrong_teachers(tiny, tmp_path):
         assert result.exit_code == 2
         assert "train: " in result.output
         assert rule in result.output
-    result = run("train", SAMPLE, tmp_path / "model", "-b", "neural", "--teacher", tiny, "--epochs", 1, "--characters")
+    result = run(
+        "train", SAMPLE, tmp_path / "model", "-b", "neural", "--teacher", tiny, "--epochs", 1, "--characters"
+    )
     assert result.exit_code == 2
     assert "it cannot teach" in result.output
 
@@ -896,7 +955,9 @@ def test_a_teacher_that_lacks_phones(tiny, tmp_path):
     lines = (tiny / "dictionary.dict").read_text()
     book.write_text(lines.replace("K IH CH AH N", "K QX CH AH N"))
     assert "QX" in book.read_text()
-    result = run("train", SAMPLE, tmp_path / "model", "-b", "neural", "--teacher", tiny, "--epochs", 1, "-d", book)
+    result = run(
+        "train", SAMPLE, tmp_path / "model", "-b", "neural", "--teacher", tiny, "--epochs", 1, "-d", book
+    )
     assert result.exit_code in (1, 2), result.output
     assert "QX" in result.output
 
@@ -913,7 +974,9 @@ def test_an_utterance_is_heard_with_its_speaker(whole):
     backend = chosen(trained, AlignOptions(jobs=1))
     one, other = (acquainted(backend, us).voices for us in (utterances, utterances[::-1]))
     for speaker in one:
-        torch.testing.assert_close(one[speaker].cepstra.mean, other[speaker].cepstra.mean, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            one[speaker].cepstra.mean, other[speaker].cepstra.mean, rtol=1e-6, atol=1e-6
+        )
         torch.testing.assert_close(one[speaker].transform, other[speaker].transform, rtol=1e-3, atol=1e-3)
 
 

@@ -66,10 +66,14 @@ def rows(path: Path) -> list[dict[str, str]]:
 def alignment(speaker: str, start: float, edges: tuple[Edge, ...]) -> Alignment:
     """Silence, K, AH and silence, of 0.2 s each, in a recording of 2 s."""
     times = [round(start + 0.2 * k, 5) for k in range(5)]
-    phones = [Interval(a, b, label, 0.5) for (a, b), label in zip(pairwise(times), ("", "K", "AH", ""), strict=True)]
+    phones = [
+        Interval(a, b, label, 0.5) for (a, b), label in zip(pairwise(times), ("", "K", "AH", ""), strict=True)
+    ]
     words = (phones[0], Interval(times[1], times[3], "cu", 0.5), phones[3])
     quality = Quality(-1.0, 0.0, 0.0, 0.5, 0, 0.5, 0.4, None, 0.0)
-    utterance = Utterance(f"talk-{start}", Path("talk.wav"), "cu", speaker, "talk", start=start, end=times[-1])
+    utterance = Utterance(
+        f"talk-{start}", Path("talk.wav"), "cu", speaker, "talk", start=start, end=times[-1]
+    )
     return Alignment(utterance, words, tuple(phones), 2.0, quality, edges=edges)
 
 
@@ -79,9 +83,14 @@ ANN = alignment("Ann", 1.0, ())
 
 
 def point_tiers(path: Path) -> dict[str, list[tuple[float, str]]]:
-    """As the ``textgrid`` package reads them: it refuses two points at one time, and leaves quotes in names double."""
-    return {t.name.replace('""', '"'): [(p.time, p.mark) for p in t] for t in textgrid.TextGrid.fromFile(str(path))
-            if isinstance(t, textgrid.PointTier)}
+    """As the ``textgrid`` package reads them: it refuses two points at one time, and leaves quotes in names
+    double.
+    """
+    return {
+        t.name.replace('""', '"'): [(p.time, p.mark) for p in t]
+        for t in textgrid.TextGrid.fromFile(str(path))
+        if isinstance(t, textgrid.PointTier)
+    }
 
 
 def assert_marks(found: list[tuple[float, str]], edges: tuple[Edge, ...]) -> None:
@@ -104,10 +113,15 @@ def test_several_speakers_have_a_tier_each(tmp_path):
     assert_marks(found["Bob - boundaries"], BOB.edges)
     assert read_textgrid(tmp_path / "talk.TextGrid") == [
         (name, [Interval(i.start, i.end, i.label) for i in intervals])
-        for name, intervals in tiers([ZOE, BOB, ANN], several=True).items()]
+        for name, intervals in tiers([ZOE, BOB, ANN], several=True).items()
+    ]
     assert grid_end(tmp_path / "talk.TextGrid") == 2.0
     told = json.loads((tmp_path / "talk.json").read_text())
-    assert [[Edge(*b) for b in u["boundaries"]] for u in told["utterances"]] == [list(ZOE.edges), list(BOB.edges), []]
+    assert [[Edge(*b) for b in u["boundaries"]] for u in told["utterances"]] == [
+        list(ZOE.edges),
+        list(BOB.edges),
+        [],
+    ]
     assert {len(e) for t in told["tiers"].values() for e in t["entries"]} == {3}  # tiers stay as MFA has them
 
 
@@ -141,7 +155,11 @@ def test_a_boundary_is_that_of_its_own_utterance(tmp_path):
     """Two who speak at once: one's boundary has the time of the other's, and another interval."""
     other = replace(ZOE, utterance=replace(ZOE.utterance, speaker="Eve"), edges=(Edge(0.2, 0.1, 0.3),))
     write(tmp_path, [ZOE, other], ["csv"], several=True)
-    begins = {r["Speaker"]: (r["BeginLow"], r["BeginHigh"]) for r in rows(tmp_path / "talk.csv") if r["Label"] == "K"}
+    begins = {
+        r["Speaker"]: (r["BeginLow"], r["BeginHigh"])
+        for r in rows(tmp_path / "talk.csv")
+        if r["Label"] == "K"
+    }
     assert begins == {ZOE.utterance.speaker: ("0.192", "0.212"), "Eve": ("0.1", "0.3")}
 
 
@@ -152,10 +170,14 @@ def test_where_nothing_is_known_nothing_is_said(tmp_path):
     assert json.loads((tmp_path / "talk.json").read_text())["utterances"][0]["boundaries"] == []
 
 
-@given(st.lists(st.lists(st.integers(1, 199_999), max_size=30, unique=True).map(sorted), min_size=1, max_size=3))
+@given(
+    st.lists(st.lists(st.integers(1, 199_999), max_size=30, unique=True).map(sorted), min_size=1, max_size=3)
+)
 def test_points_ascend_whatever_the_utterances(tmp_path_factory, times):
     """Also where one utterance ends at a boundary of another; each boundary has its point."""
-    said = [replace(ANN, edges=tuple(Edge(t / 1e5, t / 1e5 - 0.01, t / 1e5 + 0.01) for t in own)) for own in times]
+    said = [
+        replace(ANN, edges=tuple(Edge(t / 1e5, t / 1e5 - 0.01, t / 1e5 + 0.01) for t in own)) for own in times
+    ]
     path = tmp_path_factory.mktemp("points") / "x.TextGrid"
     write_textgrid(path, tiers(said[:1]), 2.0, points(said))
     found = point_tiers(path).get("boundaries", [])
@@ -170,8 +192,9 @@ def test_praat_itself_reads_the_points(tmp_path):
     write(tmp_path, [ZOE, BOB, ANN], KINDS, several=True)
     script = tmp_path / "points.praat"
     script.write_text(LIST_POINTS)
-    done = subprocess.run(["praat", "--run", "--utf8", script, tmp_path / "talk.TextGrid"], capture_output=True,
-                          check=True)
+    done = subprocess.run(
+        ["praat", "--run", "--utf8", script, tmp_path / "talk.TextGrid"], capture_output=True, check=True
+    )
     found: dict[str, list[tuple[float, str]]] = {}
     for line in done.stdout.decode().splitlines():
         name, time, mark = line.split("\t")
@@ -186,8 +209,13 @@ def test_parselmouth_reads_the_points(tmp_path):
     write(tmp_path, [ZOE], KINDS)
     grid = parselmouth.read(str(tmp_path / "talk.TextGrid"))
     count = praat(grid, "Get number of points", 3)
-    assert_marks([(praat(grid, "Get time of point", 3, k), praat(grid, "Get label of point", 3, k))
-                  for k in range(1, count + 1)], ZOE.edges)
+    assert_marks(
+        [
+            (praat(grid, "Get time of point", 3, k), praat(grid, "Get label of point", 3, k))
+            for k in range(1, count + 1)
+        ],
+        ZOE.edges,
+    )
 
 
 # The whole path.
@@ -246,7 +274,9 @@ def test_all_else_is_as_without_the_tier(out, plain):
 
 
 def test_accuracy_is_the_same_with_and_without(speech, out, plain, tmp_path):
-    for path in out.rglob("*.TextGrid"):  # without the JSON, which would be read where a TextGrid could not be
+    for path in out.rglob(
+        "*.TextGrid"
+    ):  # without the JSON, which would be read where a TextGrid could not be
         (tmp_path / path.relative_to(out)).parent.mkdir(exist_ok=True)
         shutil.copy(path, tmp_path / path.relative_to(out))
     found = figures(evaluate(speech, tmp_path))
@@ -318,4 +348,6 @@ def test_inspect_opens_such_files_and_saves_all_tiers(out, tmp_path):
     assert rehearse(out, [item], f"{EDIT}{SAVE}") == ["1 corrections saved"]
     assert dict(read_textgrid(item.corrected))["words"][1].label == "done"
     assert point_tiers(item.corrected) == {
-        name: [(pytest.approx(time), mark) for time, mark in marks] for name, marks in point_tiers(item.grid).items()}
+        name: [(pytest.approx(time), mark) for time, mark in marks]
+        for name, marks in point_tiers(item.grid).items()
+    }

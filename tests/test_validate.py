@@ -1,4 +1,6 @@
-"""What is wrong with a corpus: faults are planted, and exactly those must be told, as `align` would tell them."""
+"""What is wrong with a corpus: faults are planted, and exactly those must be told, as `align` would tell
+them.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def run(*arguments):
 
 
 def rows_of(corpus: Path, **options) -> list[Row]:
-    return sorted((p.severity, p.kind, p.utterance.file) for p in validate(corpus, Options(**options)).problems)
+    return sorted(
+        (p.severity, p.kind, p.utterance.file) for p in validate(corpus, Options(**options)).problems
+    )
 
 
 def error(kind: str, file: str = "anna/bad") -> Row:
@@ -64,7 +68,9 @@ def said(text: str, seconds: float | None = None):
 
 def at_rate(rate: int):
     """A recording at another rate; for 8 kHz, every other sample is enough."""
-    return lambda f: write(f, "bad", np.repeat(speech(), 3)[::2] if rate == 24000 else speech()[::2], rate=rate)
+    return lambda f: write(
+        f, "bad", np.repeat(speech(), 3)[::2] if rate == 24000 else speech()[::2], rate=rate
+    )
 
 
 def too_loud(folder: Path) -> None:
@@ -126,24 +132,45 @@ FAULTS = {  # beside those of test_bad_input: what is done to the corpus, and th
     "one utterance": (of_another_speaker, [warning("single-utterance-speaker", "bob/only")]),
     "row without recording": (missing_row, [error("no-recording")]),
     "broken row": (broken_row, [error("bad-transcript")]),
-    "silence without transcript": (lambda f: write(f, "bad", np.zeros(9999), None),
-                                   [error("no-transcript"), error("silent")]),
-    "low rate without transcript": (lambda f: write(f, "bad", speech(), None, 8000),
-                                    [error("no-transcript"), warning("sample-rate")]),
+    "silence without transcript": (
+        lambda f: write(f, "bad", np.zeros(9999), None),
+        [error("no-transcript"), error("silent")],
+    ),
+    "low rate without transcript": (
+        lambda f: write(f, "bad", speech(), None, 8000),
+        [error("no-transcript"), warning("sample-rate")],
+    ),
 }
 OF_BAD_INPUT = {
-    "audio without transcript": "no-transcript", "transcript without audio": "no-recording",
-    "empty file": "unreadable", "no samples": "unreadable", "not audio": "unreadable", "truncated wav": "truncated",
-    "truncated flac": "unreadable", "NaN": "unreadable", "silent": "silent", "empty transcript": "empty-transcript",
-    "punctuation only": "empty-transcript", "more phones than frames": "too-short", "very short": "too-short",
-    "overlapping intervals": "bad-transcript", "reversed interval": "bad-transcript",
-    "interval beyond the end": "bad-times", "textgrid without text": "empty-transcript",
-    "two tiers of one name": "bad-transcript", "undecodable bytes": "bad-transcript",
-    "one name twice": "duplicate-name", "a kind that is not read": "unreadable",
-    "an alignment as transcript": "bad-transcript", "another script": "oov"}
+    "audio without transcript": "no-transcript",
+    "transcript without audio": "no-recording",
+    "empty file": "unreadable",
+    "no samples": "unreadable",
+    "not audio": "unreadable",
+    "truncated wav": "truncated",
+    "truncated flac": "unreadable",
+    "NaN": "unreadable",
+    "silent": "silent",
+    "empty transcript": "empty-transcript",
+    "punctuation only": "empty-transcript",
+    "more phones than frames": "too-short",
+    "very short": "too-short",
+    "overlapping intervals": "bad-transcript",
+    "reversed interval": "bad-transcript",
+    "interval beyond the end": "bad-times",
+    "textgrid without text": "empty-transcript",
+    "two tiers of one name": "bad-transcript",
+    "undecodable bytes": "bad-transcript",
+    "one name twice": "duplicate-name",
+    "a kind that is not read": "unreadable",
+    "an alignment as transcript": "bad-transcript",
+    "another script": "oov",
+}
 SUFFIXES = {"one name twice": ".flac", "a kind that is not read": ".m4a"}
-FAULTS |= {name: (make, [error(OF_BAD_INPUT[name], f"anna/bad{SUFFIXES.get(name, '')}")])
-           for name, (make, _) in CASES.items()}
+FAULTS |= {
+    name: (make, [error(OF_BAD_INPUT[name], f"anna/bad{SUFFIXES.get(name, '')}")])
+    for name, (make, _) in CASES.items()
+}
 FAULTS["very short"][1].append(warning("clipped"))  # a constant: all of it is at the greatest magnitude
 FAULTS["one name twice"][1].append(warning("duplicate-recording", "anna/kitchen"))  # it was made of that
 
@@ -204,9 +231,16 @@ def test_all_faults_at_once(corpus, tmp_path):
     assert result.exit_code == 1
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    alike = ("duplicate-recording", "single-utterance-speaker", "oov", "brackets")  # is told of the corpus as a whole
+    alike = (
+        "duplicate-recording",
+        "single-utterance-speaker",
+        "oov",
+        "brackets",
+    )  # is told of the corpus as a whole
     found = Counter((r["severity"], r["kind"]) for r in rows if r["kind"] not in alike)
-    wanted = Counter((s, kind) for _, expected in FAULTS.values() for s, kind, _ in expected if kind not in alike)
+    wanted = Counter(
+        (s, kind) for _, expected in FAULTS.values() for s, kind, _ in expected if kind not in alike
+    )
     assert found == wanted
     parts = dict(zip((ERROR, WARNING), result.output.split("\nwarnings: worth a look\n"), strict=True))
     for (severity, kind), count in Counter((r["severity"], r["kind"]) for r in rows).items():
@@ -256,6 +290,7 @@ def test_a_fault_of_ours_does_not_end_it(corpus, monkeypatch):
 
 # Words.
 
+
 def test_words_are_counted(corpus, tmp_path):
     """Wherever they are, in whatever case; in compounds, what is not known of them; and where first."""
     folder = corpus / "anna"
@@ -267,7 +302,9 @@ def test_words_are_counted(corpus, tmp_path):
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(r["word"], r["count"], r["file"]) for r in rows] == [
-        ("zorblax", "4", "anna/one"), ("quibbleford's", "1", "anna/two")]
+        ("zorblax", "4", "anna/one"),
+        ("quibbleford's", "1", "anna/two"),
+    ]
     assert all(r["pronunciation"] for r in rows)
     zorblax = next(p for p in validate(corpus).problems if p.utterance.id == "anna/one")
     assert (zorblax.kind, zorblax.utterances) == ("oov", 2)
@@ -313,6 +350,7 @@ def test_characters_are_letters(corpus):
 
 # Lengths.
 
+
 @pytest.mark.parametrize("rate", [16000, 22050])
 def test_too_short_is_where_align_begins_to_fail(corpus, model, rate):
     """To the sample."""
@@ -334,6 +372,7 @@ def test_too_short_is_where_align_begins_to_fail(corpus, model, rate):
 
 # Where, and what to do.
 
+
 def test_of_two_transcripts_elsewhere_none_is_named(corpus):
     write(corpus / "anna", "bad", speech(), None)
     for place in ("one", "two"):
@@ -351,7 +390,10 @@ def test_utterances_of_a_recording_have_their_times(corpus, tmp_path):
         rows = {r["kind"]: r for r in csv.DictReader(file)}
     assert set(rows) == {"too-short", "oov"}
     assert (rows["too-short"]["file"], rows["too-short"]["start"], rows["too-short"]["end"]) == (
-        "anna/bad", "1.6", "1.7")
+        "anna/bad",
+        "1.6",
+        "1.7",
+    )
 
 
 def test_a_recording_that_cannot_be_read_is_one_row(corpus):
@@ -372,9 +414,15 @@ def test_a_transcript_elsewhere_is_named(corpus, place):
     assert problem.remedy.startswith(f"is it {place}? ")
 
 
-@pytest.mark.parametrize("make", [
-    lambda f: write(f, "bad", speech()), lambda f: write(f, "bad", speech(), "0 45480 There is a pot of soup."),
-    textgrid_of((0, 1, "there is"))], ids=["lab", "prompt", "textgrid"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda f: write(f, "bad", speech()),
+        lambda f: write(f, "bad", speech(), "0 45480 There is a pot of soup."),
+        textgrid_of((0, 1, "there is")),
+    ],
+    ids=["lab", "prompt", "textgrid"],
+)
 def test_a_name_that_is_not_unicode(corpus, tmp_path, make):
     make(corpus / "anna")
     for path in list((corpus / "anna").glob("bad.*")):
@@ -386,24 +434,38 @@ def test_a_name_that_is_not_unicode(corpus, tmp_path, make):
 
 # Calls.
 
-@pytest.mark.parametrize(("arguments", "rule"), [
-    (["nowhere"], "nowhere: there is no such folder"),
-    (["EMPTY"], "there is no recording in this folder"),
-    (["CORPUS", "-d", "nowhere"], "nowhere: it cannot be read"),
-    (["CORPUS", "-d", "BROKEN"], "broken.dict:2: 'cat' has no phones: write them"),
-    (["CORPUS", "-d", "BROKEN", "--characters"], "characters need none"),
-    (["CORPUS", "--csv", "CORPUS/anna/kitchen.lab"], "kitchen.lab: it exists, and is no table of this command"),
-    (["CORPUS", "--csv", "new.csv", "--oovs", "new.csv"], "two tables cannot be one file"),
-    (["CORPUS", "--csv", "broken.dict/x.csv"], "cannot be written"),
-    (["CORPUS", "--jobs", "0"], "--jobs"),
-    ([], "it is missing")])
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (["nowhere"], "nowhere: there is no such folder"),
+        (["EMPTY"], "there is no recording in this folder"),
+        (["CORPUS", "-d", "nowhere"], "nowhere: it cannot be read"),
+        (["CORPUS", "-d", "BROKEN"], "broken.dict:2: 'cat' has no phones: write them"),
+        (["CORPUS", "-d", "BROKEN", "--characters"], "characters need none"),
+        (
+            ["CORPUS", "--csv", "CORPUS/anna/kitchen.lab"],
+            "kitchen.lab: it exists, and is no table of this command",
+        ),
+        (["CORPUS", "--csv", "new.csv", "--oovs", "new.csv"], "two tables cannot be one file"),
+        (["CORPUS", "--csv", "broken.dict/x.csv"], "cannot be written"),
+        (["CORPUS", "--jobs", "0"], "--jobs"),
+        ([], "it is missing"),
+    ],
+)
 def test_wrong_calls(corpus, tmp_path, monkeypatch, arguments, rule):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.dict").write_text("a\tAH\ncat\n")
     names = {"CORPUS": str(corpus), "EMPTY": "empty", "BROKEN": "broken.dict"}
-    result = run(*[a if a.startswith("-") else os.path.join(names.get(a.split("/")[0], a.split("/")[0]),
-                                                            *a.split("/")[1:]) for a in arguments])
+    result = run(
+        *[
+            a
+            if a.startswith("-")
+            else os.path.join(names.get(a.split("/")[0], a.split("/")[0]), *a.split("/")[1:])
+            for a in arguments
+        ]
+    )
     assert result.exit_code == 2, result.output
     assert rule in result.output
     assert "Traceback" not in result.output

@@ -1,4 +1,6 @@
-"""Work in several processes: the same answers, in their order, a few at a time; and what happens when one dies."""
+"""Work in several processes: the same answers, in their order, a few at a time; and what happens when one
+dies.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,10 @@ def test_processes_equal_one(way, model):
 
 
 def test_samples_are_given_back(way, model):
-    waves = [replace(u, audio=np.random.default_rng(k).standard_normal(16000)) for k, u in enumerate(UTTERANCES[:4])]
+    waves = [
+        replace(u, audio=np.random.default_rng(k).standard_normal(16000))
+        for k, u in enumerate(UTTERANCES[:4])
+    ]
     for result, utterance in zip(align(waves, model, Options(jobs=2)), waves, strict=True):
         assert result.utterance.audio is utterance.audio
 
@@ -118,7 +123,10 @@ def wait_until(true):
 
 
 def several(gate):
-    return [Utterance("first", Path("a"), str(gate)), *(Utterance(f"u{k}", Path("a"), "a") for k in range(40))]
+    return [
+        Utterance("first", Path("a"), str(gate)),
+        *(Utterance(f"u{k}", Path("a"), "a") for k in range(40)),
+    ]
 
 
 def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model, tmp_path):
@@ -130,8 +138,10 @@ def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model, tmp_path
         if len(places) == 41 - 2 * TASK:
             gate.touch()
     assert sorted(places) == list(range(41))
-    assert 0 not in places[:41 - 2 * TASK]
-    assert [r.utterance.id for r in align(several(gate), model, Options(jobs=2))] == [u.id for u in several(gate)]
+    assert 0 not in places[: 41 - 2 * TASK]
+    assert [r.utterance.id for r in align(several(gate), model, Options(jobs=2))] == [
+        u.id for u in several(gate)
+    ]
 
 
 def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model, tmp_path):
@@ -140,7 +150,9 @@ def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model, 
     gate, places = tmp_path / "gate", []
     for place, _ in completed(several(gate), model, Options(jobs=2)):
         places.append(place)
-        if len(places) == 12 - TASK:  # what may be done before the first is, but for what its worker has already
+        if (
+            len(places) == 12 - TASK
+        ):  # what may be done before the first is, but for what its worker has already
             gate.touch()
     assert sorted(places) == list(range(41))
     assert places.index(0) <= 12 + TASK
@@ -253,7 +265,9 @@ def test_time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
 
 @pytest.mark.skipif(not server.SERVES, reason="processes are not forked here")
 def test_the_server_has_one_thread_whatever_this_process_did():
-    """What is forked is that server, or what it forked: no thread can hold a lock that the child would wait for."""
+    """What is forked is that server, or what it forked: no thread can hold a lock that the child would wait
+    for.
+    """
     with workers(2, None) as ask:
         worker = ask(process, None).result()
         template = parent_of(worker)
@@ -290,8 +304,10 @@ class Unknowable:
 
 
 def test_workers_that_cannot_learn_are_told(way):
-    with pytest.raises(DataError, match=r"cannot be started .*invalid literal.*take --jobs 1"), \
-            workers(2, Unknowable()) as ask:
+    with (
+        pytest.raises(DataError, match=r"cannot be started .*invalid literal.*take --jobs 1"),
+        workers(2, Unknowable()) as ask,
+    ):
         ask(who, 0).result()
 
 
@@ -312,7 +328,9 @@ def test_what_waits_behind_what_is_lost_is_not_lost(way, tmp_path):
     """A worker has the next question already when it dies over the one before."""
     with workers(2, "deadly") as ask:
         marks = [tmp_path / f"mark{k}" for k in range(3)]
-        found = [ask(lost_once, mark) for k in range(30) for mark in (marks[k // 10] if k % 10 == 5 else None,)]
+        found = [
+            ask(lost_once, mark) for k in range(30) for mark in (marks[k // 10] if k % 10 == 5 else None,)
+        ]
         lost = [k for k, future in enumerate(found) if isinstance(future.exception(), Died)]
     assert lost == [5, 15, 25]
 
@@ -336,7 +354,10 @@ def test_an_answer_that_cannot_be_read_is_told(way):
 
 
 def test_what_workers_cannot_be_told_is_told(way):
-    with pytest.raises(DataError, match=r"cannot be started .*pickle.*take --jobs 1"), workers(2, threading.Lock()):
+    with (
+        pytest.raises(DataError, match=r"cannot be started .*pickle.*take --jobs 1"),
+        workers(2, threading.Lock()),
+    ):
         pass
 
 
@@ -374,7 +395,8 @@ def pid(known, task):
     time.sleep(60)
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which may be ignored, from whoever runs the tests
+    # whoever runs the tests may ignore the signal
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with workers(2, None) as ask:
         ask(pid, 0), ask(pid, 0)
         time.sleep(60)
@@ -386,8 +408,9 @@ if __name__ == "__main__":
 def test_no_process_outlives_its_parent(tmp_path, number):
     script = tmp_path / "parent.py"
     script.write_text(ORPHANS)
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              text=True)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert parent.stdout is not None
     children = [int(parent.stdout.readline()) for _ in range(2)]
     parent.send_signal(number)
@@ -403,12 +426,18 @@ def lives(pid):
         return False
 
 
-@pytest.mark.parametrize(("places", "expected"), [
-    ([0, 1, 2, 3], [0, 2, 3, 1]),  # behind all others
-    ([2, 1, 3, 0], [2, 3, 0, 1]),
-    (range(12), [0, *range(2, 9), 1, *range(9, 12)]),  # 6 that come after it have gone before it, and one is on its way
-    ([1, *range(20, 24)], [20, 1, *range(21, 24)]),
-])
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([0, 1, 2, 3], [0, 2, 3, 1]),  # behind all others
+        ([2, 1, 3, 0], [2, 3, 0, 1]),
+        (
+            range(12),
+            [0, *range(2, 9), 1, *range(9, 12)],
+        ),  # 6 that come after it have gone before it, and one is on its way
+        ([1, *range(20, 24)], [20, 1, *range(21, 24)]),
+    ],
+)
 def test_long_ones_wait_for_others_but_not_for_ever(monkeypatch, places, expected):
     """They are for all workers together; and results in order would pile up behind the first."""
     monkeypatch.setattr(aligning, "DEFERRED", 6)

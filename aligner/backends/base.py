@@ -49,8 +49,8 @@ class Options:
     kernel : {'auto', 'numba', 'triton', 'reference'}
         What runs the search; 'auto' is numba, for it runs on the CPU.
     refine : {'full', 'offsets', 'none'}
-        Whether boundaries are corrected by the model's table; 'full' also looks for them in the sound itself, near
-        there, and by what was learnt from corrections where there are any.
+        Whether boundaries are corrected by the model's table; 'full' also looks for them in the sound itself,
+        near there, and by what was learnt from corrections where there are any.
     jobs : int
         Processes.
     backend : {'hmm', 'ctc', 'ctc+hmm', 'dtw'} or None
@@ -58,8 +58,8 @@ class Options:
     language : str or None
         Of the transcripts; None is the model's.
     star : bool or None
-        Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or between
-        sentences, of which some may not be said (HMM); None: only in long recordings (HMM).
+        Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or
+        between sentences, of which some may not be said (HMM); None: only in long recordings (HMM).
     posteriors : str, Path or None
         A hidden Markov model whose posteriors of phones are compared, too (DTW).
     adapt : bool or None
@@ -100,10 +100,17 @@ class Options:
         check_kernel(self.kernel, str(usable(self.device)))
         if self.language is not None and not self.language.strip():
             raise DataError("language", "no language is named", "name one, or leave it out")
-        for name, known in (("backend", (*BACKENDS, None)), ("refine", REFINEMENTS), ("precision", PRECISIONS)):
+        for name, known in (
+            ("backend", (*BACKENDS, None)),
+            ("refine", REFINEMENTS),
+            ("precision", PRECISIONS),
+        ):
             if getattr(self, name) not in known:
-                raise DataError(name, f"there is no {getattr(self, name)!r}",
-                                f"take one of {', '.join(filter(None, known))}")
+                raise DataError(
+                    name,
+                    f"there is no {getattr(self, name)!r}",
+                    f"take one of {', '.join(filter(None, known))}",
+                )
 
 
 def usable(device: str) -> torch.device:
@@ -117,7 +124,9 @@ def usable(device: str) -> torch.device:
     try:
         return torch.zeros(1, device=device).device if device != "cpu" else torch.device("cpu")
     except (RuntimeError, AssertionError) as error:
-        raise DataError("device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu") from error
+        raise DataError(
+            "device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -289,19 +298,39 @@ def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
             better = agreed(better, found.opinions)
     with stage("figures"):
         sure = means(found.evidence.posterior, found.firsts).tolist()
-        phones, refined = (tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
-                           for side in (found.phones, better.phones))
+        phones, refined = (
+            tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
+            for side in (found.phones, better.phones)
+        )
         power = levels(heard.wave, backend.clock, len(prepared.frames)).numpy()
-        solved = Solved(words_of(phones, found.owners, found.spellings), phones, found.firsts, found.evidence, power,
-                        backend.clock, backend.shortest, backend.limits)
+        solved = Solved(
+            words_of(phones, found.owners, found.spellings),
+            phones,
+            found.firsts,
+            found.evidence,
+            power,
+            backend.clock,
+            backend.shortest,
+            backend.limits,
+        )
         quality = measure(solved, found.log_likelihood, heard.clipped)
         words = words_of(refined, found.owners, found.spellings)
-        return Alignment(heard.utterance, words, refined, heard.duration, quality, prepared.oovs,
-                         suspicions(solved, quality), edges=better.edges)
+        return Alignment(
+            heard.utterance,
+            words,
+            refined,
+            heard.duration,
+            quality,
+            prepared.oovs,
+            suspicions(solved, quality),
+            edges=better.edges,
+        )
 
 
 def taught_for(model: Model, backend: str) -> BoundaryModel | None:
-    """What a model learnt from corrections, if these were of this backend's boundaries: others are off elsewhere."""
+    """What a model learnt from corrections, if these were of this backend's boundaries: others are off
+    elsewhere.
+    """
     return model.taught if model.taught is not None and model.taught.backend == backend else None
 
 
@@ -315,12 +344,20 @@ def too_short(prepared: Prepared, clock: Clock) -> DataError:
     where, least = prepared.heard.utterance.file, prepared.graph.shortest
     if len(prepared.frames) < least:
         have = clock.seconds(len(prepared.frames))
-        return DataError(where, f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording "
-                         f"has {have:.2f} s", "is it the transcript of another recording?")
-    return DataError(where, "no path through the transcript is possible", "check the probabilities in the dictionary")
+        return DataError(
+            where,
+            f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording "
+            f"has {have:.2f} s",
+            "is it the transcript of another recording?",
+        )
+    return DataError(
+        where, "no path through the transcript is possible", "check the probabilities in the dictionary"
+    )
 
 
-def words_of(phones: Sequence[Interval], owners: Sequence[int], spellings: Sequence[str]) -> tuple[Interval, ...]:
+def words_of(
+    phones: Sequence[Interval], owners: Sequence[int], spellings: Sequence[str]
+) -> tuple[Interval, ...]:
     """Words in the user's spelling, with the silences between them; one within a word is part of it."""
     last = {owner: k for k, owner in enumerate(owners)}
     inside = list(owners)
@@ -331,8 +368,14 @@ def words_of(phones: Sequence[Interval], owners: Sequence[int], spellings: Seque
     for owner, group in groupby(range(len(phones)), key=inside.__getitem__):
         members = list(group)
         label = spellings[owner] if owner >= 0 else SILENCE_LABEL
-        words.append(Interval(phones[members[0]].start, phones[members[-1]].end, label,
-                              _confidence([phones[k] for k in members])))
+        words.append(
+            Interval(
+                phones[members[0]].start,
+                phones[members[-1]].end,
+                label,
+                _confidence([phones[k] for k in members]),
+            )
+        )
     return tuple(words)
 
 

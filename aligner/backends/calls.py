@@ -22,15 +22,24 @@ WITHOUT_STAR = ("dtw", "median")
 OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the one that is named
 
 
-def check_way(*, backend: str | None = None, model: str | None = None, language: str | None = None,
-              dictionary: Path | None = None, star: bool | None = None, posteriors: str | None = None,
-              device: str = "cpu", kernel: str = "auto") -> None:
+def check_way(
+    *,
+    backend: str | None = None,
+    model: str | None = None,
+    language: str | None = None,
+    dictionary: Path | None = None,
+    star: bool | None = None,
+    posteriors: str | None = None,
+    device: str = "cpu",
+    kernel: str = "auto",
+) -> None:
     """Raise where no backend is to be had by these options of `aligner.backends.base.Options`.
 
     Raises
     ------
     DataError
-        If the dictionary, the device or the kernel is at fault, the language is unknown, or options exclude each other.
+        If the dictionary, the device or the kernel is at fault, the language is unknown, or options exclude
+        each other.
     ModelError
         If there is no such model, or it is of another kind or language.
     """
@@ -82,8 +91,9 @@ def check_kernel(kernel: str, device: str) -> None:
 def check_star(backend: str) -> None:
     """Raises DataError where a backend has no wildcard."""
     if backend in WITHOUT_STAR:
-        raise DataError("star", f"the wildcard is not for the backend {backend!r}",
-                        "take --backend hmm, ctc or ctc+hmm")
+        raise DataError(
+            "star", f"the wildcard is not for the backend {backend!r}", "take --backend hmm, ctc or ctc+hmm"
+        )
 
 
 def check_kind(backend: str, kind: str | None, model: str) -> None:
@@ -95,19 +105,29 @@ def check_kind(backend: str, kind: str | None, model: str) -> None:
 
 
 def check_english(model: str, language: str | None) -> None:
-    """Raises ModelError where the transcripts are of another language than a model inside, which is of English."""
+    """Raises ModelError where the transcripts are of another language than a model inside, which is of
+    English.
+    """
     if not spoken_english(language):
-        raise ModelError(model, f"it is of English, not of {language!r}",
-                         "take --backend dtw, or name a --model of that language")
+        raise ModelError(
+            model,
+            f"it is of English, not of {language!r}",
+            "take --backend dtw, or name a --model of that language",
+        )
 
 
 def check_warping(device: str, dictionary: Path | None) -> None:
-    """Raises DataError for what warping has no use for: another device, or a dictionary for eSpeak's reference."""
+    """Raises DataError for what warping has no use for: another device, or a dictionary for eSpeak's
+    reference.
+    """
     if device != "cpu":
         raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
     if dictionary is not None:
-        raise DataError(dictionary, "eSpeak pronounces without a dictionary",
-                        "leave out --dictionary, or name a --model to be the reference")
+        raise DataError(
+            dictionary,
+            "eSpeak pronounces without a dictionary",
+            "leave out --dictionary, or name a --model to be the reference",
+        )
 
 
 def check_pronounced(dictionary: Path | None, characters: bool) -> None:
@@ -125,7 +145,9 @@ def check_folder(recordings: Path) -> None:
 
 
 def check_tables(*targets: Path | None) -> None:
-    """Raise DataError where one would overwrite what is no table of an earlier call, such as a ``metadata.csv``."""
+    """Raise DataError where one would overwrite what is no table of an earlier call, such as a
+    ``metadata.csv``.
+    """
     for path in filter(None, targets):
         known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
         if path.exists() and read_text(path).split("\n", 1)[0] not in known:
@@ -143,7 +165,9 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
     if spoken_english(language):
         return
     if not espeak:
-        raise DataError(corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters")
+        raise DataError(
+            corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters"
+        )
     from aligner.reference.espeak import resolve
 
     resolve(language)
@@ -159,5 +183,8 @@ def check_compared(reference: Path, *aligned: Path) -> None:
 def check_refined(refine: str) -> None:
     """Raises DataError where corrections would be learnt from in vain."""
     if refine != "full":
-        raise DataError("corrections", f"--refine {refine} would not use what is learnt from them",
-                        "leave out one of the two")
+        raise DataError(
+            "corrections",
+            f"--refine {refine} would not use what is learnt from them",
+            "leave out one of the two",
+        )

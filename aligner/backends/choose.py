@@ -60,7 +60,9 @@ def _hmm(model: Model | None, options: Options) -> HmmBackend:
 def _ctc(model: Model | None, options: Options) -> CtcBackend:
     network = model or _own(HAMA, options)
     check_kind("ctc", _kind(network), network.name)
-    return CtcBackend(cast(CtcModel, network).on(options.device), options, english=spoken_english(options.language))
+    return CtcBackend(
+        cast(CtcModel, network).on(options.device), options, english=spoken_english(options.language)
+    )
 
 
 def _both(model: Model | None, options: Options) -> CtcHmmBackend:
@@ -84,7 +86,9 @@ def _dtw(model: Model | None, options: Options) -> DtwBackend:
 
 
 def _median(model: Model | None, options: Options) -> MedianBackend:
-    """The models inside, which are of English, or the one that is named in place of its kind; and warped speech."""
+    """The models inside, which are of English, or the one that is named in place of its kind; and warped
+    speech.
+    """
     if isinstance(model, CtcModel):
         first, network = _hmm(None, options), _ctc(model, options)
     else:
@@ -108,4 +112,9 @@ def _own(name: str, options: Options) -> Model:
 
 
 MADE: dict[str, Callable[[Model | None, Options], Backend]] = {
-    "hmm": _hmm, "ctc": _ctc, "ctc+hmm": _both, "dtw": _dtw, "median": _median}
+    "hmm": _hmm,
+    "ctc": _ctc,
+    "ctc+hmm": _both,
+    "dtw": _dtw,
+    "median": _median,
+}

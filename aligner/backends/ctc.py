@@ -68,8 +68,12 @@ class CtcBackend:
     @property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.model.offsets, width=WIDTH_NETWORK,
-                          taught=taught_for(self.model, self.name))
+        return Refinement(
+            self.options.refine,
+            self.model.offsets,
+            width=WIDTH_NETWORK,
+            taught=taught_for(self.model, self.name),
+        )
 
     @property
     def model_name(self) -> str:
@@ -126,11 +130,12 @@ class CtcBackend:
         phones = self.clock.tile(self._apart([p.edge for p in pieces], heard), labels, heard.start, heard.end)
         with stage("evidence"):
             seen = self._evidence(states, pieces, prepared)
-        return Found(phones, [p.owner for p in pieces], spellings, firsts, seen,
-                     score / len(states))
+        return Found(phones, [p.owner for p in pieces], spellings, firsts, seen, score / len(states))
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
-        """The word of each spike, and the spellings of all words; a wildcard that was not asked for is one more."""
+        """The word of each spike, and the spellings of all words; a wildcard that was not asked for is one
+        more.
+        """
         spellings = [t.spelling for t in prepared.heard.tokens]
         owners = []
         for spike in spikes:
@@ -166,7 +171,9 @@ class CtcBackend:
         return pieces
 
     def _apart(self, edges: Sequence[float], heard: Heard) -> list[float]:
-        """Edges in frames within the utterance, at least `LEAST` apart at its ends: a delay may lead beyond them."""
+        """Edges in frames within the utterance, at least `LEAST` apart at its ends: a delay may lead beyond
+        them.
+        """
         order, count = np.arange(len(edges)), len(edges)
         first, last = (self.clock.frame(t) for t in (0.0, heard.end - heard.start))
         least = min(LEAST, (last - first) / count)
@@ -187,20 +194,25 @@ class CtcBackend:
         posterior = seen.posterior.copy()
         for piece, last in zip(pieces, [*(p.frame for p in pieces[1:]), len(states)], strict=True):
             if piece.spike is not None:
-                posterior[piece.frame:last] = seen.posterior[piece.spike.first:piece.spike.last + 1].mean()
+                posterior[piece.frame : last] = seen.posterior[
+                    piece.spike.first : piece.spike.last + 1
+                ].mean()
         return seen._replace(posterior=posterior)
 
 
 @dataclass(frozen=True)
 class Placed(Prepared):
-    """An utterance whose words have been heard: when each token's labels begin and end, in seconds from its start."""
+    """An utterance whose words have been heard: when each token's labels begin and end, in seconds from its
+    start.
+    """
 
     times: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
 class CtcHmmBackend:
-    """Words from a network, phones from a hidden Markov model inside each (see `aligner.backends.base.Backend`).
+    """Words from a network, phones from a hidden Markov model inside each (see
+    `aligner.backends.base.Backend`).
 
     The model may be in a word only near where the network hears it, so that a loose transcript, untranscribed
     speech among them, cannot pull its neighbours along.
@@ -251,16 +263,23 @@ class CtcHmmBackend:
         return self.hmm.limits
 
     def prepare(self, heard: Heard) -> Prepared:
-        """Let the network hear where the words are, and build the model's graph of these and what is between them."""
+        """Let the network hear where the words are, and build the model's graph of these and what is between
+        them.
+        """
         by_network = self.ctc.prepare(heard)
         spikes = spikes_of(self.ctc.path(by_network)[0], by_network)
         owners, _ = self.ctc.owners(spikes, by_network)
         order = list(dict.fromkeys(owners))
         tokens = tuple(heard.tokens[k] if k < len(heard.tokens) else WILDCARD for k in order)
         heard_at = [[s for s, owner in zip(spikes, owners, strict=True) if owner == k] for k in order]
-        times = [(self.ctc.clock.boundary(of[0].first), self.ctc.clock.boundary(of[-1].last + 1)) for of in heard_at]
+        times = [
+            (self.ctc.clock.boundary(of[0].first), self.ctc.clock.boundary(of[-1].last + 1))
+            for of in heard_at
+        ]
         prepared = self.hmm.prepare(replace(heard, tokens=tokens))
-        return Placed(prepared.heard, prepared.spoken, prepared.oovs, prepared.graph, prepared.frames, tuple(times))
+        return Placed(
+            prepared.heard, prepared.spoken, prepared.oovs, prepared.graph, prepared.frames, tuple(times)
+        )
 
     def find(self, prepared: Prepared) -> Found:
         """The model's best path near the network's words; where there is none, not quite so near."""
@@ -275,15 +294,21 @@ class CtcHmmBackend:
     def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
         """First frame and last + 1 (S, 2) of each state: those of its word, or of the words around a silence.
 
-        Neither words nor silences go far into what the network hears as a wildcard, for which there is no model.
+        Neither words nor silences go far into what the network hears as a wildcard, for which there is no
+        model.
         """
         word = prepared.graph.word[prepared.graph.node]
-        known = np.array([(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)])
+        known = np.array(
+            [(-np.inf, -np.inf), *(prepared.times[s.token] for s in prepared.spoken), (np.inf, np.inf)]
+        )
         wild = np.array([False, *(bool(BRACKETED.fullmatch(s.word)) for s in prepared.spoken), False])
         left = np.maximum.accumulate(word) + 1  # in `known`; a silence stands behind its word
         right = left + (word == NONE)
         begins, ends = known[left, 0] - slack, known[right, 1] + slack
-        before, after = np.maximum(np.where(word == NONE, left, left - 1), 0), np.where(word == NONE, right, right + 1)
+        before, after = (
+            np.maximum(np.where(word == NONE, left, left - 1), 0),
+            np.where(word == NONE, right, right + 1),
+        )
         begins = np.where(wild[before], np.maximum(begins, known[before, 1] - EDGE), begins)
         ends = np.where(wild[after], np.minimum(ends, known[after, 0] + EDGE), ends)
         spans = np.stack([begins, ends], 1)
@@ -295,7 +320,9 @@ class CtcHmmBackend:
 def _unjudged(found: Found) -> Found:
     """What was found, with nothing held against the frames of wildcards: whatever is heard fits them."""
     sizes = np.diff([*found.firsts, len(found.evidence.margin)])
-    wild = np.repeat([bool(o != NO_OWNER and BRACKETED.fullmatch(found.spellings[o])) for o in found.owners], sizes)
+    wild = np.repeat(
+        [bool(o != NO_OWNER and BRACKETED.fullmatch(found.spellings[o])) for o in found.owners], sizes
+    )
     return found._replace(evidence=found.evidence._replace(margin=np.where(wild, 0.0, found.evidence.margin)))
 
 
@@ -316,8 +343,11 @@ def spikes_of(states: np.ndarray, prepared: Prepared) -> list[Spike]:
     """The runs of frames (T,) that a path spends in states that are not blanks."""
     begins = np.flatnonzero(np.diff(states, prepend=-1))
     ends = [*(begins[1:] - 1), len(states) - 1]
-    return [Spike(int(states[a]), int(a), int(b)) for a, b in zip(begins, ends, strict=True)
-            if prepared.graph.phone[states[a]] != BLANK]
+    return [
+        Spike(int(states[a]), int(a), int(b))
+        for a, b in zip(begins, ends, strict=True)
+        if prepared.graph.phone[states[a]] != BLANK
+    ]
 
 
 def _label(label: str) -> str:

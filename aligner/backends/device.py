@@ -1,4 +1,5 @@
-"""Aligning on a GPU: the processors read, hear and build graphs; the device scores and searches in batches."""
+"""Aligning on a GPU: the processors read, hear and build graphs; the device scores and searches in
+batches."""
 
 from __future__ import annotations
 
@@ -17,11 +18,13 @@ A = TypeVar("A")
 WINDOW = 3  # batches that are sorted by length together, so that little is padded
 
 
-def on_device(prepared: Iterator[tuple[int, Prepared | A]], backend: HmmBackend,
-              size: BatchSize | None = None) -> Iterator[tuple[int, tuple[Prepared, Found | DataError] | A]]:
+def on_device(
+    prepared: Iterator[tuple[int, Prepared | A]], backend: HmmBackend, size: BatchSize | None = None
+) -> Iterator[tuple[int, tuple[Prepared, Found | DataError] | A]]:
     """What is found for prepared utterances; all else goes through as it comes.
 
-    The model moves to the device when the first utterance has come: the processes that prepare them were made before.
+    The model moves to the device when the first utterance has come: the processes that prepare them were made
+    before.
 
     Parameters
     ----------
@@ -53,8 +56,9 @@ def on_device(prepared: Iterator[tuple[int, Prepared | A]], backend: HmmBackend,
         yield from _found(window, there or replace(backend, model=backend.model.to(device)), device, size)
 
 
-def _found(window: list[tuple[int, Prepared]], backend: HmmBackend, device: torch.device,
-           size: BatchSize) -> Iterator[tuple[int, tuple[Prepared, Found | DataError]]]:
+def _found(
+    window: list[tuple[int, Prepared]], backend: HmmBackend, device: torch.device, size: BatchSize
+) -> Iterator[tuple[int, tuple[Prepared, Found | DataError]]]:
     seconds = [p.heard.end - p.heard.start for _, p in window]
 
     def work(batch: list[int]) -> list[Found | DataError]:

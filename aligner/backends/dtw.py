@@ -1,4 +1,6 @@
-"""Aligning by warping speech whose times are known: a synthesiser's, another speaker's, or a model's own means."""
+"""Aligning by warping speech whose times are known: a synthesiser's, another speaker's, or a model's own
+means.
+"""
 
 from __future__ import annotations
 
@@ -126,21 +128,32 @@ class DtwBackend:
         assert isinstance(prepared, Referred)
         heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
         try:
-            found = warped(frames, reference.templates, pause_of(frames, reference.quiet), self.steps,
-                           self.options.kernel, prepared.graph)
+            found = warped(
+                frames,
+                reference.templates,
+                pause_of(frames, reference.quiet),
+                self.steps,
+                self.options.kernel,
+                prepared.graph,
+            )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
-                raise DataError(heard.utterance.file, "no path through the reference is possible",
-                                "is it the transcript of another recording?") from None
+                raise DataError(
+                    heard.utterance.file,
+                    "no path through the reference is possible",
+                    "is it the transcript of another recording?",
+                ) from None
             raise too_short(prepared, self.clock) from None
         pauses = Pauses.of(heard.wave)
-        firsts, phones, owners = unpaused(*phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start)
-        return Found(phones, owners, reference.spellings, firsts, found.evidence,
-                     found.score / len(frames))
+        firsts, phones, owners = unpaused(
+            *phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start
+        )
+        return Found(phones, owners, reference.spellings, firsts, found.evidence, found.score / len(frames))
 
 
-def unpaused(firsts: Sequence[int], phones: Sequence[Interval], owners: Sequence[int], pauses: Pauses,
-             start: float) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+def unpaused(
+    firsts: Sequence[int], phones: Sequence[Interval], owners: Sequence[int], pauses: Pauses, start: float
+) -> tuple[list[int], tuple[Interval, ...], list[int]]:
     """Without the short pauses between words in which something is said; they go to the phone behind them.
 
     What a path takes for such a pause is a closure with a voice in it, or a sound that the reference has not.
@@ -175,10 +188,16 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
     beside = posteriorgram(options)
 
     def refer(heard: Heard) -> Reference:
-        said = [(word, k) for k, token in enumerate(heard.tokens) for word in token.spoken
-                if not BRACKETED.fullmatch(word)]
+        said = [
+            (word, k)
+            for k, token in enumerate(heard.tokens)
+            for word in token.spoken
+            if not BRACKETED.fullmatch(word)
+        ]
         if not said:
-            raise DataError(heard.utterance.file, "the transcript holds only words in brackets", "write what is said")
+            raise DataError(
+                heard.utterance.file, "the transcript holds only words in brackets", "write what is said"
+            )
         speech = speak([word for word, _ in said])
         owners = [said[w][1] if w >= 0 else w for w in speech.words]
         phones, owners_ = split(speech.phones, owners, arpabet if english else lambda label: (label,))
@@ -186,8 +205,15 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
         return Reference(made, [t.spelling for t in heard.tokens])
 
     measured = read_measured(MEASURED / "espeak.json")["offsets"]
-    return DtwBackend(refer, f"espeak {voice}", f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
-                      options, measured, english, beside)
+    return DtwBackend(
+        refer,
+        f"espeak {voice}",
+        f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
+        options,
+        measured,
+        english,
+        beside,
+    )
 
 
 def posteriorgram(options: Options) -> Posteriorgram | None:
@@ -202,8 +228,11 @@ def posteriorgram(options: Options) -> Posteriorgram | None:
         return None
     model = load_model(options.posteriors)
     if isinstance(model, CtcModel):
-        raise ModelError(model.name, "posteriorgrams are made by a hidden Markov model, and it is a CTC network",
-                         "take 'english'")
+        raise ModelError(
+            model.name,
+            "posteriorgrams are made by a hidden Markov model, and it is a CTC network",
+            "take 'english'",
+        )
     return Posteriorgram(cast(MarkovModel, model))
 
 
@@ -230,6 +259,16 @@ def by_model(model: MarkovModel, options: Options) -> DtwBackend:
         template = replace(made.template, phone=labels, word=owners)
         return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet, tuple(oovs))
 
-    return DtwBackend(refer, model.name, f"the means of {model.name!r} as the reference", options, model.offsets,
-                      spoken_english(options.language), limits=TRAJECTORY_LIMITS, frontend=model.frontend,
-                      clock=model.clock, steps=TRAJECTORY_STEPS, taught=taught_for(model, "dtw"))
+    return DtwBackend(
+        refer,
+        model.name,
+        f"the means of {model.name!r} as the reference",
+        options,
+        model.offsets,
+        spoken_english(options.language),
+        limits=TRAJECTORY_LIMITS,
+        frontend=model.frontend,
+        clock=model.clock,
+        steps=TRAJECTORY_STEPS,
+        taught=taught_for(model, "dtw"),
+    )

@@ -94,8 +94,9 @@ class HmmBackend:
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
         """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
         try:
-            found = best_path(prepared.frames, prepared.graph, self._model_for(prepared.heard),
-                              self.options.kernel, spans)
+            found = best_path(
+                prepared.frames, prepared.graph, self._model_for(prepared.heard), self.options.kernel, spans
+            )
         except NoPath:
             raise too_short(prepared, self.clock) from None
         return self._of_path(prepared, *found)
@@ -131,9 +132,13 @@ class HmmBackend:
     def label(self, phone: str) -> str:
         """What a phone of the graph is called on the tier of phones."""
         topology = self.model.topology
-        return SILENCE_LABEL if phone == topology.silence else NOISE_LABEL if phone in topology.noises else phone
+        return (
+            SILENCE_LABEL if phone == topology.silence else NOISE_LABEL if phone in topology.noises else phone
+        )
 
-    def _phones(self, states: np.ndarray, prepared: Prepared) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+    def _phones(
+        self, states: np.ndarray, prepared: Prepared
+    ) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""
         graph, heard = prepared.graph, prepared.heard
         nodes = graph.node[states]
@@ -145,7 +150,8 @@ class HmmBackend:
 
 
 def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
-    """The dictionary that the options name, or the model's own, with G2P behind it; or letters, if it knows those.
+    """The dictionary that the options name, or the model's own, with G2P behind it; or letters, if it knows
+    those.
 
     Raises
     ------
@@ -162,18 +168,22 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
         return replace(own, g2p=EspeakG2P(language))
     if model.g2p in ("none", "letters"):
         options = replace(options, g2p=False)
-    return dictionary(model.name, model.dictionary, topology.knows, topology.noises,
-                      replace(options, language=language))
+    return dictionary(
+        model.name, model.dictionary, topology.knows, topology.noises, replace(options, language=language)
+    )
 
 
-def dictionary(name: str, own: File | None, known: Callable[[str], bool], noises: tuple[str, ...],
-               options: Options) -> Pronouncer:
+def dictionary(
+    name: str, own: File | None, known: Callable[[str], bool], noises: tuple[str, ...], options: Options
+) -> Pronouncer:
     """The dictionary that the options name, or a model's ``own``, with G2P behind it."""
     path = options.dictionary or own
     if path is None:
         raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")
     lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
-    return Pronouncer(lexicon, HamaG2P() if options.g2p and spoken_english(options.language) else None, known, noises)
+    return Pronouncer(
+        lexicon, HamaG2P() if options.g2p and spoken_english(options.language) else None, known, noises
+    )
 
 
 @lru_cache(maxsize=4)

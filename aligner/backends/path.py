@@ -18,14 +18,17 @@ from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 
-SCORES = 2**26  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
+SCORES = (
+    2**26
+)  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
 STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
 PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
 SHORT = 100 * STRIDE  # of a path that is known: fewer frames use fewer pdfs
 
 
-def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
-              spans: np.ndarray | None = None) -> tuple[Path, Evidence]:
+def best_path(
+    frames: Tensor, graph: Graph, model: HmmModel, kernel: str, spans: np.ndarray | None = None
+) -> tuple[Path, Evidence]:
     """The best path of an utterance, and what each frame says about it.
 
     All at once; or in little memory where the scores alone would fill it.
@@ -71,16 +74,34 @@ def best_path(frames: Tensor, graph: Graph, model: HmmModel, kernel: str,
         return path, compared(frames, graph, model, path.states[0].numpy())
 
 
-def compared(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE) -> Evidence:
-    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at once."""
+def compared(
+    frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE
+) -> Evidence:
+    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at
+    once.
+    """
     numbers, _ = _asked(graph, model)
-    phones, alone, parts = Phones.of(graph.node[states], numbers), model.topology.alone[np.unique(numbers)], []
+    phones, alone, parts = (
+        Phones.of(graph.node[states], numbers),
+        model.topology.alone[np.unique(numbers)],
+        [],
+    )
     for k in range(0, len(frames), size):
         piece = slice(k, k + size)
         asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
         scores = model.score(frames[piece], asked)
-        parts.append(_compared(frames[piece], graph, phones.within(piece), numbers, model, states[piece],
-                               scores.numpy(), asked))
+        parts.append(
+            _compared(
+                frames[piece],
+                graph,
+                phones.within(piece),
+                numbers,
+                model,
+                states[piece],
+                scores.numpy(),
+                asked,
+            )
+        )
     return Evidence.joined(parts)
 
 
@@ -88,13 +109,16 @@ def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> 
     """Scores (T,) of ``frames`` (T, D) under the ``states`` (T,) of a path."""
     parts = []
     for k in range(0, len(frames), SHORT):
-        asked, column = np.unique(graph.pdf[states[k:k + SHORT]], return_inverse=True)
-        parts.append(model.score(frames[k:k + SHORT], graph.pdfs[asked]).numpy()[np.arange(len(column)), column])
+        asked, column = np.unique(graph.pdf[states[k : k + SHORT]], return_inverse=True)
+        parts.append(
+            model.score(frames[k : k + SHORT], graph.pdfs[asked]).numpy()[np.arange(len(column)), column]
+        )
     return np.concatenate(parts)
 
 
-def best_paths(frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmModel,
-               kernel: str) -> list[tuple[Path, Evidence] | None]:
+def best_paths(
+    frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmModel, kernel: str
+) -> list[tuple[Path, Evidence] | None]:
     """`best_path` of a batch, on the device of the model; None for an utterance that has no path.
 
     Parameters
@@ -111,28 +135,37 @@ def best_paths(frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmMode
     width = max(len(s.asked) for s in scored)
     padded = frames[0].new_zeros(len(frames), int(lengths.max()), width, dtype=torch.float32)
     for target, s in zip(padded, scored, strict=True):
-        target[:len(s.scores), :len(s.asked)] = s.scores
-    arcs = Arcs.of([replace(g, pdf=np.searchsorted(s.asked, g.pdfs)[g.pdf].astype(np.int32))
-                    for g, s in zip(graphs, scored, strict=True)], padded.device)
+        target[: len(s.scores), : len(s.asked)] = s.scores
+    arcs = Arcs.of(
+        [
+            replace(g, pdf=np.searchsorted(s.asked, g.pdfs)[g.pdf].astype(np.int32))
+            for g, s in zip(graphs, scored, strict=True)
+        ],
+        padded.device,
+    )
     try:
         path = viterbi(arcs, padded, lengths, kernel)
     except NoPath as error:
         lost = set(error.utterances)
         kept = [k for k in range(len(frames)) if k not in lost]
-        rest = iter(best_paths([frames[k] for k in kept], [graphs[k] for k in kept], model, kernel) if kept else ())
+        rest = iter(
+            best_paths([frames[k] for k in kept], [graphs[k] for k in kept], model, kernel) if kept else ()
+        )
         return [None if k in lost else next(rest) for k in range(len(frames))]
     states, totals = path.states.cpu(), path.score.cpu()
     found: list[tuple[Path, Evidence] | None] = []
     for b, (x, graph, s, length) in enumerate(zip(frames, graphs, scored, lengths.tolist(), strict=True)):
-        own = states[b:b + 1, :length]
+        own = states[b : b + 1, :length]
         phones = Phones.of(graph.node[own[0].numpy()], s.numbers)
         seen = _compared(x, graph, phones, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
-        found.append((Path(own, totals[b:b + 1]), seen))
+        found.append((Path(own, totals[b : b + 1]), seen))
     return found
 
 
 class _Scored(NamedTuple):
-    """Scores (T, P) of the pdfs ``asked`` (P,), and the model's ``numbers`` (nodes,) of the phones of a graph."""
+    """Scores (T, P) of the pdfs ``asked`` (P,), and the model's ``numbers`` (nodes,) of the phones of a
+    graph.
+    """
 
     scores: Tensor
     asked: np.ndarray
@@ -151,8 +184,12 @@ def _asked(graph: Graph, model: HmmModel) -> tuple[np.ndarray, np.ndarray]:
     return numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)])
 
 
-def _columns(arcs: Arcs, scores: Tensor, columns: np.ndarray, spans: np.ndarray | None) -> tuple[Arcs, Tensor]:
-    """Arcs and scores (1, T, P) of the graph's own ``columns``; the arcs are told of them, unless scores change."""
+def _columns(
+    arcs: Arcs, scores: Tensor, columns: np.ndarray, spans: np.ndarray | None
+) -> tuple[Arcs, Tensor]:
+    """Arcs and scores (1, T, P) of the graph's own ``columns``; the arcs are told of them, unless scores
+    change.
+    """
     if spans is not None:
         return arcs, _within(scores[:, columns], spans)[None]
     return arcs._replace(pdf=torch.from_numpy(columns.astype(np.int32))[arcs.pdf.long()]), scores[None]
@@ -166,12 +203,20 @@ def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
     return scores.masked_fill((frame < limits[:, 0]) | (frame >= limits[:, 1]), -torch.inf)
 
 
-def _compared(frames: Tensor, graph: Graph, phones: Phones, numbers: np.ndarray, model: HmmModel,
-              states: np.ndarray, scores: np.ndarray, asked: np.ndarray) -> Evidence:
+def _compared(
+    frames: Tensor,
+    graph: Graph,
+    phones: Phones,
+    numbers: np.ndarray,
+    model: HmmModel,
+    states: np.ndarray,
+    scores: np.ndarray,
+    asked: np.ndarray,
+) -> Evidence:
     """Compare a path with all phones.
 
-    Those of the transcript are compared in every frame, by the scores that the search needed anyway; the others in
-    every third, for no phone is shorter, and they would double the work.
+    Those of the transcript are compared in every frame, by the scores that the search needed anyway; the
+    others in every third, for no phone is shorter, and they would double the work.
 
     Parameters
     ----------
@@ -195,7 +240,12 @@ def _compared(frames: Tensor, graph: Graph, phones: Phones, numbers: np.ndarray,
     rivals[:, inside] = scores[:, np.searchsorted(asked, topology.alone[inside])].max(2)
     if len(others):
         heard = np.arange(min(1, len(states) - 1), len(states), STRIDE)
-        best = model.score(frames[heard], rest).cpu().numpy()[:, np.searchsorted(rest, topology.alone[others])].max(2)
+        best = (
+            model.score(frames[heard], rest)
+            .cpu()
+            .numpy()[:, np.searchsorted(rest, topology.alone[others])]
+            .max(2)
+        )
         level = rivals[:, inside].max(1, keepdims=True)  # frames differ in what they give to all phones
         nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
         rivals[:, others] = (best - level[heard])[nearest] + level

@@ -1,7 +1,7 @@
 """Getting to know the speakers of a corpus before its utterances are aligned.
 
-Two passes over the recordings, of sums only: the mean and spread of each speaker's cepstra, for models that normalise
-by them; and each speaker's transform (fMLLR), from a first alignment.
+Two passes over the recordings, of sums only: the mean and spread of each speaker's cepstra, for models that
+normalise by them; and each speaker's transform (fMLLR), from a first alignment.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from aligner.types import DataError, Utterance
 
 S = TypeVar("S")
 LONGEST = 200.0  # s; a longer utterance is not aligned beforehand: that would need much memory
-# nats a frame that a transform must gain, lest it be left out where the model was not trained with such: speech like
-# what a model knows gains less (quiet read speech 1.7 to 2.9 with the English one, 8.2 to 9.1 by a noisy telephone)
+# nats a frame that a transform must gain, lest it be left out where the model was not trained with such:
+# speech like what a model knows gains less (quiet read speech 1.7 to 2.9 with the English one, 8.2 to 9.1 by
+# a noisy telephone)
 UNLIKE = 3.5
 WINDOW = 64  # utterances that threads are given at once
 
@@ -66,8 +67,12 @@ def acquainted(backend: HmmBackend, utterances: Sequence[Utterance]) -> HmmBacke
             sums = _summed(lambda u: _transform_sums(u, known), utterances, pool)
             of = merged([s for s in sums if s])
             names = {*backend.voices, *of}
-            backend = replace(backend, voices={
-                name: Voice(_cepstra(backend, name), transform_for(model, of.get(name))) for name in names})
+            backend = replace(
+                backend,
+                voices={
+                    name: Voice(_cepstra(backend, name), transform_for(model, of.get(name))) for name in names
+                },
+            )
     return backend
 
 
@@ -75,11 +80,14 @@ def _cepstra(backend: HmmBackend, speaker: str) -> Moments | None:
     return backend.voices[speaker].cepstra if speaker in backend.voices else None
 
 
-def transform_for(model: MarkovModel, sums: TransformSums | None, least: float | None = None) -> Tensor | None:
-    """A speaker's transform; None where there is too little speech, or the voice is like those that the model knows.
+def transform_for(
+    model: MarkovModel, sums: TransformSums | None, least: float | None = None
+) -> Tensor | None:
+    """A speaker's transform; None where there is too little speech, or the voice is like those that the model
+    knows.
 
-    That is, where the transform gains less than ``least`` nats a frame; unless given, anything will do for a model
-    that was trained with such, and `UNLIKE` is asked of any other.
+    That is, where the transform gains less than ``least`` nats a frame; unless given, anything will do for a
+    model that was trained with such, and `UNLIKE` is asked of any other.
     """
     if sums is None:
         return None
@@ -92,13 +100,17 @@ def transform_for(model: MarkovModel, sums: TransformSums | None, least: float |
     return transform
 
 
-def _summed(work: Callable[[Utterance], S], utterances: Iterable[Utterance], pool: ThreadPoolExecutor) -> list[S]:
+def _summed(
+    work: Callable[[Utterance], S], utterances: Iterable[Utterance], pool: ThreadPoolExecutor
+) -> list[S]:
     return [result for window in windows(utterances, WINDOW) for result in pool.map(work, window)]
 
 
-def _moments(frontend: CepstralFrontend, utterances: Sequence[Utterance],
-             pool: ThreadPoolExecutor) -> Mapping[str, Moments]:
+def _moments(
+    frontend: CepstralFrontend, utterances: Sequence[Utterance], pool: ThreadPoolExecutor
+) -> Mapping[str, Moments]:
     """Of each speaker's cepstra."""
+
     def one(utterance: Utterance) -> Moments | None:
         try:
             wave = audio.read(utterance, frontend.clock.rate).wave
@@ -123,8 +135,11 @@ def _transform_sums(utterance: Utterance, backend: HmmBackend) -> dict[str, Tran
     except DataError:
         return {}
     model, voice = backend.model, backend.voices.get(utterance.speaker)
-    example = Example(utterance.id, utterance.speaker, model.base(heard.wave, voice),
-                      tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken))
+    example = Example(
+        utterance.id,
+        utterance.speaker,
+        model.base(heard.wave, voice),
+        tuple(w.pronunciations for w in spoken),
+        tuple(w.word for w in spoken),
+    )
     return speaker_sums(Task(model, [example], {utterance.speaker: voice} if voice else {}))
-
-

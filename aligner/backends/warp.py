@@ -1,4 +1,6 @@
-"""Takes a reference's phones over to a recording: the best of a few templates, and what each frame says about it."""
+"""Takes a reference's phones over to a recording: the best of a few templates, and what each frame says about
+it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from torch import Tensor
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
 from aligner.parallel.marks import stage
-from aligner.reference.template import WARPS, Matcher, Pause, Posteriorgram, Template, TemplateFrontend, hiss, pause_of
+from aligner.reference.template import (
+    WARPS,
+    Matcher,
+    Pause,
+    Posteriorgram,
+    Template,
+    TemplateFrontend,
+    hiss,
+    pause_of,
+)
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs, NoPath, Path
@@ -57,9 +68,15 @@ class Warped(NamedTuple):
     evidence: Evidence
 
 
-def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], like: Tensor | None = None,
-              posteriors: Posteriorgram | None = None, frontend: TemplateFrontend | None = None,
-              warps: Sequence[float] = WARPS) -> list[Template]:
+def templates(
+    wave: Tensor,
+    phones: Sequence[Interval],
+    words: Sequence[int],
+    like: Tensor | None = None,
+    posteriors: Posteriorgram | None = None,
+    frontend: TemplateFrontend | None = None,
+    warps: Sequence[float] = WARPS,
+) -> list[Template]:
     """Templates of a reference recording, one for each length of the vocal tract.
 
     Parameters
@@ -86,8 +103,14 @@ def templates(wave: Tensor, phones: Sequence[Interval], words: Sequence[int], li
     return [replace(numbered, frames=frames[kept]) for frames in made]
 
 
-def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = None, steps: Steps = STEPS,
-           kernel: str = "auto", graph: Graph | None = None) -> Warped:
+def warped(
+    frames: Tensor,
+    choice: Sequence[Template],
+    pause: Pause | None = None,
+    steps: Steps = STEPS,
+    kernel: str = "auto",
+    graph: Graph | None = None,
+) -> Warped:
     """Warp a recording on the template that it fits best.
 
     Parameters
@@ -117,8 +140,11 @@ def warped(frames: Tensor, choice: Sequence[Template], pause: Pause | None = Non
     path, scores = _path(frames, matcher, graph, kernel)
     states = path.states[0].numpy()
     with stage("evidence"):
-        seen = (_in_pieces(frames, matcher, graph, states) if scores is None
-                else _evidence(scores.numpy(), graph, states))
+        seen = (
+            _in_pieces(frames, matcher, graph, states)
+            if scores is None
+            else _evidence(scores.numpy(), graph, states)
+        )
     return Warped(template, graph, states, float(path.score), seen)
 
 
@@ -163,11 +189,13 @@ def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarra
     return Evidence.joined(parts)
 
 
-def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.ndarray | None = None) -> Evidence:
+def _evidence(
+    scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.ndarray | None = None
+) -> Evidence:
     """Compare a path with all phones of the reference, wherever they stand in it, and with a pause.
 
-    Two recordings of different words have frames in common, too, and a path finds them.  So the margin is not only
-    what the frame has to the best of the reference, but also what it has to the `USUAL`.
+    Two recordings of different words have frames in common, too, and a path finds them.  So the margin is not
+    only what the frame has to the best of the reference, but also what it has to the `USUAL`.
 
     Parameters
     ----------
@@ -192,9 +220,11 @@ def _evidence(scores: np.ndarray, graph: Graph, states: np.ndarray, columns: np.
     return seen._replace(margin=seen.margin + own - SHARP * USUAL)
 
 
-def phones_of(found: Warped, clock: Clock, start: float,
-              end: float) -> tuple[list[int], tuple[Interval, ...], list[int]]:
-    """First frames, intervals and words (-1 for pauses) of the phones from ``start`` to ``end``, in seconds."""
+def phones_of(
+    found: Warped, clock: Clock, start: float, end: float
+) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+    """First frames, intervals and words (-1 for pauses) of the phones from ``start`` to ``end``, in
+    seconds."""
     nodes = found.graph.node[found.states]
     firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
     labels = [found.graph.phone[n] for n in nodes[firsts]]

@@ -1,1 +1,2 @@
-"""How fast it is here, where the time goes, and whether all is well: `aligner bench`, `profile` and `doctor`."""
+"""How fast it is here, where the time goes, and whether all is well: `aligner bench`, `profile` and
+`doctor`."""

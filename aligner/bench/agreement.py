@@ -77,7 +77,9 @@ def _problem(device: torch.device) -> tuple[Arcs, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     s = torch.arange(STATES)
     jump = s[None] - s[:, None]
-    weights = torch.rand(STATES, STATES, generator=generator).log().where((jump >= 0) & (jump <= 2), -torch.inf)
+    weights = (
+        torch.rand(STATES, STATES, generator=generator).log().where((jump >= 0) & (jump <= 2), -torch.inf)
+    )
     start = torch.where(s < 2, 0.0, -torch.inf)
     arcs = Arcs.dense(weights, start, torch.where(s >= STATES - 2, 0.0, -torch.inf))
     scores = 3 * torch.randn(BATCH, FRAMES, STATES, generator=generator)
@@ -121,5 +123,10 @@ def _soft_dtw(kernel: str, device: torch.device) -> tuple[Tensor, ...]:
 
 
 SEARCHES: dict[str, Search] = {
-    "viterbi": _viterbi, "forward-backward": _forward_backward, "segmental viterbi": _segmental_viterbi,
-    "segmental forward-backward": _segmental_forward_backward, "dtw": _dtw, "soft-dtw": _soft_dtw}
+    "viterbi": _viterbi,
+    "forward-backward": _forward_backward,
+    "segmental viterbi": _segmental_viterbi,
+    "segmental forward-backward": _segmental_forward_backward,
+    "dtw": _dtw,
+    "soft-dtw": _soft_dtw,
+}

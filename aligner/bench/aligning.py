@@ -33,7 +33,9 @@ def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]
     The search is exact, so that it takes as long on noise as on speech; what comes out means nothing.
     """
     rng = np.random.default_rng(0)
-    loud = np.abs(np.sin(np.arange(round(seconds * SAMPLE_RATE)) * 6 * np.pi / SAMPLE_RATE))  # six syllables a second
+    loud = np.abs(
+        np.sin(np.arange(round(seconds * SAMPLE_RATE)) * 6 * np.pi / SAMPLE_RATE)
+    )  # six syllables a second
     with TemporaryDirectory(prefix="aligner-bench-") as folder:
         for k in range(count):
             place = Path(folder) / f"noise{k}.wav"
@@ -51,11 +53,17 @@ def whole(corpus: Path, backend: Backend, jobs: int, monitor: Monitor | None = N
         If nothing could be aligned: its speed would be that of failing.
     """
     with TemporaryDirectory(prefix="aligner-bench-") as out:
-        summary = run(plan(corpus, Path(out)), backend, Options(jobs=jobs),
-                      lambda _: monitor.start() if monitor else None)
+        summary = run(
+            plan(corpus, Path(out)),
+            backend,
+            Options(jobs=jobs),
+            lambda _: monitor.start() if monitor else None,
+        )
     if not summary.aligned:
         reasons = [f.message for f in summary.failures[:1]] or ["it holds no recording with a transcript"]
-        raise DataError(corpus, f"nothing in it could be aligned ({reasons[0]})", "aligner validate tells all of it")
+        raise DataError(
+            corpus, f"nothing in it could be aligned ({reasons[0]})", "aligner validate tells all of it"
+        )
     return summary
 
 
@@ -81,13 +89,22 @@ def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.per
         runs.append({**watch.seconds, REST: total - sum(watch.seconds.values()), "all": total})
     seen = [name for name in (*STAGES, REST, "all") if any(name in r for r in runs)]
     taken = {name: [r.get(name, 0.0) for r in runs] for name in seen}
-    return [Row("stage", name, "cpu", audio, Timing(seconds[0], tuple(seconds[1:])),
-                note=f"{median(seconds[1:]) / max(median(taken['all'][1:]), 1e-9):.0%}")
-            for name, seconds in taken.items()]
+    return [
+        Row(
+            "stage",
+            name,
+            "cpu",
+            audio,
+            Timing(seconds[0], tuple(seconds[1:])),
+            note=f"{median(seconds[1:]) / max(median(taken['all'][1:]), 1e-9):.0%}",
+        )
+        for name, seconds in taken.items()
+    ]
 
 
-def backends(names: Sequence[str], corpus: Path, repeats: int, jobs: int,
-             clock: Clock = time.perf_counter) -> Iterator[Row]:
+def backends(
+    names: Sequence[str], corpus: Path, repeats: int, jobs: int, clock: Clock = time.perf_counter
+) -> Iterator[Row]:
     """Whole runs of `align`: finding and reading files, features, scores, search, writing.
 
     Models are loaded before.  A backend that cannot run here has a row that says why.
@@ -107,6 +124,12 @@ def _backend(name: str, backend: Backend, corpus: Path, repeats: int, jobs: int,
     lost = f", {len(done[-1].failures)} failed" if done[-1].failures else ""
     peak = monitor.peak
     how = f", {peak.measure} of {peak.processes} processes" if peak and peak.processes > 1 else ""
-    return Row("backend", name, "cpu", done[-1].audio, timing, memory=peak.memory if peak else None,
-               note=f"{done[-1].aligned} utterances{lost}{how}")
-
+    return Row(
+        "backend",
+        name,
+        "cpu",
+        done[-1].audio,
+        timing,
+        memory=peak.memory if peak else None,
+        note=f"{done[-1].aligned} utterances{lost}{how}",
+    )

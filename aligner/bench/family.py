@@ -12,7 +12,15 @@ from torch import Tensor
 
 from aligner.bench.memory import taken
 from aligner.bench.timing import HOP, Clock, Row, Timing, timed
-from aligner.hmm import HMM, HSMM, MixtureGaussianHMM, NeuralHMM, SemiMarkovHMM, StreamingHMM, StreamingHMMProcessor
+from aligner.hmm import (
+    HMM,
+    HSMM,
+    MixtureGaussianHMM,
+    NeuralHMM,
+    SemiMarkovHMM,
+    StreamingHMM,
+    StreamingHMMProcessor,
+)
 from aligner.hmm.base import out_of_memory
 from aligner.types import DataError
 
@@ -40,8 +48,8 @@ class Plan:
         Sequences, and the frames of each.
     devices : sequence of str
     task : str
-        One of `aligner.names.TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.  The
-        streaming model tells states while it listens, whatever the task.
+        One of `aligner.names.TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.
+        The streaming model tells states while it listens, whatever the task.
     repeats : int
     """
 
@@ -64,7 +72,9 @@ def check_devices(names: Sequence[str]) -> None:
         try:
             torch.zeros(1, device=name)
         except (RuntimeError, AssertionError) as error:
-            raise DataError(name, f"torch cannot compute there ({str(error).splitlines()[0]})", "take cpu") from error
+            raise DataError(
+                name, f"torch cannot compute there ({str(error).splitlines()[0]})", "take cpu"
+            ) from error
 
 
 def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:

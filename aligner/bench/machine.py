@@ -50,8 +50,17 @@ class Machine:
         """This one."""
         import torch
 
-        return cls(cpu_model(), cores(), psutil.virtual_memory().total, cuda_devices(), torch.get_num_threads(),
-                   __version__, torch.__version__, sys.version.split()[0], platform.platform(terse=True))
+        return cls(
+            cpu_model(),
+            cores(),
+            psutil.virtual_memory().total,
+            cuda_devices(),
+            torch.get_num_threads(),
+            __version__,
+            torch.__version__,
+            sys.version.split()[0],
+            platform.platform(terse=True),
+        )
 
 
 def cpu_model(table: Path = Path("/proc/cpuinfo")) -> str:

@@ -15,8 +15,8 @@ SELF = Path("/proc/self")
 def taken(call: Callable[[], object], device: torch.device) -> int | None:
     """Bytes that a call takes at the most, above what was there before; None where the system does not tell.
 
-    On CUDA, of torch's allocator.  On the CPU, of the whole process, others' threads too: the kernel's high-water mark,
-    which is set back first (Linux).
+    On CUDA, of torch's allocator.  On the CPU, of the whole process, others' threads too: the kernel's
+    high-water mark, which is set back first (Linux).
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)

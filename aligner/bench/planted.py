@@ -55,7 +55,9 @@ def speak(letters: str, seed: int) -> Spoken:
     for letter, (first, last) in zip(letters, pairwise(edges[1:-1]), strict=True):
         time = np.arange(last - first) / SAMPLE_RATE
         wave[first:last] += sum(0.1 * np.sin(2 * np.pi * hertz * time) for hertz in TONES[letter])
-    return Spoken(wave.astype(np.float32), (SILENCE, *letters, SILENCE), tuple((edges / SAMPLE_RATE).tolist()))
+    return Spoken(
+        wave.astype(np.float32), (SILENCE, *letters, SILENCE), tuple((edges / SAMPLE_RATE).tolist())
+    )
 
 
 def learnt() -> MarkovModel:
@@ -68,12 +70,18 @@ def learnt() -> MarkovModel:
     label = np.array([topology.number(lesson.phones[min(k, len(lesson.phones) - 1)]) for k in at])
     means, variances = [], []
     for number in range(len(topology.phones)):
-        own = frames[torch.from_numpy(label == (0 if number < len(FIRST) else number))]  # noise is like silence
+        own = frames[
+            torch.from_numpy(label == (0 if number < len(FIRST) else number))
+        ]  # noise is like silence
         means.append(own.mean(0))
         variances.append(own.var(0).clamp(min=VARIANCE))
     of = np.repeat(np.arange(len(topology.phones)), topology.forest.sizes)  # the phone of each pdf
-    mixtures = GaussianMixtures.of([torch.stack(means)[:, None].numpy()], [torch.stack(variances)[:, None].numpy()],
-                                   [np.ones((len(of), 1))], of)
+    mixtures = GaussianMixtures.of(
+        [torch.stack(means)[:, None].numpy()],
+        [torch.stack(variances)[:, None].numpy()],
+        [np.ones((len(of), 1))],
+        of,
+    )
     return MarkovModel("planted", frontend, topology, mixtures, language="planted", g2p="letters")
 
 

@@ -74,8 +74,9 @@ class Profile:
 def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None) -> Profile:
     """Align a corpus in this process under torch's profiler, and write what was seen to ``out``.
 
-    One utterance is aligned before, so that what is loaded and compiled once is not in it.  ``out/trace.json`` opens in
-    Perfetto or Chrome, ``out/profile.json`` has the tables, ``out/aligned`` what `align` wrote.
+    One utterance is aligned before, so that what is loaded and compiled once is not in it.
+    ``out/trace.json`` opens in Perfetto or Chrome, ``out/profile.json`` has the tables, ``out/aligned`` what
+    `align` wrote.
 
     Parameters
     ----------
@@ -101,19 +102,30 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
         seconds = time.perf_counter() - begun
     recorder.export_chrome_trace(str(out / TRACE))
     lines = list(_lines(recorder.key_averages()))
-    stages = [replace(line, name=line.name.removeprefix(PREFIX)) for line in lines if line.name.startswith(PREFIX)]
+    stages = [
+        replace(line, name=line.name.removeprefix(PREFIX)) for line in lines if line.name.startswith(PREFIX)
+    ]
     operators = [line for line in lines if not line.name.startswith(PREFIX)]
-    found = Profile(seconds, summary.audio, summary.aligned, len(summary.failures),
-                    tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
-                    tuple(sorted(operators, key=lambda line: -line.own)))
+    found = Profile(
+        seconds,
+        summary.audio,
+        summary.aligned,
+        len(summary.failures),
+        tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
+        tuple(sorted(operators, key=lambda line: -line.own)),
+    )
     write_text(out / TABLE, json.dumps(asdict(found), indent=1))
     return found
 
 
 @contextmanager
 def recorded() -> Iterator[Any]:
-    """torch's profiler, of all threads of this process: torch's own default is this one, which `align` may not use."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it tells on the standard error when it begins and ends
+    """torch's profiler, of all threads of this process: torch's own default is this one, which `align` may
+    not use.
+    """
+    os.environ.setdefault(
+        "KINETO_LOG_LEVEL", "99"
+    )  # else it tells on the standard error when it begins and ends
     kinds = [torch.profiler.ProfilerActivity.CPU]
     if torch.cuda.is_available():
         kinds.append(torch.profiler.ProfilerActivity.CUDA)
@@ -124,7 +136,9 @@ def recorded() -> Iterator[Any]:
 
 def _lines(events: Iterable[Any]) -> Iterator[Line]:
     for e in events:
-        yield Line(e.key, int(e.count), e.self_cpu_time_total / 1e6, e.cpu_time_total / 1e6)  # from microseconds
+        yield Line(
+            e.key, int(e.count), e.self_cpu_time_total / 1e6, e.cpu_time_total / 1e6
+        )  # from microseconds
 
 
 def new_folder(out: Path | None) -> Path:

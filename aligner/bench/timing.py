@@ -1,4 +1,6 @@
-"""How long something takes, honestly: what is done once apart, the device waited for, and how far repeats differ."""
+"""How long something takes, honestly: what is done once apart, the device waited for, and how far repeats
+differ.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,12 @@ class Timing:
         return max(self.repeats)
 
 
-def timed(call: Callable[[], object], repeats: int, clock: Clock = time.perf_counter,
-          settle: Callable[[], object] = lambda: None) -> Timing:
+def timed(
+    call: Callable[[], object],
+    repeats: int,
+    clock: Clock = time.perf_counter,
+    settle: Callable[[], object] = lambda: None,
+) -> Timing:
     """Call it once, and then so many times.
 
     Parameters
@@ -127,19 +133,31 @@ class Row:
     def figures(self) -> dict[str, object]:
         """All of it, for JSON."""
         found: dict[str, object] = {
-            "kind": self.kind, "name": self.name, "device": self.device, "batch": self.batch,
-            "length": self.length, "audio_seconds": self.audio, "memory_bytes": self.memory, "note": self.note}
+            "kind": self.kind,
+            "name": self.name,
+            "device": self.device,
+            "batch": self.batch,
+            "length": self.length,
+            "audio_seconds": self.audio,
+            "memory_bytes": self.memory,
+            "note": self.note,
+        }
         if self.timing is None:
             return found
         return found | {
-            "median_seconds": self.timing.median, "fastest_seconds": self.timing.fastest,
-            "slowest_seconds": self.timing.slowest, "first_seconds": self.timing.first,
-            "repeats": len(self.timing.repeats), "audio_seconds_per_second": self.audio_per_second,
-            "frames_per_second": self.frames_per_second}
+            "median_seconds": self.timing.median,
+            "fastest_seconds": self.timing.fastest,
+            "slowest_seconds": self.timing.slowest,
+            "first_seconds": self.timing.first,
+            "repeats": len(self.timing.repeats),
+            "audio_seconds_per_second": self.audio_per_second,
+            "frames_per_second": self.frames_per_second,
+        }
 
 
 class Stopwatch:
-    """Seconds of each stage, without those of stages within it; a marker for `aligner.parallel.marks.marked_by`.
+    """Seconds of each stage, without those of stages within it; a marker for
+    `aligner.parallel.marks.marked_by`.
 
     Examples
     --------
@@ -158,7 +176,9 @@ class Stopwatch:
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Around a stage."""
-        inner: list[list[float]] = self._here.__dict__.setdefault("inner", [[]])  # seconds of stages within each
+        inner: list[list[float]] = self._here.__dict__.setdefault(
+            "inner", [[]]
+        )  # seconds of stages within each
         inner.append([])
         begun = self._clock()
         try:

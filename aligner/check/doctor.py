@@ -67,8 +67,12 @@ def _devices() -> Iterator[Finding]:
     yield Finding("cpu", f"{cpu_model()}, {cores()} of {psutil.cpu_count() or cores()} cores for us")
     limit = quota()
     if limit is not None and limit < cores():
-        yield Finding("quota", f"this container gets the time of {limit:g} cores", SLOW,
-                      f"--jobs {max(1, round(limit))}: more processes than that wait for one another")
+        yield Finding(
+            "quota",
+            f"this container gets the time of {limit:g} cores",
+            SLOW,
+            f"--jobs {max(1, round(limit))}: more processes than that wait for one another",
+        )
     yield memory(psutil.virtual_memory())
     yield from cuda(cuda_devices(), gpus()())
 
@@ -76,8 +80,12 @@ def _devices() -> Iterator[Finding]:
 def memory(now: Any) -> Finding:
     """How much there is, from ``psutil.virtual_memory()``."""
     short = now.available < ROOM
-    return Finding("memory", f"{in_units(now.total)}, {in_units(now.available)} of it free", SLOW if short else OK,
-                   "end other programs, or take --jobs 1: a process needs half a gigabyte" if short else "")
+    return Finding(
+        "memory",
+        f"{in_units(now.total)}, {in_units(now.available)} of it free",
+        SLOW if short else OK,
+        "end other programs, or take --jobs 1: a process needs half a gigabyte" if short else "",
+    )
 
 
 def cuda(found: Sequence[str], seen: Gpu | None) -> Iterator[Finding]:
@@ -87,8 +95,12 @@ def cuda(found: Sequence[str], seen: Gpu | None) -> Iterator[Finding]:
     if not found and seen is None:
         yield Finding("cuda", "no device: everything runs on the CPU", NOTE)
     elif not found:
-        yield Finding("cuda", "NVML sees a GPU, torch does not", SLOW,
-                      "install a torch that is built for CUDA, or a driver that is new enough for it")
+        yield Finding(
+            "cuda",
+            "NVML sees a GPU, torch does not",
+            SLOW,
+            "install a torch that is built for CUDA, or a driver that is new enough for it",
+        )
     elif seen is None:
         yield Finding("nvml", "not there", NOTE, "pip install 'aligner[gpu]' shows how busy the GPU is")
     if seen is not None:
@@ -101,8 +113,12 @@ def _versions() -> Iterator[Finding]:
     try:
         asked = [Requirement(r) for r in metadata.requires("aligner") or ()]
     except metadata.PackageNotFoundError:
-        yield Finding("installation", "not by pip, so it is not known which versions are needed", NOTE,
-                      "pip install . in the folder of pyproject.toml")
+        yield Finding(
+            "installation",
+            "not by pip, so it is not known which versions are needed",
+            NOTE,
+            "pip install . in the folder of pyproject.toml",
+        )
         asked = []
     yield from versions(asked, _installed)
     yield libsndfile()
@@ -122,14 +138,22 @@ def versions(asked: Sequence[Requirement], installed: Callable[[str], str | None
     for name in dict.fromkeys((*MAIN, *needed)):
         version, requirement = installed(name), needed.get(name)
         if requirement is not None and not _meets(requirement, version):
-            yield Finding(name, f"{version or 'not there'}; {requirement.specifier} is needed", BROKEN,
-                          f"pip install '{name}{requirement.specifier}'")
+            yield Finding(
+                name,
+                f"{version or 'not there'}; {requirement.specifier} is needed",
+                BROKEN,
+                f"pip install '{name}{requirement.specifier}'",
+            )
         elif name in MAIN:
             yield Finding(name, version or "not there", OK if version else NOTE)
     for extra in (e for e in GIVES if any(_of(r, e) for r in asked)):
         lacking = [r.name for r in asked if _of(r, extra) and not _meets(r, installed(r.name))]
-        yield Finding(f"[{extra}]", f"not there: {GIVES[extra]}" if lacking else "there", NOTE if lacking else OK,
-                      f"if you want it: pip install 'aligner[{extra}]'" if lacking else "")
+        yield Finding(
+            f"[{extra}]",
+            f"not there: {GIVES[extra]}" if lacking else "there",
+            NOTE if lacking else OK,
+            f"if you want it: pip install 'aligner[{extra}]'" if lacking else "",
+        )
 
 
 def _meets(requirement: Requirement, version: str | None) -> bool:
@@ -150,8 +174,12 @@ def libsndfile() -> Finding:
     formats = soundfile.available_formats()
     missing = [name for name in ("WAV", "FLAC", "OGG", "MP3") if name not in formats]
     if missing:
-        return Finding("libsndfile", f"{version}, which cannot read {', '.join(missing)}", SLOW,
-                       "pip install --force-reinstall soundfile brings a newer one")
+        return Finding(
+            "libsndfile",
+            f"{version}, which cannot read {', '.join(missing)}",
+            SLOW,
+            "pip install --force-reinstall soundfile brings a newer one",
+        )
     return Finding("libsndfile", version)
 
 
@@ -166,16 +194,21 @@ def pairing() -> Finding:
     if not trouble:
         return Finding(name, f"{torch.__version__} and {pairs.installed()} go together ({build})")
     if pairs.installed() is None:
-        return Finding(name, f"{trouble} ({build})", NOTE, f"only -m MMS_FA and its like need it: {pairs.here()}")
+        return Finding(
+            name, f"{trouble} ({build})", NOTE, f"only -m MMS_FA and its like need it: {pairs.here()}"
+        )
     return Finding(name, f"{trouble} ({build})", BROKEN, pairs.here())
 
 
 def _kernels() -> Iterator[Finding]:
     for kernel, device in agreement.places(devices()):
         wrong = [f"{a.search}: {a.trouble}" for a in agreement.compare(kernel, device) if a.trouble]
-        yield Finding(f"{kernel} on {device}", "; ".join(wrong) if wrong else
-                      f"equals the reference in {', '.join(agreement.SEARCHES)}", BROKEN if wrong else OK,
-                      f"take --kernel reference, and report this with the version of {kernel}" if wrong else "")
+        yield Finding(
+            f"{kernel} on {device}",
+            "; ".join(wrong) if wrong else f"equals the reference in {', '.join(agreement.SEARCHES)}",
+            BROKEN if wrong else OK,
+            f"take --kernel reference, and report this with the version of {kernel}" if wrong else "",
+        )
     yield Finding("reference", "runs everywhere (plain torch, slow)")
     from aligner.search.kernels.viterbi_numba import step
 
@@ -206,12 +239,18 @@ def _surroundings() -> Iterator[Finding]:
         yield parallel(torch.get_num_threads(), *together())
     yield temporary(Path(tempfile.gettempdir()))
     streams = {name: getattr(getattr(sys, name), "encoding", None) for name in ("stdin", "stdout", "stderr")}
-    yield encodings({**streams, "files": sys.getfilesystemencoding(), "text": locale.getpreferredencoding(False)})
+    yield encodings(
+        {**streams, "files": sys.getfilesystemencoding(), "text": locale.getpreferredencoding(False)}
+    )
     with suppress(OSError, AttributeError):
         load = os.getloadavg()[0]
         busy = load > cores() + 0.5
-        yield Finding("load", f"{load:.1f} on {cores()} cores", NOTE if busy else OK,
-                      "others compute here, too: figures of speed will be low" if busy else "")
+        yield Finding(
+            "load",
+            f"{load:.1f} on {cores()} cores",
+            NOTE if busy else OK,
+            "others compute here, too: figures of speed will be low" if busy else "",
+        )
 
 
 def threads(environment: Mapping[str, str], available: int, of_torch: int) -> Iterator[Finding]:
@@ -219,11 +258,18 @@ def threads(environment: Mapping[str, str], available: int, of_torch: int) -> It
     for name in THREADS:
         value = environment.get(name, "")
         if value.isdigit() and int(value) > available:
-            yield Finding(name, f"{value}, on {available} cores", SLOW, f"export {name}={available}, or unset it")
+            yield Finding(
+                name, f"{value}, on {available} cores", SLOW, f"export {name}={available}, or unset it"
+            )
     more = of_torch > available
-    yield Finding("torch's threads", f"{of_torch}, on {available} cores", SLOW if more else OK,
-                  f"export OMP_NUM_THREADS={available}: threads that wait for a core slow down the others"
-                  if more else "")
+    yield Finding(
+        "torch's threads",
+        f"{of_torch}, on {available} cores",
+        SLOW if more else OK,
+        f"export OMP_NUM_THREADS={available}: threads that wait for a core slow down the others"
+        if more
+        else "",
+    )
 
 
 def together() -> tuple[float, float]:
@@ -245,8 +291,12 @@ def parallel(count: int, alone: float, all_of_them: float) -> Finding:
     gain = alone / all_of_them
     name = "threads together"
     if gain < HINDERED:
-        return Finding(name, f"{count} take {1 / gain:.0f} times as long as one", SLOW,
-                       "others have the cores: export OMP_NUM_THREADS=1, or end what else runs")
+        return Finding(
+            name,
+            f"{count} take {1 / gain:.0f} times as long as one",
+            SLOW,
+            "others have the cores: export OMP_NUM_THREADS=1, or end what else runs",
+        )
     return Finding(name, f"{count} are {gain:.1f} times as fast as one")
 
 
@@ -256,27 +306,44 @@ def temporary(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding("temporary space", f"{folder} cannot be written ({error.strerror})", BROKEN,
-                       "set TMPDIR to a folder that can be written")
+        return Finding(
+            "temporary space",
+            f"{folder} cannot be written ({error.strerror})",
+            BROKEN,
+            "set TMPDIR to a folder that can be written",
+        )
     short = free < ROOM
-    return Finding("temporary space", f"{in_units(free)} free in {folder}", SLOW if short else OK,
-                   "set TMPDIR to a folder with more room" if short else "")
+    return Finding(
+        "temporary space",
+        f"{in_units(free)} free in {folder}",
+        SLOW if short else OK,
+        "set TMPDIR to a folder with more room" if short else "",
+    )
 
 
 def encodings(found: Mapping[str, str | None]) -> Finding:
     """Whether all text that goes in and out is Unicode; None where there is no such stream."""
-    others = [f"{name} in {code}" for name, code in found.items() if code and not code.lower().startswith("utf")]
+    others = [
+        f"{name} in {code}" for name, code in found.items() if code and not code.lower().startswith("utf")
+    ]
     if others:
-        return Finding("encodings", ", ".join(others), SLOW,
-                       "export PYTHONUTF8=1: names and words with accents get lost otherwise")
+        return Finding(
+            "encodings",
+            ", ".join(others),
+            SLOW,
+            "export PYTHONUTF8=1: names and words with accents get lost otherwise",
+        )
     return Finding("encodings", "UTF-8")
 
 
 def _self_test() -> Iterator[Finding]:
     trouble = planted.trouble()
-    yield Finding("planted sentence", trouble or "found, through features, scores and search",
-                  BROKEN if trouble else OK,
-                  "a library gives other results than it should: see versions and kernels above" if trouble else "")
+    yield Finding(
+        "planted sentence",
+        trouble or "found, through features, scores and search",
+        BROKEN if trouble else OK,
+        "a library gives other results than it should: see versions and kernels above" if trouble else "",
+    )
     backend = chosen("english", Options(backend="hmm", jobs=1))
     with made_up() as corpus:
         audio = whole(corpus, backend, 1).audio
@@ -287,14 +354,21 @@ def _self_test() -> Iterator[Finding]:
 def speed(found: float) -> Finding:
     """What the English model does in one process, beside what is usual."""
     slow = found < USUAL / SLOWER
-    return Finding("speed", f"{found:.0f} audio seconds per second of one process (some {USUAL:.0f} are usual)",
-                   SLOW if slow else OK,
-                   "see load, threads and numba's cache above; aligner bench tells which stage it is" if slow else "")
+    return Finding(
+        "speed",
+        f"{found:.0f} audio seconds per second of one process (some {USUAL:.0f} are usual)",
+        SLOW if slow else OK,
+        "see load, threads and numba's cache above; aligner bench tells which stage it is" if slow else "",
+    )
 
 
 PARTS: dict[str, Callable[[], Iterator[Finding]]] = {
-    "devices": _devices, "versions": _versions, "kernels": _kernels, "surroundings": _surroundings,
-    "self-test": _self_test}
+    "devices": _devices,
+    "versions": _versions,
+    "kernels": _kernels,
+    "surroundings": _surroundings,
+    "self-test": _self_test,
+}
 
 
 def examine() -> Iterator[tuple[str, Finding]]:
@@ -306,5 +380,12 @@ def examine() -> Iterator[tuple[str, Finding]]:
         try:
             yield from ((name, finding) for finding in look())
         except Exception as error:  # a doctor must not die of the patient
-            yield name, Finding("examination", f"it failed ({type(error).__name__}: {error})", BROKEN,
-                                "please report this")
+            yield (
+                name,
+                Finding(
+                    "examination",
+                    f"it failed ({type(error).__name__}: {error})",
+                    BROKEN,
+                    "please report this",
+                ),
+            )

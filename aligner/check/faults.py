@@ -43,17 +43,25 @@ KINDS: Mapping[str, str] = {  # in the order in which they are told
     "sample-rate": "a low sample rate, or another than most recordings have",
     "single-utterance-speaker": "a speaker with one utterance",
     "duplicate-recording": "the same recording twice",
-    "extra-transcript": "a transcript that is not read, for another counts"}
-RULES = tuple((re.compile(pattern), kind) for pattern, kind in (  # what `find` and `audio.read` say, and its kind
-    ("has no transcript$", "no-transcript"),
-    ("has no recording beside it|names a recording that is not in the corpus", "no-recording"),
-    ("has the same name", "duplicate-name"),
-    ("name is not Unicode", "odd-name"),
-    ("recording is truncated", "truncated"),
-    ("silent throughout", "silent"),
-    ("does not lie in the recording", "bad-times"),
-    ("no interval has text", "empty-transcript"),
-    ("^the recording (is empty|is not there|cannot be read|holds samples)|^recordings of the kind", "unreadable")))
+    "extra-transcript": "a transcript that is not read, for another counts",
+}
+RULES = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (  # what `find` and `audio.read` say, and its kind
+        ("has no transcript$", "no-transcript"),
+        ("has no recording beside it|names a recording that is not in the corpus", "no-recording"),
+        ("has the same name", "duplicate-name"),
+        ("name is not Unicode", "odd-name"),
+        ("recording is truncated", "truncated"),
+        ("silent throughout", "silent"),
+        ("does not lie in the recording", "bad-times"),
+        ("no interval has text", "empty-transcript"),
+        (
+            "^the recording (is empty|is not there|cannot be read|holds samples)|^recordings of the kind",
+            "unreadable",
+        ),
+    )
+)
 
 CLOCK = Clock(hop=160, window=410)  # of the English model's frames, at 16 kHz
 SHORTEST = 3  # frames of a phone: it has three states
@@ -61,7 +69,9 @@ BRIEF = 0.1  # s; hardly a word is shorter
 FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to 14
 LEAST_PHONES = 8  # from which on that tells anything: single words stand in long pauses
 LONG = 600.0  # s; longer recordings are read one at a time, for they take memory
-MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")  # UTF-8 read as Latin-1
+MANGLED = re.compile(
+    f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€"
+)  # UTF-8 read as Latin-1
 
 Spell = Pronouncer | Speller
 Member = Utterance | Failure  # what `find` has of a recording
@@ -118,7 +128,9 @@ class Track(NamedTuple):
 
 
 class OddWord(NamedTuple):
-    """A word with something to tell: its kind, its spelling, and how it would be pronounced (empty: not at all)."""
+    """A word with something to tell: its kind, its spelling, and how it would be pronounced (empty: not at
+    all).
+    """
 
     kind: str
     word: str
@@ -177,8 +189,9 @@ def failed(failure: Failure) -> Problem:
     return Problem(ERROR, kind_of(failure.reason), failure.utterance, failure.reason, failure.remedy)
 
 
-def examine(path: Path, members: Sequence[Member], spell: Spell | None, english: bool,
-            hashed: bool) -> tuple[Track, list[Checked]]:
+def examine(
+    path: Path, members: Sequence[Member], spell: Spell | None, english: bool, hashed: bool
+) -> tuple[Track, list[Checked]]:
     """A recording, and each of its utterances; nothing that is wrong with them is raised.
 
     Parameters
@@ -228,10 +241,19 @@ def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english:
     problems, seconds = _heard(utterance, track)
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
-        problems.append(Problem(ERROR, "empty-transcript", utterance, f"the transcript {what}", "write what is said"))
+        problems.append(
+            Problem(ERROR, "empty-transcript", utterance, f"the transcript {what}", "write what is said")
+        )
     if mangled := MANGLED.search(utterance.transcript):
-        problems.append(Problem(WARNING, "odd-characters", utterance, f"the transcript holds {mangled[0]!r}",
-                                "was it saved in another encoding? correct it, and save it as UTF-8"))
+        problems.append(
+            Problem(
+                WARNING,
+                "odd-characters",
+                utterance,
+                f"the transcript holds {mangled[0]!r}",
+                "was it saved in another encoding? correct it, and save it as UTF-8",
+            )
+        )
     if seconds:
         problems += _paced(utterance, seconds, said.phones, track.rate)
     return Checked(utterance, tuple(problems), seconds, said.words, said.odd)
@@ -246,41 +268,66 @@ def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
     seconds = sound.end - sound.start
     if sound.clipped <= MOST_CLIPPED:
         return [], seconds
-    return [Problem(WARNING, "clipped", utterance, f"{100 * sound.clipped:.1f} % of the samples are clipped",
-                    "record it again at a lower level, or look at its boundaries")], seconds
+    return [
+        Problem(
+            WARNING,
+            "clipped",
+            utterance,
+            f"{100 * sound.clipped:.1f} % of the samples are clipped",
+            "record it again at a lower level, or look at its boundaries",
+        )
+    ], seconds
 
 
 def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iterator[Problem]:
-    """Whether ``phones`` at least fit in the time that there is for them; ``rate`` is the recording's, in Hz."""
+    """Whether ``phones`` at least fit in the time that there is for them; ``rate`` is the recording's, in
+    Hz."""
     samples = math.ceil(round(seconds * rate) * SAMPLE_RATE / rate)
     frames, least = frame_count(samples, CLOCK.window, CLOCK.hop), SHORTEST * phones
     pace = phones / seconds
     if frames < least:
-        detail = (f"the transcript's phones take at least {CLOCK.seconds(least):.2f} s, the recording has "
-                  f"{CLOCK.seconds(frames):.2f} s")
+        detail = (
+            f"the transcript's phones take at least {CLOCK.seconds(least):.2f} s, the recording has "
+            f"{CLOCK.seconds(frames):.2f} s"
+        )
         yield Problem(ERROR, "too-short", utterance, detail, "is it the transcript of another recording?")
     elif seconds < BRIEF:
         yield Problem(WARNING, "too-short", utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
     elif phones >= LEAST_PHONES and not SLOWEST <= pace <= FASTEST:
         detail = f"{pace:.1f} phones a second ({phones} in {seconds:.2f} s), where people say some 12"
-        yield Problem(WARNING, "speech-rate", utterance, detail,
-                      "is it the transcript of another recording, or of a part of this one?")
+        yield Problem(
+            WARNING,
+            "speech-rate",
+            utterance,
+            detail,
+            "is it the transcript of another recording, or of a part of this one?",
+        )
 
 
 def _said(tokens: Sequence[Token], spell: Spell | None) -> Said:
     words = [word for token in tokens for word in token.spoken]
     parts = [part for word in words for part in _parts(word, spell)]
-    sounds: list[tuple[int, list[OddWord]]] = [_sounds(part, spell) for part in parts] if spell is not None else []
-    return Said(len(words), sum(phones for phones, _ in sounds), tuple(odd for _, noted in sounds for odd in noted))
+    sounds: list[tuple[int, list[OddWord]]] = (
+        [_sounds(part, spell) for part in parts] if spell is not None else []
+    )
+    return Said(
+        len(words), sum(phones for phones, _ in sounds), tuple(odd for _, noted in sounds for odd in noted)
+    )
 
 
 def _parts(word: str, spell: Spell | None) -> tuple[str, ...]:
     """What is looked up for a word: itself, or the parts of a compound."""
-    return (word,) if not isinstance(spell, Pronouncer) or BRACKETED.fullmatch(word) else spell.lexicon.split(word)
+    return (
+        (word,)
+        if not isinstance(spell, Pronouncer) or BRACKETED.fullmatch(word)
+        else spell.lexicon.split(word)
+    )
 
 
 def _sounds(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
-    """How many phones a word has at least, and what is odd about it; one that cannot be pronounced counts as one."""
+    """How many phones a word has at least, and what is odd about it; one that cannot be pronounced counts as
+    one.
+    """
     noted = [OddWord("brackets", word)] if BRACKETED.fullmatch(word) else []
     try:
         spoken, oovs = spell([Token(word, (word,))])

@@ -29,8 +29,14 @@ def listed(folder: Path | None) -> Iterator[Listed]:
     """The models inside, and those in a folder and the folders below it."""
     names = [ENGLISH, HAMA]
     if folder is not None:
-        names += sorted({str(p.parent) for name in TABLES for p in folder.rglob(name)
-                         if not p.parent.name.startswith(".")})
+        names += sorted(
+            {
+                str(p.parent)
+                for name in TABLES
+                for p in folder.rglob(name)
+                if not p.parent.name.startswith(".")
+            }
+        )
     for name in names:
         try:
             yield Listed(name, " ".join(summary(load_model(name))), True)
@@ -54,24 +60,37 @@ def summary(model: Model) -> list[str]:
 
 def told(model: Model) -> dict[str, object]:
     """All that there is to tell of a model, by name."""
-    found: dict[str, object] = {"name": model.name, "what": " ".join(summary(model)),
-                                "dictionary": str(model.dictionary) if model.dictionary else None,
-                                "frames": f"every {1000 * model.clock.seconds(1):g} ms at {model.clock.rate} Hz",
-                                "offsets": len(model.offsets) or None}
+    found: dict[str, object] = {
+        "name": model.name,
+        "what": " ".join(summary(model)),
+        "dictionary": str(model.dictionary) if model.dictionary else None,
+        "frames": f"every {1000 * model.clock.seconds(1):g} ms at {model.clock.rate} Hz",
+        "offsets": len(model.offsets) or None,
+    }
     if model.taught is not None:
         found["taught"] = {"backend": model.taught.backend, **model.taught.about}
     if isinstance(model, MarkovModel):
-        found |= {"g2p": model.g2p, "speakers' transforms": model.adapted is not None, **_of_mixtures(model),
-                  **model.about}
+        found |= {
+            "g2p": model.g2p,
+            "speakers' transforms": model.adapted is not None,
+            **_of_mixtures(model),
+            **model.about,
+        }
     return found
 
 
 def _of_mixtures(model: MarkovModel) -> dict[str, object]:
     if not isinstance(model.mixtures, GaussianMixtures):
         return {}
-    return {"pdfs": len(model.mixtures.codebook),
-            "gaussians": sum(int(s.means.shape[0] * s.means.shape[1]) if len(s.means) != len(s.weights)
-                             else int((s.weights > 0).sum()) for s in model.mixtures.streams)}
+    return {
+        "pdfs": len(model.mixtures.codebook),
+        "gaussians": sum(
+            int(s.means.shape[0] * s.means.shape[1])
+            if len(s.means) != len(s.weights)
+            else int((s.weights > 0).sum())
+            for s in model.mixtures.streams
+        ),
+    }
 
 
 def checked(name: str) -> Model:

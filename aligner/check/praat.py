@@ -18,7 +18,10 @@ from aligner.formats.files import write_text
 from aligner.types import DataError
 
 SCRIPT = "inspect.praat"
-LOOK, CHECK = "Look and correct", "Only check"  # the tasks in the script's form, and its argument on a command line
+LOOK, CHECK = (
+    "Look and correct",
+    "Only check",
+)  # the tasks in the script's form, and its argument on a command line
 LONG = 600.0  # s; Praat reads a longer recording from disk while one looks (LongSound), not into memory
 TOLERANCE = 0.005  # s between the ends of a recording and its TextGrid, before the script speaks of it
 MP3_TOLERANCE = 0.1  # s; Praat counts the padding of an MP3 as sound, other decoders do not
@@ -54,7 +57,9 @@ class Item:
 
 
 def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
-    """The recordings of a run that have a TextGrid, a file of several utterances once; or the suspect ones only."""
+    """The recordings of a run that have a TextGrid, a file of several utterances once; or the suspect ones
+    only.
+    """
     rows = [r for r in outcome.rows if r.recording is not None and r.grid is not None]
     items = []
     for file, group in groupby(rows, key=lambda r: r.file):
@@ -63,7 +68,9 @@ def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
         at = next((r.at for r in members if r.at is not None), None)
         first = members[0]
         if first.recording and first.grid and (not suspect or any(r.status == "suspect" for r in members)):
-            items.append(Item(first.recording, first.grid, outcome.out / CORRECTED / f"{file}.TextGrid", reasons, at))
+            items.append(
+                Item(first.recording, first.grid, outcome.out / CORRECTED / f"{file}.TextGrid", reasons, at)
+            )
     return items
 
 
@@ -89,9 +96,11 @@ def inspection_script(items: Sequence[Item], folder: Path) -> str:
     Examples
     --------
     >>> out = Path("/corpus/out")
-    >>> item = Item(Path("/corpus/it's.wav"), out / "it's.TextGrid", out / "corrected" / "it's.TextGrid", at=1.5)
+    >>> grid = out / "it's.TextGrid"
+    >>> item = Item(Path("/corpus/it's.wav"), grid, out / "corrected" / "it's.TextGrid", at=1.5)
     >>> print(*inspection_script([item], out).splitlines()[-2:], sep="\\n")
-    @item: "it" + unicode$ (39) + "s", "/corpus/it" + unicode$ (39) + "s.wav", root$ + "it" + unicode$ (39) + \
+    @item: "it" + unicode$ (39) + "s", "/corpus/it" + unicode$ (39) + "s.wav", root$ + "it" + unicode$ (39) +
+    \
 "s.TextGrid", root$ + "corrected/it" + unicode$ (39) + "s.TextGrid", 1.500
     endproc
     """
@@ -119,19 +128,28 @@ def launch(script: Path) -> None:
     Raises
     ------
     DataError
-        If there is no Praat or no screen, or Praat ends at once; the message says how to run the script by hand.
+        If there is no Praat or no screen, or Praat ends at once; the message says how to run the script by
+        hand.
     """
     remedy = f"open {script.absolute()} from Praat's menu (Praat > Open Praat script...), then Run > Run"
     praat = shutil.which("praat") or shutil.which("Praat") or (str(MAC_PRAAT) if MAC_PRAAT.exists() else None)
     if praat is None:
         raise DataError(script, "Praat is not on the PATH", f"install it (praat.org), or {remedy}")
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
         raise DataError(script, "there is no screen to open Praat on", f"where there is one, {remedy}")
     call = [praat, "--hide-picture", "--new-send", str(script.absolute()), LOOK]
     try:
-        # a session of its own, so that closing the terminal or Ctrl-C here does not end Praat with corrections unsaved
-        process = subprocess.Popen(call, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        # a session of its own, so that closing the terminal or Ctrl-C here does not end Praat with
+        # corrections unsaved
+        process = subprocess.Popen(
+            call,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         status = process.wait(START_UP)
     except subprocess.TimeoutExpired:
         return
@@ -148,8 +166,10 @@ def _call(item: Item, folder: Path) -> str:
     at = "undefined" if item.at is None else f"{item.at:.3f}"
     lines = [line for reason in item.reasons for line in textwrap.wrap(reason, LINE_WIDTH)]
     if len(lines) > MOST_LINES:
-        lines[MOST_LINES - 1:] = ["..."]
-    return f"@item: {name}, {paths}, {at}\n" + "".join(f"@note: {_literal(line, item.grid)}\n" for line in lines)
+        lines[MOST_LINES - 1 :] = ["..."]
+    return f"@item: {name}, {paths}, {at}\n" + "".join(
+        f"@note: {_literal(line, item.grid)}\n" for line in lines
+    )
 
 
 def _below(path: Path, folder: Path) -> tuple[bool, str]:
@@ -167,23 +187,27 @@ def _path(path: Path, folder: Path) -> str:
 def _literal(text: str, where: Path) -> str:
     """A Praat expression whose value is ``text``.
 
-    Praat replaces 'name' by the variable of that name anywhere in a line, strings included, and a line break ends a
-    string; so apostrophes and all that is not printed are given by number.
+    Praat replaces 'name' by the variable of that name anywhere in a line, strings included, and a line break
+    ends a string; so apostrophes and all that is not printed are given by number.
     """
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise DataError(repr(str(where)), "its name is not Unicode, and Praat cannot be told of it",
-                        "rename it") from error
+        raise DataError(
+            repr(str(where)), "its name is not Unicode, and Praat cannot be told of it", "rename it"
+        ) from error
     parts: list[str] = []
     for quotable, run in groupby(text, lambda c: c != "'" and c.isprintable()):
         plain = "".join(run)
-        parts += ['"' + plain.replace('"', '""') + '"'] if quotable else [f"unicode$ ({ord(c)})" for c in plain]
+        parts += (
+            ['"' + plain.replace('"', '""') + '"'] if quotable else [f"unicode$ ({ord(c)})" for c in plain]
+        )
     return " + ".join(parts) or '""'
 
 
 _PROGRAM = f"""\
-# Opens recordings with their TextGrids one after the other, and saves corrections. Written by `aligner inspect`.
+# Opens recordings with their TextGrids one after the other, and saves corrections.
+# Written by `aligner inspect`.
 # In Praat: Praat > Open Praat script..., then Run > Run. Without windows: praat --run {SCRIPT} "{CHECK}"
 
 form Inspect alignments
@@ -251,7 +275,7 @@ procedure open: .number
   grid = 0
   problem$ = ""
   remark$ = ""
-  # a .part is there only if saving was broken off; it may be the whole of it, or the file that it stands for is
+  # a .part is there only if saving was broken off; either it or the file that it stands for is whole
   @read_grid: corrected$ [.number] + ".part"
   @read_grid: corrected$ [.number]
   if grid = 0 and fileReadable (corrected$ [.number])

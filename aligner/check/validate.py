@@ -137,8 +137,11 @@ class Report:
     rates: Mapping[int, int]
 
 
-def validate(corpus: Path, options: Options | None = None,
-             notice: Callable[[int, int], None] = lambda done, total: None) -> Report:
+def validate(
+    corpus: Path,
+    options: Options | None = None,
+    notice: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
     """Look for everything that is wrong with a corpus.
 
     Parameters
@@ -206,9 +209,14 @@ def _row(p: Problem) -> tuple[object, ...]:
 
 
 def write_oovs(path: Path, report: Report) -> None:
-    """Write a CSV file as the ``oovs.csv`` of `align`: each word, what would be used, how often, and where first."""
-    write_table(path, OOV_COLUMNS, [(o.word, o.pronunciation, o.count, o.utterances[0].file)
-                                    for o in report.oovs or ()])
+    """Write a CSV file as the ``oovs.csv`` of `align`: each word, what would be used, how often, and where
+    first.
+    """
+    write_table(
+        path,
+        OOV_COLUMNS,
+        [(o.word, o.pronunciation, o.count, o.utterances[0].file) for o in report.oovs or ()],
+    )
 
 
 def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure]]:
@@ -240,23 +248,49 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _report(corpus: Path, found: Corpus, tracks: Sequence[Track], checked: Sequence[Checked], spell: Spell | None,
-            options: Options) -> Report:
+def _report(
+    corpus: Path,
+    found: Corpus,
+    tracks: Sequence[Track],
+    checked: Sequence[Checked],
+    spell: Spell | None,
+    options: Options,
+) -> Report:
     words = [(kind, odd, _of_word(kind, odd, options)) for kind, odd in _odd_words(checked)]
     alone = [p for c in checked for p in c.problems]
     failing = {p.utterance.id for p in alone if p.severity == ERROR} | {
-        u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances}
+        u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances
+    }
     opened = [t for t in tracks if t.rate]
     rates = dict(Counter(t.rate for t in opened).most_common())
-    lone = _lone_speakers(found.utterances) if corpus.is_dir() else ()  # of one recording, nothing is said by that
-    problems = [*_hinted(corpus, found, _joined(alone)), *(p for _, _, p in words), *_sample_rates(opened, rates),
-                *_duplicates(opened), *_namesakes(tracks), *lone, *_passed_over(found)]
+    lone = (
+        _lone_speakers(found.utterances) if corpus.is_dir() else ()
+    )  # of one recording, nothing is said by that
+    problems = [
+        *_hinted(corpus, found, _joined(alone)),
+        *(p for _, _, p in words),
+        *_sample_rates(opened, rates),
+        *_duplicates(opened),
+        *_namesakes(tracks),
+        *lone,
+        *_passed_over(found),
+    ]
     order = list(KINDS)
     problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
     oovs = tuple(odd for kind, odd, _ in words if kind == "oov") if isinstance(spell, Pronouncer) else None
-    return Report(tuple(problems), oovs, len(found.utterances), len(found.failures), len(failing), len(tracks),
-                  len({u.speaker for u in found.utterances}), sum(c.words for c in checked),
-                  sum(c.seconds for c in checked if c.words), sum(t.seconds for t in opened), rates)
+    return Report(
+        tuple(problems),
+        oovs,
+        len(found.utterances),
+        len(found.failures),
+        len(failing),
+        len(tracks),
+        len({u.speaker for u in found.utterances}),
+        sum(c.words for c in checked),
+        sum(c.seconds for c in checked if c.words),
+        sum(t.seconds for t in opened),
+        rates,
+    )
 
 
 def _hinted(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -288,8 +322,13 @@ def _odd_words(checked: Iterable[Checked]) -> list[tuple[str, Oov]]:
     for c in checked:
         for odd in c.odd:
             said[odd._replace(word=odd.word.lower())].append((c.utterance, odd.word))
-    words = [(odd.kind, Oov(places[0][1], odd.pronunciation, len(places), tuple({u.id: u for u, _ in places}.values())))
-             for odd, places in said.items()]
+    words = [
+        (
+            odd.kind,
+            Oov(places[0][1], odd.pronunciation, len(places), tuple({u.id: u for u, _ in places}.values())),
+        )
+        for odd, places in said.items()
+    ]
     return sorted(words, key=lambda item: (-item[1].count, item[1].word.lower()))
 
 
@@ -297,12 +336,18 @@ def _of_word(kind: str, odd: Oov, options: Options) -> Problem:
     said = "said once" if odd.count == 1 else f"said {odd.count} times"
     severity = ERROR
     if kind == "brackets":
-        severity, detail = WARNING, f"{odd.word}, {said}: align takes it for noise, and train leaves its utterances out"
+        severity, detail = (
+            WARNING,
+            f"{odd.word}, {said}: align takes it for noise, and train leaves its utterances out",
+        )
         remedy = "write it without brackets if it is speech"
     elif kind == "odd-characters":
         detail, remedy = f"{odd.word!r}, {said}, cannot be spelled in letters", "write it as it is said"
     elif odd.pronunciation:
-        severity, detail = WARNING, f"{odd.word!r}, {said}, is not in the dictionary and taken for {odd.pronunciation}"
+        severity, detail = (
+            WARNING,
+            f"{odd.word!r}, {said}, is not in the dictionary and taken for {odd.pronunciation}",
+        )
         remedy = "add it to a dictionary (--dictionary) if that is wrong"
     elif options.g2p and options.english:
         detail = f"{odd.word!r}, {said}, is not in the dictionary and cannot be read in English"
@@ -317,11 +362,14 @@ def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator
     usual = next(iter(rates), SAMPLE_RATE)
     for t in tracks:
         if t.rate < SAMPLE_RATE:
-            detail = f"{t.rate} Hz: it has nothing above {t.rate / 2:g} Hz, and models listen up to {SAMPLE_RATE / 2:g}"
+            own, heard = t.rate / 2, SAMPLE_RATE / 2
+            detail = f"{t.rate} Hz: it has nothing above {own:g} Hz, and models listen up to {heard:g}"
             yield Problem(WARNING, "sample-rate", t.utterance, detail, "take the original if that has more")
         elif t.rate != usual:
             detail = f"{t.rate} Hz, where {rates[usual]} of {len(tracks)} recordings have {usual} Hz"
-            yield Problem(WARNING, "sample-rate", t.utterance, detail, "was it made in another way? it may sound so")
+            yield Problem(
+                WARNING, "sample-rate", t.utterance, detail, "was it made in another way? it may sound so"
+            )
 
 
 def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
@@ -329,8 +377,13 @@ def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
     for t in tracks:
         original = first.setdefault(t.digest, t) if t.digest else t
         if original is not t:
-            yield Problem(WARNING, "duplicate-recording", t.utterance, "byte for byte the same recording as "
-                          f"{original.utterance.file}", "take one of them out, or put the right one there")
+            yield Problem(
+                WARNING,
+                "duplicate-recording",
+                t.utterance,
+                f"byte for byte the same recording as {original.utterance.file}",
+                "take one of them out, or put the right one there",
+            )
 
 
 def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
@@ -340,8 +393,13 @@ def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
         name = t.utterance.file
         other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
-            yield Problem(WARNING, "duplicate-name", t.utterance, "only capitals, or how accents are coded, tell it "
-                          f"from {other}", "rename one of them: Windows and macOS take them for one")
+            yield Problem(
+                WARNING,
+                "duplicate-name",
+                t.utterance,
+                f"only capitals, or how accents are coded, tell it from {other}",
+                "rename one of them: Windows and macOS take them for one",
+            )
 
 
 def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
@@ -350,8 +408,13 @@ def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
         by_speaker[u.speaker].append(u)
     for speaker, own in by_speaker.items():
         if len(own) == 1:
-            yield Problem(WARNING, "single-utterance-speaker", own[0], f"the speaker {speaker!r} has no other "
-                          "utterance", "is the name of the folder, of the tier or in the table misspelled?")
+            yield Problem(
+                WARNING,
+                "single-utterance-speaker",
+                own[0],
+                f"the speaker {speaker!r} has no other utterance",
+                "is the name of the folder, of the tier or in the table misspelled?",
+            )
 
 
 def _passed_over(found: Corpus) -> Iterator[Problem]:
@@ -366,8 +429,13 @@ def _passed_over(found: Corpus) -> Iterator[Problem]:
     for source, utterance in reversed(read.items()):
         for path in beside[source.with_suffix("")]:
             if path != source and _bytes(path) != _bytes(source):
-                yield Problem(WARNING, "extra-transcript", replace(utterance, id=utterance.file, start=0.0, end=None),
-                              f"{path.name} is not read, for {source.name} counts", "take out what is not meant")
+                yield Problem(
+                    WARNING,
+                    "extra-transcript",
+                    replace(utterance, id=utterance.file, start=0.0, end=None),
+                    f"{path.name} is not read, for {source.name} counts",
+                    "take out what is not meant",
+                )
 
 
 def _bytes(path: Path) -> bytes | None:

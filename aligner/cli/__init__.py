@@ -32,10 +32,29 @@ def main() -> None:
     """Speech forced alignment: recordings and transcripts in, words and phones with times out."""
 
 
-for command in (align, stream, validate, train, adapt, teach, models, transfer, languages, report, inspect, evaluate,
-                compare, speech_metrics, bench, profile, doctor):
+for command in (
+    align,
+    stream,
+    validate,
+    train,
+    adapt,
+    teach,
+    models,
+    transfer,
+    languages,
+    report,
+    inspect,
+    evaluate,
+    compare,
+    speech_metrics,
+    bench,
+    profile,
+    doctor,
+):
     main.add_command(command)
 
-atexit.register(gc.freeze)  # what torch alone has imported takes Python half a second to search for garbage at its end
+atexit.register(
+    gc.freeze
+)  # what torch alone has imported takes Python half a second to search for garbage at its end
 
 __all__ = ["align", "main"]

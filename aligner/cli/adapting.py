@@ -15,24 +15,53 @@ from aligner.cli.training import tell_failures
 from aligner.parallel.cores import cores
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Adapt a model to a corpus.",
-               epilog="Example: aligner adapt corpus/ english new/, then: align corpus/ out/ -m new/")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Adapt a model to a corpus.",
+    epilog="Example: aligner adapt corpus/ english new/, then: align corpus/ out/ -m new/",
+)
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", metavar="NAME|FOLDER")
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option("--dictionary", "-d", type=click.Path(path_type=Path),
-              help="Pronunciations; the new model gets it.  [default: the model's own]")
+@click.option(
+    "--dictionary",
+    "-d",
+    type=click.Path(path_type=Path),
+    help="Pronunciations; the new model gets it.  [default: the model's own]",
+)
 @click.option("--language", "-l", metavar="CODE", help="Of the transcripts.  [default: the model's]")
-@click.option("--transforms/--no-transforms", default=True, show_default=True,
-              help="Bring the frames of all recordings, then those of each speaker, to the model (fMLLR).")
-@click.option("--rounds", type=click.IntRange(min=0), help="Of moving the means and weights (MAP); 0 leaves them.  "
-              "[default: 1; 4 where the speech is other than what the model knows]")
-@click.option("--belief", type=click.FloatRange(min=0), help="Frames that each mean counts for as it is.  "
-              "[default: 20; 5 where the speech is other]")
+@click.option(
+    "--transforms/--no-transforms",
+    default=True,
+    show_default=True,
+    help="Bring the frames of all recordings, then those of each speaker, to the model (fMLLR).",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    help="Of moving the means and weights (MAP); 0 leaves them.  "
+    "[default: 1; 4 where the speech is other than what the model knows]",
+)
+@click.option(
+    "--belief",
+    type=click.FloatRange(min=0),
+    help="Frames that each mean counts for as it is.  [default: 20; 5 where the speech is other]",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
-def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language: str | None, transforms: bool,
-          rounds: int | None, belief: float | None, jobs: int | None) -> None:
-    """Adapt MODEL (english, or a folder) to the recordings and transcripts in CORPUS and save it in the folder NEW.
+def adapt(
+    corpus: Path,
+    model: str,
+    new: Path,
+    dictionary: Path | None,
+    language: str | None,
+    transforms: bool,
+    rounds: int | None,
+    belief: float | None,
+    jobs: int | None,
+) -> None:
+    """Adapt MODEL (english, or a folder) to the recordings and transcripts in CORPUS and save it in the
+    folder NEW.
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was adapted.
     """
@@ -45,8 +74,11 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
     def told(what: str, log_likelihood: float) -> None:
         click.echo(f"{what}: {log_likelihood:.3f} per frame", err=True)
 
-    network = ModelError(model, "it is a CTC network, and only hidden Markov models can be adapted",
-                         "train it further on a corpus of its own")
+    network = ModelError(
+        model,
+        "it is a CTC network, and only hidden Markov models can be adapted",
+        "train it further on a corpus of its own",
+    )
     try:
         check_corpus(corpus)
         check_way(model=model, dictionary=dictionary, language=language)
@@ -55,6 +87,7 @@ def adapt(corpus: Path, model: str, new: Path, dictionary: Path | None, language
         check_new(new / HMM_TABLE)
         check_writable(new)
         from aligner.models.markov import MarkovModel
+
         warm_up(jobs)
         from aligner.backends.base import Options
         from aligner.backends.choose import chosen

@@ -27,71 +27,182 @@ if TYPE_CHECKING:
     from aligner.types import Result
 
 FIRST_REASONS = 10  # failures and suspects that the summary tells; the table has all
-FORMATS = click.option("--format", "-f", "formats", multiple=True,
-                       type=click.Choice(names.FORMATS),
-                       help="Write this too; may be repeated. TextGrids are always written.")
-POSTERIORS = click.option("--posteriors", metavar="NAME|FOLDER", help="Compare what this model hears, too (DTW): "
-                          "'english', or the folder of a CMU Sphinx model, of whatever language.")
-EXISTING = click.option("--existing", type=click.Choice(names.EXISTING), default="skip",
-                        show_default=True, help="What to do where an output exists. Nothing is ever deleted.")
+FORMATS = click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    type=click.Choice(names.FORMATS),
+    help="Write this too; may be repeated. TextGrids are always written.",
+)
+POSTERIORS = click.option(
+    "--posteriors",
+    metavar="NAME|FOLDER",
+    help="Compare what this model hears, too (DTW): "
+    "'english', or the folder of a CMU Sphinx model, of whatever language.",
+)
+EXISTING = click.option(
+    "--existing",
+    type=click.Choice(names.EXISTING),
+    default="skip",
+    show_default=True,
+    help="What to do where an output exists. Nothing is ever deleted.",
+)
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Align recordings with their transcripts.",
-               epilog="Examples: align corpus/ out/ --report;  align one.wav out/ --text 'what is said'")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Align recordings with their transcripts.",
+    epilog="Examples: align corpus/ out/ --report;  align one.wav out/ --text 'what is said'",
+)
 @click.argument("corpus", type=click.Path(path_type=Path), metavar="CORPUS|FILE")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--text", metavar="TEXT", help="What is said in FILE, which then needs no transcript beside it.")
-@click.option("--dictionary", "-d", type=click.Path(path_type=Path),
-              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]")
-@click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="How: hidden Markov model, network (CTC), "
-              "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
-              "three.  [default: hmm; dtw where the language has no model]")
-@click.option("--model", "-m", metavar="NAME|FOLDER",
-              help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
-              "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
-              "fetched.  [default: the backend's]")
-@click.option("--language", "-l", metavar="CODE", help="Of the transcripts: en, sw, pt-br, ... "
-              "(aligner languages lists them). dtw writes phones in IPA, of English in ARPAbet.  "
-              "[default: the model's]")
-@click.option("--star/--no-star", default=None, help="Let there be sound that the transcript lacks: it becomes the "
-              "word <star>; and (hmm) sentences that are not said.  [default: in recordings of over two minutes]")
+@click.option(
+    "--text", metavar="TEXT", help="What is said in FILE, which then needs no transcript beside it."
+)
+@click.option(
+    "--dictionary",
+    "-d",
+    type=click.Path(path_type=Path),
+    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]",
+)
+@click.option(
+    "--backend",
+    "-b",
+    type=click.Choice(names.BACKENDS),
+    help="How: hidden Markov model, network (CTC), "
+    "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
+    "three.  [default: hmm; dtw where the language has no model]",
+)
+@click.option(
+    "--model",
+    "-m",
+    metavar="NAME|FOLDER",
+    help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
+    "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
+    "fetched.  [default: the backend's]",
+)
+@click.option(
+    "--language",
+    "-l",
+    metavar="CODE",
+    help="Of the transcripts: en, sw, pt-br, ... "
+    "(aligner languages lists them). dtw writes phones in IPA, of English in ARPAbet.  "
+    "[default: the model's]",
+)
+@click.option(
+    "--star/--no-star",
+    default=None,
+    help="Let there be sound that the transcript lacks: it becomes the "
+    "word <star>; and (hmm) sentences that are not said.  [default: in recordings of over two minutes]",
+)
 @POSTERIORS
-@click.option("--adapt/--no-adapt", default=None, help="Bring the model to each speaker in a first pass (hmm).  "
-              "[default: where it was trained so]")
-@click.option("--g2p/--no-g2p", default=True, show_default=True,
-              help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.")
+@click.option(
+    "--adapt/--no-adapt",
+    default=None,
+    help="Bring the model to each speaker in a first pass (hmm).  [default: where it was trained so]",
+)
+@click.option(
+    "--g2p/--no-g2p",
+    default=True,
+    show_default=True,
+    help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.",
+)
 @FORMATS
-@click.option("--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker.")
-@click.option("--uncertainty", is_flag=True, help="Add a tier of points to the TextGrids: how much earlier and later "
-              "each boundary may be, in ms, such as '-8 +12' (known with --refine full).")
+@click.option(
+    "--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker."
+)
+@click.option(
+    "--uncertainty",
+    is_flag=True,
+    help="Add a tier of points to the TextGrids: how much earlier and later "
+    "each boundary may be, in ms, such as '-8 +12' (known with --refine full).",
+)
 @EXISTING
-@click.option("--reference", "-r", type=click.Path(path_type=Path),
-              help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.")
-@click.option("--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html.")
-@click.option("--refine", type=click.Choice(names.REFINEMENTS), default="full", show_default=True,
-              help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
-              "corrections where there are any; or leave them as the search put them.")
-@click.option("--corrections", type=click.Path(path_type=Path), help="Learn first from the boundaries that you "
-              "corrected in this folder (aligner teach does it once and for all).")
-@click.option("--kernel", type=click.Choice(names.KERNELS), default="auto",
-              show_default=True, help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
-              "'reference' is plain and slow.")
+@click.option(
+    "--reference",
+    "-r",
+    type=click.Path(path_type=Path),
+    help="Folder of hand labels (.phn, TextGrid, ... at the same paths): print how accurate OUT is.",
+)
+@click.option(
+    "--report", "reported", is_flag=True, help="Make a page to look at the result: OUT/report/index.html."
+)
+@click.option(
+    "--refine",
+    type=click.Choice(names.REFINEMENTS),
+    default="full",
+    show_default=True,
+    help="Correct boundaries by the model's table of offsets, and (full) look for them in the sound, and by "
+    "corrections where there are any; or leave them as the search put them.",
+)
+@click.option(
+    "--corrections",
+    type=click.Path(path_type=Path),
+    help="Learn first from the boundaries that you "
+    "corrected in this folder (aligner teach does it once and for all).",
+)
+@click.option(
+    "--kernel",
+    type=click.Choice(names.KERNELS),
+    default="auto",
+    show_default=True,
+    help="What runs the search: 'auto' is numba on the CPU and triton on CUDA; "
+    "'reference' is plain and slow.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
-@click.option("--device", default="cpu", show_default=True, help="Where to score and search: cpu, cuda, cuda:1, ... "
-              "(hmm, in batches), or where the network is (ctc).")
-@click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), help="Seconds of audio in a batch on "
-              "CUDA.  [default: what its memory holds]")
-@click.option("--precision", type=click.Choice(names.PRECISIONS), default="full", show_default=True,
-              help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.")
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where to score and search: cpu, cuda, cuda:1, ... "
+    "(hmm, in batches), or where the network is (ctc).",
+)
+@click.option(
+    "--batch-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds of audio in a batch on CUDA.  [default: what its memory holds]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(names.PRECISIONS),
+    default="full",
+    show_default=True,
+    help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)
-def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, backend: str | None, model: str | None,
-          language: str | None, star: bool | None, posteriors: str | None, adapt: bool | None, g2p: bool,
-          formats: tuple[str, ...], segments: bool, uncertainty: bool, existing: str, reference: Path | None,
-          reported: bool, refine: str, corrections: Path | None, kernel: str, jobs: int | None, device: str,
-          batch_seconds: float | None, precision: str, verbose: bool) -> None:
-    """Align the recordings in CORPUS, or the one recording FILE, with their transcripts and write TextGrids to OUT.
+def align(
+    corpus: Path,
+    out: Path,
+    text: str | None,
+    dictionary: Path | None,
+    backend: str | None,
+    model: str | None,
+    language: str | None,
+    star: bool | None,
+    posteriors: str | None,
+    adapt: bool | None,
+    g2p: bool,
+    formats: tuple[str, ...],
+    segments: bool,
+    uncertainty: bool,
+    existing: str,
+    reference: Path | None,
+    reported: bool,
+    refine: str,
+    corrections: Path | None,
+    kernel: str,
+    jobs: int | None,
+    device: str,
+    batch_seconds: float | None,
+    precision: str,
+    verbose: bool,
+) -> None:
+    """Align the recordings in CORPUS, or the one recording FILE, with their transcripts and write TextGrids
+    to OUT.
 
     Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
     .txt with what is said, or .TextGrid with a tier per speaker; or a row in metadata.csv or transcripts.tsv.
@@ -112,8 +223,16 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
     logging.getLogger("numba").setLevel(logging.WARNING)
     more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
     try:  # a wrong call is better told before the work than after, and before what takes long to import
-        check_way(backend=backend, model=model, language=language, dictionary=dictionary, star=star,
-                  posteriors=posteriors, device=device, kernel=kernel)
+        check_way(
+            backend=backend,
+            model=model,
+            language=language,
+            dictionary=dictionary,
+            star=star,
+            posteriors=posteriors,
+            device=device,
+            kernel=kernel,
+        )
         if corrections is not None:
             check_refined(refine)
             find_labels(corrections)
@@ -130,8 +249,21 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
         from aligner.learn.teach import learnt_by
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        options = Options(dictionary, g2p, kernel, refine, jobs or cores(), backend, language, star, posteriors, adapt,
-                          device, batch_seconds, precision)
+        options = Options(
+            dictionary,
+            g2p,
+            kernel,
+            refine,
+            jobs or cores(),
+            backend,
+            language,
+            star,
+            posteriors,
+            adapt,
+            device,
+            batch_seconds,
+            precision,
+        )
         way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
         if corrections is not None:
             way = learnt_by(way, corrections, job.corpus, tell_taught)
@@ -146,7 +278,9 @@ def align(corpus: Path, out: Path, text: str | None, dictionary: Path | None, ba
         click.echo(f"align: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        click.echo(f"align: interrupted; what is done is in {out}: run the same command again to go on", err=True)
+        click.echo(
+            f"align: interrupted; what is done is in {out}: run the same command again to go on", err=True
+        )
         sys.exit(INTERRUPTED)
     sys.exit(1 if summary.failures else 0)
 
@@ -198,17 +332,23 @@ def print_summary(s: Summary, job: Job) -> None:
         click.echo(f"          {f.utterance.id}: {f.message}")
     _print_rest(len(s.failures), job.out)
     if job.skipped:
-        click.echo(f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)")
+        click.echo(
+            f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)"
+        )
     if s.others:
         click.echo(f"          they were made by {s.others}")
     waiting = suspects_of(job)
     if waiting:
         table = job.out / "alignment.csv"
-        click.echo(f"          {waiting} utterances in them have been suspect since an earlier run: see {table}")
+        click.echo(
+            f"          {waiting} utterances in them have been suspect since an earlier run: see {table}"
+        )
     if job.stale:
         click.echo(f"          {len(job.stale)} of them have changed since, {job.stale[0]} for one")
     if job.completed:
-        click.echo(f"kept      what existed of {len(job.completed)} files' output; only what they lacked was written")
+        click.echo(
+            f"kept      what existed of {len(job.completed)} files' output; only what they lacked was written"
+        )
     if s.aligned:
         click.echo(f"speed     {s.audio / s.wall:.0f} audio seconds per second ({s.wall:.1f} s)")
     if s.peak is not None:
@@ -237,7 +377,9 @@ def check_labelled(reference: Path, job: Job) -> None:
 
     names = find_labels(reference)
     for file in (job.only or frozenset()) - names.keys():
-        raise DataError(reference, f"there are no labels of {file} in this folder", "name the folder that holds them")
+        raise DataError(
+            reference, f"there are no labels of {file} in this folder", "name the folder that holds them"
+        )
 
 
 def _print_accuracy(reference: Path, job: Job) -> None:

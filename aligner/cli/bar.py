@@ -26,9 +26,16 @@ class Bar(Progress):
     def __init__(self, what: str, console: Console, line: Callable[[], str]) -> None:
         self._line = line
         self._drawn = 0.0
-        super().__init__(TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                         TextColumn("[red]{task.fields[failed]}"), console=console, disable=not console.is_terminal,
-                         auto_refresh=False)  # by no thread: processes are yet to be forked
+        super().__init__(
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[red]{task.fields[failed]}"),
+            console=console,
+            disable=not console.is_terminal,
+            auto_refresh=False,
+        )  # by no thread: processes are yet to be forked
 
     def tick(self) -> None:
         """Draw it anew, unless that was done just now."""

@@ -1,4 +1,6 @@
-"""How commands take a wrong call: one line that says what is wrong and what to call instead, and exit status 2."""
+"""How commands take a wrong call: one line that says what is wrong and what to call instead, and exit status
+2.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,9 @@ class Group(click.Group):
         except click.UsageError as error:
             raise Wrong(_told(error, ctx, ()), ctx) from error
 
-    def resolve_command(self, ctx: click.Context,
-                        args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command of a name, or what is the likeliest to be meant."""
         if self.get_command(ctx, args[0]) is None:
             self._unknown(ctx, args)
@@ -89,18 +92,25 @@ def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> 
     """What is wrong and what to do, of what click found."""
     from aligner.cli.mfa import flag_of, translated  # which only a wrong call needs
 
-    several = _several(given) if type(error) is click.UsageError else ""  # which is what too many arguments are
+    several = (
+        _several(given) if type(error) is click.UsageError else ""
+    )  # which is what too many arguments are
     if several:
         return several
     mistyped = isinstance(error, click.NoSuchOption) and flag_of(error.option_name) is None
     theirs = "" if mistyped else translated(ctx, given)
     if theirs:
         return theirs
-    usage = " ".join([ctx.command_path, *(p for p in ctx.command.collect_usage_pieces(ctx) if p != "[OPTIONS]")])
+    usage = " ".join(
+        [ctx.command_path, *(p for p in ctx.command.collect_usage_pieces(ctx) if p != "[OPTIONS]")]
+    )
     if isinstance(error, click.NoSuchOption):
         meant = error.possibilities
         return f"{error.option_name}: there is no such option: " + (
-            f"did you mean {' or '.join(sorted(meant)[:3])}?" if meant else f"{ctx.command_path} --help lists them")
+            f"did you mean {' or '.join(sorted(meant)[:3])}?"
+            if meant
+            else f"{ctx.command_path} --help lists them"
+        )
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{_name(error.param)}: it is missing: call: {usage}"
     if isinstance(error, click.BadParameter) and error.param is not None:
@@ -112,14 +122,18 @@ def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> 
 
 
 def _several(given: Sequence[str]) -> str:
-    """What to do where a shell made several recordings of a pattern such as ``*.wav``; nothing where there are none."""
+    """What to do where a shell made several recordings of a pattern such as ``*.wav``; nothing where there
+    are none.
+    """
     from aligner.corpus.audio import SUFFIXES
 
     recordings = [g for g in given if Path(g).suffix.lower() in SUFFIXES]
     if len(recordings) < 2:
         return ""
-    return (f"{len(recordings)} recordings are named: name one, or the folder that holds them: "
-            f"{Path(recordings[0]).parent}")
+    return (
+        f"{len(recordings)} recordings are named: name one, or the folder that holds them: "
+        f"{Path(recordings[0]).parent}"
+    )
 
 
 def _name(param: click.Parameter) -> str:

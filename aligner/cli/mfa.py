@@ -11,7 +11,8 @@ import click
 
 from aligner.models.known import ENGLISH, HAMA
 
-ARGUMENTS = {  # of its commands, in its order; those with dashes are options here, an empty one has no counterpart
+# of its commands, in its order; those with dashes are options here, an empty one has no counterpart
+ARGUMENTS = {
     "align": ("corpus", "--dictionary", "--model", "out"),
     "train": ("corpus", "--dictionary", "model"),
     "adapt": ("corpus", "--dictionary", "model", "new"),
@@ -21,20 +22,27 @@ COMMANDS = {  # of its own that go by another name here, or by none
     "align_one": "call: align FILE OUT, with --text 'what is said' where no transcript lies beside it",
     "model": "call: aligner models list (nothing has to be fetched: an English model is inside)",
     "models": "call: aligner models list",
-    "g2p": "words that no dictionary has are pronounced by their letters as they come: align tells them in oovs.csv",
-    "train_dictionary": "aligner train learns the probabilities of pronunciations: its recipes standard and large do",
+    "g2p": "words that no dictionary has are pronounced by their letters as they come: align tells them "
+    "in oovs.csv",
+    "train_dictionary": "aligner train learns the probabilities of pronunciations: its recipes standard "
+    "and large do",
     "find_oovs": "call: aligner validate CORPUS --oovs oovs.csv",
     "configure": "there is nothing to configure: the options of a call are all that it knows",
     "server": "there is no server, and none is needed",
     "version": "call: aligner --version",
 }
-NOTHING_KEPT, EXACT, NO_FILE = "nothing is kept between runs", "the search has no beam", "options are the settings"
+NOTHING_KEPT, EXACT, NO_FILE = (
+    "nothing is kept between runs",
+    "the search has no beam",
+    "options are the settings",
+)
 FOLDERS = "the folder that holds a recording is its speaker"
 
 
 @dataclass(frozen=True)
 class Flag:
-    """An option of MFA's: whether it takes a value, what it is here (nothing: it is left out), and why not."""
+    """An option of MFA's: whether it takes a value, what it is here (nothing: it is left out), and why
+    not."""
 
     takes: bool = False
     here: tuple[str, ...] = ()
@@ -42,23 +50,48 @@ class Flag:
 
 
 FLAGS = {
-    "--clean": Flag(why=NOTHING_KEPT), "--no_clean": Flag(why=NOTHING_KEPT), "--final_clean": Flag(why=NOTHING_KEPT),
-    "--no_final_clean": Flag(why=NOTHING_KEPT), "--temporary_directory": Flag(True, why=NOTHING_KEPT),
-    "-t": Flag(True, why=NOTHING_KEPT), "--config_path": Flag(True, why=NO_FILE), "-c": Flag(True, why=NO_FILE),
-    "--single_speaker": Flag(why=FOLDERS), "--speaker_characters": Flag(True, why=FOLDERS),
-    "-s": Flag(True, why=FOLDERS), "--audio_directory": Flag(True, why="recordings lie beside their transcripts"),
+    "--clean": Flag(why=NOTHING_KEPT),
+    "--no_clean": Flag(why=NOTHING_KEPT),
+    "--final_clean": Flag(why=NOTHING_KEPT),
+    "--no_final_clean": Flag(why=NOTHING_KEPT),
+    "--temporary_directory": Flag(True, why=NOTHING_KEPT),
+    "-t": Flag(True, why=NOTHING_KEPT),
+    "--config_path": Flag(True, why=NO_FILE),
+    "-c": Flag(True, why=NO_FILE),
+    "--single_speaker": Flag(why=FOLDERS),
+    "--speaker_characters": Flag(True, why=FOLDERS),
+    "-s": Flag(True, why=FOLDERS),
+    "--audio_directory": Flag(True, why="recordings lie beside their transcripts"),
     "-a": Flag(True, why="recordings lie beside their transcripts"),
-    "--num_jobs": Flag(True, ("--jobs", "{}")), "--overwrite": Flag(here=("--existing", "overwrite")),
-    "--no_overwrite": Flag(), "--output_format": Flag(True, ("--format", "{}")),
-    "--reference_directory": Flag(True, ("--reference", "{}")), "--dictionary_path": Flag(True, ("--dictionary", "{}")),
-    "--acoustic_model_path": Flag(True, ("--model", "{}")), "--g2p_model_path": Flag(True, why="G2P is inside"),
-    "--beam": Flag(True, why=EXACT), "--retry_beam": Flag(True, why=EXACT), "--fine_tune": Flag(why="it always does"),
-    "--use_mp": Flag(), "--no_use_mp": Flag(here=("--jobs", "1")), "--use_threading": Flag(), "--debug": Flag(),
-    "--no_debug": Flag(), "--quiet": Flag(), "-q": Flag(), "--no_quiet": Flag(), "--use_postgres": Flag(),
-    "--no_use_postgres": Flag(), "--auto_server": Flag(), "--no_auto_server": Flag(),
-    "--textgrid_cleanup": Flag(why="words keep your spelling"), "--no_textgrid_cleanup": Flag(),
-    "--include_original_text": Flag(why="-f json has the transcript"), "--phone_set": Flag(True),
-    "--uses_speaker_adaptation": Flag(here=("--adapt",)), "--no_uses_speaker_adaptation": Flag(here=("--no-adapt",)),
+    "--num_jobs": Flag(True, ("--jobs", "{}")),
+    "--overwrite": Flag(here=("--existing", "overwrite")),
+    "--no_overwrite": Flag(),
+    "--output_format": Flag(True, ("--format", "{}")),
+    "--reference_directory": Flag(True, ("--reference", "{}")),
+    "--dictionary_path": Flag(True, ("--dictionary", "{}")),
+    "--acoustic_model_path": Flag(True, ("--model", "{}")),
+    "--g2p_model_path": Flag(True, why="G2P is inside"),
+    "--beam": Flag(True, why=EXACT),
+    "--retry_beam": Flag(True, why=EXACT),
+    "--fine_tune": Flag(why="it always does"),
+    "--use_mp": Flag(),
+    "--no_use_mp": Flag(here=("--jobs", "1")),
+    "--use_threading": Flag(),
+    "--debug": Flag(),
+    "--no_debug": Flag(),
+    "--quiet": Flag(),
+    "-q": Flag(),
+    "--no_quiet": Flag(),
+    "--use_postgres": Flag(),
+    "--no_use_postgres": Flag(),
+    "--auto_server": Flag(),
+    "--no_auto_server": Flag(),
+    "--textgrid_cleanup": Flag(why="words keep your spelling"),
+    "--no_textgrid_cleanup": Flag(),
+    "--include_original_text": Flag(why="-f json has the transcript"),
+    "--phone_set": Flag(True),
+    "--uses_speaker_adaptation": Flag(here=("--adapt",)),
+    "--no_uses_speaker_adaptation": Flag(here=("--no-adapt",)),
 }
 TEXTGRIDS = ("long_textgrid", "short_textgrid", "textgrid")  # which are always written
 
@@ -93,7 +126,9 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
     """What to call instead, where a wrong call is one of MFA's; otherwise nothing."""
     order = ARGUMENTS.get(ctx.command.name or "")
     own = [p.name or "" for p in ctx.command.params if isinstance(p, click.Argument)]
-    if order is None or (ctx.parent is not None and ctx.parent.parent is not None):  # a command of `aligner models`
+    if order is None or (
+        ctx.parent is not None and ctx.parent.parent is not None
+    ):  # a command of `aligner models`
         return ""
     read = _read(ctx.command, args)
     arguments, options = read.positional, read.options
@@ -109,8 +144,10 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
     if not read.theirs or len(arguments) != len(own):
         return "" if not read.left_out else _alone(read)
     left_out = f" (left out: {'; '.join(read.left_out)})" if read.left_out else ""
-    return ("so the Montreal Forced Aligner is called: here it is: "
-            f"{said(*ctx.command_path.split(), *arguments, *options)}{left_out}")
+    return (
+        "so the Montreal Forced Aligner is called: here it is: "
+        f"{said(*ctx.command_path.split(), *arguments, *options)}{left_out}"
+    )
 
 
 def _alone(read: _Read) -> str:
@@ -134,7 +171,9 @@ def _option(slot: str, value: str, read: _Read) -> None:
 
 def _read(command: click.Command, args: Sequence[str]) -> _Read:
     """Sort the words of a call; our own options stay as they are."""
-    known = {o: p for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
+    known = {
+        o: p for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)
+    }
     read, rest = _Read(), list(args)
     while rest:
         word = rest.pop(0)

@@ -1,4 +1,6 @@
-"""``aligner bench``, ``aligner profile`` and ``aligner doctor``: how fast, where the time goes, whether all is well."""
+"""``aligner bench``, ``aligner profile`` and ``aligner doctor``: how fast, where the time goes, whether all
+is well.
+"""
 
 from __future__ import annotations
 
@@ -30,40 +32,99 @@ QUICK = (8,), (200,)  # batches and lengths
 LIMIT = 50  # utterances of a profile: a trace of some 15 MB
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="How fast it is here.",
-               epilog="Example: aligner bench corpus/ --json speed.json")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="How fast it is here.",
+    epilog="Example: aligner bench corpus/ --json speed.json",
+)
 @click.argument("corpus", required=False, type=FOLDER)
-@click.option("--only", multiple=True, type=click.Choice(names.MEASURED), help="What to measure; may be repeated.  "
-              "[default: models and stages; with CORPUS backends, too]")
-@click.option("--model", "-m", "models", multiple=True, type=click.Choice(names.FAMILY),
-              help="Of aligner.hmm; may be repeated.  [default: all]")
-@click.option("--backend", "-b", multiple=True, type=click.Choice(names.BACKENDS),
-              help="Of align; may be repeated.  [default: all]")
-@click.option("--batch", "batches", multiple=True, type=click.IntRange(min=1), metavar="N",
-              help="Sequences that a model takes at once; may be repeated.  [default: 1 and 32]")
-@click.option("--length", "lengths", multiple=True, type=click.IntRange(min=1), metavar="FRAMES",
-              help="Of each sequence; may be repeated.  [default: 100 and 1000]")
-@click.option("--device", "devices", multiple=True, metavar="cpu|cuda", help="Where models compute; may be repeated.  "
-              "[default: cpu, and cuda where there is one]")
-@click.option("--task", type=click.Choice(names.TASKS), default=names.TASKS[0], show_default=True,
-              help="What models do; the streaming one always tells states while it listens.")
-@click.option("--repeats", type=click.IntRange(min=1), help=f"Of which the median counts.  [default: {REPEATS}]")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(names.MEASURED),
+    help="What to measure; may be repeated.  [default: models and stages; with CORPUS backends, too]",
+)
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    type=click.Choice(names.FAMILY),
+    help="Of aligner.hmm; may be repeated.  [default: all]",
+)
+@click.option(
+    "--backend",
+    "-b",
+    multiple=True,
+    type=click.Choice(names.BACKENDS),
+    help="Of align; may be repeated.  [default: all]",
+)
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Sequences that a model takes at once; may be repeated.  [default: 1 and 32]",
+)
+@click.option(
+    "--length",
+    "lengths",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="FRAMES",
+    help="Of each sequence; may be repeated.  [default: 100 and 1000]",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="cpu|cuda",
+    help="Where models compute; may be repeated.  [default: cpu, and cuda where there is one]",
+)
+@click.option(
+    "--task",
+    type=click.Choice(names.TASKS),
+    default=names.TASKS[0],
+    show_default=True,
+    help="What models do; the streaming one always tells states while it listens.",
+)
+@click.option(
+    "--repeats", type=click.IntRange(min=1), help=f"Of which the median counts.  [default: {REPEATS}]"
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Of the backends.  [default: all cores]")
-@click.option("--threads", type=click.IntRange(min=1), help="Of torch, for the models.  [default: as torch has them]")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Of torch, for the models.  [default: as torch has them]"
+)
 @click.option("--quick", is_flag=True, help=f"One batch, one length, {QUICK_REPEATS} repeats.")
-@click.option("--json", "figures", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures here.")
+@click.option(
+    "--json", "figures", type=click.Path(path_type=Path, dir_okay=False), help="Write all figures here."
+)
 @plainly
-def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], backend: tuple[str, ...],
-          batches: tuple[int, ...], lengths: tuple[int, ...], devices: tuple[str, ...], task: str,
-          repeats: int | None, jobs: int | None, threads: int | None, quick: bool, figures: Path | None) -> None:
+def bench(
+    corpus: Path | None,
+    only: tuple[str, ...],
+    models: tuple[str, ...],
+    backend: tuple[str, ...],
+    batches: tuple[int, ...],
+    lengths: tuple[int, ...],
+    devices: tuple[str, ...],
+    task: str,
+    repeats: int | None,
+    jobs: int | None,
+    threads: int | None,
+    quick: bool,
+    figures: Path | None,
+) -> None:
     """Measure speed: of the models of aligner.hmm, of the stages of align, and of its backends on CORPUS.
 
-    Frames are of 10 ms; audio seconds are summed over the batch. Each figure is the median of repeats, after a first
-    call that is told apart; the clock waits for the device. Runs of align count everything from finding the files to
-    writing TextGrids (to a temporary folder); models are loaded before.
+    Frames are of 10 ms; audio seconds are summed over the batch. Each figure is the median of repeats, after
+    a first call that is told apart; the clock waits for the device. Runs of align count everything from
+    finding the files to writing TextGrids (to a temporary folder); models are loaded before.
 
-    Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech, and backends
-    are not: they need speech.
+    Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech,
+    and backends are not: they need speech.
     """
     from aligner.backends.calls import check_device
     from aligner.corpus.find import check_corpus
@@ -82,26 +143,44 @@ def bench(corpus: Path | None, only: tuple[str, ...], models: tuple[str, ...], b
 
     times = repeats or (QUICK_REPEATS if quick else REPEATS)
     sizes = QUICK if quick else (BATCHES, LENGTHS)
-    plan = Plan(models or names.FAMILY, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times)
+    plan = Plan(
+        models or names.FAMILY, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times
+    )
     if threads is not None:
         use_threads(threads)
     machine = Machine.here()
     print_machine(machine)
     load = busy()
     if load:
-        click.echo(f"note: others compute here (load {load:.1f}): figures are low, and where threads share work they "
-                   "may be many times too low (--threads 1)", err=True)
+        click.echo(
+            f"note: others compute here (load {load:.1f}): figures are low, and where threads share "
+            f"work they "
+            "may be many times too low (--threads 1)",
+            err=True,
+        )
     rows: list[Row] = []
     with ExitStack() as stack:
-        for kind, title, found in _measured(wanted, corpus, plan, backend or names.BACKENDS, jobs or cores(), stack):
+        for kind, title, found in _measured(
+            wanted, corpus, plan, backend or names.BACKENDS, jobs or cores(), stack
+        ):
             rows += print_rows(kind, title, found)
     if corpus is None and not only:
         click.echo("backends were not measured: they need speech (aligner bench CORPUS)")
     if figures is not None:
         from aligner.formats.files import write_text
 
-        write_text(figures, json.dumps({"machine": asdict(machine), "task": task, "corpus": str(corpus or ""),
-                                        "rows": [r.figures() for r in rows]}, indent=1))
+        write_text(
+            figures,
+            json.dumps(
+                {
+                    "machine": asdict(machine),
+                    "task": task,
+                    "corpus": str(corpus or ""),
+                    "rows": [r.figures() for r in rows],
+                },
+                indent=1,
+            ),
+        )
 
 
 def _wanted(corpus: Path | None, models: tuple[str, ...], backend: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,8 +195,14 @@ def _devices() -> tuple[str, ...]:
     return devices()
 
 
-def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, backends: tuple[str, ...], jobs: int,
-              stack: ExitStack) -> Iterable[tuple[str, str, Iterable[Row]]]:
+def _measured(
+    wanted: Iterable[str],
+    corpus: Path | None,
+    plan: Plan,
+    backends: tuple[str, ...],
+    jobs: int,
+    stack: ExitStack,
+) -> Iterable[tuple[str, str, Iterable[Row]]]:
     """Kind, title and rows of each table."""
     from aligner.backends.base import Options
     from aligner.backends.choose import chosen
@@ -126,38 +211,68 @@ def _measured(wanted: Iterable[str], corpus: Path | None, plan: Plan, backends: 
 
     if "models" in wanted:
         check_devices(plan.devices)
-        yield "models", (f"models of aligner.hmm, {plan.task} ({STATES} states, {DIMENSIONS} dimensions, {COMPONENTS} "
-                         "components)"), family(plan)
+        yield (
+            "models",
+            (
+                f"models of aligner.hmm, {plan.task} ({STATES} states, {DIMENSIONS} dimensions, {COMPONENTS} "
+                "components)"
+            ),
+            family(plan),
+        )
     if "stages" in wanted:
         place = corpus or stack.enter_context(aligning.made_up())
         backend = chosen(None, Options(backend="hmm", jobs=1))
-        yield "stages", f"stages of align --backend hmm, one process, {corpus or 'on noise'}", aligning.stages(
-            place, backend, plan.repeats)
+        yield (
+            "stages",
+            f"stages of align --backend hmm, one process, {corpus or 'on noise'}",
+            aligning.stages(place, backend, plan.repeats),
+        )
     if "backends" in wanted and corpus is not None:
-        yield "backends", f"align {corpus}, {jobs} jobs, from files to TextGrids", aligning.backends(
-            backends, corpus, plan.repeats, jobs)
+        yield (
+            "backends",
+            f"align {corpus}, {jobs} jobs, from files to TextGrids",
+            aligning.backends(backends, corpus, plan.repeats, jobs),
+        )
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Where the time of align goes.",
-               epilog="Example: aligner profile corpus/ --limit 20")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Where the time of align goes.",
+    epilog="Example: aligner profile corpus/ --limit 20",
+)
 @click.argument("corpus", type=FOLDER)
 @click.argument("out", required=False, type=FOLDER)
 @click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="As of align.")
 @click.option("--model", "-m", metavar="NAME|FOLDER", help="As of align.")
 @click.option("--language", "-l", metavar="CODE", help="As of align.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path), help="As of align.")
-@click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True,
-              help="The most utterances: a trace grows by a third of a megabyte with each.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=LIMIT,
+    show_default=True,
+    help="The most utterances: a trace grows by a third of a megabyte with each.",
+)
 @plainly
-def profile(corpus: Path, out: Path | None, backend: str | None, model: str | None, language: str | None,
-            dictionary: Path | None, limit: int) -> None:
+def profile(
+    corpus: Path,
+    out: Path | None,
+    backend: str | None,
+    model: str | None,
+    language: str | None,
+    dictionary: Path | None,
+    limit: int,
+) -> None:
     """Align CORPUS once, in one process, and tell where the time goes: by stage, and by operator of torch.
 
-    Writes OUT/trace.json, which opens in Perfetto (ui.perfetto.dev) or Chrome, OUT/profile.json with the tables, and
-    OUT/aligned. OUT is a new folder: profile, profile-2, ... unless one is named. One utterance is aligned first, so
-    that what is loaded and compiled once is not counted.
+    Writes OUT/trace.json, which opens in Perfetto (ui.perfetto.dev) or Chrome, OUT/profile.json with the
+    tables, and OUT/aligned. OUT is a new folder: profile, profile-2, ... unless one is named. One utterance
+    is aligned first, so that what is loaded and compiled once is not counted.
     """
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler tells of itself otherwise; asked for at import
+    os.environ.setdefault(
+        "KINETO_LOG_LEVEL", "99"
+    )  # torch's profiler tells of itself otherwise; asked for at import
     from aligner.backends.calls import check_way
     from aligner.corpus.find import check_corpus
     from aligner.run.plan import check_empty, check_writable
@@ -183,18 +298,27 @@ def profile(corpus: Path, out: Path | None, backend: str | None, model: str | No
 @click.command(cls=Command, context_settings=CONTEXT, short_help="Whether all is well here.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> None:
-    """Look at the machine, the libraries and the kernels, align a sentence whose boundaries are known, measure speed.
+    """Look at the machine, the libraries and the kernels, align a sentence whose boundaries are known,
+    measure speed.
 
-    What is slow is marked with !, what is broken with X, each with what to do. Exit status: 0 if nothing is broken,
-    otherwise 1.
+    What is slow is marked with !, what is broken with X, each with what to do. Exit status: 0 if nothing is
+    broken, otherwise 1.
     """
     try:
         from aligner.check.doctor import examine
     except (ImportError, OSError) as error:  # torch or another without which nothing runs at all
         said = f"a library cannot be loaded: {error}"
         advice = "install anew, into an empty environment: pip install aligner"
-        broken_import = {"part": "versions", "name": "import", "value": said, "state": "broken", "advice": advice}
-        click.echo(json.dumps({"well": False, "findings": [broken_import]}) if as_json else f"X {said}\n  {advice}")
+        broken_import = {
+            "part": "versions",
+            "name": "import",
+            "value": said,
+            "state": "broken",
+            "advice": advice,
+        }
+        click.echo(
+            json.dumps({"well": False, "findings": [broken_import]}) if as_json else f"X {said}\n  {advice}"
+        )
         sys.exit(1)
     found: list[tuple[str, Finding]] = []
     part = ""

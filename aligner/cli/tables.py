@@ -46,8 +46,15 @@ def accuracy(report: Report, title: str) -> Table:
             for bound, word in enumerate(("from", "to")):  # the 95 % intervals, below their figures
                 low_or_high = {key: pair[bound] for key, pair in s.interval.items()}
                 shares = (f"{low_or_high[f'within_{t}']:.1f}" for t in TOLERANCES_MS)
-                table.add_row(f"  95 % {word}", "", f"{low_or_high['mae']:.2f}", "", f"{low_or_high['bias']:+.2f}",
-                              *shares, style="dim")
+                table.add_row(
+                    f"  95 % {word}",
+                    "",
+                    f"{low_or_high['mae']:.2f}",
+                    "",
+                    f"{low_or_high['bias']:+.2f}",
+                    *shares,
+                    style="dim",
+                )
     return table
 
 
@@ -60,13 +67,27 @@ def groups(rows: Mapping[str, Summary], title: str, name: str) -> Table:
 
 
 def _figures(s: Summary) -> list[str]:
-    return [f"{s.mae:.2f}", f"{s.median:.2f}", f"{s.bias:+.2f}", *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS)]
+    return [
+        f"{s.mae:.2f}",
+        f"{s.median:.2f}",
+        f"{s.bias:+.2f}",
+        *(f"{s.within[t]:.1f}" for t in TOLERANCES_MS),
+    ]
 
 
 def durations(report: Report) -> Table:
     """Lengths of phones and words, "duration accuracy" by both definitions."""
-    table = _table("durations", "", "pairs", "RMSE ms", "log RMSE", "correlation", "bias ms", "within 20 %",
-                   "within 20 ms")
+    table = _table(
+        "durations",
+        "",
+        "pairs",
+        "RMSE ms",
+        "log RMSE",
+        "correlation",
+        "bias ms",
+        "within 20 %",
+        "within 20 ms",
+    )
     for name, d in (("phones", report.durations), ("words", report.word_durations)):
         if d is not None:
             table.add_row(name, *_durations(d))
@@ -75,15 +96,23 @@ def durations(report: Report) -> Table:
 
 def _durations(d: DurationSummary) -> list[str]:
     correlation = "" if d.correlation is None else f"{d.correlation:.3f}"
-    return [str(d.count), f"{d.rmse:.1f}", f"{d.log_rmse:.3f}", correlation, f"{d.bias:+.1f}",
-            f"{d.within_20_percent:.1f}", f"{d.within_20_ms:.1f}"]
+    return [
+        str(d.count),
+        f"{d.rmse:.1f}",
+        f"{d.log_rmse:.3f}",
+        correlation,
+        f"{d.bias:+.1f}",
+        f"{d.within_20_percent:.1f}",
+        f"{d.within_20_ms:.1f}",
+    ]
 
 
 class _Table(Table):
-    """A table whose cells stand as they are: `[noise]` is a phone, not markup; names are cut from the left."""
+    """A table whose cells stand as they are: `[noise]` is a phone, not markup; names are cut from the
+    left."""
 
     def add_row(self, name: str, *cells: str, style: str | None = None) -> None:  # type: ignore[override]
-        short = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME:]}"
+        short = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
         super().add_row(Text(short), *map(Text, cells), style=style)
 
 
@@ -100,8 +129,14 @@ def print_brief(e: Evaluation, title: str) -> None:
     if r.phones is not None or r.words is not None:
         show(accuracy(r, title))
     interval = "" if r.per_interval is None else " (95 % {:.2f}–{:.2f})".format(*r.per_interval)
-    rate = f"phone error rate {r.phone_error_rate:.2f} %{interval}" if r.reference_phones else "no phones to compare"
-    click.echo(f"references {r.files}, missing {r.missing}, {rate}  (columns with ≤: percent within so many ms)")
+    rate = (
+        f"phone error rate {r.phone_error_rate:.2f} %{interval}"
+        if r.reference_phones
+        else "no phones to compare"
+    )
+    click.echo(
+        f"references {r.files}, missing {r.missing}, {rate}  (columns with ≤: percent within so many ms)"
+    )
     _print_missing(e)
     _print_coverage(e)
     _print_some([f"note: {p}" for p in e.problems], "more")
@@ -109,17 +144,23 @@ def print_brief(e: Evaluation, title: str) -> None:
 
 def _print_missing(e: Evaluation) -> None:
     if e.missing and len(e.missing) == len(e.results) and not any(e.missing.values()) and not e.problems:
-        click.echo("no reference has an alignment: their paths below the two folders must be the same", err=True)
+        click.echo(
+            "no reference has an alignment: their paths below the two folders must be the same", err=True
+        )
         return
-    _print_some([f"missing: {file}{': ' + reason if reason else ''}" for file, reason in e.missing.items()], "missing")
+    _print_some(
+        [f"missing: {file}{': ' + reason if reason else ''}" for file, reason in e.missing.items()], "missing"
+    )
 
 
 def _print_coverage(e: Evaluation) -> None:
     if not e.suggested:
         return
-    click.echo(f"the label sets do not meet: only {e.report.coverage:.0f} % of the alignment's phones are labels of "
-               f"the reference (less than {LEAST_COVERAGE:.0f} %). Those that share most time, as a map for --map:",
-               err=True)
+    click.echo(
+        f"the label sets do not meet: only {e.report.coverage:.0f} % of the alignment's phones are labels of "
+        f"the reference (less than {LEAST_COVERAGE:.0f} %). Those that share most time, as a map for --map:",
+        err=True,
+    )
     for label, meant in e.suggested.items():
         click.echo(f"  {plain(label)}: {plain(meant)}", err=True)
 
@@ -135,12 +176,18 @@ def print_details(r: Report) -> None:
     """Everything else that a report holds."""
     if r.reference_phones:
         _print_phones(r)
-    click.echo(f"words           {r.matched_words} of {r.reference_words} matched, overlap {r.word_overlap:.2f} %\n")
+    click.echo(
+        f"words           {r.matched_words} of {r.reference_words} matched, overlap {r.word_overlap:.2f} %\n"
+    )
     if r.durations is not None or r.word_durations is not None:
         show(durations(r))
     worst = dict(sorted(r.by_file.items(), key=lambda item: -item[1].mae)[:MOST])
-    for rows, title, name in ((r.by_class, "by class of boundary", "left-right"), (r.by_phone, "by phone", "phone"),
-                              (r.by_speaker, "by speaker", "speaker"), (worst, "worst files", "file")):
+    for rows, title, name in (
+        (r.by_class, "by class of boundary", "left-right"),
+        (r.by_phone, "by phone", "phone"),
+        (r.by_speaker, "by speaker", "speaker"),
+        (worst, "worst files", "file"),
+    ):
         if rows:
             show(groups(rows, title, name))
     if r.confusions:
@@ -149,12 +196,18 @@ def print_details(r: Report) -> None:
 
 def _print_phones(r: Report) -> None:
     d = r.detection
-    click.echo(f"\nphone errors    {r.substitutions} substituted, {r.deletions} deleted, {r.insertions} inserted, "
-               f"of {r.reference_phones}")
-    click.echo(f"detection       precision {d.precision:.4f}, recall {d.recall:.4f}, F1 {d.f1:.4f}, R-value "
-               f"{d.r_value:.4f}  (phone boundaries, one to one, within 20 ms)")
+    click.echo(
+        f"\nphone errors    {r.substitutions} substituted, {r.deletions} deleted, {r.insertions} inserted, "
+        f"of {r.reference_phones}"
+    )
+    click.echo(
+        f"detection       precision {d.precision:.4f}, recall {d.recall:.4f}, F1 {d.f1:.4f}, R-value "
+        f"{d.r_value:.4f}  (phone boundaries, one to one, within 20 ms)"
+    )
     click.echo(f"overlap         {r.overlap:.2f} %  (mean intersection over union of phones)")
-    click.echo(f"frame accuracy  {r.frame_accuracy:.2f} %  (10 ms frames of the same class, silence among them)")
+    click.echo(
+        f"frame accuracy  {r.frame_accuracy:.2f} %  (10 ms frames of the same class, silence among them)"
+    )
 
 
 def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
@@ -166,8 +219,15 @@ def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
 
 def print_versus(v: Versus, first: str, second: str) -> None:
     """Both aligners side by side, and whether they differ."""
-    table = _table("against the reference", "", "boundaries", "MAE ms", "median", "bias",
-                   *(f"≤{t}" for t in TOLERANCES_MS))
+    table = _table(
+        "against the reference",
+        "",
+        "boundaries",
+        "MAE ms",
+        "median",
+        "bias",
+        *(f"≤{t}" for t in TOLERANCES_MS),
+    )
     for kind in ("phones", "words"):
         for letter, e in (("A", v.first), ("B", v.second)):
             s = getattr(e.report, kind)
@@ -175,7 +235,9 @@ def print_versus(v: Versus, first: str, second: str) -> None:
                 table.add_row(f"{kind} {letter}", str(s.count), *_figures(s))
     for letter, name, e in (("A", first, v.first), ("B", second, v.second)):
         r = e.report
-        rate = f"phone error rate {r.phone_error_rate:.2f} %" if r.reference_phones else "no phones to compare"
+        rate = (
+            f"phone error rate {r.phone_error_rate:.2f} %" if r.reference_phones else "no phones to compare"
+        )
         click.echo(f"{letter}  {name}: references {r.files}, missing {r.missing}, {rate}")
         _print_missing(e)
         _print_coverage(e)
@@ -189,8 +251,10 @@ def _verdict(d: Difference) -> str:
     """One sentence on a difference; a winner only where the mean and the test agree on it."""
     better = "A" if d.difference < 0 else "B"
     interval = "" if d.interval is None else ", 95 % {:+.2f} to {:+.2f}".format(*d.interval)
-    base = (f"on the {d.boundaries} boundaries of {d.files} files that both have: A {d.first:.2f} ms, "
-            f"B {d.second:.2f} ms (difference {d.difference:+.2f}{interval}); ")
+    base = (
+        f"on the {d.boundaries} boundaries of {d.files} files that both have: A {d.first:.2f} ms, "
+        f"B {d.second:.2f} ms (difference {d.difference:+.2f}{interval}); "
+    )
     if d.p_value is None:
         return base + ("they are the same" if d.difference == 0 else "too few files for a test")
     p = "p < 0.0001" if d.p_value < 1e-4 else f"p = {d.p_value:.4f}"
@@ -199,30 +263,50 @@ def _verdict(d: Difference) -> str:
     elif (d.difference < 0) == (d.typical < 0):
         verdict = f"{better} is closer"
     else:
-        verdict = f"no clear winner: {'A' if d.typical < 0 else 'B'} is closer in most files, {better} on average"
+        verdict = (
+            f"no clear winner: {'A' if d.typical < 0 else 'B'} is closer in most files, {better} on average"
+        )
     return f"{base}{verdict} ({p}, Wilcoxon's signed-rank test over files)"
 
 
 def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -> None:
     """MCD, F0 and voicing, for all files and each."""
-    table = _table("speech", "", "frames", "MCD dB", "floor dB", "F0 Hz", "F0 cents", "V/UV %", "GPE %", "FFE %")
+    table = _table(
+        "speech", "", "frames", "MCD dB", "floor dB", "F0 Hz", "F0 cents", "V/UV %", "GPE %", "FFE %"
+    )
     rows = [("all", report.total)] if report.total is not None else []
     for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST]):
-        table.add_row(name, str(s.frames), f"{s.mcd:.2f}", _known(s.floor), _known(s.f0.rmse_hz),
-                      _known(s.f0.rmse_cents, 0), f"{s.f0.vuv:.1f}", _known(s.f0.gpe, 1), f"{s.f0.ffe:.1f}")
+        table.add_row(
+            name,
+            str(s.frames),
+            f"{s.mcd:.2f}",
+            _known(s.floor),
+            _known(s.f0.rmse_hz),
+            _known(s.f0.rmse_cents, 0),
+            f"{s.f0.vuv:.1f}",
+            _known(s.f0.gpe, 1),
+            f"{s.f0.ffe:.1f}",
+        )
     if report.files:
         show(table)
     if len(report.files) > MOST:
         click.echo(f"(the {MOST} files of highest MCD; --csv writes all)")
-    how = {"dtw": "by exact time warping", "none": "one to one (the longer is cut)",
-           "alignments": "by alignments"}[matched]
+    how = {
+        "dtw": "by exact time warping",
+        "none": "one to one (the longer is cut)",
+        "alignments": "by alignments",
+    }[matched]
     alphas = ", ".join(f"{mel_alpha(rate):.3f} at {rate / 1000:g} kHz" for rate in report.rates)
-    click.echo(f"recordings {report.references}, compared {len(report.files)}, matched {how}; mel-cepstra of "
-               f"WORLD's envelope by pysptk, order {settings.order}, c0 left out, every {1000 * settings.hop:g} ms, "
-               f"alpha {alphas or '–'}")
+    click.echo(
+        f"recordings {report.references}, compared {len(report.files)}, matched {how}; mel-cepstra of "
+        f"WORLD's envelope by pysptk, order {settings.order}, c0 left out, every {1000 * settings.hop:g} ms, "
+        f"alpha {alphas or '–'}"
+    )
     if report.resampled:
-        click.echo(f"{len(report.resampled)} of them differ in rate, {report.resampled[0]} for one: their MCD is of "
-                   "the resampling, too (up to 2.5 dB)")
+        click.echo(
+            f"{len(report.resampled)} of them differ in rate, {report.resampled[0]} for one: their MCD is of "
+            "the resampling, too (up to 2.5 dB)"
+        )
     _print_some([f"note: {p}" for p in report.problems], "more")
 
 
@@ -233,24 +317,37 @@ def _known(value: float | None, decimals: int = 2) -> str:
 def print_machine(machine: Machine) -> None:
     """What the figures below belong to."""
     gpus = "; ".join(machine.gpus) or "no GPU"
-    click.echo(f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} "
-               f"(threads: {machine.threads}), aligner {machine.aligner}, Python {machine.python}")
+    click.echo(
+        f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} "
+        f"(threads: {machine.threads}), aligner {machine.aligner}, Python {machine.python}"
+    )
 
 
-HEADS = {"models": ("model", "device", "batch", "frames"), "stages": ("stage", "share"), "backends": ("backend",)}
+HEADS = {
+    "models": ("model", "device", "batch", "frames"),
+    "stages": ("stage", "share"),
+    "backends": ("backend",),
+}
 
 
 def print_rows(kind: str, title: str, rows: Iterable[Row]) -> list[Row]:
     """A table of speeds; the rows, measured one after the other."""
     memory = {"models": ("MB",), "stages": (), "backends": ("MB", "")}[kind]
-    table = _table(title, *HEADS[kind], "audio s/s", "frames/s", "median ms", "fastest", "slowest", "first", *memory)
+    table = _table(
+        title, *HEADS[kind], "audio s/s", "frames/s", "median ms", "fastest", "slowest", "first", *memory
+    )
     done = []
     for row in rows:
         done.append(row)
-        head = {"models": (row.name, row.device, str(row.batch), str(row.length)), "stages": (row.name, row.note),
-                "backends": (row.name,)}[kind]
+        head = {
+            "models": (row.name, row.device, str(row.batch), str(row.length)),
+            "stages": (row.name, row.note),
+            "backends": (row.name,),
+        }[kind]
         size = "–" if row.memory is None else f"{row.memory / 1e6:.1f}"
-        table.add_row(*head, *_speeds(row), *{"models": (size,), "stages": (), "backends": (size, row.note)}[kind])
+        table.add_row(
+            *head, *_speeds(row), *{"models": (size,), "stages": (), "backends": (size, row.note)}[kind]
+        )
     show(table)
     return done
 
@@ -259,22 +356,34 @@ def _speeds(row: Row) -> list[str]:
     """The cells of what was timed."""
     if row.timing is None:
         return ["–"] * 6
-    rates = ["–" if rate is None else f"{rate:,.0f}" for rate in (row.audio_per_second, row.frames_per_second)]
+    rates = [
+        "–" if rate is None else f"{rate:,.0f}" for rate in (row.audio_per_second, row.frames_per_second)
+    ]
     t = row.timing
     return [*rates, *(f"{1000 * seconds:,.1f}" for seconds in (t.median, t.fastest, t.slowest, t.first))]
 
 
 def print_profile(found: Profile, most: int) -> None:
     """Where the time went."""
-    click.echo(f"{found.utterances} utterances, {found.failures} failures, {found.audio:.1f} s of audio in "
-               f"{found.seconds:.2f} s under the profiler, which slows it down")
+    click.echo(
+        f"{found.utterances} utterances, {found.failures} failures, {found.audio:.1f} s of audio in "
+        f"{found.seconds:.2f} s under the profiler, which slows it down"
+    )
     stages = _table("by stage", "stage", "calls", "ms", "%", "of which torch", "numpy, numba, Python")
     for line in found.stages:
         share = 100 * line.whole / found.seconds
-        stages.add_row(line.name, str(line.calls), f"{1000 * line.whole:.1f}", f"{share:.1f}",
-                       f"{1000 * (line.whole - line.own):.1f}", f"{1000 * line.own:.1f}")
+        stages.add_row(
+            line.name,
+            str(line.calls),
+            f"{1000 * line.whole:.1f}",
+            f"{share:.1f}",
+            f"{1000 * (line.whole - line.own):.1f}",
+            f"{1000 * line.own:.1f}",
+        )
     show(stages)
     operators = _table("by operator of torch, without what it calls", "operator", "calls", "ms", "%")
     for line in found.operators[:most]:
-        operators.add_row(line.name, str(line.calls), f"{1000 * line.own:.1f}", f"{100 * line.own / found.seconds:.1f}")
+        operators.add_row(
+            line.name, str(line.calls), f"{1000 * line.own:.1f}", f"{100 * line.own / found.seconds:.1f}"
+        )
     show(operators)

@@ -24,50 +24,127 @@ if TYPE_CHECKING:
     from aligner.types import Failure
 
 
-
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Train a model on a corpus.",
-               epilog="Example: aligner train corpus/ model/ --language it --out out/")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Train a model on a corpus.",
+    epilog="Example: aligner train corpus/ model/ --language it --out out/",
+)
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--backend", "-b", type=click.Choice(names.TRAINED), default="hmm", show_default=True,
-              help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
-              "from the alignments of the first; or a CTC network.")
-@click.option("--dictionary", "-d", type=click.Path(path_type=Path),
-              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English; "
-              "eSpeak's, of other languages]")
-@click.option("--characters", is_flag=True, help="Learn the letters that words are written with; needs no dictionary.")
-@click.option("--language", "-l", default="en", show_default=True, metavar="CODE",
-              help="Of the transcripts (aligner languages lists those that need no dictionary); only English has its "
-              "numbers spoken out.")
-@click.option("--g2p/--no-g2p", default=True, show_default=True,
-              help="Whether words that the dictionary lacks get a pronunciation from their letters.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here.")
-@click.option("--recipe", type=click.Choice(names.RECIPES), default="standard", show_default=True,
-              help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.")
-@click.option("--config", type=click.Path(path_type=Path), help="hmm: YAML with stages, em and features, instead of "
-              "the recipe's.")
-@click.option("--em", type=click.Choice(names.EM), help="hmm: whether a frame counts for the best path "
-              "alone, or for every path by its probability.  [default: viterbi]")
-@click.option("--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped.")
-@click.option("--teacher", type=click.Path(path_type=Path), help="neural: the folder of the model to learn from.  "
-              "[default: one is trained first, in MODEL/teacher]")
-@click.option("--epochs", type=click.IntRange(min=1), help="ctc, neural: passes over the corpus.  [default: 30; 12]")
-@click.option("--alpha", type=click.FloatRange(min=0), default=0.0, show_default=True,
-              help="ctc: weight of the label priors (0.3 is usual); 0 is plain CTC, better on half an hour of speech.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3, show_default=True,
-              help="ctc, neural: at its highest.")
-@click.option("--batch-seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
-              help="ctc, neural: speech that is learnt from at once.")
+@click.option(
+    "--backend",
+    "-b",
+    type=click.Choice(names.TRAINED),
+    default="hmm",
+    show_default=True,
+    help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
+    "from the alignments of the first; or a CTC network.",
+)
+@click.option(
+    "--dictionary",
+    "-d",
+    type=click.Path(path_type=Path),
+    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English; "
+    "eSpeak's, of other languages]",
+)
+@click.option(
+    "--characters", is_flag=True, help="Learn the letters that words are written with; needs no dictionary."
+)
+@click.option(
+    "--language",
+    "-l",
+    default="en",
+    show_default=True,
+    metavar="CODE",
+    help="Of the transcripts (aligner languages lists those that need no dictionary); only English has its "
+    "numbers spoken out.",
+)
+@click.option(
+    "--g2p/--no-g2p",
+    default=True,
+    show_default=True,
+    help="Whether words that the dictionary lacks get a pronunciation from their letters.",
+)
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here."
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(names.RECIPES),
+    default="standard",
+    show_default=True,
+    help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="hmm: YAML with stages, em and features, instead of the recipe's.",
+)
+@click.option(
+    "--em",
+    type=click.Choice(names.EM),
+    help="hmm: whether a frame counts for the best path "
+    "alone, or for every path by its probability.  [default: viterbi]",
+)
+@click.option(
+    "--resume", is_flag=True, help="hmm: go on from the last finished iteration of a training that stopped."
+)
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    help="neural: the folder of the model to learn from.  [default: one is trained first, in MODEL/teacher]",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="ctc, neural: passes over the corpus.  [default: 30; 12]"
+)
+@click.option(
+    "--alpha",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="ctc: weight of the label priors (0.3 is usual); 0 is plain CTC, better on half an hour of speech.",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2e-3,
+    show_default=True,
+    help="ctc, neural: at its highest.",
+)
+@click.option(
+    "--batch-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="ctc, neural: speech that is learnt from at once.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same gives the same model.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes that learn and align, and "
-              "threads that read; threads that networks learn in.  [default: one a core; networks one]")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    help="Processes that learn and align, and "
+    "threads that read; threads that networks learn in.  [default: one a core; networks one]",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
-def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str, g2p: bool,
-          out: Path | None, jobs: int | None, device: str, **options: Any) -> None:
+def train(
+    corpus: Path,
+    model: Path,
+    backend: str,
+    dictionary: Path | None,
+    characters: bool,
+    language: str,
+    g2p: bool,
+    out: Path | None,
+    jobs: int | None,
+    device: str,
+    **options: Any,
+) -> None:
     """Train a model on the recordings and transcripts in CORPUS and save it in the folder MODEL.
 
-    CORPUS is laid out as for align (aligner validate tells all that is wrong with it).  What cannot be learnt from is
-    left out, and told.  MODEL also gets a table and a picture of how the training went.
+    CORPUS is laid out as for align (aligner validate tells all that is wrong with it).  What cannot be learnt
+    from is left out, and told.  MODEL also gets a table and a picture of how the training went.
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """
@@ -84,10 +161,14 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
         if backend != "hmm":
             import torch
 
-            torch.set_num_threads(jobs or 1)  # two gain 6 %, and take twice as long where others have the cores
+            torch.set_num_threads(
+                jobs or 1
+            )  # two gain 6 %, and take twice as long where others have the cores
         usable(device)
         text = Text(dictionary, g2p, characters, language)
-        failures = TRAINERS[backend](corpus, model, text, {**options, "device": device, "jobs": jobs or cores()})
+        failures = TRAINERS[backend](
+            corpus, model, text, {**options, "device": device, "jobs": jobs or cores()}
+        )
         if out is not None:
             failures = [*failures, *_aligned(corpus, model, out, jobs or cores())]
     except AlignerError as error:
@@ -102,8 +183,17 @@ def train(corpus: Path, model: Path, backend: str, dictionary: Path | None, char
     sys.exit(1 if failures else 0)
 
 
-def _check(corpus: Path, model: Path, backend: str, dictionary: Path | None, characters: bool, language: str,
-           out: Path | None, device: str, options: Mapping[str, Any]) -> None:
+def _check(
+    corpus: Path,
+    model: Path,
+    backend: str,
+    dictionary: Path | None,
+    characters: bool,
+    language: str,
+    out: Path | None,
+    device: str,
+    options: Mapping[str, Any],
+) -> None:
     """Raise for a wrong call, before what takes long to import."""
     from aligner.backends.calls import check_device, check_pronounced, check_spoken
     from aligner.corpus.find import check_corpus
@@ -128,7 +218,9 @@ def _check(corpus: Path, model: Path, backend: str, dictionary: Path | None, cha
 
 
 def _interrupts(error: BaseException | None) -> bool:
-    """Whether it is an interruption, or what numba makes of one that comes while it calls Python: a SystemError."""
+    """Whether it is an interruption, or what numba makes of one that comes while it calls Python: a
+    SystemError.
+    """
     return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupts(error.__cause__))
 
 
@@ -146,8 +238,10 @@ def _hmm(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequ
     click.echo(f"learnt    {summary.utterances} utterances, {summary.seconds / 60:.1f} minutes")
     click.echo(f"phones    {' '.join(summary.phones)}")
     for stage, row in figures.items():
-        click.echo(f"{stage:<15} {row['log_likelihood']:8.3f} per frame, {row['pdfs']} pdfs, "
-                   f"{row['gaussians']} Gaussians, {100 * row['unaligned']:.1f} % unaligned")
+        click.echo(
+            f"{stage:<15} {row['log_likelihood']:8.3f} per frame, {row['pdfs']} pdfs, "
+            f"{row['gaussians']} Gaussians, {100 * row['unaligned']:.1f} % unaligned"
+        )
     for note in summary.notes:
         click.echo(f"note      {note}")
     tell_failures(summary.failures)
@@ -163,8 +257,14 @@ def _bars() -> Iterator[tuple[Any, Any]]:
 
     from aligner.learn.history import Row
 
-    with Progress(TextColumn("{task.description:<15}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                  TextColumn("{task.fields[figures]}"), console=Console(stderr=True, highlight=False)) as bar:
+    with Progress(
+        TextColumn("{task.description:<15}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=Console(stderr=True, highlight=False),
+    ) as bar:
         tasks: dict[str, Any] = {}
 
         def task(name: str, total: int) -> Any:
@@ -176,9 +276,14 @@ def _bars() -> Iterator[tuple[Any, Any]]:
             bar.update(task(what, total), completed=done)
 
         def notice(row: Row) -> None:
-            bar.update(task(row.stage, row.iterations), completed=row.iteration, figures=(
-                f"{row.log_likelihood:.3f} per frame, {100 * row.unaligned:.1f} % unaligned, "
-                f"{row.speed:.0f} audio s/s"))
+            bar.update(
+                task(row.stage, row.iterations),
+                completed=row.iteration,
+                figures=(
+                    f"{row.log_likelihood:.3f} per frame, {100 * row.unaligned:.1f} % unaligned, "
+                    f"{row.speed:.0f} audio s/s"
+                ),
+            )
 
         yield told, notice
 
@@ -190,8 +295,14 @@ def _ctc(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequ
     def told(epoch: Epoch) -> None:
         click.echo(str(epoch), err=True)
 
-    made = Options(options["epochs"] or 30, options["batch_seconds"], options["learning_rate"], options["alpha"],
-                   options["seed"], options["device"])
+    made = Options(
+        options["epochs"] or 30,
+        options["batch_seconds"],
+        options["learning_rate"],
+        options["alpha"],
+        options["seed"],
+        options["device"],
+    )
     summary = train_ctc(corpus, model, text, made, told)
     click.echo(f"learnt    {summary.utterances} utterances")
     click.echo(f"labels    {' '.join(summary.labels)}")
@@ -243,8 +354,14 @@ def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> S
         check_new(folder / TABLE, f"learn from it (--teacher {folder}), or name another folder")
         click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
         _hmm(corpus, folder, text, {**options, "device": "cpu"})
-    made = Options(options["epochs"] or 12, options["batch_seconds"], options["learning_rate"], 0.0, options["seed"],
-                   options["device"])
+    made = Options(
+        options["epochs"] or 12,
+        options["batch_seconds"],
+        options["learning_rate"],
+        0.0,
+        options["seed"],
+        options["device"],
+    )
     with _bars() as (told, _):
         summary = train_neural(corpus, model, text, teacher_of(folder), teaching, made, said, told)
     click.echo(f"learnt    {summary.utterances} utterances; {summary.history[-1]}")

@@ -17,34 +17,59 @@ if TYPE_CHECKING:
     from aligner.run.prompts import One
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Carry hand labels over to other readings.",
-               epilog="Examples: aligner transfer anna.wav anna.TextGrid bob.wav;  "
-               "aligner transfer prompts/ speakers/ out/")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Carry hand labels over to other readings.",
+    epilog="Examples: aligner transfer anna.wav anna.TextGrid bob.wav;  "
+    "aligner transfer prompts/ speakers/ out/",
+)
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("labels", type=click.Path(path_type=Path), metavar="LABELS|TARGETS")
 @click.argument("target", type=click.Path(path_type=Path), metavar="TARGET|OUT")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Of one recording: folder of the TextGrid.  "
-              "[default: beside the recording]")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Of one recording: folder of the TextGrid.  [default: beside the recording]",
+)
 @click.option("--phones", default="phones", show_default=True, help="Tier of phones in the reference.")
 @click.option("--words", default="words", show_default=True, help="Tier of words in the reference.")
 @POSTERIORS
 @FORMATS
 @EXISTING
-@click.option("--refine", type=click.Choice(["full", "none"]), default="full", show_default=True,
-              help="Look for boundaries in the sound itself, or leave them as the search put them.")
+@click.option(
+    "--refine",
+    type=click.Choice(["full", "none"]),
+    default="full",
+    show_default=True,
+    help="Look for boundaries in the sound itself, or leave them as the search put them.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
-def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phones: str, words: str,
-             posteriors: str | None, formats: tuple[str, ...], existing: str, refine: str, jobs: int | None) -> None:
+def transfer(
+    reference: Path,
+    labels: Path,
+    target: Path,
+    out: Path | None,
+    phones: str,
+    words: str,
+    posteriors: str | None,
+    formats: tuple[str, ...],
+    existing: str,
+    refine: str,
+    jobs: int | None,
+) -> None:
     """Align a recording by another one of the same text that is labelled: any speaker, any language.
 
-    With three files: a recording, its labels (TextGrid, .phn, ...) and the recording to label, beside which the
-    TextGrid is written.
+    With three files: a recording, its labels (TextGrid, .phn, ...) and the recording to label, beside which
+    the TextGrid is written.
 
-    With three folders: recordings with labels beside them, the recordings to label (each is labelled by the one of the
-    same path, or else of the same name: prompts/sa1.wav for speakers/anna/sa1.wav), and where the TextGrids go.
+    With three folders: recordings with labels beside them, the recordings to label (each is labelled by the
+    one of the same path, or else of the same name: prompts/sa1.wav for speakers/anna/sa1.wav), and where the
+    TextGrids go.
 
-    The tiers of phones and words are carried over, and no others; where there is only one of the two, it stands for
-    both.
+    The tiers of phones and words are carried over, and no others; where there is only one of the two, it
+    stands for both.
 
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
@@ -58,7 +83,9 @@ def transfer(reference: Path, labels: Path, target: Path, out: Path | None, phon
         if posteriors is not None:
             check_known(posteriors)
         if not reference.is_dir():
-            one = plan_one(prompt_of(reference, Source(labels), names), target, out or target.parent, formats, existing)
+            one = plan_one(
+                prompt_of(reference, Source(labels), names), target, out or target.parent, formats, existing
+            )
             _tell_one(one, refine, jobs, posteriors)
             sys.exit(0)
         job, chosen = plan_transfer(reference, labels, target, names, formats, existing)

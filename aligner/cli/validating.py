@@ -22,27 +22,61 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 WIDTH = 120  # of the table
 
 
-@click.command(cls=Command, context_settings=CONTEXT, short_help="Find what is wrong with a corpus, before the work.",
-               epilog="Example: aligner validate corpus/ --csv problems.csv --oovs oovs.csv")
+@click.command(
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Find what is wrong with a corpus, before the work.",
+    epilog="Example: aligner validate corpus/ --csv problems.csv --oovs oovs.csv",
+)
 @click.argument("corpus", type=FOLDER, metavar="CORPUS|FILE")
-@click.option("--dictionary", "-d", type=FOLDER,
-              help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English]")
-@click.option("--language", "-l", default="en", show_default=True, metavar="CODE",
-              help="Of the transcripts; only English has its numbers spoken out.")
-@click.option("--characters", is_flag=True, help="Words are spelled, as for a model of letters: no dictionary.")
-@click.option("--g2p/--no-g2p", default=True, show_default=True,
-              help="Whether English words that the dictionary lacks get a pronunciation from their letters, or fail.")
+@click.option(
+    "--dictionary",
+    "-d",
+    type=FOLDER,
+    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English]",
+)
+@click.option(
+    "--language",
+    "-l",
+    default="en",
+    show_default=True,
+    metavar="CODE",
+    help="Of the transcripts; only English has its numbers spoken out.",
+)
+@click.option(
+    "--characters", is_flag=True, help="Words are spelled, as for a model of letters: no dictionary."
+)
+@click.option(
+    "--g2p/--no-g2p",
+    default=True,
+    show_default=True,
+    help="Whether English words that the dictionary lacks get a pronunciation from their letters, or fail.",
+)
 @click.option("--csv", "table", type=FILE, help="Write a row for each problem to this file.")
-@click.option("--oovs", type=FILE, help="Write the words that the dictionary lacks to this file: what would be used, "
-              "how often each is said, and where first.")
+@click.option(
+    "--oovs",
+    type=FILE,
+    help="Write the words that the dictionary lacks to this file: what would be used, "
+    "how often each is said, and where first.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
 @plainly
-def validate(corpus: Path, dictionary: Path | None, language: str, characters: bool, g2p: bool, table: Path | None,
-             oovs: Path | None, jobs: int | None) -> None:
-    """Tell everything that is wrong with the recordings and transcripts in CORPUS (or one recording, FILE), at once.
+def validate(
+    corpus: Path,
+    dictionary: Path | None,
+    language: str,
+    characters: bool,
+    g2p: bool,
+    table: Path | None,
+    oovs: Path | None,
+    jobs: int | None,
+) -> None:
+    """Tell everything that is wrong with the recordings and transcripts in CORPUS (or one recording, FILE),
+    at once.
 
-    CORPUS is laid out as for align. Every recording is read: is it there, whole, loud, not too loud, long enough for
-    what is said? Every word is looked up. An error is what align or train would fail on; a warning is worth a look.
+    CORPUS is laid out as for align. Every recording is read: is it there, whole, loud, not too loud, long
+    enough for what is said? Every word is looked up. An error is what align or train would fail on; a warning
+    is worth a look.
 
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
@@ -83,8 +117,9 @@ def _behind_bar(corpus: Path, options: Options) -> Report:
     from aligner.check.validate import validate
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    with Progress(TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                  console=console) as bar:
+    with Progress(
+        TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as bar:
         task = bar.add_task("", total=None)
         return validate(corpus, options, lambda done, total: bar.update(task, completed=done, total=total))
 
@@ -103,8 +138,11 @@ def _known(r: Report, options: Options, language: str) -> str:
     if options.characters:
         return "; they are spelled, no dictionary is used"
     if r.oovs is None:
-        return (f"; none can be called unknown without a dictionary of {language!r} (--dictionary): eSpeak reads all, "
-                "and train needs a dictionary or --characters")
+        return (
+            f"; none can be called unknown without a dictionary of {language!r} (--dictionary): eSpeak "
+            f"reads all, "
+            "and train needs a dictionary or --characters"
+        )
     if not r.oovs:
         return "; all are in the dictionary"
     said = sum(o.count for o in r.oovs)

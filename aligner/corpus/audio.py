@@ -43,7 +43,8 @@ class Sound:
 
 
 def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:
-    """The samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent throughout.
+    """The samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent
+    throughout.
 
     Raises
     ------
@@ -59,17 +60,26 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
     if not len(samples):
         raise DataError(where, "the recording is empty", "record or copy it again")
     if not np.isfinite(samples).all():
-        raise DataError(where, "the recording holds samples that are not numbers (NaN or infinite)",
-                        "export it again as 16-bit audio")
+        raise DataError(
+            where,
+            "the recording holds samples that are not numbers (NaN or infinite)",
+            "export it again as 16-bit audio",
+        )
     if not silence and np.abs(samples).max() < SILENT:
         raise DataError(where, "the recording is silent throughout", "check the channel and the level")
     end = start + len(samples)
-    return Sound(_resample(samples, own_rate, rate), start / own_rate, end / own_rate, total / own_rate,
-                 clipped(samples))
+    return Sound(
+        _resample(samples, own_rate, rate),
+        start / own_rate,
+        end / own_rate,
+        total / own_rate,
+        clipped(samples),
+    )
 
 
 def clipped(samples: np.ndarray) -> float:
-    """Share of ``samples`` (N,) that are cut off: in rows of at least `CLIPPED_RUN` at the greatest magnitude.
+    """Share of ``samples`` (N,) that are cut off: in rows of at least `CLIPPED_RUN` at the greatest
+    magnitude.
 
     Wherever the level was cut, full scale or below (a recording may have been made softer since); faint
     recordings are spared, in which a few steps of the converter make rows by themselves.
@@ -90,7 +100,9 @@ def clipped(samples: np.ndarray) -> float:
 
 
 def frames_in(path: Path) -> tuple[int, int]:
-    """How many sample frames a recording promises, at its own rate and at 16 kHz; 0 where it cannot be opened."""
+    """How many sample frames a recording promises, at its own rate and at 16 kHz; 0 where it cannot be
+    opened.
+    """
     try:
         info = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError, UnicodeError):
@@ -104,8 +116,12 @@ def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
     duration = total / rate
     ends = duration if utterance.end is None else utterance.end
     if not 0 <= utterance.start < min(ends, duration) or ends > duration + BEYOND:
-        raise DataError(where, f"the utterance ({utterance.start:g} to {ends:g} s) does not lie in the recording of "
-                        f"{duration:g} s", "correct its times")
+        raise DataError(
+            where,
+            f"the utterance ({utterance.start:g} to {ends:g} s) does not lie in the recording of "
+            f"{duration:g} s",
+            "correct its times",
+        )
     end = total if utterance.end is None else min(round(utterance.end * rate), total)
     return round(utterance.start * rate), end
 
@@ -114,16 +130,22 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
     if utterance.channel is None:
         return samples.mean(1) if samples.shape[1] > 1 else samples[:, 0]
     if utterance.channel >= samples.shape[1]:
-        raise DataError(utterance.file or utterance.id, f"channel {utterance.channel + 1} is asked for; there are "
-                        f"{samples.shape[1]}", "correct the transcript")
+        raise DataError(
+            utterance.file or utterance.id,
+            f"channel {utterance.channel + 1} is asked for; there are {samples.shape[1]}",
+            "correct the transcript",
+        )
     return samples[:, utterance.channel]
 
 
 def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
     samples = np.asarray(utterance.audio)
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
-        raise DataError(utterance.id, f"samples of shape {samples.shape} and type {samples.dtype}",
-                        "give numbers, (N,) or (N, channels)")
+        raise DataError(
+            utterance.id,
+            f"samples of shape {samples.shape} and type {samples.dtype}",
+            "give numbers, (N,) or (N, channels)",
+        )
     if utterance.rate <= 0:
         raise DataError(utterance.id, f"a sample rate of {utterance.rate} Hz", "give samples per second")
     if samples.dtype.kind in "iu":
@@ -149,8 +171,11 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
     except (soundfile.LibsndfileError, OSError) as error:
         raise unreadable(path, error) from error
     if len(samples) < last - first:
-        raise DataError(where, f"the recording is truncated: {first + len(samples)} of {total} samples are there",
-                        "copy it again")
+        raise DataError(
+            where,
+            f"the recording is truncated: {first + len(samples)} of {total} samples are there",
+            "copy it again",
+        )
     return _channel(samples, utterance), rate, total, first
 
 
@@ -179,8 +204,12 @@ def check_riff(path: Path) -> None:
             name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
             if name == b"data":
                 if STREAMED > length > size - file.tell():
-                    raise DataError(path, f"the recording is truncated: {size - file.tell()} of {length} bytes of "
-                                    "sound are there", "copy it again")
+                    raise DataError(
+                        path,
+                        f"the recording is truncated: {size - file.tell()} of {length} bytes of "
+                        "sound are there",
+                        "copy it again",
+                    )
                 return
             file.seek(length + length % 2, 1)
 
@@ -190,4 +219,6 @@ def _resample(samples: np.ndarray, own_rate: int, rate: int) -> np.ndarray:
         return np.ascontiguousarray(samples, dtype=np.float32)
     import librosa  # takes a while to import, and most corpora are at 16 kHz
 
-    return np.asarray(librosa.resample(samples, orig_sr=own_rate, target_sr=rate, res_type="soxr_hq"), np.float32)
+    return np.asarray(
+        librosa.resample(samples, orig_sr=own_rate, target_sr=rate, res_type="soxr_hq"), np.float32
+    )

@@ -52,8 +52,10 @@ def find(root: str | Path) -> Corpus:
     root = Path(root)
     check_corpus(root)
     files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
-    recordings = sorted((p for p in files if p.suffix.lower() in audio.SUFFIXES),
-                        key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())))
+    recordings = sorted(
+        (p for p in files if p.suffix.lower() in audio.SUFFIXES),
+        key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())),
+    )
     by_stem = _by_stem(files)
     rows = _rows(files, recordings)
     found: list[Utterance | Failure] = []
@@ -61,8 +63,14 @@ def find(root: str | Path) -> Corpus:
     for path in recordings:
         stem = path.with_suffix("")
         if stem in taken:
-            found.append(_passed_over(root, path, f"{taken[stem].name} has the same name, and one TextGrid cannot hold "
-                                      "both", "rename one of them"))
+            found.append(
+                _passed_over(
+                    root,
+                    path,
+                    f"{taken[stem].name} has the same name, and one TextGrid cannot hold both",
+                    "rename one of them",
+                )
+            )
             continue
         taken[stem] = path
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
@@ -71,8 +79,9 @@ def find(root: str | Path) -> Corpus:
         found.append(_passed_over(root, path, *_unreadable(Path(path.name))))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
     named = [_named(f) for f in found]
-    return Corpus(tuple(u for u in named if isinstance(u, Utterance)),
-                  tuple(f for f in named if isinstance(f, Failure)))
+    return Corpus(
+        tuple(u for u in named if isinstance(u, Utterance)), tuple(f for f in named if isinstance(f, Failure))
+    )
 
 
 def check_corpus(root: Path) -> None:
@@ -88,9 +97,15 @@ def check_corpus(root: Path) -> None:
         rule = "it is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(root, rule, "name the folder of recordings and transcripts")
     kinds = (*audio.SUFFIXES, *UNREADABLE)
-    if not any((p.suffix.lower() in kinds or p.name in (LJSPEECH, TSV)) and p.is_file()
-               and not _hidden(p.relative_to(root)) for p in root.rglob("*")):
-        raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
+    if not any(
+        (p.suffix.lower() in kinds or p.name in (LJSPEECH, TSV))
+        and p.is_file()
+        and not _hidden(p.relative_to(root))
+        for p in root.rglob("*")
+    ):
+        raise DataError(
+            root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}"
+        )
 
 
 def check_recording(path: Path) -> None:
@@ -106,16 +121,26 @@ def check_recording(path: Path) -> None:
     if not path.exists():
         others = [path.with_name(f"{path.name}{s}") for s in audio.SUFFIXES] + _recordings_of(path)
         meant = next((p.name for p in others if p.is_file()), None)
-        raise DataError(path, "there is no such folder or recording", f"did you mean {meant}?" if meant else
-                        "name the folder of recordings and transcripts, or one recording")
+        raise DataError(
+            path,
+            "there is no such folder or recording",
+            f"did you mean {meant}?"
+            if meant
+            else "name the folder of recordings and transcripts, or one recording",
+        )
     if suffix in UNREADABLE:
         raise DataError(path, *_unreadable(path))
     if path.name in (LJSPEECH, TSV):
-        raise DataError(path, "it is a table of transcripts, not a recording", "name the folder of its recordings")
+        raise DataError(
+            path, "it is a table of transcripts, not a recording", "name the folder of its recordings"
+        )
     if suffix in TRANSCRIPTS:
         meant = next((str(p) for p in _recordings_of(path) if p.is_file()), None)
-        raise DataError(path, "it is a transcript, not a recording",
-                        f"name its recording: {meant}" if meant else f"put {path.stem}.wav beside it, and name that")
+        raise DataError(
+            path,
+            "it is a transcript, not a recording",
+            f"name its recording: {meant}" if meant else f"put {path.stem}.wav beside it, and name that",
+        )
     if suffix not in audio.SUFFIXES or not path.is_file():
         raise DataError(path, "it is no recording", f"recordings end in {', '.join(audio.SUFFIXES)}")
 
@@ -127,8 +152,10 @@ def _recordings_of(path: Path) -> list[Path]:
 
 def _unreadable(path: Path) -> tuple[str, str]:
     """What is wrong with a recording of a kind that is not read, and what to do."""
-    return (f"recordings of the kind {path.suffix} cannot be read",
-            f"convert it: ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav')))}")
+    return (
+        f"recordings of the kind {path.suffix} cannot be read",
+        f"convert it: ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav')))}",
+    )
 
 
 def find_one(path: Path, text: str | None = None, root: Path | None = None) -> Corpus:
@@ -155,8 +182,11 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     else:
         transcript, row = _beside(path), _row_of(path, root)
         if transcript is None and row is None:
-            raise DataError(path, "the recording has no transcript",
-                            f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)")
+            raise DataError(
+                path,
+                "the recording has no transcript",
+                f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)",
+            )
         found = [_named(f) for f in _of_recording(root, path, transcript, row)]
     utterances = tuple(u for u in found if isinstance(u, Utterance))
     failures = tuple(f for f in found if isinstance(f, Failure))
@@ -169,10 +199,15 @@ def _beside(path: Path) -> Path | None:
     """The transcript beside a recording."""
     stem = path.with_suffix("")
     try:
-        return _by_stem(p for p in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
-                        if p.with_suffix("") == stem and p.is_file()).get(stem)
+        return _by_stem(
+            p
+            for p in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+            if p.with_suffix("") == stem and p.is_file()
+        ).get(stem)
     except OSError as error:
-        raise DataError(path.parent, f"the folder cannot be read ({error.strerror})", "check its rights") from error
+        raise DataError(
+            path.parent, f"the folder cannot be read ({error.strerror})", "check its rights"
+        ) from error
 
 
 def _row_of(path: Path, root: Path) -> Row | None:
@@ -200,8 +235,10 @@ def _named(found: Utterance | Failure) -> Utterance | Failure:
     try:
         f"{utterance.id}{utterance.speaker}".encode()
     except UnicodeEncodeError:
-        told = {name: getattr(utterance, name).encode(errors="backslashreplace").decode()
-                for name in ("id", "file", "speaker")}
+        told = {
+            name: getattr(utterance, name).encode(errors="backslashreplace").decode()
+            for name in ("id", "file", "speaker")
+        }
         return Failure(replace(utterance, **told), "its name is not Unicode", "rename it")
     return found
 
@@ -217,13 +254,30 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _utterance(root: Path, path: Path, transcript: str, speaker: str = "", source: Path | None = None,
-               channel: int | None = None, interval: Interval | None = None, number: int | None = None) -> Utterance:
+def _utterance(
+    root: Path,
+    path: Path,
+    transcript: str,
+    speaker: str = "",
+    source: Path | None = None,
+    channel: int | None = None,
+    interval: Interval | None = None,
+    number: int | None = None,
+) -> Utterance:
     name = path.relative_to(root).with_suffix("").as_posix() if path.is_relative_to(root) else path.stem
     identity = name if number is None else f"{name}#{number}"
     start, end = (interval.start, interval.end) if interval else (0.0, None)
-    return Utterance(identity, path, transcript, speaker or path.absolute().parent.name, name, channel, start, end,
-                     source=source)
+    return Utterance(
+        identity,
+        path,
+        transcript,
+        speaker or path.absolute().parent.name,
+        name,
+        channel,
+        start,
+        end,
+        source=source,
+    )
 
 
 def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
@@ -238,7 +292,9 @@ def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
     return chosen
 
 
-def _of_recording(root: Path, path: Path, transcript: Path | None, row: Row | None) -> Iterator[Utterance | Failure]:
+def _of_recording(
+    root: Path, path: Path, transcript: Path | None, row: Row | None
+) -> Iterator[Utterance | Failure]:
     """The utterances of one recording, or why there are none."""
     bare = _utterance(root, path, "", source=transcript or (row.table if row else None))
     try:
@@ -251,7 +307,9 @@ def _of_recording(root: Path, path: Path, transcript: Path | None, row: Row | No
         elif row is not None:
             yield _utterance(root, path, row.text, row.speaker, row.table)
         else:
-            yield Failure(bare, "the recording has no transcript", f"put {path.stem}.lab, .txt or .TextGrid beside it")
+            yield Failure(
+                bare, "the recording has no transcript", f"put {path.stem}.lab, .txt or .TextGrid beside it"
+            )
     except DataError as error:
         yield Failure(bare, f"{Path(error.where).name}: {error.rule}", error.remedy)
 
@@ -260,9 +318,12 @@ def _prompt(text: str, path: Path) -> str:
     """A transcript as text, line by line; TIMIT's begin with the numbers of the first and the last sample."""
     text = _lines(text)
     numbers = TIMIT_PROMPT.match(text)
-    if numbers and int(numbers[1]) == 0 and any(
-            abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples for samples in audio.frames_in(path)):
-        return text[numbers.end():]
+    if (
+        numbers
+        and int(numbers[1]) == 0
+        and any(abs(int(numbers[2]) - samples) <= PROMPT_SLACK * samples for samples in audio.frames_in(path))
+    ):
+        return text[numbers.end() :]
     return text
 
 
@@ -272,12 +333,16 @@ def _lines(text: str) -> str:
 
 
 def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utterance | Failure]:
-    """One utterance an interval with text; tiers are speakers, in a stereo file the first half on the left."""
+    """One utterance an interval with text; tiers are speakers, in a stereo file the first half on the
+    left."""
     tiers = read_textgrid(transcript)
     names = [name for name, _ in tiers]
     if any(n == "phones" or n.endswith(" - phones") for n in names):
-        raise DataError(transcript, "it holds an alignment (a tier of phones), not a transcript",
-                        "keep a tier per speaker with what is said, or write the text to a .lab file")
+        raise DataError(
+            transcript,
+            "it holds an alignment (a tier of phones), not a transcript",
+            "keep a tier per speaker with what is said, or write the text to a .lab file",
+        )
     twice = next((n for k, n in enumerate(names) if n in names[:k]), None)
     if twice is not None:
         raise DataError(transcript, f"two tiers are named {twice!r}", "name each tier after its speaker")
@@ -288,11 +353,22 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
         for interval in intervals:
             if interval.label.strip():
                 number += 1
-                yield _utterance(root, path, " ".join(interval.label.split()), speaker.strip(), transcript, channel,
-                                 interval, number)
+                yield _utterance(
+                    root,
+                    path,
+                    " ".join(interval.label.split()),
+                    speaker.strip(),
+                    transcript,
+                    channel,
+                    interval,
+                    number,
+                )
     if not number:
-        raise DataError(transcript, f"no interval has text; its tiers are {', '.join(names) or 'none'}",
-                        "write what is said into the intervals")
+        raise DataError(
+            transcript,
+            f"no interval has text; its tiers are {', '.join(names) or 'none'}",
+            "write what is said into the intervals",
+        )
 
 
 def _channels(path: Path) -> int:
@@ -302,21 +378,30 @@ def _channels(path: Path) -> int:
         return 1  # reading it will say what is wrong
 
 
-def _left_over(root: Path, transcripts: dict[Path, Path], rows: dict[Path, Row],
-               folders: set[Path]) -> Iterator[Failure]:
+def _left_over(
+    root: Path, transcripts: dict[Path, Path], rows: dict[Path, Row], folders: set[Path]
+) -> Iterator[Failure]:
     """Transcripts and rows without a recording; a .txt apart from recordings, or a README, is none."""
     for stem, path in transcripts.items():
-        if path.suffix.lower() == ".txt" and (path.parent not in folders or stem.name.upper() in ("README", "LICENSE")):
+        if path.suffix.lower() == ".txt" and (
+            path.parent not in folders or stem.name.upper() in ("README", "LICENSE")
+        ):
             continue
-        yield Failure(_utterance(root, path, "", source=path), f"{path.name} has no recording beside it",
-                      f"put {stem.name}.wav (or another kind) there")
+        yield Failure(
+            _utterance(root, path, "", source=path),
+            f"{path.name} has no recording beside it",
+            f"put {stem.name}.wav (or another kind) there",
+        )
     for stem, row in rows.items():
         bare = _utterance(root, stem.with_name(f"{stem.name}.wav"), row.text, row.speaker, row.table)
         if row.problem is not None:
             yield Failure(bare, f"{Path(row.problem.where).name}: {row.problem.rule}", row.problem.remedy)
         else:
-            yield Failure(bare, f"line {row.line} of {row.table.name} names a recording that is not in the corpus",
-                          "correct the line (a header names its columns file and text)")
+            yield Failure(
+                bare,
+                f"line {row.line} of {row.table.name} names a recording that is not in the corpus",
+                "correct the line (a header names its columns file and text)",
+            )
 
 
 def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
@@ -331,7 +416,9 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
         earlier = rows.setdefault(stem, row)
         if earlier.text != row.text and earlier.problem is None:
             rule = f"it names a recording that line {earlier.line} names too, with other words"
-            rows[stem] = replace(row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two"))
+            rows[stem] = replace(
+                row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two")
+            )
     return rows
 
 
@@ -351,5 +438,7 @@ def find_recordings(root: Path) -> dict[str, Path]:
         if path.suffix.lower() in audio.SUFFIXES and path.is_file() and not _hidden(path.relative_to(root)):
             found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
     if not found:
-        raise DataError(root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}")
+        raise DataError(
+            root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}"
+        )
     return found

@@ -1,4 +1,6 @@
-"""Recordings that are still coming in: pieces of mono samples, from a file, a stream of bytes or a microphone."""
+"""Recordings that are still coming in: pieces of mono samples, from a file, a stream of bytes or a
+microphone.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,11 @@ def _blocks(file: soundfile.SoundFile, path: Path, rate: int, seconds: float) ->
         raise unreadable(path, error) from error
 
 
-def of_bytes(stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: str = "standard input") -> Pieces:
-    """Raw 16-bit little-endian mono samples at ``own_rate`` Hz, or a WAV file that says by its header what it is.
+def of_bytes(
+    stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: str = "standard input"
+) -> Pieces:
+    """Raw 16-bit little-endian mono samples at ``own_rate`` Hz, or a WAV file that says by its header what it
+    is.
 
     Raises
     ------
@@ -70,13 +75,18 @@ def of_bytes(stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: 
     """
     head = _exactly(stream, 4)
     if head != b"RIFF":
-        yield from resampled(_pcm(_Ahead(head, stream), max(1, round(seconds * own_rate)), 1, 2), own_rate, rate)
+        yield from resampled(
+            _pcm(_Ahead(head, stream), max(1, round(seconds * own_rate)), 1, 2), own_rate, rate
+        )
         return
     try:
         file = wave.Wave_read(cast(IO[bytes], _Ahead(head, stream)))
     except (wave.Error, EOFError) as error:
-        raise DataError(where, f"a WAV header that is not understood ({error or 'it ends early'})",
-                        "send whole numbers (PCM), or raw 16-bit samples") from error
+        raise DataError(
+            where,
+            f"a WAV header that is not understood ({error or 'it ends early'})",
+            "send whole numbers (PCM), or raw 16-bit samples",
+        ) from error
     channels, width, own_rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
     size = max(1, round(seconds * own_rate))
     yield from resampled(_pcm(_Data(file), size, channels, width), own_rate, rate)
@@ -116,7 +126,7 @@ def _pcm(stream: _Ahead | _Data, size: int, channels: int, width: int) -> Pieces
     """Pieces of ``size`` sample frames, of ``width`` bytes a sample; a sample that ends early is left out."""
     frame = channels * width
     while raw := stream.read(size * frame):
-        yield _samples(raw[:len(raw) // frame * frame], width).reshape(-1, channels).mean(1)
+        yield _samples(raw[: len(raw) // frame * frame], width).reshape(-1, channels).mean(1)
 
 
 def _samples(raw: bytes, width: int) -> np.ndarray:
@@ -141,21 +151,32 @@ def of_microphone(rate: int, seconds: float) -> Pieces:
     try:
         import sounddevice
     except ImportError as error:
-        raise DataError("--mic", "the package sounddevice is missing", "pip install 'aligner[mic]'") from error
+        raise DataError(
+            "--mic", "the package sounddevice is missing", "pip install 'aligner[mic]'"
+        ) from error
     except OSError as error:
-        raise DataError("--mic", f"sounddevice does not work here ({error})",
-                        "install PortAudio (on Debian: apt install libportaudio2)") from error
+        raise DataError(
+            "--mic",
+            f"sounddevice does not work here ({error})",
+            "install PortAudio (on Debian: apt install libportaudio2)",
+        ) from error
     heard: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
 
     def take(samples: np.ndarray, *_: object) -> None:
         heard.put(samples[:, 0].copy())
 
     try:
-        line = sounddevice.InputStream(samplerate=rate, channels=1, dtype="float32",
-                                       blocksize=max(1, round(seconds * rate)), callback=take)
+        line = sounddevice.InputStream(
+            samplerate=rate,
+            channels=1,
+            dtype="float32",
+            blocksize=max(1, round(seconds * rate)),
+            callback=take,
+        )
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise DataError("--mic", f"the microphone cannot be opened ({error})", "check the system's sound input"
-                        ) from error
+        raise DataError(
+            "--mic", f"the microphone cannot be opened ({error})", "check the system's sound input"
+        ) from error
     return _drawn(line, heard)
 
 
@@ -167,7 +188,8 @@ def _drawn(line: Any, heard: queue.SimpleQueue[np.ndarray]) -> Pieces:
 
 
 def paced(pieces: Iterable[np.ndarray], rate: int) -> Pieces:
-    """Pieces when they would have come in: each at the time of its last sample after the first was asked for."""
+    """Pieces when they would have come in: each at the time of its last sample after the first was asked
+    for."""
     began, samples = time.monotonic(), 0
     for piece in pieces:
         samples += len(piece)
@@ -176,7 +198,9 @@ def paced(pieces: Iterable[np.ndarray], rate: int) -> Pieces:
 
 
 def until_interrupted(pieces: Pieces) -> Pieces:
-    """Pieces until there are no more, or Ctrl-C was pressed: it ends the input, and never what is done with a piece."""
+    """Pieces until there are no more, or Ctrl-C was pressed: it ends the input, and never what is done with a
+    piece.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield from pieces  # signals reach the main thread only
         return

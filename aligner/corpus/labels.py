@@ -66,7 +66,9 @@ def find_labels(root: Path) -> dict[str, Source]:
     """
     check_reachable(root)
     if not root.is_dir():
-        raise DataError(root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels")
+        raise DataError(
+            root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels"
+        )
     found: dict[str, Source] = {}
     files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
     for path in sorted(files, key=lambda p: -SUFFIXES.index(p.suffix.lower())):
@@ -75,8 +77,11 @@ def find_labels(root: Path) -> dict[str, Source]:
             continue
         found.update(_sources(path, relative))
     if not found:
-        raise DataError(root, "there is no .phn, TextGrid or other file of labels in this folder",
-                        "name the folder of the labels (.phn, .TextGrid, .json, .ctm, .lab)")
+        raise DataError(
+            root,
+            "there is no .phn, TextGrid or other file of labels in this folder",
+            "name the folder of the labels (.phn, .TextGrid, .json, .ctm, .lab)",
+        )
     return dict(sorted(found.items()))
 
 
@@ -149,8 +154,10 @@ def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[s
         if wanted != usual and not any(kind in found for found in speakers.values()):
             raise _no_tier(source.path, repr(wanted), tiers)  # who names a tier means it
     end = max((i.end for _, intervals in tiers for i in intervals), default=0.0)
-    return {speaker: Labels(_tuple(found.get("phones")), _tuple(found.get("words")), end)
-            for speaker, found in speakers.items()}
+    return {
+        speaker: Labels(_tuple(found.get("phones")), _tuple(found.get("words")), end)
+        for speaker, found in speakers.items()
+    }
 
 
 def _tuple(intervals: Sequence[Interval] | None) -> tuple[Interval, ...] | None:
@@ -191,12 +198,18 @@ def read_timit(path: Path) -> list[Interval]:
     DataError
         Naming the line that is not so.
     """
-    return _read_lines(path, "not a line of first sample, last sample, label", "labels count samples at 16 kHz",
-                       lambda start, end, label: Interval(int(start) / TIMIT_RATE, int(end) / TIMIT_RATE, label))
+    return _read_lines(
+        path,
+        "not a line of first sample, last sample, label",
+        "labels count samples at 16 kHz",
+        lambda start, end, label: Interval(int(start) / TIMIT_RATE, int(end) / TIMIT_RATE, label),
+    )
 
 
 def _ascending(where: str, interval: Interval, before: Interval | None) -> None:
-    """Raise for times that are no times, and labels that run backwards; words may overlap, as some of TIMIT's do."""
+    """Raise for times that are no times, and labels that run backwards; words may overlap, as some of TIMIT's
+    do.
+    """
     if not (math.isfinite(interval.start) and math.isfinite(interval.end)):
         raise DataError(where, "a time is not a number", "correct it")
     if interval.end < interval.start:
@@ -205,7 +218,9 @@ def _ascending(where: str, interval: Interval, before: Interval | None) -> None:
         raise DataError(where, "the label begins before the one before it", "put them in order")
 
 
-def _read_lines(path: Path, rule: str, remedy: str, made: Callable[[str, str, str], Interval]) -> list[Interval]:
+def _read_lines(
+    path: Path, rule: str, remedy: str, made: Callable[[str, str, str], Interval]
+) -> list[Interval]:
     """Intervals of lines ``start end label``; they may not run backwards."""
     intervals: list[Interval] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -230,41 +245,64 @@ def _textgrid(source: Source) -> Tiers:
 
 
 def _lab(source: Source) -> Tiers:
-    """HTK's: phones, in whole numbers of 100 ns, or in seconds where there is a decimal point; scores are left out."""
+    """HTK's: phones, in whole numbers of 100 ns, or in seconds where there is a decimal point; scores are
+    left out.
+    """
+
     def made(start: str, end: str, label: str) -> Interval:
         scale = 1.0 if "." in start + end else HTK_UNIT
         return Interval(scale * float(start), scale * float(end), label.split()[0] if label else "")
 
-    return [("phones", _read_lines(source.path, "not a line of start, end, label: it is a transcript, or no file of "
-                                   "labels", "HTK's labels count 100 ns; or give seconds with a point", made))]
+    return [
+        (
+            "phones",
+            _read_lines(
+                source.path,
+                "not a line of start, end, label: it is a transcript, or no file of labels",
+                "HTK's labels count 100 ns; or give seconds with a point",
+                made,
+            ),
+        )
+    ]
 
 
 def _json(source: Source) -> Tiers:
     """As the Montreal Forced Aligner and we write it: tiers of entries [start, end, label]."""
     try:
-        tiers = [(str(name), [Interval(float(a), float(b), str(label)) for a, b, label in tier_["entries"]])
-                 for name, tier_ in json.loads(read_text(source.path))["tiers"].items()]
+        tiers = [
+            (str(name), [Interval(float(a), float(b), str(label)) for a, b, label in tier_["entries"]])
+            for name, tier_ in json.loads(read_text(source.path))["tiers"].items()
+        ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(source.path, "it is not JSON with tiers of entries [start, end, label]",
-                        "write it with --format json, or give TextGrids") from error
+        raise DataError(
+            source.path,
+            "it is not JSON with tiers of entries [start, end, label]",
+            "write it with --format json, or give TextGrids",
+        ) from error
     for name, intervals in tiers:
         for k, interval in enumerate(intervals):
-            _ascending(f"{source.path}, tier {name!r}, entry {k + 1}", interval, intervals[k - 1] if k else None)
+            _ascending(
+                f"{source.path}, tier {name!r}, entry {k + 1}", interval, intervals[k - 1] if k else None
+            )
     return tiers
 
 
 def _ctm(source: Source) -> Tiers:
     """NIST's: recording, channel, start, length, label; words in NAME.ctm, phones in NAME.phones.ctm."""
-    stem = source.path.name[:-len(source.path.suffix)].removesuffix(PHONES_CTM)
-    files = {"phones": source.path.with_name(f"{stem}{PHONES_CTM}{source.path.suffix}"),
-             "words": source.path.with_name(f"{stem}{source.path.suffix}")}
+    stem = source.path.name[: -len(source.path.suffix)].removesuffix(PHONES_CTM)
+    files = {
+        "phones": source.path.with_name(f"{stem}{PHONES_CTM}{source.path.suffix}"),
+        "words": source.path.with_name(f"{stem}{source.path.suffix}"),
+    }
     found: Tiers = []
     for kind, path in files.items():
         if path.is_file():
             rows = _ctm_rows(path, path.stat().st_mtime_ns)
             channels = rows[source.recording or next(iter(rows))] if rows else {"1": []}
-            found += [(f"{channel} - {kind}" if len(channels) > 1 else kind, intervals)
-                      for channel, intervals in channels.items()]
+            found += [
+                (f"{channel} - {kind}" if len(channels) > 1 else kind, intervals)
+                for channel, intervals in channels.items()
+            ]
     return found
 
 
@@ -280,12 +318,20 @@ def _ctm_rows(path: Path, changed: int) -> dict[str, dict[str, list[Interval]]]:
             start, length = float(cells[2]), float(cells[3])
             interval = Interval(start, start + length, cells[4])
         except (ValueError, IndexError) as error:
-            raise DataError(f"{path}:{number}", "not a line of recording, channel, start, length, label",
-                            "write NIST's CTM") from error
+            raise DataError(
+                f"{path}:{number}",
+                "not a line of recording, channel, start, length, label",
+                "write NIST's CTM",
+            ) from error
         _ascending(f"{path}:{number}", interval, None)
         found[cells[0]][cells[1]].append(interval)
-    return {recording: {channel: _joined(sorted(intervals, key=lambda i: i.start))
-                        for channel, intervals in channels.items()} for recording, channels in found.items()}
+    return {
+        recording: {
+            channel: _joined(sorted(intervals, key=lambda i: i.start))
+            for channel, intervals in channels.items()
+        }
+        for recording, channels in found.items()
+    }
 
 
 def _joined(intervals: Sequence[Interval]) -> list[Interval]:
@@ -299,4 +345,9 @@ def _joined(intervals: Sequence[Interval]) -> list[Interval]:
 
 
 READERS: Mapping[str, Callable[[Source], Tiers]] = {
-    ".phn": _phn, ".textgrid": _textgrid, ".json": _json, ".ctm": _ctm, ".lab": _lab}
+    ".phn": _phn,
+    ".textgrid": _textgrid,
+    ".json": _json,
+    ".ctm": _ctm,
+    ".lab": _lab,
+}

@@ -1,4 +1,6 @@
-"""A run's output folder, read back: which recording each row of ``alignment.csv`` is about, and where its files are."""
+"""A run's output folder, read back: which recording each row of ``alignment.csv`` is about, and where its
+files are.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,21 @@ from aligner.types import DataError
 
 PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # words of the transcript, which may hold numbers
-FIGURES = ("log_likelihood", "likelihood_deviation", "margin", "worst_margin", "confidence", "duration_deviation",
-           "crammed_run", "longest_word", "silence", "snr", "clipped", "words", "oovs")
+FIGURES = (
+    "log_likelihood",
+    "likelihood_deviation",
+    "margin",
+    "worst_margin",
+    "confidence",
+    "duration_deviation",
+    "crammed_run",
+    "longest_word",
+    "silence",
+    "snr",
+    "clipped",
+    "words",
+    "oovs",
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,9 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
     rows = tuple(_row(c, out, home) for c in cells)
     aligned = [r for r in rows if r.status != "failed"]
     if aligned and not any(r.recording for r in aligned):
-        raise DataError(out, f"its recordings are not in {home or 'any known folder'}", "name their folder (--corpus)")
+        raise DataError(
+            out, f"its recordings are not in {home or 'any known folder'}", "name their folder (--corpus)"
+        )
     return Outcome(out, home, record, rows)
 
 
@@ -108,17 +125,27 @@ def _row(cells: Mapping[str, str], out: Path, home: Path | None) -> Row:
     file, status = cells["file"], cells.get("status") or "ok"
     grid = output_path(out, file, "textgrid")
     reason = cells.get("reason") or ""
-    return Row(file, cells.get("speaker") or "", _recording(home, file, cells.get("recording") or ""),
-               grid if grid.is_file() else None, int(cells["channel"]) - 1 if cells.get("channel") else None,
-               float(cells.get("start") or 0), float(cells["end"]) if cells.get("end") else None, status,
-               (reason,) if status == "failed" else tuple(filter(None, reason.split(REASONS))),
-               {name: float(cells[name]) for name in FIGURES if cells.get(name)})
+    return Row(
+        file,
+        cells.get("speaker") or "",
+        _recording(home, file, cells.get("recording") or ""),
+        grid if grid.is_file() else None,
+        int(cells["channel"]) - 1 if cells.get("channel") else None,
+        float(cells.get("start") or 0),
+        float(cells["end"]) if cells.get("end") else None,
+        status,
+        (reason,) if status == "failed" else tuple(filter(None, reason.split(REASONS))),
+        {name: float(cells[name]) for name in FIGURES if cells.get(name)},
+    )
 
 
 def _recording(home: Path | None, file: str, name: str) -> Path | None:
-    """The recording of that name beside ``file`` below ``home``; or, where the table names none, of its stem."""
+    """The recording of that name beside ``file`` below ``home``; or, where the table names none, of its
+    stem."""
     if home is None:
         return None
     stem = home / file
-    candidates = [stem.with_name(name)] if name else [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+    candidates = (
+        [stem.with_name(name)] if name else [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
+    )
     return next((c for c in candidates if c.is_file()), None)

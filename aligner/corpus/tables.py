@@ -17,7 +17,8 @@ SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: the recording it names, what is said there, and who says it (empty: the folder tells).
+    """A line of a table: the recording it names, what is said there, and who says it (empty: the folder
+    tells).
 
     ``problem`` is what is wrong with the line, and then the rest says nothing.
     """
@@ -58,8 +59,10 @@ def _tsv(table: Path, lines: list[str]) -> Iterator[Row]:
     """A header with a column for the file and one for the text, or two columns: file, text."""
     cells = [[cell.strip() for cell in line.split("\t")] for line in lines]
     header = [cell.lower() for cell in cells[0]]
-    file, text, speaker = (next((header.index(n) for n in names if n in header), None)
-                           for names in (FILE_COLUMNS, TEXT_COLUMNS, SPEAKER_COLUMNS))
+    file, text, speaker = (
+        next((header.index(n) for n in names if n in header), None)
+        for names in (FILE_COLUMNS, TEXT_COLUMNS, SPEAKER_COLUMNS)
+    )
     first = 1
     if file is None or text is None:
         file, text, speaker, first = 0, 1, None, 0

@@ -116,16 +116,26 @@ class FileResult:
         return 100 * (self.substitutions + self.deletions + self.insertions) / max(1, self.reference_phones)
 
 
-def compare(reference: Labels, estimate: Labels | None, phone_map: PhoneMap | None = None, file: str = "",
-            speaker: str = "", several: bool = False) -> FileResult:
+def compare(
+    reference: Labels,
+    estimate: Labels | None,
+    phone_map: PhoneMap | None = None,
+    file: str = "",
+    speaker: str = "",
+    several: bool = False,
+) -> FileResult:
     """Compare the labels of one speaker of one file; ``estimate`` None is a file without an alignment.
 
     A tier that the reference lacks is not compared; one that only the alignment lacks is all deletions.
     """
     beyond = max(0.0, reference.end - estimate.end) if estimate is not None and _tiles(estimate) else 0.0
-    result = _with_words(FileResult(file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0,
-                                    several=several),
-                         reference.words or (), (estimate and estimate.words) or ())
+    result = _with_words(
+        FileResult(
+            file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0, several=several
+        ),
+        reference.words or (),
+        (estimate and estimate.words) or (),
+    )
     if reference.phones is None:
         return result
     a = scored_phones(reference.phones, phone_map)
@@ -133,33 +143,52 @@ def compare(reference: Labels, estimate: Labels | None, phone_map: PhoneMap | No
     pairs = match_phones(a, b)
     equal, frames = equal_frames(a, b, max(reference.end, a[-1].end if a else 0.0))
     return replace(
-        result, phones=tuple(phone_boundaries(a, b, pairs)), confusions=_confusions(a, b, pairs),
-        hits=hits(times(a), times(b)), overlap=intersection_over_union(a, b, pairs),
+        result,
+        phones=tuple(phone_boundaries(a, b, pairs)),
+        confusions=_confusions(a, b, pairs),
+        hits=hits(times(a), times(b)),
+        overlap=intersection_over_union(a, b, pairs),
         frames=(equal if estimate is not None else 0, frames),
-        lengths=tuple((a[i].label, a[i].duration, b[j].duration) for i, j in pairs if same(a[i].label, b[j].label)))
+        lengths=tuple(
+            (a[i].label, a[i].duration, b[j].duration) for i, j in pairs if same(a[i].label, b[j].label)
+        ),
+    )
 
 
 def _tiles(labels: Labels) -> bool:
-    """Whether labels go on to the recording's end, as those of aligners do, by their last one being silence or not."""
+    """Whether labels go on to the recording's end, as those of aligners do, by their last one being silence
+    or not.
+    """
     tiers = [t for t in (labels.phones, labels.words) if t]
     return any(abs(t[0].start) < 1e-6 and abs(t[-1].end - labels.end) < 1e-6 for t in tiers)
 
 
-def _with_words(result: FileResult, reference: Sequence[Interval], estimate: Sequence[Interval]) -> FileResult:
+def _with_words(
+    result: FileResult, reference: Sequence[Interval], estimate: Sequence[Interval]
+) -> FileResult:
     a, b = scored_words(reference), scored_words(estimate)
     pairs = match_words(a, b)
     return replace(
-        result, words=tuple(word_boundaries(a, b, pairs)), word_overlap=intersection_over_union(a, b, pairs),
+        result,
+        words=tuple(word_boundaries(a, b, pairs)),
+        word_overlap=intersection_over_union(a, b, pairs),
         word_lengths=tuple((a[i].label, a[i].duration, b[j].duration) for i, j in pairs),
-        matched_words=sum(a[i].label == b[j].label for i, j in pairs), reference_words=len(a))
+        matched_words=sum(a[i].label == b[j].label for i, j in pairs),
+        reference_words=len(a),
+    )
 
 
-def _confusions(a: Sequence[Interval], b: Sequence[Interval], pairs: Sequence[tuple[int, int]]) -> Counter[
-        tuple[str, str]]:
+def _confusions(
+    a: Sequence[Interval], b: Sequence[Interval], pairs: Sequence[tuple[int, int]]
+) -> Counter[tuple[str, str]]:
     mine, theirs = {i for i, _ in pairs}, {j for _, j in pairs}
-    return Counter([*((a[i].label, b[j].label) for i, j in pairs),
-                    *((p.label, NONE) for i, p in enumerate(a) if i not in mine),
-                    *((NONE, p.label) for j, p in enumerate(b) if j not in theirs)])
+    return Counter(
+        [
+            *((a[i].label, b[j].label) for i, j in pairs),
+            *((p.label, NONE) for i, p in enumerate(a) if i not in mine),
+            *((NONE, p.label) for j, p in enumerate(b) if j not in theirs),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -190,7 +219,8 @@ class Report:
     coverage : float
         Share of the alignment's phones whose class is in the reference at all, in percent.
     by_class, by_phone, by_speaker, by_file : mapping of str to Summary
-        Phone boundaries by the kinds of phones on both sides, by each phone that they bound, by speaker and file.
+        Phone boundaries by the kinds of phones on both sides, by each phone that they bound, by speaker and
+        file.
     per_by_file : mapping of str to float
     """
 
@@ -235,27 +265,40 @@ def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
     equal, frames = (sum(f.frames[k] for f in rows) for k in (0, 1))
     found = Hits(*(sum(f.hits[k] for f in rows) for k in range(3)))
     return Report(
-        files=len(rows), missing=sum(not f.found for f in rows),
+        files=len(rows),
+        missing=sum(not f.found for f in rows),
         phones=summary([b.late for b in phones], intervals.get("phones")),
         words=summary([b.late for f in rows for b in f.words], intervals.get("words")),
-        phone_error_rate=total.phone_error_rate, per_interval=intervals.get("edits", {}).get("per"),
-        substitutions=total.substitutions, deletions=total.deletions, insertions=total.insertions,
-        reference_phones=total.reference_phones, confusions=tuple(unlike), detection=detection(found),
+        phone_error_rate=total.phone_error_rate,
+        per_interval=intervals.get("edits", {}).get("per"),
+        substitutions=total.substitutions,
+        deletions=total.deletions,
+        insertions=total.insertions,
+        reference_phones=total.reference_phones,
+        confusions=tuple(unlike),
+        detection=detection(found),
         overlap=100 * sum(f.overlap for f in rows) / max(1, total.reference_phones),
         word_overlap=100 * sum(f.word_overlap for f in rows) / max(1, reference_words),
         frame_accuracy=100 * equal / max(1, frames),
         durations=duration_summary([p[1:] for f in rows for p in f.lengths]),
         word_durations=duration_summary([p[1:] for f in rows for p in f.word_lengths]),
-        matched_words=sum(f.matched_words for f in rows), reference_words=reference_words,
-        coverage=_coverage(confusions), by_class=_grouped(phones, lambda b: (b.classes,)),
-        by_phone=_grouped(phones, _bounded), by_speaker=_of_files(rows, lambda f: f.speaker),
-        by_file=_of_files(rows, lambda f: f.title), per_by_file={f.title: f.phone_error_rate for f in rows})
+        matched_words=sum(f.matched_words for f in rows),
+        reference_words=reference_words,
+        coverage=_coverage(confusions),
+        by_class=_grouped(phones, lambda b: (b.classes,)),
+        by_phone=_grouped(phones, _bounded),
+        by_speaker=_of_files(rows, lambda f: f.speaker),
+        by_file=_of_files(rows, lambda f: f.title),
+        per_by_file={f.title: f.phone_error_rate for f in rows},
+    )
 
 
 def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:
     known = {a for a, _ in confusions}
     tokens = [(b, n) for (_, b), n in confusions.items() if b != NONE]
-    return 100 * sum(n for b, n in tokens if any(same(a, b) for a in known)) / max(1, sum(n for _, n in tokens))
+    return (
+        100 * sum(n for b, n in tokens if any(same(a, b) for a in known)) / max(1, sum(n for _, n in tokens))
+    )
 
 
 def _bounded(b: Boundary) -> tuple[str, ...]:
@@ -263,7 +306,9 @@ def _bounded(b: Boundary) -> tuple[str, ...]:
     return tuple({label: None for label in (b.left, b.right) if fold(label) != SILENCE})
 
 
-def _grouped(boundaries: Iterable[Boundary], names: Callable[[Boundary], Iterable[str]]) -> dict[str, Summary]:
+def _grouped(
+    boundaries: Iterable[Boundary], names: Callable[[Boundary], Iterable[str]]
+) -> dict[str, Summary]:
     groups: dict[str, list[float]] = defaultdict(list)
     for b in boundaries:
         for name in names(b):
@@ -279,12 +324,14 @@ def _of_files(rows: Iterable[FileResult], name: Callable[[FileResult], str]) -> 
 
 
 def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tuple[float, float]]]:
-    """95 % percentile intervals (Efron & Tibshirani 1993, ch. 13): files are drawn, not boundaries, which depend
-    on each other within a file.
+    """95 % percentile intervals (Efron & Tibshirani 1993, ch. 13): files are drawn, not boundaries, which
+    depend on each other within a file.
     """
     found = {}
     for name, boundaries in (("phones", [f.phones for f in rows]), ("words", [f.words for f in rows])):
-        table = np.array([sums([b.late for b in own]) for own in boundaries if own]).reshape(-1, 3 + len(TOLERANCES_MS))
+        table = np.array([sums([b.late for b in own]) for own in boundaries if own]).reshape(
+            -1, 3 + len(TOLERANCES_MS)
+        )
         if len(table) > 1:
             total = resampled(table, seed)
             mean = total[:, 1:] / total[:, :1]
@@ -292,8 +339,13 @@ def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tup
             scales = (1, 1, *[100] * len(TOLERANCES_MS))
             columns = zip(keys, scales, mean.T, strict=True)
             found[name] = {key: middle(scale * column) for key, scale, column in columns}
-    edits = np.array([[f.substitutions + f.deletions + f.insertions, f.reference_phones] for f in rows
-                      if f.reference_phones]).reshape(-1, 2)
+    edits = np.array(
+        [
+            [f.substitutions + f.deletions + f.insertions, f.reference_phones]
+            for f in rows
+            if f.reference_phones
+        ]
+    ).reshape(-1, 2)
     if len(edits) > 1:
         total = resampled(edits, seed)
         found["edits"] = {"per": middle(100 * total[:, 0] / total[:, 1])}
@@ -303,8 +355,12 @@ def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tup
 def resampled(table: np.ndarray, seed: int) -> np.ndarray:
     """Sums over files, (N, K) -> (`RESAMPLES`, K), of files drawn with replacement; a few draws at a time."""
     random, count = np.random.default_rng(seed), len(table)
-    return np.concatenate([random.multinomial(count, np.full(count, 1 / count), DRAWN) @ table
-                           for _ in range(RESAMPLES // DRAWN)])
+    return np.concatenate(
+        [
+            random.multinomial(count, np.full(count, 1 / count), DRAWN) @ table
+            for _ in range(RESAMPLES // DRAWN)
+        ]
+    )
 
 
 def middle(values: np.ndarray) -> tuple[float, float]:

@@ -60,8 +60,8 @@ class Summary:
     within : dict of int to float
         Share in percent within each of `TOLERANCES_MS`.
     interval : mapping of str to (float, float)
-        95 % bootstrap intervals over files, of ``mae``, ``bias`` and ``within_5`` ...; empty where it was not asked
-        for, or there are not two files.
+        95 % bootstrap intervals over files, of ``mae``, ``bias`` and ``within_5`` ...; empty where it was not
+        asked for, or there are not two files.
     """
 
     count: int
@@ -72,7 +72,9 @@ class Summary:
     interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def phone_boundaries(reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs) -> list[Boundary]:
+def phone_boundaries(
+    reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs
+) -> list[Boundary]:
     """Boundaries of matched phones; one that two matched neighbours share counts once."""
     matched = set(pairs)
     found = []
@@ -86,19 +88,28 @@ def phone_boundaries(reference: Sequence[Interval], estimate: Sequence[Interval]
     return found
 
 
-def word_boundaries(reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs) -> list[Boundary]:
+def word_boundaries(
+    reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs
+) -> list[Boundary]:
     """Start and end of every matched word."""
-    return [b for i, j in pairs for b in (
-        Boundary("", reference[i].label, reference[i].start, estimate[j].start),
-        Boundary(reference[i].label, "", reference[i].end, estimate[j].end))]
+    return [
+        b
+        for i, j in pairs
+        for b in (
+            Boundary("", reference[i].label, reference[i].start, estimate[j].start),
+            Boundary(reference[i].label, "", reference[i].end, estimate[j].end),
+        )
+    ]
 
 
 def _touch(intervals: Sequence[Interval], k: int) -> bool:
     return abs(intervals[k + 1].start - intervals[k].end) < 1e-6
 
 
-def summary(late: Sequence[float] | np.ndarray, interval: Mapping[str, tuple[float, float]] | None = None,
-            ) -> Summary | None:
+def summary(
+    late: Sequence[float] | np.ndarray,
+    interval: Mapping[str, tuple[float, float]] | None = None,
+) -> Summary | None:
     """Figures of signed errors in seconds; None where there are none.
 
     Examples
@@ -116,7 +127,9 @@ def summary(late: Sequence[float] | np.ndarray, interval: Mapping[str, tuple[flo
 
 
 def sums(late: Sequence[float]) -> np.ndarray:
-    """(3 + tolerances,): count, sum of absolute and of signed errors (ms), and how many are within each tolerance."""
+    """(3 + tolerances,): count, sum of absolute and of signed errors (ms), and how many are within each
+    tolerance.
+    """
     e = 1000 * np.asarray(late, dtype=float)
     a = np.abs(e)
     return np.array([len(e), a.sum(), e.sum(), *((a <= t + ROUNDING_MS).sum() for t in TOLERANCES_MS)])
@@ -135,7 +148,9 @@ def times(intervals: Iterable[Interval]) -> list[float]:
     return sorted({round(t, 4) for i in intervals for t in (i.start, i.end)})
 
 
-def hits(reference: Sequence[float], aligned: Sequence[float], tolerance: float = DETECTION_TOLERANCE) -> Hits:
+def hits(
+    reference: Sequence[float], aligned: Sequence[float], tolerance: float = DETECTION_TOLERANCE
+) -> Hits:
     """Match boundaries in ascending order, each at most once.
 
     Examples

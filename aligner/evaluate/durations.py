@@ -24,8 +24,8 @@ class DurationSummary:
     correlation : float or None
         Pearson's, from -1 to 1; None where one side does not vary.
     within_20_percent, within_20_ms : float
-        "Duration accuracy" by its two definitions: share, in percent, of lengths that are within a fifth of the
-        reference's, and within 20 ms of it.
+        "Duration accuracy" by its two definitions: share, in percent, of lengths that are within a fifth of
+        the reference's, and within 20 ms of it.
     bias : float
         Mean difference in ms; too long is positive.
     """
@@ -57,8 +57,11 @@ def duration_summary(pairs: Sequence[tuple[float, float]] | np.ndarray) -> Durat
     slack = 1e-9
     varies = len(table) > 1 and min(reference.std(), estimate.std()) > slack
     return DurationSummary(
-        len(table), 1000 * float(np.sqrt((difference ** 2).mean())),
+        len(table),
+        1000 * float(np.sqrt((difference**2).mean())),
         float(np.sqrt((np.log(estimate / reference) ** 2).mean())),
         float(np.corrcoef(reference, estimate)[0, 1]) if varies else None,
         100 * float((np.abs(difference) <= RELATIVE * reference + slack).mean()),
-        100 * float((np.abs(difference) <= ABSOLUTE + slack).mean()), 1000 * float(difference.mean()))
+        100 * float((np.abs(difference) <= ABSOLUTE + slack).mean()),
+        1000 * float(difference.mean()),
+    )

@@ -13,26 +13,51 @@ from aligner.evaluate.folders import Evaluation
 from aligner.evaluate.speech import SpeechReport
 from aligner.formats.files import write_text
 
-SPEECH_COLUMNS = ("file", "frames", "mcd_db", "floor_db", "f0_rmse_hz", "f0_rmse_cents", "vuv_percent", "gpe_percent",
-                  "ffe_percent")
+SPEECH_COLUMNS = (
+    "file",
+    "frames",
+    "mcd_db",
+    "floor_db",
+    "f0_rmse_hz",
+    "f0_rmse_cents",
+    "vuv_percent",
+    "gpe_percent",
+    "ffe_percent",
+)
 COLUMNS = ("file", "speaker", "tier", "left", "right", "class", "reference", "aligned", "error_ms")
 
 
 def write_boundaries(path: Path, evaluation: Evaluation) -> None:
     """A row for each boundary that both sides have; times in seconds, late errors above 0."""
-    rows = ((f.file, f.speaker, tier, b.left, b.right, b.classes if tier == "phones" else "", f"{b.reference:.6f}",
-             f"{b.aligned:.6f}", f"{1000 * b.late:.3f}")
-            for f in evaluation.results for tier, boundaries in (("phones", f.phones), ("words", f.words))
-            for b in boundaries)
+    rows = (
+        (
+            f.file,
+            f.speaker,
+            tier,
+            b.left,
+            b.right,
+            b.classes if tier == "phones" else "",
+            f"{b.reference:.6f}",
+            f"{b.aligned:.6f}",
+            f"{1000 * b.late:.3f}",
+        )
+        for f in evaluation.results
+        for tier, boundaries in (("phones", f.phones), ("words", f.words))
+        for b in boundaries
+    )
     write_table(path, COLUMNS, rows)
 
 
 def write_speech(path: Path, report: SpeechReport) -> None:
     """A row for each pair of recordings; empty where a figure cannot be computed."""
-    figures = {name: (s.mcd, s.floor, s.f0.rmse_hz, s.f0.rmse_cents, s.f0.vuv, s.f0.gpe, s.f0.ffe)
-               for name, s in report.files.items()}
-    rows = ((name, report.files[name].frames, *("" if f is None else f"{f:.4f}" for f in own))
-            for name, own in figures.items())
+    figures = {
+        name: (s.mcd, s.floor, s.f0.rmse_hz, s.f0.rmse_cents, s.f0.vuv, s.f0.gpe, s.f0.ffe)
+        for name, s in report.files.items()
+    }
+    rows = (
+        (name, report.files[name].frames, *("" if f is None else f"{f:.4f}" for f in own))
+        for name, own in figures.items()
+    )
     write_table(path, SPEECH_COLUMNS, rows)
 
 
@@ -46,6 +71,10 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
     report = asdict(evaluation.report)
     if not evaluation.report.reference_phones:  # nothing was measured
         report |= dict.fromkeys(("phone_error_rate", "detection", "overlap", "frame_accuracy", "coverage"))
-    return {**report, "detection_tolerance_ms": 1000 * DETECTION_TOLERANCE,
-            "missing_files": dict(evaluation.missing), "problems": [str(p) for p in evaluation.problems],
-            "suggested_map": dict(evaluation.suggested)}
+    return {
+        **report,
+        "detection_tolerance_ms": 1000 * DETECTION_TOLERANCE,
+        "missing_files": dict(evaluation.missing),
+        "problems": [str(p) for p in evaluation.problems],
+        "suggested_map": dict(evaluation.suggested),
+    }

@@ -50,8 +50,8 @@ class Evaluation:
     report : Report
     results : tuple of FileResult
     problems : tuple of DataError
-        References that could not be read, which are in no figure; alignments that could not be, which count as
-        missing; and references that end behind their recordings.
+        References that could not be read, which are in no figure; alignments that could not be, which count
+        as missing; and references that end behind their recordings.
     missing : mapping of str to str
         Files without an alignment, and why, as far as the run's table tells.
     suggested : mapping of str to str
@@ -65,8 +65,13 @@ class Evaluation:
     suggested: Mapping[str, str]
 
 
-def evaluate(reference: Path, aligned: Path, options: Options | None = None, jobs: int = 1,
-             only: Set[str] | None = None) -> Evaluation:
+def evaluate(
+    reference: Path,
+    aligned: Path,
+    options: Options | None = None,
+    jobs: int = 1,
+    only: Set[str] | None = None,
+) -> Evaluation:
     """Compare the labels of two folders at the same relative paths, speaker by speaker.
 
     Parameters
@@ -95,37 +100,45 @@ def evaluate(reference: Path, aligned: Path, options: Options | None = None, job
     except DataError as error:  # all are missing, and that is the result
         estimates = {}
         problems.append(error)
-    work = [(name, source, estimates.get(name)) for name, source in references.items()
-            if only is None or name in only]
+    work = [
+        (name, source, estimates.get(name))
+        for name, source in references.items()
+        if only is None or name in only
+    ]
     for found, wrong in _each(work, options, jobs):
         results += found
         problems += wrong
     report = summarise(results)
-    return Evaluation(report, tuple(results), tuple(problems), _missing(results, aligned),
-                      _suggested(report, work, options))
+    return Evaluation(
+        report, tuple(results), tuple(problems), _missing(results, aligned), _suggested(report, work, options)
+    )
 
 
-def _each(work: Sequence[tuple[str, Source, Source | None]], options: Options,
-          jobs: int) -> Iterator[tuple[list[FileResult], list[DataError]]]:
+def _each(
+    work: Sequence[tuple[str, Source, Source | None]], options: Options, jobs: int
+) -> Iterator[tuple[list[FileResult], list[DataError]]]:
     """Results of each file in order; in several processes where there are many."""
     one = partial(compare_file, options=options)
     if jobs == 1 or len(work) <= ALONE:
         yield from map(one, work)
         return
-    chunks = [work[k:k + CHUNK] for k in range(0, len(work), CHUNK)]
+    chunks = [work[k : k + CHUNK] for k in range(0, len(work), CHUNK)]
     with workers(min(jobs, MOST_JOBS), options) as ask:
         for results in answers(ask, _compare_several, chunks, lambda _: PATIENCE):
             yield from results
 
 
-def _compare_several(options: Options, items: Sequence[tuple[str, Source, Source | None]],
-                     ) -> list[tuple[list[FileResult], list[DataError]]]:
+def _compare_several(
+    options: Options,
+    items: Sequence[tuple[str, Source, Source | None]],
+) -> list[tuple[list[FileResult], list[DataError]]]:
     """In a worker."""
     return [compare_file(item, options) for item in items]
 
 
-def compare_file(item: tuple[str, Source, Source | None],
-                 options: Options) -> tuple[list[FileResult], list[DataError]]:
+def compare_file(
+    item: tuple[str, Source, Source | None], options: Options
+) -> tuple[list[FileResult], list[DataError]]:
     """Every speaker of one file, and what is wrong with it."""
     name, reference, aligned = item
     try:
@@ -140,26 +153,46 @@ def compare_file(item: tuple[str, Source, Source | None],
         except DataError as error:
             problems.append(error)
     folder = PurePosixPath(name).parent.name or "-"
-    results = [compare(own, _counterpart(speaker, labels, estimates), options.phone_map,
-                       name, speaker or folder, len(labels) > 1)
-               for speaker, own in labels.items()]
-    problems += [DataError(reference.path, f"its labels end {r.beyond:.2f} s behind the recording", "is it the "
-                           "reference of another recording?") for r in results if r.beyond]
+    results = [
+        compare(
+            own,
+            _counterpart(speaker, labels, estimates),
+            options.phone_map,
+            name,
+            speaker or folder,
+            len(labels) > 1,
+        )
+        for speaker, own in labels.items()
+    ]
+    problems += [
+        DataError(
+            reference.path,
+            f"its labels end {r.beyond:.2f} s behind the recording",
+            "is it the reference of another recording?",
+        )
+        for r in results
+        if r.beyond
+    ]
     problems += _lacking(aligned, labels, estimates)
     return results, problems
 
 
-def _lacking(aligned: Source | None, labels: Mapping[str, Labels],
-             estimates: Mapping[str, Labels]) -> Iterator[DataError]:
+def _lacking(
+    aligned: Source | None, labels: Mapping[str, Labels], estimates: Mapping[str, Labels]
+) -> Iterator[DataError]:
     """Tiers that the reference has and the alignment has not: all of them count as not found."""
     for speaker, own in labels.items():
         estimate = _counterpart(speaker, labels, estimates)
         for kind in ("phones", "words"):
             if aligned and estimate and getattr(own, kind) is not None and getattr(estimate, kind) is None:
-                yield DataError(aligned.path, f"it has no {kind} while the reference has", "they count as not found")
+                yield DataError(
+                    aligned.path, f"it has no {kind} while the reference has", "they count as not found"
+                )
 
 
-def _counterpart(speaker: str, labels: Mapping[str, Labels], estimates: Mapping[str, Labels]) -> Labels | None:
+def _counterpart(
+    speaker: str, labels: Mapping[str, Labels], estimates: Mapping[str, Labels]
+) -> Labels | None:
     """The same speaker's labels; where both sides have one speaker, names do not matter."""
     if len(labels) == len(estimates) == 1:
         return next(iter(estimates.values()))
@@ -170,22 +203,31 @@ def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
     failed = [r for r in read_table(aligned / ALIGNMENT_TABLE) if r.get("status") == "failed"]
     reasons = {r.get("file") or "": r.get("reason") or "" for r in failed}
     by_speaker = {(r.get("file") or "", r.get("speaker") or ""): r.get("reason") or "" for r in failed}
-    return {r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))
-            for r in results if not r.found}
+    return {
+        r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))
+        for r in results
+        if not r.found
+    }
 
 
-def _suggested(report: Report, work: Sequence[tuple[str, Source, Source | None]], options: Options) -> dict[str, str]:
+def _suggested(
+    report: Report, work: Sequence[tuple[str, Source, Source | None]], options: Options
+) -> dict[str, str]:
     """Which label is which, by the time that they share, where the two sides have hardly any in common."""
     if report.coverage >= LEAST_COVERAGE or report.missing == report.files:
         return {}
     together: Counter[tuple[str, str]] = Counter()
     for name, reference, aligned in [w for w in work if w[2] is not None][:LOOKED_AT]:
         try:
-            sides = (read_labels(reference, options.reference_tiers),
-                     read_labels(aligned or Source(Path(name)), options.aligned_tiers))
+            sides = (
+                read_labels(reference, options.reference_tiers),
+                read_labels(aligned or Source(Path(name)), options.aligned_tiers),
+            )
         except DataError:
             continue
-        phones = [scored_phones(list(chain(*(s.phones or () for s in side.values()))), options.phone_map)
-                  for side in sides]
+        phones = [
+            scored_phones(list(chain(*(s.phones or () for s in side.values()))), options.phone_map)
+            for side in sides
+        ]
         together.update(shared_time(*phones))
     return suggestion(together)

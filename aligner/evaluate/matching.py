@@ -16,7 +16,10 @@ from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, P
 from aligner.types import Interval
 
 OTHER_KIND = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
-TIE, LARGEST = 1e-5, 20.0  # costs that differ by less than this share count as equal, up to this cost: matches win ties
+TIE, LARGEST = (
+    1e-5,
+    20.0,
+)  # costs that differ by less than this share count as equal, up to this cost: matches win ties
 TIMIT_LABELS = frozenset(["h#", *CLOSURES])  # only beside these is a q a glottal stop
 SILENT_WORDS = frozenset(["", "<eps>", "<sil>", "sil", "sp", "h#"])
 UNLIKE_WORDS = 2.5  # cost of matching two different words: dearer than leaving both unmatched
@@ -26,7 +29,9 @@ Pairs = list[tuple[int, int]]
 
 
 def scored_phones(labels: Sequence[Interval], phone_map: PhoneMap | None = None) -> list[Interval]:
-    """Phones by their classes, without silences; closures joined to their bursts, a glottal stop to what follows."""
+    """Phones by their classes, without silences; closures joined to their bursts, a glottal stop to what
+    follows.
+    """
     to_class = phone_map or PhoneMap()
     timit = not TIMIT_LABELS.isdisjoint(i.label for i in labels)
     joined = _joined(labels, to_class.renamed) if to_class.folded and timit else labels
@@ -56,7 +61,11 @@ def _joined(labels: Sequence[Interval], renamed: Container[str]) -> list[Interva
 
 def scored_words(labels: Sequence[Interval]) -> list[Interval]:
     """Words in lower case, without silences."""
-    return [Interval(w.start, w.end, word) for w in labels if (word := w.label.strip().lower()) not in SILENT_WORDS]
+    return [
+        Interval(w.start, w.end, word)
+        for w in labels
+        if (word := w.label.strip().lower()) not in SILENT_WORDS
+    ]
 
 
 def same(a: str, b: str) -> bool:
@@ -65,9 +74,13 @@ def same(a: str, b: str) -> bool:
 
 
 def match_phones(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
-    """Pairs (i, j) of phones: matching those of one class costs 0, of one kind 1, of two kinds `OTHER_KIND`."""
-    return _match(reference, estimate, lambda a, b: 0.0 if same(a, b) else
-                  1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND)
+    """Pairs (i, j) of phones: matching those of one class costs 0, of one kind 1, of two kinds
+    `OTHER_KIND`."""
+    return _match(
+        reference,
+        estimate,
+        lambda a, b: 0.0 if same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND,
+    )
 
 
 def match_words(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
@@ -75,7 +88,9 @@ def match_words(reference: Sequence[Interval], estimate: Sequence[Interval]) -> 
     return _match(reference, estimate, lambda a, b: 0.0 if a == b else UNLIKE_WORDS)
 
 
-def _match(reference: Sequence[Interval], estimate: Sequence[Interval], cost: Callable[[str, str], float]) -> Pairs:
+def _match(
+    reference: Sequence[Interval], estimate: Sequence[Interval], cost: Callable[[str, str], float]
+) -> Pairs:
     """The cheapest edit path, where an unmatched interval costs 1; distance in time only breaks ties."""
     if not reference or not estimate:
         return []

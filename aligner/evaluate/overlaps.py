@@ -14,8 +14,11 @@ from aligner.types import Interval
 FRAME = 0.010  # s; of the frame accuracy
 
 
-def intersection_over_union(reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs) -> float:
-    """Sum over the reference's intervals of what they share with their match, over what the two cover together.
+def intersection_over_union(
+    reference: Sequence[Interval], estimate: Sequence[Interval], pairs: Pairs
+) -> float:
+    """Sum over the reference's intervals of what they share with their match, over what the two cover
+    together.
 
     An interval without a match adds 0; divide by the reference's intervals for the mean.
 

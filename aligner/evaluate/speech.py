@@ -226,8 +226,11 @@ def _libraries() -> tuple[Any, Any]:
             import pysptk
             import pyworld
     except ImportError as error:
-        raise ModelError("speech metrics", f"pyworld and pysptk cannot be imported ({error})",
-                         "pip install 'aligner[metrics]'") from error
+        raise ModelError(
+            "speech metrics",
+            f"pyworld and pysptk cannot be imported ({error})",
+            "pip install 'aligner[metrics]'",
+        ) from error
     return pyworld, pysptk
 
 
@@ -244,7 +247,9 @@ def mel_cepstra(envelope: np.ndarray, rate: int, order: int = DEFAULT.order) -> 
     return np.asarray(_libraries()[1].sp2mc(envelope, order, mel_alpha(rate)))
 
 
-def analyse(wave: np.ndarray, rate: int, settings: SpeechSettings = DEFAULT, name: str = "the recording") -> World:
+def analyse(
+    wave: np.ndarray, rate: int, settings: SpeechSettings = DEFAULT, name: str = "the recording"
+) -> World:
     """F0, envelope, aperiodicity and mel-cepstra of a recording.
 
     Parameters
@@ -267,10 +272,15 @@ def analyse(wave: np.ndarray, rate: int, settings: SpeechSettings = DEFAULT, nam
     world, _ = _libraries()
     x = read(Utterance(name, wave, "", rate=rate), rate).wave.astype(np.float64)
     if rate < LOWEST_RATE:
-        raise DataError(name, f"{rate} Hz are too few for WORLD", f"give recordings of {LOWEST_RATE} Hz or more")
+        raise DataError(
+            name, f"{rate} Hz are too few for WORLD", f"give recordings of {LOWEST_RATE} Hz or more"
+        )
     if len(x) < SHORTEST * rate:
-        raise DataError(name, f"the recording of {len(x) / rate:.3f} s is too short to measure",
-                        f"give {SHORTEST:g} s or more")
+        raise DataError(
+            name,
+            f"the recording of {len(x) / rate:.3f} s is too short to measure",
+            f"give {SHORTEST:g} s or more",
+        )
     f0, times = world.dio(x, rate, settings.f0_floor, settings.f0_ceil, frame_period=1000 * settings.hop)
     f0 = world.stonemask(x, f0, times, rate)
     aperiodicity = world.d4c(x, f0, times, rate)
@@ -281,7 +291,9 @@ def analyse(wave: np.ndarray, rate: int, settings: SpeechSettings = DEFAULT, nam
 
 def resynthesise(world: World, hop: float = DEFAULT.hop) -> np.ndarray:
     """(N,) What WORLD makes of its own analysis: the samples of a copy."""
-    return np.asarray(_libraries()[0].synthesize(world.f0, world.envelope, world.aperiodicity, world.rate, 1000 * hop))
+    return np.asarray(
+        _libraries()[0].synthesize(world.f0, world.envelope, world.aperiodicity, world.rate, 1000 * hop)
+    )
 
 
 def mel_cepstrum_distortion(reference: np.ndarray, estimate: np.ndarray, path: np.ndarray) -> float:
@@ -317,13 +329,24 @@ def f0_errors(reference: np.ndarray, estimate: np.ndarray, path: np.ndarray) -> 
     voicing = int(((a > 0) != (b > 0)).sum())
     a, b = a[both], b[both]
     gross = int((np.abs(b - a) > GROSS * a).sum())
-    return F0Errors(len(path), len(a), voicing, gross, float(((b - a) ** 2).sum()),
-                    float(((1200 * np.log2(b / a)) ** 2).sum()))
+    return F0Errors(
+        len(path),
+        len(a),
+        voicing,
+        gross,
+        float(((b - a) ** 2).sum()),
+        float(((1200 * np.log2(b / a)) ** 2).sum()),
+    )
 
 
-def compare(reference: np.ndarray, estimate: np.ndarray, rate: int, settings: SpeechSettings = DEFAULT,
-            phones: tuple[Sequence[Interval], Sequence[Interval]] | None = None,
-            names: tuple[str, str] = ("the reference", "the estimate")) -> SpeechScore:
+def compare(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    rate: int,
+    settings: SpeechSettings = DEFAULT,
+    phones: tuple[Sequence[Interval], Sequence[Interval]] | None = None,
+    names: tuple[str, str] = ("the reference", "the estimate"),
+) -> SpeechScore:
     """Compare two recordings of the same sentence.
 
     Parameters
@@ -350,8 +373,14 @@ def compare(reference: np.ndarray, estimate: np.ndarray, rate: int, settings: Sp
         settings = replace(settings, warp="none")  # for the floor: a copy has the times of its original
     path = _heard(a, b, path, settings)
     floor = copy_synthesis_floor(a, settings) if settings.floor else None
-    return SpeechScore(len(path), len(a.f0), len(b.f0), mel_cepstrum_distortion(a.cepstra, b.cepstra, path), floor,
-                       f0_errors(a.f0, b.f0, path))
+    return SpeechScore(
+        len(path),
+        len(a.f0),
+        len(b.f0),
+        mel_cepstrum_distortion(a.cepstra, b.cepstra, path),
+        floor,
+        f0_errors(a.f0, b.f0, path),
+    )
 
 
 def copy_synthesis_floor(world: World, settings: SpeechSettings = DEFAULT) -> float:
@@ -388,13 +417,23 @@ def total(scores: Iterable[SpeechScore]) -> SpeechScore | None:
     weights = [s.reference_frames for s in floored]
     floor = float(np.average([s.floor for s in floored], weights=weights)) if floored else None
     mcd = float(np.average([s.mcd for s in rows], weights=frames))
-    return SpeechScore(sum(frames), sum(s.reference_frames for s in rows), sum(s.estimate_frames for s in rows),
-                       mcd, floor, reduce(add, (s.f0 for s in rows)))
+    return SpeechScore(
+        sum(frames),
+        sum(s.reference_frames for s in rows),
+        sum(s.estimate_frames for s in rows),
+        mcd,
+        floor,
+        reduce(add, (s.f0 for s in rows)),
+    )
 
 
-def compare_folders(reference: Path, synthesised: Path, settings: SpeechSettings = DEFAULT,
-                    alignments: tuple[Path, Path] | None = None,
-                    done: Callable[[str], None] | None = None) -> SpeechReport:
+def compare_folders(
+    reference: Path,
+    synthesised: Path,
+    settings: SpeechSettings = DEFAULT,
+    alignments: tuple[Path, Path] | None = None,
+    done: Callable[[str], None] | None = None,
+) -> SpeechReport:
     """Compare the recordings of two folders that have the same relative path without suffix.
 
     Two recordings of different rates are both brought to the lower one, which is not free (see
@@ -422,10 +461,16 @@ def compare_folders(reference: Path, synthesised: Path, settings: SpeechSettings
     problems: list[DataError] = []
     sides = [_recordings(folder, problems) for folder in (reference, synthesised)]
     labels = None if alignments is None else [find_references(folder) for folder in alignments]
-    problems += [DataError(synthesised / n, "there is no synthesised recording of this name", "synthesise it")
-                 for n in sides[0] if n not in sides[1]]
-    problems += [DataError(path, "it has no reference recording", "check its name and place")
-                 for n, path in sides[1].items() if n not in sides[0]]
+    problems += [
+        DataError(synthesised / n, "there is no synthesised recording of this name", "synthesise it")
+        for n in sides[0]
+        if n not in sides[1]
+    ]
+    problems += [
+        DataError(path, "it has no reference recording", "check its name and place")
+        for n, path in sides[1].items()
+        if n not in sides[0]
+    ]
     files: dict[str, SpeechScore] = {}
     lower: set[int] = set()
     resampled = []
@@ -434,16 +479,18 @@ def compare_folders(reference: Path, synthesised: Path, settings: SpeechSettings
             rates = [_native_rate(side[name]) for side in sides]
             waves = [_wave(side[name], min(rates)) for side in sides]
             phones = None if labels is None else (_phones(labels[0], name), _phones(labels[1], name))
-            files[name] = compare(waves[0], waves[1], min(rates), settings, phones,
-                                  (str(sides[0][name]), str(sides[1][name])))
+            files[name] = compare(
+                waves[0], waves[1], min(rates), settings, phones, (str(sides[0][name]), str(sides[1][name]))
+            )
             lower.add(min(rates))
             resampled += [name] if rates[0] != rates[1] else []
         except DataError as error:
             problems.append(error)
         if done:
             done(name)
-    return SpeechReport(len(sides[0]), files, total(files.values()), tuple(sorted(lower)), tuple(resampled),
-                        tuple(problems))
+    return SpeechReport(
+        len(sides[0]), files, total(files.values()), tuple(sorted(lower)), tuple(resampled), tuple(problems)
+    )
 
 
 def _recordings(folder: Path, problems: list[DataError]) -> dict[str, Path]:
@@ -454,10 +501,14 @@ def _recordings(folder: Path, problems: list[DataError]) -> dict[str, Path]:
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
-            problems.append(DataError(path, f"{found[name].name} has the same name and is taken", "remove one of them"))
+            problems.append(
+                DataError(path, f"{found[name].name} has the same name and is taken", "remove one of them")
+            )
         found.setdefault(name, path)
     if not found:
-        raise DataError(folder, "there is no recording in this folder", f"recordings end in {', '.join(SUFFIXES)}")
+        raise DataError(
+            folder, "there is no recording in this folder", f"recordings end in {', '.join(SUFFIXES)}"
+        )
     return found
 
 

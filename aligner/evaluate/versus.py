@@ -36,8 +36,8 @@ class Difference:
     typical : float
         The median of the files' differences: what the test is about.
     p_value : float or None
-        That files differ as much if the two were equally good: Wilcoxon's signed-rank test (1945) of the files'
-        mean errors, two-sided; None for fewer than `FEWEST` files, or where nothing differs.
+        That files differ as much if the two were equally good: Wilcoxon's signed-rank test (1945) of the
+        files' mean errors, two-sided; None for fewer than `FEWEST` files, or where nothing differs.
     """
 
     boundaries: int
@@ -60,7 +60,9 @@ class Versus:
     words: Difference | None
 
 
-def versus(reference: Path, first: Path, second: Path, options: Options | None = None, jobs: int = 1) -> Versus:
+def versus(
+    reference: Path, first: Path, second: Path, options: Options | None = None, jobs: int = 1
+) -> Versus:
     """Compare two folders of alignments by their distance from a reference.
 
     Raises
@@ -69,12 +71,17 @@ def versus(reference: Path, first: Path, second: Path, options: Options | None =
         As `aligner.evaluate.folders.evaluate`.
     """
     a, b = evaluate(reference, first, options, jobs), evaluate(reference, second, options, jobs)
-    return Versus(a, b, difference(a.results, b.results, lambda f: f.phones),
-                  difference(a.results, b.results, lambda f: f.words))
+    return Versus(
+        a,
+        b,
+        difference(a.results, b.results, lambda f: f.phones),
+        difference(a.results, b.results, lambda f: f.words),
+    )
 
 
-def difference(first: Sequence[FileResult], second: Sequence[FileResult], chosen: Chosen,
-               seed: int = 0) -> Difference | None:
+def difference(
+    first: Sequence[FileResult], second: Sequence[FileResult], chosen: Chosen, seed: int = 0
+) -> Difference | None:
     """Compare the boundaries that both have, paired by file."""
     others = {f.title: f for f in second}
     both = (_sums(chosen(f), chosen(others[f.title])) for f in first if f.title in others)
@@ -85,9 +92,16 @@ def difference(first: Sequence[FileResult], second: Sequence[FileResult], chosen
     per_file = (a - b) / count
     total = resampled(rows, seed)
     mean_a, mean_b = a.sum() / count.sum(), b.sum() / count.sum()
-    return Difference(int(count.sum()), len(rows), float(mean_a), float(mean_b), float(mean_a - mean_b),
-                      middle((total[:, 1] - total[:, 2]) / total[:, 0]) if len(rows) > 1 else None,
-                      float(np.median(per_file)), _p_value(per_file))
+    return Difference(
+        int(count.sum()),
+        len(rows),
+        float(mean_a),
+        float(mean_b),
+        float(mean_a - mean_b),
+        middle((total[:, 1] - total[:, 2]) / total[:, 0]) if len(rows) > 1 else None,
+        float(np.median(per_file)),
+        _p_value(per_file),
+    )
 
 
 def _sums(a: Sequence[Boundary], b: Sequence[Boundary]) -> np.ndarray:

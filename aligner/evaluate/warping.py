@@ -18,7 +18,9 @@ from aligner.types import DataError, Interval
 HOP = 0.005  # s between frames
 LEAST_MATCHED = 0.7  # of the phones, in the one that has more; below, the two say different things
 MOST_PAIRS = 2**31  # of frames that warping may weigh, at one byte each: two recordings of 3 min 50 s
-_STEPS = Steps(((1, 1), (1, 0), (0, 1)))  # of what costs the same the first: a diagonal one, then one in the reference
+_STEPS = Steps(
+    ((1, 1), (1, 0), (0, 1))
+)  # of what costs the same the first: a diagonal one, then one in the reference
 
 
 def linear_path(reference: int, estimate: int) -> np.ndarray:
@@ -61,8 +63,11 @@ def dtw_path(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """
     check_sequences(reference, estimate)
     if len(reference) * len(estimate) > MOST_PAIRS:
-        raise DataError("time warping", f"{len(reference)} by {len(estimate)} frames are too many",
-                        "cut the recordings into utterances, or match them by alignments")
+        raise DataError(
+            "time warping",
+            f"{len(reference)} by {len(estimate)} frames are too many",
+            "cut the recordings into utterances, or match them by alignments",
+        )
     highest = np.frexp(max(np.abs(reference).max(), np.abs(estimate).max()))[1]  # else a square may be inf
     x, y = (torch.from_numpy(np.ldexp(v.astype(np.float64), -highest))[None] for v in (reference, estimate))
     return dtw_features(x, y, rules=Rules(_STEPS)).path[0].numpy()
@@ -74,7 +79,9 @@ def check_sequences(reference: np.ndarray, estimate: np.ndarray) -> None:
         if x.ndim != 2 or not x.size or not np.isfinite(x).all():
             raise ValueError(f"the {name} of shape {x.shape} is not (frames, dimensions) of finite numbers")
     if reference.shape[1] != estimate.shape[1]:
-        raise ValueError(f"the reference has {reference.shape[1]} dimensions, the estimate {estimate.shape[1]}")
+        raise ValueError(
+            f"the reference has {reference.shape[1]} dimensions, the estimate {estimate.shape[1]}"
+        )
 
 
 def check_path(path: np.ndarray) -> None:
@@ -83,8 +90,13 @@ def check_path(path: np.ndarray) -> None:
         raise ValueError(f"a path of shape {path.shape} is not (pairs, 2) with at least one pair")
 
 
-def aligned_path(reference: Sequence[Interval], estimate: Sequence[Interval], frames: tuple[int, int],
-                 hop: float = HOP, name: str = "the estimate") -> np.ndarray:
+def aligned_path(
+    reference: Sequence[Interval],
+    estimate: Sequence[Interval],
+    frames: tuple[int, int],
+    hop: float = HOP,
+    name: str = "the estimate",
+) -> np.ndarray:
     """Each frame of the reference with the frame of the estimate that is as far into the same phone.
 
     Time is mapped piecewise linearly between the boundaries of matched phones (`aligner.evaluate.matching`):
@@ -121,11 +133,16 @@ def aligned_path(reference: Sequence[Interval], estimate: Sequence[Interval], fr
     sides = scored_phones(reference), scored_phones(estimate)
     pairs = match_phones(*sides)
     if len(pairs) < LEAST_MATCHED * max(1, *map(len, sides)):
-        raise DataError(name, f"its phones are not the reference's: {len(pairs)} match of {len(sides[0])} and "
-                        f"{len(sides[1])}", "align both with the same transcript, or warp them")
+        raise DataError(
+            name,
+            f"its phones are not the reference's: {len(pairs)} match of {len(sides[0])} and {len(sides[1])}",
+            "align both with the same transcript, or warp them",
+        )
     anchors = [[side[k[s]] for k in pairs] for s, side in enumerate(sides)]
-    x, y = ([0.0, *(t for i in side for t in (i.start, i.end)), count * hop]
-            for side, count in zip(anchors, frames, strict=True))
+    x, y = (
+        [0.0, *(t for i in side for t in (i.start, i.end)), count * hop]
+        for side, count in zip(anchors, frames, strict=True)
+    )
     t = np.arange(frames[0])
     mapped = np.rint(np.interp(t * hop, np.maximum.accumulate(x), np.maximum.accumulate(y)) / hop).astype(int)
     return np.stack([t, np.clip(mapped, 0, frames[1] - 1)], 1)

@@ -12,7 +12,11 @@ from pathlib import Path
 
 from aligner.types import DataError
 
-BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def check_readable(path: Path) -> None:
@@ -25,7 +29,9 @@ def check_readable(path: Path) -> None:
 
 
 def check_reachable(path: Path) -> None:
-    """Raise DataError where it cannot be told whether there is such a file or folder: no rights, or too long a name."""
+    """Raise DataError where it cannot be told whether there is such a file or folder: no rights, or too long
+    a name.
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -54,9 +60,12 @@ def read_text(path: Path) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        line = raw[:error.start].count(b"\n") + 1
-        raise DataError(f"{path}:{line}", f"byte 0x{raw[error.start]:02X} is not {error.encoding.upper()}",
-                        "save the file as UTF-8") from error
+        line = raw[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}",
+            f"byte 0x{raw[error.start]:02X} is not {error.encoding.upper()}",
+            "save the file as UTF-8",
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

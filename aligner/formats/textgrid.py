@@ -64,7 +64,7 @@ def grid_end(path: Path) -> float:
 
 
 def _tiers(tokens: list[str]) -> Tiers:
-    values = iter(tokens[tokens.index("<exists>") + 1:] if "<exists>" in tokens else ())
+    values = iter(tokens[tokens.index("<exists>") + 1 :] if "<exists>" in tokens else ())
     tiers = []
     for _ in range(int(next(values))):
         kind, name = _string(next(values)), _string(next(values))
@@ -90,16 +90,24 @@ def _string(token: str) -> str:
 def _check(path: Path, tier: str, intervals: Sequence[Interval]) -> None:
     for k, i in enumerate(intervals, 1):
         if i.end <= i.start:
-            raise DataError(path, f"interval {k} of tier {tier!r} is reversed or empty ({i.start:g} to {i.end:g} s)",
-                            "correct it in Praat")
+            raise DataError(
+                path,
+                f"interval {k} of tier {tier!r} is reversed or empty ({i.start:g} to {i.end:g} s)",
+                "correct it in Praat",
+            )
     for k, (a, b) in enumerate(pairwise(intervals), 2):
         if b.start < a.end - TOUCHING:
-            raise DataError(path, f"interval {k} of tier {tier!r} begins at {b.start:g} s, before the one before it "
-                            f"ends at {a.end:g} s", "correct it in Praat")
+            raise DataError(
+                path,
+                f"interval {k} of tier {tier!r} begins at {b.start:g} s, before the one before it "
+                f"ends at {a.end:g} s",
+                "correct it in Praat",
+            )
 
 
-def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float,
-                   points: Points | None = None) -> None:
+def write_textgrid(
+    path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float, points: Points | None = None
+) -> None:
     """Write interval tiers that each fill 0 to ``duration`` (s), then point tiers; in place when complete."""
     grid = textgrid.TextGrid(minTime=0.0, maxTime=duration)
     for name, intervals in tiers.items():

@@ -121,7 +121,9 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
     return _flat(chain, start, {s: 0.0 for s, _ in before})
 
 
-def _distinct(pronunciations: Sequence[Pronunciation], alphabet: Alphabet) -> list[tuple[tuple[str, ...], float]]:
+def _distinct(
+    pronunciations: Sequence[Pronunciation], alphabet: Alphabet
+) -> list[tuple[tuple[str, ...], float]]:
     """Labels and log weight of the pronunciations that the network can tell apart."""
     found: dict[tuple[int, ...], tuple[tuple[str, ...], float]] = {}
     for p in pronunciations:
@@ -132,8 +134,9 @@ def _distinct(pronunciations: Sequence[Pronunciation], alphabet: Alphabet) -> li
     return list(found.values())
 
 
-def _word(chain: _Chain, alphabet: Alphabet, word: int, phones: Sequence[str],
-          before: list[tuple[int, float]]) -> int:
+def _word(
+    chain: _Chain, alphabet: Alphabet, word: int, phones: Sequence[str], before: list[tuple[int, float]]
+) -> int:
     """Add one pronunciation behind ``before``; its last state."""
     for k, phone in enumerate(phones):
         column = alphabet.of(phone)
@@ -143,7 +146,9 @@ def _word(chain: _Chain, alphabet: Alphabet, word: int, phones: Sequence[str],
     return state
 
 
-def _gap(chain: _Chain, alphabet: Alphabet, ends: list[tuple[int, float]], wild: bool) -> list[tuple[int, float]]:
+def _gap(
+    chain: _Chain, alphabet: Alphabet, ends: list[tuple[int, float]], wild: bool
+) -> list[tuple[int, float]]:
     """What may stand between two words: a blank, then maybe a boundary or the wildcard, and a blank again."""
     blank = [(chain.add(alphabet.blank, BLANK, NONE, ends), 0.0)]
     states = list(blank)
@@ -161,5 +166,14 @@ def _flat(chain: _Chain, start: dict[int, float], final: dict[int, float]) -> Gr
     begin[list(start)], end[list(final)] = list(start.values()), list(final.values())
     pdfs, pdf = np.unique(chain.columns, return_inverse=True)
     node = np.arange(len(chain.rows), dtype=np.int32)
-    return Graph(pdf.astype(np.int32), predecessors, weights, begin, end, node, tuple(chain.labels),
-                 np.asarray(chain.words, np.int32), pdfs)
+    return Graph(
+        pdf.astype(np.int32),
+        predecessors,
+        weights,
+        begin,
+        end,
+        node,
+        tuple(chain.labels),
+        np.asarray(chain.words, np.int32),
+        pdfs,
+    )

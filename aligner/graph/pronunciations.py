@@ -157,14 +157,22 @@ def _silence(net: _Net, topology: Topology) -> int:
     return net.add(topology.unit(sil, sil, sil, Position.SINGLE), sil, NONE)
 
 
-def _word(net: _Net, topology: Topology, word: int, p: Pronunciation, exits: Sequence[_Exit], quiet: int,
-          follows: frozenset[str]) -> list[_Exit]:
+def _word(
+    net: _Net,
+    topology: Topology,
+    word: int,
+    p: Pronunciation,
+    exits: Sequence[_Exit],
+    quiet: int,
+    follows: frozenset[str],
+) -> list[_Exit]:
     """Add one pronunciation behind ``exits`` and the silence ``quiet``; its own ends."""
     last = len(p.phones) - 1
     entries = _entries(p, exits, quiet, topology.silence)
     opening = _weight(p.probability)
-    silence, no_silence = (0.0, 0.0) if p.silence_after is None else (
-        _weight(p.silence_after), _weight(1.0 - p.silence_after))
+    silence, no_silence = (
+        (0.0, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
+    )
     before: list[tuple[int, float]] = []
     result = []
     for k, phone in enumerate(p.phones):
@@ -193,7 +201,9 @@ def _weight(probability: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
 
 
-def _entries(p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str) -> dict[str, list[tuple[int, float]]]:
+def _entries(
+    p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str
+) -> dict[str, list[tuple[int, float]]]:
     """How a pronunciation may be reached, by the phone before it."""
     entries = {silence: [(quiet, _weight(p.silence_before))]}
     for e in exits:
@@ -202,8 +212,9 @@ def _entries(p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str)
     return entries
 
 
-def _distinct(topology: Topology, phone: str, lefts: Sequence[str], rights: Sequence[str],
-              position: Position) -> list[tuple[tuple[str, ...], Unit, tuple[str, ...]]]:
+def _distinct(
+    topology: Topology, phone: str, lefts: Sequence[str], rights: Sequence[str], position: Position
+) -> list[tuple[tuple[str, ...], Unit, tuple[str, ...]]]:
     """The copies of a phone that the model can tell apart: (left contexts, unit, right contexts).
 
     Left contexts share copies where they agree on the unit for every right context.
@@ -250,5 +261,14 @@ def _states(net: _Net, topology: Topology) -> Graph:
     predecessors, weights = padded(rows)
     pdfs, pdf = np.unique([p for u in net.units for p in u.pdfs], return_inverse=True)
     node = np.repeat(np.arange(len(net.units), dtype=np.int32), [len(u.pdfs) for u in net.units])
-    return Graph(pdf.astype(np.int32), predecessors, weights, start, final, node, tuple(net.phones),
-                 np.asarray(net.words, np.int32), pdfs)
+    return Graph(
+        pdf.astype(np.int32),
+        predecessors,
+        weights,
+        start,
+        final,
+        node,
+        tuple(net.phones),
+        np.asarray(net.words, np.int32),
+        pdfs,
+    )

@@ -1,8 +1,8 @@
 """The graph of dynamic time warping: a state for each frame of a reference, in their order.
 
-A step from a frame to the next is free; staying in one and leaving one out cost a little, where Itakura (1975)
-forbids them.  Every frame of the target counts once, so that paths through different references may be compared.
-At the edges of words the target may pause.
+A step from a frame to the next is free; staying in one and leaving one out cost a little, where Itakura
+(1975) forbids them.  Every frame of the target counts once, so that paths through different references may be
+compared. At the edges of words the target may pause.
 
 R frames of the reference, N phones.
 """
@@ -35,14 +35,18 @@ class Steps(NamedTuple):
 
 
 STEPS = Steps()
-TRAJECTORY_STEPS = Steps(0.05, 0.05, 0.5)  # a model's means are nearer to any speaker than speakers to each other
+TRAJECTORY_STEPS = Steps(
+    0.05, 0.05, 0.5
+)  # a model's means are nearer to any speaker than speakers to each other
 
 
-def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: Steps = STEPS) -> Graph:
+def build(
+    node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: Steps = STEPS
+) -> Graph:
     """All ways to say a reference's phones, at any pace, with pauses or without.
 
-    The nodes are the phones in order with the pauses between them; no phone is ever left out.  Column r of the
-    scores is frame r of the reference, column R the pause's.
+    The nodes are the phones in order with the pauses between them; no phone is ever left out.  Column r of
+    the scores is frame r of the reference, column R the pause's.
 
     Parameters
     ----------
@@ -53,7 +57,8 @@ def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.nd
     word : ndarray
         (N,): the word of each phone.
     pause : ndarray
-        (N + 1,) bool: whether a pause may stand before each phone, and at the end; the first and last must be True.
+        (N + 1,) bool: whether a pause may stand before each phone, and at the end; the first and last must be
+        True.
     steps : Steps
 
     Examples
@@ -70,8 +75,9 @@ def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.nd
     opening = first[np.flatnonzero(pause[:-1])]  # the frame behind each pause but the last
     closing = np.append(opening[1:], rows) - 1  # the frame before each pause but the first
     pauses = np.append(state[opening] - 1, rows + len(opening))
-    predecessors, weights = (np.full((pauses[-1] + 1, 4), fill, kind)
-                             for fill, kind in ((NONE, np.int32), (-np.inf, np.float32)))
+    predecessors, weights = (
+        np.full((pauses[-1] + 1, 4), fill, kind) for fill, kind in ((NONE, np.int32), (-np.inf, np.float32))
+    )
 
     def arcs(column: int, sources: np.ndarray, targets: np.ndarray, weight: float) -> None:
         predecessors[targets, column], weights[targets, column] = sources, weight
@@ -89,9 +95,17 @@ def build(node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.nd
     between = np.flatnonzero(np.isin(np.arange(len(phone) + len(pauses)), place, invert=True, kind="table"))
     labels = dict(zip(place.tolist(), phone, strict=True))
     names = tuple(labels.get(k, SILENCE_LABEL) for k in range(len(phone) + len(pauses)))
-    return Graph(_placed(pauses, rows, state, np.arange(rows)), predecessors, weights, ends[0], ends[1],
-                 _placed(pauses, between, state, place[node]), names, _placed(between, NONE, place, word),
-                 np.arange(rows + 1))
+    return Graph(
+        _placed(pauses, rows, state, np.arange(rows)),
+        predecessors,
+        weights,
+        ends[0],
+        ends[1],
+        _placed(pauses, between, state, place[node]),
+        names,
+        _placed(between, NONE, place, word),
+        np.arange(rows + 1),
+    )
 
 
 def _placed(some: np.ndarray, values: np.ndarray | int, others: np.ndarray, rest: np.ndarray) -> np.ndarray:

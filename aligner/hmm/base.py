@@ -51,10 +51,16 @@ def collate(sequences: Sequence[Tensor]) -> Batch:
     """
     if not all(isinstance(s, Tensor) for s in sequences):
         raise TypeError("sequences must be torch.Tensors")
-    if not sequences or any(s.ndim != 2 or s.shape != (max(len(s), 1), sequences[0].shape[1]) for s in sequences):
+    if not sequences or any(
+        s.ndim != 2 or s.shape != (max(len(s), 1), sequences[0].shape[1]) for s in sequences
+    ):
         shapes = [tuple(s.shape) for s in sequences]
-        raise ValueError(f"sequences of shapes {shapes[:5]}; (at least 1, D) with the same D is needed for each")
-    return nn.utils.rnn.pad_sequence(list(sequences), batch_first=True), torch.tensor([len(s) for s in sequences])
+        raise ValueError(
+            f"sequences of shapes {shapes[:5]}; (at least 1, D) with the same D is needed for each"
+        )
+    return nn.utils.rnn.pad_sequence(list(sequences), batch_first=True), torch.tensor(
+        [len(s) for s in sequences]
+    )
 
 
 class HMM(nn.Module, ABC):
@@ -70,10 +76,14 @@ class HMM(nn.Module, ABC):
         What runs the search.
     """
 
-    def __init__(self, num_states: int, obs_dim: int, checkpoint_segments: int = 1, kernel: str = "auto") -> None:
+    def __init__(
+        self, num_states: int, obs_dim: int, checkpoint_segments: int = 1, kernel: str = "auto"
+    ) -> None:
         super().__init__()
         if num_states < 1 or obs_dim < 1 or checkpoint_segments < 1:
-            raise ValueError(f"{num_states} states, {obs_dim} dimensions, {checkpoint_segments} segments: 0 is too few")
+            raise ValueError(
+                f"{num_states} states, {obs_dim} dimensions, {checkpoint_segments} segments: 0 is too few"
+            )
         if kernel not in KERNELS:
             raise ValueError(f"kernel {kernel!r}; one of {', '.join(KERNELS)} is needed")
         self.num_states, self.obs_dim = num_states, obs_dim
@@ -88,10 +98,16 @@ class HMM(nn.Module, ABC):
         """Draw observations (B, T, D) and the states (B, T) behind them."""
 
     @abstractmethod
-    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10) -> list[float]:
-        """Learn from observations; the mean log-likelihood per frame before each iteration and after the last."""
+    def fit(
+        self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10
+    ) -> list[float]:
+        """Learn from observations; the mean log-likelihood per frame before each iteration and after the
+        last.
+        """
 
-    def forward(self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None) -> Tensor:
+    def forward(
+        self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
+    ) -> Tensor:
         """Log-likelihoods, differentiable.
 
         Parameters
@@ -114,24 +130,34 @@ class HMM(nn.Module, ABC):
             If shapes do not fit, something is NaN, or (`aligner.search.arcs.NoPath`) a sequence is too short.
         """
         if torch.compiler.is_compiling():  # one graph; a compiled function cannot run out of memory and go on
-            counts = torch.full((len(observations),), observations.shape[1]) if lengths is None else torch.as_tensor(
-                lengths)
-            return self._log_likelihood(observations if lengths is None else unpadded(observations, counts), counts)
+            counts = (
+                torch.full((len(observations),), observations.shape[1])
+                if lengths is None
+                else torch.as_tensor(lengths)
+            )
+            return self._log_likelihood(
+                observations if lengths is None else unpadded(observations, counts), counts
+            )
         return torch.cat(self._in_chunks(self._log_likelihood, observations, lengths, chunk_size))
 
-    def posteriors(self, observations: Tensor, lengths: Tensor | None = None,
-                   chunk_size: int | None = None) -> Posteriors | SegmentPosteriors:
+    def posteriors(
+        self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
+    ) -> Posteriors | SegmentPosteriors:
         """Probabilities of states (B, T, S) and arcs, and durations where the model has them."""
         with torch.no_grad():
             found: Posteriors | SegmentPosteriors = _joined(
-                self._in_chunks(self._posteriors, observations, lengths, chunk_size))
+                self._in_chunks(self._posteriors, observations, lengths, chunk_size)
+            )
         return found
 
-    def viterbi(self, observations: Tensor, lengths: Tensor | None = None,
-                chunk_size: int | None = None) -> Path | Segments:
+    def viterbi(
+        self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
+    ) -> Path | Segments:
         """The best path: ``states`` (B, T), -1 beyond a sequence's length, and ``score`` (B,)."""
         with torch.no_grad():
-            found: Path | Segments = _joined(self._in_chunks(self._viterbi, observations, lengths, chunk_size))
+            found: Path | Segments = _joined(
+                self._in_chunks(self._viterbi, observations, lengths, chunk_size)
+            )
         return found
 
     def _log_likelihood(self, observations: Tensor, lengths: Tensor) -> Tensor:
@@ -149,8 +175,13 @@ class HMM(nn.Module, ABC):
             return viterbi(arcs, scores, lengths, self.kernel)
         return segmental_viterbi(arcs, scores, durations, lengths, self.kernel)
 
-    def _in_chunks(self, work: Callable[[Tensor, Tensor], R], observations: Tensor, lengths: Tensor | None,
-                   chunk_size: int | None) -> list[R]:
+    def _in_chunks(
+        self,
+        work: Callable[[Tensor, Tensor], R],
+        observations: Tensor,
+        lengths: Tensor | None,
+        chunk_size: int | None,
+    ) -> list[R]:
         padded, lengths = lengths is not None, self._checked(observations, lengths)
         size = len(observations) if chunk_size is None else chunk_size
         if size < 1:
@@ -168,7 +199,9 @@ class HMM(nn.Module, ABC):
                 if size == 1 or not out_of_memory(error):
                     raise
                 size = (min(size, len(observations)) + 1) // 2
-                warnings.warn(f"out of memory: going on with {size} sequences at once (chunk_size)", stacklevel=3)
+                warnings.warn(
+                    f"out of memory: going on with {size} sequences at once (chunk_size)", stacklevel=3
+                )
                 continue
             first += size
         return results
@@ -177,25 +210,36 @@ class HMM(nn.Module, ABC):
         if not isinstance(observations, Tensor):
             raise TypeError(f"observations are {type(observations).__name__}; a torch.Tensor is needed")
         if observations.ndim != 3 or observations.shape[2] != self.obs_dim or not all(observations.shape):
-            raise ValueError(f"observations of shape {tuple(observations.shape)}; (B, T, {self.obs_dim}) is needed")
+            raise ValueError(
+                f"observations of shape {tuple(observations.shape)}; (B, T, {self.obs_dim}) is needed"
+            )
         return checked_lengths(lengths, len(observations), observations.shape[1])
 
-    def _over_time(self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor, numbers: int) -> Tensor:
+    def _over_time(
+        self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor, numbers: int
+    ) -> Tensor:
         """``score(observations, first, last)`` -> (B, last - first, ...) for all frames.
 
-        With gradients, checkpointed if so wished; without, in stretches of time over which the ``numbers`` that are
-        made for each frame stay in the cache of a core.
+        With gradients, checkpointed if so wished; without, in stretches of time over which the ``numbers``
+        that are made for each frame stay in the cache of a core.
         """
         frames = observations.shape[1]
         if torch.is_grad_enabled():
             if self.checkpoint_segments == 1:
                 return score(observations, 0, frames)
             length = -(-frames // self.checkpoint_segments)
-            return torch.cat([checkpoint(score, observations, first, min(first + length, frames), use_reentrant=False)
-                              for first in range(0, frames, length)], 1)
+            return torch.cat(
+                [
+                    checkpoint(score, observations, first, min(first + length, frames), use_reentrant=False)
+                    for first in range(0, frames, length)
+                ],
+                1,
+            )
         small = observations.device.type == "cpu" and not torch.compiler.is_compiling()
         length = max(1, CACHE // (len(observations) * numbers)) if small else frames
-        parts = [score(observations, first, min(first + length, frames)) for first in range(0, frames, length)]
+        parts = [
+            score(observations, first, min(first + length, frames)) for first in range(0, frames, length)
+        ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
@@ -203,7 +247,9 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error is the device's or the machine's way to say so."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return any(words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory"))
+    return any(
+        words in str(error) for words in ("out of memory", "not enough memory", "can't allocate memory")
+    )
 
 
 def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[Batch]:
@@ -216,8 +262,10 @@ def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[
     empty = True
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not isinstance(batch[0], Tensor):
-            raise ValueError("data is neither a tensor (B, T, D) nor batches of (observations (B, T, D), lengths "
-                             "(B,)): see aligner.hmm.collate")
+            raise ValueError(
+                "data is neither a tensor (B, T, D) nor batches of (observations (B, T, D), lengths "
+                "(B,)): see aligner.hmm.collate"
+            )
         empty = False
         yield batch[0], torch.as_tensor(batch[1])
     if empty:
@@ -242,11 +290,14 @@ def real_frames(observations: Tensor, lengths: Tensor) -> Tensor:
 
 def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
     """``observations`` with 0 beyond each sequence's length: what a network may read, NaN or not."""
-    return observations.masked_fill(~within(lengths, observations.shape[1], observations.device)[..., None], 0.0)
+    return observations.masked_fill(
+        ~within(lengths, observations.shape[1], observations.device)[..., None], 0.0
+    )
 
 
-def climb(model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int,
-          learning_rate: float) -> list[float]:
+def climb(
+    model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int, learning_rate: float
+) -> list[float]:
     """Fit by gradient (Adam); a step for each batch, so many times through the data."""
     if iterations < 0:
         raise ValueError(f"{iterations} iterations; at least 0 are needed")
@@ -270,5 +321,3 @@ def climb(model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, it
 def _joined(parts: list[Any]) -> Any:
     """Named tuples of tensors, end to end."""
     return parts[0] if len(parts) == 1 else type(parts[0])(*map(torch.cat, zip(*parts, strict=True)))
-
-

@@ -77,13 +77,23 @@ class MixtureGaussianHMM(HMM):
     True
     """
 
-    def __init__(self, num_states: int, obs_dim: int, num_components: int = 1, covariance: str = "diag",
-                 transitions: Transitions | None = None, min_variance: float = 1e-3, checkpoint_segments: int = 1,
-                 kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        num_states: int,
+        obs_dim: int,
+        num_components: int = 1,
+        covariance: str = "diag",
+        transitions: Transitions | None = None,
+        min_variance: float = 1e-3,
+        checkpoint_segments: int = 1,
+        kernel: str = "auto",
+    ) -> None:
         super().__init__(num_states, obs_dim, checkpoint_segments, kernel)
         transitions = checked(transitions, num_states)
         self.transitions = ArcWeights(self._arranged(transitions))
-        self.emissions = Mixtures(num_states * self._regions, num_components, obs_dim, covariance, min_variance)
+        self.emissions = Mixtures(
+            num_states * self._regions, num_components, obs_dim, covariance, min_variance
+        )
 
     _regions = 1  # mixtures of a state
 
@@ -129,16 +139,26 @@ class MixtureGaussianHMM(HMM):
     def _probabilities(self) -> tuple[Tensor, Tensor]:
         """Of the start (S,), and of transitions from row to column (S, S)."""
         arcs = self.transitions()
-        follow = torch.zeros(self.num_states, self.num_states, device=arcs.start.device, dtype=arcs.start.dtype)
+        follow = torch.zeros(
+            self.num_states, self.num_states, device=arcs.start.device, dtype=arcs.start.dtype
+        )
         target, column = torch.nonzero(arcs.predecessors[0] >= 0, as_tuple=True)
         follow[arcs.predecessors[0][target, column].long(), target] = arcs.weights[0, 0][target, column].exp()
         nowhere = follow.sum(1) == 0
         follow[nowhere, nowhere.nonzero().flatten()] = 1.0
         return arcs.start[0].exp(), follow
 
-    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
-            tolerance: float = 0.0, method: str = "em", initialise: bool = True,
-            learning_rate: float = 1e-2, seed: int = 0) -> list[float]:
+    def fit(
+        self,
+        data: Tensor | Iterable[Batch],
+        lengths: Tensor | None = None,
+        iterations: int = 10,
+        tolerance: float = 0.0,
+        method: str = "em",
+        initialise: bool = True,
+        learning_rate: float = 1e-2,
+        seed: int = 0,
+    ) -> list[float]:
         """Learn from observations.
 
         Parameters
@@ -165,7 +185,9 @@ class MixtureGaussianHMM(HMM):
             Mean log-likelihood per frame before each iteration, and after the last.
         """
         if method not in ("em", "gradient") or iterations < 0:
-            raise ValueError(f"method {method!r}, {iterations} iterations; 'em' or 'gradient', and at least 0")
+            raise ValueError(
+                f"method {method!r}, {iterations} iterations; 'em' or 'gradient', and at least 0"
+            )
         data = again(data)
         if initialise:
             observations, counts = next(iter(batches(data, lengths)))
@@ -174,15 +196,17 @@ class MixtureGaussianHMM(HMM):
             return climb(self, data, lengths, iterations, learning_rate)
         return self._em(data, lengths, iterations, tolerance)
 
-    def _em(self, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int,
-            tolerance: float) -> list[float]:
+    def _em(
+        self, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int, tolerance: float
+    ) -> list[float]:
         history: list[float] = []
         while True:
             parts = [self.statistics(observations, counts) for observations, counts in batches(data, lengths)]
             total = sum(parts[1:], parts[0])
             history.append(total.log_likelihood / total.frames)
             done = len(history) > iterations or (
-                len(history) > 1 and tolerance > 0 and history[-1] - history[-2] < tolerance)
+                len(history) > 1 and tolerance > 0 and history[-1] - history[-2] < tolerance
+            )
             if done:
                 return history
             self.update(total)
@@ -208,20 +232,30 @@ class MixtureGaussianHMM(HMM):
         moments = self._moments(observations, occupied.detach(), real)
         arcs_seen = torch.zeros_like(arcs.weights[0, 0]) if crossed is None else crossed[0].sum(0)
         spans = lasted[0].sum((0, 1)) if lasted else torch.zeros(0)
-        return Statistics(float(total.detach().sum()), int(lengths.sum()), begun[0].double(), arcs_seen.double(),
-                          *moments, spans.double())
+        return Statistics(
+            float(total.detach().sum()),
+            int(lengths.sum()),
+            begun[0].double(),
+            arcs_seen.double(),
+            *moments,
+            spans.double(),
+        )
 
     @torch.no_grad()
     def _moments(self, observations: Tensor, occupied: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Counts (N, M), sums and sums of squares of frames, each frame shared by the Gaussians of its mixtures."""
+        """Counts (N, M), sums and sums of squares of frames, each frame shared by the Gaussians of its
+        mixtures.
+        """
         frames, shares = observations[real], occupied[real]
         mixtures, ready = self.emissions, self.emissions.ready()
         sums: list[Any] = [0.0, 0.0, 0.0]
         length = max(1, 16 * CACHE // mixtures.means.numel())
         for first in range(0, len(frames), length):
-            x = frames[first:first + length]
+            x = frames[first : first + length]
             weighted = ready.components(x)
-            each = (weighted - weighted.logsumexp(2, keepdim=True)).exp() * shares[first:first + length, :, None]
+            each = (weighted - weighted.logsumexp(2, keepdim=True)).exp() * shares[
+                first : first + length, :, None
+            ]
             flat, wide = each.flatten(1).double(), x.double()
             sums[0] = sums[0] + flat.sum(0)
             sums[1] = sums[1] + flat.T @ wide

@@ -39,12 +39,16 @@ class Mixtures(nn.Module):
         The least variance, or eigenvalue of a covariance, that `update` sets.
     """
 
-    def __init__(self, count: int, components: int, dims: int, covariance: str = "diag", floor: float = 1e-3) -> None:
+    def __init__(
+        self, count: int, components: int, dims: int, covariance: str = "diag", floor: float = 1e-3
+    ) -> None:
         super().__init__()
         if covariance not in ("diag", "full"):
             raise ValueError(f"covariance {covariance!r}; 'diag' or 'full' is needed")
         if components < 1 or floor <= 0:
-            raise ValueError(f"{components} components and a variance of at least {floor}; both must be above 0")
+            raise ValueError(
+                f"{components} components and a variance of at least {floor}; both must be above 0"
+            )
         self.full, self.floor = covariance == "full", floor
         self.means = nn.Parameter(torch.randn(count, components, dims))
         self.weight_logits = nn.Parameter(torch.zeros(count, components))
@@ -83,8 +87,13 @@ class Mixtures(nn.Module):
     def draw(self, mixture: Tensor, generator: torch.Generator | None) -> Tensor:
         """A frame (n, D) from each of the mixtures (n,)."""
         which = torch.multinomial(self.weight_logits.softmax(1)[mixture], 1, generator=generator).squeeze(1)
-        noise = torch.randn(len(mixture), self.means.shape[2], generator=generator, device=self.means.device,
-                            dtype=self.means.dtype)
+        noise = torch.randn(
+            len(mixture),
+            self.means.shape[2],
+            generator=generator,
+            device=self.means.device,
+            dtype=self.means.dtype,
+        )
         if self.full:
             return self.means[mixture, which] + (self.cholesky[mixture, which] @ noise[..., None]).squeeze(-1)
         return self.means[mixture, which] + noise * (0.5 * self.log_variances[mixture, which]).exp()

@@ -47,8 +47,8 @@ class NeuralHMM(HMM):
     context : int
         Frames that the network reads.
     network : Module, optional
-        (B, T, obs_dim) -> (B, T, hidden), or a tuple that begins with it, where row t may depend on rows up to
-        t and no later: ``nn.GRU(obs_dim, hidden, batch_first=True)``, for one.  A causal convolution over
+        (B, T, obs_dim) -> (B, T, hidden), or a tuple that begins with it, where row t may depend on rows up
+        to t and no later: ``nn.GRU(obs_dim, hidden, batch_first=True)``, for one.  A causal convolution over
         ``context`` frames unless given.
     transitions : Transitions, optional
         `left_to_right`, `skip`, `ergodic` (the default) or your own: the arcs, and where they begin.
@@ -62,12 +62,22 @@ class NeuralHMM(HMM):
     torch.Size([4])
     """
 
-    def __init__(self, num_states: int, obs_dim: int, hidden: int = 64, context: int = 5,
-                 network: nn.Module | None = None, transitions: Transitions | None = None, checkpoint_segments: int = 1,
-                 kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        num_states: int,
+        obs_dim: int,
+        hidden: int = 64,
+        context: int = 5,
+        network: nn.Module | None = None,
+        transitions: Transitions | None = None,
+        checkpoint_segments: int = 1,
+        kernel: str = "auto",
+    ) -> None:
         super().__init__(num_states, obs_dim, checkpoint_segments, kernel)
         if hidden < 1 or context < 1:
-            raise ValueError(f"{hidden} hidden numbers, a context of {context} frames; at least 1 of each is needed")
+            raise ValueError(
+                f"{hidden} hidden numbers, a context of {context} frames; at least 1 of each is needed"
+            )
         transitions = checked(transitions, num_states)
         self.network = Causal(obs_dim, hidden, context) if network is None else network
         self.transitions = ArcWeights(transitions)
@@ -95,8 +105,10 @@ class NeuralHMM(HMM):
         said = self.network(before)
         heard: Tensor = said[0] if isinstance(said, tuple) else said
         if heard.shape != (*observations.shape[:2], self.means.in_features):
-            raise ValueError(f"the network gave shape {tuple(heard.shape)}; "
-                             f"{(*observations.shape[:2], self.means.in_features)} is needed")
+            raise ValueError(
+                f"the network gave shape {tuple(heard.shape)}; "
+                f"{(*observations.shape[:2], self.means.in_features)} is needed"
+            )
         return heard
 
     def _score(self, observations: Tensor, heard: Tensor) -> Tensor:
@@ -109,7 +121,8 @@ class NeuralHMM(HMM):
 
     @torch.no_grad()
     def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
-        """Draw observations (B, T, D) and the states (B, T) behind them: each frame is read before the next."""
+        """Draw observations (B, T, D) and the states (B, T) behind them: each frame is read before the
+        next."""
         positive(num_frames, batch)
         device, dtype = self.log_variances.device, self.log_variances.dtype
         observations = torch.zeros(batch, num_frames, self.obs_dim, device=device, dtype=dtype)
@@ -118,7 +131,7 @@ class NeuralHMM(HMM):
         state = torch.multinomial(begin.expand(batch, -1), 1, generator=generator).squeeze(1)
         states = [state]
         for t in range(num_frames):
-            heard = self._heard(observations[:, :t + 1])[:, -1]
+            heard = self._heard(observations[:, : t + 1])[:, -1]
             if t > 0:
                 logits = self.transitions.logits + self.changes(heard)
                 leaving = self.transitions.source == state[:, None]
@@ -132,8 +145,13 @@ class NeuralHMM(HMM):
             observations[:, t] = means + noise * (0.5 * self.log_variances[state]).exp()
         return observations, torch.stack(states, 1)
 
-    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
-            learning_rate: float = 1e-2) -> list[float]:
+    def fit(
+        self,
+        data: Tensor | Iterable[Batch],
+        lengths: Tensor | None = None,
+        iterations: int = 10,
+        learning_rate: float = 1e-2,
+    ) -> list[float]:
         """Learn from observations by gradient (Adam), a step for each batch; see `MixtureGaussianHMM.fit`.
 
         A NeuralHMM has no closed form for EM.

@@ -28,8 +28,17 @@ def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "au
     arcs, scores, durations = potentials
     if torch.compiler.is_compiling():
         given = torch.full((len(scores),), scores.shape[1]) if lengths is None else lengths
-        total: Tensor = _opaque(scores, arcs.weights, arcs.start, arcs.final, durations, arcs.pdf, arcs.predecessors,
-                                given, kernel)
+        total: Tensor = _opaque(
+            scores,
+            arcs.weights,
+            arcs.start,
+            arcs.final,
+            durations,
+            arcs.pdf,
+            arcs.predecessors,
+            given,
+            kernel,
+        )
         return total
     if durations is None:
         return log_partition(arcs, scores, lengths, kernel)
@@ -37,8 +46,17 @@ def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "au
 
 
 @torch.library.custom_op("aligner::log_partition", mutates_args=())
-def _opaque(scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor | None, pdf: Tensor,
-            predecessors: Tensor, lengths: Tensor, kernel: str) -> Tensor:
+def _opaque(
+    scores: Tensor,
+    weights: Tensor,
+    start: Tensor,
+    final: Tensor,
+    durations: Tensor | None,
+    pdf: Tensor,
+    predecessors: Tensor,
+    lengths: Tensor,
+    kernel: str,
+) -> Tensor:
     """`likelihood` as one operation that ``torch.compile`` does not look into."""
     arcs = Arcs(pdf, predecessors, weights, start, final)
     return likelihood(Potentials(arcs, scores, durations), lengths, kernel).clone()
@@ -50,9 +68,18 @@ def _(scores: Tensor, *others: Any) -> Tensor:
 
 
 @torch.library.custom_op("aligner::log_partition_gradients", mutates_args=())
-def _gradients(gradient: Tensor, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor,
-               durations: Tensor | None, pdf: Tensor, predecessors: Tensor, lengths: Tensor,
-               kernel: str) -> list[Tensor]:
+def _gradients(
+    gradient: Tensor,
+    scores: Tensor,
+    weights: Tensor,
+    start: Tensor,
+    final: Tensor,
+    durations: Tensor | None,
+    pdf: Tensor,
+    predecessors: Tensor,
+    lengths: Tensor,
+    kernel: str,
+) -> list[Tensor]:
     """Gradients of `_opaque`; the forward pass is made again."""
     leaves = [t.detach().requires_grad_() for t in (scores, weights, start, final)]
     lasting = None if durations is None else durations.detach().requires_grad_()
@@ -65,8 +92,15 @@ def _gradients(gradient: Tensor, scores: Tensor, weights: Tensor, start: Tensor,
 
 
 @_gradients.register_fake
-def _(gradient: Tensor, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor | None,
-      *others: Any) -> list[Tensor]:
+def _(
+    gradient: Tensor,
+    scores: Tensor,
+    weights: Tensor,
+    start: Tensor,
+    final: Tensor,
+    durations: Tensor | None,
+    *others: Any,
+) -> list[Tensor]:
     wanted = [scores, weights, start, final] + ([] if durations is None else [durations])
     return [torch.empty(w.shape, dtype=w.dtype, device=w.device) for w in wanted]
 

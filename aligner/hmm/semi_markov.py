@@ -47,13 +47,33 @@ class HSMM(MixtureGaussianHMM):
     True
     """
 
-    def __init__(self, num_states: int, obs_dim: int, num_components: int = 1, max_duration: int = 60,
-                 min_duration: int = 1, duration: str = "gamma", mean_duration: float | None = None,
-                 self_loops: bool = False, covariance: str = "diag", transitions: Transitions | None = None,
-                 min_variance: float = 1e-3, checkpoint_segments: int = 1, kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        num_states: int,
+        obs_dim: int,
+        num_components: int = 1,
+        max_duration: int = 60,
+        min_duration: int = 1,
+        duration: str = "gamma",
+        mean_duration: float | None = None,
+        self_loops: bool = False,
+        covariance: str = "diag",
+        transitions: Transitions | None = None,
+        min_variance: float = 1e-3,
+        checkpoint_segments: int = 1,
+        kernel: str = "auto",
+    ) -> None:
         self._self_loops = self_loops or (num_states == 1 and transitions is None)  # else it could not go on
-        super().__init__(num_states, obs_dim, num_components, covariance, transitions, min_variance,
-                         checkpoint_segments, kernel)
+        super().__init__(
+            num_states,
+            obs_dim,
+            num_components,
+            covariance,
+            transitions,
+            min_variance,
+            checkpoint_segments,
+            kernel,
+        )
         self.durations = Durations(duration, num_states, max_duration, min_duration, mean_duration)
 
     def _arranged(self, transitions: Transitions) -> Transitions:
@@ -65,7 +85,9 @@ class HSMM(MixtureGaussianHMM):
     def _walk(self, num_frames: int, batch: int, generator: torch.Generator | None) -> Tensor:
         return self._segments(num_frames, batch, generator)[0]
 
-    def _segments(self, num_frames: int, batch: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _segments(
+        self, num_frames: int, batch: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
         """States and regions (B, T), segment after segment; the last is cut off at the end."""
         start, follow = self._probabilities()
         lasting = self.durations().exp()
@@ -75,9 +97,9 @@ class HSMM(MixtureGaussianHMM):
             t, state = 0, int(torch.multinomial(start, 1, generator=generator))
             while t < num_frames:
                 frames = 1 + int(torch.multinomial(lasting[state], 1, generator=generator))
-                states[b, t:t + frames] = state
+                states[b, t : t + frames] = state
                 inside = torch.arange(frames, device=start.device) * self._regions // frames
-                regions[b, t:t + frames] = inside[:num_frames - t]
+                regions[b, t : t + frames] = inside[: num_frames - t]
                 t, state = t + frames, int(torch.multinomial(follow[state], 1, generator=generator))
         return states, regions
 
@@ -104,8 +126,8 @@ class SemiMarkovHMM(HSMM):
         In frames.
     scorer : Module, optional
         Takes observations (B, T, D) and gives scores (B, T, S, max_duration): [b, t, s, d - 1] is that of a
-        segment of state s whose d frames end with frame t.  Those of segments that would begin before frame 0 are
-        not looked at.
+        segment of state s whose d frames end with frame t.  Those of segments that would begin before frame 0
+        are not looked at.
     duration, mean_duration, self_loops, covariance, transitions, min_variance, checkpoint_segments, kernel
         As `HSMM`.
 
@@ -116,16 +138,42 @@ class SemiMarkovHMM(HSMM):
     torch.Size([1])
     """
 
-    def __init__(self, num_states: int, obs_dim: int, num_components: int = 1, num_regions: int = 3,
-                 max_duration: int = 30, min_duration: int = 1, scorer: nn.Module | None = None,
-                 duration: str = "gamma", mean_duration: float | None = None, self_loops: bool = False,
-                 covariance: str = "diag", transitions: Transitions | None = None, min_variance: float = 1e-3,
-                 checkpoint_segments: int = 1, kernel: str = "auto") -> None:
+    def __init__(
+        self,
+        num_states: int,
+        obs_dim: int,
+        num_components: int = 1,
+        num_regions: int = 3,
+        max_duration: int = 30,
+        min_duration: int = 1,
+        scorer: nn.Module | None = None,
+        duration: str = "gamma",
+        mean_duration: float | None = None,
+        self_loops: bool = False,
+        covariance: str = "diag",
+        transitions: Transitions | None = None,
+        min_variance: float = 1e-3,
+        checkpoint_segments: int = 1,
+        kernel: str = "auto",
+    ) -> None:
         if num_regions < 1:
             raise ValueError(f"{num_regions} regions; at least 1 is needed")
         self._regions = num_regions
-        super().__init__(num_states, obs_dim, num_components, max_duration, min_duration, duration, mean_duration,
-                         self_loops, covariance, transitions, min_variance, checkpoint_segments, kernel)
+        super().__init__(
+            num_states,
+            obs_dim,
+            num_components,
+            max_duration,
+            min_duration,
+            duration,
+            mean_duration,
+            self_loops,
+            covariance,
+            transitions,
+            min_variance,
+            checkpoint_segments,
+            kernel,
+        )
         self.scorer = scorer
 
     def potentials(self, observations: Tensor) -> Potentials:
@@ -173,27 +221,37 @@ class SemiMarkovHMM(HSMM):
         for k in torch.randint(len(long_enough), (STRETCHES,), generator=generator).tolist():
             x, frames = long_enough[k]
             first = int(torch.randint(frames - length + 1, (1,), generator=generator))
-            stretches.append(x[first:first + length])
+            stretches.append(x[first : first + length])
         cut = torch.stack(stretches)
         region = torch.arange(length, device=cut.device) * self._regions // length
         parts = torch.stack([cut[:, region == r].mean(1) for r in range(self._regions)], 1)
         mixture = clusters(parts.flatten(1), self.num_states, seed)[:, None] * self._regions + region
         return cut.flatten(0, 1), mixture.flatten()
 
-    def fit(self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10,
-            tolerance: float = 0.0, method: str = "em", initialise: bool = True,
-            learning_rate: float = 1e-2, seed: int = 0) -> list[float]:
+    def fit(
+        self,
+        data: Tensor | Iterable[Batch],
+        lengths: Tensor | None = None,
+        iterations: int = 10,
+        tolerance: float = 0.0,
+        method: str = "em",
+        initialise: bool = True,
+        learning_rate: float = 1e-2,
+        seed: int = 0,
+    ) -> list[float]:
         """As `MixtureGaussianHMM.fit`.
 
         Raises
         ------
         ValueError
-            If the model has a scorer of its own: log Z has no greatest value then.  Train it on the likelihood of
-            known segmentations instead (see `log_probability`).
+            If the model has a scorer of its own: log Z has no greatest value then.  Train it on the
+            likelihood of known segmentations instead (see `log_probability`).
         """
         if self.scorer is not None:
-            raise ValueError("a model with a scorer of its own is conditional: train it with log_probability, on "
-                             "known segmentations")
+            raise ValueError(
+                "a model with a scorer of its own is conditional: train it with log_probability, on "
+                "known segmentations"
+            )
         return super().fit(data, lengths, iterations, tolerance, method, initialise, learning_rate, seed)
 
     def log_probability(self, observations: Tensor, states: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -204,16 +262,22 @@ class SemiMarkovHMM(HSMM):
         observations : Tensor
             (B, T, D)
         states : Tensor
-            (B, T) whole numbers: each frame's state; padding is not looked at.  With ``self_loops`` all ways to
+            (B, T) whole numbers: each frame's state; padding is not looked at.  With ``self_loops`` all ways
+            to
         cut a run of one state count.
         lengths : Tensor, optional
         """
         lengths = self._checked(observations, lengths)
         real = within(lengths, observations.shape[1], observations.device)
-        if states.shape != real.shape or states.is_floating_point() or not (
-                0 <= int(states[real].min()) <= int(states[real].max()) < self.num_states):
-            raise ValueError(f"states of shape {tuple(states.shape)} and type {states.dtype}; {tuple(real.shape)} "
-                             f"whole numbers from 0 to {self.num_states - 1} are needed")
+        if (
+            states.shape != real.shape
+            or states.is_floating_point()
+            or not (0 <= int(states[real].min()) <= int(states[real].max()) < self.num_states)
+        ):
+            raise ValueError(
+                f"states of shape {tuple(states.shape)} and type {states.dtype}; {tuple(real.shape)} "
+                f"whole numbers from 0 to {self.num_states - 1} are needed"
+            )
         arcs, scores, durations = self.potentials(unpadded(observations, lengths))
         wrong = states[..., None] != torch.arange(self.num_states, device=states.device)
         known = Potentials(arcs, scores.masked_fill(wrong, -torch.inf), durations)
@@ -242,14 +306,22 @@ def segment_scores(regions: Tensor, longest: int) -> Tensor:
     # cumulated, with a row of zeros first; in float64, for differences are taken of large sums.  What is
     # impossible is counted instead: -inf cannot be taken off again
     impossible = regions == -torch.inf
-    total, barred = (torch.nn.functional.pad(v.cumsum(1), (0, 0, 0, 0, 1, 0))
-                     for v in (regions.masked_fill(impossible, 0.0).double(), impossible.long()))
+    total, barred = (
+        torch.nn.functional.pad(v.cumsum(1), (0, 0, 0, 0, 1, 0))
+        for v in (regions.masked_fill(impossible, 0.0).double(), impossible.long())
+    )
     found = []
     for d in range(1, min(longest, frames) + 1):
         edges = [-(-r * d // count) for r in range(count + 1)]  # the first i with i * R // d >= r
         starts = frames - d + 1
-        parts, bars = ([v[:, b:b + starts, :, r] - v[:, a:a + starts, :, r]
-                        for r, (a, b) in enumerate(pairwise(edges)) if b > a] for v in (total, barred))
+        parts, bars = (
+            [
+                v[:, b : b + starts, :, r] - v[:, a : a + starts, :, r]
+                for r, (a, b) in enumerate(pairwise(edges))
+                if b > a
+            ]
+            for v in (total, barred)
+        )
         score: Tensor = sum(parts[1:], parts[0]).to(regions.dtype)
         score = score.masked_fill(sum(bars[1:], bars[0]) > 0, -torch.inf)
         found.append(torch.nn.functional.pad(score, (0, 0, d - 1, 0), value=-torch.inf))

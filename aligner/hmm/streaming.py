@@ -1,7 +1,7 @@
 """HMMs that listen: states told while observations are still coming in.
 
-`StreamingHMMProcessor` drives whatever can `listen`: the torch modules here, and the aligner's acoustic models with
-the graph of a transcript (`aligner.run.stream`).
+`StreamingHMMProcessor` drives whatever can `listen`: the torch modules here, and the aligner's acoustic
+models with the graph of a transcript (`aligner.run.stream`).
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ class Listener:
     def advance(self, observations: Tensor) -> Tensor:
         """Hear frames (n, D); the states (m,) of those that can now be told."""
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
-            raise ValueError(f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed")
+            raise ValueError(
+                f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed"
+            )
         return self.search.advance(self._ready.score(observations).cpu())
 
     def finish(self) -> Tensor:
@@ -134,8 +136,8 @@ class StreamingHMMProcessor:
         A state is told at the latest with the chunk that brings so many later frames.  None waits until it is
         certain: the states are then those of ``model.viterbi``, for as long as the buffer holds what is open.
     buffer_size : int
-        The most frames whose state may be open at a time; with ``overlap`` None it bounds memory and delay, and a
-        state that is still open then is told by the best path of the moment.  At least ``chunk_size`` +
+        The most frames whose state may be open at a time; with ``overlap`` None it bounds memory and delay,
+        and a state that is still open then is told by the best path of the moment.  At least ``chunk_size`` +
         ``overlap``.
 
     Attributes
@@ -153,14 +155,23 @@ class StreamingHMMProcessor:
     30
     """
 
-    def __init__(self, model: MixtureGaussianHMM | Listening, chunk_size: int = 16, overlap: int | None = None,
-                 buffer_size: int = 1000) -> None:
+    def __init__(
+        self,
+        model: MixtureGaussianHMM | Listening,
+        chunk_size: int = 16,
+        overlap: int | None = None,
+        buffer_size: int = 1000,
+    ) -> None:
         if chunk_size < 1 or (overlap or 0) < 0 or buffer_size < chunk_size + (overlap or 0):
-            raise ValueError(f"chunks of {chunk_size} frames, an overlap of {overlap}, a buffer of {buffer_size}: "
-                             "the buffer must hold a chunk and its overlap, and a chunk at least one frame")
+            raise ValueError(
+                f"chunks of {chunk_size} frames, an overlap of {overlap}, a buffer of {buffer_size}: "
+                "the buffer must hold a chunk and its overlap, and a chunk at least one frame"
+            )
         if not isinstance(model, (MixtureGaussianHMM, Listening)) or isinstance(model, HSMM):
-            raise TypeError(f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM, or what can "
-                            "listen(), can be streamed")
+            raise TypeError(
+                f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM, or what can "
+                "listen(), can be streamed"
+            )
         self.model, self.chunk_size, self.overlap, self.buffer_size = model, chunk_size, overlap, buffer_size
         self._longest_chunk = chunk_size
         self.reset()
@@ -168,8 +179,9 @@ class StreamingHMMProcessor:
     def reset(self) -> None:
         """Forget all that was heard: the next observations begin a new sequence."""
         lag = self.buffer_size - self._longest_chunk if self.overlap is None else self.overlap
-        self._listener: Search = (self.model.listen(lag) if isinstance(self.model, Listening)
-                                  else Listener(self.model, lag))
+        self._listener: Search = (
+            self.model.listen(lag) if isinstance(self.model, Listening) else Listener(self.model, lag)
+        )
         self._waiting = torch.empty(0, self.model.obs_dim)
 
     @property
@@ -187,7 +199,9 @@ class StreamingHMMProcessor:
         """
         began, first, told, size = time.perf_counter(), self._listener.told, [], self.chunk_size
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
-            raise ValueError(f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed")
+            raise ValueError(
+                f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed"
+            )
         if not bool(torch.isfinite(observations).all()):
             raise ValueError("NaN or infinity among the observations")
         self._waiting = torch.cat([self._waiting.to(observations), observations])
@@ -216,9 +230,9 @@ class StreamingHMMProcessor:
 class AdaptiveChunkProcessor(StreamingHMMProcessor):
     """Chooses its chunk size by what it measures, so that a chunk's latency keeps under a target.
 
-    The latency of a chunk is what its first frame waits until the chunk is full, and what it takes to compute.
-    Small chunks wait less but cost more, for every chunk has a cost of its own; so the size is doubled for as
-    long as that keeps the target, and halved when a chunk misses it.
+    The latency of a chunk is what its first frame waits until the chunk is full, and what it takes to
+    compute. Small chunks wait less but cost more, for every chunk has a cost of its own; so the size is
+    doubled for as long as that keeps the target, and halved when a chunk misses it.
 
     Parameters
     ----------
@@ -247,15 +261,26 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
     True
     """
 
-    def __init__(self, model: MixtureGaussianHMM | Listening, target_latency: float = 0.1, hop: float = 0.01,
-                 chunk_size: int = 4, max_chunk_size: int = 64, overlap: int | None = None,
-                 buffer_size: int = 1000) -> None:
+    def __init__(
+        self,
+        model: MixtureGaussianHMM | Listening,
+        target_latency: float = 0.1,
+        hop: float = 0.01,
+        chunk_size: int = 4,
+        max_chunk_size: int = 64,
+        overlap: int | None = None,
+        buffer_size: int = 1000,
+    ) -> None:
         if target_latency <= 0 or hop <= 0 or not 1 <= chunk_size <= max_chunk_size:
-            raise ValueError(f"a target of {target_latency} s, frames every {hop} s, chunks of {chunk_size} to "
-                             f"{max_chunk_size}: all must be above 0, the last not below the one before")
+            raise ValueError(
+                f"a target of {target_latency} s, frames every {hop} s, chunks of {chunk_size} to "
+                f"{max_chunk_size}: all must be above 0, the last not below the one before"
+            )
         if buffer_size < max_chunk_size + (overlap or 0):
-            raise ValueError(f"a buffer of {buffer_size} frames; chunks of {max_chunk_size} and an overlap of "
-                             f"{overlap or 0} do not fit")
+            raise ValueError(
+                f"a buffer of {buffer_size} frames; chunks of {max_chunk_size} and an overlap of "
+                f"{overlap or 0} do not fit"
+            )
         self.target_latency, self.hop, self.max_chunk_size = target_latency, hop, max_chunk_size
         self.latency = 0.0
         super().__init__(model, chunk_size, overlap, buffer_size)

@@ -42,10 +42,13 @@ class Transitions:
 
     @classmethod
     def of(cls, matrix: Tensor, start: Tensor, final: Tensor | None = None) -> Transitions:
-        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc.  Rows are made to sum to 1."""
+        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc.  Rows are made to sum
+        to 1."""
         if matrix.shape != (len(start), len(start)):
-            raise ValueError(f"a matrix of shape {tuple(matrix.shape)} and a start of {len(start)} states; (S, S) and "
-                             "(S,) are needed")
+            raise ValueError(
+                f"a matrix of shape {tuple(matrix.shape)} and a start of {len(start)} states; (S, S) and "
+                "(S,) are needed"
+            )
         source, target = torch.nonzero(matrix, as_tuple=True)
         ends = torch.ones(len(start), dtype=torch.bool) if final is None else final.bool()
         return cls(source, target, matrix[source, target], start, ends)
@@ -67,8 +70,10 @@ def left_to_right(num_states: int, stay: float = 0.5) -> Transitions:
 def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitions:
     """As `left_to_right`, and over the next state with probability ``skipping``."""
     if num_states < 1 or skipping < 0 or not 0 < stay < 1 - skipping:
-        raise ValueError(f"{num_states} states that stay with probability {stay} and skip one with {skipping}: at "
-                         "least one state and something left for the next are needed")
+        raise ValueError(
+            f"{num_states} states that stay with probability {stay} and skip one with {skipping}: at "
+            "least one state and something left for the next are needed"
+        )
     arcs = []
     for s in range(num_states):
         ways = [(s, stay), (s + 1, 1 - stay - skipping), (s + 2, skipping)]
@@ -84,7 +89,9 @@ def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitio
 def ergodic(num_states: int, stay: float | None = None) -> Transitions:
     """Every state to every state; paths begin and end anywhere."""
     if num_states < 1 or (stay is not None and not 0 <= stay <= 1):
-        raise ValueError(f"{num_states} states that stay with probability {stay}; at least one, and 0 to 1, are needed")
+        raise ValueError(
+            f"{num_states} states that stay with probability {stay}; at least one, and 0 to 1, are needed"
+        )
     matrix = torch.full((num_states, num_states), 1.0 / num_states)
     if stay is not None and num_states > 1:
         matrix.fill_((1 - stay) / (num_states - 1)).fill_diagonal_(stay)
@@ -102,8 +109,10 @@ def checked(transitions: Transitions | None, num_states: int) -> Transitions:
     if transitions is None:
         return ergodic(num_states)
     if not isinstance(transitions, Transitions):
-        raise TypeError(f"transitions are {type(transitions).__name__}; left_to_right(n), skip(n), ergodic(n) or "
-                        "Transitions.of(matrix, start) is needed")
+        raise TypeError(
+            f"transitions are {type(transitions).__name__}; left_to_right(n), skip(n), ergodic(n) or "
+            "Transitions.of(matrix, start) is needed"
+        )
     if len(transitions.start) != num_states:
         raise ValueError(f"transitions of {len(transitions.start)} states for a model of {num_states}")
     return transitions
@@ -114,8 +123,10 @@ def _check(t: Transitions) -> None:
     states = len(t.start)
     shapes = {len(t.source), len(t.target), len(t.probability)}
     if t.start.ndim != 1 or t.final.shape != t.start.shape or len(shapes) != 1:
-        raise ValueError(f"transitions with start of shape {tuple(t.start.shape)}, final {tuple(t.final.shape)}, and "
-                         f"{sorted(shapes)} sources, targets and probabilities: they do not fit together")
+        raise ValueError(
+            f"transitions with start of shape {tuple(t.start.shape)}, final {tuple(t.final.shape)}, and "
+            f"{sorted(shapes)} sources, targets and probabilities: they do not fit together"
+        )
     for name, states_of in (("source", t.source), ("target", t.target)):
         if len(states_of) and not 0 <= int(states_of.min()) <= int(states_of.max()) < states:
             raise ValueError(f"transitions whose {name} is not among the {states} states")
@@ -150,10 +161,18 @@ class ArcWeights(nn.Module):
         self.logits = nn.Parameter(transitions.probability[order].clamp(min=RAREST).log())
         self.start_logits = nn.Parameter(transitions.start.clamp(min=RAREST).log())
         final = torch.zeros(states).masked_fill(~transitions.final, -torch.inf)
-        predecessors = torch.where(number >= 0, source[number.clamp(min=0)] if len(source) else number, NONE).int()
-        for name, value in (("source", source), ("target", target), ("number", number),
-                            ("predecessors", predecessors), ("final", final), ("begins", transitions.start > 0),
-                            ("pdf", torch.arange(states, dtype=torch.int32))):
+        predecessors = torch.where(
+            number >= 0, source[number.clamp(min=0)] if len(source) else number, NONE
+        ).int()
+        for name, value in (
+            ("source", source),
+            ("target", target),
+            ("number", number),
+            ("predecessors", predecessors),
+            ("final", final),
+            ("begins", transitions.start > 0),
+            ("pdf", torch.arange(states, dtype=torch.int32)),
+        ):
             self.register_buffer(name, value)
         self.source: Tensor
         self.target: Tensor
@@ -164,13 +183,18 @@ class ArcWeights(nn.Module):
         self.pdf: Tensor
 
     def forward(self, change: Tensor | None = None) -> Arcs:
-        """The arcs of a batch: one graph; or, with ``change`` (B, T, E) of the logits, one each that varies in time."""
+        """The arcs of a batch: one graph; or, with ``change`` (B, T, E) of the logits, one each that varies
+        in time.
+        """
         logits = self.logits[None, None] if change is None else self.logits + change
         arcs = self.normalised(logits) if len(self.source) else logits.new_zeros(*logits.shape[:2], 1)
         arcs = arcs[..., self.number.clamp(min=0)].masked_fill(self.number < 0, -torch.inf)
         start = self.start_logits.masked_fill(~self.begins, -torch.inf).log_softmax(0)
         graphs = len(arcs)
-        own = (v[None].expand(graphs, *v.shape) for v in (self.pdf, self.predecessors, start, self.final.to(start)))
+        own = (
+            v[None].expand(graphs, *v.shape)
+            for v in (self.pdf, self.predecessors, start, self.final.to(start))
+        )
         pdf, predecessors, start, final = own
         return Arcs(pdf, predecessors, arcs, start, final)
 
@@ -179,9 +203,11 @@ class ArcWeights(nn.Module):
         shape = (*logits.shape[:-1], len(self.pdf))
         index = self.source.expand(logits.shape)
         most = torch.full(shape, -torch.inf, dtype=logits.dtype, device=logits.device).scatter_reduce(
-            -1, index, logits.detach(), "amax")
+            -1, index, logits.detach(), "amax"
+        )
         total = torch.zeros(shape, dtype=logits.dtype, device=logits.device).scatter_add(
-            -1, index, (logits - most.gather(-1, index)).exp())
+            -1, index, (logits - most.gather(-1, index)).exp()
+        )
         return logits - most.gather(-1, index) - total.gather(-1, index).log()
 
     @torch.no_grad()
@@ -193,7 +219,9 @@ class ArcWeights(nn.Module):
         filled = self.number >= 0
         counts = torch.zeros(len(self.logits), dtype=torch.float64, device=arcs.device)
         counts[self.number[filled]] = arcs.double()[filled]  # every arc has one cell
-        total = torch.zeros(len(self.pdf), dtype=torch.float64, device=arcs.device).index_add(0, self.source, counts)
+        total = torch.zeros(len(self.pdf), dtype=torch.float64, device=arcs.device).index_add(
+            0, self.source, counts
+        )
         seen = total[self.source] > 0
         shares = counts / total.clamp(min=RAREST)[self.source]
         if self.logits.requires_grad:

@@ -30,9 +30,14 @@ from aligner.train.statistics import Statistics
 from aligner.train.transforms import TransformSums, gain, merged, speaker_sums
 from aligner.types import DataError, Failure, ModelError, Utterance
 
-ALIKE, OTHER = Belief(20.0, 20.0), Belief(5.0, 5.0)  # in the model, for speech like what it knows, and for other
+ALIKE, OTHER = (
+    Belief(20.0, 20.0),
+    Belief(5.0, 5.0),
+)  # in the model, for speech like what it knows, and for other
 ALIKE_ROUNDS, OTHER_ROUNDS = 1, 4
-TRANSFORM_ROUNDS = 2  # of one transform for all speakers, and then of one each: each aligns better than the one before
+TRANSFORM_ROUNDS = (
+    2  # of one transform for all speakers, and then of one each: each aligns better than the one before
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,13 @@ class Summary:
     after: float
 
 
-def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
-          notice: Callable[[str, float], None] = lambda *_: None) -> Summary:
+def adapt(
+    corpus: Path,
+    backend: HmmBackend,
+    out: Path,
+    options: Options,
+    notice: Callable[[str, float], None] = lambda *_: None,
+) -> Summary:
     """Adapt a model to a corpus, and save it.
 
     Parameters
@@ -106,8 +116,11 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
         If the model has no Gaussian mixtures, or the new one cannot be written.
     """
     if not isinstance(backend.model.mixtures, GaussianMixtures):
-        raise ModelError(backend.model.name, "it has no Gaussian mixtures, and only these can be adapted",
-                         "adapt the model that it was trained from")
+        raise ModelError(
+            backend.model.name,
+            "it has no Gaussian mixtures, and only these can be adapted",
+            "adapt the model that it was trained from",
+        )
     check_new(out / saved.TABLE)
     check_rights(out)
     found = find(corpus)
@@ -115,11 +128,17 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
     examples, failures = _examples(found.utterances, backend)
     if not examples:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
-        raise DataError(corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what")
+        raise DataError(
+            corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what"
+        )
     with spread(backend.options.jobs, examples, out) as mapped:
         learnt = _learnt(backend.model, examples, options, notice, mapped)
-    told = {"from": learnt.model.name, "utterances": len(examples), "speakers": len({e.speaker for e in examples}),
-            "gain": round(learnt.gain, 3)}
+    told = {
+        "from": learnt.model.name,
+        "utterances": len(examples),
+        "speakers": len({e.speaker for e in examples}),
+        "gain": round(learnt.gain, 3),
+    }
     model = replace(learnt.model, name=out.resolve().name, about={**learnt.model.about, "adapted": told})
     dictionary = backend.options.dictionary or backend.model.dictionary
     if dictionary is not None:
@@ -127,7 +146,9 @@ def adapt(corpus: Path, backend: HmmBackend, out: Path, options: Options,
             shutil.copyfile(dictionary, out / saved.DICTIONARY)
     saved.save(model, out)
     before, after = (learnt.likelihoods[0], learnt.likelihoods[-1]) if learnt.likelihoods else (0.0, 0.0)
-    return Summary(model, len(examples), (*found.failures, *failures), learnt.gain, learnt.other, before, after)
+    return Summary(
+        model, len(examples), (*found.failures, *failures), learnt.gain, learnt.other, before, after
+    )
 
 
 class _Learnt(NamedTuple):
@@ -139,9 +160,16 @@ class _Learnt(NamedTuple):
     likelihoods: list[float]
 
 
-def _learnt(model: MarkovModel, examples: Sequence[Example], options: Options, notice: Callable[[str, float], None],
-            mapped: Map[Any]) -> _Learnt:
-    """What a model learns from the examples: transforms, then means and weights, without and with the speakers'."""
+def _learnt(
+    model: MarkovModel,
+    examples: Sequence[Example],
+    options: Options,
+    notice: Callable[[str, float], None],
+    mapped: Map[Any],
+) -> _Learnt:
+    """What a model learns from the examples: transforms, then means and weights, without and with the
+    speakers'.
+    """
     shards = sharded(examples)
     won, voices = 0.0, {}
     if options.transforms:
@@ -181,6 +209,7 @@ def _any(voices: dict[str, Voice]) -> bool:
 
 def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[list[Example], list[Failure]]:
     """Utterances with the frames' base and the pronunciations; and those that cannot be read or spelled."""
+
     def one(u: Utterance) -> Example | Failure:
         try:
             heard = hear(u, backend)
@@ -188,20 +217,27 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
         except DataError as error:
             return Failure(u, error.rule, error.remedy)
         base = backend.model.base(heard.wave, backend.voices.get(u.speaker))
-        return Example(u.id, u.speaker, base, tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken))
+        return Example(
+            u.id, u.speaker, base, tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken)
+        )
 
     with ThreadPoolExecutor(backend.options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         made = list(pool.map(one, utterances))
     return [m for m in made if isinstance(m, Example)], [m for m in made if isinstance(m, Failure)]
 
 
-def _sums(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice],
-          mapped: Map[Any]) -> dict[str, TransformSums]:
+def _sums(
+    model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice], mapped: Map[Any]
+) -> dict[str, TransformSums]:
     return merged(mapped(speaker_sums, [Task(model, shard, voices) for shard in shards]))
 
 
-def _moved(model: MarkovModel, shards: Sequence[Sequence[Example]], mapped: Map[Any]) -> tuple[MarkovModel, float]:
-    """The model with one transform for all recordings, if they are other than what it knows; and what that gains."""
+def _moved(
+    model: MarkovModel, shards: Sequence[Sequence[Example]], mapped: Map[Any]
+) -> tuple[MarkovModel, float]:
+    """The model with one transform for all recordings, if they are other than what it knows; and what that
+    gains.
+    """
     of_all: dict[str, Voice] = {}
     won, transform = 0.0, None
     for _ in range(TRANSFORM_ROUNDS):
@@ -232,8 +268,9 @@ def _after(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor
     return torch.cat([(moved[1:] - moved[0]).T, moved[0][:, None]], 1)
 
 
-def _voices(model: MarkovModel, shards: Sequence[Sequence[Example]], least: float,
-            mapped: Map[Any]) -> dict[str, Voice]:
+def _voices(
+    model: MarkovModel, shards: Sequence[Sequence[Example]], least: float, mapped: Map[Any]
+) -> dict[str, Voice]:
     """Each speaker's transform, where it gains enough."""
     voices: dict[str, Voice] = {}
     for _ in range(TRANSFORM_ROUNDS):
@@ -250,7 +287,7 @@ def _alone_again(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.n
     if int(topology.alone.max()) < leaves:
         return mixtures
     [stream] = mixtures.streams
-    own = GaussianMixtures.of_tensors([stream.means[:leaves]], [stream.covariances[:leaves]],
-                                      [stream.weights[:leaves]], np.arange(leaves))
+    own = GaussianMixtures.of_tensors(
+        [stream.means[:leaves]], [stream.covariances[:leaves]], [stream.weights[:leaves]], np.arange(leaves)
+    )
     return with_alone(model, own, occupancy[:leaves])
-

@@ -38,16 +38,32 @@ class Checkpoint:
         return (self._folder / NAME).is_file()
 
     def save(self, state: State, rows: Sequence[Row], key: str) -> None:
-        """Keep a state in place of the one before; ModelError if it cannot be written (that one is intact then)."""
-        voices = {speaker: f"voice.{k}" for k, (speaker, v) in enumerate(state.voices.items())
-                  if v.transform is not None}
-        tensors = {name: t for speaker, name in voices.items() if (t := state.voices[speaker].transform) is not None}
+        """Keep a state in place of the one before; ModelError if it cannot be written (that one is intact
+        then).
+        """
+        voices = {
+            speaker: f"voice.{k}"
+            for k, (speaker, v) in enumerate(state.voices.items())
+            if v.transform is not None
+        }
+        tensors = {
+            name: t for speaker, name in voices.items() if (t := state.voices[speaker].transform) is not None
+        }
         assert state.occupancy is not None
-        more = {"stage": state.stage, "iteration": state.iteration, "key": key, "rows": [asdict(r) for r in rows],
-                "voices": {speaker: voices.get(speaker) for speaker in state.voices},
-                "said": json.dumps([[*pair, n] for pair, n in sorted(state.said.pairs.items())]),
-                "words": {word: [asdict(p) for p in said] for word, said in state.weights.items()}}
-        tensors |= {"floors": state.floors.variances, "occupancy": state.occupancy, **_of_paths(state.paths or ())}
+        more = {
+            "stage": state.stage,
+            "iteration": state.iteration,
+            "key": key,
+            "rows": [asdict(r) for r in rows],
+            "voices": {speaker: voices.get(speaker) for speaker in state.voices},
+            "said": json.dumps([[*pair, n] for pair, n in sorted(state.said.pairs.items())]),
+            "words": {word: [asdict(p) for p in said] for word, said in state.weights.items()},
+        }
+        tensors |= {
+            "floors": state.floors.variances,
+            "occupancy": state.occupancy,
+            **_of_paths(state.paths or ()),
+        }
         saved.save(state.model, self._folder, NAME, more, tensors)
 
     def load(self, key: str, device: str = "cpu") -> tuple[State, list[Row]]:
@@ -62,14 +78,19 @@ class Checkpoint:
         """
         table, tensors = packed.read(self._folder, NAME)
         if table.get("key") != key:
-            raise DataError(self._folder, "what stopped here was a training of another corpus, or with other options",
-                            "give the same, or name another folder")
+            raise DataError(
+                self._folder,
+                "what stopped here was a training of another corpus, or with other options",
+                "give the same, or name another folder",
+            )
         try:
             return _state(self._folder / NAME, table, tensors, device)
         except KeyError as error:
             raise ModelError(self._folder / NAME, f"field {error.args[0]!r} is missing", AGAIN) from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise ModelError(self._folder / NAME, f"it is not what a training left ({error})", AGAIN) from error
+            raise ModelError(
+                self._folder / NAME, f"it is not what a training left ({error})", AGAIN
+            ) from error
 
     def remove(self) -> None:
         """Take away what this and no other program made, once it is not needed any more."""
@@ -79,13 +100,26 @@ class Checkpoint:
             self._folder.rmdir()
 
 
-def _state(path: Path, table: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> tuple[State, list[Row]]:
+def _state(
+    path: Path, table: dict[str, Any], tensors: dict[str, torch.Tensor], device: str
+) -> tuple[State, list[Row]]:
     model = saved.whole(path, table, tensors, finished=False).to(device)
-    voices = {speaker: Voice(transform=tensors[name] if name else None) for speaker, name in table["voices"].items()}
+    voices = {
+        speaker: Voice(transform=tensors[name] if name else None) for speaker, name in table["voices"].items()
+    }
     words = {word: tuple(_pronunciation(p) for p in said) for word, said in table["words"].items()}
     said = Heard(Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])}))
-    state = State(table["stage"], table["iteration"], model, Floors(tensors["floors"]), voices, words, _paths(tensors),
-                  said, tensors["occupancy"].to(torch.float64))
+    state = State(
+        table["stage"],
+        table["iteration"],
+        model,
+        Floors(tensors["floors"]),
+        voices,
+        words,
+        _paths(tensors),
+        said,
+        tensors["occupancy"].to(torch.float64),
+    )
     return state, [Row(**row) for row in table["rows"]]
 
 
@@ -96,10 +130,12 @@ def _said(word: Any) -> Said:
 def _of_paths(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:
     """Paths end to end: of all utterances, how many each has, and how many utterances a shard."""
     every = [pdfs for shard in paths for pdfs in shard.pdfs]
-    return {"paths.pdfs": torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *every])),
-            "paths.lengths": torch.tensor([len(pdfs) for pdfs in every], dtype=torch.int64),
-            "paths.arcs": torch.tensor([a for shard in paths for a in shard.arcs], dtype=torch.float64),
-            "paths.shards": torch.tensor([len(shard.pdfs) for shard in paths], dtype=torch.int64)}
+    return {
+        "paths.pdfs": torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *every])),
+        "paths.lengths": torch.tensor([len(pdfs) for pdfs in every], dtype=torch.int64),
+        "paths.arcs": torch.tensor([a for shard in paths for a in shard.arcs], dtype=torch.float64),
+        "paths.shards": torch.tensor([len(shard.pdfs) for shard in paths], dtype=torch.int64),
+    }
 
 
 def _paths(tensors: dict[str, torch.Tensor]) -> tuple[Paths, ...] | None:

@@ -56,14 +56,24 @@ def plot(rows: Sequence[Row], folder: Path) -> None:
     from plotly.graph_objects import Scatter
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(2, 1, shared_xaxes=True, subplot_titles=(
-        "log-likelihood per frame (comparable within a stage)", "utterances that could not be aligned, %"))
+    figure = make_subplots(
+        2,
+        1,
+        shared_xaxes=True,
+        subplot_titles=(
+            "log-likelihood per frame (comparable within a stage)",
+            "utterances that could not be aligned, %",
+        ),
+    )
     for stage in dict.fromkeys(r.stage for r in rows):
         own = [(k + 1, r) for k, r in enumerate(rows) if r.stage == stage]
         x = [k for k, _ in own]
-        figure.add_trace(Scatter(x=x, y=[r.log_likelihood for _, r in own], name=stage, mode="lines+markers"), 1, 1)
-        figure.add_trace(Scatter(x=x, y=[100 * r.unaligned for _, r in own], showlegend=False, mode="lines+markers"),
-                         2, 1)
+        figure.add_trace(
+            Scatter(x=x, y=[r.log_likelihood for _, r in own], name=stage, mode="lines+markers"), 1, 1
+        )
+        figure.add_trace(
+            Scatter(x=x, y=[100 * r.unaligned for _, r in own], showlegend=False, mode="lines+markers"), 2, 1
+        )
     figure.update_xaxes(title_text="iteration", row=2, col=1)
     figure.update_layout(title="Training")
     write_text(folder / PLOT, figure.to_html(include_plotlyjs=True))

@@ -24,7 +24,8 @@ class Text:
     Attributes
     ----------
     dictionary : Path or None
-        None takes the CMU dictionary where the language is English, and eSpeak NG's pronunciations of any other.
+        None takes the CMU dictionary where the language is English, and eSpeak NG's pronunciations of any
+        other.
     g2p : bool
         Whether words that the dictionary lacks get a pronunciation from their letters.
     characters : bool

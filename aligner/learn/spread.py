@@ -1,7 +1,7 @@
 """Work on examples spread over processes: a ``map`` to hand to what knows nothing of them.
 
-Threads would not do.  Most of the work is outside Python, but in pieces so small that threads mostly wait for one
-another to let them back in: two were no faster than one.
+Threads would not do.  Most of the work is outside Python, but in pieces so small that threads mostly wait for
+one another to let them back in: two were no faster than one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,18 @@ from aligner.types import ModelError
 SERIAL = 60_000  # frames, ten minutes, up to which one process is faster than starting others
 FILE = ".cepstra"
 AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
-PATIENCE, SLOWEST = 300.0, 0.2  # s, and s a frame, for which a process may work at a task without a sign of life
-KILLED = ("one of the processes was killed twice over the same recordings, as happens where memory is short",
-          "name fewer --jobs; a training goes on with --resume")
-STUCK = ("one of the processes gave no sign of life for minutes, twice over the same recordings, and was ended",
-         "a training goes on with --resume; please report this")
+PATIENCE, SLOWEST = (
+    300.0,
+    0.2,
+)  # s, and s a frame, for which a process may work at a task without a sign of life
+KILLED = (
+    "one of the processes was killed twice over the same recordings, as happens where memory is short",
+    "name fewer --jobs; a training goes on with --resume",
+)
+STUCK = (
+    "one of the processes gave no sign of life for minutes, twice over the same recordings, and was ended",
+    "a training goes on with --resume; please report this",
+)
 
 _Asked = Callable[[], Future[bytes]]
 
@@ -46,9 +53,9 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
 
     It is Python's own with one job, for little speech, and for examples on a device, which does all at once.
 
-    The cepstra are written to a file that all processes map into their memory, so that tasks only name the examples
-    that they are about.  Results come in the order of the tasks: their sum is the same however many processes there
-    are.  A task that is lost with its process is done once more.
+    The cepstra are written to a file that all processes map into their memory, so that tasks only name the
+    examples that they are about.  Results come in the order of the tasks: their sum is the same however many
+    processes there are.  A task that is lost with its process is done once more.
 
     Parameters
     ----------
@@ -110,7 +117,9 @@ def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[As
 
 
 def _ahead(asked: Iterable[_Asked], number: int) -> Iterator[bytes]:
-    """Answers in order, so many asked for before the first is given; what is lost is asked for once more, alone."""
+    """Answers in order, so many asked for before the first is given; what is lost is asked for once more,
+    alone.
+    """
     waiting: deque[tuple[_Asked, Future[bytes]]] = deque()
 
     def first() -> bytes:

@@ -59,7 +59,9 @@ class Taught:
     failures: tuple[Failure, ...]
 
 
-def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: TierNames | None = None) -> Taught:
+def teach(
+    corrected: Path, backend: Backend, corpus: Path | None = None, names: TierNames | None = None
+) -> Taught:
     """Learn from corrected boundaries.
 
     Parameters
@@ -69,8 +71,8 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
     backend : Backend
         Whose boundaries were corrected.
     corpus : Path, optional
-        Where the recordings are, at the same paths, if not beside the labels; unless given, where the corpus of the
-        run lies in whose output these are.
+        Where the recordings are, at the same paths, if not beside the labels; unless given, where the corpus
+        of the run lies in whose output these are.
     names : TierNames, optional
 
     Raises
@@ -81,13 +83,18 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
         If the backend is several.
     """
     if isinstance(backend, MedianBackend):
-        raise ModelError(backend.name, "what several models learn cannot be kept with one of them",
-                         "align with --corrections, or take --backend hmm, ctc or dtw")
+        raise ModelError(
+            backend.name,
+            "what several models learn cannot be kept with one of them",
+            "align with --corrections, or take --backend hmm, ctc or dtw",
+        )
     plain = with_taught(backend, None)
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
     with workers(backend.options.jobs, plain) as ask:
-        for item, result in zip(known, attempts(ask, _lesson, known, lambda c: patience(c.utterance)), strict=True):
+        for item, result in zip(
+            known, attempts(ask, _lesson, known, lambda c: patience(c.utterance)), strict=True
+        ):
             if isinstance(result, Lesson):
                 lessons.append(result)
             elif isinstance(result, Failure):
@@ -96,9 +103,13 @@ def teach(corrected: Path, backend: Backend, corpus: Path | None = None, names: 
                 failures.append(Failure(item.utterance, f"of the processes {result.rule}", result.remedy))
     if len(lessons) < FEWEST:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
-        raise DataError(corrected, f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are "
-                        f"needed{why}", "correct more, or mend these")
+        raise DataError(
+            corrected,
+            f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are needed{why}",
+            "correct more, or mend these",
+        )
     with workers(backend.options.jobs, None) as ask:
+
         def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
             yield from answers(ask, _fitted, fits, lambda _: FITTING)
 
@@ -123,7 +134,9 @@ def with_taught(backend: Backend, taught: BoundaryModel | None) -> Backend:
     return replace(backend, taught=taught)
 
 
-def learnt_by(backend: Backend, corrected: Path, corpus: Path | None, notice: Callable[[Taught], None]) -> Backend:
+def learnt_by(
+    backend: Backend, corrected: Path, corpus: Path | None, notice: Callable[[Taught], None]
+) -> Backend:
     """A backend that has learnt from corrections, if they help; of several, each from the same.
 
     Parameters
@@ -169,15 +182,23 @@ def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out:
         if in_a_folder(model):
             acoustic = _acoustic_of(folder)
             for file in sorted(folder.iterdir()):
-                other = dictionary is not None and file.suffix in (".dict", ".dic")  # than the one that was named
+                other = dictionary is not None and file.suffix in (
+                    ".dict",
+                    ".dic",
+                )  # than the one that was named
                 if file.is_file() and not other and not file.name.startswith(Path(boundary.TABLE).stem):
                     shutil.copyfile(file, out / file.name)
         if dictionary is not None:
             shutil.copyfile(dictionary, out / saved.DICTIONARY)
     was, now = learnt.before, learnt.after
-    about = {"boundaries": learnt.boundaries, "speakers": learnt.groups, "gain_ms": round(learnt.gain, 3),
-             "error_ms": round(learnt.error, 3), "mae_ms": [round(was.mae, 2), round(now.mae, 2)],
-             "within_10_20_50": [[round(x, 1) for x in side.within] for side in (was, now)]}
+    about = {
+        "boundaries": learnt.boundaries,
+        "speakers": learnt.groups,
+        "gain_ms": round(learnt.gain, 3),
+        "error_ms": round(learnt.error, 3),
+        "mae_ms": [round(was.mae, 2), round(now.mae, 2)],
+        "within_10_20_50": [[round(x, 1) for x in side.within] for side in (was, now)],
+    }
     replace(learnt.model, about=about).save(out, acoustic=acoustic)
 
 
@@ -211,13 +232,21 @@ def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list
     for name, source in sources.items():
         try:
             if name not in recordings:
-                raise DataError(name, f"there is no recording of this name in {' or '.join(map(str, folders))}",
-                                "put it beside the labels, or name its folder (--corpus)")
+                raise DataError(
+                    name,
+                    f"there is no recording of this name in {' or '.join(map(str, folders))}",
+                    "put it beside the labels, or name its folder (--corpus)",
+                )
             for speaker, labels in read_labels(source, names).items():
                 found += _of_speaker(name, recordings[name], source, speaker, labels, texts)
         except DataError as error:
-            failures.append(Failure(Utterance(name, recordings.get(name, source.path), "", file=name), error.rule,
-                                    error.remedy))
+            failures.append(
+                Failure(
+                    Utterance(name, recordings.get(name, source.path), "", file=name),
+                    error.rule,
+                    error.remedy,
+                )
+            )
     return found, failures
 
 
@@ -233,12 +262,15 @@ def _recorded(root: Path) -> list[Path]:
 def _recordings(folder: Path) -> dict[str, Path]:
     """Recordings by their paths below a folder, without suffix."""
     files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in audio.SUFFIXES and p.is_file()]
-    return {p.relative_to(folder).with_suffix("").as_posix(): p
-            for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))}
+    return {
+        p.relative_to(folder).with_suffix("").as_posix(): p
+        for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))
+    }
 
 
 class _Transcripts:
-    """Transcripts beside the recordings, for labels that have no words; read when they are first asked for."""
+    """Transcripts beside the recordings, for labels that have no words; read when they are first asked
+    for."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders
@@ -254,8 +286,9 @@ class _Transcripts:
         return self._known.get(name)
 
 
-def _of_speaker(name: str, recording: Path, source: Source, speaker: str, labels: Labels,
-                texts: _Transcripts) -> Iterator[Corrected]:
+def _of_speaker(
+    name: str, recording: Path, source: Source, speaker: str, labels: Labels, texts: _Transcripts
+) -> Iterator[Corrected]:
     """What one speaker says in a recording, in pieces where it is long."""
     if not labels.phones:
         raise DataError(source.path, "it has no phones", "correct the tier of phones, or name it (--phones)")
@@ -263,8 +296,9 @@ def _of_speaker(name: str, recording: Path, source: Source, speaker: str, labels
     if labels.words is None:
         text = texts[name]
         if text is None:
-            raise DataError(source.path, "it has no words, and there is no transcript beside the recording",
-                            "add either")
+            raise DataError(
+                source.path, "it has no words, and there is no transcript beside the recording", "add either"
+            )
         yield Corrected(Utterance(name, recording, text, who, name), phones)
         return
     words = [w for w in labels.words if fold(w.label) != SILENCE]
@@ -275,8 +309,18 @@ def _of_speaker(name: str, recording: Path, source: Source, speaker: str, labels
         identity = name if len(parts) == 1 else f"{name}#{k}"
         text = " ".join(w.label for w in said)
         whole = len(parts) == 1
-        yield Corrected(Utterance(identity, recording, text, who, name, start=0.0 if whole else start,
-                                  end=None if whole else end), tuple(p for p in phones if start <= p.start < end))
+        yield Corrected(
+            Utterance(
+                identity,
+                recording,
+                text,
+                who,
+                name,
+                start=0.0 if whole else start,
+                end=None if whole else end,
+            ),
+            tuple(p for p in phones if start <= p.start < end),
+        )
 
 
 def _stretches(words: Sequence[Interval], end: float) -> list[tuple[float, float, list[Interval]]]:
@@ -309,21 +353,35 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
     likely = refinement.places(as_searched(found, backend), phones, energies)
     truth = true_places(item.phones, placed(phones, likely, refinement.width).phones, bool(backend.english))
     if np.isnan(truth).all():
-        return Failure(item.utterance, "none of its phones can be matched with what was aligned",
-                       "is it the transcript of another recording?")
+        return Failure(
+            item.utterance,
+            "none of its phones can be matched with what was aligned",
+            "is it the transcript of another recording?",
+        )
     if not (np.abs(truth - [p.start for p in phones[1:]]) < FAR).any():
-        return Failure(item.utterance, f"all its boundaries are {1000 * FAR:g} ms and more from those that were found",
-                       "are they labels of another recording, or of a part of it?")
+        return Failure(
+            item.utterance,
+            f"all its boundaries are {1000 * FAR:g} ms and more from those that were found",
+            "are they labels of another recording, or of a part of it?",
+        )
     owners = np.array(found.owners)
-    return Lesson(item.utterance.speaker, phones, energies, likely, refinement.width, truth - phones[0].start,
-                  owners[1:] != owners[:-1])
+    return Lesson(
+        item.utterance.speaker,
+        phones,
+        energies,
+        likely,
+        refinement.width,
+        truth - phones[0].start,
+        owners[1:] != owners[:-1],
+    )
 
 
 def true_places(reference: Sequence[Interval], phones: Sequence[Interval], english: bool) -> np.ndarray:
-    """(N,) seconds where each boundary between N + 1 ``phones`` is in the ``reference``; NaN where it has none.
+    """(N,) seconds where each boundary between N + 1 ``phones`` is in the ``reference``; NaN where it has
+    none.
 
-    Phones are matched by their labels first (see `aligner.evaluate.matching`), so both may have some that the other
-    lacks; of a boundary that the reference has a pause in, neither side is right.
+    Phones are matched by their labels first (see `aligner.evaluate.matching`), so both may have some that the
+    other lacks; of a boundary that the reference has a pause in, neither side is right.
 
     Examples
     --------

@@ -60,11 +60,14 @@ class Recordings(Sequence[Example]):
     def __getitem__(self, k):  # type: ignore[no-untyped-def]
         """Utterance ``k``, read."""
         utterance = self._utterances[k]
-        return Example(utterance.id, torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave), self._labels[k])
+        return Example(
+            utterance.id, torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave), self._labels[k]
+        )
 
 
-def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
-              notice: Callable[[Epoch], None] = lambda _: None) -> Summary:
+def train_ctc(
+    corpus: Path, out: Path, text: Text, options: Options, notice: Callable[[Epoch], None] = lambda _: None
+) -> Summary:
     """Train a CTC network with label priors on a corpus, and save it.
 
     Parameters
@@ -107,8 +110,10 @@ def train_ctc(corpus: Path, out: Path, text: Text, options: Options,
     examples = Recordings([u for u, _ in said], [[number[label] for label in of] for _, of in said])
     trained = train(examples, labels, options, notice, case="lower" if text.characters else None)
     by_id = {u.id: u for u, _ in said}
-    failures += [Failure(by_id[name], reason, "is it the transcript of another recording?")
-                 for name, reason in trained.left_out]
+    failures += [
+        Failure(by_id[name], reason, "is it the transcript of another recording?")
+        for name, reason in trained.left_out
+    ]
     trained.network.save(out)
     if not text.characters:
         shutil.copyfile(text.dictionary or cmu_dictionary(), out / DICTIONARY)
@@ -119,7 +124,10 @@ def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[st
     """A transcript's labels: of each word's first pronunciation, without stress; or its characters."""
     tokens = text.tokens(transcript)
     if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
-        raise DataError("transcript", "it has words in brackets, of which no sounds are known",
-                        "take the recording out, or write what is said")
+        raise DataError(
+            "transcript",
+            "it has words in brackets, of which no sounds are known",
+            "take the recording out, or write what is said",
+        )
     labels = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
     return labels if text.characters else [unstressed(p) for p in labels]

@@ -105,24 +105,31 @@ def options_of(recipe: str, config: Path | None, **others: Any) -> Options:
         where = f"{config}:{line}" if line else config
         raise DataError(where, "it is not YAML", "write lines of key: value") from error
     if not isinstance(told, dict) or set(told) - {"stages", "em", "features"}:
-        strange = sorted(set(told) - {"stages", "em", "features"}, key=str) if isinstance(told, dict) else [told]
+        strange = (
+            sorted(set(told) - {"stages", "em", "features"}, key=str) if isinstance(told, dict) else [told]
+        )
         raise DataError(config, f"{strange[0]!r} is not understood", "the keys are stages, em and features")
     try:
         if "stages" in told:
-            options = replace(options, stages=tuple(Stage(**_fields(Stage, s, "stages")) for s in told["stages"] or ()))
+            options = replace(
+                options, stages=tuple(Stage(**_fields(Stage, s, "stages")) for s in told["stages"] or ())
+            )
         if "features" in told:
             own = _fields(SphinxFrontend, told["features"], "features")
             cepstral = replace(options.frontend.cepstral, **own)
             options = replace(options, frontend=replace(options.frontend, cepstral=cepstral))
         return replace(options, em=others.get("em") or told.get("em", options.em))
     except (TypeError, ValueError) as error:
-        raise DataError(config, str(error), f"a stage has {', '.join(f.name for f in fields(Stage))}") from error
+        raise DataError(
+            config, str(error), f"a stage has {', '.join(f.name for f in fields(Stage))}"
+        ) from error
     except DataError as error:
         raise DataError(config, f"{error.where}: {error.rule}", error.remedy) from error
 
 
 def _fields(of: type, told: Any, key: str) -> dict[str, Any]:
-    """What a file says of a dataclass's fields, once they are known to be such; ValueError if they are not."""
+    """What a file says of a dataclass's fields, once they are known to be such; ValueError if they are
+    not."""
     if not isinstance(told, dict):
         raise ValueError(f"{key}: {told!r} is no map of fields")
     kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
@@ -188,8 +195,14 @@ class Corpus(NamedTuple):
 Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
-def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Callable[[Row], None] = lambda _: None,
-              told: Told = lambda *_: None) -> Summary:
+def train_hmm(
+    corpus: Path,
+    out: Path,
+    text: Text,
+    options: Options,
+    notice: Callable[[Row], None] = lambda _: None,
+    told: Told = lambda *_: None,
+) -> Summary:
     """Train a model on a corpus, and save it.
 
     Parameters
@@ -217,13 +230,17 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
     check_rights(out)
     checkpoint = Checkpoint(out)
     if checkpoint.there and not options.resume:
-        raise DataError(out, "a training that was not finished is there",
-                        "go on with --resume, or name another folder")
+        raise DataError(
+            out, "a training that was not finished is there", "go on with --resume, or name another folder"
+        )
     heard = listen(corpus, text, options, told)
     if heard.seconds < SHORTEST:
         why = f" ({heard.failures[0].utterance.id}: {heard.failures[0].message})" if heard.failures else ""
-        raise DataError(corpus, f"{heard.seconds:.0f} s of speech can be learnt from{why}",
-                        f"a model needs {SHORTEST:.0f} s at the very least, and some minutes to be of use")
+        raise DataError(
+            corpus,
+            f"{heard.seconds:.0f} s of speech can be learnt from{why}",
+            f"a model needs {SHORTEST:.0f} s at the very least, and some minutes to be of use",
+        )
     stages = sensible(options.stages, heard.seconds / 60)
     key = _key(heard, text, options, stages)
     begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
@@ -238,8 +255,13 @@ def train_hmm(corpus: Path, out: Path, text: Text, options: Options, notice: Cal
             notice(row)
         assert state is not None
         model = finished(speech, state).to("cpu")
-    whole = replace(model, name=out.resolve().name, language=None if text.english else text.language, g2p=text.way,
-                    about=_about(heard, text, options, stages, rows))
+    whole = replace(
+        model,
+        name=out.resolve().name,
+        language=None if text.english else text.language,
+        g2p=text.way,
+        about=_about(heard, text, options, stages, rows),
+    )
     with room_in(out):
         _write_dictionary(out, text, heard, state)
         plot(rows, out)
@@ -273,7 +295,9 @@ def listen(corpus: Path, text: Text, options: Options, told: Told = lambda *_: N
     cepstra: dict[str, Tensor] = {}
     ready = [u for u in found.utterances if u.id in tokens]
     with ThreadPoolExecutor(options.jobs) as pool:
-        for k, (u, result) in enumerate(zip(ready, pool.map(lambda u: _cepstra(u, options), ready), strict=True)):
+        for k, (u, result) in enumerate(
+            zip(ready, pool.map(lambda u: _cepstra(u, options), ready), strict=True)
+        ):
             told("reading", k + 1, len(ready))
             try:
                 if isinstance(result, DataError):
@@ -297,8 +321,12 @@ def _cepstra(utterance: Utterance, options: Options) -> Tensor | DataError:
     return options.frontend.cepstra(wave.to(options.device))
 
 
-def _examples(utterances: Sequence[Utterance], cepstra: Mapping[str, Tensor], spoken: Mapping[str, list[SpokenWord]],
-              options: Options) -> Iterator[Example]:
+def _examples(
+    utterances: Sequence[Utterance],
+    cepstra: Mapping[str, Tensor],
+    spoken: Mapping[str, list[SpokenWord]],
+    options: Options,
+) -> Iterator[Example]:
     """Normalised by utterance and speaker."""
     voices: dict[str, Moments] = {}
     for u in utterances:
@@ -306,17 +334,25 @@ def _examples(utterances: Sequence[Utterance], cepstra: Mapping[str, Tensor], sp
         voices[u.speaker] = voices[u.speaker] + own if u.speaker in voices else own
     for u in utterances:
         said = spoken[u.id]
-        yield Example(u.id, u.speaker, options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
-                      tuple(tuple(_bare(w.pronunciations)) for w in said), tuple(w.word for w in said))
+        yield Example(
+            u.id,
+            u.speaker,
+            options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
+            tuple(tuple(_bare(w.pronunciations)) for w in said),
+            tuple(w.word for w in said),
+        )
 
 
 def _bare(pronunciations: Sequence[Pronunciation]) -> Iterator[Pronunciation]:
-    """As a training begins: all are as likely, whatever a dictionary says of other speech; stress is not heard."""
+    """As a training begins: all are as likely, whatever a dictionary says of other speech; stress is not
+    heard.
+    """
     yield from dict.fromkeys(Pronunciation(tuple(map(unstressed, p.phones))) for p in pronunciations)
 
 
-def _timed(states: Iterator[State], stages: Sequence[Stage], rows: Sequence[Row],
-           speech: float) -> Iterator[tuple[State, Row]]:
+def _timed(
+    states: Iterator[State], stages: Sequence[Stage], rows: Sequence[Row], speech: float
+) -> Iterator[tuple[State, Row]]:
     """Every state, and what is to be told of it."""
     begun = time.perf_counter()
     for state in states:
@@ -325,34 +361,68 @@ def _timed(states: Iterator[State], stages: Sequence[Stage], rows: Sequence[Row]
         now = time.perf_counter()
         tried = s.utterances + len(s.unaligned)
         gaussians = int((gaussians_of(state.model).streams[0].weights > 0).sum())
-        yield state, Row(stages[state.stage].kind, state.iteration, stages[state.stage].iterations,
-                         s.log_likelihood / max(s.frames, 1), len(s.unaligned) / max(tried, 1), trees.forest.pdfs,
-                         gaussians, now - begun, speech / (now - begun))
+        yield (
+            state,
+            Row(
+                stages[state.stage].kind,
+                state.iteration,
+                stages[state.stage].iterations,
+                s.log_likelihood / max(s.frames, 1),
+                len(s.unaligned) / max(tried, 1),
+                trees.forest.pdfs,
+                gaussians,
+                now - begun,
+                speech / (now - begun),
+            ),
+        )
         begun = time.perf_counter()
 
 
 def _key(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage]) -> str:
     """What a training is of, so that only the same one goes on: its utterances, words and options."""
-    told = {"examples": [(e.id, e.speaker, len(e.cepstra), [[p.phones for p in w] for w in e.words])
-                         for e in heard.examples], "labels": heard.labels,
-            "text": {f.name: str(getattr(text, f.name)) for f in fields(text)}, "em": options.em, "seed": options.seed,
-            "frontend": asdict(options.frontend.cepstral), "stages": [asdict(s) for s in stages]}
+    told = {
+        "examples": [
+            (e.id, e.speaker, len(e.cepstra), [[p.phones for p in w] for w in e.words])
+            for e in heard.examples
+        ],
+        "labels": heard.labels,
+        "text": {f.name: str(getattr(text, f.name)) for f in fields(text)},
+        "em": options.em,
+        "seed": options.seed,
+        "frontend": asdict(options.frontend.cepstral),
+        "stages": [asdict(s) for s in stages],
+    }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _about(heard: Corpus, text: Text, options: Options, stages: Sequence[Stage], rows: Sequence[Row]) -> dict[str, Any]:
+def _about(
+    heard: Corpus, text: Text, options: Options, stages: Sequence[Stage], rows: Sequence[Row]
+) -> dict[str, Any]:
     """How it was trained, on what, with which figures."""
     ends = {r.stage: r for r in rows}
     told = [{k: v for k, v in asdict(s).items() if v != float("inf")} for s in stages]
-    return {"training": {"stages": told, "em": options.em, "seed": options.seed},
-            "corpus": {"utterances": len(heard.examples), "hours": round(heard.seconds / 3600, 4),
-                       "speakers": len({e.speaker for e in heard.examples}), "left_out": len(heard.failures),
-                       "words": len({w for e in heard.examples for w in e.spelled}),
-                       "phones": dict(sorted(_said(heard).items()))},
-            "words_from": text.dictionary.name if text.dictionary else text.way,
-            "figures": {name: {"log_likelihood": round(r.log_likelihood, 4), "unaligned": round(r.unaligned, 4),
-                               "pdfs": r.pdfs, "gaussians": r.gaussians} for name, r in ends.items()},
-            "versions": {"torch": str(torch.__version__), "numpy": np.__version__}}
+    return {
+        "training": {"stages": told, "em": options.em, "seed": options.seed},
+        "corpus": {
+            "utterances": len(heard.examples),
+            "hours": round(heard.seconds / 3600, 4),
+            "speakers": len({e.speaker for e in heard.examples}),
+            "left_out": len(heard.failures),
+            "words": len({w for e in heard.examples for w in e.spelled}),
+            "phones": dict(sorted(_said(heard).items())),
+        },
+        "words_from": text.dictionary.name if text.dictionary else text.way,
+        "figures": {
+            name: {
+                "log_likelihood": round(r.log_likelihood, 4),
+                "unaligned": round(r.unaligned, 4),
+                "pdfs": r.pdfs,
+                "gaussians": r.gaussians,
+            }
+            for name, r in ends.items()
+        },
+        "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
+    }
 
 
 def _said(heard: Corpus) -> Counter[str]:
@@ -372,11 +442,14 @@ def frontend_of(model: MarkovModel) -> CepstralFrontend:
     return model.frontend
 
 
-def spread_of(model: MarkovModel, out: Path, utterances: Sequence[Utterance], jobs: int, least: float = 1.0) -> float:
-    """How wide the margins of intact speech lie: of the corpus itself, of which a few utterances may be bad."""
+def spread_of(
+    model: MarkovModel, out: Path, utterances: Sequence[Utterance], jobs: int, least: float = 1.0
+) -> float:
+    """How wide the margins of intact speech lie: of the corpus itself, of which a few utterances may be
+    bad."""
     path = out / saved.DICTIONARY
     known = replace(model, dictionary=path if path.is_file() else None)
-    some = utterances[::max(1, len(utterances) // SAMPLED)]
+    some = utterances[:: max(1, len(utterances) // SAMPLED)]
     aligned = align(some, known, AlignOptions(jobs=jobs, adapt=False))
     worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
     if len(worst) < LEAST_SAMPLED:
@@ -387,7 +460,8 @@ def spread_of(model: MarkovModel, out: Path, utterances: Sequence[Utterance], jo
 def _lines(text: Text, heard: Corpus, state: State) -> Iterator[str]:
     """A dictionary: the corpus's words as they were heard, then what else the user's own has."""
     words: Mapping[str, Sequence[Pronunciation]] = state.weights or {
-        word: said for e in heard.examples for word, said in zip(e.spelled, e.words, strict=True)}
+        word: said for e in heard.examples for word, said in zip(e.spelled, e.words, strict=True)
+    }
     low: dict[str, Sequence[Pronunciation]] = {}
     for word, said in words.items():
         low.setdefault(word.lower(), said)
@@ -410,10 +484,21 @@ def _numbers(p: Pronunciation) -> list[str]:
 def _unaligned(heard: Corpus, state: State) -> list[Failure]:
     by_id = {u.id: u for u in heard.utterances}
     paths = [pdfs for shard in state.paths or () for pdfs in shard.pdfs]
-    lost: Sequence[str] = state.statistics.unaligned if state.statistics else [  # gone on with, where all was done
-        e.id for e, pdfs in zip(heard.examples, paths, strict=False) if not len(pdfs)]
-    return [Failure(by_id[name], "it is too short for its transcript, and was not learnt from",
-                    "is it the transcript of another recording?") for name in lost]
+    lost: Sequence[str] = (
+        state.statistics.unaligned
+        if state.statistics
+        else [  # gone on with, where all was done
+            e.id for e, pdfs in zip(heard.examples, paths, strict=False) if not len(pdfs)
+        ]
+    )
+    return [
+        Failure(
+            by_id[name],
+            "it is too short for its transcript, and was not learnt from",
+            "is it the transcript of another recording?",
+        )
+        for name in lost
+    ]
 
 
 def _left_stages(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) -> list[str]:
@@ -422,8 +507,10 @@ def _left_stages(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) 
     if not left:
         return []
     last = [s.kind for s in done if s.kind != "pronunciations"][-1]
-    return [f"with {seconds / 60:.1f} minutes of speech the stage {last!r} is the last that makes sense; "
-            f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g} minutes"]
+    return [
+        f"with {seconds / 60:.1f} minutes of speech the stage {last!r} is the last that makes sense; "
+        f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g} minutes"
+    ]
 
 
 def _rare(heard: Corpus) -> list[str]:
@@ -433,7 +520,9 @@ def _rare(heard: Corpus) -> list[str]:
     never = [p for p in heard.labels if not said[p]]
     notes = []
     if rare:
-        notes.append(f"said less than {RARE} times, so learnt from others of their kind, too: {', '.join(rare)}")
+        notes.append(
+            f"said less than {RARE} times, so learnt from others of their kind, too: {', '.join(rare)}"
+        )
     if never:
         notes.append(f"in the dictionary, but never said, so known only by their kind: {', '.join(never)}")
     return notes

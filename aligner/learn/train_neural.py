@@ -64,9 +64,16 @@ class Summary:
     history: tuple[Epoch, ...]
 
 
-def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teaching: train_hmm.Options,
-                 options: Options, notice: Callable[[Epoch], None] = lambda _: None,
-                 told: train_hmm.Told = lambda *_: None) -> Summary:
+def train_neural(
+    corpus: Path,
+    out: Path,
+    text: Text,
+    teacher: MarkovModel,
+    teaching: train_hmm.Options,
+    options: Options,
+    notice: Callable[[Epoch], None] = lambda _: None,
+    told: train_hmm.Told = lambda *_: None,
+) -> Summary:
     """Train a network on the alignments of a model that was trained here, and save both in one.
 
     Parameters
@@ -95,14 +102,20 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
     """
     check_new(out / saved.TABLE)
     if not isinstance(teacher.topology, TreeTopology) or teacher.g2p != text.way:
-        raise ModelError(teacher.name, "it cannot teach: it was not trained here, or on other phones",
-                         "leave out --teacher: one is trained first")
+        raise ModelError(
+            teacher.name,
+            "it cannot teach: it was not trained here, or on other phones",
+            "leave out --teacher: one is trained first",
+        )
     check_rights(out)
     heard = train_hmm.listen(corpus, text, replace(teaching, frontend=train_hmm.frontend_of(teacher)), told)
     strange = sorted(set(heard.labels) - set(teacher.topology.phones))
     if strange:
-        raise ModelError(teacher.name, f"it cannot teach: it does not know the phone {strange[0]!r}",
-                         "name the dictionary that it was trained with, or leave out --teacher")
+        raise ModelError(
+            teacher.name,
+            f"it cannot teach: it does not know the phone {strange[0]!r}",
+            "name the dictionary that it was trained with, or leave out --teacher",
+        )
     answers = _answers(teacher, heard.examples, teaching.jobs, out)
     utterances = [u for u in heard.utterances if u.id in answers]
     lessons = Lessons(utterances, [answers[u.id] for u in utterances])
@@ -112,26 +125,43 @@ def train_neural(corpus: Path, out: Path, text: Text, teacher: MarkovModel, teac
 
     def keep(epoch: Epoch) -> None:
         history.append(epoch)
-        write_table(out / HISTORY, ("epoch", "loss", "right", "seconds"),
-                    [(e.number, round(e.loss, 4), round(e.right, 4), round(e.seconds, 2)) for e in history])
+        write_table(
+            out / HISTORY,
+            ("epoch", "loss", "right", "seconds"),
+            [(e.number, round(e.loss, 4), round(e.right, 4), round(e.seconds, 2)) for e in history],
+        )
         notice(epoch)
 
     labels = [str(k) for k in range(of_states(teacher).forest.pdfs)]
     network = fit(TcnNetwork(labels, options.shape, seed=options.seed), lessons, options, keep)
-    about = {**teacher.about, "network": {"epochs": options.epochs, "seed": options.seed,
-                                          "right": round(history[-1].right, 4), "loss": round(history[-1].loss, 4)}}
+    about = {
+        **teacher.about,
+        "network": {
+            "epochs": options.epochs,
+            "seed": options.seed,
+            "right": round(history[-1].right, 4),
+            "loss": round(history[-1].loss, 4),
+        },
+    }
     model = replace(taught(teacher, network), name=out.resolve().name, about=about)
     if teacher.dictionary is not None:
         with room_in(out):
             shutil.copyfile(teacher.dictionary, out / saved.DICTIONARY)
     model = replace(model, spread=train_hmm.spread_of(model, out, utterances, teaching.jobs, least=0.05))
     saved.save(model, out)
-    lost = [Failure(u, "it cannot be aligned, and was not learnt from", "is it the transcript of another recording?")
-            for u in heard.utterances if u.id not in answers]
+    lost = [
+        Failure(
+            u, "it cannot be aligned, and was not learnt from", "is it the transcript of another recording?"
+        )
+        for u in heard.utterances
+        if u.id not in answers
+    ]
     return Summary(model, len(utterances), (*heard.failures, *lost), tuple(history))
 
 
-def _answers(teacher: MarkovModel, examples: Sequence[Example], jobs: int, out: Path) -> dict[str, torch.Tensor]:
+def _answers(
+    teacher: MarkovModel, examples: Sequence[Example], jobs: int, out: Path
+) -> dict[str, torch.Tensor]:
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
     with spread(jobs, examples, out) as mapped:

@@ -1,9 +1,10 @@
-"""A small network that tells where between two phones people put the boundary, learnt from what they corrected.
+"""A small network that tells where between two phones people put the boundary, learnt from what they
+corrected.
 
 It hears log mel energies every 5 ms, some 70 ms to either side (dilated convolutions over time, shared by all
-boundaries of an utterance), and weighs what it hears by the two phones that meet and by their classes.  It does not
-place boundaries by itself: it changes how likely the places are that `aligner.refine.segments` gives, and how far a
-boundary of these classes may be from there.
+boundaries of an utterance), and weighs what it hears by the two phones that meet and by their classes.  It
+does not place boundaries by itself: it changes how likely the places are that `aligner.refine.segments`
+gives, and how far a boundary of these classes may be from there.
 
 N boundaries with W places each, T frames, B utterances.
 """
@@ -51,12 +52,15 @@ class BoundaryNetwork(nn.Module):
 
     def __init__(self, phones: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Conv1d(WIDTH if k else BANDS, WIDTH, KERNEL, dilation=d)
-                                    for k, d in enumerate(DILATIONS))
+        self.layers = nn.ModuleList(
+            nn.Conv1d(WIDTH if k else BANDS, WIDTH, KERNEL, dilation=d) for k, d in enumerate(DILATIONS)
+        )
         self.dropout = nn.Dropout(DROPOUT)
         self.before, self.after = nn.Embedding(phones, WIDTH), nn.Embedding(phones, WIDTH)
         self.classes = nn.Embedding(len(CLASSES) ** 2, WIDTH)
-        self.trust = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))  # in what was likely before, and in distances
+        self.trust = nn.Parameter(
+            torch.tensor([1.0, 0.0, 0.0, 0.0])
+        )  # in what was likely before, and in distances
         self.trust_of_classes = nn.Embedding(len(CLASSES) ** 2, len(self.trust))
         for table in (self.before, self.after, self.classes):
             nn.init.normal_(table.weight, 0, SMALL)
@@ -70,8 +74,9 @@ class BoundaryNetwork(nn.Module):
             heard = self.dropout(relu(convolved(heard, weight, bias, dilation)))
         return heard
 
-    def forward(self, heard: Tensor, at: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor,
-                away: Tensor) -> Tensor:
+    def forward(
+        self, heard: Tensor, at: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor, away: Tensor
+    ) -> Tensor:
         """Log-odds of places.
 
         Parameters
@@ -103,15 +108,16 @@ class BoundaryNetwork(nn.Module):
 
     @staticmethod
     def _weighed(heard: Tensor, at: Tensor, weights: Tensor) -> Tensor:
-        """What is heard (T, D) ``at`` places (N, W), weighed by (N, D); some boundaries at once, for all their frames.
+        """What is heard (T, D) ``at`` places (N, W), weighed by (N, D); some boundaries at once, for all
+        their frames.
 
         So nothing is copied to (N, W, D), which would take longer than all else here.
         """
         parts = []
         for k in range(0, len(at), TOGETHER):
-            own = at[k:k + TOGETHER]
+            own = at[k : k + TOGETHER]
             first, last = int(own.min()), int(own.max()) + 1
-            parts.append((weights[k:k + TOGETHER] @ heard[first:last].T).gather(1, own - first))
+            parts.append((weights[k : k + TOGETHER] @ heard[first:last].T).gather(1, own - first))
         return torch.cat(parts) if parts else heard.new_zeros(at.shape)
 
 
@@ -139,7 +145,7 @@ def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Te
     taps, length = weight.shape[2], frames.shape[1]
     reach = (taps - 1) * dilation // 2
     padded = pad(frames, (0, 0, reach, reach))
-    side_by_side = torch.cat([padded[:, k * dilation:k * dilation + length] for k in range(taps)], -1)
+    side_by_side = torch.cat([padded[:, k * dilation : k * dilation + length] for k in range(taps)], -1)
     return linear(side_by_side, weight.permute(0, 2, 1).flatten(1), bias)
 
 
@@ -155,7 +161,8 @@ class BoundaryModel:
         Without stress; the number of each is its place here, and one more.
     networks : tuple of BoundaryNetwork
     share : float
-        From 0 to 1: how far what they say counts against what was likely before; less where there were few lessons.
+        From 0 to 1: how far what they say counts against what was likely before; less where there were few
+        lessons.
     width : float
         How much wider than its distributions the intervals of boundaries must be.
     about : mapping
@@ -169,8 +176,14 @@ class BoundaryModel:
     width: float = 1.0
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self, energies: Tensor, middle: np.ndarray, labels: Sequence[str], likely: np.ndarray,
-                 away: np.ndarray) -> np.ndarray:
+    def __call__(
+        self,
+        energies: Tensor,
+        middle: np.ndarray,
+        labels: Sequence[str],
+        likely: np.ndarray,
+        away: np.ndarray,
+    ) -> np.ndarray:
         """Probabilities (N, W) of places.
 
         Parameters
@@ -191,19 +204,34 @@ class BoundaryModel:
         at = torch.from_numpy(indices(middle, len(energies), likely.shape[1] // 2))
         with torch.inference_mode():
             heard = normalised(energies)[None]
-            odds = [network(network.hear(heard)[0], at, pairs, classes, before, far).softmax(-1)
-                    for network in self.networks]
+            odds = [
+                network(network.hear(heard)[0], at, pairs, classes, before, far).softmax(-1)
+                for network in self.networks
+            ]
             mean = torch.stack(odds).mean(0)
         found: np.ndarray = shared(mean.double().numpy(), likely, self.share)
         return found
 
     def save(self, folder: Path, **more: Any) -> None:
         """Write it into a folder; ``more`` is for its table."""
-        table = {"backend": self.backend, "phones": list(self.phones), "networks": len(self.networks),
-                 "share": self.share, "width": self.width, "about": dict(self.about)}
-        packed.write(folder, TABLE, {**table, **more},
-                     {f"{k}.{name}": value for k, network in enumerate(self.networks)
-                      for name, value in network.state_dict().items()})
+        table = {
+            "backend": self.backend,
+            "phones": list(self.phones),
+            "networks": len(self.networks),
+            "share": self.share,
+            "width": self.width,
+            "about": dict(self.about),
+        }
+        packed.write(
+            folder,
+            TABLE,
+            {**table, **more},
+            {
+                f"{k}.{name}": value
+                for k, network in enumerate(self.networks)
+                for name, value in network.state_dict().items()
+            },
+        )
 
     @classmethod
     def load(cls, folder: Path) -> tuple[BoundaryModel, Mapping[str, Any]]:
@@ -218,7 +246,11 @@ class BoundaryModel:
         try:
             return _read(table, tensors), table
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            told = f"there is no field {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:120]
+            told = (
+                f"there is no field {error}"
+                if isinstance(error, KeyError)
+                else " ".join(str(error).split())[:120]
+            )
             raise ModelError(folder / TABLE, f"it is damaged ({told})", "teach it again") from error
 
 
@@ -264,13 +296,16 @@ def normalised(energies: Tensor) -> Tensor:
 
 
 def indices(middle: np.ndarray, frames: int, reach: int) -> np.ndarray:
-    """The frames (N, 2 reach + 1) that follow the places around each of ``middle`` (N,), within the recording."""
+    """The frames (N, 2 reach + 1) that follow the places around each of ``middle`` (N,), within the
+    recording.
+    """
     at: np.ndarray = np.clip(middle[:, None] + np.arange(-reach, reach + 1), 0, frames - 1)
     return at
 
 
 def numbered(labels: Sequence[str], phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the phones on both sides of each boundary (N, 2), and of the pair of their classes (N,), int64.
+    """Numbers of the phones on both sides of each boundary (N, 2), and of the pair of their classes (N,),
+    int64.
 
     Examples
     --------

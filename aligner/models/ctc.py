@@ -1,4 +1,5 @@
-"""Networks that write what they hear: log posteriors of phones or characters, and of a blank, for every frame.
+"""Networks that write what they hear: log posteriors of phones or characters, and of a blank, for every
+frame.
 
 A network hears a label for a frame or two and blanks in between, so that its boundaries are known
 only roughly; `aligner.refine.segments` finds them in the sound itself.
@@ -64,7 +65,11 @@ class Elsewhere:
 
     def __init__(self, network: Network, device: str) -> None:
         self.labels, self.blank, self.boundary, self.clock = (
-            network.labels, network.blank, network.boundary, network.clock)
+            network.labels,
+            network.blank,
+            network.boundary,
+            network.clock,
+        )
         self._network = network.to(device) if isinstance(network, torch.nn.Module) else network
         self._device = device
 
@@ -73,7 +78,9 @@ class Elsewhere:
         return self._network(wave.to(self._device)).float().cpu()
 
 
-def posteriors(network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP) -> Tensor:
+def posteriors(
+    network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP
+) -> Tensor:
     """What a network says of a recording of any length: (N,) -> (T, V).
 
     Long recordings are heard in chunks that overlap, so that memory does not grow with the square of
@@ -95,9 +102,9 @@ def posteriors(network: Network, wave: Tensor, chunk: float | None = CHUNK, over
         return network(wave)
     parts, first = [], 0
     while first * hop < len(wave):
-        heard = network(wave[first * hop:(first + size) * hop])
+        heard = network(wave[first * hop : (first + size) * hop])
         last = (first + size) * hop >= len(wave)
-        parts.append(heard[half if first else 0:len(heard) if last else size - half])
+        parts.append(heard[half if first else 0 : len(heard) if last else size - half])
         if last:
             break
         first += size - 2 * half
@@ -162,7 +169,9 @@ class CtcModel:
         """The columns of its frames: the classes in their order, the blank, the boundary, the wildcard."""
         column = {name: k for k, name in enumerate(self.classes)}
         n, has = len(column), self.network.boundary is not None
-        find = column.get if self.characters else lambda label: column.get(label, column.get(unstressed(label)))
+        find = (
+            column.get if self.characters else lambda label: column.get(label, column.get(unstressed(label)))
+        )
         return Alphabet(find, n, n + 1 if has else None, n + 1 + has)
 
     def knows(self, label: str) -> bool:
@@ -183,32 +192,43 @@ class CtcModel:
         return torch.tensor([self.priors.get(name, 1.0) for name in names]).log()
 
     def frontend(self, wave: Tensor) -> Tensor:
-        """Waveform (N,) -> log posteriors (T, C + 1) of the classes, the blank and the boundary; last the wildcard.
+        """Waveform (N,) -> log posteriors (T, C + 1) of the classes, the blank and the boundary; last the
+        wildcard.
 
         The wildcard is as likely in each frame as the likeliest of all.
         """
         heard = posteriors(self.network, wave, self.chunk).exp()
-        of_class = torch.stack([heard[:, members].sum(1) for members in self._members], 1).clamp(min=FLOOR).log()
+        of_class = (
+            torch.stack([heard[:, members].sum(1) for members in self._members], 1).clamp(min=FLOOR).log()
+        )
         return torch.cat([of_class, of_class.max(1, keepdim=True).values], 1)
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log posteriors (T, P) of the columns ``pdfs`` of ``frames``, less a part of their log priors."""
         scaled = frames[:, :-1] - self.alpha * self._log_priors
-        return torch.cat([scaled, scaled.max(1, keepdim=True).values], 1)[:, torch.from_numpy(np.asarray(pdfs))]
+        return torch.cat([scaled, scaled.max(1, keepdim=True).values], 1)[
+            :, torch.from_numpy(np.asarray(pdfs))
+        ]
 
 
 def spelled(name: str, network: Network, case: str | None, star: str | None = None) -> CtcModel:
     """A network whose every label stands for itself.
 
     Labels in angle or square brackets, the blank, the boundary and the network's own wildcard are none of a
-    transcript's.  Where nearly all others are single letters, transcripts are spelled; otherwise the labels are
-    phones, and a dictionary has to say which.
+    transcript's.  Where nearly all others are single letters, transcripts are spelled; otherwise the labels
+    are phones, and a dictionary has to say which.
     """
     if network.clock.rate != SAMPLE_RATE:
-        raise ModelError(name, f"it hears {network.clock.rate} samples a second, not {SAMPLE_RATE}",
-                         "take a network for that rate")
+        raise ModelError(
+            name,
+            f"it hears {network.clock.rate} samples a second, not {SAMPLE_RATE}",
+            "take a network for that rate",
+        )
     special = {network.labels[network.blank], network.boundary, star}
-    classes = {label: (k,) for k, label in enumerate(network.labels)
-               if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)}
+    classes = {
+        label: (k,)
+        for k, label in enumerate(network.labels)
+        if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)
+    }
     characters = sum(len(label) == 1 for label in classes) > SINGLE * len(classes)
     return CtcModel(name, network, classes, characters, case)

@@ -37,11 +37,14 @@ class Durations(nn.Module):
     (torch.Size([1, 20]), 1.0, 4)
     """
 
-    def __init__(self, kind: str, num_states: int, longest: int, shortest: int = 1,
-                 mean: float | None = None) -> None:
+    def __init__(
+        self, kind: str, num_states: int, longest: int, shortest: int = 1, mean: float | None = None
+    ) -> None:
         super().__init__()
         if not 1 <= shortest <= longest:
-            raise ValueError(f"durations from {shortest} to {longest} frames; 1 <= shortest <= longest is needed")
+            raise ValueError(
+                f"durations from {shortest} to {longest} frames; 1 <= shortest <= longest is needed"
+            )
         if kind not in _LOG_DENSITIES:
             raise ValueError(f"durations {kind!r}; one of {', '.join(_LOG_DENSITIES)} is needed")
         self.kind, self.longest, self.shortest = kind, longest, shortest
@@ -103,10 +106,18 @@ class Durations(nn.Module):
 
     @torch.enable_grad()
     def _climb(self, old: Tensor, shares: Tensor) -> Tensor:
-        """The parameters of greatest likelihood near ``old``; it is concave in the families' natural parameters."""
+        """The parameters of greatest likelihood near ``old``; it is concave in the families' natural
+        parameters.
+        """
         new = old.clone().requires_grad_()
-        optimiser = torch.optim.LBFGS([new], max_iter=STEPS, history_size=20, tolerance_grad=1e-9,
-                                      tolerance_change=1e-12, line_search_fn="strong_wolfe")
+        optimiser = torch.optim.LBFGS(
+            [new],
+            max_iter=STEPS,
+            history_size=20,
+            tolerance_grad=1e-9,
+            tolerance_change=1e-12,
+            line_search_fn="strong_wolfe",
+        )
 
         def loss() -> Tensor:
             optimiser.zero_grad()
@@ -142,10 +153,18 @@ def _free(parameters: Tensor, frames: Tensor) -> Tensor:
 
 def _start(kind: str, mean: float, longest: int) -> Tensor:
     """Parameters (1, ...) to begin with."""
-    values = {"gamma": [math.log(4.0), math.log(mean / 4.0)], "poisson": [math.log(mean)],
-              "lognormal": [math.log(mean), math.log(0.5)], "free": [0.0] * longest}
+    values = {
+        "gamma": [math.log(4.0), math.log(mean / 4.0)],
+        "poisson": [math.log(mean)],
+        "lognormal": [math.log(mean), math.log(0.5)],
+        "free": [0.0] * longest,
+    }
     return torch.tensor([values[kind]])
 
 
 _LOG_DENSITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "gamma": _gamma, "poisson": _poisson, "lognormal": _lognormal, "free": _free}
+    "gamma": _gamma,
+    "poisson": _poisson,
+    "lognormal": _lognormal,
+    "free": _free,
+}

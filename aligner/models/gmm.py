@@ -26,7 +26,9 @@ BLOCK = 256  # frames to score at once
 NEAR = 2**17  # numbers up to which a block is longer than that
 CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
 SMALLEST = torch.finfo(torch.float32).tiny
-FAINTEST = -115.0  # log2 density against the best of a mixture; below, exponentials are denormals, which are slow
+FAINTEST = (
+    -115.0
+)  # log2 density against the best of a mixture; below, exponentials are denormals, which are slow
 BIT = math.log(2.0)  # mixtures are summed in base 2, for exp2 takes a third of the time of exp
 FEWEST = 8  # pdfs of a codebook are padded to a multiple of it
 
@@ -107,12 +109,17 @@ class Diagonal(NamedTuple):
     def take(self, books: Tensor, densities: int | None = None) -> Diagonal:
         """Those of some codebooks only, and the first so many of each."""
         books = books.to(self.constant.device)
-        return Diagonal(self.center, self.quadratic.index_select(0, books)[:, :densities],
-                        self.constant.index_select(0, books)[:, :densities])
+        return Diagonal(
+            self.center,
+            self.quadratic.index_select(0, books)[:, :densities],
+            self.constant.index_select(0, books)[:, :densities],
+        )
 
     def turned(self) -> Diagonal:
         """M x C Gaussians, the same."""
-        return Diagonal(self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous())
+        return Diagonal(
+            self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous()
+        )
 
     def in_bits(self) -> Diagonal:
         """The same with logarithms of densities to base 2."""
@@ -120,7 +127,7 @@ class Diagonal(NamedTuple):
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
-        out = None if room is None else room[:len(x) * self.numbers].view(len(x), -1)
+        out = None if room is None else room[: len(x) * self.numbers].view(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.center.dtype) - self.center
             powers = torch.cat([x.square(), x], 1)
@@ -176,13 +183,19 @@ class Full(NamedTuple):
 
     def take(self, books: Tensor, densities: int | None = None) -> Full:
         """Those of some codebooks only, and the first so many of each."""
-        return Full(self.whitening[:, books, :densities], self.shift[books, :densities],
-                    self.constant[books, :densities])
+        return Full(
+            self.whitening[:, books, :densities],
+            self.shift[books, :densities],
+            self.constant[books, :densities],
+        )
 
     def turned(self) -> Full:
         """M x C Gaussians, the same."""
-        return Full(self.whitening.transpose(1, 2).contiguous(), self.shift.transpose(0, 1).contiguous(),
-                    self.constant.T.contiguous())
+        return Full(
+            self.whitening.transpose(1, 2).contiguous(),
+            self.shift.transpose(0, 1).contiguous(),
+            self.constant.T.contiguous(),
+        )
 
     def in_bits(self) -> Full:
         """The same with logarithms of densities to base 2."""
@@ -191,9 +204,11 @@ class Full(NamedTuple):
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
-        out = None if room is None else room[:len(x) * self.numbers].view(len(x), -1)
+        out = None if room is None else room[: len(x) * self.numbers].view(len(x), -1)
         with torch.autocast(x.device.type, enabled=False):
-            whitened = torch.addmm(-self.shift.flatten(), x.to(self.shift.dtype), self.whitening.flatten(1), out=out)
+            whitened = torch.addmm(
+                -self.shift.flatten(), x.to(self.shift.dtype), self.whitening.flatten(1), out=out
+            )
             return self.constant - 0.5 * whitened.view(len(x), *self.shift.shape).square().sum(3)
 
 
@@ -241,13 +256,14 @@ class Stream:
 
 @dataclass(frozen=True)
 class Selection:
-    """The parameters that a set of pdfs uses, gathered: C codebooks, those that serve as many of the pdfs together.
+    """The parameters that a set of pdfs uses, gathered: C codebooks, those that serve as many of the pdfs
+    together.
 
     Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
-    ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf asked for
-    ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own codebook (N is 1), the
-    Gaussians are `Gaussians.turned`: sums over the Gaussians of a mixture then go over rows, not within them, which is
-    several times as fast.
+    ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf
+    asked for ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own
+    codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the Gaussians of a mixture then go over
+    rows, not within them, which is several times as fast.
     """
 
     gaussians: tuple[Gaussians, ...]
@@ -276,19 +292,32 @@ class GaussianMixtures:
     codebook: np.ndarray
 
     @classmethod
-    def of(cls, means: Sequence[np.ndarray], covariances: Sequence[np.ndarray], weights: Sequence[np.ndarray],
-           codebook: np.ndarray) -> GaussianMixtures:
+    def of(
+        cls,
+        means: Sequence[np.ndarray],
+        covariances: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray],
+        codebook: np.ndarray,
+    ) -> GaussianMixtures:
         """From lists over streams.
 
-        Means (C, M, D), covariances (C, M, D) if they are diagonal and (C, M, D, D) if not, weights (pdfs, M).
+        Means (C, M, D), covariances (C, M, D) if they are diagonal and (C, M, D, D) if not, weights (pdfs,
+        M).
         """
-        given = [[torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in side]
-                 for side in (means, covariances, weights)]
+        given = [
+            [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in side]
+            for side in (means, covariances, weights)
+        ]
         return cls.of_tensors(given[0], given[1], given[2], codebook)
 
     @classmethod
-    def of_tensors(cls, means: Sequence[Tensor], covariances: Sequence[Tensor], weights: Sequence[Tensor],
-                   codebook: np.ndarray) -> GaussianMixtures:
+    def of_tensors(
+        cls,
+        means: Sequence[Tensor],
+        covariances: Sequence[Tensor],
+        weights: Sequence[Tensor],
+        codebook: np.ndarray,
+    ) -> GaussianMixtures:
         """As `of`, from tensors of any device."""
         streams, first = [], 0
         for mean, covariance, weight in zip(means, covariances, weights, strict=True):
@@ -305,13 +334,18 @@ class GaussianMixtures:
 
     def to(self, device: torch.device | str) -> GaussianMixtures:
         """The same on another device."""
-        return GaussianMixtures.of_tensors([s.means.to(device) for s in self.streams],
-                                           [s.covariances.to(device) for s in self.streams],
-                                           [s.weights.to(device) for s in self.streams], self.codebook)
+        return GaussianMixtures.of_tensors(
+            [s.means.to(device) for s in self.streams],
+            [s.covariances.to(device) for s in self.streams],
+            [s.weights.to(device) for s in self.streams],
+            self.codebook,
+        )
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(pdfs,): how many densities each has, the last of them with a weight; the greatest over the streams."""
+        """(pdfs,): how many densities each has, the last of them with a weight; the greatest over the
+        streams.
+        """
         used = [(s.weights > 0).cpu().numpy() for s in self.streams]
         last = np.stack([u.shape[1] - np.argmax(u[:, ::-1], 1) for u in used])
         return np.asarray(last.max(0))
@@ -325,12 +359,22 @@ class GaussianMixtures:
         books, group, sharing = np.unique(self.codebook[pdfs], return_inverse=True, return_counts=True)
         if sharing.max() == 1:
             chosen = torch.from_numpy(books)
-            one = tuple((_rows(s.weights, pdfs[np.argsort(group)])[:, None, :densities],) for s in self.streams)
-            return Selection(tuple(g.take(chosen, densities).turned() for g in self._in_bits), one,
-                             torch.from_numpy(group), torch.from_numpy(group))
+            one = tuple(
+                (_rows(s.weights, pdfs[np.argsort(group)])[:, None, :densities],) for s in self.streams
+            )
+            return Selection(
+                tuple(g.take(chosen, densities).turned() for g in self._in_bits),
+                one,
+                torch.from_numpy(group),
+                torch.from_numpy(group),
+            )
         room = -(-sharing // FEWEST) * FEWEST  # of each codebook
         order = np.argsort(room, kind="stable")
-        books, room, rank = books[order], room[order], np.argsort(order)[group]  # rank: the codebook of each pdf
+        books, room, rank = (
+            books[order],
+            room[order],
+            np.argsort(order)[group],
+        )  # rank: the codebook of each pdf
         first = np.cumsum(room) - room  # the first slot of each codebook
         by_book = np.argsort(rank, kind="stable")
         shared = np.bincount(rank)
@@ -341,12 +385,20 @@ class GaussianMixtures:
         members[slots] = pdfs
         sizes, counts = np.unique(room, return_counts=True)
         parts = np.split(members, np.cumsum(sizes * counts)[:-1])
-        weights = tuple(tuple(_rows(s.weights, part)[:, :densities].reshape(count, size, -1)
-                              for part, size, count in zip(parts, sizes.tolist(), counts.tolist(), strict=True))
-                        for s in self.streams)
+        weights = tuple(
+            tuple(
+                _rows(s.weights, part)[:, :densities].reshape(count, size, -1)
+                for part, size, count in zip(parts, sizes.tolist(), counts.tolist(), strict=True)
+            )
+            for s in self.streams
+        )
         chosen = torch.from_numpy(books)
-        return Selection(tuple(g.take(chosen, densities) for g in self._in_bits), weights, torch.from_numpy(slots),
-                         torch.from_numpy(rank))
+        return Selection(
+            tuple(g.take(chosen, densities) for g in self._in_bits),
+            weights,
+            torch.from_numpy(slots),
+            torch.from_numpy(rank),
+        )
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32.
@@ -365,16 +417,18 @@ class GaussianMixtures:
         length = block_length(numbers)
         room = frames.new_empty(min(length, len(frames)) * numbers, dtype=torch.float32)
         for start in range(0, len(frames), length):
-            some = frames[start:start + length]
+            some = frames[start : start + length]
             parts = [block(some, c, room) for c in chosen]
-            result[start:start + length] = parts[0] if len(parts) == 1 else torch.cat(parts, 1).index_select(1, order)
+            result[start : start + length] = (
+                parts[0] if len(parts) == 1 else torch.cat(parts, 1).index_select(1, order)
+            )
         return result
 
     def _alike(self, pdfs: np.ndarray) -> list[tuple[np.ndarray, int | None]]:
         """Which of the pdfs to score together, and how many densities they have: all, or two groups.
 
-        Where each has its own codebook some have several times as many as most, and all would be scored as if they
-        had the most.
+        Where each has its own codebook some have several times as many as most, and all would be scored as if
+        they had the most.
         """
         everyone = np.arange(len(pdfs))
         if len(np.unique(self.codebook[pdfs])) < len(pdfs):
@@ -400,7 +454,9 @@ class GaussianMixtures:
             book = row = 0
             for group in weights:
                 count, size, _ = group.shape
-                _multiply(group, shares[book:book + count], mixed[row:row + count * size].view(count, size, -1))
+                _multiply(
+                    group, shares[book : book + count], mixed[row : row + count * size].view(count, size, -1)
+                )
                 row, book = row + count * size, book + count
             total += mixed.clamp_(min=SMALLEST).log2_()
         slots, books = chosen.slots.to(total.device), chosen.book.to(total.device)

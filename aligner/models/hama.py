@@ -5,10 +5,11 @@ Interspeech 2020) trained with CTC (Graves et al., ICML 2006) on English and Kor
 hears one utterance at a time and no more than its first 30 s; this one reads the same weights and gives the
 same log-probabilities.
 
-The waveform, mirrored by 200 samples at both ends, goes through an STFT of 400 samples every 160 and 80 mel bands to
-logarithms; a convolution halves the frame rate; four blocks follow, each a feed-forward of weight 1/2, self-attention
-of 4 heads, a convolution over 31 frames, another feed-forward of weight 1/2 and a layer norm.  There is no positional
-encoding and no normalisation of the level: quiet speech is another input than loud speech.
+The waveform, mirrored by 200 samples at both ends, goes through an STFT of 400 samples every 160 and 80 mel
+bands to logarithms; a convolution halves the frame rate; four blocks follow, each a feed-forward of weight
+1/2, self-attention of 4 heads, a convolution over 31 frames, another feed-forward of weight 1/2 and a layer
+norm.  There is no positional encoding and no normalisation of the level: quiet speech is another input than
+loud speech.
 
 B utterances, N samples, F STFT frames (N // 160 + 1), T frames (N // 320 + 1), 191 labels.
 """
@@ -42,8 +43,8 @@ EXTRA_LABELS = ("<wb>", "<blank>")  # after those of the package's vocabulary
 MAGIC = b"HAMAPK\x01\x02"
 ALIGNMENT = 16  # bytes; where the numbers begin after the table of names
 STORED: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2")}
-# ONNX numbers what it folded or transposed: convolutions of the stem and the first block, its products, and the steps
-# from block to block.
+# ONNX numbers what it folded or transposed: convolutions of the stem and the first block, its products, and
+# the steps from block to block.
 STEM, DEPTHWISE, DEPTHWISE_STEP, PRODUCT, PRODUCT_STEP = 801, 804, 3, 829, 9
 KERNELS = ("stft_real_kernel", "stft_imag_kernel")
 PRODUCTS = {"ffn1.fc1": 0, "ffn1.fc2": 1, "attn.in_proj": 2, "attn.out_proj": 6, "ffn2.fc1": 7, "ffn2.fc2": 8}
@@ -122,8 +123,8 @@ class HamaNetwork(nn.Module):
     boundary : str
         The label between words.
     clock : Clock
-        Frame t stands for sample 320 t: the mirrored ends put the middle of the first window on the first sample.
-        Hence no ``window``; the boundary before frame t lies at sample 320 t - 160.
+        Frame t stands for sample 320 t: the mirrored ends put the middle of the first window on the first
+        sample. Hence no ``window``; the boundary before frame t lies at sample 320 t - 160.
 
     Examples
     --------
@@ -206,7 +207,9 @@ class HamaNetwork(nn.Module):
         _check(wave, spans)
         ends = torch.tensor(spans, device=wave.device)
         logmel = self._log_mel(_mirror(wave, ends))
-        padded = min(spans) < wave.shape[1]  # without padding there is nothing to mask, and attention is quicker
+        padded = (
+            min(spans) < wave.shape[1]
+        )  # without padding there is nothing to mask, and attention is quicker
         heard = _inside(ends, HOP, logmel.shape[1]) if padded else None
         x = self.stem(_blank(logmel, heard).transpose(1, 2)).transpose(1, 2)
         x = x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
@@ -218,8 +221,9 @@ class HamaNetwork(nn.Module):
     def _log_mel(self, wave: Tensor) -> Tensor:
         """(B, N + 400) -> (B, F, 80).
 
-        In double precision, since the network expects logarithms rounded to half precision: a last digit that depends
-        on the order of a sum would sometimes tip that rounding, and a batch would differ from its single utterances.
+        In double precision, since the network expects logarithms rounded to half precision: a last digit that
+        depends on the order of a sum would sometimes tip that rounding, and a batch would differ from its
+        single utterances.
         """
         spectrum = wave.to(self.stft.dtype).unfold(-1, WINDOW, HOP) @ self.stft.T
         power = spectrum[..., :BINS].square() + spectrum[..., BINS:].square()
@@ -230,9 +234,13 @@ def _check(wave: Tensor, spans: list[int]) -> None:
     if not wave.is_floating_point():
         raise ValueError(f"samples of type {wave.dtype}; floating point with full scale 1 is due")
     if wave.ndim != 2 or not len(spans) == len(wave) > 0:
-        raise ValueError(f"{len(spans)} lengths for waves of shape {tuple(wave.shape)}; one for each of B is due")
+        raise ValueError(
+            f"{len(spans)} lengths for waves of shape {tuple(wave.shape)}; one for each of B is due"
+        )
     if wrong := [n for n in spans if not PAD < n <= wave.shape[1]]:
-        raise ValueError(f"an utterance of {wrong[0]} samples; from {PAD + 1} to {wave.shape[1]} can be heard here")
+        raise ValueError(
+            f"an utterance of {wrong[0]} samples; from {PAD + 1} to {wave.shape[1]} can be heard here"
+        )
 
 
 def _mirror(wave: Tensor, lengths: Tensor) -> Tensor:
@@ -279,7 +287,9 @@ def _arrange(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
     arranged["stft"] = torch.cat([stored[name].flatten(1) for name in KERNELS])
     for key, tensor in arranged.items():
         if tensor.shape != expected[key].shape:
-            raise ModelError(path, f"{key} of shape {tuple(tensor.shape)} for {tuple(expected[key].shape)}", REMEDY)
+            raise ModelError(
+                path, f"{key} of shape {tuple(tensor.shape)} for {tuple(expected[key].shape)}", REMEDY
+            )
     return arranged | {key: arranged[key].double() for key in ("stft", "mel")}
 
 
@@ -307,7 +317,9 @@ def _oriented(key: str, tensor: Tensor) -> Tensor:
 
 @cache
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.hama`` file: magic, a table of names, types, shapes, offsets and sizes, then the numbers."""
+    """The tensors of a ``.hama`` file: magic, a table of names, types, shapes, offsets and sizes, then the
+    numbers.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -317,7 +329,9 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         tensors = _tensors(raw)
     except (struct.error, ValueError, KeyError, IndexError) as error:
-        raise ModelError(path, f"its table of tensors is broken or it ends too early ({error})", REMEDY) from error
+        raise ModelError(
+            path, f"its table of tensors is broken or it ends too early ({error})", REMEDY
+        ) from error
     if bad := [name for name, tensor in tensors.items() if not tensor.isfinite().all()]:
         raise ModelError(path, f"{bad[0]} holds numbers that are not finite", REMEDY)
     return tensors
@@ -328,7 +342,7 @@ def _tensors(raw: bytes) -> dict[str, Tensor]:
     table = []
     for _ in range(count):
         (size,) = struct.unpack_from("<H", raw, at)
-        name, at = raw[at + 2:at + 2 + size].decode(), at + 2 + size
+        name, at = raw[at + 2 : at + 2 + size].decode(), at + 2 + size
         kind, rank = struct.unpack_from("<BB", raw, at)
         *shape, offset, _ = struct.unpack_from(f"<{rank}IQQ", raw, at + 2)
         table.append((name, kind, shape, offset))

@@ -110,12 +110,19 @@ def letter_case(labels: Iterable[str]) -> str | None:
 
 
 def torchaudio_bundles() -> tuple[str, ...]:
-    """The names of torchaudio's pipelines that give posteriors of labels: ``MMS_FA``, but not ``HUBERT_BASE``."""
+    """The names of torchaudio's pipelines that give posteriors of labels: ``MMS_FA``, but not
+    ``HUBERT_BASE``.
+    """
     from torchaudio import pipelines
 
-    return tuple(sorted(name for name in dir(pipelines)
-                        if not isinstance(bundle := getattr(pipelines, name), type)
-                        and all(hasattr(bundle, part) for part in ("get_labels", "get_model"))))
+    return tuple(
+        sorted(
+            name
+            for name in dir(pipelines)
+            if not isinstance(bundle := getattr(pipelines, name), type)
+            and all(hasattr(bundle, part) for part in ("get_labels", "get_model"))
+        )
+    )
 
 
 def torchaudio_network(name: str) -> PretrainedNetwork:
@@ -129,27 +136,42 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
     Raises
     ------
     ModelError
-        If torchaudio is not there or does not go with this torch, there is no such pipeline, or its weights cannot
-        be fetched.
+        If torchaudio is not there or does not go with this torch, there is no such pipeline, or its weights
+        cannot be fetched.
     """
     trouble = pairs.trouble()
     if trouble:
-        raise ModelError(name, f"only one of torchaudio's pipelines could have this name, and {trouble}", pairs.here())
+        raise ModelError(
+            name, f"only one of torchaudio's pipelines could have this name, and {trouble}", pairs.here()
+        )
     from torchaudio import pipelines
 
     if name not in torchaudio_bundles():
-        raise ModelError(name, "torchaudio has no such pipeline with labels",
-                         f"take one of {', '.join(torchaudio_bundles())}")
+        raise ModelError(
+            name,
+            "torchaudio has no such pipeline with labels",
+            f"take one of {', '.join(torchaudio_bundles())}",
+        )
     bundle = getattr(pipelines, name)
-    aligning = isinstance(bundle, type(pipelines.MMS_FA))  # these have a star, and would give it a column themselves
+    aligning = isinstance(
+        bundle, type(pipelines.MMS_FA)
+    )  # these have a star, and would give it a column themselves
     module = _fetched(name, bundle, {"with_star": False} if aligning else {})
     labels = bundle.get_labels(blank=BLANK)
     core: Any = getattr(module, "model", module)  # within the wrapper that normalises the wave
     layers = core.feature_extractor.conv_layers
     hop, window = receptive_field([c.kernel_size for c in layers], [c.stride for c in layers])
-    return PretrainedNetwork(name, labels, 0, Clock(hop, window, int(bundle.sample_rate)), _boundary(labels),
-                             letter_case(labels), STAR if aligning else None, module,
-                             lambda wave: module(wave[None])[0][0])
+    return PretrainedNetwork(
+        name,
+        labels,
+        0,
+        Clock(hop, window, int(bundle.sample_rate)),
+        _boundary(labels),
+        letter_case(labels),
+        STAR if aligning else None,
+        module,
+        lambda wave: module(wave[None])[0][0],
+    )
 
 
 def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
@@ -157,9 +179,12 @@ def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
     try:
         module: nn.Module = bundle.get_model(**options, dl_kwargs={"weights_only": True})
     except OSError as error:  # a URLError is one
-        raise ModelError(name, f"its weights could not be fetched ({error})",
-                         "connect this machine to the network, or fetch them elsewhere and copy the folder that "
-                         f"torch.hub.get_dir() names here ({torch.hub.get_dir()})") from error
+        raise ModelError(
+            name,
+            f"its weights could not be fetched ({error})",
+            "connect this machine to the network, or fetch them elsewhere and copy the folder that "
+            f"torch.hub.get_dir() names here ({torch.hub.get_dir()})",
+        ) from error
     return _plain(module)
 
 
@@ -186,8 +211,17 @@ def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
     labels = _labels(where, vocabulary, config.vocab_size, config.pad_token_id)
     boundary = _boundary(labels, _read(where, lambda: _delimiter(where, local)))
     clock = Clock(*_stride(where, config), extractor.sampling_rate)
-    return PretrainedNetwork(where, labels, config.pad_token_id, clock, boundary, letter_case(labels), None, module,
-                             lambda wave: module(_heard(extractor, wave)).logits[0])
+    return PretrainedNetwork(
+        where,
+        labels,
+        config.pad_token_id,
+        clock,
+        boundary,
+        letter_case(labels),
+        None,
+        module,
+        lambda wave: module(_heard(extractor, wave)).logits[0],
+    )
 
 
 def _read(where: str, reading: Callable[[], Any]) -> Any:
@@ -196,10 +230,21 @@ def _read(where: str, reading: Callable[[], Any]) -> Any:
 
     try:
         return reading()
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, UnpicklingError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        SafetensorError,
+        UnpicklingError,
+    ) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(where, f"it cannot be loaded as a CTC network ({first})",
-                         "check the folder or the name on the hub; a name needs a connection") from error
+        raise ModelError(
+            where,
+            f"it cannot be loaded as a CTC network ({first})",
+            "check the folder or the name on the hub; a name needs a connection",
+        ) from error
 
 
 def _extractor(where: str, local: bool) -> Any:
@@ -223,8 +268,9 @@ def _module(where: str, local: bool) -> nn.Module:
     """The module, in float32; transformers would draw weights that the file lacks at random."""
     from transformers import AutoModelForCTC
 
-    module, told = AutoModelForCTC.from_pretrained(where, local_files_only=local, dtype=torch.float32,
-                                                   output_loading_info=True)
+    module, told = AutoModelForCTC.from_pretrained(
+        where, local_files_only=local, dtype=torch.float32, output_loading_info=True
+    )
     lacking = sorted(told["missing_keys"]) + sorted(str(k) for k in told["mismatched_keys"])
     if lacking:
         raise ValueError(f"weights are missing: {', '.join(lacking[:3])}; was it trained with CTC?")
@@ -232,7 +278,9 @@ def _module(where: str, local: bool) -> nn.Module:
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """The module with weights as they are used: one that computes them anew each time cannot be sent to a process."""
+    """The module with weights as they are used: one that computes them anew each time cannot be sent to a
+    process.
+    """
     part: Any
     for part in module.modules():
         if parametrize.is_parametrized(part):
@@ -255,18 +303,26 @@ def _json(where: str, local: bool, name: str, must: bool = True) -> dict[str, An
 def _delimiter(where: str, local: bool) -> str | None:
     """The label between words, as the tokenizer has it."""
     found: str | dict[str, str] | None
-    found = _json(where, local, "tokenizer_config.json", must=False).get("word_delimiter_token", WORD_DELIMITER)
+    found = _json(where, local, "tokenizer_config.json", must=False).get(
+        "word_delimiter_token", WORD_DELIMITER
+    )
     return found.get("content") if isinstance(found, dict) else found
 
 
 def _labels(where: str, vocabulary: dict[str, Any], size: int, blank: int) -> tuple[str, ...]:
     """The columns' labels; one without any in the vocabulary gets its number."""
     if not all(isinstance(column, int) for column in vocabulary.values()):
-        raise ModelError(where, "its vocab.json holds the alphabets of several languages",
-                         "save the network with the adapter and the vocabulary of one of them")
+        raise ModelError(
+            where,
+            "its vocab.json holds the alphabets of several languages",
+            "save the network with the adapter and the vocabulary of one of them",
+        )
     if not 0 <= blank < size:
-        raise ModelError(where, f"its blank (pad_token_id in config.json) is {blank}, not one of the {size} columns",
-                         "correct config.json")
+        raise ModelError(
+            where,
+            f"its blank (pad_token_id in config.json) is {blank}, not one of the {size} columns",
+            "correct config.json",
+        )
     labels = [f"<{column}>" for column in range(size)]
     for label, column in vocabulary.items():
         if 0 <= column < size:  # a tokenizer may hold more than the network was trained with
@@ -278,12 +334,18 @@ def _labels(where: str, vocabulary: dict[str, Any], size: int, blank: int) -> tu
 def _stride(where: str, config: Any) -> tuple[int, int]:
     """Hop and window in samples."""
     if getattr(config, "add_adapter", False):
-        raise ModelError(where, "its adapter strides over frames, for which there is no clock",
-                         "take a network without an adapter (add_adapter in config.json)")
+        raise ModelError(
+            where,
+            "its adapter strides over frames, for which there is no clock",
+            "take a network without an adapter (add_adapter in config.json)",
+        )
     hop, window = receptive_field(config.conv_kernel, config.conv_stride)
     if hop != config.inputs_to_logits_ratio:
-        raise ModelError(where, f"its convolutions stride {hop} samples, its frames "
-                         f"{config.inputs_to_logits_ratio}", "take a network of another kind")
+        raise ModelError(
+            where,
+            f"its convolutions stride {hop} samples, its frames {config.inputs_to_logits_ratio}",
+            "take a network of another kind",
+        )
     return hop, window
 
 

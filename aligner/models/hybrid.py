@@ -1,8 +1,8 @@
 """States that a network scores: posteriors over priors in place of Gaussian mixtures.
 
-A hidden Markov model asks how likely a frame is, given its state; by Bayes's rule that is, but for what is the same for
-all states, the network's posterior of the state divided by its prior (Bourlard & Morgan 1994, *Connectionist speech
-recognition: a hybrid approach*).  It is what `aligner.hmm.NeuralHMM` is, for alignment.
+A hidden Markov model asks how likely a frame is, given its state; by Bayes's rule that is, but for what is
+the same for all states, the network's posterior of the state divided by its prior (Bourlard & Morgan 1994,
+*Connectionist speech recognition: a hybrid approach*).  It is what `aligner.hmm.NeuralHMM` is, for alignment.
 """
 
 from __future__ import annotations

@@ -10,7 +10,11 @@ from aligner.types import ModelError
 ENGLISH = "english"  # US English, inside the pocketsphinx package
 HAMA = "hama"  # English and Korean phonemes, inside the hama package
 HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
-HMM_TABLE, NETWORK_TABLE, TAUGHT_TABLE = "hmm.json", "ctc.json", "boundaries.json"  # of models that are made here
+HMM_TABLE, NETWORK_TABLE, TAUGHT_TABLE = (
+    "hmm.json",
+    "ctc.json",
+    "boundaries.json",
+)  # of models that are made here
 SPHINX_TABLE, HUGGING_FACE_TABLE = "mdef", "config.json"  # of those that others make
 HMMS, NETWORKS = (HMM_TABLE, SPHINX_TABLE), (NETWORK_TABLE, HUGGING_FACE_TABLE)
 TABLES = (*HMMS, *NETWORKS, TAUGHT_TABLE)  # a folder that has one is a model's
@@ -39,16 +43,28 @@ def check_known(name_or_path: str | Path) -> None:
         if not any((Path(name_or_path) / table).is_file() for table in TABLES):
             raise no_model_in(name_or_path)
     elif name not in (ENGLISH, HAMA) and not name.startswith(HUB) and not name.isupper():
-        file = "it is a file, and no" if os.path.isfile(name_or_path) else "there is no model of this name and no such"
-        raise ModelError(name, f"{file} folder", f"use {ENGLISH!r}, {HAMA!r}, a model's folder, "
-                         f"{HUB}ORGANISATION/NAME, or the name of one of torchaudio's pipelines (MMS_FA)")
+        file = (
+            "it is a file, and no"
+            if os.path.isfile(name_or_path)
+            else "there is no model of this name and no such"
+        )
+        raise ModelError(
+            name,
+            f"{file} folder",
+            f"use {ENGLISH!r}, {HAMA!r}, a model's folder, "
+            f"{HUB}ORGANISATION/NAME, or the name of one of torchaudio's pipelines (MMS_FA)",
+        )
 
 
 def no_model_in(folder: str | Path) -> ModelError:
     """What is wrong with a folder that has no model's files."""
-    return ModelError(folder, "there is no model in this folder", f"a model that was trained here has a file "
-                      f"{HMM_TABLE} or {NETWORK_TABLE}, one of CMU Sphinx {SPHINX_TABLE}, one of Hugging Face "
-                      f"{HUGGING_FACE_TABLE}")
+    return ModelError(
+        folder,
+        "there is no model in this folder",
+        f"a model that was trained here has a file "
+        f"{HMM_TABLE} or {NETWORK_TABLE}, one of CMU Sphinx {SPHINX_TABLE}, one of Hugging Face "
+        f"{HUGGING_FACE_TABLE}",
+    )
 
 
 def kind_of(name_or_path: str | Path | None) -> str | None:

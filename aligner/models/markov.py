@@ -63,13 +63,15 @@ class Voice:
 
     @cached_property
     def log_determinant(self) -> float:
-        """What the transform adds to the log-likelihood of a frame, lest shrinking all frames look like a good fit."""
+        """What the transform adds to the log-likelihood of a frame, lest shrinking all frames look like a
+        good fit.
+        """
         return 0.0 if self.transform is None else log_determinant(self.transform)
 
 
 def log_determinant(transform: Tensor) -> float:
     """Of an affine transform (D, D + 1)."""
-    return float(torch.linalg.slogdet(transform[:, :len(transform)].double())[1])
+    return float(torch.linalg.slogdet(transform[:, : len(transform)].double())[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,8 @@ class MarkovModel:
     adapted : Scorer or None
         Of frames that were brought to the model by their speaker's transform, where it was trained on such.
     transform : Tensor or None
-        (D, D + 1): what all frames go through first, where an adaptation brought other recordings to the model.
+        (D, D + 1): what all frames go through first, where an adaptation brought other recordings to the
+        model.
     offsets : mapping of (str, str) to float
         See `aligner.refine.offsets`.
     dictionary : Path or None
@@ -129,7 +132,9 @@ class MarkovModel:
 
     def to(self, device: torch.device | str) -> MarkovModel:
         """The model with its mixtures on another device."""
-        plain, adapted = (m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted))
+        plain, adapted = (
+            m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted)
+        )
         assert plain is not None
         return replace(self, mixtures=plain, adapted=adapted)
 
@@ -153,5 +158,3 @@ class MarkovModel:
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods (T, P) of ``frames`` (T, D) under ``pdfs``."""
         return self.mixtures.score(frames, pdfs)
-
-

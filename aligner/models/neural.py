@@ -2,8 +2,8 @@
 
 It sees less than a second around each frame (Bai, Kolter, Koltun 2018, "An empirical evaluation of generic
 convolutional and recurrent networks for sequence modeling"), so it cannot learn to place a label far from its
-sound, and long recordings are heard in pieces with the same result.  The blocks are ConvNeXt's (Liu et al. 2022)
-in one dimension: a depthwise convolution over time, then a small perceptron within each frame.
+sound, and long recordings are heard in pieces with the same result.  The blocks are ConvNeXt's (Liu et al.
+2022) in one dimension: a depthwise convolution over time, then a small perceptron within each frame.
 
 B utterances of N samples; T frames, V labels.
 """
@@ -99,7 +99,7 @@ def log_mel(wave: Tensor) -> Tensor:
     parts = []
     for first in range(0, count, PIECE):  # so that hours need little memory
         last = min(first + PIECE, count)
-        piece = wave[first * CLOCK.hop:(last - 1) * CLOCK.hop + CLOCK.window] * INT16_SCALE
+        piece = wave[first * CLOCK.hop : (last - 1) * CLOCK.hop + CLOCK.window] * INT16_SCALE
         frames = windows(piece, CLOCK.window, CLOCK.hop)
         frames = frames - frames.mean(1, keepdim=True)
         parts.append(torch.log(power_spectrum(frames, NFFT) @ filters + FLOOR))
@@ -118,8 +118,14 @@ class Block(nn.Module):
 
     def __init__(self, shape: Shape, dilation: int) -> None:
         super().__init__()
-        self.time = nn.Conv1d(shape.width, shape.width, shape.kernel, dilation=dilation, groups=shape.width,
-                              padding=dilation * (shape.kernel // 2))
+        self.time = nn.Conv1d(
+            shape.width,
+            shape.width,
+            shape.kernel,
+            dilation=dilation,
+            groups=shape.width,
+            padding=dilation * (shape.kernel // 2),
+        )
         self.norm = nn.LayerNorm(shape.width)
         self.wider = nn.Linear(shape.width, 2 * shape.width)
         self.narrower = nn.Linear(2 * shape.width, shape.width)
@@ -168,12 +174,28 @@ class TcnNetwork(nn.Module):
 
     log_priors: Tensor
 
-    def __init__(self, labels: Sequence[str], shape: Shape | None = None, *, blank: int = 0,
-                 boundary: str | None = None, case: str | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        shape: Shape | None = None,
+        *,
+        blank: int = 0,
+        boundary: str | None = None,
+        case: str | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         if len(set(labels)) != len(labels) or not 0 <= blank < len(labels):
-            raise ValueError(f"{len(labels)} labels with blank {blank}: labels differ, and the blank is one of them")
-        self.labels, self.blank, self.boundary, self.case, self.seed = tuple(labels), blank, boundary, case, seed
+            raise ValueError(
+                f"{len(labels)} labels with blank {blank}: labels differ, and the blank is one of them"
+            )
+        self.labels, self.blank, self.boundary, self.case, self.seed = (
+            tuple(labels),
+            blank,
+            boundary,
+            case,
+            seed,
+        )
         self.shape = shape or Shape()
         self.clock, self.star, self.alpha = CLOCK, None, 0.0
         with torch.random.fork_rng(devices=[]):
@@ -183,16 +205,22 @@ class TcnNetwork(nn.Module):
             self.norm = nn.LayerNorm(self.shape.width)
             self.last = nn.Linear(self.shape.width, len(labels))
         even = torch.full((len(labels),), 1 / len(labels)).log()
-        self.register_buffer("log_priors", even, persistent=False)  # they are in the table, where people can read them
+        self.register_buffer(
+            "log_priors", even, persistent=False
+        )  # they are in the table, where people can read them
 
     def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """`log_mel` of each of ``waves`` (B, N) with ``lengths`` (B,) samples: (B, T, 80), and how many frames (B,)."""
+        """`log_mel` of each of ``waves`` (B, N) with ``lengths`` (B,) samples: (B, T, 80), and how many
+        frames (B,).
+        """
         made = [log_mel(wave[:n]) for wave, n in zip(waves, lengths.tolist(), strict=True)]
         counts = torch.tensor([len(m) for m in made], device=waves.device)
         return pad_sequence(made, batch_first=True), counts
 
     def encode(self, frames: Tensor, counts: Tensor) -> Tensor:
-        """Log posteriors (B, T, V), float32, of ``frames`` (B, T, 80); what lies behind ``counts`` changes nothing."""
+        """Log posteriors (B, T, V), float32, of ``frames`` (B, T, 80); what lies behind ``counts`` changes
+        nothing.
+        """
         real = (torch.arange(frames.shape[1], device=frames.device) < counts[:, None])[..., None]
         x = self.first(frames)
         for block in self.blocks:
@@ -222,7 +250,8 @@ class TcnNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, wave: Tensor) -> Tensor:
-        """Log posteriors (T, V) of a wave (N,), full scale 1, at the clock's rate: for aligning, without gradients.
+        """Log posteriors (T, V) of a wave (N,), full scale 1, at the clock's rate: for aligning, without
+        gradients.
 
         An hour is heard in pieces, each with all that its frames depend on around it.
         """
@@ -230,19 +259,28 @@ class TcnNetwork(nn.Module):
         parts = []
         for start in range(0, len(frames), PIECE):
             begin, stop = max(start - self.shape.reach, 0), min(start + PIECE, len(frames))
-            piece = frames[None, begin:stop + self.shape.reach]
+            piece = frames[None, begin : stop + self.shape.reach]
             made = self.encode(piece, torch.tensor([piece.shape[1]], device=frames.device))
-            parts.append(made[0, start - begin:stop - begin])
+            parts.append(made[0, start - begin : stop - begin])
         return torch.cat(parts) if parts else frames.new_zeros(0, len(self.labels))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and the table of all else (JSON) into a folder."""
         from safetensors.torch import save_file
 
-        table = {"kind": KIND, "labels": self.labels, "blank": self.blank, "boundary": self.boundary,
-                 "case": self.case, "clock": asdict(self.clock), "shape": asdict(self.shape), "seed": self.seed,
-                 "alpha": self.alpha, "log_priors": self.log_priors.tolist(),
-                 "versions": {"aligner": __version__, "torch": str(torch.__version__)}}
+        table = {
+            "kind": KIND,
+            "labels": self.labels,
+            "blank": self.blank,
+            "boundary": self.boundary,
+            "case": self.case,
+            "clock": asdict(self.clock),
+            "shape": asdict(self.shape),
+            "seed": self.seed,
+            "alpha": self.alpha,
+            "log_priors": self.log_priors.tolist(),
+            "versions": {"aligner": __version__, "torch": str(torch.__version__)},
+        }
         with written_whole(folder / WEIGHTS) as beside:
             save_file({name: value.contiguous().cpu() for name, value in self.state_dict().items()}, beside)
         write_text(folder / TABLE, json.dumps(table, ensure_ascii=False, indent=1) + "\n")
@@ -265,8 +303,14 @@ class TcnNetwork(nn.Module):
         """A network as a table says, its weights still at random."""
         if table["kind"] != KIND or Clock(**table["clock"]) != CLOCK:
             raise ValueError(f"a {table['kind']!r} network with frames of another kind")
-        network = cls(table["labels"], Shape(**table["shape"]), blank=table["blank"], boundary=table["boundary"],
-                      case=table["case"], seed=table["seed"])
+        network = cls(
+            table["labels"],
+            Shape(**table["shape"]),
+            blank=table["blank"],
+            boundary=table["boundary"],
+            case=table["case"],
+            seed=table["seed"],
+        )
         priors = torch.tensor(table["log_priors"], dtype=torch.float32)
         if priors.shape != network.log_priors.shape:
             raise ValueError(f"{len(priors)} priors of {len(network.labels)} labels")
@@ -286,6 +330,7 @@ class TcnNetwork(nn.Module):
 
 def _table(path: Path) -> dict[str, Any]:
     """The JSON beside the weights."""
+
     def read() -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
@@ -302,7 +347,11 @@ def _checked(path: Path, work: Callable[[], T]) -> T:
     try:
         return work()
     except OSError as error:
-        raise ModelError(path, f"it cannot be read ({error.strerror or error})", "train the model again") from error
+        raise ModelError(
+            path, f"it cannot be read ({error.strerror or error})", "train the model again"
+        ) from error
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         what = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(path, f"it is damaged ({what})", "train the model again, or copy it again") from error
+        raise ModelError(
+            path, f"it is damaged ({what})", "train the model again, or copy it again"
+        ) from error

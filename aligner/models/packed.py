@@ -1,7 +1,7 @@
 """Numbers and words in a folder: tensors in safetensors, all else in a table of JSON that people can read.
 
-Neither can run anything.  The table names the file of its tensors, which is named after their content; so the two
-belong together, and a folder is changed all at once, by renaming the table.
+Neither can run anything.  The table names the file of its tensors, which is named after their content; so the
+two belong together, and a folder is changed all at once, by renaming the table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ VERSION = 1  # of the layout; a newer one cannot be read
 AGAIN = "copy the model again, or train it again"
 
 
-def write(folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]) -> None:
+def write(
+    folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]
+) -> None:
     """Write a table and its tensors; what was there under this name stays whole until all is written.
 
     Raises
@@ -40,8 +42,14 @@ def write(folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[st
     digest = hashlib.sha256(data).hexdigest()
     weights = f"{stem}-{digest[:12]}.safetensors"
     shapes = {key: list(_tensor(value).shape) for key, value in tensors.items()}
-    whole = {"version": VERSION, "aligner": __version__, **table, "weights": weights, "sha256": digest,
-             "shapes": shapes}
+    whole = {
+        "version": VERSION,
+        "aligner": __version__,
+        **table,
+        "weights": weights,
+        "sha256": digest,
+        "shapes": shapes,
+    }
     try:
         with written_whole(folder / weights) as beside:
             beside.write_bytes(data)
@@ -49,8 +57,11 @@ def write(folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[st
     except OSError as error:
         if weights != before:
             (folder / weights).unlink(missing_ok=True)
-        raise ModelError(folder, f"the model cannot be written ({error.strerror})",
-                         "make room or name another folder; what was there is intact") from error
+        raise ModelError(
+            folder,
+            f"the model cannot be written ({error.strerror})",
+            "make room or name another folder; what was there is intact",
+        ) from error
     if before and before != weights:
         (folder / before).unlink(missing_ok=True)  # the numbers that this table had, and nothing else names
 
@@ -83,8 +94,11 @@ def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(version, int):
         raise ModelError(path, "it has no field 'version'", AGAIN)
     if version > VERSION:
-        raise ModelError(path, f"field 'version' is {version}, this aligner reads up to {VERSION}",
-                         "install a newer aligner")
+        raise ModelError(
+            path,
+            f"field 'version' is {version}, this aligner reads up to {VERSION}",
+            "install a newer aligner",
+        )
     weights = _named(path)
     if not weights:
         raise ModelError(path, "field 'weights' names no file", AGAIN)
@@ -110,11 +124,17 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError(path, f"it cannot be read ({error.strerror}), and field 'weights' of {source.name} names it",
-                         AGAIN) from error
+        raise ModelError(
+            path,
+            f"it cannot be read ({error.strerror}), and field 'weights' of {source.name} names it",
+            AGAIN,
+        ) from error
     if hashlib.sha256(data).hexdigest() != table.get("sha256"):
-        raise ModelError(path, f"its content is not what field 'sha256' of {source.name} says: it is truncated or "
-                         "changed", AGAIN)
+        raise ModelError(
+            path,
+            f"its content is not what field 'sha256' of {source.name} says: it is truncated or changed",
+            AGAIN,
+        )
     try:
         tensors = load(data)
     except SafetensorError as error:
@@ -122,10 +142,18 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
     shapes = table.get("shapes")
     found = {key: list(value.shape) for key, value in tensors.items()}
     if not isinstance(shapes, dict) or shapes != found:
-        wrong = next((k for k in {**found, **(shapes if isinstance(shapes, dict) else {})}
-                      if not isinstance(shapes, dict) or shapes.get(k) != found.get(k)), "shapes")
+        wrong = next(
+            (
+                k
+                for k in {**found, **(shapes if isinstance(shapes, dict) else {})}
+                if not isinstance(shapes, dict) or shapes.get(k) != found.get(k)
+            ),
+            "shapes",
+        )
         told = shapes.get(wrong) if isinstance(shapes, dict) else None
-        raise ModelError(path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", AGAIN)
+        raise ModelError(
+            path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", AGAIN
+        )
     for key, value in tensors.items():
         if value.is_floating_point() and bool(value.isnan().any()):
             raise ModelError(path, f"field {key!r} holds NaN", AGAIN)

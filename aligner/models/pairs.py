@@ -1,8 +1,8 @@
 """Which torchaudio goes with which torch.
 
-torchaudio has a compiled part that loads beside some builds of torch, and its metadata does not say beside which.  What
-stands here was tried, with the wheels for Linux that pip takes when no other index is named; what was not is not
-guessed.  Only torchaudio's own pipelines need it (see `aligner.models.hub`).
+torchaudio has a compiled part that loads beside some builds of torch, and its metadata does not say beside
+which.  What stands here was tried, with the wheels for Linux that pip takes when no other index is named;
+what was not is not guessed.  Only torchaudio's own pipelines need it (see `aligner.models.hub`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ def fitting(version: str, cuda: bool) -> str | None:
     >>> fitting("2.12.1", cuda=True), fitting("2.13.0+cpu", cuda=False)
     ('2.11.0', None)
     """
-    return max((p.torchaudio for p in TRIED if p.fits and (p.torch, p.cuda) == (release(version), cuda)), default=None)
+    return max(
+        (p.torchaudio for p in TRIED if p.fits and (p.torch, p.cuda) == (release(version), cuda)),
+        default=None,
+    )
 
 
 def advice(version: str, cuda: bool) -> str:
@@ -90,8 +93,10 @@ def advice(version: str, cuda: bool) -> str:
         return f"pip install 'torchaudio=={found}' goes with torch {release(version)}"
     newest = max(p.torch for p in TRIED if p.fits)
     mine = f"torch {version}" + ("" if cuda or "+" in version else " without CUDA")
-    return (f"none is known to go with {mine}; torch {newest}.* built for CUDA and torchaudio "
-            f"{fitting(newest, cuda=True)} go together")
+    return (
+        f"none is known to go with {mine}; torch {newest}.* built for CUDA and torchaudio "
+        f"{fitting(newest, cuda=True)} go together"
+    )
 
 
 def installed() -> str | None:
@@ -129,6 +134,8 @@ def trouble() -> str:
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         if version is None and isinstance(error, ModuleNotFoundError):
             return "torchaudio is not installed"
-        return (f"torchaudio {version or 'of unknown version'} does not load beside torch {torch.__version__} "
-                f"({' '.join(str(error).split())[:160]})")
+        return (
+            f"torchaudio {version or 'of unknown version'} does not load beside torch {torch.__version__} "
+            f"({' '.join(str(error).split())[:160]})"
+        )
     return ""

@@ -38,8 +38,13 @@ Table = dict[str, Any]
 Tensors = dict[str, Tensor]
 
 
-def save(model: MarkovModel, folder: Path, name: str = TABLE, more: Mapping[str, Any] | None = None,
-         tensors: Mapping[str, Tensor] | None = None) -> None:
+def save(
+    model: MarkovModel,
+    folder: Path,
+    name: str = TABLE,
+    more: Mapping[str, Any] | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write a model into a folder; its dictionary is not copied.
 
     Parameters
@@ -78,10 +83,21 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
     """A model as a table and tensors."""
     front, of_front = _of_frontend(model.frontend)
     topology, of_topology = _of_topology(model.topology)
-    table = {"name": model.name, "language": model.language, "g2p": model.g2p,
-             "spread": model.spread, "offsets_ms": {", ".join(k): round(1000 * v, 3) for k, v in model.offsets.items()},
-             "frontend": front, "topology": topology, "about": dict(model.about)}
-    numbers: dict[str, Tensor | np.ndarray] = {**of_front, **of_topology, **_of_mixtures("mixtures", model.mixtures)}
+    table = {
+        "name": model.name,
+        "language": model.language,
+        "g2p": model.g2p,
+        "spread": model.spread,
+        "offsets_ms": {", ".join(k): round(1000 * v, 3) for k, v in model.offsets.items()},
+        "frontend": front,
+        "topology": topology,
+        "about": dict(model.about),
+    }
+    numbers: dict[str, Tensor | np.ndarray] = {
+        **of_front,
+        **of_topology,
+        **_of_mixtures("mixtures", model.mixtures),
+    }
     if model.transform is not None:
         numbers["transform"] = model.transform
     if model.adapted is not None:
@@ -92,29 +108,58 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
 def _of_frontend(frontend: Frontend) -> tuple[Table, Tensors]:
     if isinstance(frontend, HybridFrontend):
         network = frontend.network
-        return ({"kind": "network", "delay": frontend.delay, "weight": frontend.weight, "shape": asdict(network.shape),
-                 "states": len(network.labels)},
-                {"log_priors": network.log_priors, **{f"network.{k}": v for k, v in network.state_dict().items()}})
+        return (
+            {
+                "kind": "network",
+                "delay": frontend.delay,
+                "weight": frontend.weight,
+                "shape": asdict(network.shape),
+                "states": len(network.labels),
+            },
+            {
+                "log_priors": network.log_priors,
+                **{f"network.{k}": v for k, v in network.state_dict().items()},
+            },
+        )
     if isinstance(frontend, SphinxFrontend):
         return {"kind": "sphinx", **asdict(frontend)}, {}
     assert isinstance(frontend, CepstralFrontend)
     transform = {} if frontend.transform is None else {"frontend.transform": frontend.transform}
-    return {"kind": "cepstral", "reach": frontend.reach, "prior": frontend.prior,
-            "cepstral": asdict(frontend.cepstral)}, transform
+    return {
+        "kind": "cepstral",
+        "reach": frontend.reach,
+        "prior": frontend.prior,
+        "cepstral": asdict(frontend.cepstral),
+    }, transform
 
 
 def _of_topology(topology: Topology) -> tuple[Table, Mapping[str, np.ndarray]]:
     if isinstance(topology, TreeTopology):
         numbers = {f"forest.{name}": value for name, value in vars(topology.forest).items()}
-        return ({"kind": "tree", "phones": list(topology.phones)},
-                numbers | {"transitions": topology.transitions, "alone": topology.alone})
+        return (
+            {"kind": "tree", "phones": list(topology.phones)},
+            numbers | {"transitions": topology.transitions, "alone": topology.alone},
+        )
     assert isinstance(topology, SphinxTopology)
     d = topology.definition
     keys = np.array(list(d.triphones.items()), np.int64).reshape(-1, 2)
-    return ({"kind": "sphinx", "phones": list(d.phones), "fillers": sorted(d.fillers), "silence": d.silence,
-             "noises": list(topology.noises), "senones": d.senones},
-            {"states": d.states.astype(np.int64), "unit_transitions": d.transitions.astype(np.int64),
-             "triphones": keys, "base": d.base.astype(np.int64), "transitions": topology.transitions})
+    return (
+        {
+            "kind": "sphinx",
+            "phones": list(d.phones),
+            "fillers": sorted(d.fillers),
+            "silence": d.silence,
+            "noises": list(topology.noises),
+            "senones": d.senones,
+        },
+        {
+            "states": d.states.astype(np.int64),
+            "unit_transitions": d.transitions.astype(np.int64),
+            "triphones": keys,
+            "base": d.base.astype(np.int64),
+            "transitions": topology.transitions,
+        },
+    )
 
 
 def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarray]:
@@ -123,13 +168,18 @@ def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarra
     assert isinstance(mixtures, GaussianMixtures)
     found: dict[str, Tensor | np.ndarray] = {f"{name}.codebook": mixtures.codebook}
     for k, stream in enumerate(mixtures.streams):
-        found |= {f"{name}.{k}.means": stream.means, f"{name}.{k}.covariances": stream.covariances,
-                  f"{name}.{k}.weights": stream.weights}
+        found |= {
+            f"{name}.{k}.means": stream.means,
+            f"{name}.{k}.covariances": stream.covariances,
+            f"{name}.{k}.weights": stream.weights,
+        }
     return found
 
 
 def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> MarkovModel:
-    """A model of its parts; ``path`` is that of its table, and unless ``finished`` it is still in training."""
+    """A model of its parts; ``path`` is that of its table, and unless ``finished`` it is still in
+    training."""
+
     def field(name: str, make: Callable[[], R]) -> R:
         try:
             return make()
@@ -143,15 +193,27 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
     mixtures: Scorer = Columns()
     if not isinstance(front, HybridFrontend):
         mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
-    adapted = field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
+    adapted = (
+        field("adapted", lambda: _mixtures("adapted", tensors)) if "adapted.codebook" in tensors else None
+    )
     offsets = field("offsets_ms", lambda: {_pair(k): float(v) / 1000 for k, v in table["offsets_ms"].items()})
-    _, language, about = (field(name, partial(_kind, table.get(name), (kind, type(None)))) for name, kind in (
-        ("name", str), ("language", str), ("about", dict)))
-    model = MarkovModel(str(table.get("name", path.parent.name)), front, topology, mixtures, adapted,
-                        tensors.get("transform"), offsets,
-                        language=language, g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
-                        spread=field("spread", lambda: float(table["spread"])),
-                        about=about or {})
+    _, language, about = (
+        field(name, partial(_kind, table.get(name), (kind, type(None))))
+        for name, kind in (("name", str), ("language", str), ("about", dict))
+    )
+    model = MarkovModel(
+        str(table.get("name", path.parent.name)),
+        front,
+        topology,
+        mixtures,
+        adapted,
+        tensors.get("transform"),
+        offsets,
+        language=language,
+        g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
+        spread=field("spread", lambda: float(table["spread"])),
+        about=about or {},
+    )
     field("topology", lambda: _check(model, finished))
     return model
 
@@ -181,13 +243,19 @@ def _frontend(table: Table, tensors: Tensors) -> Frontend:
         return _network(table, tensors)
     if table["kind"] != "cepstral":
         raise ValueError(f"a front end of the kind {table['kind']!r}")
-    return CepstralFrontend(SphinxFrontend(**own["cepstral"]), int(own["reach"]), tensors.get("frontend.transform"),
-                            float(own["prior"]))
+    return CepstralFrontend(
+        SphinxFrontend(**own["cepstral"]),
+        int(own["reach"]),
+        tensors.get("frontend.transform"),
+        float(own["prior"]),
+    )
 
 
 def _network(table: Table, tensors: Tensors) -> HybridFrontend:
     network = TcnNetwork([str(k) for k in range(int(table["states"]))], Shape(**table["shape"]))
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+    network.load_state_dict(
+        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
+    )
     if tensors["log_priors"].shape != network.log_priors.shape:
         raise ValueError(f"{len(tensors['log_priors'])} priors of {table['states']} states")
     network.log_priors = tensors["log_priors"]
@@ -204,9 +272,16 @@ def _topology(table: Table, tensors: Tensors) -> Topology:
         return TreeTopology(tuple(table["phones"]), forest, t["transitions"], t["alone"])
     if table["kind"] != "sphinx":
         raise ValueError(f"a topology of the kind {table['kind']!r}")
-    definition = ModelDefinition(tuple(table["phones"]), frozenset(table["fillers"]), int(table["silence"]),
-                                 t["states"], t["unit_transitions"], dict(t["triphones"].tolist()), t["base"],
-                                 int(table["senones"]))
+    definition = ModelDefinition(
+        tuple(table["phones"]),
+        frozenset(table["fillers"]),
+        int(table["silence"]),
+        t["states"],
+        t["unit_transitions"],
+        dict(t["triphones"].tolist()),
+        t["base"],
+        int(table["senones"]),
+    )
     return SphinxTopology(definition, t["transitions"], tuple(table["noises"]))
 
 
@@ -214,13 +289,17 @@ def _mixtures(name: str, tensors: Tensors) -> GaussianMixtures:
     streams = sum(key.startswith(f"{name}.") and key.endswith(".means") for key in tensors)
     if not streams:
         raise KeyError(f"{name}.0.means")
-    means, covariances, weights = ([tensors[f"{name}.{k}.{what}"] for k in range(streams)]
-                                   for what in ("means", "covariances", "weights"))
+    means, covariances, weights = (
+        [tensors[f"{name}.{k}.{what}"] for k in range(streams)]
+        for what in ("means", "covariances", "weights")
+    )
     codebook = tensors[f"{name}.codebook"].numpy()
     for m, c, w in zip(means, covariances, weights, strict=True):
         if m.shape != c.shape or w.shape != (len(codebook), m.shape[1]) or int(codebook.max()) >= len(m):
-            raise ValueError(f"means {tuple(m.shape)}, covariances {tuple(c.shape)}, weights {tuple(w.shape)} and "
-                             f"{len(codebook)} pdfs do not go together")
+            raise ValueError(
+                f"means {tuple(m.shape)}, covariances {tuple(c.shape)}, weights {tuple(w.shape)} and "
+                f"{len(codebook)} pdfs do not go together"
+            )
         if not bool((c > 0).all()) or bool((w < 0).any()):
             raise ValueError("a variance is not above 0, or a weight is below")
     return GaussianMixtures.of_tensors(means, covariances, weights, codebook)
@@ -241,4 +320,3 @@ def _check(model: MarkovModel, finished: bool) -> None:
     size = getattr(model.frontend, "size", dims)
     if size != dims:
         raise ValueError(f"frames of {size} numbers, mixtures of {dims}")
-

@@ -96,7 +96,9 @@ class SphinxTopology:
     definition: ModelDefinition
     transitions: np.ndarray
     noises: tuple[str, ...] = ()
-    _cache: dict[tuple[str, str, str, Position], Unit] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[tuple[str, str, str, Position], Unit] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -113,7 +115,7 @@ class SphinxTopology:
     @property
     def alone(self) -> np.ndarray:
         """Pdfs (phones, states) of every phone without context."""
-        return self.definition.states[:len(self.definition.phones)]
+        return self.definition.states[: len(self.definition.phones)]
 
     def number(self, label: str) -> int:
         """Which row of `alone` a phone is."""
@@ -171,27 +173,43 @@ def load(folder: str | Path) -> MarkovModel:
     frontend = read_frontend(folder / "feat.params")
     means, variances = read_gaussians(folder / "means"), read_gaussians(folder / "variances")
     if [m.shape for m in means] != [v.shape for v in variances]:
-        raise ModelError(folder / "variances", "its shapes differ from those of means", "the two are from two models")
+        raise ModelError(
+            folder / "variances", "its shapes differ from those of means", "the two are from two models"
+        )
     _check_fit(folder, definition, transitions, frontend, sum(m.shape[2] for m in means))
     weights = read_weights(folder, definition.senones, len(means), means[0].shape[1])
     codebook = codebooks(definition, len(means[0]), folder)
     floored = [np.maximum(v, VARIANCE_FLOOR) for v in variances]
     topology = SphinxTopology(definition, transitions, read_noises(folder / "noisedict", definition))
-    return MarkovModel(folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook))
+    return MarkovModel(
+        folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook)
+    )
 
 
-def _check_fit(folder: Path, definition: ModelDefinition, transitions: np.ndarray, frontend: SphinxFrontend,
-               dimensions: int) -> None:
+def _check_fit(
+    folder: Path,
+    definition: ModelDefinition,
+    transitions: np.ndarray,
+    frontend: SphinxFrontend,
+    dimensions: int,
+) -> None:
     """Raise where the files of a folder contradict each other."""
     remedy = "the files of this folder are from different models"
     if dimensions != frontend.size:
-        raise ModelError(folder / "means", f"{dimensions} dimensions, while feat.params gives {frontend.size}", remedy)
+        raise ModelError(
+            folder / "means", f"{dimensions} dimensions, while feat.params gives {frontend.size}", remedy
+        )
     if definition.transitions.max() >= len(transitions) or definition.states.shape[1] >= transitions.shape[2]:
         there, asked = transitions.shape[:2], (definition.transitions.max() + 1, definition.states.shape[1])
-        raise ModelError(folder / "transition_matrices", f"{there[0]} matrices of {there[1]} states, while mdef asks "
-                         f"for {asked[0]} of {asked[1]}", remedy)
+        raise ModelError(
+            folder / "transition_matrices",
+            f"{there[0]} matrices of {there[1]} states, while mdef asks for {asked[0]} of {asked[1]}",
+            remedy,
+        )
     if definition.states.max() >= definition.senones:
-        raise ModelError(folder / "mdef", f"a state is beyond the {definition.senones} that it counts", "it is damaged")
+        raise ModelError(
+            folder / "mdef", f"a state is beyond the {definition.senones} that it counts", "it is damaged"
+        )
 
 
 def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarray:
@@ -201,8 +219,11 @@ def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarr
     if count == 1:
         return np.zeros(definition.senones, np.int64)
     if count != len(definition.phones):
-        raise ModelError(folder / "means", f"{count} codebooks for {definition.senones} states and "
-                         f"{len(definition.phones)} phones", "it must be one, one a phone or one a state")
+        raise ModelError(
+            folder / "means",
+            f"{count} codebooks for {definition.senones} states and {len(definition.phones)} phones",
+            "it must be one, one a phone or one a state",
+        )
     book = np.zeros(definition.senones, np.int64)
     book[definition.states] = definition.base[:, None]
     return book
@@ -213,7 +234,9 @@ def read_frontend(path: Path) -> SphinxFrontend:
     words = path.read_text().split() if path.is_file() else []
     options = dict(zip((w.lstrip("-") for w in words[::2]), words[1::2], strict=False))
     if "cmn" in options:
-        options["cmn"] = {"current": "batch", "prior": "batch", "live": "batch"}.get(options["cmn"], options["cmn"])
+        options["cmn"] = {"current": "batch", "prior": "batch", "live": "batch"}.get(
+            options["cmn"], options["cmn"]
+        )
     known = {}
     for f in dataclasses.fields(SphinxFrontend):
         if f.name in options:
@@ -239,13 +262,14 @@ def read_noises(path: Path, definition: ModelDefinition) -> tuple[str, ...]:
 
 # The S3 files: a text header up to "endhdr", a word that tells the byte order, counts, float32.
 
+
 def _read_s3(path: Path) -> tuple[np.ndarray, str]:
     """What follows the header, as bytes, and its byte order."""
     raw = path.read_bytes()
     end = raw.find(b"endhdr\n")
     if not raw.startswith(b"s3") or end < 0 or len(raw) < end + 11:
         raise ModelError(path, "not a Sphinx S3 file", "it should begin with s3 and hold the word endhdr")
-    body = raw[end + 7:]
+    body = raw[end + 7 :]
     for order in "<>":
         if struct.unpack(order + "I", body[:4])[0] == BYTE_ORDER_MAGIC:
             return np.frombuffer(body[4:], np.uint8), order
@@ -257,31 +281,41 @@ def _counts_and_values(path: Path, counts: int) -> tuple[list[int], np.ndarray, 
     body, order = _read_s3(path)
     if len(body) < 4 * counts:
         raise ModelError(path, "it ends before its counts", "the file is truncated")
-    return body[:4 * counts].view(order + "i4").tolist(), body[4 * counts:], order
+    return body[: 4 * counts].view(order + "i4").tolist(), body[4 * counts :], order
 
 
 def _floats(path: Path, body: np.ndarray, order: str, count: int) -> np.ndarray:
     if len(body) < 4 * count:
-        raise ModelError(path, f"it promises {count} numbers and holds {len(body) // 4}", "the file is truncated")
-    return body[:4 * count].view(order + "f4").astype(np.float32)
+        raise ModelError(
+            path, f"it promises {count} numbers and holds {len(body) // 4}", "the file is truncated"
+        )
+    return body[: 4 * count].view(order + "f4").astype(np.float32)
 
 
 def read_gaussians(path: Path) -> list[np.ndarray]:
     """Means or variances: one array (codebooks, densities, dimensions) a stream."""
     (books, streams, densities), rest, order = _counts_and_values(path, 3)
     if min(books, streams, densities) < 1 or streams > 64:
-        raise ModelError(path, f"{books} codebooks, {streams} streams, {densities} densities", "the file is damaged")
-    lengths = rest[:4 * streams].view(order + "i4").tolist()
-    values = _floats(path, rest[4 * streams + 4:], order, books * densities * sum(lengths))
+        raise ModelError(
+            path, f"{books} codebooks, {streams} streams, {densities} densities", "the file is damaged"
+        )
+    lengths = rest[: 4 * streams].view(order + "i4").tolist()
+    values = _floats(path, rest[4 * streams + 4 :], order, books * densities * sum(lengths))
     edges = np.cumsum([0] + [densities * n for n in lengths])
     table = values.reshape(books, -1)
-    return [table[:, a:b].reshape(books, densities, n) for a, b, n in zip(edges, edges[1:], lengths, strict=False)]
+    return [
+        table[:, a:b].reshape(books, densities, n) for a, b, n in zip(edges, edges[1:], lengths, strict=False)
+    ]
 
 
 def read_transitions(path: Path) -> np.ndarray:
     """Log transition probabilities (matrices, states, states + 1); the last column leaves the phone."""
     (matrices, rows, columns, _), rest, order = _counts_and_values(path, 4)
-    table = _floats(path, rest, order, matrices * rows * columns).reshape(matrices, rows, columns).astype(np.float64)
+    table = (
+        _floats(path, rest, order, matrices * rows * columns)
+        .reshape(matrices, rows, columns)
+        .astype(np.float64)
+    )
     table /= table.sum(2, keepdims=True)
     table = np.where(table > 0, np.maximum(table, TRANSITION_FLOOR), 0.0)
     with np.errstate(divide="ignore"):
@@ -300,8 +334,11 @@ def read_weights(folder: Path, senones: int, streams: int, densities: int) -> li
         raise ModelError(full, "a Sphinx model needs this file or sendump", "name the folder that holds it")
     (rows, found, columns, _), rest, order = _counts_and_values(full, 4)
     if (rows, found, columns) != (senones, streams, densities):
-        raise ModelError(full, f"weights of shape {(rows, found, columns)} for {(senones, streams, densities)}",
-                         "the files of this folder are from different models")
+        raise ModelError(
+            full,
+            f"weights of shape {(rows, found, columns)} for {(senones, streams, densities)}",
+            "the files of this folder are from different models",
+        )
     table = _floats(full, rest, order, rows * found * columns).reshape(rows, found, columns)
     table = np.maximum(table / table.sum(2, keepdims=True).clip(min=WEIGHT_FLOOR), WEIGHT_FLOOR)
     return list((table / table.sum(2, keepdims=True)).transpose(1, 0, 2))
@@ -323,10 +360,11 @@ def _sendump(path: Path, streams: int, densities: int, senones: int) -> np.ndarr
     if not clustered:
         return table
     halves = np.stack([table & 15, table >> 4], 3).reshape(streams, densities, -1)[:, :, :senones]
-    return raw[-size - 16:-size][halves]
+    return raw[-size - 16 : -size][halves]
 
 
 # The model definition.
+
 
 def read_mdef(path: Path) -> ModelDefinition:
     """Read ``mdef``, text or binary."""
@@ -336,32 +374,54 @@ def read_mdef(path: Path) -> ModelDefinition:
     except ModelError:
         raise
     except (struct.error, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise ModelError(path, f"not a model definition ({error})", "the file is truncated or damaged") from error
+        raise ModelError(
+            path, f"not a model definition ({error})", "the file is truncated or damaged"
+        ) from error
 
 
 def _binary_mdef(raw: bytes) -> ModelDefinition:
     order = "<" if raw[:4] == b"BMDF" else ">"
     header = struct.unpack(order + "i", raw[8:12])[0]
     at = 12 + header
-    base, phones, states, _, senones, _, sequences, _, nodes, silence = struct.unpack(order + "10i", raw[at:at + 40])
+    base, phones, states, _, senones, _, sequences, _, nodes, silence = struct.unpack(
+        order + "10i", raw[at : at + 40]
+    )
     at += 40
     names = raw[at:].split(b"\0", base)[:base]
     at += sum(len(n) + 1 for n in names)
     at += -at % 4
-    tree = np.frombuffer(raw, np.dtype([("context", order + "i2"), ("children", order + "i2"),
-                                        ("value", order + "i4")]), nodes, at)
+    tree = np.frombuffer(
+        raw,
+        np.dtype([("context", order + "i2"), ("children", order + "i2"), ("value", order + "i4")]),
+        nodes,
+        at,
+    )
     at += tree.nbytes
-    entries = np.frombuffer(raw, np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"),
-                                           ("attributes", "i1", 4)]), phones, at)
+    entries = np.frombuffer(
+        raw,
+        np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"), ("attributes", "i1", 4)]),
+        phones,
+        at,
+    )
     at += entries.nbytes + 4  # and the length of the sequences, which the counts tell too
-    table = np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states).astype(np.int64)
+    table = (
+        np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states).astype(np.int64)
+    )
     keys, numbers = _leaves(tree["context"].astype(np.int64), tree["children"], tree["value"])
     bases = np.arange(phones)
     bases[numbers] = keys >> 24 & 0xFFF
     fillers = frozenset(np.flatnonzero(entries["attributes"][:base, 0]).tolist())
     triphones = dict(zip(keys.tolist(), numbers.tolist(), strict=True))
-    return ModelDefinition(tuple(n.decode() for n in names), fillers, silence, table[entries["sequence"]],
-                           entries["transitions"], triphones, bases, senones)
+    return ModelDefinition(
+        tuple(n.decode() for n in names),
+        fillers,
+        silence,
+        table[entries["sequence"]],
+        entries["transitions"],
+        triphones,
+        bases,
+        senones,
+    )
 
 
 def _leaves(context: np.ndarray, children: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -385,13 +445,23 @@ def _text_mdef(text: str) -> ModelDefinition:
     rows = lines[7:]
     if len(rows) != count["n_base"] + count["n_tri"]:
         raise ValueError(f"{len(rows)} phones, {count['n_base'] + count['n_tri']} promised")
-    names = tuple(row[0] for row in rows[:count["n_base"]])
+    names = tuple(row[0] for row in rows[: count["n_base"]])
     index = {name: i for i, name in enumerate(names)}
     place = {"i": Position.INTERNAL, "b": Position.BEGIN, "e": Position.END, "s": Position.SINGLE}
     states = np.array([[int(s) for s in row[6:] if s != "N"] for row in rows])
-    triphones = {context_key(place[row[3]], *(index[p] for p in row[:3])): k
-                 for k, row in enumerate(rows) if row[3] != "-"}
-    fillers = frozenset(i for i, row in enumerate(rows[:len(names)]) if row[4] == "filler")
-    return ModelDefinition(names, fillers, index["SIL"], states, np.array([int(row[5]) for row in rows]), triphones,
-                           np.array([index[row[0]] for row in rows]), count["n_tied_state"])
-
+    triphones = {
+        context_key(place[row[3]], *(index[p] for p in row[:3])): k
+        for k, row in enumerate(rows)
+        if row[3] != "-"
+    }
+    fillers = frozenset(i for i, row in enumerate(rows[: len(names)]) if row[4] == "filler")
+    return ModelDefinition(
+        names,
+        fillers,
+        index["SIL"],
+        states,
+        np.array([int(row[5]) for row in rows]),
+        triphones,
+        np.array([index[row[0]] for row in rows]),
+        count["n_tied_state"],
+    )

@@ -26,13 +26,13 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package; ``hama``, the
-        phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network that
-        ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a network from their
-        hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched over the network, once.
-        A folder that ``aligner teach`` made holds what was learnt from corrections, too.
-        A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds what
-        ``recipes/offsets.py`` measured.
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package; ``hama``,
+        the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
+        that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
+        network from their hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched
+        over the network, once. A folder that ``aligner teach`` made holds what was learnt from corrections,
+        too. A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds
+        what ``recipes/offsets.py`` measured.
 
     Raises
     ------
@@ -70,8 +70,13 @@ def _in_folder(folder: Path) -> MarkovModel | CtcModel:
     if (folder / neural.TABLE).is_file():
         network = neural.TcnNetwork.load(folder)
         priors = dict(zip(network.labels, network.log_priors.exp().tolist(), strict=True))
-        return replace(spelled(folder.name, network, network.case), characters=network.case is not None,
-                       priors=priors, alpha=network.alpha, chunk=None)
+        return replace(
+            spelled(folder.name, network, network.case),
+            characters=network.case is not None,
+            priors=priors,
+            alpha=network.alpha,
+            chunk=None,
+        )
     if (folder / "config.json").is_file():
         pretrained = huggingface_network(folder)
         return spelled(folder.name, pretrained, pretrained.case, pretrained.star)
@@ -84,7 +89,9 @@ def _in_folder(folder: Path) -> MarkovModel | CtcModel:
 
 def _of_a_hub(name: str) -> CtcModel:
     """A network that torchaudio or Hugging Face have."""
-    network = huggingface_network(name.removeprefix(HUB)) if name.startswith(HUB) else torchaudio_network(name)
+    network = (
+        huggingface_network(name.removeprefix(HUB)) if name.startswith(HUB) else torchaudio_network(name)
+    )
     return spelled(name, network, network.case, network.star)
 
 
@@ -93,7 +100,9 @@ def _english() -> Model:
     import pocketsphinx
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
-    return replace(model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED / "english.json"))
+    return replace(
+        model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED / "english.json")
+    )
 
 
 @cache
@@ -101,9 +110,17 @@ def _hama() -> CtcModel:
     from aligner.models.hama import HamaNetwork
 
     network, known = HamaNetwork.load(), _read(MEASURED / "hama.json")
-    classes = {phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()}
-    return CtcModel(HAMA, network, classes, priors=known["priors"], dictionary=cmu_dictionary(),
-                    **read_measured(MEASURED / "hama.json"))
+    classes = {
+        phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()
+    }
+    return CtcModel(
+        HAMA,
+        network,
+        classes,
+        priors=known["priors"],
+        dictionary=cmu_dictionary(),
+        **read_measured(MEASURED / "hama.json"),
+    )
 
 
 def cmu_dictionary() -> Path:
@@ -114,10 +131,11 @@ def cmu_dictionary() -> Path:
 
 
 def read_measured(path: Path) -> dict[str, Any]:
-    """What was measured of a model's boundaries, in seconds: its ``offsets``, and its ``delay`` if the file has one.
+    """What was measured of a model's boundaries, in seconds: its ``offsets``, and its ``delay`` if the file
+    has one.
 
-    The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}`` (see `aligner.refine.offsets`),
-    and ``"delay_ms"`` for a network, which is how late it is on the average.
+    The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}`` (see
+    `aligner.refine.offsets`), and ``"delay_ms"`` for a network, which is how late it is on the average.
 
     Raises
     ------
@@ -127,10 +145,15 @@ def read_measured(path: Path) -> dict[str, Any]:
     try:
         table = _read(path)
         offsets = {tuple(pair.split(", ")): float(ms) / 1000 for pair, ms in table["offsets_ms"].items()}
-        return {"offsets": offsets} | ({"delay": float(table["delay_ms"]) / 1000} if "delay_ms" in table else {})
+        return {"offsets": offsets} | (
+            {"delay": float(table["delay_ms"]) / 1000} if "delay_ms" in table else {}
+        )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(path, f"it holds no table of offsets ({error})",
-                         "measure it anew with recipes/offsets.py, or take it out") from error
+        raise ModelError(
+            path,
+            f"it holds no table of offsets ({error})",
+            "measure it anew with recipes/offsets.py, or take it out",
+        ) from error
 
 
 def _read(path: Path) -> Any:

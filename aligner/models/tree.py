@@ -1,8 +1,8 @@
 """Phonetic decision trees: which pdf each state of a phone has between its neighbours.
 
-Every state of every phone has a tree of its own.  Its nodes ask whether the phone before, the phone after, or the
-place in the word is in a set; its leaves are pdfs (Young, Odell & Woodland 1994, "Tree-based state tying for high
-accuracy acoustic modelling").  A tree of one leaf is a phone without context.
+Every state of every phone has a tree of its own.  Its nodes ask whether the phone before, the phone after, or
+the place in the word is in a set; its leaves are pdfs (Young, Odell & Woodland 1994, "Tree-based state tying
+for high accuracy acoustic modelling").  A tree of one leaf is a phone without context.
 
 N phones with up to K states, Q questions.
 """
@@ -21,7 +21,10 @@ from aligner.text.phones import unstressed
 from aligner.types import NOISE_LABEL
 
 SILENCE = "sil"
-FIRST = (SILENCE, NOISE_LABEL)  # the phones that every model has, in this order, before those of its dictionary
+FIRST = (
+    SILENCE,
+    NOISE_LABEL,
+)  # the phones that every model has, in this order, before those of its dictionary
 STATES, SILENCE_STATES = 3, 5  # a pause is longer than a phone, and no word fits into 50 ms
 LEFT, RIGHT, PLACE = range(3)  # what a question is about
 LEAF = -1
@@ -63,11 +66,21 @@ class Forest:
         """
         total, most = sum(sizes), max(sizes)
         firsts = list(accumulate(sizes, initial=0))
-        roots = np.array([[first + k if k < size else -1 for k in range(most)]
-                          for first, size in zip(firsts, sizes, strict=False)])
+        roots = np.array(
+            [
+                [first + k if k < size else -1 for k in range(most)]
+                for first, size in zip(firsts, sizes, strict=False)
+            ]
+        )
         leaves = np.arange(total)
-        return cls(np.zeros((0, max(len(sizes), len(Position))), bool), roots, np.zeros(total, np.int64),
-                   np.full(total, LEAF), leaves, np.full(total, LEAF))
+        return cls(
+            np.zeros((0, max(len(sizes), len(Position))), bool),
+            roots,
+            np.zeros(total, np.int64),
+            np.full(total, LEAF),
+            leaves,
+            np.full(total, LEAF),
+        )
 
     def leaf(self, phone: int, state: int, context: tuple[int, int, int]) -> int:
         """The pdf of a phone's state, with ``context`` (phone before, phone after, place in the word)."""

@@ -27,7 +27,8 @@ def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def by_length(seconds: Sequence[float], most: float) -> list[list[int]]:
-    """Indices in batches of like length, the longest first, each of up to ``most`` seconds when padded, or of one.
+    """Indices in batches of like length, the longest first, each of up to ``most`` seconds when padded, or of
+    one.
 
     Examples
     --------
@@ -45,8 +46,8 @@ def by_length(seconds: Sequence[float], most: float) -> list[list[int]]:
 class BatchSize:
     """How many seconds of audio to take at once: as told, or as the free memory of a device holds.
 
-    What a second costs is measured in every batch; where memory ran out all the same, batches are half as long from
-    then on.
+    What a second costs is measured in every batch; where memory ran out all the same, batches are half as
+    long from then on.
 
     Parameters
     ----------
@@ -75,8 +76,12 @@ class BatchSize:
     500.0
     """
 
-    def __init__(self, device: torch.device, fixed: float | None = None,
-                 free: Callable[[torch.device], int] | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        fixed: float | None = None,
+        free: Callable[[torch.device], int] | None = None,
+    ) -> None:
         self._device, self._fixed, self._free = device, fixed, free or free_bytes
         self._limit = fixed or MOST
         self._cost = 0.0
@@ -103,7 +108,9 @@ def free_bytes(device: torch.device) -> int:
 
 
 def spent_bytes(device: torch.device, work: Callable[[], R]) -> tuple[R, int]:
-    """What ``work`` returns, and the memory that it took on a device at most; on the CPU, what it left behind."""
+    """What ``work`` returns, and the memory that it took on a device at most; on the CPU, what it left
+    behind.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -115,9 +122,11 @@ def spent_bytes(device: torch.device, work: Callable[[], R]) -> tuple[R, int]:
     return result, max(process.memory_info().rss - before, 0)
 
 
-def in_batches(seconds: Sequence[float], size: BatchSize, device: torch.device,
-               work: Callable[[list[int]], list[R]]) -> Iterator[tuple[int, R]]:
-    """Do items of so many ``seconds`` in batches; a batch for which there is no memory in two halves, and so on.
+def in_batches(
+    seconds: Sequence[float], size: BatchSize, device: torch.device, work: Callable[[list[int]], list[R]]
+) -> Iterator[tuple[int, R]]:
+    """Do items of so many ``seconds`` in batches; a batch for which there is no memory in two halves, and so
+    on.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ def cores() -> int:
 def one_thread() -> None:
     """Let numeric libraries that are loaded from now on compute in one thread, unless the user says how many.
 
-    There is one process a core.  Threads of one library wait for each other at every step, which takes many times as
-    long where other programs have the cores.
+    There is one process a core.  Threads of one library wait for each other at every step, which takes many
+    times as long where other programs have the cores.
     """
     os.environ.update(ONE_THREAD | os.environ)

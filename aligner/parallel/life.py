@@ -111,7 +111,8 @@ def live(connection: Connection, knowledge: Knowledge) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:  # which has read the environment already
         torch.set_num_threads(1)
-    gc.freeze()  # a dictionary has a million objects: looking through them for garbage, again and again, takes time
+    # a dictionary has a million objects: looking through them for garbage, again and again, takes time
+    gc.freeze()
     gc.set_threshold(GARBAGE)
     logging.basicConfig(level=knowledge.verbosity, handlers=[_Told()], force=True)
     connection.send_bytes(packed((HELLO, (os.getpid(), knowledge.trouble))))

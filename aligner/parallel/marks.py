@@ -9,8 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-STAGES = ("reading", "graph", "reference", "features", "scores", "search", "evidence", "refinement", "figures",
-          "writing")
+STAGES = (
+    "reading",
+    "graph",
+    "reference",
+    "features",
+    "scores",
+    "search",
+    "evidence",
+    "refinement",
+    "figures",
+    "writing",
+)
 
 Marker = Callable[[str], AbstractContextManager[Any]]
 _NOTHING = nullcontext()

@@ -1,7 +1,7 @@
 """What a run uses while it goes on: processors, memory, and a GPU where there is one.
 
-A thread looks once a second.  It takes no more than a hundredth of the time, whatever the machine: after a look that
-took long it waits for longer.
+A thread looks once a second.  It takes no more than a hundredth of the time, whatever the machine: after a
+look that took long it waits for longer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ import psutil
 
 INTERVAL = 1.0  # s from one look to the next, at least
 SHARE = 0.01  # of the time that looking may take at most
-GONE = (psutil.Error, OSError)  # of a process that has ended, or may not be looked at; or there are no descriptors left
+GONE = (
+    psutil.Error,
+    OSError,
+)  # of a process that has ended, or may not be looked at; or there are no descriptors left
 
 Clock = Callable[[], float]
 
@@ -51,8 +54,9 @@ class Usage:
     memory : int
         Resident bytes.
     measure : {'PSS', 'RSS'}
-        How memory that several processes share is counted: each has its part of it (PSS); or each has all of it (RSS),
-        where the system does not tell parts.  One process has its RSS: parts take the kernel some 20 ms a gigabyte.
+        How memory that several processes share is counted: each has its part of it (PSS); or each has all of
+        it (RSS), where the system does not tell parts.  One process has its RSS: parts take the kernel some
+        20 ms a gigabyte.
     gpu : Gpu or None
         None without a GPU, or without NVML to ask.
     """
@@ -94,7 +98,9 @@ class Meter:
         if self._gpus is None:
             self._gpus = gpus()
         shares = self._shares and len(tree) > 1
-        return Usage(len(tree), cpu, sum(_memory(p, shares) for p in tree), "PSS" if shares else "RSS", self._gpus())
+        return Usage(
+            len(tree), cpu, sum(_memory(p, shares) for p in tree), "PSS" if shares else "RSS", self._gpus()
+        )
 
     def _tree(self) -> list[psutil.Process]:
         with suppress(*GONE):
@@ -125,7 +131,8 @@ def _share(process: psutil.Process) -> int | None:
 
 
 def gpus() -> Callable[[], Gpu | None]:
-    """How to look at the GPUs that this process may see; the look finds None where there is nothing to see."""
+    """How to look at the GPUs that this process may see; the look finds None where there is nothing to
+    see."""
     try:
         import pynvml  # the extra [gpu]
     except ImportError:
@@ -140,8 +147,10 @@ def gpus() -> Callable[[], Gpu | None]:
         if not handles:
             return None
         try:
-            return Gpu(max(float(pynvml.nvmlDeviceGetUtilizationRates(h).gpu) for h in handles),
-                       sum(int(pynvml.nvmlDeviceGetMemoryInfo(h).used) for h in handles))
+            return Gpu(
+                max(float(pynvml.nvmlDeviceGetUtilizationRates(h).gpu) for h in handles),
+                sum(int(pynvml.nvmlDeviceGetMemoryInfo(h).used) for h in handles),
+            )
         except pynvml.NVMLError:
             return None
 
@@ -166,8 +175,8 @@ def _visible(nvml: Any) -> list[Any]:
 class Monitor:
     """Looks on while a block runs, from the first `start` on.
 
-    No thread exists before that: a process that forks its workers should have none, so `start` is for the time when
-    they are there.
+    No thread exists before that: a process that forks its workers should have none, so `start` is for the
+    time when they are there.
 
     Parameters
     ----------
@@ -193,8 +202,12 @@ class Monitor:
     True
     """
 
-    def __init__(self, look: Callable[[], Usage] | None = None, interval: float = INTERVAL,
-                 clock: Clock = time.perf_counter) -> None:
+    def __init__(
+        self,
+        look: Callable[[], Usage] | None = None,
+        interval: float = INTERVAL,
+        clock: Clock = time.perf_counter,
+    ) -> None:
         self._look, self._interval, self._clock = look or Meter(), interval, clock
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -210,8 +223,9 @@ class Monitor:
             self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
             self._thread.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End the thread, whatever ended the block, and look once more if that was not an error."""
         self._ended.set()
         if self._thread is not None:
@@ -241,8 +255,11 @@ def told(usage: Usage) -> str:
     'CPU 187 %, memory 1.2 GB, GPU 41 %, its memory 3.0 GB'
     """
     line = f"CPU {usage.cpu:.0f} %, memory {in_units(usage.memory)}"
-    return line if usage.gpu is None else (f"{line}, GPU {usage.gpu.percent:.0f} %, its memory "
-                                           f"{in_units(usage.gpu.memory)}")
+    return (
+        line
+        if usage.gpu is None
+        else (f"{line}, GPU {usage.gpu.percent:.0f} %, its memory {in_units(usage.gpu.memory)}")
+    )
 
 
 def in_units(size: float) -> str:

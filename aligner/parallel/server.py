@@ -1,10 +1,11 @@
 """Where worker processes come from.
 
-A process that has computed cannot be forked: torch, MKL, numba and OpenBLAS have threads of their own, which Python
-does not know of, and what one of them held at that moment (the lock of an allocator, say) is held for ever in the
-child.  So on Linux a server is started that imports what workers need and does nothing else: it has one thread.  For
-every pool it forks a template, which takes in what the workers are to know and forks them, so that they share its
-memory.  Elsewhere, where systems' own libraries have threads from the start, each worker is a new program.
+A process that has computed cannot be forked: torch, MKL, numba and OpenBLAS have threads of their own, which
+Python does not know of, and what one of them held at that moment (the lock of an allocator, say) is held for
+ever in the child.  So on Linux a server is started that imports what workers need and does nothing else: it
+has one thread.  For every pool it forks a template, which takes in what the workers are to know and forks
+them, so that they share its memory.  Elsewhere, where systems' own libraries have threads from the start,
+each worker is a new program.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Source(Protocol):
     """Where the workers of one pool come from."""
 
     def worker(self) -> Connection:
-        """Start one, and return the way to it.  It ends when that is closed; it is closed when the worker ends."""
+        """Start one, and return the way to it.  It ends when that is closed; it is closed when the worker
+        ends.
+        """
         ...
 
     def close(self) -> None:
@@ -120,7 +123,9 @@ class Template:
         start()
         assert _server is not None
         self._way = _server.template()
-        descriptor = os.memfd_create("known")  # memory that needs no reader yet: the server may still be importing
+        descriptor = os.memfd_create(
+            "known"
+        )  # memory that needs no reader yet: the server may still be importing
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(surroundings)

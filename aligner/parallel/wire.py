@@ -33,7 +33,13 @@ def as_array(tensor: Any) -> Any:
     import torch
 
     plain = tensor.layout is torch.strided and tensor.device.type == "cpu" and not tensor.requires_grad
-    if not plain or tensor.dtype is torch.bfloat16 or tensor.is_quantized or tensor.is_conj() or tensor.is_neg():
+    if (
+        not plain
+        or tensor.dtype is torch.bfloat16
+        or tensor.is_quantized
+        or tensor.is_conj()
+        or tensor.is_neg()
+    ):
         return None
     return tensor.numpy()
 

@@ -1,6 +1,7 @@
 """A pool of processes that know something large and answer questions about it.
 
-One of them may die, or get stuck, without harm to the others: whoever asked is told, and another takes its place.
+One of them may die, or get stuck, without harm to the others: whoever asked is told, and another takes its
+place.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ MOST = 2.0  # s that pass between two looks; where it was more, this process was
 START = 600.0  # s that a worker may take to start: imports, on a slow and busy machine
 AT_ONCE = 2  # questions that a worker has: that which it works at, and the next
 SMALL = 2**16  # bytes of a question that fit into what the system keeps of what has not been read
-WARM_WORTH, COLD_WORTH = 2, 64  # questions from which workers are worth their start: where the server is there, or not
+WARM_WORTH, COLD_WORTH = (
+    2,
+    64,
+)  # questions from which workers are worth their start: where the server is there, or not
 
 
 class Lost(DataError):
@@ -56,12 +60,18 @@ class Stuck(Lost):
 class Ask(Protocol):
     """Put a question: ``work(known, task)``, answered by whoever is free.
 
-    ``limit`` is the time in seconds without a sign of life (the answer, or `aligner.parallel.life.alive`) after which
-    the worker is ended.  Time in which this process was stopped does not count.
+    ``limit`` is the time in seconds without a sign of life (the answer, or `aligner.parallel.life.alive`)
+    after which the worker is ended.  Time in which this process was stopped does not count.
     """
 
-    def __call__(self, work: Callable[[Any, Any], Any], task: Any, /, *,  # noqa: D102
-                 limit: float = ...) -> Future[Any]: ...
+    def __call__(  # noqa: D102
+        self,
+        work: Callable[[Any, Any], Any],
+        task: Any,
+        /,
+        *,
+        limit: float = ...,
+    ) -> Future[Any]: ...
 
 
 def enough() -> int:
@@ -73,7 +83,8 @@ def enough() -> int:
 def workers(jobs: int, known: Any) -> Iterator[Ask]:
     """So many processes, each of which computes in one thread; with one job it is this process that answers.
 
-    So it is where this process is a daemon, as those of `multiprocessing.Pool` are: they may have no children.
+    So it is where this process is a daemon, as those of `multiprocessing.Pool` are: they may have no
+    children.
 
     Parameters
     ----------
@@ -84,7 +95,8 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
     Yields
     ------
     Ask
-        Futures raise `Died` or `Stuck` where there is no answer, and DataError where processes cannot be started.
+        Futures raise `Died` or `Stuck` where there is no answer, and DataError where processes cannot be
+        started.
 
     Examples
     --------
@@ -97,7 +109,9 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
         return
     try:
         source = server.source(known)
-    except Exception as error:  # what a pickler raises where something cannot be sent, or the system for want of room
+    except (
+        Exception
+    ) as error:  # what a pickler raises where something cannot be sent, or the system for want of room
         raise _unstartable(f"{type(error).__name__}: {error}") from error
     pool = _Pool(jobs, source)
     try:
@@ -108,8 +122,9 @@ def workers(jobs: int, known: Any) -> Iterator[Ask]:
     pool.end()
 
 
-def attempts(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
-             limit: Callable[[T], float]) -> Iterator[R | Lost]:
+def attempts(
+    ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T], limit: Callable[[T], float]
+) -> Iterator[R | Lost]:
     """Answers in the order of the tasks, which are all asked at once.
 
     What is lost with a worker is asked once more, by itself, when all others are answered.
@@ -148,8 +163,9 @@ def attempts(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
     return attempted()
 
 
-def answers(ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T],
-            limit: Callable[[T], float]) -> Iterator[R]:
+def answers(
+    ask: Ask, work: Callable[[Any, T], R], tasks: Iterable[T], limit: Callable[[T], float]
+) -> Iterator[R]:
     """As `attempts`, but the iterator raises `Lost` where an answer was lost twice."""
     found = attempts(ask, work, tasks, limit)
 
@@ -270,7 +286,9 @@ class _Pool:
         self._closing, self._killing = True, kill
         with self._lock, suppress(OSError):  # it has ended
             self._ring()
-        if threading.current_thread() is not self._thread:  # which sweeps up a forgotten generator itself at times
+        if (
+            threading.current_thread() is not self._thread
+        ):  # which sweeps up a forgotten generator itself at times
             self._thread.join()
 
     def _ring(self) -> None:
@@ -335,7 +353,11 @@ class _Pool:
         What waits there must be small, for it is sent while nobody reads it.
         """
         plenty = len(self._questions) > self._jobs and len(self._questions[0].message) <= SMALL
-        return max((w for w in self._team if w.room >= (1 if plenty else AT_ONCE)), key=lambda w: w.room, default=None)
+        return max(
+            (w for w in self._team if w.room >= (1 if plenty else AT_ONCE)),
+            key=lambda w: w.room,
+            default=None,
+        )
 
     def _hear(self, worker: _Worker) -> None:
         """A message, or the silence of one who has died."""
@@ -368,7 +390,9 @@ class _Pool:
         worker.kill() if isinstance(how, Stuck) else worker.way.close()
         self._team.remove(worker)
         if worker.pid is None:
-            raise _unstartable("the first ended" if isinstance(how, Died) else f"none was there after {START:.0f} s")
+            raise _unstartable(
+                "the first ended" if isinstance(how, Died) else f"none was there after {START:.0f} s"
+            )
         if worker.questions:
             worker.questions.popleft().future.set_exception(how)
             with self._lock:
@@ -378,7 +402,9 @@ class _Pool:
         """Nothing can be answered any more."""
         self._killing = True
         with self._lock:
-            self._trouble = error if isinstance(error, DataError) else _unstartable(f"{type(error).__name__}: {error}")
+            self._trouble = (
+                error if isinstance(error, DataError) else _unstartable(f"{type(error).__name__}: {error}")
+            )
             left = [*(question for w in self._team for question in w.questions), *self._questions]
             self._questions.clear()
         for question in left:
@@ -386,7 +412,9 @@ class _Pool:
 
 
 def _unstartable(why: str) -> DataError:
-    return DataError("processes", f"worker processes cannot be started ({why})", "take --jobs 1, and report this")
+    return DataError(
+        "processes", f"worker processes cannot be started ({why})", "take --jobs 1, and report this"
+    )
 
 
 def _logged(record: Any) -> None:

@@ -30,26 +30,39 @@ from aligner.text.g2p import to_arpabet
 from aligner.text.phones import IPA_KINDS
 from aligner.types import DECIMALS, SAMPLE_RATE, SILENCE_LABEL, DataError, Interval, ModelError, Utterance
 
-NORMAL_SPEED = 175  # words per minute at which the lengths below were measured; they shrink as speech quickens
+NORMAL_SPEED = (
+    175  # words per minute at which the lengths below were measured; they shrink as speech quickens
+)
 SPEEDS = range(80, 451)  # above, eSpeak squeezes the waveform afterwards, and its events no longer fit it
 QUICK = 350  # words per minute where nobody listens; the phones are the same at any speed
 PITCHES = range(100)
-# An event carries the sample at which eSpeak begins to write the phone (the milliseconds beside it are rounded down).
-# Frication, bursts and vowels behind obstruents begin there, within 3 ms.  A vowel behind a nasal, liquid or glide is
-# announced only after its onset transition: the spectrum is half-way from the consonant to the vowel 25 ms earlier
-# (medians at 175 words a minute: m 24, n 33, l 21, w 33, r 15 ms; six languages, five vowels each), 37 ms at 120.
+# An event carries the sample at which eSpeak begins to write the phone (the milliseconds beside it are
+# rounded down). Frication, bursts and vowels behind obstruents begin there, within 3 ms.  A vowel behind a
+# nasal, liquid or glide is announced only after its onset transition: the spectrum is half-way from the
+# consonant to the vowel 25 ms earlier (medians at 175 words a minute: m 24, n 33, l 21, w 33, r 15 ms; six
+# languages, five vowels each), 37 ms at 120.
 VOWEL_LAG = 0.025  # s
-CLOSURE = 0.06  # s of the silence before a stop between words that are its closure; eSpeak makes 40 to 50 ms of it
+CLOSURE = (
+    0.06  # s of the silence before a stop between words that are its closure; eSpeak makes 40 to 50 ms of it
+)
 SHORTEST_PAUSE = 0.03  # s; shorter silences are voice onset times and the like
-SHORTEST_PHONE = 0.01  # s; eSpeak speaks some liquids within the vowel before and announces them without a length
+SHORTEST_PHONE = (
+    0.01  # s; eSpeak speaks some liquids within the vowel before and announces them without a length
+)
 QUIET = 2  # of 32768; eSpeak's pauses are digital silence
 LONGEST_TEXT = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 SOUNDLESS = "\u200b"  # a zero-width space
 PARTING = f" {SOUNDLESS} "  # keeps eSpeak from reading words as one
 UVULAR = "ʁ"  # a fricative by its name; it leads into a vowel as a liquid does
 WITHOUT_CONTROL = dict.fromkeys(range(32), " ")  # eSpeak would take them for commands
-SPELLINGS = {"tS": "tʃ", "s.": "ʂ", "z.": "ʐ", "ts.": "tʂ", "i.": "ɨ",  # left by eSpeak in ASCII
-             "ɐ̃ʊ": "ɐ̃ʊ̃"}  # of Portuguese, the only one that does not fit into an event's 8 bytes with its stress
+SPELLINGS = {
+    "tS": "tʃ",
+    "s.": "ʂ",
+    "z.": "ʐ",
+    "ts.": "tʂ",
+    "i.": "ɨ",  # left by eSpeak in ASCII
+    "ɐ̃ʊ": "ɐ̃ʊ̃",
+}  # of Portuguese, the only one that does not fit into an event's 8 bytes with its stress
 # what the American voice means by symbols that mean another thing, or nothing, elsewhere
 AMERICAN = {"ʔ": ("T",), "n̩": ("AH", "N"), "ɬ": ("L",)}
 
@@ -60,23 +73,120 @@ BY_CHARACTER = 1  # of espeak_POSITION_TYPE
 
 # how people name languages beside eSpeak's own codes (ISO 639-1, some 639-3, with regions) and its names
 ALIASES = {
-    "en": "en-us", "eng": "en-us", "english": "en-us", "swa": "sw", "swh": "sw", "kiswahili": "sw", "spa": "es",
-    "castilian": "es", "fra": "fr", "fre": "fr", "deu": "de", "ger": "de", "zho": "cmn", "chi": "cmn", "zh-cn": "cmn",
-    "mandarin": "cmn", "chinese": "cmn", "cantonese": "yue", "zh-hk": "yue", "rus": "ru", "por": "pt", "ita": "it",
-    "jpn": "ja", "kor": "ko", "ara": "ar", "arb": "ar", "hin": "hi", "ben": "bn", "urd": "ur", "tur": "tr", "pol": "pl",
-    "nld": "nl", "dut": "nl", "swe": "sv", "dan": "da", "nor": "nb", "nob": "nb", "norwegian": "nb", "fin": "fi",
-    "isl": "is", "ice": "is", "ces": "cs", "cze": "cs", "slk": "sk", "slo": "sk", "slv": "sl", "hrv": "hr", "srp": "sr",
-    "bos": "bs", "bul": "bg", "mkd": "mk", "mac": "mk", "ukr": "uk", "bel": "be", "ell": "el", "gre": "el",
-    "ron": "ro", "rum": "ro", "hun": "hu", "est": "et", "lav": "lv", "lit": "lt", "cat": "ca", "eus": "eu", "baq": "eu",
-    "cym": "cy", "wel": "cy", "gle": "ga", "gla": "gd", "heb": "he", "fas": "fa", "per": "fa", "farsi": "fa",
-    "vie": "vi", "tha": "th", "ind": "id", "msa": "ms", "may": "ms", "tam": "ta", "tel": "te", "kan": "kn", "mal": "ml",
-    "mar": "mr", "guj": "gu", "pan": "pa", "nep": "ne", "sin": "si", "mya": "my", "bur": "my", "kat": "ka", "geo": "ka",
-    "hye": "hy", "arm": "hy", "kaz": "kk", "kir": "ky", "uzb": "uz", "aze": "az", "amh": "am", "tir": "ti", "orm": "om",
-    "tsn": "tn", "afr": "af", "sqi": "sq", "alb": "sq", "mlt": "mt", "lat": "la", "epo": "eo", "mri": "mi",
+    "en": "en-us",
+    "eng": "en-us",
+    "english": "en-us",
+    "swa": "sw",
+    "swh": "sw",
+    "kiswahili": "sw",
+    "spa": "es",
+    "castilian": "es",
+    "fra": "fr",
+    "fre": "fr",
+    "deu": "de",
+    "ger": "de",
+    "zho": "cmn",
+    "chi": "cmn",
+    "zh-cn": "cmn",
+    "mandarin": "cmn",
+    "chinese": "cmn",
+    "cantonese": "yue",
+    "zh-hk": "yue",
+    "rus": "ru",
+    "por": "pt",
+    "ita": "it",
+    "jpn": "ja",
+    "kor": "ko",
+    "ara": "ar",
+    "arb": "ar",
+    "hin": "hi",
+    "ben": "bn",
+    "urd": "ur",
+    "tur": "tr",
+    "pol": "pl",
+    "nld": "nl",
+    "dut": "nl",
+    "swe": "sv",
+    "dan": "da",
+    "nor": "nb",
+    "nob": "nb",
+    "norwegian": "nb",
+    "fin": "fi",
+    "isl": "is",
+    "ice": "is",
+    "ces": "cs",
+    "cze": "cs",
+    "slk": "sk",
+    "slo": "sk",
+    "slv": "sl",
+    "hrv": "hr",
+    "srp": "sr",
+    "bos": "bs",
+    "bul": "bg",
+    "mkd": "mk",
+    "mac": "mk",
+    "ukr": "uk",
+    "bel": "be",
+    "ell": "el",
+    "gre": "el",
+    "ron": "ro",
+    "rum": "ro",
+    "hun": "hu",
+    "est": "et",
+    "lav": "lv",
+    "lit": "lt",
+    "cat": "ca",
+    "eus": "eu",
+    "baq": "eu",
+    "cym": "cy",
+    "wel": "cy",
+    "gle": "ga",
+    "gla": "gd",
+    "heb": "he",
+    "fas": "fa",
+    "per": "fa",
+    "farsi": "fa",
+    "vie": "vi",
+    "tha": "th",
+    "ind": "id",
+    "msa": "ms",
+    "may": "ms",
+    "tam": "ta",
+    "tel": "te",
+    "kan": "kn",
+    "mal": "ml",
+    "mar": "mr",
+    "guj": "gu",
+    "pan": "pa",
+    "nep": "ne",
+    "sin": "si",
+    "mya": "my",
+    "bur": "my",
+    "kat": "ka",
+    "geo": "ka",
+    "hye": "hy",
+    "arm": "hy",
+    "kaz": "kk",
+    "kir": "ky",
+    "uzb": "uz",
+    "aze": "az",
+    "amh": "am",
+    "tir": "ti",
+    "orm": "om",
+    "tsn": "tn",
+    "afr": "af",
+    "sqi": "sq",
+    "alb": "sq",
+    "mlt": "mt",
+    "lat": "la",
+    "epo": "eo",
+    "mri": "mi",
 }
 
 _LOCK = threading.Lock()  # the library keeps everything in global variables
-_MARKS = re.compile(r"[ˈˌ˥˦˧˨˩\u0300\u0301\u0302\u0304\u030c\d'\x22`.,_|!-]|\(.*\)?")  # stress, tone, eSpeak's own
+_MARKS = re.compile(
+    r"[ˈˌ˥˦˧˨˩\u0300\u0301\u0302\u0304\u030c\d'\x22`.,_|!-]|\(.*\)?"
+)  # stress, tone, eSpeak's own
 
 
 @dataclass(frozen=True)
@@ -88,7 +198,8 @@ class Speech:
     wave : ndarray
         (N,) float32, full scale 1, at 16 kHz.
     phones : tuple of Interval
-        In eSpeak's IPA without stress and tone; they tile the speech from 0 to its end, pauses as `SILENCE_LABEL`.
+        In eSpeak's IPA without stress and tone; they tile the speech from 0 to its end, pauses as
+        `SILENCE_LABEL`.
     words : tuple of int
         For each phone the index of its word, -1 for a pause; never falling but for pauses.
     """
@@ -103,18 +214,35 @@ class _Id(ctypes.Union):
 
 
 class _Event(ctypes.Structure):
-    _fields_ = (("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
-                ("length", ctypes.c_int), ("audio_position", ctypes.c_int), ("sample", ctypes.c_int),
-                ("user_data", ctypes.c_void_p), ("id", _Id))
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Id),
+    )
 
 
 class _Voice(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_char_p), ("languages", ctypes.c_void_p), ("identifier", ctypes.c_char_p),
-                ("gender", ctypes.c_ubyte), ("age", ctypes.c_ubyte), ("variant", ctypes.c_ubyte),
-                ("unused", ctypes.c_ubyte), ("score", ctypes.c_int), ("spare", ctypes.c_void_p))
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_void_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("unused", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
 
 
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
 
 
 @dataclass(frozen=True)
@@ -168,8 +296,9 @@ def resolve(language: str) -> str:
             return code
     close = difflib.get_close_matches(asked, [*known, *names, *ALIASES], n=4)
     hint = f"did you mean {', '.join(close)}? " if close else ""
-    raise DataError(language, "eSpeak does not speak this language",
-                    f"{hint}aligner languages lists all {len(known)}")
+    raise DataError(
+        language, "eSpeak does not speak this language", f"{hint}aligner languages lists all {len(known)}"
+    )
 
 
 def arpabet(label: str) -> tuple[str, ...]:
@@ -198,7 +327,8 @@ class Synthesiser:
     variant : str
         A variant of eSpeak's voice, such as "f2" or "m3"; empty for the voice itself.
     pause : float
-        Seconds of silence between words, in steps of 10 ms at the normal speed; they shrink as speech quickens.
+        Seconds of silence between words, in steps of 10 ms at the normal speed; they shrink as speech
+        quickens.
 
     Raises
     ------
@@ -249,8 +379,11 @@ class Synthesiser:
             pieces = [_say_all(library, words, span) for span in _spans(words)]
         samples = np.concatenate([piece for piece, _ in pieces])
         offsets = np.cumsum([0, *(len(piece) for piece, _ in pieces)]).tolist()
-        phones = [replace(phone, start=phone.start + offset)
-                  for offset, (_, said) in zip(offsets, pieces, strict=False) for phone in said]
+        phones = [
+            replace(phone, start=phone.start + offset)
+            for offset, (_, said) in zip(offsets, pieces, strict=False)
+            for phone in said
+        ]
         if not phones:
             raise DataError(" ".join(words), "eSpeak has no sound for any of these words", "spell them out")
         wave = read(Utterance("speech", samples, " ".join(words), rate=rate)).wave
@@ -266,7 +399,9 @@ class Synthesiser:
             return name
         variants = {path.name for path in (Path(_package().get_data_path()) / "voices" / "!v").iterdir()}
         if self.variant not in variants:  # eSpeak itself would say nothing and take the plain voice
-            raise ModelError(self.variant, "eSpeak has no such variant of a voice", f"take one of {sorted(variants)}")
+            raise ModelError(
+                self.variant, "eSpeak has no such variant of a voice", f"take one of {sorted(variants)}"
+            )
         return f"{name}+{self.variant}"
 
     def _set_up(self, library: ctypes.CDLL, voice: str) -> int:
@@ -275,7 +410,11 @@ class Synthesiser:
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # otherwise seeded with the time
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ModelError(voice, "eSpeak cannot load this voice", "install espeakng-loader again")
-        for parameter, value in ((RATE, self.speed), (PITCH, self.pitch), (WORD_GAP, round(self.pause * 100))):
+        for parameter, value in (
+            (RATE, self.speed),
+            (PITCH, self.pitch),
+            (WORD_GAP, round(self.pause * 100)),
+        ):
             library.espeak_SetParameter(parameter, value, 0)
         return rate
 
@@ -284,8 +423,9 @@ class Synthesiser:
 class EspeakG2P:
     """Phones of words, in any of `languages`: an `aligner.text.lexicon.G2P`.
 
-    They are those that `Synthesiser` says, named as there, each word's as it sounds within a sentence: by itself
-    eSpeak would read the Russian preposition "в" by its letter's name, and the Italian "di" as if it were stressed.
+    They are those that `Synthesiser` says, named as there, each word's as it sounds within a sentence: by
+    itself eSpeak would read the Russian preposition "в" by its letter's name, and the Italian "di" as if it
+    were stressed.
 
     Parameters
     ----------
@@ -341,8 +481,8 @@ class EspeakG2P:
     def _say(self, words: Sequence[str]) -> list[tuple[str, ...]]:
         """Phones of each word, by the events of its synthesis.
 
-        ``espeak_TextToPhonemes`` is no way to them: what it writes behind a phone for its length is the phone once
-        more where that has a name in IPA, and for the third tone an ``ɜ``.
+        ``espeak_TextToPhonemes`` is no way to them: what it writes behind a phone for its length is the phone
+        once more where that has a name in IPA, and for the third tone an ``ɜ``.
         """
         quick = Synthesiser(self.language, speed=QUICK)
         voice = quick._voice()
@@ -361,7 +501,9 @@ def _package() -> Any:
     try:
         import espeakng_loader
     except ImportError as error:
-        raise ModelError("espeakng-loader", "eSpeak NG is not installed", "pip install 'aligner[dtw]'") from error
+        raise ModelError(
+            "espeakng-loader", "eSpeak NG is not installed", "pip install 'aligner[dtw]'"
+        ) from error
     return espeakng_loader
 
 
@@ -369,8 +511,9 @@ def _package() -> Any:
 def _library() -> Iterator[ctypes.CDLL]:
     """The library, for one thread at a time, as if nobody had used it before.
 
-    It is loaded anew, because the phase of its flutter and the count of its glottal cycles go on from one text to the
-    next in static variables that no call resets: otherwise equal texts would differ in their samples.
+    It is loaded anew, because the phase of its flutter and the count of its glottal cycles go on from one
+    text to the next in static variables that no call resets: otherwise equal texts would differ in their
+    samples.
     """
     path = _package().get_library_path()
     with _LOCK:
@@ -415,7 +558,9 @@ def _voices() -> dict[str, tuple[str, str]]:
 
 
 def _codes(address: int) -> Iterator[tuple[int, str]]:
-    """Priority (low is better) and code of each language of a voice: a byte, then a string, and so on to a zero."""
+    """Priority (low is better) and code of each language of a voice: a byte, then a string, and so on to a
+    zero.
+    """
     while priority := ctypes.string_at(address, 1)[0]:
         code = ctypes.string_at(address + 1)
         yield priority, code.decode()
@@ -423,7 +568,8 @@ def _codes(address: int) -> Iterator[tuple[int, str]]:
 
 
 def _has_dictionary(file: str, code: str) -> bool:
-    """Whether the data hold the dictionary that a voice names; without it eSpeak is silent (Faroese in 1.52)."""
+    """Whether the data hold the dictionary that a voice names; without it eSpeak is silent (Faroese in
+    1.52)."""
     data = Path(_package().get_data_path())
     named = re.search(rb"^dictionary\s+(\w+)", (data / "lang" / file).read_bytes(), re.MULTILINE)
     return (data / f"{named[1].decode() if named else code.split('-')[0]}_dict").is_file()
@@ -441,7 +587,9 @@ def _spans(words: Sequence[str]) -> Iterator[range]:
 
 
 def _say_all(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[np.ndarray, list[_Phone]]:
-    """Samples and phones of a clause; words that eSpeak reads as one ("of the") are parted until each has its own."""
+    """Samples and phones of a clause; words that eSpeak reads as one ("of the") are parted until each has its
+    own.
+    """
     parted: frozenset[int] = frozenset()
     while True:
         samples, phones = _say(library, words, span, parted)
@@ -452,12 +600,15 @@ def _say_all(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[n
             break
         parted = wanted
     if mute:
-        raise DataError(words[mute[0]], "eSpeak has no sound for this word", "spell it as this language would")
+        raise DataError(
+            words[mute[0]], "eSpeak has no sound for this word", "spell it as this language would"
+        )
     return samples, phones
 
 
-def _say(library: ctypes.CDLL, words: Sequence[str], span: range,
-         parted: frozenset[int]) -> tuple[np.ndarray, list[_Phone]]:
+def _say(
+    library: ctypes.CDLL, words: Sequence[str], span: range, parted: frozenset[int]
+) -> tuple[np.ndarray, list[_Phone]]:
     """Samples and phones of some words, parted from the word before where ``parted`` says so."""
     text, places = "", []
     for i in span:
@@ -473,7 +624,9 @@ def _say(library: ctypes.CDLL, words: Sequence[str], span: range,
 
 
 def _synthesise(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[tuple[int, int, str]]]:
-    """Samples of a text, and where each phone event lies in them, where its word lies in the text, and its name."""
+    """Samples of a text, and where each phone event lies in them, where its word lies in the text, and its
+    name.
+    """
     sound, heard = bytearray(), []
 
     def receive(wave: Any, length: int, events: Any) -> int:
@@ -488,7 +641,10 @@ def _synthesise(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[tuple
     callback = _Callback(receive)
     library.espeak_SetSynthCallback(callback)
     encoded = text.encode()
-    if library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, BY_CHARACTER, 0, UTF8, None, None) != 0:
+    if (
+        library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, BY_CHARACTER, 0, UTF8, None, None)
+        != 0
+    ):
         raise ModelError("eSpeak", "the synthesis failed", "install espeakng-loader again")
     return np.frombuffer(bytes(sound), "<i2"), heard
 
@@ -500,7 +656,9 @@ def _plain(name: str) -> str:
 
 
 def _append(phones: list[_Phone], phone: _Phone) -> None:
-    """Add a phone; one without a name goes on with the phone before, and so does a modifier letter ("r", "ʲ")."""
+    """Add a phone; one without a name goes on with the phone before, and so does a modifier letter ("r",
+    "ʲ").
+    """
     if all(unicodedata.category(c) in ("Lm", "Mn") for c in phone.label):
         if phone.label and phones:
             phones[-1] = replace(phones[-1], label=phones[-1].label + phone.label)

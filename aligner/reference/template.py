@@ -22,7 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.features import cosine_transform, mel_edges, power_spectrum, preemphasise, shifted, triangles, windows
+from aligner.features import (
+    cosine_transform,
+    mel_edges,
+    power_spectrum,
+    preemphasise,
+    shifted,
+    triangles,
+    windows,
+)
 from aligner.graph import NONE, Graph, Position, Topology
 from aligner.graph import template as graphs
 from aligner.models.base import HmmModel
@@ -34,9 +42,15 @@ WARPS = (0.88, 0.94, 1.0, 1.06, 1.12)  # of the reference's frequencies: vocal t
 LEAST_FRAMES = 4  # of the reference in a phone, so that leaving out every other one still leaves 10 ms
 QUIET_GAIN = 0.1  # a pause fits its quiet frames better than speech fits another speaker's by more than this
 SPEECH_RANGE = 40.0  # dB below the loudest frames, within which a frame may be speech
-QUIET_SHARE, SPEECH_SHARE, LOUD_SHARE = 0.2, 0.25, 0.75  # of the way from the quietest to the loudest frames, in dB
+QUIET_SHARE, SPEECH_SHARE, LOUD_SHARE = (
+    0.2,
+    0.25,
+    0.75,
+)  # of the way from the quietest to the loudest frames, in dB
 LOUD_COST = 3.0  # of calling a loud frame a pause: more than any speech is away from any other
-LOWEST = 1e-5  # of a recording's mean filter energy, added to all: digital silence is then not infinitely quiet
+LOWEST = (
+    1e-5  # of a recording's mean filter energy, added to all: digital silence is then not infinitely quiet
+)
 HISS_SHARE = 0.1  # of a recording's frames, the quietest, that are taken for its noise
 TOP, FLOOR = 0.95, 0.03  # quantiles that stand for the loudest and the quietest frames
 USUAL_HELLINGER = 0.5  # mean squared distance of the posteriors' roots where two speakers say the same
@@ -108,8 +122,8 @@ class TemplateFrontend:
 class Posteriorgram:
     """Which phones a model hears in each frame, beside the frames themselves: a phone is less the speaker's.
 
-    Square roots of posteriors, the Euclidean distance of which is Hellinger's (Hazen, Shen & White 2009, "Query-by-
-    example spoken term detection using phonetic posteriorgram templates", use their products).
+    Square roots of posteriors, the Euclidean distance of which is Hellinger's (Hazen, Shen & White 2009,
+    "Query-by- example spoken term detection using phonetic posteriorgram templates", use their products).
 
     Attributes
     ----------
@@ -176,9 +190,10 @@ def pause_of(frames: Tensor, mean: Tensor | None = None) -> Pause:
 
 
 def hiss(spectrum: Tensor) -> Tensor:
-    """Power spectrum (bins,) of the quietest frames of ``spectrum`` (T, bins), as a share of the mean power."""
+    """Power spectrum (bins,) of the quietest frames of ``spectrum`` (T, bins), as a share of the mean
+    power."""
     power = spectrum.sum(1)
-    quietest = power.argsort()[:math.ceil(HISS_SHARE * len(power))]
+    quietest = power.argsort()[: math.ceil(HISS_SHARE * len(power))]
     return spectrum[quietest].mean(0) / power.mean().clamp(min=1e-12)
 
 
@@ -186,7 +201,8 @@ def slope(values: Tensor, reach: int) -> Tensor:
     """Slope of the regression line through ``reach`` rows on both sides of each, (T, D) -> (T, D)."""
     steps = range(1, reach + 1)
     return sum((n * (shifted(values, n) - shifted(values, -n)) for n in steps), torch.zeros_like(values)) / (
-        2 * sum(n * n for n in steps))
+        2 * sum(n * n for n in steps)
+    )
 
 
 @lru_cache(maxsize=32)
@@ -201,7 +217,8 @@ def _matrices(frontend: TemplateFrontend, warp: float) -> tuple[Tensor, Tensor, 
 
 
 def warped_edges(frontend: TemplateFrontend, warp: float) -> Tensor:
-    """Edges (filters + 2,) of the mel filters in Hz, moved by ``warp``; piecewise linear (Lee & Rose 1998)."""
+    """Edges (filters + 2,) of the mel filters in Hz, moved by ``warp``; piecewise linear (Lee & Rose
+    1998)."""
     hertz = mel_edges(frontend.filters, frontend.low, frontend.high)
     nyquist = frontend.rate / 2
     bend = BEND * nyquist / max(warp, 1.0)
@@ -270,7 +287,9 @@ class Template:
         return replace(self, frames=self.frames[torch.from_numpy(kept)], node=self.node[kept])
 
     def graph(self, steps: graphs.Steps = graphs.STEPS) -> Graph:
-        """All ways to say it: column r of the scores is its frame r, the last one the pause's (see `Matcher`)."""
+        """All ways to say it: column r of the scores is its frame r, the last one the pause's (see
+        `Matcher`).
+        """
         return graphs.build(self.node, self.phone, self.word, self.pause, steps)
 
 
@@ -290,8 +309,9 @@ def _pauses(word: np.ndarray, apart: Sequence[bool]) -> np.ndarray:
     return np.concatenate([[True], (np.diff(word) != 0) | np.asarray(apart, bool), [True]])
 
 
-def split(phones: Sequence[Interval], words: Sequence[int],
-          rename: Callable[[str], Sequence[str]]) -> tuple[tuple[Interval, ...], tuple[int, ...]]:
+def split(
+    phones: Sequence[Interval], words: Sequence[int], rename: Callable[[str], Sequence[str]]
+) -> tuple[tuple[Interval, ...], tuple[int, ...]]:
     """Phones in another set of labels; one that has several there is cut into equal parts.
 
     A label that the other set has nothing for stays as it is.
@@ -326,7 +346,8 @@ class Matcher:
     pause: Pause
 
     def score(self, frames: Tensor, columns: np.ndarray | None = None) -> Tensor:
-        """Minus the distances, root mean square over D, of ``frames`` (T, D) to the template's and to a pause.
+        """Minus the distances, root mean square over D, of ``frames`` (T, D) to the template's and to a
+        pause.
 
         Parameters
         ----------
@@ -386,8 +407,13 @@ def trajectory(topology: Topology, mixtures: GaussianMixtures, words: Sequence[S
     owners = np.repeat(np.arange(len(spoken)), [len(u.pdfs) for u in units])
     silence, _ = _moments(mixtures, topology.alone[topology.number(topology.silence)])
     frames = means.repeat_interleave(torch.tensor(repeats), 0) / spread
-    template = Template(frames, np.repeat(owners, repeats), tuple(p for p, _ in spoken), word,
-                        _pauses(word, [False] * (len(word) - 1)))
+    template = Template(
+        frames,
+        np.repeat(owners, repeats),
+        tuple(p for p, _ in spoken),
+        word,
+        _pauses(word, [False] * (len(word) - 1)),
+    )
     return Trajectory(template, silence.mean(0) / spread, 1.0 / spread)
 
 
@@ -395,8 +421,12 @@ def _context(spoken: Sequence[tuple[str, int]], k: int, silence: str) -> tuple[s
     """Neighbours of a phone, and where in its word it stands."""
     left, right = (spoken[j] if 0 <= j < len(spoken) else (silence, NONE) for j in (k - 1, k + 1))
     begins, ends = left[1] != spoken[k][1], right[1] != spoken[k][1]
-    position = {(True, True): Position.SINGLE, (True, False): Position.BEGIN, (False, True): Position.END,
-                (False, False): Position.INTERNAL}[begins, ends]
+    position = {
+        (True, True): Position.SINGLE,
+        (True, False): Position.BEGIN,
+        (False, True): Position.END,
+        (False, False): Position.INTERNAL,
+    }[begins, ends]
     return left[0], right[0], position
 
 

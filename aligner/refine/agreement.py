@@ -41,8 +41,10 @@ def agreed(own: Refined, others: Sequence[Refined]) -> Refined:
     if not own.edges:
         return Refined(phones)
     # what `moved` shifted further takes its interval along
-    edges = [Edge(p.start, round(min(p.start + a, p.start), DECIMALS), round(max(p.start + b, p.start), DECIMALS))
-             for p, a, b in zip(phones[1:], (low - middle).tolist(), (high - middle).tolist(), strict=True)]
+    edges = [
+        Edge(p.start, round(min(p.start + a, p.start), DECIMALS), round(max(p.start + b, p.start), DECIMALS))
+        for p, a, b in zip(phones[1:], (low - middle).tolist(), (high - middle).tolist(), strict=True)
+    ]
     return Refined(phones, tuple(edges))
 
 
@@ -68,7 +70,9 @@ def _common(own: Refined, other: Refined) -> np.ndarray:
 def _matched(one: Sequence[Interval], other: Sequence[Interval]) -> Iterator[tuple[int, int]]:
     """Pairs of the same phones, and of as many others between these; silences are passed over."""
     mine, its = ([k for k, p in enumerate(phones) if p.label != SILENCE_LABEL] for phones in (one, other))
-    left, right = ([unstressed(phones[k].label) for k in places] for phones, places in ((one, mine), (other, its)))
+    left, right = (
+        [unstressed(phones[k].label) for k in places] for phones, places in ((one, mine), (other, its))
+    )
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         if kind == "equal" or (kind == "replace" and b - a == d - c):
             yield from zip((mine[k] for k in range(a, b)), (its[k] for k in range(c, d)), strict=True)

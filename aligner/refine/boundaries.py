@@ -1,9 +1,10 @@
 """Boundaries after the search: from where a model puts them to where people do.
 
 Three steps, each a room of its own: what the model is known to be off by between two classes of phones
-(`aligner.refine.offsets`); how likely each place near there is, by the sound itself and by what the model says of its
-frames (`aligner.refine.segments`); and, where somebody corrected boundaries by hand, what was learnt of that
-(`aligner.refine.learning`).  The median of what comes out is the boundary, its quantiles are how far off it may be.
+(`aligner.refine.offsets`); how likely each place near there is, by the sound itself and by what the model
+says of its frames (`aligner.refine.segments`); and, where somebody corrected boundaries by hand, what was
+learnt of that (`aligner.refine.learning`).  The median of what comes out is the boundary, its quantiles are
+how far off it may be.
 """
 
 from __future__ import annotations
@@ -18,12 +19,28 @@ from torch import Tensor
 from aligner.models.boundary import REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import correct, moved
-from aligner.refine.segments import HOLD, LEANING, LEANING_PLAIN, STEP, ZERO, Leaning, Places, fine_energies, places
+from aligner.refine.segments import (
+    HOLD,
+    LEANING,
+    LEANING_PLAIN,
+    STEP,
+    ZERO,
+    Leaning,
+    Places,
+    fine_energies,
+    places,
+)
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
-WIDTH = 1.7  # how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
-WIDTH_NETWORK, WIDTH_CLOSE = 2.0, 2.5  # the same of networks, which hear phones as spikes, and of warped references
-LEAST_WIDTH = 0.0025  # s that an interval reaches to either side at least: half of the way from place to place
+# how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
+WIDTH = 1.7
+WIDTH_NETWORK, WIDTH_CLOSE = (
+    2.0,
+    2.5,
+)  # the same of networks, which hear phones as spikes, and of warped references
+LEAST_WIDTH = (
+    0.0025  # s that an interval reaches to either side at least: half of the way from place to place
+)
 POSSIBLE = 0.01  # probability that every place keeps, however unlikely the sound makes it
 FEWEST = 160  # samples; what is shorter has no sound to look into
 
@@ -49,7 +66,8 @@ class Searched(NamedTuple):
 
 
 class Refined(NamedTuple):
-    """The same phones with better boundaries, and how sure these are (empty where that was not looked into)."""
+    """The same phones with better boundaries, and how sure these are (empty where that was not looked
+    into)."""
 
     phones: tuple[Interval, ...]
     edges: tuple[Edge, ...] = ()
@@ -97,11 +115,19 @@ class Refinement:
         return placed(corrected, sharpened(likely, corrected, energies, self.taught), self.taught.width)
 
     def places(self, found: Searched, corrected: Sequence[Interval], energies: Tensor) -> Places:
-        """How likely each boundary is at each place near where the table of offsets has it; seconds from the start."""
-        starts, expected = (np.array([p.start - phones[0].start for p in phones[1:]])
-                            for phones in (found.phones, corrected))
-        leaning = Leaning.of(found.evidence, found.firsts, starts - expected, found.clock,
-                             LEANING if self.offsets else LEANING_PLAIN)
+        """How likely each boundary is at each place near where the table of offsets has it; seconds from the
+        start.
+        """
+        starts, expected = (
+            np.array([p.start - phones[0].start for p in phones[1:]]) for phones in (found.phones, corrected)
+        )
+        leaning = Leaning.of(
+            found.evidence,
+            found.firsts,
+            starts - expected,
+            found.clock,
+            LEANING if self.offsets else LEANING_PLAIN,
+        )
         return places(expected, energies, self.hold, leaning)
 
 
@@ -131,7 +157,9 @@ class Around(NamedTuple):
         column = grid - np.rint((found.first - ZERO) / STEP).astype(np.int64)[:, None]
         within = (column >= 0) & (column < found.probability.shape[1])
         own = np.take_along_axis(found.probability, np.where(within, column, 0), 1)
-        return cls(middle, np.log(np.where(within, own, 0.0) + POSSIBLE), ZERO + STEP * grid - median[:, None])
+        return cls(
+            middle, np.log(np.where(within, own, 0.0) + POSSIBLE), ZERO + STEP * grid - median[:, None]
+        )
 
     @property
     def first(self) -> np.ndarray:
@@ -156,7 +184,9 @@ def sharpened(likely: Places, phones: Sequence[Interval], energies: Tensor, taug
     taught : BoundaryModel
     """
     around = Around.of(likely)
-    return around.places(taught(energies, around.middle, [p.label for p in phones], around.likely, around.away))
+    return around.places(
+        taught(energies, around.middle, [p.label for p in phones], around.likely, around.away)
+    )
 
 
 def placed(phones: Sequence[Interval], likely: Places, width: float) -> Refined:
@@ -173,6 +203,12 @@ def placed(phones: Sequence[Interval], likely: Places, width: float) -> Refined:
     low, middle, high = (likely.quantile(q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
     found = moved(phones, [start + t for t in middle.tolist()])
     before, after = (width * part + LEAST_WIDTH for part in (middle - low, high - middle))
-    edges = [Edge(p.start, max(round(p.start - a, DECIMALS), start), min(round(p.start + b, DECIMALS), phones[-1].end))
-             for p, a, b in zip(found[1:], before.tolist(), after.tolist(), strict=True)]
+    edges = [
+        Edge(
+            p.start,
+            max(round(p.start - a, DECIMALS), start),
+            min(round(p.start + b, DECIMALS), phones[-1].end),
+        )
+        for p, a, b in zip(found[1:], before.tolist(), after.tolist(), strict=True)
+    ]
     return Refined(found, tuple(edges))

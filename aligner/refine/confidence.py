@@ -26,8 +26,8 @@ class Evidence(NamedTuple):
     posterior : ndarray
         (T,) probability of the path's phone among all phones, each equally likely beforehand.
     earlier, later : ndarray
-        (T,) log-likelihood of the phone before the path's, and of the one after it, less that of the path's own, all
-        without context; 0 where there is none, or nothing is known of it.
+        (T,) log-likelihood of the phone before the path's, and of the one after it, less that of the path's
+        own, all without context; 0 where there is none, or nothing is known of it.
     """
 
     margin: np.ndarray
@@ -42,7 +42,8 @@ class Evidence(NamedTuple):
 
 
 class Phones(NamedTuple):
-    """The phones of a path, frame by frame, each (T,): its own, the one before and the one after; -1 is none."""
+    """The phones of a path, frame by frame, each (T,): its own, the one before and the one after; -1 is
+    none."""
 
     own: np.ndarray
     before: np.ndarray

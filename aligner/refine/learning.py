@@ -1,8 +1,10 @@
-"""Learning from boundaries that people corrected: lessons in, a `BoundaryModel` out, with figures of what it is worth.
+"""Learning from boundaries that people corrected: lessons in, a `BoundaryModel` out, with figures of what it
+is worth.
 
-Every figure is of boundaries that the networks behind it have not seen: speakers are left out in turn (sentences,
-where there is but one speaker).  What they say there also decides how far they are believed, and how wide the
-intervals around boundaries must be (Romano, Patterson & Candes 2019, "Conformalized quantile regression").
+Every figure is of boundaries that the networks behind it have not seen: speakers are left out in turn
+(sentences, where there is but one speaker).  What they say there also decides how far they are believed, and
+how wide the intervals around boundaries must be (Romano, Patterson & Candes 2019, "Conformalized quantile
+regression").
 """
 
 from __future__ import annotations
@@ -113,7 +115,8 @@ class Fit:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of boundaries: mean and median absolute error in ms, shares within 10, 20 and 50 ms in percent, and words' MAE.
+    """Of boundaries: mean and median absolute error in ms, shares within 10, 20 and 50 ms in percent, and
+    words' MAE.
 
     ``covered`` is the share of people's boundaries that lie within the intervals, in percent.
     """
@@ -172,35 +175,56 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
     phones = tuple(sorted({unstressed(label) for lesson in lessons for label in lesson.labels}))
     pieces = [list(_pieces(lesson, phones)) for lesson in lessons]
     folds = parts_of([lesson.group for lesson in lessons])
-    fits = [_fit(pieces, [k for k, other in enumerate(folds) if other != fold], len(phones), fold)
-            for fold in range(max(folds) + 1)]
+    fits = [
+        _fit(pieces, [k for k, other in enumerate(folds) if other != fold], len(phones), fold)
+        for fold in range(max(folds) + 1)
+    ]
     fits += [_fit(pieces, range(len(lessons)), len(phones), FOLDS + k) for k in range(NETWORKS)]
     networks = list(mapped(fitted, fits))
     untouched = [BoundaryModel(backend, phones, (networks[fold],)) for fold in folds]
     around = [Around.of(lesson.places) for lesson in lessons]
-    heard = [model(lesson.energies, a.middle, lesson.labels, a.likely, a.away)
-             for model, lesson, a in zip(untouched, lessons, around, strict=True)]
+    heard = [
+        model(lesson.energies, a.middle, lesson.labels, a.likely, a.away)
+        for model, lesson, a in zip(untouched, lessons, around, strict=True)
+    ]
 
     def sharpened(share: float) -> list[Places]:
         return [a.places(shared(p, a.likely, share)) for a, p in zip(around, heard, strict=True)]
 
     def errors(all_places: Sequence[Places]) -> list[np.ndarray]:
-        return [_late(lesson, placed(lesson.phones, at, 1.0)) for lesson, at in zip(lessons, all_places, strict=True)]
+        return [
+            _late(lesson, placed(lesson.phones, at, 1.0))
+            for lesson, at in zip(lessons, all_places, strict=True)
+        ]
 
     before = errors([lesson.places for lesson in lessons])
     tried = {share: errors(sharpened(share)) for share in SHARES}
     share = min(tried, key=lambda s: float(np.abs(np.concatenate(tried[s])).mean()))
     final = sharpened(share)
     width = _width(lessons, final)
-    gains = np.array([1000 * (np.abs(b).mean() - np.abs(a).mean())
-                      for b, a in zip(before, tried[share], strict=True) if len(b)])
+    gains = np.array(
+        [
+            1000 * (np.abs(b).mean() - np.abs(a).mean())
+            for b, a in zip(before, tried[share], strict=True)
+            if len(b)
+        ]
+    )
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
     was = _figures(lessons, [placed(lesson.phones, lesson.places, lesson.width) for lesson in lessons])
-    now = _figures(lessons, [placed(lesson.phones, at, width) for lesson, at in zip(lessons, final, strict=True)])
+    now = _figures(
+        lessons, [placed(lesson.phones, at, width) for lesson, at in zip(lessons, final, strict=True)]
+    )
     model = BoundaryModel(backend, phones, tuple(networks[-NETWORKS:]), share, width)
     helps = float(gains.mean()) > LUCK * error and now.mae < was.mae
-    return Learnt(model if helps else None, sum(map(len, before)), len({lesson.group for lesson in lessons}),
-                  was, now, float(gains.mean()), error)
+    return Learnt(
+        model if helps else None,
+        sum(map(len, before)),
+        len({lesson.group for lesson in lessons}),
+        was,
+        now,
+        float(gains.mean()),
+        error,
+    )
 
 
 def parts_of(groups: Sequence[str]) -> list[int]:
@@ -216,7 +240,9 @@ def parts_of(groups: Sequence[str]) -> list[int]:
         return [k % FOLDS for k in range(len(groups))]
     sizes = [0] * min(FOLDS, len(names))
     part = {}
-    for name in sorted(names, key=lambda n: -list(groups).count(n)):  # the largest first, each to the smallest part
+    for name in sorted(
+        names, key=lambda n: -list(groups).count(n)
+    ):  # the largest first, each to the smallest part
         part[name] = sizes.index(min(sizes))
         sizes[part[name]] += list(groups).count(name)
     return [part[group] for group in groups]
@@ -241,9 +267,16 @@ def _pieces(lesson: Lesson, phones: Sequence[str]) -> Iterator[Piece]:
     for k in range(0, len(pairs), PIECE):
         own = slice(k, k + PIECE)
         first, last = max(int(at[own].min()) - EDGE, 0), int(at[own].max()) + EDGE
-        yield Piece(energies[first:last], at[own] - first, pairs[own], classes[own],
-                    around.likely[own].astype(np.float32), around.away[own].astype(np.float32),
-                    np.nan_to_num(target[own]).astype(np.float32), known[own])
+        yield Piece(
+            energies[first:last],
+            at[own] - first,
+            pairs[own],
+            classes[own],
+            around.likely[own].astype(np.float32),
+            around.away[own].astype(np.float32),
+            np.nan_to_num(target[own]).astype(np.float32),
+            known[own],
+        )
 
 
 def fitted(fit: Fit) -> BoundaryNetwork:
@@ -275,12 +308,14 @@ def _batches(count: int, steps: int, rng: np.random.Generator) -> Iterator[list[
 def _loss(network: BoundaryNetwork, pieces: Sequence[Piece], rng: np.random.Generator) -> Tensor:
     """How unlikely people's places are, and how far off the others are on the average."""
     longest = max(len(p.energies) for p in pieces)
-    heard = network.hear(torch.stack([pad(varied(p.energies, rng), (0, 0, 0, longest - len(p.energies)))
-                                      for p in pieces]))
+    heard = network.hear(
+        torch.stack([pad(varied(p.energies, rng), (0, 0, 0, longest - len(p.energies))) for p in pieces])
+    )
     odds, targets = [], []
     for own, piece in zip(heard, pieces, strict=True):
-        at, pairs, classes, likely, away, target = (torch.from_numpy(getattr(piece, name)[piece.known])
-                                                    for name in KNOWN)
+        at, pairs, classes, likely, away, target = (
+            torch.from_numpy(getattr(piece, name)[piece.known]) for name in KNOWN
+        )
         odds.append(network(own, at, pairs, classes, likely, away))
         targets.append(target)
     logs, target = log_softmax(torch.cat(odds), -1), torch.cat(targets)
@@ -308,8 +343,8 @@ def _late(lesson: Lesson, found: Refined) -> np.ndarray:
 def _width(lessons: Sequence[Lesson], all_places: Sequence[Places]) -> float:
     """How much wider than their distributions intervals must be to hold `COVERAGE` of people's boundaries.
 
-    The fewer there are, the more is aimed at: by a standard error, where only some of the boundaries of a sentence
-    count, for they are right or wrong together.
+    The fewer there are, the more is aimed at: by a standard error, where only some of the boundaries of a
+    sentence count, for they are right or wrong together.
     """
     ratios = []
     for lesson, at in zip(lessons, all_places, strict=True):
@@ -327,12 +362,19 @@ def _figures(lessons: Sequence[Lesson], found: Sequence[Refined]) -> Figures:
     late, words, covered = [], [], []
     for lesson, refined in zip(lessons, found, strict=True):
         start = lesson.phones[0].start
-        for edge, truth, word in zip(refined.edges, lesson.truth.tolist(), lesson.words.tolist(), strict=True):
+        for edge, truth, word in zip(
+            refined.edges, lesson.truth.tolist(), lesson.words.tolist(), strict=True
+        ):
             if truth == truth:
                 late.append(1000 * abs(edge.time - start - truth))
                 covered.append(edge.low <= start + truth <= edge.high)
                 words += [late[-1]] if word else []
     a = np.array(late)
     ten, twenty, fifty = (100 * float((a <= t + 1e-6).mean()) for t in (10, 20, 50))
-    return Figures(float(a.mean()), float(np.median(a)), (ten, twenty, fifty),
-                   float(np.mean(words)) if words else None, 100 * float(np.mean(covered)))
+    return Figures(
+        float(a.mean()),
+        float(np.median(a)),
+        (ten, twenty, fifty),
+        float(np.mean(words)) if words else None,
+        100 * float(np.mean(covered)),
+    )

@@ -40,7 +40,8 @@ def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]
 
 
 def following(edge: float, phone: Interval, after: str, offsets: Mapping[tuple[str, str], float]) -> float:
-    """Where a phone ends that begins at ``edge`` after correction; `correct` boundary by boundary, from the left.
+    """Where a phone ends that begins at ``edge`` after correction; `correct` boundary by boundary, from the
+    left.
 
     The two differ only where the phones before the end of a recording are pushed together by it.
 
@@ -81,6 +82,6 @@ def moved(phones: Sequence[Interval], starts: Sequence[float]) -> tuple[Interval
         edges[k] = max(edges[k], round(edges[k - 1] + least[k - 1], DECIMALS))
     for k in range(len(phones) - 1, 0, -1):  # from the right: none may end too late
         edges[k] = min(edges[k], round(edges[k + 1] - least[k], DECIMALS))
-    return tuple(Interval(a, b, p.label, p.confidence) for a, b, p in zip(edges, edges[1:], phones, strict=False))
-
-
+    return tuple(
+        Interval(a, b, p.label, p.confidence) for a, b, p in zip(edges, edges[1:], phones, strict=False)
+    )

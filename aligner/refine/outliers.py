@@ -1,7 +1,8 @@
 """Which utterances differ from the rest of their corpus: in likelihood, and in the lengths of their phones.
 
 What one utterance cannot tell of itself, a hundred others can: another language, another microphone, another
-rate of speech.  Both figures are deviations in units of the corpus's own spread, which needs `ENOUGH_UTTERANCES`.
+rate of speech.  Both figures are deviations in units of the corpus's own spread, which needs
+`ENOUGH_UTTERANCES`.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Lengths:
         self._rows.append((np.asarray(codes, np.int16), logs.astype(np.float32)))
 
     def deviations(self) -> list[float | None]:
-        """Mean absolute deviation of each utterance's log lengths from those of the same phones in the corpus."""
+        """Mean absolute deviation of each utterance's log lengths from those of the same phones in the
+        corpus.
+        """
         if len(self._rows) < ENOUGH_UTTERANCES:
             return [None] * len(self._rows)
         codes, logs = (np.concatenate(parts) for parts in zip(*self._rows, strict=True))
@@ -77,13 +80,18 @@ def unusual(likelihood: float | None, lengths: float | None) -> tuple[str, ...]:
     Examples
     --------
     >>> unusual(-6.2, 0.8)
-    ('it fits the model far worse than the rest of the corpus (6.2 deviations): other language or microphone?',)
+    ('it fits the model far worse than the rest of the corpus (6.2 deviations): other language or
+    microphone?',)
     """
     reasons = []
     if likelihood is not None and likelihood < LEAST_LIKELIHOOD:
-        reasons.append(f"it fits the model far worse than the rest of the corpus ({-likelihood:.1f} deviations): "
-                       "other language or microphone?")
+        reasons.append(
+            f"it fits the model far worse than the rest of the corpus ({-likelihood:.1f} deviations): "
+            "other language or microphone?"
+        )
     if lengths is not None and lengths > MOST_UNUSUAL:
-        reasons.append(f"its phones are unlike in length what they are in the rest of the corpus ({lengths:.1f} "
-                       "deviations on average)")
+        reasons.append(
+            f"its phones are unlike in length what they are in the rest of the corpus ({lengths:.1f} "
+            "deviations on average)"
+        )
     return tuple(reasons)

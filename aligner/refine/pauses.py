@@ -41,16 +41,17 @@ class Pauses:
 
     def mostly_quiet(self, first: float, last: float) -> bool:
         """Whether half of the time from ``first`` to ``last`` or more is."""
-        within = self.quiet[_frame(first):max(_frame(last), _frame(first) + 1)]
+        within = self.quiet[_frame(first) : max(_frame(last), _frame(first) + 1)]
         return bool(len(within) == 0 or within.mean() >= 0.5)
 
     def between(self, first: float, last: float, before: str, after: str) -> tuple[float, float] | None:
-        """The pause between a phone that is heard at ``first`` and one at ``last``; None where they follow at once.
+        """The pause between a phone that is heard at ``first`` and one at ``last``; None where they follow at
+        once.
 
         Of the quiet, what belongs to the closures of the phones ``before`` and ``after`` is none.
         """
         at = _frame(first)
-        begin, end = (at + k for k in longest(self.quiet[at:_frame(last)]))
+        begin, end = (at + k for k in longest(self.quiet[at : _frame(last)]))
         into = CLOSURE * (kind(after) == "stop")
         if CLOCK.seconds(end - begin) - into - CLOSURE / 2 * (kind(before) == "stop") < PAUSE:
             return None
@@ -60,7 +61,7 @@ class Pauses:
         """Where speech begins, the first ``phone`` of which is heard at ``first``."""
         at = _frame(first)
         reach = _frame(REACH)
-        hushed = np.flatnonzero(self.quiet[max(at - reach, 0):at])
+        hushed = np.flatnonzero(self.quiet[max(at - reach, 0) : at])
         if not len(hushed):
             return first - HALF
         return CLOCK.boundary(max(at - reach, 0) + int(hushed[-1]) + 1) - CLOSURE * (kind(phone) == "stop")
@@ -69,7 +70,7 @@ class Pauses:
         """Where speech ends, the last phone of which is heard at ``last``."""
         at = _frame(last)
         run, need = 0, _frame(HUSH)
-        for k, hushed in enumerate(self.quiet[at:at + _frame(REACH)].tolist()):
+        for k, hushed in enumerate(self.quiet[at : at + _frame(REACH)].tolist()):
             run = run + 1 if hushed else 0
             if run == need:
                 return CLOCK.boundary(at + k + 1 - need)

@@ -13,12 +13,19 @@ NOTHING = -45.0  # log of what is lost beside 1 when it is added in float64
 
 
 @compiled
-def forward_backward(sums: Any, squares: Any, middle: Any, prior: Any, shortest: Any, likeness: Any,
-                     crammed: Any) -> Any:
-    """Probabilities (N, W) of the places of boundaries, by cumulated sums (T + 1, D) and squares (T + 1,) of frames."""
+def forward_backward(
+    sums: Any, squares: Any, middle: Any, prior: Any, shortest: Any, likeness: Any, crammed: Any
+) -> Any:
+    """Probabilities (N, W) of the places of boundaries, by cumulated sums (T + 1, D) and squares (T + 1,) of
+    frames.
+    """
     frames, count, width = len(sums) - 1, len(middle), prior.shape[1]
     reach = width // 2
-    joint, left, right = np.empty((width, width)), np.empty((sums.shape[1], width)), np.empty((sums.shape[1], width))
+    joint, left, right = (
+        np.empty((width, width)),
+        np.empty((sums.shape[1], width)),
+        np.empty((sums.shape[1], width)),
+    )
     forward, backward = np.empty((count, width)), np.empty((count, width))
     for k in range(count):
         _pairs(sums, squares, middle, k, reach, shortest, likeness, crammed, left, right, joint)
@@ -69,12 +76,23 @@ def forward_backward(sums: Any, squares: Any, middle: Any, prior: Any, shortest:
 
 
 @compiled
-def _pairs(sums: Any, squares: Any, middle: Any, k: Any, reach: Any, shortest: Any, likeness: Any, crammed: Any,
-           left: Any, right: Any, joint: Any) -> None:
+def _pairs(
+    sums: Any,
+    squares: Any,
+    middle: Any,
+    k: Any,
+    reach: Any,
+    shortest: Any,
+    likeness: Any,
+    crammed: Any,
+    left: Any,
+    right: Any,
+    joint: Any,
+) -> None:
     """Log-probabilities (W, W) of segment ``k`` between the places of the boundaries around it.
 
-    ``left`` and ``right`` (D, W) are room for the sums at these places: side by side, so that the processor subtracts
-    several at once.
+    ``left`` and ``right`` (D, W) are room for the sums at these places: side by side, so that the processor
+    subtracts several at once.
     """
     frames, width, size = len(sums) - 1, 2 * reach + 1, sums.shape[1]
     for j in range(width):

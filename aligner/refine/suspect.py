@@ -41,7 +41,8 @@ MOST_CLIPPED = 0.001  # share of samples; from here cut peaks are heard, and fea
 
 @dataclass(frozen=True)
 class Limits:
-    """Mean margins below which something does not fit; what a margin is worth depends on what scores the frames.
+    """Mean margins below which something does not fit; what a margin is worth depends on what scores the
+    frames.
 
     Attributes
     ----------
@@ -65,8 +66,11 @@ class Limits:
         >>> Limits(((0.3, -8.0),), ()).times(1.5).stretches
         ((0.3, -12.0),)
         """
-        return replace(self, stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
-                       rows=tuple((count, factor * least) for count, least in self.rows))
+        return replace(
+            self,
+            stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
+            rows=tuple((count, factor * least) for count, least in self.rows),
+        )
 
 
 GAUSSIANS = Limits(((WORST_WINDOW, -7.75), (0.5, -5.0)), ((3, -9.25), (5, -6.5)))  # -7.1, -4.4; -8.7, -6.0
@@ -118,7 +122,9 @@ class Solved:
 
     def word_at(self, start: float, end: float) -> str:
         """The words that a stretch of time lies in or touches."""
-        return " ".join(w.label for w in self.words if w.start < end and w.end > start and w.label != SILENCE_LABEL)
+        return " ".join(
+            w.label for w in self.words if w.start < end and w.end > start and w.label != SILENCE_LABEL
+        )
 
 
 def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
@@ -139,8 +145,17 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
     worst = _moving(margin, _frames(s, WORST_WINDOW)).min()
     confidence = sum(w.confidence or 0.0 for w in words) / len(words)
     speech = sum(p.duration for p in s.spoken) / total
-    return Quality(log_likelihood, float(margin[s.voiced].mean()), float(worst), confidence, run, speech,
-                   max(w.duration for w in words), _snr(s), clipped)
+    return Quality(
+        log_likelihood,
+        float(margin[s.voiced].mean()),
+        float(worst),
+        confidence,
+        run,
+        speech,
+        max(w.duration for w in words),
+        _snr(s),
+        clipped,
+    )
 
 
 def suspicions(s: Solved, q: Quality) -> tuple[str, ...]:
@@ -180,10 +195,14 @@ def _long(s: Solved, q: Quality) -> list[str]:
     found = []
     if longest is not None and longest.duration > LONGEST_PHONE:
         word = s.word_at(longest.start, longest.end)
-        found.append(f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s")
-    return found + [f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s"
-                    for w in s.words if w.duration > LONGEST_WORD and w.label != SILENCE_LABEL
-                    and not BRACKETED.fullmatch(w.label)]
+        found.append(
+            f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s"
+        )
+    return found + [
+        f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s"
+        for w in s.words
+        if w.duration > LONGEST_WORD and w.label != SILENCE_LABEL and not BRACKETED.fullmatch(w.label)
+    ]
 
 
 def _crammed_together(s: Solved, q: Quality) -> list[str]:
@@ -192,11 +211,17 @@ def _crammed_together(s: Solved, q: Quality) -> list[str]:
     run = max(runs, key=len, default=[])
     said = s.spoken
     if len(run) >= CRAMMED_RUN:
-        return [f"{len(run)} phones in a row are as short as can be at {run[0].start:.2f} s: "
-                "the transcript may have words that are not said"]
+        return [
+            f"{len(run)} phones in a row are as short as can be at {run[0].start:.2f} s: "
+            "the transcript may have words that are not said"
+        ]
     edges = [r for r in runs if len(r) >= CRAMMED_EDGE and (r[0] is said[0] or r[-1] is said[-1])]
-    return [f"{s.word_at(r[0].start, r[-1].end)!r} is crammed at the {'beginning' if r[0] is said[0] else 'end'}, from "
-            f"{r[0].start:.2f} s: it may not be said" for r in edges]
+    return [
+        f"{s.word_at(r[0].start, r[-1].end)!r} is crammed at the "
+        f"{'beginning' if r[0] is said[0] else 'end'}, from "
+        f"{r[0].start:.2f} s: it may not be said"
+        for r in edges
+    ]
 
 
 def _too_many(s: Solved, q: Quality) -> list[str]:
@@ -225,7 +250,10 @@ def _noisy(s: Solved, q: Quality) -> list[str]:
         return []
     if q.snr <= 0:
         return ["what is taken for pauses is as loud as the speech: it may be speech"]
-    return [f"speech is only {q.snr:.0f} dB stronger than the pauses: the recording is noisy, or the pauses are speech"]
+    return [
+        f"speech is only {q.snr:.0f} dB stronger than the pauses: the recording is noisy, or the pauses "
+        f"are speech"
+    ]
 
 
 def _cut_off(s: Solved, q: Quality) -> list[str]:
@@ -235,7 +263,15 @@ def _cut_off(s: Solved, q: Quality) -> list[str]:
 
 
 TESTS: tuple[Callable[[Solved, Quality], list[str]], ...] = (
-    _misfit, _long, _crammed_together, _too_many, _uneven, _little_speech, _noisy, _cut_off)
+    _misfit,
+    _long,
+    _crammed_together,
+    _too_many,
+    _uneven,
+    _little_speech,
+    _noisy,
+    _cut_off,
+)
 
 
 def _crammed_runs(s: Solved) -> list[list[Interval]]:

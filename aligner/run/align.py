@@ -37,16 +37,25 @@ log = logging.getLogger(__name__)
 TASK = 4  # utterances that a worker is given at once
 AHEAD = 3  # tasks for each worker, done or waiting, so that none idles
 DEFERRED = 256  # utterances that go before a long one, for which all workers are needed
-BEYOND = 4096  # utterances that may be done before an earlier one is, lest results pile up behind a long recording
+BEYOND = (
+    4096  # utterances that may be done before an earlier one is, lest results pile up behind a long recording
+)
 NOTHING = np.zeros(0, np.float32)
-KILLED = ("the process that aligned it was killed, as happens where memory is short",
-          "name fewer --jobs, or cut it into utterances with a TextGrid")
-STUCK = ("the process that aligned it gave no sign of life for minutes, twice, and was ended",
-         "please report this, with the recording")
+KILLED = (
+    "the process that aligned it was killed, as happens where memory is short",
+    "name fewer --jobs, or cut it into utterances with a TextGrid",
+)
+STUCK = (
+    "the process that aligned it gave no sign of life for minutes, twice, and was ended",
+    "please report this, with the recording",
+)
 
 
-def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
-          options: Options | None = None) -> Iterator[Alignment | Failure]:
+def align(
+    utterances: Iterable[Utterance],
+    model: Backend | Model | str | Path | None = None,
+    options: Options | None = None,
+) -> Iterator[Alignment | Failure]:
     """Align utterances.
 
     Parameters
@@ -84,12 +93,15 @@ def align(utterances: Iterable[Utterance], model: Backend | Model | str | Path |
             following += 1
 
 
-def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Path | None = None,
-              options: Options | None = None) -> Iterator[tuple[int, Result]]:
+def completed(
+    utterances: Iterable[Utterance],
+    model: Backend | Model | str | Path | None = None,
+    options: Options | None = None,
+) -> Iterator[tuple[int, Result]]:
     """As `align`, each with its place among the utterances, in the order in which they are done.
 
-    Recordings are read, aligned and forgotten a few at a time, in as many processes as the options say: memory does
-    not grow with the corpus.
+    Recordings are read, aligned and forgotten a few at a time, in as many processes as the options say:
+    memory does not grow with the corpus.
     """
     options = options or Options()
     backend = chosen(model, options)
@@ -98,7 +110,9 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
         backend = acquainted(backend, utterances)
     source = iter(utterances)
     first = list(islice(source, enough()))
-    networks = options.device != "cpu" and not isinstance(backend, HmmBackend)  # which only this process can reach
+    networks = options.device != "cpu" and not isinstance(
+        backend, HmmBackend
+    )  # which only this process can reach
     jobs = options.jobs if len(first) == enough() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
     with workers(jobs, backend) as ask:
@@ -107,12 +121,14 @@ def completed(utterances: Iterable[Utterance], model: Backend | Model | str | Pa
         yield from deferring(found, lambda place, utterance: _in_parts(place, utterance, backend, shared))
 
 
-def deferring(answers: Iterable[tuple[int, Answer]],
-              in_parts: Callable[[int, Utterance], tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
-    """Answers with their places; utterances that are long, for which all workers are needed, go behind others.
+def deferring(
+    answers: Iterable[tuple[int, Answer]], in_parts: Callable[[int, Utterance], tuple[int, Result]]
+) -> Iterator[tuple[int, Result]]:
+    """Answers with their places; utterances that are long, for which all workers are needed, go behind
+    others.
 
-    Not for ever: where `DEFERRED` utterances have gone before it a long one is next, for results in the order of the
-    utterances would pile up behind it.
+    Not for ever: where `DEFERRED` utterances have gone before it a long one is next, for results in the order
+    of the utterances would pile up behind it.
 
     Parameters
     ----------
@@ -140,7 +156,9 @@ def deferring(answers: Iterable[tuple[int, Answer]],
 
 
 def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int) -> Iterator[tuple[int, Answer]]:
-    """What workers, and a device where there is one, make of tasks; utterances that are long come back as they are."""
+    """What workers, and a device where there is one, make of tasks; utterances that are long come back as
+    they are.
+    """
     if not isinstance(backend, HmmBackend) or backend.options.device == "cpu":
         return _spread(tasks, ask, _aligned, ahead)
     prepared: Iterator[tuple[int, Prepared | Answer]] = _spread(tasks, ask, _prepared, ahead)
@@ -163,8 +181,9 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
         place += len(some)
 
 
-def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]],
-            ahead: int) -> Iterator[tuple[int, A | Failure]]:
+def _spread(
+    tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int
+) -> Iterator[tuple[int, A | Failure]]:
     """Answers as they are done; what was lost with a worker is tried once more, when no other is at work."""
     waiting: dict[Future[list[A]], Task] = {}
     held: Task | None = None  # taken, but too far ahead
@@ -189,8 +208,9 @@ def _spread(tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[U
             lost = []
 
 
-def _one_by_one(task: Task, ask: Ask,
-                work: Callable[[Backend, Sequence[Utterance]], list[A]]) -> Iterator[tuple[int, A | Failure]]:
+def _one_by_one(
+    task: Task, ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]]
+) -> Iterator[tuple[int, A | Failure]]:
     """Utterances one of which a worker was lost with; each alone, so that it is known which one it was."""
     for place, utterance in enumerate(task[1], task[0]):
         try:
@@ -219,9 +239,11 @@ def _with_samples(answer: Any, utterance: Utterance) -> Any:
     return replace(answer, utterance=replace(answer.utterance, audio=utterance.audio))
 
 
-def _finished(found: Iterator[tuple[int, tuple[Prepared, Found | DataError] | Answer]],
-              backend: Backend) -> Iterator[tuple[int, Answer]]:
+def _finished(
+    found: Iterator[tuple[int, tuple[Prepared, Found | DataError] | Answer]], backend: Backend
+) -> Iterator[tuple[int, Answer]]:
     """What was found as alignments."""
+
     def one(prepared: Prepared, what: Found | DataError) -> Alignment:
         if isinstance(what, DataError):
             raise what
@@ -234,8 +256,14 @@ def _finished(found: Iterator[tuple[int, tuple[Prepared, Found | DataError] | An
             yield place, item
 
 
-def align_file(recording: str | Path | ArrayLike, text: str, *, rate: int = SAMPLE_RATE,
-               model: Backend | Model | str | Path | None = None, options: Options | None = None) -> Alignment:
+def align_file(
+    recording: str | Path | ArrayLike,
+    text: str,
+    *,
+    rate: int = SAMPLE_RATE,
+    model: Backend | Model | str | Path | None = None,
+    options: Options | None = None,
+) -> Alignment:
     """Align one recording, from a file or from samples.
 
     Parameters
@@ -317,6 +345,7 @@ def _aligned_whole(backend: Backend, utterances: Sequence[Utterance]) -> list[Re
 
 def _prepared(backend: Backend, utterances: Sequence[Utterance]) -> list[Prepared | Answer]:
     """What a worker does for a device."""
+
     def one(utterance: Utterance) -> Prepared:
         prepared = prepare(utterance, backend)
         return replace(prepared, heard=replace(prepared.heard, utterance=_bare(prepared.heard.utterance)))
@@ -343,8 +372,13 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
     except DataError as error:
         return Failure(utterance, error.rule, error.remedy)
     except MemoryError:
-        return Failure(utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid")
+        return Failure(
+            utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid"
+        )
     except Exception as error:  # a fault of ours must not take the other files with it
         log.debug("%s", utterance.id, exc_info=True)
-        return Failure(utterance, f"the aligner failed on it ({type(error).__name__}: {error})",
-                       "please report this, with the output of --verbose")
+        return Failure(
+            utterance,
+            f"the aligner failed on it ({type(error).__name__}: {error})",
+            "please report this, with the output of --verbose",
+        )

@@ -74,8 +74,9 @@ class Summary:
             self.suspects[utterance] = (*self.suspects.get(utterance, ()), *reasons)
 
 
-def run(job: Job, model: Backend | Model, options: Options,
-        notice: Callable[[Result], None] = lambda _: None) -> Summary:
+def run(
+    job: Job, model: Backend | Model, options: Options, notice: Callable[[Result], None] = lambda _: None
+) -> Summary:
     """Align, write each recording's files as soon as it is done, and the tables at the end.
 
     Parameters
@@ -153,7 +154,7 @@ class _Corpus:
         self._lengths.add(alignment.phones)
 
     def _of_likelihoods(self) -> list[float | None]:
-        return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier):]
+        return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier) :]
 
     def compared(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Complete the rows; the utterances that are unusual in their corpus, and why."""
@@ -170,10 +171,18 @@ class _Corpus:
 
 def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
     """What the run was, for those who look at its results later."""
-    return {"aligner": __version__, "corpus": str(job.corpus.resolve()), "backend": backend.name,
-            "model": backend.model_name, "language": options.language,
-            "dictionary": str(options.dictionary.resolve()) if options.dictionary else None, "g2p": options.g2p,
-            "refine": options.refine, "taught": backend.refinement.taught is not None, "formats": list(job.kinds)}
+    return {
+        "aligner": __version__,
+        "corpus": str(job.corpus.resolve()),
+        "backend": backend.name,
+        "model": backend.model_name,
+        "language": options.language,
+        "dictionary": str(options.dictionary.resolve()) if options.dictionary else None,
+        "g2p": options.g2p,
+        "refine": options.refine,
+        "taught": backend.refinement.taught is not None,
+        "formats": list(job.kinds),
+    }
 
 
 def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[Result]]:
@@ -197,13 +206,23 @@ def _written(job: Job, members: Sequence[Result], english: bool | None) -> Seque
     file = aligned[0].utterance.file
     if "segments" in job.kinds:
         aligned = [replace(a, sentences=said(a, english)) for a in aligned]
-    kinds = [k for k in job.kinds if job.existing == "overwrite" or not results.output_path(job.out, file, k).exists()]
+    kinds = [
+        k
+        for k in job.kinds
+        if job.existing == "overwrite" or not results.output_path(job.out, file, k).exists()
+    ]
     try:
         results.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return [m if isinstance(m, Failure) else Failure(m.utterance, f"its output cannot be written ({reason})",
-                                                         "check the disk and the rights") for m in members]
+        return [
+            m
+            if isinstance(m, Failure)
+            else Failure(
+                m.utterance, f"its output cannot be written ({reason})", "check the disk and the rights"
+            )
+            for m in members
+        ]
     return members
 
 
@@ -213,7 +232,7 @@ def said(alignment: Alignment, english: bool | None) -> tuple[Interval, ...]:
     found, first = [], 0
     for text in sentences(alignment.utterance.transcript):
         labels = [t.spelling for t in normalise(text, english is not False)]
-        own = words[first:first + len(labels)]
+        own = words[first : first + len(labels)]
         if labels and [w.label for w in own] == labels:
             found.append(Interval(own[0].start, own[-1].end, text))
             first += len(labels)

@@ -1,10 +1,11 @@
 """Long recordings, and loose transcripts: first where each sentence is, then each stretch of them by itself.
 
-The first pass knows phones without context and three of ten frames' worth of sound, and goes through a chain of the
-transcript's phones.  Between two sentences it may hear anything at all, and it may leave sentences out, each at a
-price; so music, other talk, and text that is not read cost their own stretch and nothing beyond (as the garbage models
-of keyword spotting do: Rose and Paul 1990, *A hidden Markov model based keyword recognition system*).  Then the
-recording is cut in pauses between sentences, and the stretches are aligned as any utterance is.
+The first pass knows phones without context and three of ten frames' worth of sound, and goes through a chain
+of the transcript's phones.  Between two sentences it may hear anything at all, and it may leave sentences
+out, each at a price; so music, other talk, and text that is not read cost their own stretch and nothing
+beyond (as the garbage models of keyword spotting do: Rose and Paul 1990, *A hidden Markov model based keyword
+recognition system*).  Then the recording is cut in pauses between sentences, and the stretches are aligned as
+any utterance is.
 """
 
 from __future__ import annotations
@@ -43,16 +44,22 @@ from aligner.types import (
 
 LONG = 120.0  # s; a longer utterance is cut
 LEAST_RATE = 8000  # bytes a second of a .wav, at least
-PATIENCE, SLOWEST = 120.0, 20.0  # s, and s a second of audio, for which a process may work without a sign of life
+PATIENCE, SLOWEST = (
+    120.0,
+    20.0,
+)  # s, and s a second of audio, for which a process may work without a sign of life
 STRIDE = 3  # frames from one that the first pass hears to the next: no phone is shorter
 PIECE = 30.0  # s that are heard at once, and whose mean is taken out; the stride divides their frames
 BAND = 4096  # phones that the first pass considers at once: some minutes of speech
-# Nats.  Against the best of all phones a frame of a right sentence loses 1.4 on the average (of 80, the worst 2.4), of
-# a wrong one 5.0 (the best 3.1).  In an hour with 48 sentences too many in the text, 48 too few and 12 interludes of
-# music or speech backwards 46 are left out and 2 of 867 others; in an hour without any, none of 983
+# Nats.  Against the best of all phones a frame of a right sentence loses 1.4 on the average (of 80, the worst
+# 2.4), of a wrong one 5.0 (the best 3.1).  In an hour with 48 sentences too many in the text, 48 too few and
+# 12 interludes of music or speech backwards 46 are left out and 2 of 867 others; in an hour without any, none
+# of 983
 ANYTHING = 4.0  # a frame that is heard as anything
 STAYING = 0.5  # another frame in a phone: none lasts for seconds
-PAUSING = 15.0  # a pause within a sentence: a word that sounds like the end of what came before must not go there
+PAUSING = (
+    15.0  # a pause within a sentence: a word that sounds like the end of what came before must not go there
+)
 BEGINNING = 20.0  # beginning to hear anything
 LEAVING_OUT = 20.0  # leaving out a sentence
 STRETCH = 15.0  # s of speech from which the next good pause ends a stretch
@@ -97,7 +104,9 @@ class Stretch(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the first pass found: stretches of speech; sentences that are not heard, each with the time before it."""
+    """What the first pass found: stretches of speech; sentences that are not heard, each with the time before
+    it.
+    """
 
     stretches: tuple[Stretch, ...]
     missing: tuple[tuple[int, float], ...]
@@ -165,7 +174,9 @@ def hear_piece(backend: HmmBackend, piece: Utterance) -> np.ndarray:
         heard = np.full((count, len(topology.alone)), -2 * ANYTHING, np.float32)
         heard[:, topology.number(topology.silence)] = 0.0
         return heard
-    frames = backend.model.hear(torch.from_numpy(wave), backend.voice_of(piece))[STRIDE // 2::STRIDE][:count]
+    frames = backend.model.hear(torch.from_numpy(wave), backend.voice_of(piece))[STRIDE // 2 :: STRIDE][
+        :count
+    ]
     pdfs, place = np.unique(topology.alone, return_inverse=True)
     scores = backend.model.score(frames, pdfs).numpy()[:, place.reshape(topology.alone.shape)].max(2)
     return np.pad(scores, ((0, count - len(scores)), (0, 0)), mode="edge")
@@ -196,20 +207,32 @@ def chain(phones: Sequence[Sequence[Sequence[int]]], silence: int, anything: int
 
 
 def arcs_of(states: Chain, silence: int) -> Arcs:
-    """Stay, go on, pass over a silence; through each door with or without a pause, or leaving the sentence out."""
+    """Stay, go on, pass over a silence; through each door with or without a pause, or leaving the sentence
+    out.
+    """
     order, doors = np.arange(len(states.phone)), states.doors
     stars, rests, opens = doors + 1, doors + 2, doors[:-1] + DOOR
     last = doors[1:] - 1  # phone before a door
     said, other = order[states.word], order[~states.word]
     pauses = np.setdiff1d(np.flatnonzero((states.phone == silence) & ~states.word), [doors, rests])
     steps = np.setdiff1d(order[1:], [*stars, *pauses])
-    arcs = [(said, said, -STAYING), (other, other, 0.0), (steps - 1, steps, 0.0), (pauses - 1, pauses + 1, 0.0),
-            (pauses - 1, pauses, -PAUSING),
-            (doors, stars, -BEGINNING), (last, stars[1:], -BEGINNING),
-            (doors[:-1], opens, 0.0), (stars[:-1], opens, 0.0), (last[:-1], opens[1:], 0.0)]
+    arcs = [
+        (said, said, -STAYING),
+        (other, other, 0.0),
+        (steps - 1, steps, 0.0),
+        (pauses - 1, pauses + 1, 0.0),
+        (pauses - 1, pauses, -PAUSING),
+        (doors, stars, -BEGINNING),
+        (last, stars[1:], -BEGINNING),
+        (doors[:-1], opens, 0.0),
+        (stars[:-1], opens, 0.0),
+        (last[:-1], opens[1:], 0.0),
+    ]
     for before, begins in ((doors, True), (stars, False), (rests, True)):
-        arcs += [(before[:-1], doors[1:], -LEAVING_OUT),
-                 (before[:-1], stars[1:], -LEAVING_OUT - (BEGINNING if begins else 0.0))]
+        arcs += [
+            (before[:-1], doors[1:], -LEAVING_OUT),
+            (before[:-1], stars[1:], -LEAVING_OUT - (BEGINNING if begins else 0.0)),
+        ]
     source, target = (np.concatenate([arc[k] for arc in arcs]) for k in (0, 1))
     weight = np.concatenate([np.full(len(arc[0]), arc[2], np.float32) for arc in arcs])
     rank = np.argsort(target, kind="stable")
@@ -220,9 +243,10 @@ def arcs_of(states: Chain, silence: int) -> Arcs:
     predecessors[target, column], weights[target, column] = source, weight
     start, final = (np.full(len(order), -np.inf, np.float32) for _ in range(2))
     start[[0, 1, DOOR]] = 0.0, -BEGINNING, 0.0
-    final[doors[-1] - 1:] = 0.0
-    pdf, reached, weighed, beginning, ending = (torch.from_numpy(a)[None] for a in (
-        states.phone, predecessors, weights, start, final))
+    final[doors[-1] - 1 :] = 0.0
+    pdf, reached, weighed, beginning, ending = (
+        torch.from_numpy(a)[None] for a in (states.phone, predecessors, weights, start, final)
+    )
     return Arcs(pdf, reached, weighed[None], beginning, ending)
 
 
@@ -265,12 +289,16 @@ def plan(path: np.ndarray, states: Chain, anything: int, step: float, end: float
             spoken.setdefault(int(states.sentence[s]), [a, b])[1] = b
     times = [(k, a, b) for k, (a, b) in sorted(spoken.items())]
     count = len(states.doors) - 1
-    before = [max((b for j, _, b in times if j < k), default=0.0) if k not in spoken else None for k in range(count)]
+    before = [
+        max((b for j, _, b in times if j < k), default=0.0) if k not in spoken else None for k in range(count)
+    ]
     missing = tuple((k, t) for k, t in enumerate(before) if t is not None)
     return Plan(_stretches(times, stars, end), missing)
 
 
-def _stretches(times: Sequence[tuple[int, float, float]], stars: Sequence[Span], end: float) -> tuple[Stretch, ...]:
+def _stretches(
+    times: Sequence[tuple[int, float, float]], stars: Sequence[Span], end: float
+) -> tuple[Stretch, ...]:
     """Sentences (number, first, last) in stretches that a good pause or anything divides."""
     found: list[Stretch] = []
     edges = [(0.0, 0.0), *((a, b) for _, a, b in times), (end, end)]
@@ -295,7 +323,9 @@ def _stretches(times: Sequence[tuple[int, float, float]], stars: Sequence[Span],
 
 
 def _beside(speech: float, star: float, end: float) -> float:
-    """Where a stretch ends whose ``speech`` ends before a ``star`` begins: in a pause between them, or a bit behind."""
+    """Where a stretch ends whose ``speech`` ends before a ``star`` begins: in a pause between them, or a bit
+    behind.
+    """
     return (speech + star) / 2 if star - speech >= PAUSE else min(star + EDGE, end)
 
 
@@ -317,13 +347,21 @@ def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: 
     except DataError as error:
         return Failure(utterance, error.rule, error.remedy)
     except NoPath:
-        return Failure(utterance, "the transcript's phones take longer than the recording lasts",
-                       "is it the transcript of another recording?")
+        return Failure(
+            utterance,
+            "the transcript's phones take longer than the recording lasts",
+            "is it the transcript of another recording?",
+        )
     if not planned.stretches:
-        return Failure(utterance, "nothing of the transcript is heard in the recording",
-                       "is it the transcript of another recording?")
+        return Failure(
+            utterance,
+            "nothing of the transcript is heard in the recording",
+            "is it the transcript of another recording?",
+        )
     parts = [_part(utterance, stretch, texts) for stretch in planned.stretches]
-    results = [result for [result] in answers(ask, work, [[part] for part in parts], lambda only: patience(only[0]))]
+    results = [
+        result for [result] in answers(ask, work, [[part] for part in parts], lambda only: patience(only[0]))
+    ]
     return joined(utterance, _seconds(utterance), planned, results, texts)
 
 
@@ -340,38 +378,65 @@ def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, as
         phones.append([[topology.number(p) for p in word.pronunciations[0].phones] for word in spoken])
     states = chain(phones, silence, anything)
     scores = np.concatenate(list(heard))
-    return plan(first_pass(scores, states, silence), states, anything, clock.seconds(STRIDE), _seconds(utterance))
+    return plan(
+        first_pass(scores, states, silence), states, anything, clock.seconds(STRIDE), _seconds(utterance)
+    )
 
 
 def _part(utterance: Utterance, stretch: Stretch, texts: Sequence[str]) -> Utterance:
     """A stretch as an utterance; the last ends where the whole does."""
     end = utterance.start + stretch.end
     last = stretch.end >= _seconds(utterance) - 1e-6
-    return replace(utterance, start=utterance.start + stretch.start, end=utterance.end if last else end,
-                   transcript=" ".join(texts[k] for k in stretch.sentences))
+    return replace(
+        utterance,
+        start=utterance.start + stretch.start,
+        end=utterance.end if last else end,
+        transcript=" ".join(texts[k] for k in stretch.sentences),
+    )
 
 
-def joined(utterance: Utterance, seconds: float, planned: Plan, results: Sequence[Result],
-           texts: Sequence[str]) -> Result:
+def joined(
+    utterance: Utterance, seconds: float, planned: Plan, results: Sequence[Result], texts: Sequence[str]
+) -> Result:
     """The alignments of the stretches as one; between them something is heard that the transcript lacks."""
     parts = [r for r in results if isinstance(r, Alignment)]
     if not parts:
         return next(r for r in results if isinstance(r, Failure))
     start = utterance.start
     end = parts[-1].duration if utterance.end is None else utterance.end
-    reasons = [f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks" for a, b in
-               _between([(start + s.start, start + s.end) for s in planned.stretches], start, end)]
-    reasons += [f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s" for k, after in planned.missing]
-    reasons += [f"from {r.utterance.start:.2f} s on {_opening(r.utterance.transcript)!r} could not be aligned: "
-                f"{r.reason}" for r in results if isinstance(r, Failure)]
+    reasons = [
+        f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks"
+        for a, b in _between([(start + s.start, start + s.end) for s in planned.stretches], start, end)
+    ]
+    reasons += [
+        f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s" for k, after in planned.missing
+    ]
+    reasons += [
+        f"from {r.utterance.start:.2f} s on {_opening(r.utterance.transcript)!r} could not be aligned: "
+        f"{r.reason}"
+        for r in results
+        if isinstance(r, Failure)
+    ]
     reasons += [reason for part in parts for reason in part.suspicions]
-    told = (*reasons[:REASONS], f"and {len(reasons) - REASONS} more") if len(reasons) > REASONS else tuple(reasons)
+    told = (
+        (*reasons[:REASONS], f"and {len(reasons) - REASONS} more")
+        if len(reasons) > REASONS
+        else tuple(reasons)
+    )
     spans = [(p.phones[0].start, p.phones[-1].end) for p in parts]
     words = _tiled([p.words for p in parts], spans, start, end, STAR_LABEL)
     phones = _tiled([p.phones for p in parts], spans, start, end, NOISE_LABEL)
     oovs = tuple(oov for part in parts for oov in part.oovs)
-    return Alignment(replace(utterance, end=end), words, phones, parts[0].duration, _quality(parts, end - start), oovs,
-                     told, edges=tuple(edge for part in parts for edge in part.edges))
+    return Alignment(
+        replace(utterance, end=end),
+        words,
+        phones,
+        parts[0].duration,
+        _quality(parts, end - start),
+        oovs,
+        told,
+        edges=tuple(edge for part in parts for edge in part.edges),
+    )
 
 
 def _opening(text: str) -> str:
@@ -385,9 +450,11 @@ def _between(spans: Sequence[Span], start: float, end: float) -> list[Span]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > SHORTEST_STAR / 2]
 
 
-def _tiled(parts: Sequence[Sequence[Interval]], spans: Sequence[Span], start: float, end: float,
-           label: str) -> tuple[Interval, ...]:
-    """The intervals of all parts from ``start`` to ``end``: silences that touch are one, gaps bear the label."""
+def _tiled(
+    parts: Sequence[Sequence[Interval]], spans: Sequence[Span], start: float, end: float, label: str
+) -> tuple[Interval, ...]:
+    """The intervals of all parts from ``start`` to ``end``: silences that touch are one, gaps bear the
+    label."""
     found: list[Interval] = []
     gaps = iter(_between(spans, start, end))
     gap = next(gaps, None)
@@ -403,7 +470,8 @@ def _tiled(parts: Sequence[Sequence[Interval]], spans: Sequence[Span], start: fl
 
 
 def _quality(parts: Sequence[Alignment], seconds: float) -> Quality:
-    """The figures of all parts: means by time, by speech or by words as each of them is one, else the worst."""
+    """The figures of all parts: means by time, by speech or by words as each of them is one, else the
+    worst."""
     q = [p.quality for p in parts]
     time = np.array([p.phones[-1].end - p.phones[0].start for p in parts])
     speech = time * [x.speech for x in q]
@@ -413,8 +481,14 @@ def _quality(parts: Sequence[Alignment], seconds: float) -> Quality:
     def mean(values: Iterable[float], weights: np.ndarray) -> float:
         return float(np.average(list(values), weights=weights))
 
-    return Quality(mean((x.log_likelihood for x in q), time), mean((x.margin for x in q), speech),
-                   min(x.worst_margin for x in q), mean((x.confidence for x in q), words),
-                   max(x.crammed_run for x in q), float(speech.sum() / seconds), max(x.longest_word for x in q),
-                   mean((s for s, _ in snr), np.array([t for _, t in snr])) if snr else None,
-                   mean((x.clipped for x in q), time))
+    return Quality(
+        mean((x.log_likelihood for x in q), time),
+        mean((x.margin for x in q), speech),
+        min(x.worst_margin for x in q),
+        mean((x.confidence for x in q), words),
+        max(x.crammed_run for x in q),
+        float(speech.sum() / seconds),
+        max(x.longest_word for x in q),
+        mean((s for s, _ in snr), np.array([t for _, t in snr])) if snr else None,
+        mean((x.clipped for x in q), time),
+    )

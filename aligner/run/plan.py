@@ -67,7 +67,9 @@ class Job:
         return self.kept | {u.file for u in self.utterances} | {f.utterance.file for f in self.failures}
 
 
-def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip", text: str | None = None) -> Job:
+def plan(
+    corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip", text: str | None = None
+) -> Job:
     """Look at the folders, before anything is loaded or written.
 
     Parameters
@@ -94,8 +96,11 @@ def plan(corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "sk
     if not corpus.is_dir():
         return _plan_one(corpus, out, kinds, existing, text)
     if text is not None:
-        raise DataError("--text", f"it tells what is said in one recording, and {corpus} is a folder",
-                        "name the recording, or put NAME.lab beside each")
+        raise DataError(
+            "--text",
+            f"it tells what is said in one recording, and {corpus} is a folder",
+            "name the recording, or put NAME.lab beside each",
+        )
     found = find(corpus)
     check_place(corpus, out)
     return planned(found, corpus, out, kinds, existing)
@@ -106,19 +111,26 @@ def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: 
     check_recording(path)
     check_writable(out)
     root = _corpus_of(path, out)
-    placed = path.parent.resolve() / path.name if path.parent != root else path  # so that it lies below the root
+    placed = (
+        path.parent.resolve() / path.name if path.parent != root else path
+    )  # so that it lies below the root
     found = find_one(placed, text, root)
     file = found.utterances[0].file
     grid = results.output_path(out, file, results.GRID)
     if grid.parent.resolve() == path.parent.resolve():
-        raise DataError(out, f"{grid.name} would lie beside its recording, where the next run takes it for the "
-                        "transcript", "name another folder")
+        raise DataError(
+            out,
+            f"{grid.name} would lie beside its recording, where the next run takes it for the transcript",
+            "name another folder",
+        )
     job = planned(found, root, out, kinds, existing)
     return replace(job, beside=results.tabled_files(out) - {file}, only=frozenset({file}))
 
 
 def _corpus_of(path: Path, out: Path) -> Path:
-    """The folder below which a recording's outputs go by its path: that of the run that ``out`` is of, or its own."""
+    """The folder below which a recording's outputs go by its path: that of the run that ``out`` is of, or its
+    own.
+    """
     earlier = results.read_run_record(out).get("corpus")
     if not isinstance(earlier, str) or not results.tabled_files(out):
         return path.parent
@@ -126,8 +138,11 @@ def _corpus_of(path: Path, out: Path) -> Path:
     if folder == Path(earlier):
         return path.parent
     if not folder.is_relative_to(earlier):
-        raise DataError(out, f"it holds the alignments of {earlier}, where another recording may have the same name",
-                        f"name another folder for {path.name}")
+        raise DataError(
+            out,
+            f"it holds the alignments of {earlier}, where another recording may have the same name",
+            f"name another folder for {path.name}",
+        )
     return Path(earlier)
 
 
@@ -140,7 +155,9 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     utterances: list[Utterance] = []
     stale: list[str] = []
     completed: list[str] = []
-    tabled = results.tabled_files(out)  # a run that was killed left outputs without rows: these are done again
+    tabled = results.tabled_files(
+        out
+    )  # a run that was killed left outputs without rows: these are done again
     for file, group in groupby(found.utterances, key=lambda u: u.file):
         members = list(group)
         outputs = [results.output_path(out, file, kind) for kind in all_kinds]
@@ -156,15 +173,29 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
             utterances += members
             if existing == "skip" and there:
                 completed.append(file)
-    return Job(corpus, out, all_kinds, existing, tuple(utterances), found.failures, tuple(refused), tuple(skipped),
-               tuple(stale), tuple(completed))
+    return Job(
+        corpus,
+        out,
+        all_kinds,
+        existing,
+        tuple(utterances),
+        found.failures,
+        tuple(refused),
+        tuple(skipped),
+        tuple(stale),
+        tuple(completed),
+    )
 
 
 def check_place(corpus: Path, out: Path) -> None:
     """Raises DataError where an output folder lies in the corpus."""
     if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
-        raise DataError(out, f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
-                        "transcripts", "name a folder outside it")
+        raise DataError(
+            out,
+            f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
+            "transcripts",
+            "name a folder outside it",
+        )
 
 
 def check_writable(out: Path) -> None:
@@ -188,8 +219,11 @@ def _writing(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(out, f"nothing can be written to the output folder ({error.strerror})",
-                        "name another, or change its rights") from error
+        raise DataError(
+            out,
+            f"nothing can be written to the output folder ({error.strerror})",
+            "name another, or change its rights",
+        ) from error
 
 
 def check_new(table: Path, remedy: str = "name another folder") -> None:
@@ -225,8 +259,9 @@ def room_in(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(out, f"it cannot be written to any more ({error.strerror})",
-                        "make room or name another folder") from error
+        raise DataError(
+            out, f"it cannot be written to any more ({error.strerror})", "make room or name another folder"
+        ) from error
 
 
 def _newest_source(utterances: Iterable[Utterance]) -> float:

@@ -38,7 +38,9 @@ def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
     for needed in (recording, labels.path):
         _check_file(needed)
     if labels.path.suffix.lower() not in SUFFIXES:
-        raise DataError(labels.path, "it is no file of labels", f"the second file ends in {', '.join(SUFFIXES)}")
+        raise DataError(
+            labels.path, "it is no file of labels", f"the second file ends in {', '.join(SUFFIXES)}"
+        )
     return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
 
@@ -51,15 +53,23 @@ def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
         If there is no such folder, or nothing of the kind in it.
     """
     recordings, labels = find_recordings(folder), find_labels(folder)
-    found = {name: prompt_of(path, labels[name], names) for name, path in recordings.items() if name in labels}
+    found = {
+        name: prompt_of(path, labels[name], names) for name, path in recordings.items() if name in labels
+    }
     if not found:
-        raise DataError(folder, "no recording in this folder has labels of the same name",
-                        "put NAME.TextGrid beside NAME.wav")
+        raise DataError(
+            folder,
+            "no recording in this folder has labels of the same name",
+            "put NAME.TextGrid beside NAME.wav",
+        )
     return found
 
 
-def readings(targets: Path, known: Mapping[str, Prompt]) -> tuple[list[Utterance], list[Failure], dict[str, Prompt]]:
-    """Every recording of a folder as an utterance with its prompt: of the same path, or else of the same name.
+def readings(
+    targets: Path, known: Mapping[str, Prompt]
+) -> tuple[list[Utterance], list[Failure], dict[str, Prompt]]:
+    """Every recording of a folder as an utterance with its prompt: of the same path, or else of the same
+    name.
 
     Returns
     -------
@@ -94,15 +104,25 @@ def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:
     if not candidates:
         raise DataError("reference", "there is no reference of this name", "add its recording and labels")
     if len(candidates) > 1:
-        raise DataError("reference", f"there are {len(candidates)} references of this name, {candidates[0]} and "
-                        f"{candidates[1]} among them", "lay both folders out alike, or leave one of each name")
+        raise DataError(
+            "reference",
+            f"there are {len(candidates)} references of this name, {candidates[0]} and "
+            f"{candidates[1]} among them",
+            "lay both folders out alike, or leave one of each name",
+        )
     return known[candidates[0]]
 
 
 def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
     """An utterance that says what its prompt says."""
-    return Utterance(reading.id, reading.audio, " ".join(known(prompt)[1]), reading.speaker, reading.file,
-                     source=prompt.labels.path)
+    return Utterance(
+        reading.id,
+        reading.audio,
+        " ".join(known(prompt)[1]),
+        reading.speaker,
+        reading.file,
+        source=prompt.labels.path,
+    )
 
 
 @lru_cache(maxsize=KEPT)
@@ -116,7 +136,9 @@ def known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
         raise DataError(prompt.labels.path, f"it has the labels of {len(of)} speakers", "keep those of one")
     labels = next(iter(of.values()))
     tier = labels.phones if labels.phones is not None else labels.words
-    phones = [Interval(i.start, i.end, SILENCE_LABEL if kind(i.label) == "silence" else i.label) for i in tier or ()]
+    phones = [
+        Interval(i.start, i.end, SILENCE_LABEL if kind(i.label) == "silence" else i.label) for i in tier or ()
+    ]
     words = [w for w in labels.words or phones if kind(w.label) != "silence"]
     if not words or all(p.label == SILENCE_LABEL for p in phones):
         raise DataError(prompt.labels.path, "it has no phones or words with labels", "label what is said")
@@ -128,9 +150,16 @@ def _word_at(time: float, words: Sequence[Interval]) -> int:
     return min(range(len(words)), key=lambda k: max(words[k].start - time, time - words[k].end, 0.0))
 
 
-def plan_transfer(references: Path, targets: Path, out: Path, names: TierNames, kinds: Sequence[str] = (),
-                  existing: str = "skip") -> tuple[Job, Mapping[str, Prompt]]:
-    """A run over a folder of readings (see `readings`) that has been checked and can begin, and the prompt of each.
+def plan_transfer(
+    references: Path,
+    targets: Path,
+    out: Path,
+    names: TierNames,
+    kinds: Sequence[str] = (),
+    existing: str = "skip",
+) -> tuple[Job, Mapping[str, Prompt]]:
+    """A run over a folder of readings (see `readings`) that has been checked and can begin, and the prompt of
+    each.
 
     Raises
     ------
@@ -143,7 +172,8 @@ def plan_transfer(references: Path, targets: Path, out: Path, names: TierNames, 
 
 
 class One(NamedTuple):
-    """One recording that is to be labelled: by which prompt, to which folder, and in which kinds of output."""
+    """One recording that is to be labelled: by which prompt, to which folder, and in which kinds of
+    output."""
 
     prompt: Prompt
     target: Path
@@ -152,7 +182,9 @@ class One(NamedTuple):
     kinds: tuple[str, ...]
 
 
-def plan_one(prompt: Prompt, target: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> One:
+def plan_one(
+    prompt: Prompt, target: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip"
+) -> One:
     """What is to be done with one recording; no kinds where all is there already and is to be kept.
 
     Raises
@@ -162,11 +194,16 @@ def plan_one(prompt: Prompt, target: Path, out: Path, kinds: Sequence[str] = (),
     """
     paths = {k: results.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
     if prompt.labels.path.resolve() in [p.resolve() for p in paths.values()]:
-        raise DataError(prompt.labels.path, "these are the labels to be carried over, and would be written over",
-                        "name another recording, or another folder (--out)")
+        raise DataError(
+            prompt.labels.path,
+            "these are the labels to be carried over, and would be written over",
+            "name another recording, or another folder (--out)",
+        )
     there = [p for p in paths.values() if p.exists()]
     if there and existing == "error":
-        raise DataError(there[0], "it exists", "use --existing skip or overwrite, or --out for another folder")
+        raise DataError(
+            there[0], "it exists", "use --existing skip or overwrite, or --out for another folder"
+        )
     wanted = tuple(k for k, p in paths.items() if existing == "overwrite" or not p.exists())
     if wanted:
         _check_file(target)

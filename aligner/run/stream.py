@@ -1,9 +1,11 @@
-"""Aligning while a recording comes in: samples go in piece by piece, words and phones come out as they settle.
+"""Aligning while a recording comes in: samples go in piece by piece, words and phones come out as they
+settle.
 
-Samples become frames (`aligner.features.Incremental`), frames are scored under the states that are alive, and one
-search goes through the transcript's graph (`aligner.search.live`): it is never pruned in a way that could matter, so
-that the result is the one of aligning the whole recording with the same running normalisation.  What is told before
-the end is what all paths agree on that are anywhere near the best one; if the end decides otherwise, that is told, too.
+Samples become frames (`aligner.features.Incremental`), frames are scored under the states that are alive, and
+one search goes through the transcript's graph (`aligner.search.live`): it is never pruned in a way that could
+matter, so that the result is the one of aligning the whole recording with the same running normalisation.
+What is told before the end is what all paths agree on that are anywhere near the best one; if the end decides
+otherwise, that is told, too.
 """
 
 from __future__ import annotations
@@ -37,13 +39,21 @@ from aligner.search.live import Live
 from aligner.text.lexicon import SpokenWord
 from aligner.types import DECIMALS, SILENCE_LABEL, Alignment, DataError, Interval, ModelError, Utterance
 
-SURE = 100.0  # log likelihood: a path so far behind has never won in 80 sentences (40 once, 60 once, 80 never)
+SURE = (
+    100.0  # log likelihood: a path so far behind has never won in 80 sentences (40 once, 60 once, 80 never)
+)
 WHOLE = 4096  # states up to which the search drops nothing: nearly a minute of speech
 BEAM = 2000.0  # in longer graphs, what falls so far behind is dropped
-TRUSTED = BEAM / 4  # where the path that won was ever farther behind than this, all is searched again without a beam
-UNFINISHED = 100.0  # if the best path through the whole text is so far behind, it may not have been spoken to its end
+TRUSTED = (
+    BEAM / 4
+)  # where the path that won was ever farther behind than this, all is searched again without a beam
+UNFINISHED = (
+    100.0  # if the best path through the whole text is so far behind, it may not have been spoken to its end
+)
 # (13 at most in 45 whole sentences, 80 to 260 with one long word too many, above 320 with three)
-QUIET = 0.9  # share of a pause that is quiet, and not speech in noise that looks like one: 0.4 to 0.9 of such is
+QUIET = (
+    0.9  # share of a pause that is quiet, and not speech in noise that looks like one: 0.4 to 0.9 of such is
+)
 BUFFER = 1000  # frames (10 s) after which a state is told at the latest
 LATENCY = 0.05  # s
 
@@ -55,7 +65,8 @@ class Event:
     Attributes
     ----------
     kind : {'word', 'phone', 'revised', 'end'}
-        'revised': a word or phone that was told is somewhere else after all, or (``start`` None) is not there.
+        'revised': a word or phone that was told is somewhere else after all, or (``start`` None) is not
+        there.
     heard : float
         Seconds of the recording that were heard by then.
     start, end : float or None
@@ -83,8 +94,13 @@ class Event:
 
     def fields(self) -> dict[str, Any]:
         """As a line of JSON has it."""
-        told: dict[str, Any] = {"event": self.kind, "start": self.start, "end": self.end, "label": self.label,
-                "heard": round(self.heard, DECIMALS)}
+        told: dict[str, Any] = {
+            "event": self.kind,
+            "start": self.start,
+            "end": self.end,
+            "label": self.label,
+            "heard": round(self.heard, DECIMALS),
+        }
         if self.was is not None:
             told |= {"tier": self.tier, "was": list(self.was)}
         if self.delay is not None:
@@ -124,8 +140,8 @@ class Attending:
     finished : bool
         Whether the recording went through the whole graph.
     quiet : ndarray or None
-        (T,) which frames of the recording are quiet, to be known before `finish`; None if the text was spoken to its
-        end for sure.
+        (T,) which frames of the recording are quiet, to be known before `finish`; None if the text was spoken
+        to its end for sure.
     """
 
     def __init__(self, spoken: Spoken, lag: int | None = None) -> None:
@@ -167,17 +183,20 @@ class Attending:
         return torch.from_numpy(self.live.states[told:].copy())
 
     def _stopped(self) -> bool:
-        """Whether the best path of all ends within a word, or in a pause that is one by the level of the sound, too."""
+        """Whether the best path of all ends within a word, or in a pause that is one by the level of the
+        sound, too.
+        """
         node = self.graph.node
         last = int(node[self.live.best])
         if self.quiet is None or self.graph.word[last] >= 0:
             return self.quiet is not None
         others = np.flatnonzero(node[self.live.leading()] != last)
-        return bool(self.quiet[int(others[-1]) + 1 if len(others) else 0:].mean() >= QUIET)
+        return bool(self.quiet[int(others[-1]) + 1 if len(others) else 0 :].mean() >= QUIET)
 
 
 class Line:
-    """The phones of a path that grows, and changes at its end at times: their corrected boundaries, and the words.
+    """The phones of a path that grows, and changes at its end at times: their corrected boundaries, and the
+    words.
 
     Parameters
     ----------
@@ -197,7 +216,9 @@ class Line:
         self.settled = 0  # phones that `grow` has told
 
     def grow(self, states: np.ndarray, changed: int) -> range:
-        """Take in the ``states`` of a path (T,), which has changed from a frame on; the phones that are whole now."""
+        """Take in the ``states`` of a path (T,), which has changed from a frame on; the phones that are whole
+        now.
+        """
         while self.firsts and self.firsts[-1] >= changed:
             del self.firsts[-1], self.nodes[-1], self.raw[-1], self.edges[-1]
         first = min(self.settled, max(len(self.firsts) - 1, 0))  # the last that is left may end elsewhere now
@@ -256,13 +277,13 @@ class StreamAligner:
         A hidden Markov model, or what `aligner.load_model` takes.
     options : Options, optional
     chunk : int, optional
-        Frames that are processed at once.  Unless given, so many that the first of them need not wait longer than
-        ``latency`` until it is processed.
+        Frames that are processed at once.  Unless given, so many that the first of them need not wait longer
+        than ``latency`` until it is processed.
     latency : float
         In seconds.
     complete : bool
-        Whether the text is spoken to its end, for sure.  Unless so, a recording that seems to stop before is not
-        aligned with what was not spoken.
+        Whether the text is spoken to its end, for sure.  Unless so, a recording that seems to stop before is
+        not aligned with what was not spoken.
 
     Attributes
     ----------
@@ -289,13 +310,22 @@ class StreamAligner:
     aligner.types.DataError: recording: the recording is silent throughout: check the channel and the level
     """
 
-    def __init__(self, text: str, model: HmmBackend | Model | str | Path | None = None, options: Options | None = None,
-                 chunk: int | None = None, latency: float = LATENCY, complete: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        model: HmmBackend | Model | str | Path | None = None,
+        options: Options | None = None,
+        chunk: int | None = None,
+        latency: float = LATENCY,
+        complete: bool = False,
+    ) -> None:
         self.complete = complete
         options = options or Options(jobs=1)
         self.backend = streaming(chosen(model, replace(options, backend=options.backend or "hmm")))
         model = self.backend.model
-        how = "none" if self.backend.options.refine == "none" else "offsets"  # nothing else can be told at once
+        how = (
+            "none" if self.backend.options.refine == "none" else "offsets"
+        )  # nothing else can be told at once
         self.telling = Refinement(how, model.offsets)
         self.tokens = tokens_of(text, self.backend.english, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
@@ -304,8 +334,11 @@ class StreamAligner:
         self._text, self._line = text, Line(self.backend, self.graph, self.spoken)
         assert isinstance(model.frontend, SphinxFrontend)
         self._ear, spoken = Incremental(model.frontend), Spoken(model, self.graph)
-        self._processor = (AdaptiveChunkProcessor(spoken, latency, model.clock.seconds(1), 1, buffer_size=BUFFER)
-                           if chunk is None else StreamingHMMProcessor(spoken, chunk, buffer_size=BUFFER + chunk))
+        self._processor = (
+            AdaptiveChunkProcessor(spoken, latency, model.clock.seconds(1), 1, buffer_size=BUFFER)
+            if chunk is None
+            else StreamingHMMProcessor(spoken, chunk, buffer_size=BUFFER + chunk)
+        )
         search = self._processor.listener
         assert isinstance(search, Attending)
         self.search = search
@@ -341,7 +374,9 @@ class StreamAligner:
         self._began = time.perf_counter()
         wave = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
         if not bool(torch.isfinite(wave).all()):
-            raise DataError("recording", "it holds samples that are not numbers (NaN or infinite)", "record it again")
+            raise DataError(
+                "recording", "it holds samples that are not numbers (NaN or infinite)", "record it again"
+            )
         self._wave.append(wave)
         self._samples += len(wave)
         self._process(self._ear.hear(wave))
@@ -378,7 +413,9 @@ class StreamAligner:
             if tier == "words":
                 delay = self.heard + time.perf_counter() - self._began - new.end
                 self.delays.append(delay)
-            return [Event(tier.removesuffix("s"), self.heard, new.start, new.end, new.label, tier, delay=delay)]
+            return [
+                Event(tier.removesuffix("s"), self.heard, new.start, new.end, new.label, tier, delay=delay)
+            ]
         if old is None or (new is not None and _place(old) == _place(new)):
             return []
         self.revised += 1
@@ -401,7 +438,9 @@ class StreamAligner:
         if not len(wave):
             raise DataError("recording", "the recording is empty", "is there a sound on this input?")
         if float(wave.abs().max()) < SILENT:
-            raise DataError("recording", "the recording is silent throughout", "check the channel and the level")
+            raise DataError(
+                "recording", "the recording is silent throughout", "check the channel and the level"
+            )
         self._process(self._ear.finish())
         if not self.complete:
             self.search.quiet = below(levels(wave, self.backend.clock, sum(map(len, self._frames))).numpy())
@@ -423,7 +462,9 @@ class StreamAligner:
             found = self._decide(wave)
             owners = [None if owner < 0 else owner for owner in found.owners]
             told = self.telling(as_searched(found, self.backend), wave).phones
-            phones = {k: p for k, (p, owner) in enumerate(zip(told, owners, strict=True)) if owner is not None}
+            phones = {
+                k: p for k, (p, owner) in enumerate(zip(told, owners, strict=True)) if owner is not None
+            }
             words: dict[int, Interval] = {}
             for k, phone in phones.items():
                 token = int(found.owners[k])
@@ -432,14 +473,18 @@ class StreamAligner:
             words, phones = self._known()
         final = [("phones", k, phones.get(k)) for k in sorted({*phones, *self._told["phones"]})]
         final += [("words", k, words.get(k)) for k in sorted({*words, *self._told["words"]})]
-        events += sorted((e for news in final for e in self._tell(*news)), key=lambda e: (e.end or 0.0, e.tier))
+        events += sorted(
+            (e for news in final for e in self._tell(*news)), key=lambda e: (e.end or 0.0, e.tier)
+        )
         return [*events, self._end()]
 
     def _decide(self, wave: Tensor) -> Found:
         """The alignment of the whole, as if all had been there from the beginning."""
         backend, frames = self.backend, torch.cat(self._frames)
         states, score = self.search.live.states, self.search.live.score
-        utterance = Utterance("recording", wave.numpy(), self._text, file="recording", end=self.heard, rate=self.rate)
+        utterance = Utterance(
+            "recording", wave.numpy(), self._text, file="recording", end=self.heard, rate=self.rate
+        )
         heard = Heard(utterance, self.heard, self.tokens, wave, clipped(wave.numpy()))
         prepared = Prepared(heard, self.spoken, self.oovs, self.graph, frames)
         emitted = along(frames, self.graph, backend.model, states) if self.search.pruned else np.empty(0)
@@ -464,8 +509,12 @@ class StreamAligner:
 
     def _end(self) -> Event:
         told = len(self._told["words"])
-        about: dict[str, Any] = {"finished": self.search.finished, "words": told, "of": len(self.tokens),
-                                 "revised": self.revised}
+        about: dict[str, Any] = {
+            "finished": self.search.finished,
+            "words": told,
+            "of": len(self.tokens),
+            "revised": self.revised,
+        }
         if self.delays:
             median, p95 = np.percentile(self.delays, [50, 95])
             about["delay"] = {"median": round(float(median), 4), "p95": round(float(p95), 4)}
@@ -483,26 +532,34 @@ def streaming(backend: Any) -> HmmBackend:
         If it is no hidden Markov model, or its features need the whole recording.
     """
     if not isinstance(backend, HmmBackend):
-        raise ModelError(backend.model_name, f"the backend {backend.name!r} needs the whole recording",
-                         "take the backend hmm")
+        raise ModelError(
+            backend.model_name,
+            f"the backend {backend.name!r} needs the whole recording",
+            "take the backend hmm",
+        )
     frontend = backend.model.frontend
     if not isinstance(frontend, SphinxFrontend) or frontend.varnorm:
-        raise ModelError(backend.model.name, "its features are normalised by mean and variance of the whole recording",
-                         "take 'english' or another CMU Sphinx model without variance normalisation")
+        raise ModelError(
+            backend.model.name,
+            "its features are normalised by mean and variance of the whole recording",
+            "take 'english' or another CMU Sphinx model without variance normalisation",
+        )
     if frontend.cmn == "none":
         return backend
     return replace(backend, model=replace(backend.model, frontend=replace(frontend, cmn="running")))
 
 
 def _practise(spoken: Spoken) -> None:
-    """Go through all of it once with silence: what is loaded at its first use then does not delay the first words."""
+    """Go through all of it once with silence: what is loaded at its first use then does not delay the first
+    words.
+    """
     assert isinstance(spoken.model.frontend, SphinxFrontend)
     clock = spoken.model.clock
     frames = Incremental(spoken.model.frontend).hear(torch.zeros(clock.window + 4 * clock.hop))
     search = spoken.listen()
     frames = spoken.model.frames(frames)
     for t in range(len(frames)):
-        search.advance(frames[t:t + 1])
+        search.advance(frames[t : t + 1])
 
 
 def follow(pieces: Iterable[np.ndarray], aligner: StreamAligner) -> Iterator[Event]:

@@ -27,10 +27,13 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
 
     def refer(heard: Heard) -> Reference:
         spoken = _spoken(chosen[heard.utterance.file])
-        return Reference(templates(spoken.wave, spoken.phones, spoken.owners, heard.wave, beside), spoken.words)
+        return Reference(
+            templates(spoken.wave, spoken.phones, spoken.owners, heard.wave, beside), spoken.words
+        )
 
-    return DtwBackend(refer, "labels", "recordings with labels as the reference", options, english=None,
-                      posteriors=beside)
+    return DtwBackend(
+        refer, "labels", "recordings with labels as the reference", options, english=None, posteriors=beside
+    )
 
 
 class Spoken(NamedTuple):
@@ -56,8 +59,12 @@ def _spoken(prompt: Prompt) -> Spoken:
     whole = prompt.labels.path.suffix.lower() == ".textgrid"  # others need not tell of the silence at the end
     end = grid_end(prompt.labels.path) if whole else max(i.end for i, _ in phones)
     if end > sound.duration + SLACK or (whole and end < sound.duration - SLACK):
-        raise DataError(prompt.labels.path, f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
-                        f"lasts {sound.duration:.2f} s", "are they of another recording?")
+        raise DataError(
+            prompt.labels.path,
+            f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
+            f"lasts {sound.duration:.2f} s",
+            "are they of another recording?",
+        )
     intervals, owners = zip(*phones, strict=True)
     return Spoken(torch.from_numpy(sound.wave), intervals, owners, words)
 
@@ -73,7 +80,9 @@ def transfer_one(plan: One, options: Options) -> Alignment | None:
     if not plan.kinds:
         return None
     target = plan.target
-    reading = reading_of(Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), plan.prompt)
+    reading = reading_of(
+        Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), plan.prompt
+    )
     [result] = align([reading], by_prompts({reading.file: plan.prompt}, options), options)
     if isinstance(result, Failure):
         raise DataError(target, result.reason, result.remedy)

@@ -39,8 +39,10 @@ class NoPath(ValueError):
     def __init__(self, utterances: Sequence[int]) -> None:
         self.utterances = tuple(utterances)
         listed = ", ".join(map(str, self.utterances[:5])) + ("..." if len(self.utterances) > 5 else "")
-        super().__init__(f"no path from a start to a final state for utterance {listed} of the batch: its graph takes "
-                         "more frames (or, with durations, fewer), or every path meets a score or weight of -inf")
+        super().__init__(
+            f"no path from a start to a final state for utterance {listed} of the batch: its graph takes "
+            "more frames (or, with durations, fewer), or every path meets a score or weight of -inf"
+        )
 
 
 class Path(NamedTuple):
@@ -108,11 +110,13 @@ class Arcs(NamedTuple):
         order = [_near_first(g.predecessors) for g in graphs]
         predecessors = [np.take_along_axis(g.predecessors, o, 1) for g, o in zip(graphs, order, strict=True)]
         weights = [np.take_along_axis(g.weights, o, 1) for g, o in zip(graphs, order, strict=True)]
-        return cls(padded([g.pdf for g in graphs], (states,), 0),
-                   padded(predecessors, (states, width), NONE),
-                   padded(weights, (states, width), -np.inf)[:, None],
-                   padded([g.start for g in graphs], (states,), -np.inf),
-                   padded([g.final for g in graphs], (states,), -np.inf))
+        return cls(
+            padded([g.pdf for g in graphs], (states,), 0),
+            padded(predecessors, (states, width), NONE),
+            padded(weights, (states, width), -np.inf)[:, None],
+            padded([g.start for g in graphs], (states,), -np.inf),
+            padded([g.final for g in graphs], (states,), -np.inf),
+        )
 
     @classmethod
     def dense(cls, transitions: Tensor, start: Tensor, final: Tensor | None = None) -> Arcs:
@@ -124,8 +128,13 @@ class Arcs(NamedTuple):
         weights = transitions.T.gather(1, order)
         final = torch.zeros_like(start) if final is None else final
         pdf = torch.arange(len(start), dtype=torch.int32, device=start.device)
-        return cls(pdf[None], torch.where(exists, order, NONE).int()[None], weights[None, None], start[None],
-                   final[None])
+        return cls(
+            pdf[None],
+            torch.where(exists, order, NONE).int()[None],
+            weights[None, None],
+            start[None],
+            final[None],
+        )
 
     @property
     def states(self) -> int:
@@ -134,16 +143,23 @@ class Arcs(NamedTuple):
 
     def to(self, like: Tensor) -> Arcs:
         """On the device of ``like`` and with weights in its floating type."""
-        return Arcs(self.pdf.to(like.device), self.predecessors.to(like.device), self.weights.to(like),
-                    self.start.to(like), self.final.to(like))
+        return Arcs(
+            self.pdf.to(like.device),
+            self.predecessors.to(like.device),
+            self.weights.to(like),
+            self.start.to(like),
+            self.final.to(like),
+        )
 
     def detached(self) -> Arcs:
         """Without gradients."""
-        return self._replace(weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach())
+        return self._replace(
+            weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach()
+        )
 
     def of_utterance(self, b: int) -> Arcs:
         """The graph of utterance ``b`` alone."""
-        return self if len(self.pdf) == 1 else Arcs(*(tensor[b:b + 1] for tensor in self))
+        return self if len(self.pdf) == 1 else Arcs(*(tensor[b : b + 1] for tensor in self))
 
     def arriving(self, values: Tensor, t: int) -> Tensor:
         """``values`` (B, S) of the frame before, carried along every arc into frame ``t``: (B, S, K)."""
@@ -159,7 +175,9 @@ class Arcs(NamedTuple):
 
 
 def _near_first(predecessors: np.ndarray) -> np.ndarray:
-    """Columns (S, K) by how far before its state a predecessor stands: 0, 1, 2 states, then all others as they are."""
+    """Columns (S, K) by how far before its state a predecessor stands: 0, 1, 2 states, then all others as
+    they are.
+    """
     away = np.arange(len(predecessors))[:, None] - predecessors
     far = (away < 0) | (away > 2) | (predecessors == NONE)
     return np.argsort(np.where(far, 3 + (predecessors == NONE), away), axis=1, kind="stable")
@@ -185,33 +203,53 @@ def check(arcs: Arcs, scores: Tensor, lengths: Tensor | Sequence[int] | None) ->
     if varying not in (1, frames):
         raise ValueError(f"arc weights for {varying} frames; 1 or {frames} are needed")
     if not 0 <= int(arcs.pdf.min()) <= int(arcs.pdf.max()) < columns:
-        raise ValueError(f"scores of shape {tuple(scores.shape)}: the graph asks for columns {int(arcs.pdf.min())} to "
-                         f"{int(arcs.pdf.max())}")
+        raise ValueError(
+            f"scores of shape {tuple(scores.shape)}: the graph asks for columns {int(arcs.pdf.min())} to "
+            f"{int(arcs.pdf.max())}"
+        )
     if not NONE <= int(arcs.predecessors.min()) <= int(arcs.predecessors.max()) < arcs.states:
-        raise ValueError(f"predecessors from {int(arcs.predecessors.min())} to {int(arcs.predecessors.max())} in a "
-                         f"graph of {arcs.states} states; {NONE} to {arcs.states - 1} are needed")
+        raise ValueError(
+            f"predecessors from {int(arcs.predecessors.min())} to {int(arcs.predecessors.max())} in a "
+            f"graph of {arcs.states} states; {NONE} to {arcs.states - 1} are needed"
+        )
     counts = checked_lengths(lengths, batch, frames)
-    for name, values in (("scores", scores), ("arc weights", arcs.weights), ("start or final weights", arcs.start),
-                         ("start or final weights", arcs.final)):
+    for name, values in (
+        ("scores", scores),
+        ("arc weights", arcs.weights),
+        ("start or final weights", arcs.start),
+        ("start or final weights", arcs.final),
+    ):
         total = values.detach().sum()
         if torch.isnan(total) or total == torch.inf:
-            read = values if name != "arc weights" else values.masked_fill(arcs.predecessors[:, None] == NONE, 0.0)
+            read = (
+                values
+                if name != "arc weights"
+                else values.masked_fill(arcs.predecessors[:, None] == NONE, 0.0)
+            )
             _refuse_wrong(name, read.detach(), counts if name == "scores" else None)
     return counts
 
 
 def _check_shapes(arcs: Arcs) -> None:
     if arcs.predecessors.ndim != 3 or arcs.weights.ndim != 4:
-        raise ValueError(f"predecessors of shape {tuple(arcs.predecessors.shape)} and weights of shape "
-                         f"{tuple(arcs.weights.shape)}; (G, S, K) and (G, U, S, K) are needed")
+        raise ValueError(
+            f"predecessors of shape {tuple(arcs.predecessors.shape)} and weights of shape "
+            f"{tuple(arcs.weights.shape)}; (G, S, K) and (G, U, S, K) are needed"
+        )
     graphs, states, width = arcs.predecessors.shape
-    wanted = {"pdf": (graphs, states), "weights": (graphs, arcs.weights.shape[1], states, width),
-              "start": (graphs, states), "final": (graphs, states)}
+    wanted = {
+        "pdf": (graphs, states),
+        "weights": (graphs, arcs.weights.shape[1], states, width),
+        "start": (graphs, states),
+        "final": (graphs, states),
+    }
     for name, shape in wanted.items():
         found = tuple(getattr(arcs, name).shape)
         if found != shape:
-            raise ValueError(f"{name} of shape {found}; {shape} fits predecessors of shape "
-                             f"{tuple(arcs.predecessors.shape)}")
+            raise ValueError(
+                f"{name} of shape {found}; {shape} fits predecessors of shape "
+                f"{tuple(arcs.predecessors.shape)}"
+            )
 
 
 def checked_lengths(lengths: Tensor | Sequence[int] | None, batch: int, frames: int) -> Tensor:
@@ -225,14 +263,20 @@ def checked_lengths(lengths: Tensor | Sequence[int] | None, batch: int, frames: 
     if lengths is None:
         return torch.full((batch,), frames)
     counts = torch.as_tensor(lengths).cpu()
-    if (counts.shape != (batch,) or counts.is_floating_point() or counts.dtype == torch.bool
-            or not 1 <= int(counts.min()) <= int(counts.max()) <= frames):
+    if (
+        counts.shape != (batch,)
+        or counts.is_floating_point()
+        or counts.dtype == torch.bool
+        or not 1 <= int(counts.min()) <= int(counts.max()) <= frames
+    ):
         raise ValueError(f"lengths {counts.tolist()}; {batch} whole numbers from 1 to {frames} are needed")
     return counts.long()
 
 
 def _refuse_wrong(name: str, values: Tensor, lengths: Tensor | None) -> None:
-    """Raise where there is a NaN or +inf, padding aside (a sum may be one without: of -inf, or of large numbers)."""
+    """Raise where there is a NaN or +inf, padding aside (a sum may be one without: of -inf, or of large
+    numbers).
+    """
     wrong = torch.isnan(values) | (values == torch.inf)
     if lengths is not None:
         wrong &= within(lengths, values.shape[1], values.device)[..., None]
@@ -248,7 +292,8 @@ def within(lengths: Tensor, frames: int, device: torch.device | None = None) -> 
 
 
 def precise(scores: Tensor) -> Tensor:
-    """``scores``, in float32 where they are of a lower precision: sums over frames would not fit into that."""
+    """``scores``, in float32 where they are of a lower precision: sums over frames would not fit into
+    that."""
     return scores.float() if scores.is_floating_point() and scores.dtype != torch.float64 else scores
 
 

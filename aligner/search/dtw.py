@@ -12,8 +12,8 @@ D    dimensions of a frame
 L    cells of the longest path
 ===  ============================================================================================
 
-What a path may do is in `aligner.search.steps`.  What is not exact here is `fast_dtw`, for recordings whose T x U
-does not fit into memory.  `aligner.search.soft_dtw` sums over all paths.
+What a path may do is in `aligner.search.steps`.  What is not exact here is `fast_dtw`, for recordings whose T
+x U does not fit into memory.  `aligner.search.soft_dtw` sums over all paths.
 """
 
 from __future__ import annotations
@@ -55,8 +55,10 @@ class NoWarping(NoPath):
 
     def __init__(self, utterances: Sequence[int]) -> None:
         super().__init__(utterances)
-        self.args = (f"no path through pair {', '.join(map(str, self.utterances[:5]))} of the batch: the steps or the "
-                     "band do not reach the end, or every path meets an infinite cost",)
+        self.args = (
+            f"no path through pair {', '.join(map(str, self.utterances[:5]))} of the batch: the steps or the "
+            "band do not reach the end, or every path meets an infinite cost",
+        )
 
 
 def distances(reference: Tensor, estimate: Tensor, distance: str = "euclidean") -> Tensor:
@@ -88,7 +90,7 @@ def distances(reference: Tensor, estimate: Tensor, distance: str = "euclidean") 
     if distance == "cosine":
         return (1 - _directions(reference) @ _directions(estimate).mT).clamp(min=0)
     straight = torch.cdist(reference, estimate, compute_mode="donot_use_mm_for_euclid_dist")
-    return straight if distance == "euclidean" else straight ** 2
+    return straight if distance == "euclidean" else straight**2
 
 
 def dtw(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, kernel: str = "auto") -> Warping:
@@ -131,7 +133,9 @@ def dtw(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, ker
     return _listed(_KERNELS[chosen(kernel, cost.device)](task, False), rules.steps)
 
 
-def accumulate(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, kernel: str = "auto") -> Tensor:
+def accumulate(
+    cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, kernel: str = "auto"
+) -> Tensor:
     """What the cheapest path to each cell costs: librosa's ``D``, (B, T, U) float64; inf where none leads.
 
     Parameters and errors as `dtw`'s, but that it is no error if no path leads to the end.  The last row of a
@@ -147,8 +151,14 @@ def accumulate(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAU
     return totals
 
 
-def dtw_features(reference: Tensor, estimate: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT,
-                 distance: str = "euclidean", kernel: str = "auto") -> Warping:
+def dtw_features(
+    reference: Tensor,
+    estimate: Tensor,
+    lengths: Tensor | None = None,
+    rules: Rules = DEFAULT,
+    distance: str = "euclidean",
+    kernel: str = "auto",
+) -> Warping:
     """The cheapest path between sequences of frames: `dtw` of their `distances`.
 
     The numba kernel holds only a byte for each cell that the rules let a path visit, not the distances.
@@ -183,19 +193,29 @@ def dtw_features(reference: Tensor, estimate: Tensor, lengths: Tensor | None = N
     counts = pair_lengths(lengths, *shape)
     _check_frames(reference, estimate, counts)
     limits = _limits(rules.band, counts, shape[1])
-    return _listed(_of_features(reference, estimate, counts, limits, rules, distance, chosen(kernel, reference.device)),
-                   rules.steps)
+    return _listed(
+        _of_features(reference, estimate, counts, limits, rules, distance, chosen(kernel, reference.device)),
+        rules.steps,
+    )
 
 
-def fast_dtw(reference: Tensor, estimate: Tensor, lengths: Tensor | None = None, steps: Steps = SYMMETRIC1,
-             radius: int = RADIUS, distance: str = "euclidean", kernel: str = "auto") -> Warping:
-    """A cheap path between long sequences of frames, in memory that grows with T + U, not with T * U; NOT exact.
+def fast_dtw(
+    reference: Tensor,
+    estimate: Tensor,
+    lengths: Tensor | None = None,
+    steps: Steps = SYMMETRIC1,
+    radius: int = RADIUS,
+    distance: str = "euclidean",
+    kernel: str = "auto",
+) -> Warping:
+    """A cheap path between long sequences of frames, in memory that grows with T + U, not with T * U; NOT
+    exact.
 
     Frames are averaged two by two, again and again, until few are left; there the path is exact.  Then, from
-    coarse to fine, it is sought only within ``radius`` frames of the coarser path (Salvador & Chan 2007, "FastDTW:
-    toward accurate dynamic time warping in linear time and space").  What the average of frames does not
-    show cannot be found again: where the coarse path strays further than ``radius``, the fine one is wrong.
-    Where the shorter of the two has no more than ``radius`` + 2 frames, it is `dtw_features`.
+    coarse to fine, it is sought only within ``radius`` frames of the coarser path (Salvador & Chan 2007,
+    "FastDTW: toward accurate dynamic time warping in linear time and space").  What the average of frames
+    does not show cannot be found again: where the coarse path strays further than ``radius``, the fine one is
+    wrong. Where the shorter of the two has no more than ``radius`` + 2 frames, it is `dtw_features`.
 
     Parameters
     ----------
@@ -204,7 +224,8 @@ def fast_dtw(reference: Tensor, estimate: Tensor, lengths: Tensor | None = None,
     lengths : Tensor, optional
         (B, 2) frames of each reference and of each estimate.
     steps : Steps
-        Of one frame in either or both, all three; larger ones might not fit between the coarse path's neighbours.
+        Of one frame in either or both, all three; larger ones might not fit between the coarse path's
+        neighbours.
     radius : int
         Frames, from 0; time and memory grow with it.
     distance : {'euclidean', 'sqeuclidean', 'cosine'}
@@ -235,10 +256,14 @@ def fast_dtw(reference: Tensor, estimate: Tensor, lengths: Tensor | None = None,
         raise ValueError(f"steps of sizes {steps.sizes}; {UNIT} are needed to refine a path")
     name = chosen(kernel, reference.device)
     if reference.device.type != "cpu" or name == "triton":
-        raise ValueError(f"features on {reference.device} and the kernel {name}; fast_dtw runs on the CPU, by numba "
-                         "or the reference")
-    found = [_refined(x[:t].double(), y[:u].double(), steps, radius, distance, name)
-             for x, y, (t, u) in zip(reference, estimate, counts.tolist(), strict=True)]
+        raise ValueError(
+            f"features on {reference.device} and the kernel {name}; fast_dtw runs on the CPU, by numba "
+            "or the reference"
+        )
+    found = [
+        _refined(x[:t].double(), y[:u].double(), steps, radius, distance, name)
+        for x, y, (t, u) in zip(reference, estimate, counts.tolist(), strict=True)
+    ]
     return _listed(_Found.joined(found), steps)
 
 
@@ -249,16 +274,25 @@ def _refined(x: Tensor, y: Tensor, steps: Steps, radius: int, distance: str, nam
         levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
     found = None
     for x, y in reversed(levels):
-        limits = _whole(len(x), len(y)) if found is None else _around(found.anchors[0], len(x), len(y), radius)
-        found = _of_features(x[None], y[None], torch.tensor([[len(x), len(y)]]), torch.from_numpy(limits)[None],
-                             Rules(steps), distance, name)
+        limits = (
+            _whole(len(x), len(y)) if found is None else _around(found.anchors[0], len(x), len(y), radius)
+        )
+        found = _of_features(
+            x[None],
+            y[None],
+            torch.tensor([[len(x), len(y)]]),
+            torch.from_numpy(limits)[None],
+            Rules(steps),
+            distance,
+            name,
+        )
     assert found is not None
     return found
 
 
 def _halved(x: Tensor) -> Tensor:
     """Means of two frames each; an odd last one stays."""
-    return torch.cat([(x[:-1:2] + x[1::2]) / 2, x[len(x) - len(x) % 2:]])
+    return torch.cat([(x[:-1:2] + x[1::2]) / 2, x[len(x) - len(x) % 2 :]])
 
 
 def _around(coarse: Tensor, rows: int, columns: int, radius: int) -> np.ndarray:
@@ -285,7 +319,9 @@ class _Task(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What a kernel found: cells where steps end (B, N, 3) as row, column, step or -1; their counts; costs; sums."""
+    """What a kernel found: cells where steps end (B, N, 3) as row, column, step or -1; their counts; costs;
+    sums.
+    """
 
     anchors: Tensor
     counts: Tensor
@@ -295,8 +331,11 @@ class _Found(NamedTuple):
     @classmethod
     def joined(cls, found: Sequence[_Found]) -> _Found:
         """A batch of batches of one."""
-        return cls(torch.nn.utils.rnn.pad_sequence([f.anchors[0] for f in found], True, -1),
-                   torch.cat([f.counts for f in found]), torch.cat([f.cost for f in found]))
+        return cls(
+            torch.nn.utils.rnn.pad_sequence([f.anchors[0] for f in found], True, -1),
+            torch.cat([f.counts for f in found]),
+            torch.cat([f.cost for f in found]),
+        )
 
 
 def pair_lengths(lengths: Tensor | None, batch: int, rows: int, columns: int) -> Tensor:
@@ -311,8 +350,12 @@ def pair_lengths(lengths: Tensor | None, batch: int, rows: int, columns: int) ->
         return torch.tensor([[rows, columns]]).expand(batch, 2)
     given = torch.as_tensor(lengths)
     if given.shape != (batch, 2):
-        raise ValueError(f"lengths of shape {tuple(given.shape)}; ({batch}, 2) is needed, each pair's rows and columns")
-    return torch.stack([checked_lengths(given[:, 0], batch, rows), checked_lengths(given[:, 1], batch, columns)], 1)
+        raise ValueError(
+            f"lengths of shape {tuple(given.shape)}; ({batch}, 2) is needed, each pair's rows and columns"
+        )
+    return torch.stack(
+        [checked_lengths(given[:, 0], batch, rows), checked_lengths(given[:, 1], batch, columns)], 1
+    )
 
 
 def checked_costs(cost: Tensor, lengths: Tensor | None) -> Tensor:
@@ -339,19 +382,34 @@ def _refuse_wrong(cost: Tensor, lengths: Tensor) -> None:
         own = cost[b, :rows, :columns]
         wrong = torch.nonzero(torch.isnan(own) | (own == -torch.inf))
         if len(wrong):
-            raise ValueError(f"NaN or -inf among the costs of pair {b}, first in cell {tuple(wrong[0].tolist())}")
+            raise ValueError(
+                f"NaN or -inf among the costs of pair {b}, first in cell {tuple(wrong[0].tolist())}"
+            )
 
 
 def _features(reference: Tensor, estimate: Tensor, distance: str) -> tuple[Tensor, Tensor]:
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r}; one of {', '.join(DISTANCES)} is needed")
     shapes = tuple(reference.shape), tuple(estimate.shape)
-    if (reference.ndim != 3 or estimate.ndim != 3 or not reference.numel() or not estimate.numel()
-            or shapes[0][::2] != shapes[1][::2]):
-        raise ValueError(f"features of shapes {shapes[0]} and {shapes[1]}; (B, T, D) and (B, U, D) are needed")
-    if not reference.is_floating_point() or not estimate.is_floating_point() or reference.device != estimate.device:
-        raise ValueError(f"features of {reference.dtype} on {reference.device} and of {estimate.dtype} on "
-                         f"{estimate.device}; floating types on one device are needed")
+    if (
+        reference.ndim != 3
+        or estimate.ndim != 3
+        or not reference.numel()
+        or not estimate.numel()
+        or shapes[0][::2] != shapes[1][::2]
+    ):
+        raise ValueError(
+            f"features of shapes {shapes[0]} and {shapes[1]}; (B, T, D) and (B, U, D) are needed"
+        )
+    if (
+        not reference.is_floating_point()
+        or not estimate.is_floating_point()
+        or reference.device != estimate.device
+    ):
+        raise ValueError(
+            f"features of {reference.dtype} on {reference.device} and of {estimate.dtype} on "
+            f"{estimate.device}; floating types on one device are needed"
+        )
     kind = torch.promote_types(precise(reference).dtype, precise(estimate).dtype)
     return reference.to(kind), estimate.to(kind)
 
@@ -369,7 +427,9 @@ def _directions(x: Tensor) -> Tensor:
 
 
 def _limits(band: Band | None, lengths: Tensor, rows: int) -> Tensor:
-    """(B, T, 2): the first column that a path may visit in each row, and the one after the last; 0 in padding."""
+    """(B, T, 2): the first column that a path may visit in each row, and the one after the last; 0 in
+    padding.
+    """
     limits = np.zeros((len(lengths), rows, 2), np.int64)
     for own, (t, u) in zip(limits, lengths.tolist(), strict=True):
         own[:t] = _whole(t, u) if band is None else band.limits(t, u).clip(0, u)
@@ -447,13 +507,17 @@ def _traced(task: _Task, totals: Tensor, choices: Tensor, keep: bool) -> _Found:
 
 def _within(task: _Task) -> Tensor:
     """Costs in float64, inf where no path may go: outside the limits, and in padding."""
-    column, limits = torch.arange(task.cost.shape[2], device=task.cost.device), task.limits.to(task.cost.device)
+    column, limits = (
+        torch.arange(task.cost.shape[2], device=task.cost.device),
+        task.limits.to(task.cost.device),
+    )
     inside = (column >= limits[..., :1]) & (column < limits[..., 1:])
     return torch.where(inside, task.cost.double(), torch.inf)
 
 
 def skewed(cost: Tensor) -> Tensor:
-    """Matrices (B, T, U) by anti-diagonals: cell (i, j) at (i + j, i) of (B, T + U - 1, T), inf in between."""
+    """Matrices (B, T, U) by anti-diagonals: cell (i, j) at (i + j, i) of (B, T + U - 1, T), inf in
+    between."""
     _, rows, columns = cost.shape
     i = torch.arange(rows, device=cost.device)
     j = torch.arange(rows + columns - 1, device=cost.device)[:, None] - i
@@ -469,12 +533,19 @@ def straightened(diagonals: Tensor, columns: int) -> Tensor:
 def _lower(values: Tensor, rows: int) -> Tensor:
     """Values (B, T) moved down by so many rows; inf comes in."""
     moved = torch.full_like(values, torch.inf)
-    moved[:, rows:] = values[:, :max(values.shape[1] - rows, 0)]
+    moved[:, rows:] = values[:, : max(values.shape[1] - rows, 0)]
     return moved
 
 
-def _of_features(reference: Tensor, estimate: Tensor, lengths: Tensor, limits: Tensor, rules: Rules, distance: str,
-                 name: str) -> _Found:
+def _of_features(
+    reference: Tensor,
+    estimate: Tensor,
+    lengths: Tensor,
+    limits: Tensor,
+    rules: Rules,
+    distance: str,
+    name: str,
+) -> _Found:
     """By any kernel; only numba's takes the distances as it needs them."""
     if name != "numba":
         cost = distances(reference.double(), estimate.double(), distance)
@@ -489,8 +560,9 @@ def _numba(task: _Task, keep: bool) -> _Found:
     return _by_numba((*arrays(task.cost), None, None), 0, task.lengths, task.limits, task.rules, keep)
 
 
-def _by_numba(given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, limits: Tensor, rules: Rules,
-              keep: bool) -> _Found:
+def _by_numba(
+    given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, limits: Tensor, rules: Rules, keep: bool
+) -> _Found:
     """From costs (B, T, U), or from features (B, T, D) and (B, D, U)."""
     from aligner.search.kernels import spread  # numba is slow to import
     from aligner.search.kernels.dtw_numba import best_path
@@ -505,8 +577,9 @@ def _by_numba(given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, 
         for b in range(first, batch, step):
             t, u = lengths[b].tolist()
             cost, x, y = (none if v is None else v[b] for v in given)
-            anchors[b], costs[b] = best_path(cost, x, y, kind, u, limits[b, :t].numpy(), table, rules.subsequence,
-                                             totals[b, :t])
+            anchors[b], costs[b] = best_path(
+                cost, x, y, kind, u, limits[b, :t].numpy(), table, rules.subsequence, totals[b, :t]
+            )
 
     spread(some, batch)
     counts = torch.tensor(list(map(len, anchors)))
@@ -517,8 +590,15 @@ def _by_numba(given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, 
 def _triton(task: _Task, keep: bool) -> _Found:
     from aligner.search.kernels.dtw_triton import best_paths  # triton is absent on some machines
 
-    return _Found(*best_paths(task.cost, task.lengths, task.limits, Table.of(task.rules.steps),
-                              task.rules.subsequence, keep))
+    return _Found(
+        *best_paths(
+            task.cost, task.lengths, task.limits, Table.of(task.rules.steps), task.rules.subsequence, keep
+        )
+    )
 
 
-_KERNELS: dict[str, Callable[[_Task, bool], _Found]] = {"numba": _numba, "triton": _triton, "reference": reference}
+_KERNELS: dict[str, Callable[[_Task, bool], _Found]] = {
+    "numba": _numba,
+    "triton": _triton,
+    "reference": reference,
+}

@@ -76,7 +76,9 @@ def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, ker
     return total
 
 
-def forward_backward(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Posteriors:
+def forward_backward(
+    arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto"
+) -> Posteriors:
     """log Z and the posteriors; parameters and errors as `log_partition`, without gradients.
 
     Examples
@@ -90,8 +92,11 @@ def forward_backward(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, 
     lengths = check(arcs, scores, lengths)
     name = chosen(kernel, scores.device)
     arcs, scores = arcs.to(scores).detached(), scores.detach()
-    found = _posteriors_of_reference(arcs, scores, lengths) if name == "reference" else _run(
-        name, arcs, scores, lengths)
+    found = (
+        _posteriors_of_reference(arcs, scores, lengths)
+        if name == "reference"
+        else _run(name, arcs, scores, lengths)
+    )
     possible(found.log_z)
     return found
 
@@ -138,11 +143,21 @@ class _LogPartition(torch.autograd.Function):
     """The kernels' forward algorithm, with the posteriors as its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, arcs: Arcs, lengths: Tensor,
-                name: str) -> Tensor:
+    def forward(
+        ctx: Any,
+        scores: Tensor,
+        weights: Tensor,
+        start: Tensor,
+        final: Tensor,
+        arcs: Arcs,
+        lengths: Tensor,
+        name: str,
+    ) -> Tensor:
         kernel = _KERNELS[name](arcs.detached(), scores.detach(), lengths)
         total = kernel.forward(any(ctx.needs_input_grad))
-        ctx.save_for_backward(scores, weights, start, final)  # torch then says so if they are changed in between
+        ctx.save_for_backward(
+            scores, weights, start, final
+        )  # torch then says so if they are changed in between
         ctx.kernel, ctx.total, ctx.arcs, ctx.lengths = kernel, total, arcs, lengths
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 
@@ -151,8 +166,12 @@ class _LogPartition(torch.autograd.Function):
         refuse_second_derivatives()
         scores = ctx.saved_tensors[0]
         states, crossed = ctx.kernel.backward(ctx.total)
-        return (*gradients_of(ctx.arcs, scores, ctx.lengths, gradients[0].to(states), states, crossed),
-                None, None, None)
+        return (
+            *gradients_of(ctx.arcs, scores, ctx.lengths, gradients[0].to(states), states, crossed),
+            None,
+            None,
+            None,
+        )
 
 
 def refuse_second_derivatives() -> None:
@@ -161,15 +180,18 @@ def refuse_second_derivatives() -> None:
         raise RuntimeError("log Z can be differentiated twice only with kernel='reference'")
 
 
-def gradients_of(arcs: Arcs, scores: Tensor, lengths: Tensor, gradient: Tensor, states: Tensor,
-                 crossed: Tensor) -> tuple[Tensor, ...]:
+def gradients_of(
+    arcs: Arcs, scores: Tensor, lengths: Tensor, gradient: Tensor, states: Tensor, crossed: Tensor
+) -> tuple[Tensor, ...]:
     """Gradients of log Z with respect to scores, arcs' weights, start and final, by the chain rule.
 
     From that with respect to log Z (B,), and the posteriors of states (B, T, S) and arcs (B, U, S, K).
     """
     states, crossed = states * gradient[:, None, None], crossed * gradient[:, None, None, None]
     columns = arcs.pdf.long()[:, None].expand_as(states)
-    back = torch.zeros(scores.shape, dtype=states.dtype, device=scores.device).scatter_add_(2, columns, states)
+    back = torch.zeros(scores.shape, dtype=states.dtype, device=scores.device).scatter_add_(
+        2, columns, states
+    )
     last = states[torch.arange(len(states), device=states.device), lengths.to(states.device) - 1]
     sums = (shared_sum(v, len(arcs.pdf)) for v in (crossed, states[:, 0], last))
     return tuple(v.to(scores) for v in (back, *sums))
@@ -193,11 +215,19 @@ class _Numba:
         from aligner.search.kernels.viterbi_numba import PAD
 
         batch, frames, _ = self.scores.shape
-        self.alphas = torch.empty(batch, frames if keep else min(2, frames), PAD + self.arcs.states,
-                                  dtype=torch.float64)
+        self.alphas = torch.empty(
+            batch, frames if keep else min(2, frames), PAD + self.arcs.states, dtype=torch.float64
+        )
         totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
-        given = arrays(self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.start,
-                       self.final)
+        given = arrays(
+            self.scores,
+            self.lengths,
+            self.arcs.pdf,
+            self.arcs.predecessors,
+            self.weights,
+            self.start,
+            self.final,
+        )
         spread(lambda first, step: forward(*given, first, step, *arrays(self.alphas, totals)), batch)
         return totals
 
@@ -208,7 +238,9 @@ class _Numba:
         batch, frames, _ = self.scores.shape
         gammas = torch.zeros(batch, frames, self.arcs.states, dtype=torch.float64)
         xis = torch.zeros(batch, *self.weights.shape[1:], dtype=torch.float64)
-        given = arrays(self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.final)
+        given = arrays(
+            self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.final
+        )
         found = arrays(self.alphas, totals, gammas, xis)
         spread(lambda first, step: backward(*given, first, step, *found), batch)
         return gammas.to(self.scores.dtype), xis.to(self.scores.dtype)

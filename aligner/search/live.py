@@ -44,8 +44,8 @@ class Live:
     arcs : Arcs
         One graph, states in topological order, whose arcs weigh the same in every frame.
     sure : float, optional
-        States are told when the paths to all states that are within so much of the best one, in log weight, agree
-        on them.  Unless given, all possible states must agree, and what is told is never taken back.
+        States are told when the paths to all states that are within so much of the best one, in log weight,
+        agree on them.  Unless given, all possible states must agree, and what is told is never taken back.
     lag : int, optional
         States are told at the latest when so many later frames were heard, by the best path of the moment.
     beam : float, optional
@@ -72,9 +72,15 @@ class Live:
     [0, 1, 1]
     """
 
-    def __init__(self, arcs: Arcs, sure: float | None = None, lag: int | None = None,
-                 beam: float | None = None) -> None:
-        from aligner.search.kernels.layout import DIAGONALS, backpointer_bits, layout, weigh  # numba is slow to import
+    def __init__(
+        self, arcs: Arcs, sure: float | None = None, lag: int | None = None, beam: float | None = None
+    ) -> None:
+        from aligner.search.kernels.layout import (
+            DIAGONALS,
+            backpointer_bits,
+            layout,
+            weigh,
+        )  # numba is slow to import
         from aligner.search.kernels.viterbi_numba import PAD
 
         if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
@@ -88,13 +94,25 @@ class Live:
         self.lag, self.sure = lag, math.inf if sure is None else sure
         self.beam = math.inf if beam is None else beam
         pdf, predecessors, weights, self._start, self._final = arrays(
-            *(v[0] for v in (arcs.pdf, arcs.predecessors, arcs.weights.float(), arcs.start.float(),
-                             arcs.final.float())))
+            *(
+                v[0]
+                for v in (
+                    arcs.pdf,
+                    arcs.predecessors,
+                    arcs.weights.float(),
+                    arcs.start.float(),
+                    arcs.final.float(),
+                )
+            )
+        )
         states = len(pdf)
         self._pdf, self._graph = pdf, layout(predecessors)
         self._width = backpointer_bits(self._graph)
         self._ahead = _ahead(predecessors)
-        self._weights = np.empty((DIAGONALS, states), np.float32), np.empty(len(self._graph.target), np.float32)
+        self._weights = (
+            np.empty((DIAGONALS, states), np.float32),
+            np.empty(len(self._graph.target), np.float32),
+        )
         weigh(self._graph, weights[0], 0, states, *self._weights)
         self._codes = np.empty(states, np.uint16 if self._width > 8 else np.uint8)
         self._now, self._spare = (np.full(PAD + states, -np.inf, np.float32) for _ in range(2))
@@ -114,7 +132,7 @@ class Live:
     @property
     def states(self) -> np.ndarray:
         """(told,) int64: the states of the frames that were told, as they are held to be now."""
-        return self._path[:self.told]
+        return self._path[: self.told]
 
     @property
     def best(self) -> int:
@@ -122,7 +140,7 @@ class Live:
         from aligner.search.kernels.viterbi_numba import PAD
 
         lo, hi = self._band[:2]
-        return int(lo + self._now[lo + PAD:hi + PAD].argmax())
+        return int(lo + self._now[lo + PAD : hi + PAD].argmax())
 
     def leading(self) -> np.ndarray:
         """(heard,) int64: the path to the best state of the last frame, told or not."""
@@ -130,16 +148,22 @@ class Live:
 
         path, state, t = np.empty(self.heard, np.int64), self.best, self.heard - 1
         for block in reversed(self._blocks):
-            state, t, _ = retrace(state, t, 0, path, block.begin, block.rows, block.edges, self._width, self._graph)
+            state, t, _ = retrace(
+                state, t, 0, path, block.begin, block.rows, block.edges, self._width, self._graph
+            )
         return path
 
     def columns(self, frames: int) -> np.ndarray:
-        """The columns of the scores that the next ``frames`` frames need: those of states that may be alive then."""
+        """The columns of the scores that the next ``frames`` frames need: those of states that may be alive
+        then.
+        """
         lo, hi = int(self._band[0]), self._reach(frames)
         asked = lo // CELL * CELL, min(-(-hi // CELL) * CELL, len(self._pdf))
         if asked != self._asked:
             self._asked = asked
-            self._columns, self._local[slice(*asked)] = np.unique(self._pdf[slice(*asked)], return_inverse=True)
+            self._columns, self._local[slice(*asked)] = np.unique(
+                self._pdf[slice(*asked)], return_inverse=True
+            )
         return self._columns
 
     def _reach(self, frames: int) -> int:
@@ -185,16 +209,29 @@ class Live:
 
         while len(scores):
             block = self._room(len(scores))
-            some, scores = scores[:ROWS - block.used], scores[ROWS - block.used:]
+            some, scores = scores[: ROWS - block.used], scores[ROWS - block.used :]
             first = block.used
             if not self.heard:
                 self._begin(block, some[0])
                 some, first = some[1:], 1
             place, until = slice(first, first + len(some)), block.begin + first + len(some)
             self._now, self._spare, self._level = hear(
-                self._now, self._spare, some, self._local, self._band, self._ahead, self.beam, self._graph,
-                *self._weights, self._codes, self._width, block.rows[place], block.edges[place],
-                self._tops[until - len(some):until], self._level)
+                self._now,
+                self._spare,
+                some,
+                self._local,
+                self._band,
+                self._ahead,
+                self.beam,
+                self._graph,
+                *self._weights,
+                self._codes,
+                self._width,
+                block.rows[place],
+                block.edges[place],
+                self._tops[until - len(some) : until],
+                self._level,
+            )
             block.used, self.heard = place.stop, until
             if self._tops[until - 1] == -np.inf:
                 raise NoPath([0])
@@ -203,7 +240,7 @@ class Live:
         from aligner.search.kernels.viterbi_numba import PAD
 
         lo, hi = self._band[:2]
-        self._now[lo + PAD:hi + PAD] = self._start[lo:hi] + scores[self._local[lo:hi]]
+        self._now[lo + PAD : hi + PAD] = self._start[lo:hi] + scores[self._local[lo:hi]]
         block.edges[0], self._tops[0] = (lo, hi), self._now.max()
         if self._tops[0] == -np.inf:
             raise NoPath([0])
@@ -229,9 +266,9 @@ class Live:
         from aligner.search.kernels.viterbi_numba import PAD
 
         lo, hi = self._band[:2]
-        now = self._now[lo + PAD:hi + PAD]
+        now = self._now[lo + PAD : hi + PAD]
         near = np.flatnonzero(now > -np.inf if self.sure == math.inf else now >= now.max() - self.sure)
-        self._some[:len(near)] = near + lo
+        self._some[: len(near)] = near + lo
         count, t = self._back(len(near), self.told - 1, 1)
         if count == 1 and t >= self.told:
             return self._settle(int(self._some[0]), t)
@@ -247,8 +284,20 @@ class Live:
 
         t, until = self.heard - 1, max(until, 0)
         for block in reversed(self._blocks):
-            count, t, self._stamp = back(self._some, count, t, max(until, block.begin - 1), enough, block.begin,
-                                         block.rows, block.edges, self._width, self._graph, self._seen, self._stamp)
+            count, t, self._stamp = back(
+                self._some,
+                count,
+                t,
+                max(until, block.begin - 1),
+                enough,
+                block.begin,
+                block.rows,
+                block.edges,
+                self._width,
+                self._graph,
+                self._seen,
+                self._stamp,
+            )
             if t <= until or count <= enough:
                 break
         return int(count), int(t)
@@ -260,15 +309,26 @@ class Live:
         known, self.told, met = self.told, t + 1, False
         for block in reversed(self._blocks):
             if t >= block.begin:
-                state, t, met = retrace(state, t, known, self._path, block.begin, block.rows, block.edges, self._width,
-                                        self._graph)
+                state, t, met = retrace(
+                    state,
+                    t,
+                    known,
+                    self._path,
+                    block.begin,
+                    block.rows,
+                    block.edges,
+                    self._width,
+                    self._graph,
+                )
             if met:
                 break
         return int(min(t + 1, known))
 
     @property
     def lacking(self) -> float:
-        """How far the best path that has reached the end of the graph is behind the best one; infinite if none has."""
+        """How far the best path that has reached the end of the graph is behind the best one; infinite if
+        none has.
+        """
         from aligner.search.kernels.viterbi_numba import ended
 
         if not self.heard:
@@ -315,7 +375,7 @@ class Live:
         gained = np.empty(self.told)
         gained[0] = self._start[path[0]]
         gained[1:] = [self._weight(a, b) for a, b in zip(path[:-1].tolist(), path[1:].tolist(), strict=True)]
-        return float((self._tops[:self.told] - np.cumsum(gained + emitted)).max())
+        return float((self._tops[: self.told] - np.cumsum(gained + emitted)).max())
 
     def _weight(self, before: int, state: int) -> float:
         diagonals, others = self._weights

@@ -35,7 +35,8 @@ Scorer = Callable[[int, int, np.ndarray], Tensor]
 class _Block(NamedTuple):
     """What the forward pass leaves for the way back: frames first to last - 1, states lo to hi - 1.
 
-    Either the scores of the band's states ``before`` frame ``first``, or the packed backpointers of all frames.
+    Either the scores of the band's states ``before`` frame ``first``, or the packed backpointers of all
+    frames.
     """
 
     first: int
@@ -80,7 +81,8 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
     --------
     >>> chain = torch.full((9, 9), -torch.inf)
     >>> chain[range(9), range(9)] = chain[range(8), range(1, 9)] = 0.0
-    >>> ends = torch.full((2, 9), -torch.inf).index_put((torch.tensor([0, 1]), torch.tensor([0, 8])), torch.zeros(2))
+    >>> ends = torch.full((2, 9), -torch.inf)
+    >>> ends[0, 0] = ends[1, 8] = 0.0
     >>> scores = torch.eye(9).repeat_interleave(2, 0)
     >>> path = long_path(Arcs.dense(chain, *ends), lambda a, b, columns: scores[a:b, columns], 18)
     >>> path.states[0].tolist()
@@ -97,9 +99,15 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
         found = search.back(blocks, now)
         if found is None and width == arcs.states:
             raise NoPath([0])
-        if found is not None and (width == arcs.states or not _near_an_edge(found[0], blocks, arcs.states, width)):
+        if found is not None and (
+            width == arcs.states or not _near_an_edge(found[0], blocks, arcs.states, width)
+        ):
             total = found[1] + level
-            if width == arcs.states or not proven or total >= _best_score(arcs, score, frames) - ROUNDING * frames:
+            if (
+                width == arcs.states
+                or not proven
+                or total >= _best_score(arcs, score, frames) - ROUNDING * frames
+            ):
                 return Path(torch.from_numpy(found[0])[None], torch.tensor([total], dtype=torch.float64))
         width = min(2 * width, arcs.states)
 
@@ -117,9 +125,10 @@ def _near_an_edge(path: np.ndarray, blocks: list[_Block], states: int, width: in
     """Whether the path comes near an edge of its band that is not an end of the graph."""
     margin = max(1, width // MARGIN)
     for block in blocks:
-        part = path[block.first:block.last]
+        part = path[block.first : block.last]
         if (block.lo > 0 and part.min() < block.lo + margin) or (
-                block.hi < states and part.max() >= block.hi - margin):
+            block.hi < states and part.max() >= block.hi - margin
+        ):
             return True
     return False
 
@@ -131,15 +140,20 @@ class _Search:
         from aligner.search.kernels.layout import backpointer_bits, layout  # numba is slow to import
 
         self.pdf, self.predecessors, self.weights, self.start, self.final = (
-            tensor[0].detach().contiguous().numpy() for tensor in arcs)
+            tensor[0].detach().contiguous().numpy() for tensor in arcs
+        )
         self.score, self.frames, self.width = score, frames, width
         self.graph = layout(self.predecessors)
         self.bits = backpointer_bits(self.graph)
         self.length = self._block_length()
 
     def _block_length(self) -> int:
-        """Frames a block.  It must not outrun the band; and kept scores and backpointers weigh least together so."""
-        least_memory = math.ceil(math.sqrt(32 * self.frames / self.bits))  # 4 bytes a state a block, bits / 8 a frame
+        """Frames a block.  It must not outrun the band; and kept scores and backpointers weigh least together
+        so.
+        """
+        least_memory = math.ceil(
+            math.sqrt(32 * self.frames / self.bits)
+        )  # 4 bytes a state a block, bits / 8 a frame
         inside = self.width // MARGIN if self.width < len(self.pdf) else self.frames
         return max(1, min(max(BLOCK, least_memory), max(inside, 1), self.frames))
 
@@ -156,15 +170,15 @@ class _Search:
         for first in range(0, self.frames, self.length):
             last = min(first + self.length, self.frames)
             if first:
-                center = lo + int(now[lo + PAD:hi + PAD].argmax())
+                center = lo + int(now[lo + PAD : hi + PAD].argmax())
                 new_lo, new_hi = self._band(center, lo, hi)
-                now[lo + PAD:new_lo + PAD] = -np.inf
-                spare[:new_lo + PAD] = -np.inf
+                now[lo + PAD : new_lo + PAD] = -np.inf
+                spare[: new_lo + PAD] = -np.inf
                 lo, hi = new_lo, new_hi
             else:
                 lo, hi = self._band(0, 0, 0)
             rows = new_rows(last - first if keep else 0, hi - lo, self.bits)
-            block = _Block(first, last, lo, hi, now[lo + PAD:lo + PAD if keep else hi + PAD].copy(), rows)
+            block = _Block(first, last, lo, hi, now[lo + PAD : lo + PAD if keep else hi + PAD].copy(), rows)
             blocks.append(block)
             now, spare, subtracted = self._advance(block, now, spare, rows)
             level += subtracted
@@ -178,23 +192,37 @@ class _Search:
     def _advance(self, block: _Block, now: Any, spare: Any, rows: Any) -> Any:
         from aligner.search.kernels.viterbi_numba import PAD, advance
 
-        columns, local = np.unique(self.pdf[block.lo:block.hi], return_inverse=True)
+        columns, local = np.unique(self.pdf[block.lo : block.hi], return_inverse=True)
         pdf = np.zeros_like(self.pdf)
-        pdf[block.lo:block.hi] = local
+        pdf[block.lo : block.hi] = local
         given = torch.as_tensor(self.score(block.first, block.last, columns))
         scores = given.detach().cpu().contiguous().numpy().astype(self.weights.dtype, copy=False)
         if scores.shape != (block.last - block.first, len(columns)):
-            raise ValueError(f"the scorer gave scores of shape {scores.shape} for frames {block.first} to "
-                             f"{block.last - 1}; {(block.last - block.first, len(columns))} is needed")
+            raise ValueError(
+                f"the scorer gave scores of shape {scores.shape} for frames {block.first} to "
+                f"{block.last - 1}; {(block.last - block.first, len(columns))} is needed"
+            )
         if not scores.max() < np.inf:
             raise ValueError(f"NaN or +inf among the scores of frames {block.first} to {block.last - 1}")
         level, first = 0.0, 0
         if block.first == 0:
-            emitted = self.start[block.lo:block.hi] + scores[0, pdf[block.lo:block.hi]]
-            now[block.lo + PAD:block.hi + PAD] = emitted
+            emitted = self.start[block.lo : block.hi] + scores[0, pdf[block.lo : block.hi]]
+            now[block.lo + PAD : block.hi + PAD] = emitted
             first = 1
-        now, spare, level = advance(now, spare, first, block.last - block.first, scores, pdf, block.lo, block.hi,
-                                    self.graph, self.weights, rows, self.bits)
+        now, spare, level = advance(
+            now,
+            spare,
+            first,
+            block.last - block.first,
+            scores,
+            pdf,
+            block.lo,
+            block.hi,
+            self.graph,
+            self.weights,
+            rows,
+            self.bits,
+        )
         return now, spare, level
 
     def back(self, blocks: list[_Block], now: Any) -> tuple[np.ndarray, float] | None:
@@ -211,9 +239,18 @@ class _Search:
             if not len(rows):
                 now.fill(-np.inf)
                 spare.fill(-np.inf)
-                now[block.lo + PAD:block.hi + PAD] = block.before
+                now[block.lo + PAD : block.hi + PAD] = block.before
                 rows = new_rows(block.last - block.first, block.hi - block.lo, self.bits)
                 self._advance(block, now, spare, rows)
             opening = 1 if block.first == 0 else 0
-            state = trace(state, rows, opening, path[block.first:block.last], block.lo, block.hi, self.bits, self.graph)
+            state = trace(
+                state,
+                rows,
+                opening,
+                path[block.first : block.last],
+                block.lo,
+                block.hi,
+                self.bits,
+                self.graph,
+            )
         return path, float(total)

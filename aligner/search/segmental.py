@@ -65,8 +65,9 @@ class SegmentPosteriors(NamedTuple):
     durations: Tensor
 
 
-def segmental_viterbi(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
-                      kernel: str = "auto") -> Segments:
+def segmental_viterbi(
+    arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None, kernel: str = "auto"
+) -> Segments:
     """The best segmentation of each utterance.
 
     Parameters
@@ -101,14 +102,17 @@ def segmental_viterbi(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Te
     """
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
-    run = {"reference": best_reference, "numba": _numba_best, "triton": _triton_best}[chosen(kernel, scores.device)]
+    run = {"reference": best_reference, "numba": _numba_best, "triton": _triton_best}[
+        chosen(kernel, scores.device)
+    ]
     found = run(arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores), lengths)
     possible(found.score)
     return found
 
 
-def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
-                            kernel: str = "auto") -> Tensor:
+def segmental_log_partition(
+    arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None, kernel: str = "auto"
+) -> Tensor:
     """log Z of each utterance (B,), differentiable in scores, durations and all weights.
 
     Parameters and errors as `segmental_viterbi`.
@@ -126,8 +130,9 @@ def segmental_log_partition(arcs: Arcs, scores: Tensor, durations: Tensor, lengt
     return total
 
 
-def segmental_forward_backward(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None,
-                               kernel: str = "auto") -> SegmentPosteriors:
+def segmental_forward_backward(
+    arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None = None, kernel: str = "auto"
+) -> SegmentPosteriors:
     """log Z and the posteriors; parameters and errors as `segmental_viterbi`, without gradients."""
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
@@ -181,7 +186,7 @@ def _segments(arcs: Arcs, scores: Tensor, durations: Tensor, join: Any) -> Any:
         now = emitted[:, t - 1, :, None]
         sums = torch.cat([now, sums[..., :-1] + now], 2)  # of the last d frames
         some = min(t, longest)
-        opened = torch.stack(begun[t - some:t][::-1], 2)
+        opened = torch.stack(begun[t - some : t][::-1], 2)
         weights = durations[:, t - 1 if durations.shape[1] > 1 else 0, :, :some]
         ends = opened + sums[..., :some] + weights
         yield ends
@@ -195,30 +200,48 @@ def _last(ends: Tensor, lengths: Tensor, join: Any) -> Tensor:
     return join(ends[each, lengths.to(ends.device) - 1])  # type: ignore[no-any-return]
 
 
-def _posteriors_of_reference(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> SegmentPosteriors:
+def _posteriors_of_reference(
+    arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor
+) -> SegmentPosteriors:
     """By the gradient of the reference."""
     with torch.enable_grad():
         emitted = arcs.emitted(scores).requires_grad_()
         batch = len(scores)
-        weights, spans = (v.expand(batch, -1, -1, -1).clone().requires_grad_() for v in (arcs.weights, durations))
+        weights, spans = (
+            v.expand(batch, -1, -1, -1).clone().requires_grad_() for v in (arcs.weights, durations)
+        )
         own = torch.arange(arcs.states, dtype=torch.int32, device=scores.device)[None]
-        total = reference(Arcs(own, arcs.predecessors, weights, arcs.start, arcs.final), emitted, spans, lengths)
-        states, crossed, lasted = torch.autograd.grad(total.sum(), (emitted, weights, spans), allow_unused=True)
-    return SegmentPosteriors(total.detach(), states, torch.zeros_like(weights) if crossed is None else crossed, lasted)
+        total = reference(
+            Arcs(own, arcs.predecessors, weights, arcs.start, arcs.final), emitted, spans, lengths
+        )
+        states, crossed, lasted = torch.autograd.grad(
+            total.sum(), (emitted, weights, spans), allow_unused=True
+        )
+    return SegmentPosteriors(
+        total.detach(), states, torch.zeros_like(weights) if crossed is None else crossed, lasted
+    )
 
 
 def _check(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None) -> Tensor:
     """As `aligner.search.arcs.check`, and that the durations fit."""
     lengths = check(arcs, scores, lengths)
-    if (durations.ndim != 4 or durations.shape[0] not in (1, len(scores))
-            or durations.shape[1] not in (1, scores.shape[1]) or durations.shape[2] != arcs.states
-            or not 1 <= durations.shape[3] <= LONGEST):
-        raise ValueError(f"durations of shape {tuple(durations.shape)}; (1 or {len(scores)}, 1 or {scores.shape[1]}, "
-                         f"{arcs.states}, 1 to {LONGEST}) is needed")
+    if (
+        durations.ndim != 4
+        or durations.shape[0] not in (1, len(scores))
+        or durations.shape[1] not in (1, scores.shape[1])
+        or durations.shape[2] != arcs.states
+        or not 1 <= durations.shape[3] <= LONGEST
+    ):
+        raise ValueError(
+            f"durations of shape {tuple(durations.shape)}; (1 or {len(scores)}, 1 or {scores.shape[1]}, "
+            f"{arcs.states}, 1 to {LONGEST}) is needed"
+        )
     if bool((torch.isnan(durations) | (durations == torch.inf)).any()):
         raise ValueError("NaN or +inf among the durations' weights")
     if bool(((scores < LOWEST) & (scores > -torch.inf)).any()):
-        raise ValueError(f"scores below {LOWEST:g}: cumulated, they would swallow all others; -inf means impossible")
+        raise ValueError(
+            f"scores below {LOWEST:g}: cumulated, they would swallow all others; -inf means impossible"
+        )
     return lengths
 
 
@@ -230,7 +253,9 @@ def _numba_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) 
     states = torch.full(scores.shape[:2], -1)
     begins = torch.zeros(scores.shape[:2], dtype=torch.bool)
     totals = torch.full((len(scores),), -torch.inf, dtype=torch.float64)
-    spread(lambda first, step: best_segments(*given, first, step, *arrays(states, begins, totals)), len(scores))
+    spread(
+        lambda first, step: best_segments(*given, first, step, *arrays(states, begins, totals)), len(scores)
+    )
     return Segments(states, begins, totals.to(scores.dtype))
 
 
@@ -242,7 +267,9 @@ def _triton_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor)
 
 def _given(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> tuple[Any, ...]:
     """The kernels' common arguments as arrays."""
-    return arrays(scores, lengths, arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final, durations)
+    return arrays(
+        scores, lengths, arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final, durations
+    )
 
 
 class _Numba:
@@ -271,13 +298,32 @@ class _Numba:
         from aligner.search.kernels.segmental_numba import backward
 
         batch, frames, states = self.shape
-        shapes = ((batch, states, frames + 1), (batch, frames + 1, states), (batch, frames, states), self.arcs,
-                  self.spans)
+        shapes = (
+            (batch, states, frames + 1),
+            (batch, frames + 1, states),
+            (batch, frames, states),
+            self.arcs,
+            self.spans,
+        )
         begun, finished, *found = (torch.zeros(s, dtype=torch.float64) for s in shapes)
         scores, lengths, pdf, predecessors, weights, _, final, durations = self.given
         results = arrays(totals, begun, finished, *found)
-        spread(lambda first, step: backward(scores, lengths, pdf, predecessors, weights, final, durations, first, step,
-                                            *self.kept, *results), batch)
+        spread(
+            lambda first, step: backward(
+                scores,
+                lengths,
+                pdf,
+                predecessors,
+                weights,
+                final,
+                durations,
+                first,
+                step,
+                *self.kept,
+                *results,
+            ),
+            batch,
+        )
         gammas, xis, spans = (v.to(self.dtype) for v in found)
         return gammas, xis, spans
 
@@ -295,8 +341,17 @@ class _LogPartition(torch.autograd.Function):
     """The kernels' forward pass, with the posteriors as its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, weights: Tensor, start: Tensor, final: Tensor, durations: Tensor, arcs: Arcs,
-                lengths: Tensor, name: str) -> Tensor:
+    def forward(
+        ctx: Any,
+        scores: Tensor,
+        weights: Tensor,
+        start: Tensor,
+        final: Tensor,
+        durations: Tensor,
+        arcs: Arcs,
+        lengths: Tensor,
+        name: str,
+    ) -> Tensor:
         passes = _KERNELS[name](arcs.detached(), scores.detach(), durations.detach(), lengths)
         total = passes.forward()
         ctx.save_for_backward(scores, weights, start, final, durations)
@@ -310,5 +365,10 @@ class _LogPartition(torch.autograd.Function):
         scores = ctx.saved_tensors[0]
         states, crossed, spans = ctx.passes.backward(ctx.total)
         gradient = gradients[0].to(states)
-        return (*gradients_of(ctx.arcs, scores, ctx.lengths, gradient, states, crossed),
-                shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(scores), None, None, None)
+        return (
+            *gradients_of(ctx.arcs, scores, ctx.lengths, gradient, states, crossed),
+            shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(scores),
+            None,
+            None,
+            None,
+        )

@@ -23,7 +23,8 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
     """Soft minimum of what all paths cost: -gamma log(sum of exp(-cost of path / gamma)); differentiable.
 
     Its gradient is the share of paths that pass each cell, each path weighed by exp(-its cost / gamma): the
-    expected alignment.  As gamma tends to 0, it tends to the cost of `aligner.search.dtw.dtw`.  It may be below 0.
+    expected alignment.  As gamma tends to 0, it tends to the cost of `aligner.search.dtw.dtw`.  It may be
+    below 0.
 
     Parameters
     ----------
@@ -46,8 +47,8 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
     NoPath
         If every path of a pair meets an infinite cost.
     ValueError
-        If shapes do not fit, gamma is not above 0, a NaN or -inf is among the costs, or the kernel does not run
-        on their device.
+        If shapes do not fit, gamma is not above 0, a NaN or -inf is among the costs, or the kernel does not
+        run on their device.
 
     Examples
     --------
@@ -78,7 +79,9 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
 
 
 def reference(cost: Tensor, lengths: Tensor, gamma: float) -> Tensor:
-    """`soft_dtw` in plain torch, on any device, in the floating type of ``cost``: anti-diagonal by anti-diagonal."""
+    """`soft_dtw` in plain torch, on any device, in the floating type of ``cost``: anti-diagonal by
+    anti-diagonal.
+    """
     rows, columns = (within(n, size, cost.device) for n, size in zip(lengths.T, cost.shape[1:], strict=True))
     weighed = skewed(torch.where(rows[:, :, None] & columns[:, None], cost, torch.inf))
     batch, diagonals, _ = weighed.shape
@@ -87,7 +90,9 @@ def reference(cost: Tensor, lengths: Tensor, gamma: float) -> Tensor:
     for k in range(1, diagonals):
         corner = totals[k - 2] if k > 1 else torch.full_like(weighed[:, 0], torch.inf)
         above, left = totals[k - 1][:, :-1], totals[k - 1]
-        before = torch.stack([torch.cat([outside, corner[:, :-1]], 1), torch.cat([outside, above], 1), left], 2)
+        before = torch.stack(
+            [torch.cat([outside, corner[:, :-1]], 1), torch.cat([outside, above], 1), left], 2
+        )
         totals.append(weighed[:, k] - gamma * logsumexp(-before / gamma))
     last = lengths.to(cost.device) - 1
     return torch.stack(totals, 1)[torch.arange(batch, device=cost.device), last.sum(1), last[:, 0]]

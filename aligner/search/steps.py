@@ -1,8 +1,8 @@
 """What a path of dynamic time warping may do: its steps, and the band that it stays in.
 
 Steps and their names are those of Sakoe & Chiba 1978, "Dynamic programming algorithm optimization for spoken
-word recognition", Giorgino 2009, "Computing and visualizing dynamic time warping alignments in R: the dtw package",
-and Müller 2015, "Fundamentals of music processing"; as librosa does, all count the first cell once.
+word recognition", Giorgino 2009, "Computing and visualizing dynamic time warping alignments in R: the dtw
+package", and Müller 2015, "Fundamentals of music processing"; as librosa does, all count the first cell once.
 """
 
 from __future__ import annotations
@@ -52,19 +52,27 @@ class Steps:
 
     def _check(self) -> None:
         if not 0 < len(self.sizes) < 256 or any(min(s) < 0 or max(s) == 0 for s in self.sizes):
-            raise ValueError(f"steps of sizes {self.sizes}; 1 to 255 are needed, none backwards and none (0, 0)")
+            raise ValueError(
+                f"steps of sizes {self.sizes}; 1 to 255 are needed, none backwards and none (0, 0)"
+            )
         for name in ("mul", "add", "via"):
             if len(getattr(self, name)) != len(self.sizes):
-                raise ValueError(f"{len(getattr(self, name))} values of {name} for {len(self.sizes)} steps; one each "
-                                 "is needed")
+                raise ValueError(
+                    f"{len(getattr(self, name))} values of {name} for {len(self.sizes)} steps; one each "
+                    "is needed"
+                )
         weights = (*self.mul, *(w for cells in self.via for *_, w in cells))
         if not all(0 <= w < math.inf for w in weights) or not all(map(math.isfinite, self.add)):
-            raise ValueError(f"weights {weights} of cells and {self.add} of steps; finite numbers are needed, those of "
-                             "cells not below 0")
+            raise ValueError(
+                f"weights {weights} of cells and {self.add} of steps; finite numbers are needed, those of "
+                "cells not below 0"
+            )
         for (rows, columns), cells in zip(self.sizes, self.via, strict=True):
             for i, j, _ in cells:
                 if not (0 <= i <= rows and 0 <= j <= columns and 0 < i + j < rows + columns):
-                    raise ValueError(f"cell {(i, j)} on the way of step {(rows, columns)}; it is not between its ends")
+                    raise ValueError(
+                        f"cell {(i, j)} on the way of step {(rows, columns)}; it is not between its ends"
+                    )
 
 
 SYMMETRIC1 = Steps()
@@ -75,13 +83,17 @@ ASYMMETRIC = Steps(((1, 1), (1, 0), (1, 2)))
 """Each row once, so that all paths weigh T cells: for finding a recording in a longer one (Giorgino 2009)."""
 MULLER = Steps(((1, 1), (2, 1), (1, 2)))
 """Between half and twice as fast, cells between not weighed (Müller 2015, sec. 3.2.2.1)."""
-SAKOE_CHIBA_P05 = Steps(((1, 1), (1, 2), (2, 1), (1, 3), (3, 1)), mul=(2, 1, 1, 1, 1), via=(
-    (), ((0, 1, 2),), ((1, 0, 2),), ((0, 1, 1), (0, 2, 2)), ((1, 0, 1), (2, 0, 2))))
+SAKOE_CHIBA_P05 = Steps(
+    ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1)),
+    mul=(2, 1, 1, 1, 1),
+    via=((), ((0, 1, 2),), ((1, 0, 2),), ((0, 1, 1), (0, 2, 2)), ((1, 0, 1), (2, 0, 2))),
+)
 """Sakoe & Chiba 1978, table I, symmetric, P = 1/2: at most two steps aside after a diagonal one."""
 SAKOE_CHIBA_P1 = Steps(((1, 1), (1, 2), (2, 1)), mul=(2, 1, 1), via=((), ((0, 1, 2),), ((1, 0, 2),)))
 """The same, P = 1: at most one; their best for words."""
-SAKOE_CHIBA_P2 = Steps(((1, 1), (2, 3), (3, 2)), mul=(2, 1, 1), via=(
-    (), ((0, 1, 2), (1, 2, 2)), ((1, 0, 2), (2, 1, 2))))
+SAKOE_CHIBA_P2 = Steps(
+    ((1, 1), (2, 3), (3, 2)), mul=(2, 1, 1), via=((), ((0, 1, 2), (1, 2, 2)), ((1, 0, 2), (2, 1, 2)))
+)
 """The same, P = 2: one after two diagonal steps."""
 
 
@@ -89,7 +101,9 @@ class Band(Protocol):
     """Cells that a path may visit."""
 
     def limits(self, rows: int, columns: int) -> np.ndarray:
-        """(T, 2): the first column of each row, and the one after its last; those beyond the matrix do not count."""
+        """(T, 2): the first column of each row, and the one after its last; those beyond the matrix do not
+        count.
+        """
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,9 @@ class SakoeChiba:
     def __post_init__(self) -> None:
         given = [v for v in (self.radius, self.share) if v is not None]
         if len(given) != 1 or not 0 <= given[0] < np.inf:
-            raise ValueError(f"a band of radius {self.radius} and share {self.share}; one of them is needed, from 0")
+            raise ValueError(
+                f"a band of radius {self.radius} and share {self.share}; one of them is needed, from 0"
+            )
 
     def limits(self, rows: int, columns: int) -> np.ndarray:
         """(T, 2): the first column of each row, and the one after its last."""
@@ -129,7 +145,8 @@ class SakoeChiba:
 
 @dataclass(frozen=True)
 class Itakura:
-    """A parallelogram from the first cell to the last (Itakura 1975, "Minimum prediction residual principle").
+    """A parallelogram from the first cell to the last (Itakura 1975, "Minimum prediction residual
+    principle").
 
     Attributes
     ----------
@@ -209,8 +226,14 @@ class Table(NamedTuple):
         """The same steps."""
         sizes = np.array(steps.sizes, np.int64)
         passed = [cell for cells in steps.via for cell in cells]
-        return cls(sizes, np.array(steps.mul), np.array(steps.add),
-                   np.cumsum([0, *map(len, steps.via)], dtype=np.int64),
-                   np.array([c[:2] for c in passed], np.int64).reshape(-1, 2),
-                   np.array([c[2] for c in passed], np.float64),
-                   np.flatnonzero(sizes[:, 0] == 0), int(sizes[:, 0].max()), int(sizes[:, 1].max()))
+        return cls(
+            sizes,
+            np.array(steps.mul),
+            np.array(steps.add),
+            np.cumsum([0, *map(len, steps.via)], dtype=np.int64),
+            np.array([c[:2] for c in passed], np.int64).reshape(-1, 2),
+            np.array([c[2] for c in passed], np.float64),
+            np.flatnonzero(sizes[:, 0] == 0),
+            int(sizes[:, 0].max()),
+            int(sizes[:, 1].max()),
+        )

@@ -34,7 +34,8 @@ class Stream:
         same call count: longer chunks hear more).  Unless given, states are told as soon as they are certain
         and not before.
     beam : float, optional
-        How far a state may fall behind the best one, in log weight, before it is dropped; none is unless given.
+        How far a state may fall behind the best one, in log weight, before it is dropped; none is unless
+        given.
 
     Examples
     --------
@@ -60,8 +61,18 @@ class Stream:
             raise ValueError(f"a beam of {beam}; it must be above 0")
         check(arcs, torch.zeros(1, 1, int(arcs.pdf.max()) + 1), None)
         self.arcs, self.lag, self.beam = arcs, lag, beam
-        given = arrays(*(v[0] for v in (arcs.pdf, arcs.predecessors, arcs.weights.float(), arcs.start.float(),
-                                        arcs.final.float())))
+        given = arrays(
+            *(
+                v[0]
+                for v in (
+                    arcs.pdf,
+                    arcs.predecessors,
+                    arcs.weights.float(),
+                    arcs.start.float(),
+                    arcs.final.float(),
+                )
+            )
+        )
         self._pdf, predecessors, self._weights, self._start, self._final = given
         self._graph = layout(predecessors)
         self._width = backpointer_bits(self._graph)
@@ -133,10 +144,21 @@ class Stream:
         if not self.heard:
             self._now[PAD:] = self._start + scores[0, self._pdf]
             first = 1
-        rows = self._rows[waiting + first:waiting + len(scores)]
+        rows = self._rows[waiting + first : waiting + len(scores)]
         self._now, self._spare, level = advance(
-            self._now, self._spare, first, len(scores), scores, self._pdf, 0, self.arcs.states, self._graph,
-            self._weights, rows, self._width)
+            self._now,
+            self._spare,
+            first,
+            len(scores),
+            scores,
+            self._pdf,
+            0,
+            self.arcs.states,
+            self._graph,
+            self._weights,
+            rows,
+            self._width,
+        )
         self._level += level
         self.heard += len(scores)
         most = self._now.max()
@@ -150,8 +172,10 @@ class Stream:
     def _check(self, scores: Tensor) -> None:
         """Of new scores only: the graph was looked at in the beginning."""
         if scores.ndim != 2 or not scores.is_floating_point() or scores.shape[1] <= self._pdf.max():
-            raise ValueError(f"scores of shape {tuple(scores.shape)} and type {scores.dtype}; floating numbers (n, P) "
-                             f"are needed, P above {self._pdf.max()}")
+            raise ValueError(
+                f"scores of shape {tuple(scores.shape)} and type {scores.dtype}; floating numbers (n, P) "
+                f"are needed, P above {self._pdf.max()}"
+            )
         if bool((scores.isnan() | (scores == torch.inf)).any()):
             raise ValueError("NaN or +inf among the scores")
 
@@ -165,11 +189,20 @@ class Stream:
         from aligner.search.kernels.viterbi_numba import PAD, merged
 
         alive = np.flatnonzero(self._now[PAD:] > -np.inf)
-        return self.told + int(merged(alive, self._rows[:self.heard - self.told], int(self.told == 0),
-                                      self.arcs.states, self._width, self._graph))
+        return self.told + int(
+            merged(
+                alive,
+                self._rows[: self.heard - self.told],
+                int(self.told == 0),
+                self.arcs.states,
+                self._width,
+                self._graph,
+            )
+        )
 
     def _tell(self, until: int, state: int | None) -> Tensor:
-        """States of the frames before ``until``, on the path that is in ``state`` now (any path: they agree)."""
+        """States of the frames before ``until``, on the path that is in ``state`` now (any path: they
+        agree)."""
         from aligner.search.kernels.viterbi_numba import PAD, coming_from, trace
 
         if until <= self.told:
@@ -180,13 +213,15 @@ class Stream:
         waiting = self.heard - self.told
         path = np.empty(waiting, np.int64)
         opening = int(self.told == 0)  # the very first frame has no backpointers, its row holds nothing
-        trace(state, self._rows[opening:waiting], opening, path, 0, self.arcs.states, self._width, self._graph)
-        new = path[:until - self.told]
-        rest = self._rows[len(new):waiting]
+        trace(
+            state, self._rows[opening:waiting], opening, path, 0, self.arcs.states, self._width, self._graph
+        )
+        new = path[: until - self.told]
+        rest = self._rows[len(new) : waiting]
         if forced:  # what does not come from there is no longer possible
             kept = coming_from(int(new[-1]), self._now, rest, self.arcs.states, self._width, self._graph)
             self._now[PAD:][~kept] = -np.inf
-        self._rows[:len(rest)] = rest.copy()
+        self._rows[: len(rest)] = rest.copy()
         self.told = until
         return torch.from_numpy(new)
 

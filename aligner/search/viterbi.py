@@ -97,7 +97,9 @@ def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
         for b in range(first, batch, step):
             g, length = b % len(graphs), int(lengths[b])
             pdf, weights, start, final = (table[g] for table in tables)
-            weighed[b] = best_path(emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length])
+            weighed[b] = best_path(
+                emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length]
+            )
 
     spread(some, batch)
     return Path(states, totals.to(scores.dtype))
@@ -105,7 +107,10 @@ def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
 
 def _in_blocks(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     """One utterance after the other, with their backpointers made twice."""
-    states, totals = torch.full(scores.shape[:2], -1), torch.full((len(scores),), -torch.inf, dtype=scores.dtype)
+    states, totals = (
+        torch.full(scores.shape[:2], -1),
+        torch.full((len(scores),), -torch.inf, dtype=scores.dtype),
+    )
     for b, length in enumerate(lengths.tolist()):
         own = scores[b]
 

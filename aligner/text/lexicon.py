@@ -20,8 +20,11 @@ from pathlib import Path
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Pronunciation
 
-NUMBERS = {0: (), 1: ("probability",),
-           4: ("probability", "silence_after", "silence_before", "no_silence_before")}  # fields before the phones
+NUMBERS = {
+    0: (),
+    1: ("probability",),
+    4: ("probability", "silence_after", "silence_before", "no_silence_before"),
+}  # fields before the phones
 _VARIANT = re.compile(r"\(\d+\)$")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
@@ -118,10 +121,12 @@ class Lexicon:
 
 
 def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
-    """Where a clitic may be cut off: (place, clitic, rest); English 's sounds by its neighbour and is not cut."""
+    """Where a clitic may be cut off: (place, clitic, rest); English 's sounds by its neighbour and is not
+    cut.
+    """
     for k in (m.start() for m in re.finditer("'", word)):
         if 0 < k < len(word) - 1:
-            yield k + 1, word[:k + 1], word[k + 1:]  # l' amour
+            yield k + 1, word[: k + 1], word[k + 1 :]  # l' amour
             if word[k:].lower() != "'s":
                 yield k, word[k:], word[:k]  # they 'll
 
@@ -164,17 +169,28 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
     if not phones:
         raise DataError(where, f"{word!r} has no phones", "write them behind a tab, with spaces between")
     if len(numbers) not in NUMBERS:
-        raise DataError(where, f"{len(numbers)} numbers before the phones of {word!r}",
-                        "none, one (its probability) or four (and three about silence) are understood")
-    if (numbers and not 0 < float(numbers[0]) <= 1) or (len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1):
-        raise DataError(where, f"a probability of {word!r} is not above 0 and up to 1",
-                        "correct the number, or take the line out")
+        raise DataError(
+            where,
+            f"{len(numbers)} numbers before the phones of {word!r}",
+            "none, one (its probability) or four (and three about silence) are understood",
+        )
+    if (numbers and not 0 < float(numbers[0]) <= 1) or (
+        len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1
+    ):
+        raise DataError(
+            where,
+            f"a probability of {word!r} is not above 0 and up to 1",
+            "correct the number, or take the line out",
+        )
     if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
         raise DataError(where, f"a silence correction of {word!r} is not above 0", "correct the number")
     strange = [p for p in phones if not known(p) and p not in NOISE_PHONES]
     if strange:
-        raise DataError(where, f"{word!r} has the phone {strange[0]!r}, which the model lacks",
-                        "use the model's phones, with or without stress digits")
+        raise DataError(
+            where,
+            f"{word!r} has the phone {strange[0]!r}, which the model lacks",
+            "use the model's phones, with or without stress digits",
+        )
 
 
 @dataclass(frozen=True)
@@ -232,25 +248,36 @@ class Pronouncer:
 
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:
-            raise DataError("transcript", f"{word}: the model has no phone for noise", "take it out of the transcript")
+            raise DataError(
+                "transcript", f"{word}: the model has no phone for noise", "take it out of the transcript"
+            )
         return tuple(Pronunciation((phone,)) for phone in self.noises)
 
     def _possessive(self, word: str) -> tuple[Pronunciation, ...]:
         """A word of the lexicon with English 's behind it."""
         base = self.lexicon.lookup(word[:-2]) if word.lower().endswith("'s") else ()
-        return tuple(replace(p, phones=(*p.phones, *_plural(p.phones[-1]))) for p in base
-                     if all(map(self.known, _plural(p.phones[-1]))))
+        return tuple(
+            replace(p, phones=(*p.phones, *_plural(p.phones[-1])))
+            for p in base
+            if all(map(self.known, _plural(p.phones[-1])))
+        )
 
     def _guess(self, word: str) -> tuple[Pronunciation, ...]:
         """What a word that is not in the lexicon may sound like: its letters' names, or by G2P."""
         if self.g2p is None:
-            raise DataError("transcript", f"the word {word!r} is not in the dictionary",
-                            "add it there, or let G2P guess (without --no-g2p)")
+            raise DataError(
+                "transcript",
+                f"the word {word!r} is not in the dictionary",
+                "add it there, or let G2P guess (without --no-g2p)",
+            )
         if word not in self._guessed:
             phones = self._letters(word) or self._by_g2p(word)
             if not phones or not all(map(self.known, phones)):
-                raise DataError("transcript", f"no pronunciation could be made for the word {word!r}",
-                                "add it to a dictionary (--dictionary), or name the language (--language)")
+                raise DataError(
+                    "transcript",
+                    f"no pronunciation could be made for the word {word!r}",
+                    "add it to a dictionary (--dictionary), or name the language (--language)",
+                )
             self._guessed[word] = (Pronunciation(phones),)
         return self._guessed[word]
 
@@ -263,7 +290,11 @@ class Pronouncer:
 
     def _by_g2p(self, word: str) -> tuple[str, ...]:
         assert self.g2p is not None
-        if word.lower().endswith("'s") and (base := self.g2p(word[:-2])) and all(map(self.known, _plural(base[-1]))):
+        if (
+            word.lower().endswith("'s")
+            and (base := self.g2p(word[:-2]))
+            and all(map(self.known, _plural(base[-1])))
+        ):
             return (*base, *_plural(base[-1]))  # the phones are English, in ARPAbet
         return self.g2p(word)
 

@@ -31,42 +31,147 @@ class Token:
     spoken: tuple[str, ...]
 
 
-SPACED = str.maketrans({"–": " – ", "—": " — ", "…": " ", "\u00a0": " ",
-                        "\u200b": " ", "\ufeff": None, "\u00ad": None})
+SPACED = str.maketrans(
+    {"–": " – ", "—": " — ", "…": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": None, "\u00ad": None}
+)
 SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
-JOINED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")  # numbers that have spaces in them
+JOINED = re.compile(
+    r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])"
+)  # numbers that have spaces in them
 JOINT = "\u2060"  # stands for such a space, which splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
 PLURAL = {"penny": "pence", "yen": "yen", "sen": "sen", "foot": "feet", "inch": "inches", "hertz": "hertz"}
 MAGNITUDES = ("hundred", "thousand", "million", "billion", "trillion")
-SYMBOLS = {"&": "and", "%": "percent", "+": "plus", "=": "equals", "@": "at", "°": "degrees", "#": "number",
-           "£": "pounds", "$": "dollars", "€": "euros", "×": "times", "÷": "divided by", "§": "section"}
+SYMBOLS = {
+    "&": "and",
+    "%": "percent",
+    "+": "plus",
+    "=": "equals",
+    "@": "at",
+    "°": "degrees",
+    "#": "number",
+    "£": "pounds",
+    "$": "dollars",
+    "€": "euros",
+    "×": "times",
+    "÷": "divided by",
+    "§": "section",
+}
 ABBREVIATIONS = {
-    "mr.": "mister", "mrs.": "missus", "ms.": "miz", "dr.": "doctor", "prof.": "professor", "jr.": "junior",
-    "sr.": "senior", "vs.": "versus", "vs": "versus", "etc.": "et cetera", "etc": "et cetera", "e.g.": "for example",
-    "i.e.": "that is", "gen.": "general", "col.": "colonel", "capt.": "captain", "lt.": "lieutenant",
-    "sgt.": "sergeant", "rev.": "reverend", "hon.": "honorable", "gov.": "governor", "sen.": "senator",
-    "rep.": "representative", "inc.": "incorporated", "ltd.": "limited", "corp.": "corporation", "co.": "company",
-    "bros.": "brothers", "ave.": "avenue", "blvd.": "boulevard", "rd.": "road", "mt.": "mount", "ft.": "fort",
-    "dept.": "department", "est.": "established", "approx.": "approximately", "jan.": "january", "feb.": "february",
-    "mar.": "march", "apr.": "april", "jun.": "june", "jul.": "july", "aug.": "august", "sep.": "september",
-    "sept.": "september", "oct.": "october", "nov.": "november", "dec.": "december", "mr": "mister",
-    "mrs": "missus", "dr": "doctor"}
-UNITS = {"km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "kg": "kilogram", "g": "gram",
-         "mg": "milligram", "lb": "pound", "lbs": "pound", "oz": "ounce", "ft": "foot", "in": "inch", "l": "liter",
-         "ml": "milliliter", "ms": "millisecond", "s": "second", "sec": "second", "min": "minute", "h": "hour",
-         "hr": "hour", "hrs": "hour", "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz",
-         "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "w": "watt", "kw": "kilowatt",
-         "v": "volt"}
-FIXED_UNITS = {"mph": "miles per hour", "km/h": "kilometers per hour", "%": "percent", "°c": "degrees celsius",
-               "°f": "degrees fahrenheit", "°": "degrees", "¢": "cents"}
-MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-          "november", "december"]
+    "mr.": "mister",
+    "mrs.": "missus",
+    "ms.": "miz",
+    "dr.": "doctor",
+    "prof.": "professor",
+    "jr.": "junior",
+    "sr.": "senior",
+    "vs.": "versus",
+    "vs": "versus",
+    "etc.": "et cetera",
+    "etc": "et cetera",
+    "e.g.": "for example",
+    "i.e.": "that is",
+    "gen.": "general",
+    "col.": "colonel",
+    "capt.": "captain",
+    "lt.": "lieutenant",
+    "sgt.": "sergeant",
+    "rev.": "reverend",
+    "hon.": "honorable",
+    "gov.": "governor",
+    "sen.": "senator",
+    "rep.": "representative",
+    "inc.": "incorporated",
+    "ltd.": "limited",
+    "corp.": "corporation",
+    "co.": "company",
+    "bros.": "brothers",
+    "ave.": "avenue",
+    "blvd.": "boulevard",
+    "rd.": "road",
+    "mt.": "mount",
+    "ft.": "fort",
+    "dept.": "department",
+    "est.": "established",
+    "approx.": "approximately",
+    "jan.": "january",
+    "feb.": "february",
+    "mar.": "march",
+    "apr.": "april",
+    "jun.": "june",
+    "jul.": "july",
+    "aug.": "august",
+    "sep.": "september",
+    "sept.": "september",
+    "oct.": "october",
+    "nov.": "november",
+    "dec.": "december",
+    "mr": "mister",
+    "mrs": "missus",
+    "dr": "doctor",
+}
+UNITS = {
+    "km": "kilometer",
+    "m": "meter",
+    "cm": "centimeter",
+    "mm": "millimeter",
+    "kg": "kilogram",
+    "g": "gram",
+    "mg": "milligram",
+    "lb": "pound",
+    "lbs": "pound",
+    "oz": "ounce",
+    "ft": "foot",
+    "in": "inch",
+    "l": "liter",
+    "ml": "milliliter",
+    "ms": "millisecond",
+    "s": "second",
+    "sec": "second",
+    "min": "minute",
+    "h": "hour",
+    "hr": "hour",
+    "hrs": "hour",
+    "hz": "hertz",
+    "khz": "kilohertz",
+    "mhz": "megahertz",
+    "ghz": "gigahertz",
+    "kb": "kilobyte",
+    "mb": "megabyte",
+    "gb": "gigabyte",
+    "tb": "terabyte",
+    "w": "watt",
+    "kw": "kilowatt",
+    "v": "volt",
+}
+FIXED_UNITS = {
+    "mph": "miles per hour",
+    "km/h": "kilometers per hour",
+    "%": "percent",
+    "°c": "degrees celsius",
+    "°f": "degrees fahrenheit",
+    "°": "degrees",
+    "¢": "cents",
+}
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
@@ -90,9 +195,9 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     text : str
         In any case, with punctuation.
     english : bool
-        Whether numbers and the like are spoken out, in English; otherwise what is written is what is said, and
-        every Chinese character is a word unless there are spaces between some.  Numbers in groups (20 000) and
-        what stands behind a number (20 %) are one word with it.
+        Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
+        and every Chinese character is a word unless there are spaces between some.  Numbers in groups (20
+        000) and what stands behind a number (20 %) are one word with it.
 
     Returns
     -------
@@ -114,12 +219,16 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]
     cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
     tokens = []
-    for own, word, core, before, after in zip(written, plain, cores, ["", *cores], [*cores[1:], ""], strict=False):
-        spoken = _as_written(core) if not english else tuple(_spoken(core, before.lower(), after)) if core else ()
+    for own, word, core, before, after in zip(
+        written, plain, cores, ["", *cores], [*cores[1:], ""], strict=False
+    ):
+        spoken = (
+            _as_written(core) if not english else tuple(_spoken(core, before.lower(), after)) if core else ()
+        )
         if spoken:
             first = word.find(core)
             length = len(core) - (spoken == ("no",) and core.endswith("."))
-            tokens.append(Token(own[first:first + length].replace(JOINT, " "), spoken))
+            tokens.append(Token(own[first : first + length].replace(JOINT, " "), spoken))
     return tuple(tokens)
 
 
@@ -132,12 +241,20 @@ def _split_punctuation(word: str) -> list[str]:
     """Separate words that only punctuation joins: "yes,no" is two words, "1,000" and "U.S." are one."""
     if BRACKETED.fullmatch(word):
         return [word]
-    return [w for w in re.split(r"(?<=[^\W\d_]{2})[,;:!?.\"]+(?=[^\W\d_]{2})|(?<=\w)(?:--+|\.\.+)(?=\w)", word)
-            if w] if not _ADDRESS.fullmatch(_strip(word)) else [word]
+    return (
+        [
+            w
+            for w in re.split(r"(?<=[^\W\d_]{2})[,;:!?.\"]+(?=[^\W\d_]{2})|(?<=\w)(?:--+|\.\.+)(?=\w)", word)
+            if w
+        ]
+        if not _ADDRESS.fullmatch(_strip(word))
+        else [word]
+    )
 
 
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+|(https?://)?(www\.)?[\w-]+(\.[\w-]+)*\.(com|org|net|edu|gov|io)(/\S*)?",
-                      re.I)
+_ADDRESS = re.compile(
+    r"[\w.+-]+@[\w-]+(\.[\w-]+)+|(https?://)?(www\.)?[\w-]+(\.[\w-]+)*\.(com|org|net|edu|gov|io)(/\S*)?", re.I
+)
 
 
 def _strip(word: str) -> str:
@@ -147,17 +264,38 @@ def _strip(word: str) -> str:
         return ""
     ended = word.rstrip("\"'([{<>)]}*_~^|/\\-–—,;:!?«»“„›‹")
     dotless = ended.rstrip(".")
-    abbreviated = ended.lower() in (*ABBREVIATIONS, "st.", "no.") or re.fullmatch(r"([^\W\d_]\.)+|[Pp]h\.?D\.", ended)
+    abbreviated = ended.lower() in (*ABBREVIATIONS, "st.", "no.") or re.fullmatch(
+        r"([^\W\d_]\.)+|[Pp]h\.?D\.", ended
+    )
     if ended != dotless and abbreviated:
         return ended
     if dotless.startswith("'") and dotless.lower() not in KEPT_APOSTROPHES and not dotless[1:2].isdigit():
         return dotless.lstrip("'")
-    dropped = word[len(dotless):len(dotless) + 1]
+    dropped = word[len(dotless) : len(dotless) + 1]
     return dotless + "'" if dropped == "'" and re.search(r"(in|o)$", dotless.lower()) else dotless
 
 
-KEPT_APOSTROPHES = frozenset(["'em", "'til", "'tis", "'twas", "'bout", "'cause", "'course", "'cuse", "'round", "'n",
-                              "'s", "'m", "'d", "'ll", "'re", "'ve", "'t"])
+KEPT_APOSTROPHES = frozenset(
+    [
+        "'em",
+        "'til",
+        "'tis",
+        "'twas",
+        "'bout",
+        "'cause",
+        "'course",
+        "'cuse",
+        "'round",
+        "'n",
+        "'s",
+        "'m",
+        "'d",
+        "'ll",
+        "'re",
+        "'ve",
+        "'t",
+    ]
+)
 
 
 def _spoken(core: str, before: str, after: str) -> list[str]:
@@ -185,10 +323,14 @@ def _spoken(core: str, before: str, after: str) -> list[str]:
 
 
 def _measure(low: str, before: str) -> list[str]:
-    """What "million" and "kg" say behind "$5" and "12"; nothing where a token is no measure of a number before it."""
+    """What "million" and "kg" say behind "$5" and "12"; nothing where a token is no measure of a number
+    before it.
+    """
     if before[:1] in CURRENCY and low.removesuffix("s") in MAGNITUDES:
         return [low, _plural(CURRENCY[before[0]][0], False)]
-    if re.fullmatch(_NUMBER + r"(\.\d+)?", before) and low in {*UNITS, *FIXED_UNITS} - {"in"}:  # "5 in" is a word
+    if re.fullmatch(_NUMBER + r"(\.\d+)?", before) and low in {*UNITS, *FIXED_UNITS} - {
+        "in"
+    }:  # "5 in" is a word
         return (FIXED_UNITS.get(low) or _plural(UNITS[low], before == "1")).split()
     return []
 
@@ -206,11 +348,13 @@ def _letter(c: str) -> str:
 
 def _address(low: str) -> list[str]:
     named = {".": "dot", "@": "at", "/": "slash", "-": "dash", ":": "colon", "_": "underscore", "+": "plus"}
-    return [w for part in re.findall(r"\w+|[.@/:+-]", low.replace("://", " "))
-            for w in [named.get(part, part)]]
+    return [
+        w for part in re.findall(r"\w+|[.@/:+-]", low.replace("://", " ")) for w in [named.get(part, part)]
+    ]
 
 
 # Numbers.  Each rule is a pattern and what to say for it; the first that fits the whole token speaks.
+
 
 def _words(text: str) -> list[str]:
     """num2words' English as plain words, American: no commas, hyphens or "and"."""
@@ -252,7 +396,9 @@ def _plural(word: str, one: bool) -> str:
 def _money(m: re.Match[str], after: str) -> list[str]:
     coin, small = CURRENCY[m["sign"]]
     whole, part, scale = m["whole"], m["part"] or "", m["scale"] or ""
-    scale = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion"}.get(scale, scale)
+    scale = {"k": "thousand", "m": "million", "b": "billion", "bn": "billion", "tn": "trillion"}.get(
+        scale, scale
+    )
     follows = after.lower().rstrip("s") in MAGNITUDES
     if scale or follows:
         spoken = decimal(whole.replace(",", "") + ("." + part if part else ""))
@@ -321,23 +467,31 @@ def _decade(m: re.Match[str], after: str) -> list[str]:
 _UNIT = "|".join(sorted(map(re.escape, [*UNITS, *FIXED_UNITS]), key=len, reverse=True))
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 Rule = Callable[[re.Match[str], str], "list[str] | None"]
-RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple((re.compile(p), rule) for p, rule in (
-    (rf"(?P<sign>[$£€¥])(?P<whole>{_NUMBER})(?:\.(?P<part>\d+))?(?P<scale>k|m|b|bn|tn)?", _money),
-    (r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?::\d\d)?(?P<half>[ap]\.?m\.?)?", _clock_time),
-    (r"(?P<hour>\d{1,2})(?P<minute>)(?P<half>[ap]\.?m\.?)",
-     lambda m, _: cardinal(m["hour"]) + [_letter(c) for c in m["half"] if c != "."]),
-    (r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)", lambda m, _: _date(m["m"], m["d"], m["y"])),
-    (r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4}|\d\d)", lambda m, _: _date(m["m"], m["d"], m["y"])),
-    (rf"(?P<n>{_NUMBER})(st|nd|rd|th)", lambda m, _: ordinal(int(m["n"].replace(",", "")))),
-    (r"'?(?P<year>[1-9]0|\d\d\d0)'?s", _decade),
-    (rf"(?P<number>-?{_NUMBER}(?:\.\d+)?|-?\.\d+)(?P<unit>{_UNIT})", _with_unit),
-    (r"(?P<top>\d+)/(?P<bottom>\d+)", _fraction),
-    (r"(?P<low>\d+)-(?P<high>\d+)", _range),
-    (r"\+?\d+(-\d+){2,}", lambda m, _: [w for c in m[0] if c.isdecimal() for w in cardinal(c)]),  # a telephone's
-    (r"'(?P<n>\d\d)", lambda m, _: cardinal(m["n"])),
-    (r"\d+", lambda m, _: _plain(m[0])),
-    (rf"[-+]?{_NUMBER}(?:\.\d+)?|[-+]?\.\d+", lambda m, _: decimal(m[0].replace(",", ""))),
-))
+RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
+    (re.compile(p), rule)
+    for p, rule in (
+        (rf"(?P<sign>[$£€¥])(?P<whole>{_NUMBER})(?:\.(?P<part>\d+))?(?P<scale>k|m|b|bn|tn)?", _money),
+        (r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?::\d\d)?(?P<half>[ap]\.?m\.?)?", _clock_time),
+        (
+            r"(?P<hour>\d{1,2})(?P<minute>)(?P<half>[ap]\.?m\.?)",
+            lambda m, _: cardinal(m["hour"]) + [_letter(c) for c in m["half"] if c != "."],
+        ),
+        (r"(?P<y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)", lambda m, _: _date(m["m"], m["d"], m["y"])),
+        (r"(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4}|\d\d)", lambda m, _: _date(m["m"], m["d"], m["y"])),
+        (rf"(?P<n>{_NUMBER})(st|nd|rd|th)", lambda m, _: ordinal(int(m["n"].replace(",", "")))),
+        (r"'?(?P<year>[1-9]0|\d\d\d0)'?s", _decade),
+        (rf"(?P<number>-?{_NUMBER}(?:\.\d+)?|-?\.\d+)(?P<unit>{_UNIT})", _with_unit),
+        (r"(?P<top>\d+)/(?P<bottom>\d+)", _fraction),
+        (r"(?P<low>\d+)-(?P<high>\d+)", _range),
+        (
+            r"\+?\d+(-\d+){2,}",
+            lambda m, _: [w for c in m[0] if c.isdecimal() for w in cardinal(c)],
+        ),  # a telephone's
+        (r"'(?P<n>\d\d)", lambda m, _: cardinal(m["n"])),
+        (r"\d+", lambda m, _: _plain(m[0])),
+        (rf"[-+]?{_NUMBER}(?:\.\d+)?|[-+]?\.\d+", lambda m, _: decimal(m[0].replace(",", ""))),
+    )
+)
 
 
 def _numeric(low: str, before: str, after: str) -> list[str]:
@@ -355,7 +509,9 @@ def _numeric(low: str, before: str, after: str) -> list[str]:
     spoken = []
     for part in parts:
         if part[0].isdecimal():
-            spoken += decimal(part) if part.count(".") < 2 else [w for n in part.split(".") for w in cardinal(n)]
+            spoken += (
+                decimal(part) if part.count(".") < 2 else [w for n in part.split(".") for w in cardinal(n)]
+            )
         elif part in SYMBOLS:
             spoken += SYMBOLS[part].split()
         else:

@@ -11,23 +11,57 @@ from pathlib import Path
 from aligner.types import DataError
 
 SILENCE = "sil"
-FOLDED = {  # TIMIT's 61 and ARPAbet, upper case without stress -> class; others are their own (Lee & Hon 1989)
-    "AO": "aa", "AX": "ah", "AX-H": "ah", "AXR": "er", "IX": "ih", "UX": "uw", "HV": "hh", "EL": "l", "EM": "m",
-    "EN": "n", "NX": "n", "ENG": "ng", "ZH": "sh",
-    **dict.fromkeys(["H#", "PAU", "EPI", "SIL", "SP", "", "<EPS>", "<SIL>", "+NSN+"], SILENCE)}
+# TIMIT's 61 and ARPAbet, upper case without stress -> class; others are their own (Lee & Hon 1989)
+FOLDED = {
+    "AO": "aa",
+    "AX": "ah",
+    "AX-H": "ah",
+    "AXR": "er",
+    "IX": "ih",
+    "UX": "uw",
+    "HV": "hh",
+    "EL": "l",
+    "EM": "m",
+    "EN": "n",
+    "NX": "n",
+    "ENG": "ng",
+    "ZH": "sh",
+    **dict.fromkeys(["H#", "PAU", "EPI", "SIL", "SP", "", "<EPS>", "<SIL>", "+NSN+"], SILENCE),
+}
 VOWELS = frozenset(["aa", "ae", "ah", "aw", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"])
-CLOSURES = {"bcl": ("b",), "dcl": ("d", "jh"), "gcl": ("g",), "pcl": ("p",), "tcl": ("t", "ch"), "kcl": ("k",)}
+CLOSURES = {
+    "bcl": ("b",),
+    "dcl": ("d", "jh"),
+    "gcl": ("g",),
+    "pcl": ("p",),
+    "tcl": ("t", "ch"),
+    "kcl": ("k",),
+}
 GLOTTAL_STOP = "q"
 FLAP = "dx"  # counts as a t or a d
 
-ARPABET_KINDS = {phone: name for name, phones in {
-    "vowel": "AA AE AH AO AW AX AXR AY EH ER EY IH IX IY OW OY UH UW UX", "stop": "B D G P T K DX CH JH Q",
-    "fricative": "S SH Z ZH F V TH DH HH HV", "nasal": "M N NG EM EN ENG NX", "liquid": "L R W Y EL",
-}.items() for phone in phones.split()}
-IPA_KINDS = {letter: name for name, letters in {
-    "vowel": "aɑɐɒæʌɜəɚɝɞeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵᵻᵿ", "stop": "pbtdʈɖcɟkɡgqɢʔɓɗɠʄ",
-    "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ", "nasal": "mɱnɳɲŋɴ",
-    "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ"}.items() for letter in letters}
+ARPABET_KINDS = {
+    phone: name
+    for name, phones in {
+        "vowel": "AA AE AH AO AW AX AXR AY EH ER EY IH IX IY OW OY UH UW UX",
+        "stop": "B D G P T K DX CH JH Q",
+        "fricative": "S SH Z ZH F V TH DH HH HV",
+        "nasal": "M N NG EM EN ENG NX",
+        "liquid": "L R W Y EL",
+    }.items()
+    for phone in phones.split()
+}
+IPA_KINDS = {
+    letter: name
+    for name, letters in {
+        "vowel": "aɑɐɒæʌɜəɚɝɞeɛiɪyʏøœɶɨʉɯuʊɤoɔɘɵᵻᵿ",
+        "stop": "pbtdʈɖcɟkɡgqɢʔɓɗɠʄ",
+        "fricative": "ɸβfvθðszʃʒʂʐɕʑçʝxɣχʁħʕhɦɬɮ",
+        "nasal": "mɱnɳɲŋɴ",
+        "liquid": "lɭʎʟɫrɾɽʀɹɻjwɥʋɰ",
+    }.items()
+    for letter in letters
+}
 OTHER = "other"
 LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's name for the same
 
@@ -46,7 +80,8 @@ def phone_class(label: str) -> str:
 
 @lru_cache(maxsize=4096)
 def kind(label: str) -> str:
-    """The kind of a phone of ARPAbet, TIMIT or the IPA: vowel, stop, fricative, nasal, liquid, silence or other.
+    """The kind of a phone of ARPAbet, TIMIT or the IPA: vowel, stop, fricative, nasal, liquid, silence or
+    other.
 
     Examples
     --------
@@ -132,22 +167,33 @@ def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> Phone
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
-        raise DataError(f"{path}:{line}" if line else path, "it is not YAML", "write lines of label: class") from error
+        raise DataError(
+            f"{path}:{line}" if line else path, "it is not YAML", "write lines of label: class"
+        ) from error
     if not isinstance(content, dict):
         raise DataError(path, "it is not a map", "write lines of label: class, or class: [label, label]")
     renamed: dict[str, str] = {}
     for name, value in content.items():
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, (dict, list)) or one is None or isinstance(one, bool) or isinstance(name, bool):
-                raise DataError(path, f"the entry {name!r} is not a label or a list of labels",
-                                "write labels such as 'no' or 'y' in quotes")
+            if (
+                isinstance(one, (dict, list))
+                or one is None
+                or isinstance(one, bool)
+                or isinstance(name, bool)
+            ):
+                raise DataError(
+                    path,
+                    f"the entry {name!r} is not a label or a list of labels",
+                    "write labels such as 'no' or 'y' in quotes",
+                )
             key, to = (one, name) if isinstance(value, list) else (name, one)
             renamed[str(key)] = str(to)
     return PhoneMap(renamed, folded)
 
 
 def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
-    """For each label that only the alignment has, the one of only the reference that it shares most time with.
+    """For each label that only the alignment has, the one of only the reference that it shares most time
+    with.
 
     Labels whose time is spread over many get none.
 
@@ -169,7 +215,16 @@ def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
 
 def plain(label: str) -> str:
     """A label as YAML takes it: in quotes where it would be read as something else."""
-    if re.fullmatch(r"[A-Za-z][A-Za-z_]*", label) and label.lower() not in ("y", "n", "yes", "no", "on", "off", "true",
-                                                                            "false", "null"):
+    if re.fullmatch(r"[A-Za-z][A-Za-z_]*", label) and label.lower() not in (
+        "y",
+        "n",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "true",
+        "false",
+        "null",
+    ):
         return label
     return '"' + label.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -16,7 +16,8 @@ _INITIAL = re.compile(r"(\w\.)+")
 def sentences(text: str) -> list[str]:
     """Split a transcript into sentences, none longer than `LONGEST` words.
 
-    Lines are sentences if most of them end as sentences do, or if none does; otherwise a line's end says nothing.
+    Lines are sentences if most of them end as sentences do, or if none does; otherwise a line's end says
+    nothing.
 
     Parameters
     ----------

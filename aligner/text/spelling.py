@@ -40,18 +40,27 @@ class Speller:
         DataError
             Naming the character that the alphabet lacks.
         """
-        return [SpokenWord(k, word, self._pronunciations(word))
-                for k, token in enumerate(tokens) for word in token.spoken], []
+        return [
+            SpokenWord(k, word, self._pronunciations(word))
+            for k, token in enumerate(tokens)
+            for word in token.spoken
+        ], []
 
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
         if BRACKETED.fullmatch(word) and self.noises:
             return tuple(Pronunciation((label,)) for label in self.noises)
         written = word.upper() if self.case == "upper" else word.lower() if self.case == "lower" else word
-        characters = [c for character in unicodedata.normalize("NFC", written)
-                      for c in self._characters(character, word)]
+        characters = [
+            c
+            for character in unicodedata.normalize("NFC", written)
+            for c in self._characters(character, word)
+        ]
         if not characters:
-            raise DataError("transcript", f"the word {word!r} has no character of the model's alphabet",
-                            "write it as it is said")
+            raise DataError(
+                "transcript",
+                f"the word {word!r} has no character of the model's alphabet",
+                "write it as it is said",
+            )
         return (Pronunciation(tuple(characters)),)
 
     def _characters(self, character: str, word: str) -> str:
@@ -62,13 +71,18 @@ class Speller:
                 return candidate
         if _is_soundless(character):
             return ""
-        raise DataError("transcript", f"the character {character!r} of {word!r} is not in the model's alphabet",
-                        "write numbers in words" if character.isdecimal() else
-                        "write the word with the model's letters, or take a model of this language")
+        raise DataError(
+            "transcript",
+            f"the character {character!r} of {word!r} is not in the model's alphabet",
+            "write numbers in words"
+            if character.isdecimal()
+            else "write the word with the model's letters, or take a model of this language",
+        )
 
 
 def _is_soundless(character: str) -> bool:
-    """Whether it may be left out where the alphabet lacks it: an apostrophe, a joiner of letters, an accent."""
+    """Whether it may be left out where the alphabet lacks it: an apostrophe, a joiner of letters, an
+    accent."""
     category = unicodedata.category(character)
     return category[0] in "PS" or category == "Cf" or character in ACCENTS
 
@@ -76,8 +90,8 @@ def _is_soundless(character: str) -> bool:
 def is_letter(character: str) -> bool:
     """Whether it is a letter or a sign on one, as vowels are in many scripts.
 
-    An accent that no letter takes in, such as a stress mark in Russian, is none; nor is a whole syllable of Korean,
-    whose letters are.
+    An accent that no letter takes in, such as a stress mark in Russian, is none; nor is a whole syllable of
+    Korean, whose letters are.
 
     Examples
     --------

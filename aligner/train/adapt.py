@@ -1,7 +1,7 @@
 """Bringing a model to other speech: what was learnt before counts as some frames more (MAP).
 
-Gauvain & Lee 1994, "Maximum a posteriori estimation for multivariate Gaussian mixture observations of Markov chains".
-Speakers' transforms are in `aligner.train.transforms`.
+Gauvain & Lee 1994, "Maximum a posteriori estimation for multivariate Gaussian mixture observations of Markov
+chains". Speakers' transforms are in `aligner.train.transforms`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def adapted(mixtures: GaussianMixtures, sums: Sequence[StreamSums], belief: Beli
     codebook = torch.from_numpy(mixtures.codebook)
     means, variances, weights = [], [], []
     for stream, s in zip(mixtures.streams, sums, strict=True):
-        occupancy = s.counts.new_zeros(stream.means.shape[:2]).index_add_(0, codebook.to(s.counts.device), s.counts)
+        occupancy = s.counts.new_zeros(stream.means.shape[:2]).index_add_(
+            0, codebook.to(s.counts.device), s.counts
+        )
         n = occupancy[..., None]
         mean = (belief.means * stream.means + s.first) / (belief.means + n).clamp(min=1e-10)
         mean = torch.where(n > 0, mean, stream.means.double())
@@ -76,8 +78,14 @@ def _weights(old: Tensor, counts: Tensor, belief: float) -> Tensor:
     return torch.where(total > 0, new, old.double()).float()
 
 
-def rounds(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voices, belief: Belief, number: int,
-           spread: Map[Any] = map) -> Iterator[tuple[MarkovModel, Statistics]]:
+def rounds(
+    model: MarkovModel,
+    shards: Sequence[Sequence[Example]],
+    voices: Voices,
+    belief: Belief,
+    number: int,
+    spread: Map[Any] = map,
+) -> Iterator[tuple[MarkovModel, Statistics]]:
     """A model after every round of MAP, and what the round before it saw.
 
     Every round aligns anew, and draws towards the model that it all began with.

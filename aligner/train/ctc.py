@@ -67,8 +67,9 @@ class Options:
     learning_rate : float
         At its highest: it rises over the first tenth of the steps and falls as half a cosine.
     alpha : float
-        Weight of the label priors; 0 is plain CTC. With 3 and with 27 minutes of speech, 0.3 made labels longer but
-        their boundaries worse (40 ms off on the average, not 23, on other speakers); more speech was not tried.
+        Weight of the label priors; 0 is plain CTC. With 3 and with 27 minutes of speech, 0.3 made labels
+        longer but their boundaries worse (40 ms off on the average, not 23, on other speakers); more speech
+        was not tried.
     seed : int
     device : str
         ``cpu``, ``cuda``, ...
@@ -120,7 +121,8 @@ class Epoch:
     seconds: float
 
     def __str__(self) -> str:
-        return f"epoch {self.number}: loss {self.loss:.3f} per label, blank {self.blank:.0%}, {self.seconds:.0f} s"
+        loss = f"loss {self.loss:.3f} per label"
+        return f"epoch {self.number}: {loss}, blank {self.blank:.0%}, {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,16 @@ class Trained:
     left_out: tuple[tuple[str, str], ...]
 
 
-def train(examples: Sequence[Example], labels: Sequence[str], options: Options | None = None,
-          notice: Callable[[Epoch], None] = lambda _: None, *, blank: int = 0, boundary: str | None = None,
-          case: str | None = None) -> Trained:
+def train(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    options: Options | None = None,
+    notice: Callable[[Epoch], None] = lambda _: None,
+    *,
+    blank: int = 0,
+    boundary: str | None = None,
+    case: str | None = None,
+) -> Trained:
     """Train a new network from random weights.
 
     Parameters
@@ -163,8 +172,12 @@ def train(examples: Sequence[Example], labels: Sequence[str], options: Options |
     return fit(network, examples, options, notice)
 
 
-def fit(network: TcnNetwork, examples: Sequence[Example], options: Options | None = None,
-        notice: Callable[[Epoch], None] = lambda _: None) -> Trained:
+def fit(
+    network: TcnNetwork,
+    examples: Sequence[Example],
+    options: Options | None = None,
+    notice: Callable[[Epoch], None] = lambda _: None,
+) -> Trained:
     """Train a network further, in place; parameters and errors as those of `train`.
 
     The same seed gives the same network on the CPU; CUDA adds in an order of its own.
@@ -194,12 +207,19 @@ def fit(network: TcnNetwork, examples: Sequence[Example], options: Options | Non
     return Trained(network.eval(), tuple(history), tuple(left_out))
 
 
-def prior_ctc_loss(posteriors: Tensor, counts: Tensor, targets: Tensor, sizes: Tensor, log_priors: Tensor,
-                   alpha: float, blank: int) -> Tensor:
+def prior_ctc_loss(
+    posteriors: Tensor,
+    counts: Tensor,
+    targets: Tensor,
+    sizes: Tensor,
+    log_priors: Tensor,
+    alpha: float,
+    blank: int,
+) -> Tensor:
     """The loss at the top of this page, of each utterance.
 
-    The ratios do not sum to 1 over a frame's labels, and torch's gradient is wrong for such; so the loss of what
-    does is taken, and the sums apart.
+    The ratios do not sum to 1 over a frame's labels, and torch's gradient is wrong for such; so the loss of
+    what does is taken, and the sums apart.
 
     Parameters
     ----------
@@ -223,7 +243,7 @@ def prior_ctc_loss(posteriors: Tensor, counts: Tensor, targets: Tensor, sizes: T
 
     Examples
     --------
-    >>> even = torch.full((1, 2, 2), 0.5).log()             # two frames: of the four paths, three say the label
+    >>> even = torch.full((1, 2, 2), 0.5).log()  # two frames: of the four paths, three say the label
     >>> one = torch.tensor([1])
     >>> prior_ctc_loss(even, 2 * one, one, one, torch.zeros(2), 0.0, 0).exp().pow(-1).tolist()
     [0.75]
@@ -314,7 +334,9 @@ def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int,
             lengths[k] = len(example.wave)
     if not lengths:
         why = f" ({left_out[0][0]}: {left_out[0][1]})" if left_out else ""
-        raise DataError("examples", f"none can be learnt from{why}", "do the transcripts belong to these recordings?")
+        raise DataError(
+            "examples", f"none can be learnt from{why}", "do the transcripts belong to these recordings?"
+        )
     return lengths, left_out
 
 
@@ -322,17 +344,21 @@ def _fault(network: TcnNetwork, example: Example) -> str:
     """Why an example cannot be learnt from; empty where it can."""
     wrong = [c for c in example.labels if not 0 <= c < len(network.labels) or c == network.blank]
     if wrong:
-        raise ValueError(f"{example.id}: label {wrong[0]} is the blank or none of the {len(network.labels)} columns")
+        raise ValueError(
+            f"{example.id}: label {wrong[0]} is the blank or none of the {len(network.labels)} columns"
+        )
     if not example.labels:
         return "it has no labels"
     least, have = shortest(example.labels), frame_count(len(example.wave), CLOCK.window, CLOCK.hop)
     if have < least:
-        return (f"its labels take at least {CLOCK.seconds(least):.2f} s, the recording has {CLOCK.seconds(have):.2f} s")
+        needed, there = CLOCK.seconds(least), CLOCK.seconds(have)
+        return f"its labels take at least {needed:.2f} s, the recording has {there:.2f} s"
     return "" if bool(example.wave.isfinite().all()) else "its recording holds NaN or infinity"
 
 
-def _loss(network: TcnNetwork, batch: Sequence[Example], options: Options, generator: torch.Generator,
-          passed: _Pass) -> Tensor:
+def _loss(
+    network: TcnNetwork, batch: Sequence[Example], options: Options, generator: torch.Generator, passed: _Pass
+) -> Tensor:
     """A batch's mean loss per label, with all that is to be known of it added to ``passed``."""
     device = network.log_priors.device
     waves = pad_sequence([e.wave for e in batch], batch_first=True).to(device)
@@ -343,11 +369,16 @@ def _loss(network: TcnNetwork, batch: Sequence[Example], options: Options, gener
         posteriors = network.encode(frames, counts)
     targets = torch.tensor([c for e in batch for c in e.labels], device=device)
     sizes = torch.tensor([len(e.labels) for e in batch], device=device)
-    losses = prior_ctc_loss(posteriors, counts, targets, sizes, network.log_priors, options.alpha, network.blank)
+    losses = prior_ctc_loss(
+        posteriors, counts, targets, sizes, network.log_priors, options.alpha, network.blank
+    )
     total = float(losses.detach().sum())
     if not math.isfinite(total):
-        raise ModelError("training", f"the loss is {total} at a learning rate of {options.learning_rate:g}",
-                         "take a lower one, or less alpha")
+        raise ModelError(
+            "training",
+            f"the loss is {total} at a learning rate of {options.learning_rate:g}",
+            "take a lower one, or less alpha",
+        )
     passed.add(posteriors, counts, total, len(targets))
     return losses.sum() / len(targets)
 
@@ -361,17 +392,22 @@ def step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) ->
 
 
 def masks(counts: Sequence[int], frames: int, generator: torch.Generator) -> Tensor:
-    """What is left to see of a batch, (B, frames, 80): 1, or 0 where bands and stretches of time are hidden."""
+    """What is left to see of a batch, (B, frames, 80): 1, or 0 where bands and stretches of time are
+    hidden."""
     seen = torch.ones(len(counts), frames, MELS)
     for row, count in zip(seen, counts, strict=True):
         for start, stop in _stretches(MASKED_BANDS, BAND, MELS, generator):
             row[:, start:stop] = 0
-        for start, stop in _stretches(round(MASKED_PER_SECOND * CLOCK.seconds(count)), STRETCH, count, generator):
+        for start, stop in _stretches(
+            round(MASKED_PER_SECOND * CLOCK.seconds(count)), STRETCH, count, generator
+        ):
             row[start:stop] = 0
     return seen
 
 
-def _stretches(number: int, longest: int, within: int, generator: torch.Generator) -> Iterator[tuple[int, int]]:
+def _stretches(
+    number: int, longest: int, within: int, generator: torch.Generator
+) -> Iterator[tuple[int, int]]:
     """So many stretches of 0 to ``longest`` places somewhere in ``within``."""
     for width, place in torch.rand(number, 2, generator=generator).tolist():
         length = min(int(width * (longest + 1)), within)

@@ -1,7 +1,8 @@
 """Expectation maximisation: the one loop that every stage of training is a schedule of.
 
-Each step aligns all utterances with the model there is, adds up what the frames say, and makes the next model of the
-sums.  The sums are additive: shards of the corpus may be anywhere, and the ``map`` that is handed in spreads them.
+Each step aligns all utterances with the model there is, adds up what the frames say, and makes the next model
+of the sums.  The sums are additive: shards of the corpus may be anywhere, and the ``map`` that is handed in
+spreads them.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def cepstral(model: MarkovModel) -> CepstralFrontend:
 
 
 def sharded(examples: Sequence[Example], frames: int = SHARD) -> list[list[Example]]:
-    """Utterances in rows of like length and of up to about ``frames`` frames, in their order; an even number of rows.
+    """Utterances in rows of like length and of up to about ``frames`` frames, in their order; an even number
+    of rows.
 
     The shards do not depend on how many processes there are, so that neither do the sums' last digits.
     """
@@ -169,7 +171,9 @@ def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
 
 
 def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voices) -> Tensor:
-    """What the model hears of utterances (T, D), one behind the other: as `frames_of` has it, at once for a speaker."""
+    """What the model hears of utterances (T, D), one behind the other: as `frames_of` has it, at once for a
+    speaker.
+    """
     parts = []
     for speaker, group in groupby(examples, key=lambda e: e.speaker):
         own = list(group)
@@ -183,7 +187,7 @@ def aligned(task: Task) -> Iterator[Aligned | Left]:
     on_cpu = not task.examples or task.examples[0].cepstra.device.type == "cpu"
     size = 1 if on_cpu else BATCH
     for first in range(0, len(task.examples), size):
-        yield from _batch(task, task.examples[first:first + size])
+        yield from _batch(task, task.examples[first : first + size])
 
 
 def _batch(task: Task, examples: Sequence[Example]) -> Iterator[Aligned | Left]:
@@ -221,7 +225,9 @@ def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> 
     columns = [np.searchsorted(asked, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
     arcs = Arcs.of([replace(g, pdf=c) for g, c in zip(graphs, columns, strict=True)], frames[0].device)
     lengths = torch.tensor([len(x) for x in frames])
-    scores = pad_sequence(list(torch.split(task.model.score(torch.cat(list(frames)), asked), lengths.tolist())), True)
+    scores = pad_sequence(
+        list(torch.split(task.model.score(torch.cat(list(frames)), asked), lengths.tolist())), True
+    )
     path = viterbi(arcs, scores, lengths)
     ways = []
     for b, (graph, length) in enumerate(zip(graphs, lengths.tolist(), strict=True)):
@@ -233,22 +239,34 @@ def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> 
     itself = arcs.predecessors == torch.arange(arcs.states, device=scores.device)[:, None]
     stays = (posteriors.arcs[:, 0].double() * itself).sum(2)
     for b, (way, graph, length) in enumerate(zip(ways, graphs, lengths.tolist(), strict=True)):
-        gammas, own = posteriors.states[b, :length, :len(graph.pdf)].double(), stays[b, :len(graph.pdf)].cpu().numpy()
+        gammas, own = (
+            posteriors.states[b, :length, : len(graph.pdf)].double(),
+            stays[b, : len(graph.pdf)].cpu().numpy(),
+        )
         visits = gammas.sum(0).cpu().numpy() - own
-        ways[b] = _Way(way.states, _sparse(gammas, _pdfs(graph, scores.device)), own, visits,
-                       float(posteriors.log_z[b]))
+        ways[b] = _Way(
+            way.states, _sparse(gammas, _pdfs(graph, scores.device)), own, visits, float(posteriors.log_z[b])
+        )
     return ways
 
 
 def _best_way(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _Way:
     """The way of a best path (T,)."""
     pdfs = _pdfs(graph, device)[torch.from_numpy(states).to(device)]
-    occupied = Occupied(torch.arange(len(states), device=device), pdfs,
-                        torch.ones(len(states), dtype=torch.float64, device=device))
+    occupied = Occupied(
+        torch.arange(len(states), device=device),
+        pdfs,
+        torch.ones(len(states), dtype=torch.float64, device=device),
+    )
     entered = np.diff(states, prepend=NONE) != 0
     size = len(graph.pdf)
-    return _Way(states, occupied, np.bincount(states[~entered], minlength=size).astype(np.float64),
-                np.bincount(states[entered], minlength=size).astype(np.float64), score)
+    return _Way(
+        states,
+        occupied,
+        np.bincount(states[~entered], minlength=size).astype(np.float64),
+        np.bincount(states[entered], minlength=size).astype(np.float64),
+        score,
+    )
 
 
 def _pdfs(graph: Graph, device: torch.device) -> Tensor:
@@ -309,12 +327,20 @@ def gathered(ways: Sequence[Aligned]) -> Placed:
     """Utterances that were aligned, one behind the other."""
     if not ways:
         nobody = torch.zeros(0, dtype=torch.int64)
-        return Placed([], torch.zeros(0, 0), Occupied(nobody, nobody, torch.zeros(0, dtype=torch.float64)), [])
+        return Placed(
+            [], torch.zeros(0, 0), Occupied(nobody, nobody, torch.zeros(0, dtype=torch.float64)), []
+        )
     lengths = [len(a.frames) for a in ways]
     firsts = np.cumsum([0, *lengths]).tolist()
-    parts = [a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)]
-    return Placed([a.example for a in ways], torch.cat([a.frames for a in ways]),
-                  Occupied(*(torch.cat(side) for side in zip(*parts, strict=True))), lengths)
+    parts = [
+        a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)
+    ]
+    return Placed(
+        [a.example for a in ways],
+        torch.cat([a.frames for a in ways]),
+        Occupied(*(torch.cat(side) for side in zip(*parts, strict=True))),
+        lengths,
+    )
 
 
 class Expected(NamedTuple):
@@ -340,11 +366,14 @@ def _searching(task: Task) -> Expected:
         np.add.at(stays, (phones, inner), way.stays)
         np.add.at(leaves, (phones, inner), way.visits)
     heard = gathered(ways)
-    streams, emitted = sums(mixtures, heard.frames, heard.occupied) if ways else (nothing(mixtures), torch.zeros(0))
+    streams, emitted = (
+        sums(mixtures, heard.frames, heard.occupied) if ways else (nothing(mixtures), torch.zeros(0))
+    )
     left = tuple(f.id for f in found.values() if isinstance(f, Left))
     said = Heard(Counter(pair for way in ways if way.example.spelled for pair in pairs_of(way)))
-    statistics = Statistics(streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left,
-                            said)
+    statistics = Statistics(
+        streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left, said
+    )
     if task.em == "full":
         return Expected(statistics, _paths(task, found, {}))
     parts = torch.split(emitted, heard.lengths)
@@ -357,7 +386,9 @@ def pairs_of(way: Aligned) -> Iterator[tuple[Said, Said, bool]]:
     nodes = way.graph.node[way.states]
     visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))]
     before, silent = START, False
-    for word, group in groupby(zip(way.graph.word[visited].tolist(), visited.tolist(), strict=True), lambda v: v[0]):
+    for word, group in groupby(
+        zip(way.graph.word[visited].tolist(), visited.tolist(), strict=True), lambda v: v[0]
+    ):
         if word == NONE:
             silent = True
             continue
@@ -390,15 +421,26 @@ def _remembering(task: Task, known: Paths) -> Expected:
     if not heard.examples:
         return Expected(Statistics(nothing(mixtures), table, table), known)
     streams, emitted = sums(mixtures, heard.frames, heard.occupied)
-    stretched = sum(n * v.log_determinant for e, n in zip(heard.examples, heard.lengths, strict=True)
-                    if (v := task.voices.get(e.speaker)) is not None)
+    stretched = sum(
+        n * v.log_determinant
+        for e, n in zip(heard.examples, heard.lengths, strict=True)
+        if (v := task.voices.get(e.speaker)) is not None
+    )
     score = float(emitted.sum()) + sum(known.arcs) + stretched
     left = tuple(e.id for e, pdfs in zip(task.examples, known.pdfs, strict=True) if not len(pdfs))
-    return Expected(Statistics(streams, table, table, score, len(heard.frames), len(heard.examples), left), known)
+    return Expected(
+        Statistics(streams, table, table, score, len(heard.frames), len(heard.examples), left), known
+    )
 
 
-def e_step(model: MarkovModel, shards: Sequence[Sequence[Example]], voices: Voices, em: str = "viterbi",
-           spread: Map[Any] = map, known: Sequence[Paths] | None = None) -> tuple[Statistics, tuple[Paths, ...]]:
+def e_step(
+    model: MarkovModel,
+    shards: Sequence[Sequence[Example]],
+    voices: Voices,
+    em: str = "viterbi",
+    spread: Map[Any] = map,
+    known: Sequence[Paths] | None = None,
+) -> tuple[Statistics, tuple[Paths, ...]]:
     """What all shards say, added up, and the paths of each shard.
 
     Parameters

@@ -43,8 +43,8 @@ class Floors:
 def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> MarkovModel:
     """The model that makes what was counted likeliest (Rabiner 1989, eqs. 40 and 52-54).
 
-    Gaussians that hardly any frame belongs to stay as they are; pdfs that hardly any frame belongs to learn from all
-    phones of their kind, too.
+    Gaussians that hardly any frame belongs to stay as they are; pdfs that hardly any frame belongs to learn
+    from all phones of their kind, too.
 
     Parameters
     ----------
@@ -60,8 +60,11 @@ def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> Mar
     [own] = statistics.streams
     helped = pooled(own, pool_of(topology))
     means, variances, weights = _parameters(stream.means, stream.covariances, stream.weights, helped, floors)
-    return replace(model, topology=replace(topology, transitions=_transitions(topology, statistics)),
-                   mixtures=GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook))
+    return replace(
+        model,
+        topology=replace(topology, transitions=_transitions(topology, statistics)),
+        mixtures=GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook),
+    )
 
 
 def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: Floors) -> GaussianMixtures:
@@ -74,15 +77,20 @@ def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: Floors) -> Ga
     safe = n.clamp(min=1.0)[:, None]
     heard = n > 0
     mean = torch.where(heard[:, None], first / safe, first.sum(0) / n.sum())
-    spread = torch.where(heard[:, None], second / safe - mean.square(), second.sum(0) / n.sum() - mean.square())
+    spread = torch.where(
+        heard[:, None], second / safe - mean.square(), second.sum(0) / n.sum() - mean.square()
+    )
     most = s.counts.shape[1]
-    wide = [v[:, None].expand(-1, most, -1) for v in (mean, torch.maximum(spread, floors.variances.to(spread)))]
+    wide = [
+        v[:, None].expand(-1, most, -1) for v in (mean, torch.maximum(spread, floors.variances.to(spread)))
+    ]
     means, variances, weights = _parameters(wide[0], wide[1], stream.weights, s, floors)
     return GaussianMixtures.of_tensors([means], [variances], [weights], mixtures.codebook)
 
 
-def _parameters(means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums,
-                floors: Floors) -> tuple[Tensor, Tensor, Tensor]:
+def _parameters(
+    means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums, floors: Floors
+) -> tuple[Tensor, Tensor, Tensor]:
     counts = s.counts[..., None]
     seen = counts >= WEAKEST
     safe = counts.clamp(min=WEAKEST)
@@ -90,9 +98,14 @@ def _parameters(means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums
     spread = torch.maximum(s.second / safe - new.square(), floors.variances.to(new))
     there = weights > 0
     shares = (s.counts / s.counts.sum(1, keepdim=True).clamp(min=1e-10)).clamp(min=LEAST_WEIGHT) * there
-    shares = torch.where(s.counts.sum(1, keepdim=True) > 0, shares / shares.sum(1, keepdim=True), weights.double())
-    return (torch.where(seen, new, means.double()).float(), torch.where(seen, spread, variances.double()).float(),
-            shares.float())
+    shares = torch.where(
+        s.counts.sum(1, keepdim=True) > 0, shares / shares.sum(1, keepdim=True), weights.double()
+    )
+    return (
+        torch.where(seen, new, means.double()).float(),
+        torch.where(seen, spread, variances.double()).float(),
+        shares.float(),
+    )
 
 
 def _transitions(topology: TreeTopology, s: Statistics) -> np.ndarray:
@@ -140,7 +153,9 @@ def pooled(s: StreamSums, pools: np.ndarray) -> StreamSums:
     size = int(pools.max()) + 1
     total = have.new_zeros(size).index_add_(0, pool, have)
     share = torch.where(total[pool] > 0, lack / total[pool].clamp(min=1e-10), 0.0)
-    first, second = (have.new_zeros(size, v.shape[2]).index_add_(0, pool, v.sum(1)) for v in (s.first, s.second))
+    first, second = (
+        have.new_zeros(size, v.shape[2]).index_add_(0, pool, v.sum(1)) for v in (s.first, s.second)
+    )
     more = [torch.zeros_like(v) for v in s]
     more[0][:, 0] = share * total[pool]
     more[1][:, 0], more[2][:, 0] = share[:, None] * first[pool], share[:, None] * second[pool]
@@ -150,7 +165,8 @@ def pooled(s: StreamSums, pools: np.ndarray) -> StreamSums:
 def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int = 0) -> GaussianMixtures:
     """Mixtures with up to ``total`` Gaussians: the heaviest are split in two.
 
-    They are dealt out by the frames of each pdf to the power of `POWER`, and none gets more than it has frames for.
+    They are dealt out by the frames of each pdf to the power of `POWER`, and none gets more than it has
+    frames for.
 
     Parameters
     ----------
@@ -169,7 +185,9 @@ def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int =
         return mixtures
     generator = torch.Generator().manual_seed(seed)
     width = max(int(wanted.max()), stream.means.shape[1])
-    means, variances, weights = (wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights))
+    means, variances, weights = (
+        wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights)
+    )
     for p in np.flatnonzero(wanted > have):
         for m in range(have[p], wanted[p]):
             k = int(weights[p].argmax())
@@ -190,7 +208,8 @@ def wider(values: Tensor, width: int) -> Tensor:
 
 
 def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarray:
-    """How many Gaussians each pdf should have (P,): one more at a time to where there is most speech for each.
+    """How many Gaussians each pdf should have (P,): one more at a time to where there is most speech for
+    each.
 
     Examples
     --------
@@ -214,11 +233,18 @@ def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarra
     return wanted
 
 
-def single(counts: Sequence[float] | np.ndarray, first: np.ndarray, second: np.ndarray, floors: Floors,
-           device: torch.device | str = "cpu") -> GaussianMixtures:
+def single(
+    counts: Sequence[float] | np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    floors: Floors,
+    device: torch.device | str = "cpu",
+) -> GaussianMixtures:
     """Mixtures of one Gaussian each, from frames (P,), their sums and their sums of squares (P, D)."""
     n = np.maximum(np.asarray(counts, np.float64), 1e-10)[:, None]
     means = first / n
     variances = np.maximum(second / n - means**2, floors.variances.cpu().numpy())
     of = [torch.from_numpy(v[:, None].astype(np.float32)).to(device) for v in (means, variances)]
-    return GaussianMixtures.of_tensors(of[:1], of[1:], [torch.ones(len(n), 1, device=device)], np.arange(len(n)))
+    return GaussianMixtures.of_tensors(
+        of[:1], of[1:], [torch.ones(len(n), 1, device=device)], np.arange(len(n))
+    )

@@ -23,9 +23,9 @@ LLOYD = 8  # rounds of k-means
 def finished(speech: Speech, state: State) -> MarkovModel:
     """The model of a training's last state, with all that aligning asks for.
 
-    After speaker-adaptive training these are mixtures for speakers of whom nothing is known yet, learnt from the same
-    paths in frames that are not transformed; and for models of phones in context, the phones without, by which the
-    quality of an alignment is judged.
+    After speaker-adaptive training these are mixtures for speakers of whom nothing is known yet, learnt from
+    the same paths in frames that are not transformed; and for models of phones in context, the phones
+    without, by which the quality of an alignment is judged.
     """
     model = state.model
     if any(voice.transform is not None for voice in state.voices.values()):
@@ -38,8 +38,11 @@ def finished(speech: Speech, state: State) -> MarkovModel:
     occupancy = state.occupancy.cpu().numpy()
     adapted = model.adapted
     assert adapted is None or isinstance(adapted, GaussianMixtures)
-    return replace(model, mixtures=with_alone(model, gaussians_of(model), occupancy),
-                   adapted=None if adapted is None else with_alone(model, adapted, occupancy))
+    return replace(
+        model,
+        mixtures=with_alone(model, gaussians_of(model), occupancy),
+        adapted=None if adapted is None else with_alone(model, adapted, occupancy),
+    )
 
 
 def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray) -> GaussianMixtures:
@@ -60,19 +63,33 @@ def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.nda
     sizes = trees_of(model).forest.sizes
     states = [(phone, state) for phone, size in enumerate(sizes.tolist()) for state in range(size)]
     width = max(ALONE, stream.means.shape[1])
-    made = [joined(stream.means, stream.covariances, stream.weights, np.flatnonzero((own == pair).all(1)), occupancy)
-            for pair in states]
+    made = [
+        joined(
+            stream.means, stream.covariances, stream.weights, np.flatnonzero((own == pair).all(1)), occupancy
+        )
+        for pair in states
+    ]
     means, variances, weights = (
         torch.cat([wider(old, width), torch.stack([wider(m[k][None], width)[0] for m in made]).to(old)])
-        for k, old in enumerate((stream.means, stream.covariances, stream.weights)))
+        for k, old in enumerate((stream.means, stream.covariances, stream.weights))
+    )
     return GaussianMixtures.of_tensors([means], [variances], [weights], np.arange(len(means)))
 
 
-def joined(means: Tensor, variances: Tensor, weights: Tensor, leaves: Sequence[int] | np.ndarray,
-           occupancy: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-    """One mixture (M, D), (M, D), (M,) of up to `ALONE` Gaussians that has the moments of several leaves together."""
+def joined(
+    means: Tensor,
+    variances: Tensor,
+    weights: Tensor,
+    leaves: Sequence[int] | np.ndarray,
+    occupancy: np.ndarray,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One mixture (M, D), (M, D), (M,) of up to `ALONE` Gaussians that has the moments of several leaves
+    together.
+    """
     chosen = torch.as_tensor(np.asarray(leaves))
-    heavy = weights[chosen].double() * torch.from_numpy(np.maximum(occupancy[leaves], 1.0))[:, None].to(weights.device)
+    heavy = weights[chosen].double() * torch.from_numpy(np.maximum(occupancy[leaves], 1.0))[:, None].to(
+        weights.device
+    )
     there = (weights[chosen] > 0).flatten()
     n = heavy.flatten()[there].cpu()
     mu, var = (v[chosen].double().flatten(0, 1)[there].cpu() for v in (means, variances))
@@ -80,7 +97,10 @@ def joined(means: Tensor, variances: Tensor, weights: Tensor, leaves: Sequence[i
     count = int(group.max()) + 1
     total = n.new_zeros(count).index_add_(0, group, n)
     mean = mu.new_zeros(count, mu.shape[1]).index_add_(0, group, n[:, None] * mu) / total[:, None]
-    second = mu.new_zeros(count, mu.shape[1]).index_add_(0, group, n[:, None] * (var + mu.square())) / total[:, None]
+    second = (
+        mu.new_zeros(count, mu.shape[1]).index_add_(0, group, n[:, None] * (var + mu.square()))
+        / total[:, None]
+    )
     return mean.float(), (second - mean.square()).float(), (total / total.sum()).float()
 
 

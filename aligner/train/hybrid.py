@@ -1,7 +1,7 @@
 """A network that scores a model's states, learnt from the alignments of another model of the same corpus.
 
-Every frame has one right answer, so it is plain classification; bands and stretches of time are hidden at random, as in
-the training of CTC networks.
+Every frame has one right answer, so it is plain classification; bands and stretches of time are hidden at
+random, as in the training of CTC networks.
 
 B utterances, T frames, P states.
 """
@@ -23,7 +23,15 @@ from aligner.models.hybrid import Columns, HybridFrontend
 from aligner.models.markov import MarkovModel
 from aligner.models.neural import CLOCK, TcnNetwork
 from aligner.models.tree import TreeTopology
-from aligner.train.ctc import SMALLEST_PRIOR, WEIGHT_DECAY, Options, by_duration, masks, step, warm_then_cosine
+from aligner.train.ctc import (
+    SMALLEST_PRIOR,
+    WEIGHT_DECAY,
+    Options,
+    by_duration,
+    masks,
+    step,
+    warm_then_cosine,
+)
 from aligner.train.em import Aligned, Task, aligned, numbered, trees_of
 from aligner.types import ModelError
 
@@ -59,7 +67,8 @@ class Epoch:
     seconds: float
 
     def __str__(self) -> str:
-        return f"epoch {self.number}: loss {self.loss:.3f} per frame, {self.right:.0%} right, {self.seconds:.0f} s"
+        loss = f"loss {self.loss:.3f} per frame"
+        return f"epoch {self.number}: {loss}, {self.right:.0%} right, {self.seconds:.0f} s"
 
 
 def states(task: Task) -> dict[str, np.ndarray]:
@@ -80,8 +89,12 @@ def of_states(teacher: MarkovModel) -> TreeTopology:
     return replace(topology, transitions=trees_of(teacher).transitions)
 
 
-def fit(network: TcnNetwork, lessons: Sequence[Lesson], options: Options,
-        notice: Callable[[Epoch], None] = lambda _: None) -> TcnNetwork:
+def fit(
+    network: TcnNetwork,
+    lessons: Sequence[Lesson],
+    options: Options,
+    notice: Callable[[Epoch], None] = lambda _: None,
+) -> TcnNetwork:
     """Teach a network, in place; its priors are the shares of the states in the lessons.
 
     Raises
@@ -102,10 +115,15 @@ def fit(network: TcnNetwork, lessons: Sequence[Lesson], options: Options,
             begun, total, right, frames = time.perf_counter(), 0.0, 0, 0
             for b in torch.randperm(len(batches), generator=generator).tolist():
                 scores, answers = _answered(network, [lessons[k] for k in batches[b]], options, generator)
-                loss = cross_entropy(scores.transpose(1, 2), answers, ignore_index=UNKNOWN, label_smoothing=SMOOTHING)
+                loss = cross_entropy(
+                    scores.transpose(1, 2), answers, ignore_index=UNKNOWN, label_smoothing=SMOOTHING
+                )
                 if not math.isfinite(float(loss.detach())):
-                    raise ModelError("training", f"the loss is {float(loss.detach())} at a learning rate of "
-                                     f"{options.learning_rate:g}", "take a lower one")
+                    raise ModelError(
+                        "training",
+                        f"the loss is {float(loss.detach())} at a learning rate of {options.learning_rate:g}",
+                        "take a lower one",
+                    )
                 step(network, loss, optimiser)
                 schedule.step()
                 known = answers != UNKNOWN
@@ -117,8 +135,9 @@ def fit(network: TcnNetwork, lessons: Sequence[Lesson], options: Options,
     return network.cpu().eval()
 
 
-def _answered(network: TcnNetwork, batch: Sequence[Lesson], options: Options,
-              generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _answered(
+    network: TcnNetwork, batch: Sequence[Lesson], options: Options, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Log posteriors (B, T, P) and the right answers (B, T)."""
     device = network.log_priors.device
     waves = pad_sequence([lesson.wave for lesson in batch], batch_first=True).to(device)
@@ -143,6 +162,15 @@ def _priors(lessons: Sequence[Lesson], size: int) -> Tensor:
 
 def taught(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
     """The teacher's model with its states scored by a network."""
-    delay = (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate  # the answers are those of the teacher's frames
-    return replace(teacher, frontend=HybridFrontend(network, delay), topology=of_states(teacher), mixtures=Columns(),
-                   adapted=None, transform=None, offsets={})
+    delay = (
+        (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
+    )  # the answers are those of the teacher's frames
+    return replace(
+        teacher,
+        frontend=HybridFrontend(network, delay),
+        topology=of_states(teacher),
+        mixtures=Columns(),
+        adapted=None,
+        transform=None,
+        offsets={},
+    )

@@ -17,12 +17,13 @@ from aligner.train.statistics import StreamSums
 from aligner.types import DataError
 
 
-def flat_start(frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example],
-               voices: Voices) -> tuple[MarkovModel, Floors, tuple[Left, ...]]:
+def flat_start(
+    frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example], voices: Voices
+) -> tuple[MarkovModel, Floors, tuple[Left, ...]]:
     """A model of one Gaussian a state, from utterances that are cut into states of equal length.
 
-    Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that follow
-    will find out.
+    Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that
+    follow will find out.
 
     Parameters
     ----------
@@ -61,16 +62,20 @@ def flat_start(frontend: CepstralFrontend, labels: Sequence[str], examples: Sequ
         moments = Moments.of(frames)
         everything = moments if everything is None else everything + moments
     if everything is None:
-        raise DataError("corpus", "no utterance is long enough for its transcript",
-                        "are these the transcripts of other recordings?")
+        raise DataError(
+            "corpus",
+            "no utterance is long enough for its transcript",
+            "are these the transcripts of other recordings?",
+        )
     floors = Floors.of(everything.deviation.square())
     helped = pooled(StreamSums(counts, first, second), pool_of(topology))
     lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do
     helped.counts[lost] = everything.count
     helped.first[lost], helped.second[lost] = everything.first, everything.second
     device = examples[0].cepstra.device
-    mixtures = single(helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors,
-                      device)
+    mixtures = single(
+        helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors, device
+    )
     return MarkovModel("monophone", frontend, topology, mixtures), floors, tuple(left)
 
 

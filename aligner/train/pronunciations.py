@@ -1,7 +1,7 @@
 """How often each pronunciation of a word is said, and how often silence stands around it.
 
-Chen, Xu, Povey & Khudanpur 2015, "Pronunciation and silence probability modeling for ASR" (Interspeech); the numbers
-are those of the Montreal Forced Aligner's dictionaries.
+Chen, Xu, Povey & Khudanpur 2015, "Pronunciation and silence probability modeling for ASR" (Interspeech); the
+numbers are those of the Montreal Forced Aligner's dictionaries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
 BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
 
 
-def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict[str, tuple[Pronunciation, ...]]:
+def weighed(
+    words: Mapping[str, Sequence[Pronunciation]], counts: Heard
+) -> dict[str, tuple[Pronunciation, ...]]:
     """Pronunciations with their probabilities, and those of silence around them.
 
     Parameters
@@ -58,10 +60,17 @@ def weighed(words: Mapping[str, Sequence[Pronunciation]], counts: Heard) -> dict
 
     def weigh(word: str, p: Pronunciation, most: float) -> Pronunciation:
         s = (word, p.phones)
-        before, none = ((preceded[s][silent] + BEFORE_PRIOR) / (e + BEFORE_PRIOR)
-                        for silent, e in zip((True, False), expected[s], strict=True))
-        return replace(p, probability=_rounded((said[s] + SAID_PRIOR) / most), silence_after=_rounded(pause_after(s)),
-                       silence_before=_rounded(before), no_silence_before=_rounded(none))
+        before, none = (
+            (preceded[s][silent] + BEFORE_PRIOR) / (e + BEFORE_PRIOR)
+            for silent, e in zip((True, False), expected[s], strict=True)
+        )
+        return replace(
+            p,
+            probability=_rounded((said[s] + SAID_PRIOR) / most),
+            silence_after=_rounded(pause_after(s)),
+            silence_before=_rounded(before),
+            no_silence_before=_rounded(none),
+        )
 
     found = {}
     for word, pronunciations in words.items():
@@ -77,5 +86,9 @@ def _rounded(number: float) -> float:
 
 def with_weights(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
     """An utterance whose words have the pronunciations of ``weights``, where they are there."""
-    return replace(example, words=tuple(tuple(weights.get(word, old)) for word, old in zip(
-        example.spelled, example.words, strict=True)))
+    return replace(
+        example,
+        words=tuple(
+            tuple(weights.get(word, old)) for word, old in zip(example.spelled, example.words, strict=True)
+        ),
+    )

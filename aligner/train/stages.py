@@ -8,8 +8,9 @@ sat              the same of frames that each speaker's transform (fMLLR) brings
 pronunciations   no new model: pronunciations and silences get probabilities, and all is learnt again
 ===============  =================================================================================
 
-Most iterations go along the paths of the last that searched for them; a stage that only changes the frames begins with
-the shares that the old mixtures had in them (single-pass retraining), so that its Gaussians need not grow again.
+Most iterations go along the paths of the last that searched for them; a stage that only changes the frames
+begins with the shares that the old mixtures had in them (single-pass retraining), so that its Gaussians need
+not grow again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,17 @@ from aligner.train.estimate import Floors, grown, maximised, reestimated, single
 from aligner.train.monophone import flat_start
 from aligner.train.pronunciations import weighed, with_weights
 from aligner.train.statistics import Heard, Statistics, StreamSums, nothing, sums
-from aligner.train.transforms import Scatter, ScatterTask, fmllr, lda, merged, mllt, moved, scatter, speaker_sums
+from aligner.train.transforms import (
+    Scatter,
+    ScatterTask,
+    fmllr,
+    lda,
+    merged,
+    mllt,
+    moved,
+    scatter,
+    speaker_sums,
+)
 from aligner.train.tree import Contexts, View, contexts, grow, leaves_of, viewed
 from aligner.types import Pronunciation
 
@@ -54,7 +65,10 @@ EACH = 2  # iterations from one addition to the next
 REACH, DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
 TURNS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
 REFITS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
-FRAMES_PER_GAUSSIAN, IN_CONTEXT = 60, 100  # fewer make no sense, whatever the recipe says; of phones in context
+FRAMES_PER_GAUSSIAN, IN_CONTEXT = (
+    60,
+    100,
+)  # fewer make no sense, whatever the recipe says; of phones in context
 FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundaries differently
 
 
@@ -90,18 +104,29 @@ class Stage:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"a stage {self.kind!r}; one of {', '.join(KINDS)} is needed")
-        if min(self.iterations, self.every) < 1 or min(self.gaussians, self.leaves, self.minutes, self.most) < 0:
+        if (
+            min(self.iterations, self.every) < 1
+            or min(self.gaussians, self.leaves, self.minutes, self.most) < 0
+        ):
             raise ValueError(f"{self}: at least one iteration, and nothing below 0, is needed")
 
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
     "quick": (Stage("monophone", 30, 1000),),
-    "standard": (Stage("monophone", 14, 500, most=9), Stage("triphone", 8, 4000, 1000, 6, every=9),
-                 Stage("lda", 6, 4000, 0, 8, every=9), Stage("sat", 4, 4000, 0, 8, every=5),
-                 Stage("pronunciations", 1)),
-    "large": (Stage("monophone", 30, 1000, most=60), Stage("triphone", 30, 40_000, 5000, 6, every=6),
-              Stage("lda", 12, 40_000, 0, 8, every=3), Stage("sat", 16, 60_000, 0, 8, every=3),
-              Stage("pronunciations", 3)),
+    "standard": (
+        Stage("monophone", 14, 500, most=9),
+        Stage("triphone", 8, 4000, 1000, 6, every=9),
+        Stage("lda", 6, 4000, 0, 8, every=9),
+        Stage("sat", 4, 4000, 0, 8, every=5),
+        Stage("pronunciations", 1),
+    ),
+    "large": (
+        Stage("monophone", 30, 1000, most=60),
+        Stage("triphone", 30, 40_000, 5000, 6, every=6),
+        Stage("lda", 12, 40_000, 0, 8, every=3),
+        Stage("sat", 16, 60_000, 0, 8, every=3),
+        Stage("pronunciations", 3),
+    ),
 }
 
 
@@ -142,9 +167,10 @@ class State:
 
     def of(self, speech: Speech) -> bool:
         """Whether the paths are those of these examples, and not of some others of the corpus."""
-        return self.paths is not None and [len(p) or len(e.cepstra) for p, e in zip(
-            (p for shard in self.paths for p in shard.pdfs), speech.examples, strict=False)] == [
-                len(e.cepstra) for e in speech.examples]
+        return self.paths is not None and [
+            len(p) or len(e.cepstra)
+            for p, e in zip((p for shard in self.paths for p in shard.pdfs), speech.examples, strict=False)
+        ] == [len(e.cepstra) for e in speech.examples]
 
 
 class Speech(NamedTuple):
@@ -185,8 +211,10 @@ class Speech(NamedTuple):
         examples = [with_weights(e, state.weights) for e in self.examples] if state.weights else self.examples
         shards = sharded(examples)
         paths: Sequence[Paths | None] = state.paths or [None] * len(shards)
-        return [Task(state.model, shard, state.voices, self.em, known) for shard, known in zip(
-            shards, paths, strict=True)]
+        return [
+            Task(state.model, shard, state.voices, self.em, known)
+            for shard, known in zip(shards, paths, strict=True)
+        ]
 
     def total(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
         """The sum of what ``work`` makes of all tasks."""
@@ -200,8 +228,9 @@ def sensible(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
     return tuple(s for s in stages if s in kept or s.kind == "pronunciations")
 
 
-def steps(speech: Speech, stages: Sequence[Stage], frontend: CepstralFrontend,
-          begun: State | None = None) -> Iterator[State]:
+def steps(
+    speech: Speech, stages: Sequence[Stage], frontend: CepstralFrontend, begun: State | None = None
+) -> Iterator[State]:
     """Train; a state after every iteration, the last of which holds the model.
 
     Parameters
@@ -232,13 +261,22 @@ def _iterated(speech: Speech, stage: Stage, state: State) -> State:
     if done % stage.every == 0:
         state = replace(state, paths=None)
     tasks = speech.tasks(state)
-    s, paths = e_step(state.model, [t.examples for t in tasks], state.voices, speech.em, speech.spread, state.paths)
+    s, paths = e_step(
+        state.model, [t.examples for t in tasks], state.voices, speech.em, speech.spread, state.paths
+    )
     model = maximised(state.model, s, state.floors)
     goal = _goal(stage, speech.frames, done)
     if goal:
         model = replace(model, mixtures=grown(gaussians_of(model), s.occupancy, goal, speech.seed + done))
-    state = replace(state, iteration=done, model=model, paths=paths, said=s.said if s.said.pairs else state.said,
-                    occupancy=s.occupancy, statistics=s)
+    state = replace(
+        state,
+        iteration=done,
+        model=model,
+        paths=paths,
+        said=s.said if s.said.pairs else state.said,
+        occupancy=s.occupancy,
+        statistics=s,
+    )
     if stage.kind == "lda" and done in TURNS:
         state = _turned(speech, state)
     if stage.kind == "sat" and done in REFITS:
@@ -269,18 +307,27 @@ def _tied(speech: Speech, stage: Stage, state: State | None, frontend: CepstralF
     leaves = max(min(stage.leaves, speech.frames // FRAMES_PER_LEAF), trees_of(model).forest.roots.size)
     topology = grow(events, trees_of(model), leaves)
     pdf = leaves_of(events, topology)
-    paths = tuple(Paths(tuple(pdf[np.searchsorted(events.codes, of)].astype(np.int32) for of in f.events),
-                        (0.0,) * len(f.events)) for f in found)
+    paths = tuple(
+        Paths(
+            tuple(pdf[np.searchsorted(events.codes, of)].astype(np.int32) for of in f.events),
+            (0.0,) * len(f.events),
+        )
+        for f in found
+    )
     size = topology.forest.pdfs
-    counts, own, squared = np.bincount(pdf, events.counts, size), *(
-        np.zeros((size, events.first.shape[1])) for _ in range(2))
+    counts, own, squared = (
+        np.bincount(pdf, events.counts, size),
+        *(np.zeros((size, events.first.shape[1])) for _ in range(2)),
+    )
     np.add.at(own, pdf, events.first)
     np.add.at(squared, pdf, events.second)
     unheard = counts < 1
     counts[unheard], own[unheard], squared[unheard] = events.counts.sum(), own.sum(0), squared.sum(0)
     device = gaussians_of(model).streams[0].means.device
     mixtures = single(counts, own, squared, state.floors, device)
-    return replace(state, model=replace(model, name=stage.kind, topology=topology, mixtures=mixtures), paths=paths)
+    return replace(
+        state, model=replace(model, name=stage.kind, topology=topology, mixtures=mixtures), paths=paths
+    )
 
 
 def retrained(speech: Speech, state: State, view: View) -> GaussianMixtures:
@@ -355,6 +402,10 @@ def _weighed(speech: Speech, stage: Stage, state: State | None, frontend: Cepstr
 
 
 Begin = Callable[[Speech, Stage, State | None, CepstralFrontend], State]
-BEGIN: Mapping[str, Begin] = {"monophone": _flat, "triphone": _tied, "lda": _spliced, "sat": _adapted,
-                              "pronunciations": _weighed}
-
+BEGIN: Mapping[str, Begin] = {
+    "monophone": _flat,
+    "triphone": _tied,
+    "lda": _spliced,
+    "sat": _adapted,
+    "pronunciations": _weighed,
+}

@@ -1,4 +1,5 @@
-"""What recordings say about a model's parameters: sums that add up over frames, utterances, processes and machines.
+"""What recordings say about a model's parameters: sums that add up over frames, utterances, processes and
+machines.
 
 P pdfs drawing on C codebooks of M Gaussians; streams of D dimensions; N phones of up to K states.
 """
@@ -109,10 +110,16 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))
-        return Statistics(streams, self.stays + other.stays, self.leaves + other.leaves,
-                          self.log_likelihood + other.log_likelihood, self.frames + other.frames,
-                          self.utterances + other.utterances, self.unaligned + other.unaligned,
-                          self.said + other.said)
+        return Statistics(
+            streams,
+            self.stays + other.stays,
+            self.leaves + other.leaves,
+            self.log_likelihood + other.log_likelihood,
+            self.frames + other.frames,
+            self.utterances + other.utterances,
+            self.unaligned + other.unaligned,
+            self.said + other.said,
+        )
 
     @property
     def occupancy(self) -> Tensor:
@@ -120,35 +127,43 @@ class Statistics:
         return self.streams[0].counts.sum(1)
 
 
-def sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
-         seen: Tensor | None = None) -> tuple[tuple[StreamSums, ...], Tensor]:
+def sums(
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None = None
+) -> tuple[tuple[StreamSums, ...], Tensor]:
     """What frames (T, D) say about mixtures, and the log-likelihood (n,) of each pair of a frame and its pdf.
 
-    The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its posterior
-    among those of the pdf.  With ``seen`` (T, E) it is these that are added up, by the shares of ``frames``: what a
-    model of other features begins with (single-pass retraining); ``mixtures`` have one stream then.
+    The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its
+    posterior among those of the pdf.  With ``seen`` (T, E) it is these that are added up, by the shares of
+    ``frames``: what a model of other features begins with (single-pass retraining); ``mixtures`` have one
+    stream then.
 
     Examples
     --------
-    >>> one = GaussianMixtures.of([np.zeros((1, 1, 2))], [np.ones((1, 1, 2))], [np.ones((1, 1))], np.zeros(1, int))
+    >>> means, variances, weights = np.zeros((1, 1, 2)), np.ones((1, 1, 2)), np.ones((1, 1))
+    >>> one = GaussianMixtures.of([means], [variances], [weights], np.zeros(1, int))
     >>> both = torch.tensor([0, 1]), torch.tensor([0, 0]), torch.ones(2)
     >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0][0].first.tolist()
     [[[4.0, 6.0]]]
     """
-    if frames.device.type == "cpu" and all(isinstance(stream.gaussians, Diagonal) for stream in mixtures.streams):
+    if frames.device.type == "cpu" and all(
+        isinstance(stream.gaussians, Diagonal) for stream in mixtures.streams
+    ):
         return _by_numba(mixtures, frames, occupied, seen)
     return reference(mixtures, frames, occupied, seen)
 
 
-def reference(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
-              seen: Tensor | None = None) -> tuple[tuple[StreamSums, ...], Tensor]:
+def reference(
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None = None
+) -> tuple[tuple[StreamSums, ...], Tensor]:
     """`sums` in plain torch, on any device."""
     found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
     emitted = occupied.weights.new_zeros(len(occupied.frames))
     y = frames if seen is None else seen
     for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
         at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows, None]
-        for stream, own, joint in zip(mixtures.streams, found, joints(mixtures, frames[at], pdfs, book), strict=True):
+        for stream, own, joint in zip(
+            mixtures.streams, found, joints(mixtures, frames[at], pdfs, book), strict=True
+        ):
             total = joint.logsumexp(1, keepdim=True)
             emitted[rows] += total[:, 0]
             gammas = (joint - total).exp_() * weights
@@ -159,8 +174,9 @@ def reference(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
     return found, emitted
 
 
-def _by_numba(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
-              seen: Tensor | None) -> tuple[tuple[StreamSums, ...], Tensor]:
+def _by_numba(
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None
+) -> tuple[tuple[StreamSums, ...], Tensor]:
     from aligner.train.sums_numba import add_up  # numba is slow to import
 
     found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
@@ -170,14 +186,21 @@ def _by_numba(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied,
         x = frames[:, stream.columns]
         precisions = stream.covariances.double().reciprocal()
         constants = -0.5 * (math.log(2 * math.pi) * x.shape[1] - precisions.log().sum(2))
-        add_up(*arrays(x.double(), (x if seen is None else seen).double()), *pairs, mixtures.codebook,
-               *arrays(stream.means.double(), precisions, constants, stream.weights.double().log()),
-               *arrays(*own), *arrays(emitted))
+        add_up(
+            *arrays(x.double(), (x if seen is None else seen).double()),
+            *pairs,
+            mixtures.codebook,
+            *arrays(stream.means.double(), precisions, constants, stream.weights.double().log()),
+            *arrays(*own),
+            *arrays(emitted),
+        )
     return found, emitted
 
 
 def joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
-    """Of each stream, log densities and weights (n, M), float64, of codebook ``book`` in frames (n, D) of ``pdfs``."""
+    """Of each stream, log densities and weights (n, M), float64, of codebook ``book`` in frames (n, D) of
+    ``pdfs``.
+    """
     for stream in mixtures.streams:
         densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
         yield densities + stream.weights[pdfs].double().log()
@@ -192,15 +215,19 @@ def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 def nothing(mixtures: GaussianMixtures, size: int | None = None) -> tuple[StreamSums, ...]:
     """The sums of no frames; of frames of ``size`` numbers, where they are other than the mixtures'."""
+
     def empty(like: Tensor, *shape: int) -> Tensor:
         return like.new_zeros(shape, dtype=torch.float64)
 
-    return tuple(StreamSums(empty(s.weights, *s.weights.shape), *(
-        empty(s.means, *s.means.shape[:2], size or s.means.shape[2]) for _ in range(2))) for s in mixtures.streams)
+    return tuple(
+        StreamSums(
+            empty(s.weights, *s.weights.shape),
+            *(empty(s.means, *s.means.shape[:2], size or s.means.shape[2]) for _ in range(2)),
+        )
+        for s in mixtures.streams
+    )
 
 
 def added(parts: Iterable[Statistics]) -> Statistics:
     """The sum of at least one; no more than two are needed at a time."""
     return reduce(add, parts)
-
-

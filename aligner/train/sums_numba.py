@@ -12,13 +12,28 @@ NOTHING = 1e-10  # a share that is not worth adding up
 
 
 @compiled(fastmath={"contract", "reassoc", "nsz", "arcp"})
-def add_up(x: Any, y: Any, frames: Any, pdfs: Any, weights: Any, codebook: Any, means: Any, precisions: Any,
-           constants: Any, log_weights: Any, counts: Any, first: Any, second: Any, emitted: Any) -> None:
-    """Add the frames ``y`` (T, E), by the shares that Gaussians have in ``x`` (T, D), to the sums of one stream.
+def add_up(
+    x: Any,
+    y: Any,
+    frames: Any,
+    pdfs: Any,
+    weights: Any,
+    codebook: Any,
+    means: Any,
+    precisions: Any,
+    constants: Any,
+    log_weights: Any,
+    counts: Any,
+    first: Any,
+    second: Any,
+    emitted: Any,
+) -> None:
+    """Add the frames ``y`` (T, E), by the shares that Gaussians have in ``x`` (T, D), to the sums of one
+    stream.
 
-    ``frames``, ``pdfs``, ``weights`` (n,) are pairs of a frame and a pdf; ``means``, ``precisions`` (C, M, D),
-    ``constants`` (C, M) and ``log_weights`` (P, M) the stream's; ``counts`` (P, M), ``first``, ``second`` (C, M, E)
-    and ``emitted`` (n,) are added to.
+    ``frames``, ``pdfs``, ``weights`` (n,) are pairs of a frame and a pdf; ``means``, ``precisions`` (C, M,
+    D), ``constants`` (C, M) and ``log_weights`` (P, M) the stream's; ``counts`` (P, M), ``first``, ``second``
+    (C, M, E) and ``emitted`` (n,) are added to.
     """
     size, wide, most = x.shape[1], y.shape[1], means.shape[1]
     joint = np.empty(most)

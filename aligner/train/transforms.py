@@ -1,8 +1,9 @@
-"""Linear transforms: what tells sounds apart (LDA), makes dimensions independent (MLLT), fits a speaker (fMLLR).
+"""Linear transforms: what tells sounds apart (LDA), makes dimensions independent (MLLT), fits a speaker
+(fMLLR).
 
-C classes (pdfs), D dimensions, T frames.  References: Haeb-Umbach & Ney 1992 (LDA); Gales 1999, "Semi-tied covariance
-matrices for hidden Markov models" (MLLT); Gales 1998, "Maximum likelihood linear transformations for HMM-based speech
-recognition", 3.3 (fMLLR).
+C classes (pdfs), D dimensions, T frames.  References: Haeb-Umbach & Ney 1992 (LDA); Gales 1999, "Semi-tied
+covariance matrices for hidden Markov models" (MLLT); Gales 1998, "Maximum likelihood linear transformations
+for HMM-based speech recognition", 3.3 (fMLLR).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ THINNED = 2000  # frames of a speaker in a shard from which only every second is
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """How many frames each class has (C,), their sums (C, D), and sums of products (C, D, D) or, over all, (D, D).
+    """How many frames each class has (C,), their sums (C, D), and sums of products (C, D, D) or, over all,
+    (D, D).
 
     In float64; they add up.
     """
@@ -43,7 +45,9 @@ class Scatter:
 
 
 class ScatterTask(NamedTuple):
-    """A shard with its paths, how its frames are seen, and whether each class's products are wanted, or only all's."""
+    """A shard with its paths, how its frames are seen, and whether each class's products are wanted, or only
+    all's.
+    """
 
     task: Task
     view: View | None = None
@@ -120,8 +124,9 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
         g = torch.einsum("cd,cij->dij", n[:, None] / variances, covariances)
         for d in range(size):
             cofactors = torch.linalg.inv(matrix)[:, d] * torch.linalg.det(matrix).sign()
-            row = torch.linalg.solve(g[d] + 1e-9 * torch.eye(size, dtype=torch.float64) * g[d].trace() / size,
-                                     cofactors)
+            row = torch.linalg.solve(
+                g[d] + 1e-9 * torch.eye(size, dtype=torch.float64) * g[d].trace() / size, cofactors
+            )
             matrix[d] = row * (n.sum() / (row @ cofactors)).sqrt()
     variances = torch.einsum("di,cij,dj->cd", matrix, covariances, matrix).clamp(min=floor.min())
     after = float(n.sum() * torch.linalg.slogdet(matrix)[1] - 0.5 * (n[:, None] * variances.log()).sum())
@@ -137,8 +142,9 @@ def moved(mixtures: GaussianMixtures, matrix: Tensor) -> GaussianMixtures:
     """
     [stream] = mixtures.streams
     own = matrix.to(stream.means)
-    return GaussianMixtures.of_tensors([stream.means @ own.T], [stream.covariances @ own.square().T],
-                                       [stream.weights], mixtures.codebook)
+    return GaussianMixtures.of_tensors(
+        [stream.means @ own.T], [stream.covariances @ own.square().T], [stream.weights], mixtures.codebook
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +168,9 @@ class TransformSums:
     quadratic: Tensor
 
     def __add__(self, other: TransformSums) -> TransformSums:
-        return TransformSums(self.count + other.count, self.linear + other.linear, self.quadratic + other.quadratic)
+        return TransformSums(
+            self.count + other.count, self.linear + other.linear, self.quadratic + other.quadratic
+        )
 
 
 def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> TransformSums:
@@ -175,7 +183,9 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupie
         for stream in mixtures.streams:
             means, inverse = stream.means[books], stream.covariances[books].reciprocal()  # (n, M, D)
             distances = ((frames[at, None, stream.columns] - means).square() * inverse - inverse.log()).sum(2)
-            shares = (stream.weights[pdfs].log() - 0.5 * distances).softmax(1)[..., None] * weights[:, None, None]
+            shares = (stream.weights[pdfs].log() - 0.5 * distances).softmax(1)[..., None] * weights[
+                :, None, None
+            ]
             precisions[:, stream.columns].index_add_(0, at, (shares * inverse).sum(1))
             pulls[:, stream.columns].index_add_(0, at, (shares * inverse * means).sum(1))
     x = torch.nn.functional.pad(frames.double(), (0, 1), value=1.0)
@@ -216,7 +226,8 @@ def merged(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformS
 
 
 def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int = ROUNDS) -> Tensor | None:
-    """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little speech.
+    """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little
+    speech.
 
     With little speech only an offset is learnt.
 
@@ -237,8 +248,10 @@ def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int =
         return _offset(s, matrix.to(device)).float()
     quadratic, linear = s.quadratic.cpu(), s.linear.cpu()
     own = _columns(size, blocks)
-    inverse = [torch.linalg.inv(quadratic[d][own[d]][:, own[d]] + _little(quadratic[d][own[d]][:, own[d]]))
-               for d in range(size)]
+    inverse = [
+        torch.linalg.inv(quadratic[d][own[d]][:, own[d]] + _little(quadratic[d][own[d]][:, own[d]]))
+        for d in range(size)
+    ]
     for _ in range(rounds):
         for d in range(size):
             cofactors = torch.nn.functional.pad(torch.linalg.inv(matrix[:, :size])[:, d], (0, 1))
@@ -247,11 +260,14 @@ def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int =
 
 
 def _columns(size: int, blocks: Sequence[slice] | None) -> list[Tensor]:
-    """Of each row of a transform, the columns that may be other than 0: those of its block, and the offset."""
+    """Of each row of a transform, the columns that may be other than 0: those of its block, and the
+    offset."""
     block = torch.zeros(size, dtype=torch.int64)
     for k, columns in enumerate(blocks or [slice(0, size)]):
         block[columns] = k
-    return [torch.cat([torch.nonzero(block == block[d]).flatten(), torch.tensor([size])]) for d in range(size)]
+    return [
+        torch.cat([torch.nonzero(block == block[d]).flatten(), torch.tensor([size])]) for d in range(size)
+    ]
 
 
 def _little(square: Tensor) -> Tensor:
@@ -262,7 +278,8 @@ def _little(square: Tensor) -> Tensor:
 def _row(inverse: Tensor, linear: Tensor, cofactors: Tensor, count: float) -> Tensor:
     """The likeliest row of a transform while the others stand (Gales 1998, eqs. 51-53).
 
-    Of the two solutions the one that keeps the determinant above 0: a voice is not the mirror image of another.
+    Of the two solutions the one that keeps the determinant above 0: a voice is not the mirror image of
+    another.
     """
     a = float(cofactors @ inverse @ cofactors)
     b = float(cofactors @ inverse @ linear)
@@ -285,9 +302,11 @@ def gain(s: TransformSums, matrix: Tensor) -> float:
 
     def value(w: Tensor) -> float:
         determinant = float(torch.linalg.slogdet(w[:, :size])[1])
-        return s.count * determinant + float((w * s.linear).sum()) - 0.5 * float(
-            torch.einsum("di,dij,dj->", w, s.quadratic, w))
+        return (
+            s.count * determinant
+            + float((w * s.linear).sum())
+            - 0.5 * float(torch.einsum("di,dij,dj->", w, s.quadratic, w))
+        )
 
     none = torch.nn.functional.pad(torch.eye(size, dtype=torch.float64, device=s.linear.device), (0, 1))
     return (value(matrix.double()) - value(none)) / s.count
-

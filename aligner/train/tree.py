@@ -1,8 +1,8 @@
 """Growing decision trees: which contexts of a phone sound alike (Young, Odell & Woodland 1994).
 
-The questions are made from the data, too: phones are clustered by how they sound, and every cluster is one (the way
-of Kaldi's recipes); so no one needs to know the language.  A question is worth what it adds to the likelihood of the
-frames below a node, each side being one Gaussian with a diagonal covariance.
+The questions are made from the data, too: phones are clustered by how they sound, and every cluster is one
+(the way of Kaldi's recipes); so no one needs to know the language.  A question is worth what it adds to the
+likelihood of the frames below a node, each side being one Gaussian with a diagonal covariance.
 
 N phones of up to K states, E events: a state of a phone in one context; frames of D dimensions.
 """
@@ -22,10 +22,25 @@ from aligner.features import CepstralFrontend
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
-from aligner.train.em import Aligned, Example, Task, Voices, aligned, all_frames_of, cepstral, numbered, trees_of
+from aligner.train.em import (
+    Aligned,
+    Example,
+    Task,
+    Voices,
+    aligned,
+    all_frames_of,
+    cepstral,
+    numbered,
+    trees_of,
+)
 
-PLACES = ((Position.BEGIN,), (Position.END,), (Position.SINGLE,), (Position.BEGIN, Position.SINGLE),
-          (Position.END, Position.SINGLE))  # sets that are asked for; INTERNAL is what answers no
+PLACES = (
+    (Position.BEGIN,),
+    (Position.END,),
+    (Position.SINGLE,),
+    (Position.BEGIN, Position.SINGLE),
+    (Position.END, Position.SINGLE),
+)  # sets that are asked for; INTERNAL is what answers no
 BITS = 12  # of each number in an event's code
 WHOLE = len(FIRST)  # phones before this are not split: silence and noise have no context
 
@@ -56,9 +71,17 @@ class Contexts:
         return cls(found, *(_summed(v, place, len(found)) for v in (counts, first, second)))
 
     def __add__(self, other: Contexts) -> Contexts:
-        return Contexts.of(*(np.concatenate(pair) for pair in (
-            (self.codes, other.codes), (self.counts, other.counts), (self.first, other.first),
-            (self.second, other.second))))
+        return Contexts.of(
+            *(
+                np.concatenate(pair)
+                for pair in (
+                    (self.codes, other.codes),
+                    (self.counts, other.counts),
+                    (self.first, other.first),
+                    (self.second, other.second),
+                )
+            )
+        )
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -73,8 +96,9 @@ def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
     """Rows of ``values`` added up where ``place`` is the same."""
     order = np.argsort(place, kind="stable")
     firsts = np.searchsorted(place[order], np.arange(size))
-    total: np.ndarray = np.add.reduceat(values[order], firsts, axis=0) if len(values) else np.zeros(
-        (size, *values.shape[1:]))
+    total: np.ndarray = (
+        np.add.reduceat(values[order], firsts, axis=0) if len(values) else np.zeros((size, *values.shape[1:]))
+    )
     return total
 
 
@@ -114,7 +138,9 @@ def contexts(task: Task) -> Keyed:
     events = {a.example.id: coded(keyed(a, topology)) for a in ways}
     of = [events.get(e.id, np.zeros(0, np.int64)) for e in task.examples]
     if not ways:
-        return Keyed(Contexts(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of)
+        return Keyed(
+            Contexts(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of
+        )
     codes = np.concatenate([events[a.example.id] for a in ways])
     x = torch.cat([a.frames for a in ways]).cpu().double().numpy()
     return Keyed(Contexts.of(codes, np.ones(len(codes)), x, np.square(x)), of)
@@ -138,14 +164,18 @@ def keyed(way: Aligned, topology: TreeTopology) -> np.ndarray:
     silence = topology.number(SILENCE)
     left, right = np.append(silence, phones[:-1]), np.append(phones[1:], silence)
     opens, closes = np.diff(words, prepend=-2) != 0, np.diff(words, append=-2) != 0
-    place = np.where(opens & closes, Position.SINGLE, np.where(opens, Position.BEGIN,
-                                                               np.where(closes, Position.END, Position.INTERNAL)))
+    place = np.where(
+        opens & closes,
+        Position.SINGLE,
+        np.where(opens, Position.BEGIN, np.where(closes, Position.END, Position.INTERNAL)),
+    )
     segment = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(nodes)))
     return np.stack([phones[segment], inner, left[segment], right[segment], place[segment]], 1)
 
 
 def questions(events: Contexts, topology: TreeTopology) -> np.ndarray:
-    """Sets of phones that sound alike (Q, N) bool: the clusters of a tree that joins the two most alike first.
+    """Sets of phones that sound alike (Q, N) bool: the clusters of a tree that joins the two most alike
+    first.
 
     What phones sound like is their middle state without context; single phones are questions, too.
     """
@@ -179,8 +209,9 @@ def _scattered(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
     return table
 
 
-def _most_alike(order: Sequence[int], values: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]],
-                floor: np.ndarray) -> tuple[int, int]:
+def _most_alike(
+    order: Sequence[int], values: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]], floor: np.ndarray
+) -> tuple[int, int]:
     """The two whose joining costs the least likelihood."""
     n, s, q = (np.stack([np.asarray(values[p][k]) for p in order]) for k in range(3))
     alone = likelihood(n, s, q, floor)
@@ -219,8 +250,9 @@ class Split(NamedTuple):
     yes: np.ndarray  # bool, of the node's events
 
 
-def best_split(events: Contexts, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray,
-               least: float) -> Split | None:
+def best_split(
+    events: Contexts, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray, least: float
+) -> Split | None:
     """The question that adds most likelihood, of those that leave ``least`` frames on either side.
 
     Parameters
@@ -245,8 +277,11 @@ def best_split(events: Contexts, rows: np.ndarray, answers: Sequence[np.ndarray]
         if not fine.any():
             continue
         first, second = yes @ s, yes @ q
-        gains = (likelihood(a, first, second, floor)
-                 + likelihood(n.sum() - a, s.sum(0) - first, q.sum(0) - second, floor) - total)
+        gains = (
+            likelihood(a, first, second, floor)
+            + likelihood(n.sum() - a, s.sum(0) - first, q.sum(0) - second, floor)
+            - total
+        )
         gains[~fine] = -np.inf
         k = int(gains.argmax())
         if best is None or gains[k] > best.gain:
@@ -274,11 +309,14 @@ def grow(events: Contexts, topology: TreeTopology, leaves: int, least: float = 1
     sets = questions(events, topology)
     width = max(len(topology.phones), len(Position))
     table = np.zeros((len(sets) + len(PLACES), width), bool)
-    table[:len(sets), :sets.shape[1]] = sets
-    for row, places in zip(table[len(sets):], PLACES, strict=True):
+    table[: len(sets), : sets.shape[1]] = sets
+    for row, places in zip(table[len(sets) :], PLACES, strict=True):
         row[list(places)] = True
-    answers = (table[:len(sets), events.keys[:, 2]], table[:len(sets), events.keys[:, 3]],
-               table[len(sets):, events.keys[:, 4]])
+    answers = (
+        table[: len(sets), events.keys[:, 2]],
+        table[: len(sets), events.keys[:, 3]],
+        table[len(sets) :, events.keys[:, 4]],
+    )
     builder = _Builder(events, answers, variance_floor(events), least, topology.forest.roots.shape)
     for phone, size in enumerate(topology.forest.sizes.tolist()):
         for state in range(size):
@@ -295,8 +333,14 @@ def grow(events: Contexts, topology: TreeTopology, leaves: int, least: float = 1
 class _Builder:
     """Trees on their way: nodes as lists, and the best split of each leaf waiting in a heap."""
 
-    def __init__(self, events: Contexts, answers: Sequence[np.ndarray], floor: np.ndarray, least: float,
-                 shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        events: Contexts,
+        answers: Sequence[np.ndarray],
+        floor: np.ndarray,
+        least: float,
+        shape: tuple[int, ...],
+    ) -> None:
         self._events, self._answers, self._floor, self._least = events, answers, floor, least
         self._roots = np.full(shape, -1)
         self._rows: list[np.ndarray] = []
@@ -305,8 +349,9 @@ class _Builder:
 
     def root(self, phone: int, state: int) -> None:
         keys = self._events.keys
-        self._roots[phone, state] = self._leaf(np.flatnonzero((keys[:, 0] == phone) & (keys[:, 1] == state)),
-                                               phone >= WHOLE)
+        self._roots[phone, state] = self._leaf(
+            np.flatnonzero((keys[:, 0] == phone) & (keys[:, 1] == state)), phone >= WHOLE
+        )
 
     def _leaf(self, rows: np.ndarray, may_split: bool = True) -> int:
         self._rows.append(rows)
@@ -338,5 +383,10 @@ class _Builder:
 
 def leaves_of(events: Contexts, topology: TreeTopology) -> np.ndarray:
     """(E,) the pdf of each event."""
-    return np.array([topology.forest.leaf(phone, state, (left, right, place))
-                     for phone, state, left, right, place in events.keys.tolist()], np.int64)
+    return np.array(
+        [
+            topology.forest.leaf(phone, state, (left, right, place))
+            for phone, state, left, right, place in events.keys.tolist()
+        ],
+        np.int64,
+    )

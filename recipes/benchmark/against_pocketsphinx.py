@@ -40,7 +40,9 @@ def theirs(utterances: Sequence[Utterance], rounds: int, pipe) -> None:
 
     def align(u: Utterance) -> bool:
         samples, _ = soundfile.read(u.audio, dtype="int16")
-        words = [w.lower() for t in normalise(u.transcript) for w in t.spoken for w in w.replace("-", " ").split()]
+        words = [
+            w.lower() for t in normalise(u.transcript) for w in t.spoken for w in w.replace("-", " ").split()
+        ]
         decoder.set_align_text(" ".join(w for w in words if decoder.lookup_word(w)))
         try:
             for again in (False, True):  # first the words, then the phones in them
@@ -83,8 +85,10 @@ def main() -> None:
             times[name].append(took)
             print(f"{name:13} {seconds / took:7.1f} audio seconds per second, {failed} failed")
     speed = {name: seconds / statistics.median(t) for name, t in times.items()}
-    print(f"median of {args.rounds}: aligner {speed['aligner']:.0f}, pocketsphinx {speed['pocketsphinx']:.0f}: "
-          f"{speed['aligner'] / speed['pocketsphinx']:.1f} times")
+    print(
+        f"median of {args.rounds}: aligner {speed['aligner']:.0f}, pocketsphinx {speed['pocketsphinx']:.0f}: "
+        f"{speed['aligner'] / speed['pocketsphinx']:.1f} times"
+    )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """The backends of `align` beside their peers: how accurate and how fast, on one machine in one run.
 
-    backends.py [CORPUS] [--judge score.py] [--only NAME] ... [--rounds N] [--aeneas PYTHON] [--espeak PROGRAM]
+    backends.py [CORPUS] [--judge score.py] [--only NAME] ... [--rounds N] [--aeneas PYTHON] [--espeak
+    PROGRAM]
 
-CORPUS holds recordings, transcripts and hand labels (NAME.wav, .txt, .phn, .wrd).  The judge, where it is there,
-scores all rows; otherwise `aligner evaluate` does, which always counts the frames with the right phone.
+CORPUS holds recordings, transcripts and hand labels (NAME.wav, .txt, .phn, .wrd).  The judge, where it is
+there, scores all rows; otherwise `aligner evaluate` does, which always counts the frames with the right
+phone.
 
-Peers of CTC get the log posteriors of our own network, and the first pronunciation of each word.  The transfers go
-from each speaker to each other one, by the sentences that all of them read.
+Peers of CTC get the log posteriors of our own network, and the first pronunciation of each word.  The
+transfers go from each speaker to each other one, by the sentences that all of them read.
 
-Speed is in audio seconds per second, the median of rounds in which the rows take turns.  Search: building the graph,
-the search and what finds the boundaries after it; features, network and synthesis are left out.  All: from files to
-TextGrids, models loaded, on all cores.
+Speed is in audio seconds per second, the median of rounds in which the rows take turns.  Search: building the
+graph, the search and what finds the boundaries after it; features, network and synthesis are left out.  All:
+from files to TextGrids, models loaded, on all cores.
 """
 
 from __future__ import annotations
@@ -192,7 +194,10 @@ class Posteriors(NamedTuple):
 def posteriors(way: CtcBackend, utterance: Utterance) -> Posteriors:
     heard = hear(utterance, way)
     spoken = way.pronounce(heard.tokens)[0]
-    phones = [[p for w in group for p in w.pronunciations[0].phones] for _, group in groupby(spoken, lambda w: w.token)]
+    phones = [
+        [p for w in group for p in w.pronunciations[0].phones]
+        for _, group in groupby(spoken, lambda w: w.token)
+    ]
     columns = [list(map(way.model.alphabet.of, of)) for of in phones]
     words = [heard.tokens[k].spelling for k, _ in groupby(spoken, lambda w: w.token)]
     return Posteriors(heard, words, phones, columns, way.model.frontend(heard.wave)[:, :-1].contiguous())
@@ -209,8 +214,11 @@ def ctc_peer(bench: Bench, edges: Callable[[CtcBackend, Posteriors], Edges]) -> 
         given = posteriors(way, utterance)
         found = edges(way, given)
         words = [Interval(float(e[0]), float(e[-1]), w) for e, w in zip(found, given.words, strict=True)]
-        phones = [Interval(float(a), float(b), p) for e, labels in zip(found, given.phones, strict=True)
-                  for (a, b), p in zip(pairwise(e), labels, strict=True)]
+        phones = [
+            Interval(float(a), float(b), p)
+            for e, labels in zip(found, given.phones, strict=True)
+            for (a, b), p in zip(pairwise(e), labels, strict=True)
+        ]
         write(out, utterance.file, words, phones, given.heard.duration)
 
     def align(out: Path) -> Mapping[str, float]:
@@ -222,12 +230,16 @@ def ctc_peer(bench: Bench, edges: Callable[[CtcBackend, Posteriors], Edges]) -> 
 
 
 def by_torchaudio(way: CtcBackend, given: Posteriors) -> Edges:
-    """Boundaries midway between spikes; the label between words is in the transcript, as in torchaudio's tutorial."""
+    """Boundaries midway between spikes; the label between words is in the transcript, as in torchaudio's
+    tutorial.
+    """
     from torchaudio.functional import forced_align, merge_tokens
 
     blank, between = way.model.alphabet.blank, way.model.alphabet.boundary
     targets = [c for word in given.columns for c in (between, *word)][1:]
-    path, scores = forced_align(given.scores[None], torch.tensor(targets, dtype=torch.int32)[None], blank=blank)
+    path, scores = forced_align(
+        given.scores[None], torch.tensor(targets, dtype=torch.int32)[None], blank=blank
+    )
     spans = [s for s in merge_tokens(path[0], scores[0], blank) if s.token != between]
     middles = [(a.end + b.start) / 2 for a, b in pairwise(spans)]
     frames = np.array([spans[0].start, *middles, spans[-1].end])
@@ -236,7 +248,7 @@ def by_torchaudio(way: CtcBackend, given: Posteriors) -> Edges:
 
 def parted(edges: np.ndarray, columns: Sequence[Sequence[int]]) -> Edges:
     firsts = np.cumsum([0, *map(len, columns)])
-    return [edges[a:b + 1] for a, b in pairwise(firsts)]
+    return [edges[a : b + 1] for a, b in pairwise(firsts)]
 
 
 def by_ctc_segmentation(way: CtcBackend, given: Posteriors) -> Edges:
@@ -244,15 +256,18 @@ def by_ctc_segmentation(way: CtcBackend, given: Posteriors) -> Edges:
     import ctc_segmentation as peer
 
     names = [str(k) for k in range(given.scores.shape[1])]
-    config = peer.CtcSegmentationParameters(char_list=names, blank=way.model.alphabet.blank,
-                                            index_duration=way.model.network.clock.seconds(1))
+    config = peer.CtcSegmentationParameters(
+        char_list=names, blank=way.model.alphabet.blank, index_duration=way.model.network.clock.seconds(1)
+    )
     text = [np.array(word) for word in given.columns]
     truth, begins = peer.prepare_token_list(config, text)
     times, probabilities, _ = peer.ctc_segmentation(config, given.scores.numpy(), truth)
     words = peer.determine_utterance_segments(config, begins, probabilities, times, text)
-    spikes = [times[b + 1:b + 1 + len(word)] for b, word in zip(begins, text, strict=False)]
-    return [np.maximum.accumulate([start, *(s[1:] + s[:-1]) / 2, end])
-            for (start, end, _), s in zip(words, spikes, strict=True)]
+    spikes = [times[b + 1 : b + 1 + len(word)] for b, word in zip(begins, text, strict=False)]
+    return [
+        np.maximum.accumulate([start, *(s[1:] + s[:-1]) / 2, end])
+        for (start, end, _), s in zip(words, spikes, strict=True)
+    ]
 
 
 def peer_torchaudio(bench: Bench) -> Row:
@@ -289,11 +304,16 @@ def by_praat(out: Path, utterance: Utterance) -> None:
 def praat_tier(grid: object, name: str) -> Iterator[Interval]:
     from parselmouth.praat import call
 
-    tier = next(k for k in range(1, call(grid, "Get number of tiers") + 1) if call(grid, "Get tier name", k) == name)
+    tier = next(
+        k for k in range(1, call(grid, "Get number of tiers") + 1) if call(grid, "Get tier name", k) == name
+    )
     for k in range(1, call(grid, "Get number of intervals", tier) + 1):
         if label := call(grid, "Get label of interval", tier, k):
-            yield Interval(call(grid, "Get start time of interval", tier, k),
-                           call(grid, "Get end time of interval", tier, k), label)
+            yield Interval(
+                call(grid, "Get start time of interval", tier, k),
+                call(grid, "Get end time of interval", tier, k),
+                label,
+            )
 
 
 def peer_praat(bench: Bench) -> Row:
@@ -344,13 +364,16 @@ json.dump({"words": [w for w, _ in found], "all": took, "one": sum(s for _, s in
 
 
 def peer_aeneas(bench: Bench) -> Row:
-    """Each word a line of its own, at the granularity of words with pauses masked, as aeneas advises for words.
+    """Each word a line of its own, at the granularity of words with pauses masked, as aeneas advises for
+    words.
 
     Without its extension for eSpeak, it has each word spoken alone, by a process.
     """
     for program, why in ((bench.aeneas, "aeneas"), (bench.espeak, "espeak-ng, which aeneas calls,")):
         if not shutil.which(program):
-            raise Lacking(f"{why} is not here ({program or 'none was given'}); backends.sh fetches it where it can")
+            raise Lacking(
+                f"{why} is not here ({program or 'none was given'}); backends.sh fetches it where it can"
+            )
     utterances, jobs = bench.utterances, bench.folder / "aeneas.json"
     texts = [bench.folder / "aeneas" / f"{u.file}.txt" for u in utterances]
     for path, u in zip(texts, utterances, strict=True):
@@ -359,8 +382,9 @@ def peer_aeneas(bench: Bench) -> Row:
     jobs.write_text(json.dumps([(str(u.audio), str(t)) for u, t in zip(utterances, texts, strict=True)]))
 
     def align(out: Path) -> Mapping[str, float]:
-        done = subprocess.run([bench.aeneas, "-c", AENEAS, jobs, bench.espeak, str(cores())], capture_output=True,
-                              text=True)
+        done = subprocess.run(
+            [bench.aeneas, "-c", AENEAS, jobs, bench.espeak, str(cores())], capture_output=True, text=True
+        )
         if done.returncode:
             raise Lacking(f"aeneas failed: {done.stderr.strip().splitlines()[-1]}")
         told = json.loads(done.stdout)
@@ -372,7 +396,9 @@ def peer_aeneas(bench: Bench) -> Row:
 
 
 class Readings(NamedTuple):
-    """The same sentences by several speakers: folders of prompts, targets and references, one a speaker in each."""
+    """The same sentences by several speakers: folders of prompts, targets and references, one a speaker in
+    each.
+    """
 
     prompts: Path
     targets: Path
@@ -382,13 +408,19 @@ class Readings(NamedTuple):
 
 def readings(bench: Bench) -> Readings:
     """Prompts with the labels as they are scored: closures joined to their bursts."""
-    by_speaker = {s: {p.stem for p in group} for s, group in groupby(sorted(bench.corpus.rglob("*.phn")),
-                                                                     lambda p: p.parent.relative_to(bench.corpus))}
+    by_speaker = {
+        s: {p.stem for p in group}
+        for s, group in groupby(
+            sorted(bench.corpus.rglob("*.phn")), lambda p: p.parent.relative_to(bench.corpus)
+        )
+    }
     shared = set.intersection(*by_speaker.values())
     if len(by_speaker) < 2 or not shared:
         raise Lacking("no sentence is read by all speakers of the corpus")
-    made = Readings(*(bench.folder / "readings" / k for k in ("prompts", "targets", "reference")),
-                    [str(s) for s in by_speaker])
+    made = Readings(
+        *(bench.folder / "readings" / k for k in ("prompts", "targets", "reference")),
+        [str(s) for s in by_speaker],
+    )
     for source in made.speakers:
         for name in shared:
             prompt(bench.corpus / source / name, made.prompts / source / name)
@@ -408,8 +440,13 @@ def link(stem: Path, folder: Path, *kinds: str) -> None:
 def prompt(labelled: Path, to: Path) -> None:
     link(labelled, to.parent, ".wav")
     labels = next(iter(read_labels(labelled.with_suffix(".phn")).values()))
-    write(to.parent, to.name, labels.words or (), scored_phones(labels.phones or ()),
-          duration(labelled.with_suffix(".wav")))
+    write(
+        to.parent,
+        to.name,
+        labels.words or (),
+        scored_phones(labels.phones or ()),
+        duration(labelled.with_suffix(".wav")),
+    )
 
 
 def transfers(bench: Bench) -> Row:
@@ -418,16 +455,20 @@ def transfers(bench: Bench) -> Row:
 
     def jobs(out: Path) -> Iterator[tuple[object, Backend]]:
         for s in given.speakers:
-            job, prompts = plan_transfer(given.prompts / s, given.targets / s, out / s, TierNames(),
-                                         existing="overwrite")
+            job, prompts = plan_transfer(
+                given.prompts / s, given.targets / s, out / s, TierNames(), existing="overwrite"
+            )
             yield job, by_prompts(prompts, options)
 
     def align(out: Path) -> Mapping[str, float]:
         return {"all": sum(run(job, way, options).wall for job, way in jobs(out))}
 
     ways = list(jobs(bench.folder / "transfer"))
-    calls = [call for job, way in ways
-             for call in searches_of(way, each(partial(prepare, backend=way), job.utterances))]
+    calls = [
+        call
+        for job, way in ways
+        for call in searches_of(way, each(partial(prepare, backend=way), job.utterances))
+    ]
     return Row(align, given.reference, sum(map(duration, given.targets.rglob("*.wav"))), calls)
 
 
@@ -463,8 +504,14 @@ def warped(reference: torch.Tensor, target: torch.Tensor, times: np.ndarray) -> 
 def peer_librosa(bench: Bench) -> Row:
     """Plain warping of the same features; pauses are warped as all else is."""
     given = readings(bench)
-    pairs = [Pair(given.prompts / p.relative_to(given.targets).parts[0] / p.name, p,
-                  str(p.relative_to(given.targets).with_suffix(""))) for p in sorted(given.targets.rglob("*.wav"))]
+    pairs = [
+        Pair(
+            given.prompts / p.relative_to(given.targets).parts[0] / p.name,
+            p,
+            str(p.relative_to(given.targets).with_suffix("")),
+        )
+        for p in sorted(given.targets.rglob("*.wav"))
+    ]
 
     def times(pair: Pair) -> np.ndarray:
         return np.array([t for tier in known(pair.prompt)[1:] for i in tier for t in (i.start, i.end)])
@@ -473,7 +520,7 @@ def peer_librosa(bench: Bench) -> Row:
         frames, words, phones = known(pair.prompt)
         found = warped(frames, frames_of(pair.target), times(pair)).reshape(-1, 2).tolist()
         moved = [Interval(a, b, i.label) for (a, b), i in zip(found, (*words, *phones), strict=True)]
-        spoken = [[i for i in tier if i.label] for tier in (moved[:len(words)], moved[len(words):])]
+        spoken = [[i for i in tier if i.label] for tier in (moved[: len(words)], moved[len(words) :])]
         write(out, pair.file, spoken[0], spoken[1], duration(pair.target))
 
     def align(out: Path) -> Mapping[str, float]:
@@ -514,14 +561,20 @@ def judged(row: Row, out: Path, judge: Path | None) -> dict[str, float]:
     report = evaluate(row.reference, out).report
     found = {"frames": report.frame_accuracy, "missing": report.missing}
     if judge is None:
-        sides = [s and (s.mae, s.median, s.bias, s.within[20], s.within[50]) for s in (report.phones, report.words)]
+        sides = [
+            s and (s.mae, s.median, s.bias, s.within[20], s.within[50]) for s in (report.phones, report.words)
+        ]
     else:
         told = out.with_suffix(".json")
-        subprocess.run([sys.executable, judge, row.reference, out, "--json", told], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, judge, row.reference, out, "--json", told], check=True, capture_output=True
+        )
         figures = json.loads(told.read_text())
         found["missing"] = figures["missing"]
         keys = ("mae_ms", "median_ms", "bias_ms", "within_20", "within_50")
-        sides = [tuple(figures[k][key] for key in keys) if figures[k]["n"] else None for k in ("phones", "words")]
+        sides = [
+            tuple(figures[k][key] for key in keys) if figures[k]["n"] else None for k in ("phones", "words")
+        ]
     phones, words = sides
     found |= dict(zip(COLUMNS[:5], phones, strict=True)) if phones else {}
     if not phones:
@@ -530,8 +583,10 @@ def judged(row: Row, out: Path, judge: Path | None) -> dict[str, float]:
 
 
 def line(name: str, figures: Mapping[str, float], speeds: Mapping[str, float], behind: str) -> str:
-    cells = [f"{figures[c]:8.0f}" if c == "missing" else f"{figures[c]:8.1f}" if c in figures else f"{'-':>8}"
-             for c in COLUMNS]
+    cells = [
+        f"{figures[c]:8.0f}" if c == "missing" else f"{figures[c]:8.1f}" if c in figures else f"{'-':>8}"
+        for c in COLUMNS
+    ]
     fast = [f"{speeds[k]:8.0f}" if k in speeds else f"{'-':>8}" for k in ("several", "one", "all")]
     return f"{name:<18}{''.join(cells)}  {''.join(fast)}  {behind}".rstrip()
 
@@ -543,15 +598,24 @@ def compared(name: str, row: Row, rounds: Mapping[str, Sequence[Mapping[str, flo
         return f"search: wanted {BARS[name]} on two cores: {'met' if speed >= BARS[name] else 'NOT MET'}"
     if row.peer_of not in rounds:
         return ""
-    ratios = {kind: statistics.median(theirs[kind] / our[kind] for our, theirs in
-                                      zip(rounds[row.peer_of], rounds[name], strict=True))
-              for kind in ("several", "one", "all") if kind in rounds[name][0]}
+    ratios = {
+        kind: statistics.median(
+            theirs[kind] / our[kind] for our, theirs in zip(rounds[row.peer_of], rounds[name], strict=True)
+        )
+        for kind in ("several", "one", "all")
+        if kind in rounds[name][0]
+    }
     named = {"several": "search", "one": "on one", "all": "all"}
-    return f"{row.peer_of} is " + ", ".join(f"{r:.2f} x ({named[kind]})" for kind, r in ratios.items()) + " as fast"
+    return (
+        f"{row.peer_of} is "
+        + ", ".join(f"{r:.2f} x ({named[kind]})" for kind, r in ratios.items())
+        + " as fast"
+    )
 
 
 def made(bench: Bench, names: Sequence[str]) -> dict[str, Row]:
-    """The rows that can be measured, each after a round that is not counted; of the others, why they cannot."""
+    """The rows that can be measured, each after a round that is not counted; of the others, why they
+    cannot."""
     found = {}
     for name in names:
         try:
@@ -564,7 +628,9 @@ def made(bench: Bench, names: Sequence[str]) -> dict[str, Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path, nargs="?", default=HERE.parent / "shared/data/timit-dev")
     parser.add_argument("--judge", type=Path, default=HERE.parent / "shared/score/score.py")
     parser.add_argument("--only", action="append", choices=ROWS, metavar="NAME", help=f"of {', '.join(ROWS)}")
@@ -583,13 +649,20 @@ def main() -> None:
     for _ in range(given.rounds):
         for name, row in rows.items():
             rounds[name].append(measured(row, bench.folder / name))
-    print(f"{given.corpus}, judged by {judge or 'aligner evaluate'}: boundaries of phones (ms, %), mae of words',")
-    print(f"frames with the right phone (%); audio seconds per second, median of {given.rounds}: search on "
-          f"{cores()} cores, on one; all")
+    print(
+        f"{given.corpus}, judged by {judge or 'aligner evaluate'}: boundaries of phones (ms, %), mae of "
+        f"words',"
+    )
+    print(
+        f"frames with the right phone (%); audio seconds per second, median of {given.rounds}: search on "
+        f"{cores()} cores, on one; all"
+    )
     heads = (*COLUMNS, "", "search", "on one", "all")
     print(f"{'':<18}{''.join(f'{h:>8}' if h else '  ' for h in heads)}")
     for name, row in rows.items():
-        speeds = {kind: statistics.median(row.audio / r[kind] for r in rounds[name]) for kind in rounds[name][0]}
+        speeds = {
+            kind: statistics.median(row.audio / r[kind] for r in rounds[name]) for kind in rounds[name][0]
+        }
         figures = judged(row, bench.folder / name, judge)
         print(line(name, figures, speeds, compared(name, row, rounds)), flush=True)
 

@@ -3,9 +3,9 @@
 
     corpus.py SOURCE [SOURCE ...] OUT (--hours N | --files N | --book HOURS)
 
---hours makes recordings of one to four sentences of a speaker each; --files so many recordings of about a second,
-cut out of sentences whose words are labelled (.wrd); --book one recording with its transcript, a sentence a line.
-No two pieces are alike: each is brought to a speed of its own, between 0.87 and 1.15.
+--hours makes recordings of one to four sentences of a speaker each; --files so many recordings of about a
+second, cut out of sentences whose words are labelled (.wrd); --book one recording with its transcript, a
+sentence a line. No two pieces are alike: each is brought to a speed of its own, between 0.87 and 1.15.
 """
 
 from __future__ import annotations
@@ -48,8 +48,11 @@ class Piece(NamedTuple):
 
 def sentences(sources: list[Path]) -> list[Piece]:
     """All utterances of some folders, speaker by speaker."""
-    return [Piece(u.speaker, read(u).wave, " ".join(u.transcript.split()))
-            for source in sources for u in find(source).utterances]
+    return [
+        Piece(u.speaker, read(u).wave, " ".join(u.transcript.split()))
+        for source in sources
+        for u in find(source).utterances
+    ]
 
 
 def phrases(sources: list[Path]) -> list[Piece]:
@@ -70,7 +73,7 @@ def _cut(speaker: str, wave: np.ndarray, words: list[list[str]]) -> Iterator[Pie
         begin = int(first) if begin is None else begin
         said.append(word)
         if int(last) - begin >= ENOUGH * SAMPLE_RATE:
-            yield Piece(speaker, wave[begin:int(last)], " ".join(said))
+            yield Piece(speaker, wave[begin : int(last)], " ".join(said))
             begin, said = None, []
 
 
@@ -100,7 +103,9 @@ def joined(pieces: Iterator[Piece]) -> Iterator[Piece]:
             group, rest = group[:-1], group[-1:]
         else:
             rest = []
-        yield Piece(group[0].speaker, np.concatenate([p.wave for p in group]), " ".join(p.text for p in group))
+        yield Piece(
+            group[0].speaker, np.concatenate([p.wave for p in group]), " ".join(p.text for p in group)
+        )
         group = rest
 
 
@@ -135,8 +140,8 @@ def pause(piece: Piece, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Room noise: the piece's quietest tenth of a second, forwards and backwards again and again."""
     size = SAMPLE_RATE // 10
     starts = np.arange(0, len(piece.wave) - size, size // 4)
-    at = min(starts, key=lambda k: float(np.square(piece.wave[k:k + size]).sum()))
-    quiet = piece.wave[at:at + size]
+    at = min(starts, key=lambda k: float(np.square(piece.wave[k : k + size]).sum()))
+    quiet = piece.wave[at : at + size]
     both = np.concatenate([quiet, quiet[::-1]])
     return np.resize(np.roll(both, rng.integers(len(both))), round(seconds * SAMPLE_RATE))
 
@@ -155,7 +160,9 @@ def music(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 
 class Line(NamedTuple):
-    """A sentence of a book's transcript, and where it lies in the recording, in seconds; None if it is not said."""
+    """A sentence of a book's transcript, and where it lies in the recording, in seconds; None if it is not
+    said.
+    """
 
     text: str
     place: tuple[float, float] | None
@@ -164,8 +171,8 @@ class Line(NamedTuple):
 def book(sources: list[Path], out: Path, hours: float, loose: bool = False) -> tuple[float, list[Line]]:
     """One recording and its transcript; its seconds, and its lines.
 
-    Where it is ``loose`` every twentieth sentence is said and not written, every other twentieth written and not said;
-    and every five minutes there are 20 s of music, or of speech backwards.
+    Where it is ``loose`` every twentieth sentence is said and not written, every other twentieth written and
+    not said; and every five minutes there are 20 s of music, or of speech backwards.
     """
     out.mkdir(parents=True, exist_ok=True)
     rng, lines, now, interludes = np.random.default_rng(0), list[Line](), 0, 0
@@ -183,7 +190,11 @@ def book(sources: list[Path], out: Path, hours: float, loose: bool = False) -> t
                 lines.append(Line(piece.text, place))
             add(pause(piece, PAUSE, rng))
             if loose and now > (interludes + 1) * INTERLUDES * SAMPLE_RATE:
-                add(music(LASTS, rng) if interludes % 2 else np.resize(piece.wave[::-1], round(LASTS * SAMPLE_RATE)))
+                add(
+                    music(LASTS, rng)
+                    if interludes % 2
+                    else np.resize(piece.wave[::-1], round(LASTS * SAMPLE_RATE))
+                )
                 add(pause(piece, PAUSE, rng))
                 interludes += 1
             if now >= 3600 * hours * SAMPLE_RATE:
@@ -193,9 +204,13 @@ def book(sources: list[Path], out: Path, hours: float, loose: bool = False) -> t
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source", nargs="+", type=Path)
-    parser.add_argument("--loose", action="store_true", help="a book whose text and sound differ here and there")
+    parser.add_argument(
+        "--loose", action="store_true", help="a book whose text and sound differ here and there"
+    )
     parser.add_argument("out", type=Path, help="a new folder")
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument("--hours", type=float)

@@ -3,8 +3,8 @@
 
     evaluate.py REFERENCE ALIGNED [--count N] [--report N]
 
-REFERENCE holds labels and ALIGNED what `align` made of them; both are multiplied by links in a temporary folder.  The
-opening of the report is timed in headless Chromium, where that and playwright are there.
+REFERENCE holds labels and ALIGNED what `align` made of them; both are multiplied by links in a temporary
+folder.  The opening of the report is timed in headless Chromium, where that and playwright are there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ COMMAND = [sys.executable, "-c", "from aligner.cli import main; main()"]
 
 def multiply(source: Path, target: Path, count: int) -> None:
     """Copies of a folder side by side, by links, until there are ``count`` of its TextGrids or .phn files."""
-    files = [p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in (".textgrid", ".phn", ".wrd")]
+    files = [
+        p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in (".textgrid", ".phn", ".wrd")
+    ]
     stems = len({p.with_suffix("") for p in files})
     for k in range(-(-count // stems)):
         for path in files:
@@ -96,7 +98,9 @@ def opening(page: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reference", type=Path)
     parser.add_argument("aligned", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
@@ -107,7 +111,9 @@ def main() -> None:
         multiply(given.reference, folder / "reference", given.count)
         multiply(given.aligned, folder / "aligned", given.count)
         figures = folder / "figures.json"
-        seconds, memory = watched([*COMMAND, "evaluate", folder / "reference", folder / "aligned", "--json", figures])
+        seconds, memory = watched(
+            [*COMMAND, "evaluate", folder / "reference", folder / "aligned", "--json", figures]
+        )
         files = json.loads(figures.read_text())["files"]
         print(f"evaluate: {files} utterances in {seconds:.1f} s, {memory:.2f} GB, {os.cpu_count()} cores")
         multiply_run(given.aligned, folder / "run", given.report)

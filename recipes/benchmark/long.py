@@ -3,8 +3,9 @@
 
     long.py [CORPUS] [--hours N] [--speech SHARE] [--proven]
 
-The sentences of CORPUS (default: data/sample) are strung together, again and again, with pauses between them until
-speech takes only the given share, and their transcript is aligned as one utterance with the English model.
+The sentences of CORPUS (default: data/sample) are strung together, again and again, with pauses between them
+until speech takes only the given share, and their transcript is aligned as one utterance with the English
+model.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from aligner.search.long import BAND, long_path
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "data" / "sample")
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--speech", type=float, default=0.15, help="share of the recording that is speech")
-    parser.add_argument("--proven", action="store_true", help="prove the path by a forward pass without a band")
+    parser.add_argument(
+        "--proven", action="store_true", help="prove the path by a forward pass without a band"
+    )
     given = parser.parse_args()
     model = load_model()
     backend = HmmBackend(model, Options())
@@ -46,7 +51,9 @@ def main() -> None:
     pieces, words, planted, t = [], [], [], 0
     for k in range(count):
         s = sentences[k % len(sentences)]
-        gap = quiet[torch.from_numpy(rng.integers(0, len(quiet), rng.integers(pause // 2, pause * 3 // 2 + 1)))]
+        gap = quiet[
+            torch.from_numpy(rng.integers(0, len(quiet), rng.integers(pause // 2, pause * 3 // 2 + 1)))
+        ]
         pieces += [gap, s.frames]
         planted.append((t + len(gap), t + len(gap) + len(s.frames)))
         words += [w.pronunciations for w in s.spoken]
@@ -56,8 +63,10 @@ def main() -> None:
     begun = time.perf_counter()
     graph = build(words, model.topology)
     built = time.perf_counter() - begun
-    print(f"{model.clock.seconds(len(frames)) / 3600:.2f} hours, {len(frames):,} frames, {len(words):,} words, "
-          f"{len(graph.pdf):,} states, {len(graph.pdfs):,} pdfs; graph in {built:.1f} s")
+    print(
+        f"{model.clock.seconds(len(frames)) / 3600:.2f} hours, {len(frames):,} frames, {len(words):,} words, "
+        f"{len(graph.pdf):,} states, {len(graph.pdfs):,} pdfs; graph in {built:.1f} s"
+    )
     scored = 0
 
     def score(first: int, last: int, columns: np.ndarray) -> torch.Tensor:
@@ -76,10 +85,14 @@ def main() -> None:
     inside = sum(a <= begins.get(int(w), -1) < b for w, (a, b) in zip(first_words, planted, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     speed = model.clock.seconds(len(frames)) / seconds
-    print(f"scoring and search {seconds:.1f} s, {speed:.0f} audio seconds per second; "
-          f"frames scored {scored / len(frames):.1f} times each{' (with the proof)' if given.proven else ''}")
+    print(
+        f"scoring and search {seconds:.1f} s, {speed:.0f} audio seconds per second; "
+        f"frames scored {scored / len(frames):.1f} times each{' (with the proof)' if given.proven else ''}"
+    )
     print(f"sentences that begin where they were put: {inside} of {count}")
-    print(f"peak memory of the whole process {peak:.2f} GB (wanted under 4: {'met' if peak < 4 else 'NOT MET'})")
+    print(
+        f"peak memory of the whole process {peak:.2f} GB (wanted under 4: {'met' if peak < 4 else 'NOT MET'})"
+    )
 
 
 if __name__ == "__main__":

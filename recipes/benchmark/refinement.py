@@ -3,17 +3,18 @@
 
     refinement.py CORPUS [--backend NAME ...] [--minutes N] [--rounds N] [--no-times]
 
-CORPUS holds recordings with transcripts and hand labels (.phn and .wrd, or TextGrids) beside them.  It is searched
-once; what was found is then refined in each way and compared with the labels:
+CORPUS holds recordings with transcripts and hand labels (.phn and .wrd, or TextGrids) beside them.  It is
+searched once; what was found is then refined in each way and compared with the labels:
 
 none      as the search left it
 offsets   moved by the model's table
 sound     looked for in the sound, and not in what the model says of its frames; held closer for want of that
 full      by both
 
-For the times, links make the corpus some minutes long, and it is aligned as `align --jobs 1` does, with `--refine`
-`none`, `offsets`, `full` and, after learning from all of the labels, with a taught model, in turn.  Figures are medians
-over the rounds: of the whole run by the clock, and of the stages of the path, the refinement's and all together.
+For the times, links make the corpus some minutes long, and it is aligned as `align --jobs 1` does, with
+`--refine` `none`, `offsets`, `full` and, after learning from all of the labels, with a taught model, in turn.
+Figures are medians over the rounds: of the whole run by the clock, and of the stages of the path, the
+refinement's and all together.
 """
 
 from __future__ import annotations
@@ -90,8 +91,10 @@ def worth(found: Searched, refinement: Refinement, with_evidence: bool, backend:
     assert report.phones is not None
     assert report.words is not None
     ten, twenty, fifty = (report.phones.within[t] for t in (10, 20, 50))
-    return (f"{report.phones.mae:6.2f} ms {ten:7.1f} % {twenty:6.1f} % {fifty:6.1f} % {report.words.mae:7.2f} ms"
-            + f"  {report.missing} of {report.files} missing" * bool(report.missing))
+    return (
+        f"{report.phones.mae:6.2f} ms {ten:7.1f} % {twenty:6.1f} % {fifty:6.1f} % {report.words.mae:7.2f} ms"
+        + f"  {report.missing} of {report.files} missing" * bool(report.missing)
+    )
 
 
 def lengthened(utterances: Sequence[Utterance], target: Path, minutes: float) -> None:
@@ -147,16 +150,27 @@ def times(corpus: Path, kinds: Mapping[str, Backend], rounds: int) -> Iterator[s
     without = found["offsets"]
     for kind, runs in found.items():
         wall, stages, own = (median(column) for column in zip(*runs, strict=True))
-        more = [100 * (median(getattr(r, of) for r in runs) / median(getattr(r, of) for r in without) - 1)
-                for of in ("wall", "stages")]
-        verdict = "" if kind in ("none", "offsets") else ("within" if max(more) <= BAR else "above") + f" {BAR:.0f} %"
-        yield (f"{kind:8} {wall:8.2f} s ({min(r.wall for r in runs):.2f} to {max(r.wall for r in runs):.2f}) "
-               f"{more[0]:+6.1f} %   stages {stages:6.2f} s {more[1]:+6.1f} %   refinement {own:5.2f} s  {verdict}")
+        more = [
+            100 * (median(getattr(r, of) for r in runs) / median(getattr(r, of) for r in without) - 1)
+            for of in ("wall", "stages")
+        ]
+        verdict = (
+            ""
+            if kind in ("none", "offsets")
+            else ("within" if max(more) <= BAR else "above") + f" {BAR:.0f} %"
+        )
+        yield (
+            f"{kind:8} {wall:8.2f} s ({min(r.wall for r in runs):.2f} to {max(r.wall for r in runs):.2f}) "
+            f"{more[0]:+6.1f} %   stages {stages:6.2f} s {more[1]:+6.1f} %   refinement {own:5.2f} s  "
+            f"{verdict}"
+        )
 
 
 def kinds_of(backend: Backend, name: str, corpus: Path) -> dict[str, Backend]:
     """Backends that differ in how they refine."""
-    kinds = {how: chosen(None, Options(backend=name, jobs=1, refine=how)) for how in ("none", "offsets", "full")}
+    kinds = {
+        how: chosen(None, Options(backend=name, jobs=1, refine=how)) for how in ("none", "offsets", "full")
+    }
     model = teach(corpus, backend).learnt.model
     if model is None:
         print("taught    it did not help, and is not timed")
@@ -165,7 +179,9 @@ def kinds_of(backend: Backend, name: str, corpus: Path) -> dict[str, Backend]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--backend", nargs="+", choices=NEEDED, default=list(NEEDED))
     parser.add_argument("--minutes", type=float, default=10.0, help="of audio that are timed")

@@ -3,8 +3,8 @@
 
     search.py [--torbi PYTHON] [--rounds N]
 
-Ratios are of the fastest of N alternating rounds.  Audio seconds are those of 10 ms frames, summed over the batch.
-Run it through search.sh, which makes torbi's own environment.
+Ratios are of the fastest of N alternating rounds.  Audio seconds are those of 10 ms frames, summed over the
+batch. Run it through search.sh, which makes torbi's own environment.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SEARCH_ROWS = {
 
 
 def fastest(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of the fastest of so many rounds; in each, every call once, after a call that is not counted."""
+    """Seconds of the fastest of so many rounds; in each, every call once, after a call that is not
+    counted."""
     best = dict.fromkeys(calls, float("inf"))
     for k in range(rounds + 1):
         for name, call in calls.items():
@@ -56,8 +57,10 @@ def told(title: str, seconds: dict[str, float], wanted: float) -> None:
     print(f"\n{title}\n  {ours:<44} {mine * 1e3:9.1f} ms")
     for name, theirs in others:
         verdict = "met" if theirs / mine >= wanted else "NOT MET"
-        print(f"  {name:<44} {theirs * 1e3:9.1f} ms   ours is {theirs / mine:6.1f} x faster "
-              f"(wanted {wanted:g}: {verdict})")
+        print(
+            f"  {name:<44} {theirs * 1e3:9.1f} ms   ours is {theirs / mine:6.1f} x faster "
+            f"(wanted {wanted:g}: {verdict})"
+        )
 
 
 def against_hmmlearn(rounds: int) -> None:
@@ -78,8 +81,13 @@ def against_hmmlearn(rounds: int) -> None:
     with torch.no_grad():
         total, expected = float(ours(x).sum()), theirs.score(flat, [1000] * 32)
         assert abs(total / expected - 1) < 1e-5, (total, expected)
-        seconds = fastest({"MixtureGaussianHMM.forward": lambda: ours(x),
-                           "hmmlearn GMMHMM.score": lambda: theirs.score(flat, [1000] * 32)}, rounds)
+        seconds = fastest(
+            {
+                "MixtureGaussianHMM.forward": lambda: ours(x),
+                "hmmlearn GMMHMM.score": lambda: theirs.score(flat, [1000] * 32),
+            },
+            rounds,
+        )
     told("Log-likelihood, 32 x 1000 frames, 10 states, 80 dims, 8 components", seconds, 20)
 
 
@@ -88,8 +96,13 @@ def chain(states: int) -> Arcs:
     s = torch.arange(states, dtype=torch.int32)
     ends = torch.full((2, states), -torch.inf)
     ends[0, 0] = ends[1, -1] = 0.0
-    return Arcs(s[None], torch.stack([s, s - 1], 1)[None], torch.tensor([0.5, 0.5]).log().expand(1, 1, states, 2),
-                ends[:1], ends[1:])
+    return Arcs(
+        s[None],
+        torch.stack([s, s - 1], 1)[None],
+        torch.tensor([0.5, 0.5]).log().expand(1, 1, states, 2),
+        ends[:1],
+        ends[1:],
+    )
 
 
 TORBI = """
@@ -124,23 +137,36 @@ def against_dense_viterbi(rounds: int, torbi: str | None) -> None:
     initial = np.eye(states, dtype=np.float32)[0]
     probabilities = scores.exp().double().numpy().swapaxes(1, 2)
     path = viterbi(arcs._replace(final=torch.zeros(1, states)), scores).states
-    theirs = librosa.sequence.viterbi(probabilities[0], transition.astype(float), p_init=initial.astype(float))
+    theirs = librosa.sequence.viterbi(
+        probabilities[0], transition.astype(float), p_init=initial.astype(float)
+    )
     assert (path[0].numpy() == theirs).mean() > 0.99
-    seconds = fastest({
-        "viterbi": lambda: viterbi(arcs, scores),
-        "librosa.sequence.viterbi, dense": lambda: [
-            librosa.sequence.viterbi(p, transition.astype(float), p_init=initial.astype(float)) for p in probabilities],
-    }, rounds)
+    seconds = fastest(
+        {
+            "viterbi": lambda: viterbi(arcs, scores),
+            "librosa.sequence.viterbi, dense": lambda: [
+                librosa.sequence.viterbi(p, transition.astype(float), p_init=initial.astype(float))
+                for p in probabilities
+            ],
+        },
+        rounds,
+    )
     if torbi:
         with tempfile.TemporaryDirectory() as folder:
             data = Path(folder) / "data.npz"
             with np.errstate(divide="ignore"):
                 tiny = np.log(np.maximum(transition, 1e-37)), np.log(np.maximum(initial, 1e-37))
             np.savez(data, scores=scores.numpy(), transition=tiny[0].T.copy(), initial=tiny[1])
-            done = subprocess.run([torbi, "-c", TORBI, data, str(rounds), str(CORES)], capture_output=True, text=True,
-                                  check=True)
+            done = subprocess.run(
+                [torbi, "-c", TORBI, data, str(rounds), str(CORES)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             agreement = (np.load(f"{data}.paths.npy") == path.numpy()).mean()
-        seconds[f"torbi, dense, {CORES} threads (paths agree {agreement:.0%})"] = float(done.stdout.split()[-1])
+        seconds[f"torbi, dense, {CORES} threads (paths agree {agreement:.0%})"] = float(
+            done.stdout.split()[-1]
+        )
     told(f"Viterbi, {batch} x {frames} frames, {states} states from left to right", seconds, 50)
     if not torbi:
         print("  torbi: not measured (give --torbi, or run search.sh)")
@@ -173,7 +199,7 @@ def against_forced_align(rounds: int) -> None:
     def theirs() -> list[torch.Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return [forced_align(scores[b:b + 1], targets[b:b + 1])[0][0] for b in range(batch)]
+            return [forced_align(scores[b : b + 1], targets[b : b + 1])[0][0] for b in range(batch)]
 
     def ours() -> torch.Tensor:
         arcs = ctc_arcs(targets)
@@ -183,9 +209,14 @@ def against_forced_align(rounds: int) -> None:
     each = torch.arange(frames)
     for mine, other, own in zip(ours(), symbols_of, scores, strict=True):
         assert torch.isclose(own[each, mine].sum(), own[each, other].sum(), rtol=1e-5)
-    seconds = fastest({"viterbi on CTC's graph, one batch": ours,
-                       "torchaudio forced_align, one call each": theirs}, rounds)
-    told(f"Forced alignment by CTC, {batch} x {frames} frames, {labels} labels of {symbols} symbols", seconds, 2)
+    seconds = fastest(
+        {"viterbi on CTC's graph, one batch": ours, "torchaudio forced_align, one call each": theirs}, rounds
+    )
+    told(
+        f"Forced alignment by CTC, {batch} x {frames} frames, {labels} labels of {symbols} symbols",
+        seconds,
+        2,
+    )
 
 
 def row(name: str) -> None:
@@ -235,15 +266,19 @@ def table() -> None:
     print(f"\nThe family at 80 dims on {CORES} CPU cores (forward; the streaming model tells states)")
     print(f"  {'model':<20} {'batch':>10} {'ms':>9} {'audio s/s':>10} {'peak MB':>8}")
     for name, (batch, frames, what) in SEARCH_ROWS.items():
-        done = subprocess.run([sys.executable, __file__, "--row", name], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--row", name], capture_output=True, text=True, check=True
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         speed = batch * frames * HOP / found["seconds"]
         verdict = ""
         if name == "MixtureGaussianHMM":
             met = speed >= 5000 and found["megabytes"] < 200
             verdict = f"   (wanted 5000 and under 200: {'met' if met else 'NOT MET'})"
-        print(f"  {name:<20} {batch:>4} x {frames:<4} {found['seconds'] * 1e3:8.1f} {speed:10,.0f} "
-              f"{found['megabytes']:8.0f}  {what}{verdict}")
+        print(
+            f"  {name:<20} {batch:>4} x {frames:<4} {found['seconds'] * 1e3:8.1f} {speed:10,.0f} "
+            f"{found['megabytes']:8.0f}  {what}{verdict}"
+        )
 
 
 def streaming() -> None:
@@ -258,7 +293,9 @@ def streaming() -> None:
     model = load_model()
     folder = Path(__file__).parents[2] / "data" / "sample" / "slt"
     spoken = folder / "vowels.flac"
-    ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model, Options()))
+    ready = prepare(
+        Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model, Options())
+    )
     wave = torch.randn(16_000)
     latencies = []
     search = Stream(Arcs.of(ready.graph), beam=300.0)
@@ -266,20 +303,28 @@ def streaming() -> None:
         search = Stream(Arcs.of(ready.graph), beam=300.0)
         for t in range(len(ready.frames)):
             begun = time.perf_counter()
-            model.frontend(wave[:3200])  # features of the last 0.2 s anew: more than an incremental front end does
-            search.advance(model.score(ready.frames[t:t + 1], ready.graph.pdfs))
+            model.frontend(
+                wave[:3200]
+            )  # features of the last 0.2 s anew: more than an incremental front end does
+            search.advance(model.score(ready.frames[t : t + 1], ready.graph.pdfs))
             latencies.append(time.perf_counter() - begun)
         search.finish()
     p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
     torch.set_num_threads(CORES)
-    print(f"\nStreaming, 10 ms chunks, English model, {len(ready.graph.pdf)} states, one core: median {p50:.2f} ms, "
-          f"p99 {p99:.2f} ms (wanted under 10: {'met' if p99 < 10 else 'NOT MET'})")
+    print(
+        f"\nStreaming, 10 ms chunks, English model, {len(ready.graph.pdf)} states, one core: median "
+        f"{p50:.2f} ms, "
+        f"p99 {p99:.2f} ms (wanted under 10: {'met' if p99 < 10 else 'NOT MET'})"
+    )
 
 
 def cuda(rounds: int) -> None:
     print()
     if not torch.cuda.is_available():
-        print("CUDA: no GPU here, so nothing was measured on one; the Triton kernels are tested in their interpreter")
+        print(
+            "CUDA: no GPU here, so nothing was measured on one; the Triton kernels are tested in their "
+            "interpreter"
+        )
         return
     name = torch.cuda.get_device_name()
     batch, frames, states = 64, 1000, 300
@@ -290,9 +335,11 @@ def cuda(rounds: int) -> None:
     bandwidth = 2 * copy.numel() * 4 / fastest({"copy": lambda: copy.clone()}, rounds)["copy"]
     moved = scores.numel() * 4 + batch * frames * (-(-states // 8) + 8)
     bound = max(moved / bandwidth, 0.2e-6 * frames)
-    print(f"CUDA ({name}), fused Viterbi, {batch} x {frames} x {states}: {seconds * 1e3:.2f} ms; bound "
-          f"{bound * 1e3:.2f} ms (bytes {moved / bandwidth * 1e3:.3f}, frames {0.2e-3 * frames:.2f}): "
-          f"{seconds / bound:.1f} x (wanted 5: {'met' if seconds <= 5 * bound else 'NOT MET'})")
+    print(
+        f"CUDA ({name}), fused Viterbi, {batch} x {frames} x {states}: {seconds * 1e3:.2f} ms; bound "
+        f"{bound * 1e3:.2f} ms (bytes {moved / bandwidth * 1e3:.3f}, frames {0.2e-3 * frames:.2f}): "
+        f"{seconds / bound:.1f} x (wanted 5: {'met' if seconds <= 5 * bound else 'NOT MET'})"
+    )
     from aligner.models.gmm import Diagonal
 
     gaussians = Diagonal.of(torch.randn(1000, 8, 80, device="cuda"), torch.ones(1000, 8, 80, device="cuda"))
@@ -302,13 +349,17 @@ def cuda(rounds: int) -> None:
         torch.set_float32_matmul_precision(precision)
         best = fastest({"gmm": lambda: gaussians(x), "matmul": lambda: a @ b}, 3 * rounds)
         rates = 2 * 32_000 * 160 * 8000 / best["gmm"] / 1e12, 2 * 8192**3 / best["matmul"] / 1e12
-        print(f"CUDA GMM product, {precision}: {rates[0]:.1f} TFLOP/s of the device's {rates[1]:.1f}: "
-              f"{rates[0] / rates[1]:.0%} (wanted 50 %)")
+        print(
+            f"CUDA GMM product, {precision}: {rates[0]:.1f} TFLOP/s of the device's {rates[1]:.1f}: "
+            f"{rates[0] / rates[1]:.0%} (wanted 50 %)"
+        )
     torch.set_float32_matmul_precision("highest")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--torbi", help="a Python that has torbi")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--row", choices=SEARCH_ROWS, help=argparse.SUPPRESS)

@@ -3,12 +3,12 @@
 
     soak.py [CORPUS] [--passes N | --minutes N] [--backend NAME] [--jobs N]
 
-Each pass aligns CORPUS (default: data/sample) twice: by `aligner.align`, as a program would that goes on for days, and
-by what the command does, into a temporary folder.  Every tenth of the passes a line tells what there is.  Resident
-memory grows if the median slope (Theil & Sen) between passes of the second half is above 0.05 MB a pass: less cannot
-be told from how the allocator cuts it up, and below a hundred passes not even that.  The heap in use (glibc tells it,
-to the byte) may grow by 0.01 MB a pass; file descriptors, threads and processes not at all.  Exit status 1 if
-anything does.
+Each pass aligns CORPUS (default: data/sample) twice: by `aligner.align`, as a program would that goes on for
+days, and by what the command does, into a temporary folder.  Every tenth of the passes a line tells what
+there is.  Resident memory grows if the median slope (Theil & Sen) between passes of the second half is above
+0.05 MB a pass: less cannot be told from how the allocator cuts it up, and below a hundred passes not even
+that.  The heap in use (glibc tells it, to the byte) may grow by 0.01 MB a pass; file descriptors, threads and
+processes not at all.  Exit status 1 if anything does.
 
 `--backend dtw` does, by 2 KB an utterance: eSpeak's library does not give back what it allocates for a voice.
 """
@@ -42,7 +42,9 @@ BLOCKS = 10
 
 
 class State(NamedTuple):
-    """After a pass: MB resident, of this process and its children; MB of its heap in use; how many of the rest."""
+    """After a pass: MB resident, of this process and its children; MB of its heap in use; how many of the
+    rest.
+    """
 
     memory: float
     heap: float
@@ -62,12 +64,27 @@ def state() -> State:
 class _Mallinfo2(ctypes.Structure):
     """What glibc tells of its heap, in bytes."""
 
-    _fields_ = tuple((name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"))
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    )
 
 
 def heap() -> int:
-    """Bytes that were allocated and not freed; always 0 where the C library does not tell (glibc from 2.33 on does)."""
+    """Bytes that were allocated and not freed; always 0 where the C library does not tell (glibc from 2.33 on
+    does).
+    """
     mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
     if mallinfo2 is None:
         return 0
@@ -84,7 +101,7 @@ def slope(values: Sequence[float]) -> float:
 
 def verdict(states: Sequence[State]) -> list[str]:
     """What grew in the second half; nothing where all is well."""
-    late = states[round(WARM * len(states)):]
+    late = states[round(WARM * len(states)) :]
     grown = []
     for name, most in (("memory", GROWTH), ("heap", HEAP_GROWTH)):
         growth = slope([getattr(s, name) for s in late])
@@ -92,7 +109,10 @@ def verdict(states: Sequence[State]) -> list[str]:
             grown.append(f"{name} grows by {growth:.3f} MB a pass")
     for name in ("files", "threads", "processes"):
         seen = [getattr(s, name) for s in late]
-        first, last = statistics.median(seen[:len(seen) // 2 or 1]), statistics.median(seen[len(seen) // 2:])
+        first, last = (
+            statistics.median(seen[: len(seen) // 2 or 1]),
+            statistics.median(seen[len(seen) // 2 :]),
+        )
         if last > first:
             grown.append(f"{name} grow from {first:g} to {last:g}")
     return grown
@@ -114,7 +134,9 @@ def passes(corpus: Path, backend: str, jobs: int) -> Callable[[], None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "data" / "sample")
     parser.add_argument("--passes", type=int, default=200)
     parser.add_argument("--minutes", type=float, help="so long, however many passes that are")
@@ -129,11 +151,17 @@ def main() -> None:
         states.append(state())
         if len(states) == 1 or len(states) % every == 0:
             s = states[-1]
-            print(f"{len(states):>6} {(time.monotonic() - begun) / 60:>8.1f} {s.memory:>8.1f} {s.heap:>8.2f} "
-                  f"{s.files:>6} {s.threads:>8} {s.processes:>10}", flush=True)
-    late = states[round(WARM * len(states)):]
-    print(f"{len(states)} passes; in the second half memory grows by {slope([s.memory for s in late]):+.4f} MB a pass, "
-          f"the heap by {slope([s.heap for s in late]):+.4f} (at most {GROWTH} and {HEAP_GROWTH} are well)")
+            print(
+                f"{len(states):>6} {(time.monotonic() - begun) / 60:>8.1f} {s.memory:>8.1f} {s.heap:>8.2f} "
+                f"{s.files:>6} {s.threads:>8} {s.processes:>10}",
+                flush=True,
+            )
+    late = states[round(WARM * len(states)) :]
+    print(
+        f"{len(states)} passes; in the second half memory grows by "
+        f"{slope([s.memory for s in late]):+.4f} MB a pass, "
+        f"the heap by {slope([s.heap for s in late]):+.4f} (at most {GROWTH} and {HEAP_GROWTH} are well)"
+    )
     grown = verdict(states)
     print("\n".join(grown) if grown else "nothing grows")
     sys.exit(1 if grown else 0)

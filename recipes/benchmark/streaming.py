@@ -3,16 +3,18 @@
 
     streaming.py [CORPUS] [--chunk MS] [--minutes M] [--out FOLDER]
 
-Every recording of CORPUS (default: data/sample) is heard piece by piece, as if it came in; then as many of them as
-make M minutes (default 5, 0 for none) in one piece, with the transcripts strung together.  Printed are
+Every recording of CORPUS (default: data/sample) is heard piece by piece, as if it came in; then as many of
+them as make M minutes (default 5, 0 for none) in one piece, with the transcripts strung together.  Printed
+are
 
 - the time that each piece took (median, 99 %, most), and how many took longer than the 10 ms that it lasts;
 - the time from the end of each word until it was told, computing included (median, 95 %);
-- how many words and phones were taken back, and how many phones are elsewhere than `align` has them when it takes the
+- how many words and phones were taken back, and how many phones are elsewhere than `align` has them when it
+takes the
   same running normalisation (none, or this is a fault).
 
-With --out the alignments are written there as TextGrids, to be scored; and those of `align` with the mean of the whole
-recording to OUT/whole.
+With --out the alignments are written there as TextGrids, to be scored; and those of `align` with the mean of
+the whole recording to OUT/whole.
 """
 
 from __future__ import annotations
@@ -53,10 +55,14 @@ class Taken:
         pieces, delays = 1000 * np.array(self.pieces), 1000 * np.array(self.delays)
         late = (pieces > 1000 * PIECE).sum()
         print(f"{title}: {len(pieces):,} pieces, {len(delays):,} words")
-        print(f"  a piece     median {np.median(pieces):.2f} ms, 99 % {np.percentile(pieces, 99):.2f} ms, "
-              f"most {pieces.max():.1f} ms; {late} longer than {1000 * PIECE:.0f} ms")
-        print(f"  a word      told {np.median(delays):.0f} ms after its end (median), 95 % "
-              f"{np.percentile(delays, 95):.0f} ms, most {delays.max():.0f} ms")
+        print(
+            f"  a piece     median {np.median(pieces):.2f} ms, 99 % {np.percentile(pieces, 99):.2f} ms, "
+            f"most {pieces.max():.1f} ms; {late} longer than {1000 * PIECE:.0f} ms"
+        )
+        print(
+            f"  a word      told {np.median(delays):.0f} ms after its end (median), 95 % "
+            f"{np.percentile(delays, 95):.0f} ms, most {delays.max():.0f} ms"
+        )
         print(f"  the end     {1000 * np.median(self.ends):.0f} ms after the last sample (median)")
         print(f"  taken back  {self.revised} of {self.told:,} words and phones")
         print(f"  unlike the alignment of the whole: {self.elsewhere} words and phones")
@@ -72,7 +78,7 @@ def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
     gc.freeze()  # as the command does
     for k in range(0, len(wave), size):
         began = time.perf_counter()
-        events += aligner.hear(wave[k:k + size])
+        events += aligner.hear(wave[k : k + size])
         taken.pieces.append(time.perf_counter() - began)
     began = time.perf_counter()
     events += aligner.finish()
@@ -106,7 +112,9 @@ def strung(utterances: tuple[Utterance, ...], seconds: float) -> Utterance:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "data" / "sample")
     parser.add_argument("--chunk", type=int, default=10, help="ms that are processed at once")
     parser.add_argument("--minutes", type=float, default=5.0)

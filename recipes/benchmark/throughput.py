@@ -3,16 +3,15 @@
 
     throughput.py SOURCE [SOURCE ...] --work FOLDER [--only NAME] ... [--jobs N]
 
-Start-up, decoding, the search and writing are counted, from the command to its end: audio seconds per second of wall
-time.  Memory is what all processes hold together, each with its part of what they share (PSS), the greatest of looks
-once a second.  The corpora are made by corpus.py in FOLDER and kept there.
+Start-up, decoding, the search and writing are counted, from the command to its end: audio seconds per second
+of wall time.  Memory is what all processes hold together, each with its part of what they share (PSS), the
+greatest of looks once a second.  The corpora are made by corpus.py in FOLDER and kept there.
 
-hour      one hour: `align`, two pocketsphinx processes with the same model, and `mfa align` where it is on the PATH
-growth    `align` on 1, 2, 4 hours, and on 10: time and memory
-files     `align` on 10,000 recordings of a second
-book      `align` on one recording of three hours, right and loose
-backends  `align --backend ctc` and `dtw` on the hour
-cuda      `align --device cuda` on the hour, where there is one, and how many boundaries are where the CPU has them
+hour      one hour: `align`, two pocketsphinx processes with the same model, and `mfa align` where it is on
+the PATH growth    `align` on 1, 2, 4 hours, and on 10: time and memory files     `align` on 10,000 recordings
+of a second book      `align` on one recording of three hours, right and loose backends  `align --backend ctc`
+and `dtw` on the hour cuda      `align --device cuda` on the hour, where there is one, and how many boundaries
+are where the CPU has them
 """
 
 from __future__ import annotations
@@ -69,7 +68,9 @@ def held(process: psutil.Process) -> int:
 def timed(words: Sequence[str], fine: Sequence[int] = (0, 1)) -> Figures:
     """Run a command to its end; exit status 1 is that of `align` where some files failed."""
     begun, most, ended = time.perf_counter(), 0, threading.Event()
-    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
     def drain() -> None:
         process.told = process.communicate()[0]  # type: ignore[attr-defined]
@@ -96,6 +97,7 @@ def aligned(source: Path, *options: str) -> tuple[Figures, Path]:
 
 
 # The peer: pocketsphinx's own aligner, words first, then the phones in them.
+
 
 def by_pocketsphinx(recordings: Sequence[Path], root: Path, out: Path) -> int:
     """Align, write TextGrids; how many were lost."""
@@ -176,8 +178,21 @@ def hour(bench: Bench) -> Iterator[str]:
         yield "mfa is not measured: it is not on the PATH"
         return
     with tempfile.TemporaryDirectory() as folder:
-        mfa = timed(["mfa", "align", source, "english_us_arpa", "english_us_arpa", f"{folder}/out", "--num_jobs",
-                     str(bench.jobs), "--temporary_directory", f"{folder}/mfa", "--clean"])
+        mfa = timed(
+            [
+                "mfa",
+                "align",
+                source,
+                "english_us_arpa",
+                "english_us_arpa",
+                f"{folder}/out",
+                "--num_jobs",
+                str(bench.jobs),
+                "--temporary_directory",
+                f"{folder}/mfa",
+                "--clean",
+            ]
+        )
     yield mfa.row("mfa align", audio, f"align is {mfa.seconds / both:.1f} times as fast")
 
 
@@ -193,7 +208,9 @@ def files(bench: Bench) -> Iterator[str]:
     count = 10_000
     source = bench.made("files", lambda folder: corpus.of_files(bench.sources, folder, count))
     found, _ = aligned(source, "--jobs", str(bench.jobs))
-    yield found.row(f"align, {count} short files", audio_in(source), f"{count / found.seconds:.0f} files a second")
+    yield found.row(
+        f"align, {count} short files", audio_in(source), f"{count / found.seconds:.0f} files a second"
+    )
 
 
 def book(bench: Bench) -> Iterator[str]:
@@ -212,15 +229,16 @@ def _judged(grid: Path, lines: Sequence[corpus.Line], slack: float = 0.25) -> st
     first, right, said, spared = 0, 0, 0, 0
     for line in lines:
         labels = [t.spelling for t in normalise(line.text)]
-        there = [w.label for w in words[first:first + len(labels)]] == labels
-        own = words[first:first + len(labels)] if there else []
+        there = [w.label for w in words[first : first + len(labels)]] == labels
+        own = words[first : first + len(labels)] if there else []
         first += len(own)
         if line.place is None:
             spared += not there
             continue
         said += 1
         right += there and line.place[0] - slack < own[0].start and own[-1].end < line.place[1] + slack
-    return f"{right} of {said} sentences within {slack} s of their place, {spared} of {len(lines) - said} left out"
+    unsaid = len(lines) - said
+    return f"{right} of {said} sentences within {slack} s of their place, {spared} of {unsaid} left out"
 
 
 def backends(bench: Bench) -> Iterator[str]:
@@ -241,7 +259,9 @@ def cuda(bench: Bench) -> Iterator[str]:
     here, ours = aligned(source)
     yield here.row("align, CPU", audio_in(source))
     there, theirs = aligned(source, "--device", "cuda")
-    yield there.row("align --device cuda", audio_in(source), f"{100 * _alike(ours, theirs):.2f} % within a frame")
+    yield there.row(
+        "align --device cuda", audio_in(source), f"{100 * _alike(ours, theirs):.2f} % within a frame"
+    )
 
 
 def _alike(one: Path, other: Path) -> float:
@@ -259,7 +279,9 @@ BENCHES = {f.__name__: f for f in (hour, growth, files, book, backends, cuda)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("source", nargs="*", type=Path)
     parser.add_argument("--work", type=Path, help="a folder for the corpora, about 4 GB")
     parser.add_argument("--only", action="append", choices=BENCHES)

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 """How long `aligner train` takes on an hour of speech beside its peers, and how much memory.
 
-    training.py CORPUS [--dictionary D] [--pstrain BIN] [--only NAME] ... [--hours N] [--recipe NAME] [--jobs N]
+    training.py CORPUS [--dictionary D] [--pstrain BIN] [--only NAME] ... [--hours N] [--recipe NAME] [--jobs
+    N]
 
-The peers are pstrain, which is CMU's SphinxTrain in a wheel, and `mfa train` where mfa is on the PATH.  pstrain has
-needs of its own and goes into an environment of its own:
+The peers are pstrain, which is CMU's SphinxTrain in a wheel, and `mfa train` where mfa is on the PATH.
+pstrain has needs of its own and goes into an environment of its own:
 
-    python3 -m venv pstrain && pstrain/bin/pip install pstrain && training.py CORPUS --pstrain pstrain/bin/pstrain
+    python3 -m venv pstrain && pstrain/bin/pip install pstrain && training.py CORPUS --pstrain
+    pstrain/bin/pstrain
 
-A corpus that is shorter than the hour is lengthened by copies at other speeds, each a further speaker.  All are given
-the same recordings, the words that are said in them, and a dictionary of just these words; what the dictionary lacks
-(default: CMU's, of English) is guessed by `aligner` beforehand.  pstrain trains what it does by default, and what its
-manual begins with: continuous triphones of 200 tied states with 8 Gaussians each.  It sets 5 % of the utterances apart.
+A corpus that is shorter than the hour is lengthened by copies at other speeds, each a further speaker.  All
+are given the same recordings, the words that are said in them, and a dictionary of just these words; what the
+dictionary lacks (default: CMU's, of English) is guessed by `aligner` beforehand.  pstrain trains what it does
+by default, and what its manual begins with: continuous triphones of 200 tied states with 8 Gaussians each.
+It sets 5 % of the utterances apart.
 
-Memory is what all processes of a trainer hold together, the greatest of samples every 0.2 s; what they share counts
-for each of them.
+Memory is what all processes of a trainer hold together, the greatest of samples every 0.2 s; what they share
+counts for each of them.
 """
 
 from __future__ import annotations
@@ -81,10 +84,14 @@ def lengthened(utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, flo
     """Utterances and speeds, as they are first."""
     shuffled = random.Random(0).sample(utterances, len(utterances))
     for speed in SPEEDS:
-        yield from ((replace(u, speaker=f"{u.speaker}-{speed}" if speed != 1 else u.speaker), speed) for u in shuffled)
+        yield from (
+            (replace(u, speaker=f"{u.speaker}-{speed}" if speed != 1 else u.speaker), speed) for u in shuffled
+        )
 
 
-def fill(source: Path, target: Path, hours: float, pronounce: Pronouncer) -> tuple[float, dict[str, set[str]]]:
+def fill(
+    source: Path, target: Path, hours: float, pronounce: Pronouncer
+) -> tuple[float, dict[str, set[str]]]:
     """Write a corpus of so many hours; its seconds, and the pronunciations of its words."""
     seconds, entries = 0.0, {}
     for utterance, speed in lengthened(find(source).utterances):
@@ -99,7 +106,9 @@ def fill(source: Path, target: Path, hours: float, pronounce: Pronouncer) -> tup
         if speed != 1:
             wave = resample_poly(wave, 100, round(100 * speed))
         for word in spoken:
-            entries.setdefault(word.word.lower(), set()).update(" ".join(p.phones) for p in word.pronunciations)
+            entries.setdefault(word.word.lower(), set()).update(
+                " ".join(p.phones) for p in word.pronunciations
+            )
         stem = target / utterance.speaker / utterance.id.replace("/", "_").replace("#", "-")
         stem.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(f"{stem}.wav", wave, SAMPLE_RATE, subtype="PCM_16")
@@ -110,26 +119,62 @@ def fill(source: Path, target: Path, hours: float, pronounce: Pronouncer) -> tup
 
 def write_dictionary(path: Path, entries: Mapping[str, set[str]]) -> None:
     """One pronunciation a line, variants as CMU marks them: word(2)."""
-    lines = [f"{word}{f'({k})' if k > 1 else ''} {phones}\n" for word, variants in sorted(entries.items())
-             for k, phones in enumerate(sorted(variants), 1)]
+    lines = [
+        f"{word}{f'({k})' if k > 1 else ''} {phones}\n"
+        for word, variants in sorted(entries.items())
+        for k, phones in enumerate(sorted(variants), 1)
+    ]
     path.write_text("".join(lines), encoding="utf-8")
 
 
 def by_aligner(task: Task, program: str) -> Trainer:
     """Its exit status is 1 where it left an utterance out."""
     model = task.folder / "aligner"
-    return Trainer([program, "train", str(task.corpus), str(model), "--recipe", task.recipe, "--dictionary",
-                    str(task.dictionary), "--jobs", str(task.jobs)], model, (0, 1))
+    return Trainer(
+        [
+            program,
+            "train",
+            str(task.corpus),
+            str(model),
+            "--recipe",
+            task.recipe,
+            "--dictionary",
+            str(task.dictionary),
+            "--jobs",
+            str(task.jobs),
+        ],
+        model,
+        (0, 1),
+    )
 
 
 def by_pstrain(task: Task, program: str) -> Trainer:
     """Its `train` takes recordings, prompts and a dictionary, and does all the rest."""
     prompts, project = task.folder / "prompts.txt", task.folder / "pstrain"
     labs = sorted(task.corpus.rglob("*.lab"))
-    prompts.write_text("".join(f"{p.relative_to(task.corpus).with_suffix('').as_posix()}\t{p.read_text().strip()}\n"
-                               for p in labs), encoding="utf-8")
-    words = [program, "train", str(project), "--audio", str(task.corpus), "--prompts", str(prompts), "--prompt-format",
-             "tsv", "--dictionary", str(task.dictionary), "--link-audio", "--jobs", str(task.jobs)]
+    prompts.write_text(
+        "".join(
+            f"{p.relative_to(task.corpus).with_suffix('').as_posix()}\t{p.read_text().strip()}\n"
+            for p in labs
+        ),
+        encoding="utf-8",
+    )
+    words = [
+        program,
+        "train",
+        str(project),
+        "--audio",
+        str(task.corpus),
+        "--prompts",
+        str(prompts),
+        "--prompt-format",
+        "tsv",
+        "--dictionary",
+        str(task.dictionary),
+        "--link-audio",
+        "--jobs",
+        str(task.jobs),
+    ]
     return Trainer(words, project / "shared" / "models" / "cd-8g" / "default" / "means")
 
 
@@ -137,8 +182,21 @@ def by_mfa(task: Task, program: str) -> Trainer:
     """Its dictionaries do not number the variants."""
     dictionary, model = task.folder / "mfa.dict", task.folder / "mfa.zip"
     dictionary.write_text(re.sub(r"(?m)^(\S+)\(\d+\) ", r"\1 ", read_text(task.dictionary)), encoding="utf-8")
-    return Trainer([program, "train", str(task.corpus), str(dictionary), str(model), "--num_jobs", str(task.jobs),
-                    "--temporary_directory", str(task.folder / "mfa"), "--clean"], model)
+    return Trainer(
+        [
+            program,
+            "train",
+            str(task.corpus),
+            str(dictionary),
+            str(model),
+            "--num_jobs",
+            str(task.jobs),
+            "--temporary_directory",
+            str(task.folder / "mfa"),
+            "--clean",
+        ],
+        model,
+    )
 
 
 TRAINERS = {"aligner": by_aligner, "pstrain": by_pstrain, "mfa": by_mfa}
@@ -155,7 +213,11 @@ def measure(name: str, trainer: Trainer, log: Path) -> tuple[float, float] | Non
         most = max(most, resident(process.pid))
     seconds = time.perf_counter() - begun
     if process.returncode not in trainer.fine or not trainer.model.exists():
-        print(f"{name:8} failed after {seconds:.0f} s ({log}):", *log.read_text().splitlines()[-TAIL:], sep="\n    ")
+        print(
+            f"{name:8} failed after {seconds:.0f} s ({log}):",
+            *log.read_text().splitlines()[-TAIL:],
+            sep="\n    ",
+        )
         return None
     print(f"{name:8} {seconds:8.1f} s  {most / 1e9:6.2f} GB  load before {load:.2f}", flush=True)
     return seconds, most / 1e9
@@ -163,15 +225,23 @@ def measure(name: str, trainer: Trainer, log: Path) -> tuple[float, float] | Non
 
 def trainers(task: Task, pstrain: str | None, wanted: Sequence[str]) -> dict[str, Trainer]:
     """Those of the wanted that are here; why the others are not is printed."""
-    programs = {"aligner": str(Path(sys.executable).with_name("aligner")), "mfa": shutil.which("mfa"),
-                "pstrain": shutil.which(Path(pstrain).with_name("pstrain")) if pstrain else None}
+    programs = {
+        "aligner": str(Path(sys.executable).with_name("aligner")),
+        "mfa": shutil.which("mfa"),
+        "pstrain": shutil.which(Path(pstrain).with_name("pstrain")) if pstrain else None,
+    }
     for name in (n for n in wanted if not programs[n]):
-        print(f"{name} is not measured: " + ("it is not on the PATH" if name == "mfa" else "name it with --pstrain"))
+        print(
+            f"{name} is not measured: "
+            + ("it is not on the PATH" if name == "mfa" else "name it with --pstrain")
+        )
     return {name: TRAINERS[name](task, programs[name]) for name in wanted if programs[name]}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--dictionary", type=Path)
     parser.add_argument("--pstrain", metavar="BIN", help="pstrain, or the Python that it is installed for")
@@ -187,11 +257,15 @@ def main() -> None:
         task = Task(folder / "corpus", folder / "words.dict", folder, given.recipe, given.jobs)
         seconds, entries = fill(given.corpus, task.corpus, given.hours, pronouncer(given.dictionary))
         write_dictionary(task.dictionary, entries)
-        print(f"{seconds / 3600:.3f} hours, {len(list(task.corpus.rglob('*.wav')))} utterances, "
-              f"{len(list(task.corpus.iterdir()))} speakers, {len(entries)} words; {given.jobs} processes, "
-              f"{os.cpu_count()} cores")
-        took = {name: measure(name, trainer, folder / f"{name}.log")
-                for name, trainer in trainers(task, given.pstrain, given.only or list(TRAINERS)).items()}
+        print(
+            f"{seconds / 3600:.3f} hours, {len(list(task.corpus.rglob('*.wav')))} utterances, "
+            f"{len(list(task.corpus.iterdir()))} speakers, {len(entries)} words; {given.jobs} processes, "
+            f"{os.cpu_count()} cores"
+        )
+        took = {
+            name: measure(name, trainer, folder / f"{name}.log")
+            for name, trainer in trainers(task, given.pstrain, given.only or list(TRAINERS)).items()
+        }
         for name, figures in took.items():
             if name != "aligner" and figures and took.get("aligner"):
                 print(f"{name} takes {figures[0] / took['aligner'][0]:.2f} times as long as aligner")

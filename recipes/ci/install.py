@@ -3,10 +3,10 @@
 
     install.py run|test
 
-``run`` is what quickstart.sh needs, ``test`` what tests/run.sh needs in addition.  TORCH=cpu takes the newest CPU build
-of torch that the index has, in place of the lock's (which on Linux carries CUDA: gigabytes); TORCH=lock goes back to
-the lock's.  Without it a .venv stays as it is.  What an earlier run of this script installed and the locks no longer
-have is removed; what somebody else put into .venv stays.
+``run`` is what quickstart.sh needs, ``test`` what tests/run.sh needs in addition.  TORCH=cpu takes the newest
+CPU build of torch that the index has, in place of the lock's (which on Linux carries CUDA: gigabytes);
+TORCH=lock goes back to the lock's.  Without it a .venv stays as it is.  What an earlier run of this script
+installed and the locks no longer have is removed; what somebody else put into .venv stays.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ OF_CUDA = ("nvidia-", "cuda-")  # what only a torch with CUDA needs begins so
 ENTRY = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)")
 BACKEND = {"setuptools"}
 BUILT = {"docopt", "textgrid"}  # they have no wheels: built by the lock's setuptools, not by that day's
-CPU_INDEX = ("name one that has CPU builds, as pip takes it: PIP_EXTRA_INDEX_URL=URL, PIP_INDEX_URL=URL, or "
-             "PIP_FIND_LINKS=FOLDER")
+CPU_INDEX = (
+    "name one that has CPU builds, as pip takes it: PIP_EXTRA_INDEX_URL=URL, PIP_INDEX_URL=URL, or "
+    "PIP_FIND_LINKS=FOLDER"
+)
 
 
 def entries(lock: str) -> dict[str, str]:
@@ -71,8 +73,11 @@ def newest_cpu(versions: Iterable[str], admitted: str, system: str) -> str | Non
     """
     low, high = (release(v) for v in re.findall(r"[\d.]+", admitted))
     labels = ("cpu",) if system == "linux" else ("cpu", "")
-    fitting = [v for v in versions if v.partition("+")[2] in labels and re.fullmatch(r"[\d.]+(\+cpu)?", v)
-               and low <= release(v) < high]
+    fitting = [
+        v
+        for v in versions
+        if v.partition("+")[2] in labels and re.fullmatch(r"[\d.]+(\+cpu)?", v) and low <= release(v) < high
+    ]
     return max(fitting, key=release, default=None)
 
 
@@ -105,7 +110,8 @@ def python() -> str:
 def quietly(*arguments: str) -> None:
     """Pip installs these alone.
 
-    What is never imported is not compiled, which saves a fifth of a gigabyte; Python compiles the rest when it is.
+    What is never imported is not compiled, which saves a fifth of a gigabyte; Python compiles the rest when
+    it is.
     """
     pip("install", "--quiet", "--no-deps", "--no-compile", *arguments)
 
@@ -119,8 +125,10 @@ def pip(*arguments: str, heard: bool = False) -> str:
 
 def installed() -> dict[str, str]:
     """Names and versions in .venv."""
-    return {re.sub(r"[-_.]+", "-", d["name"]).lower(): d["version"]
-            for d in json.loads(pip("list", "--format=json", heard=True))}
+    return {
+        re.sub(r"[-_.]+", "-", d["name"]).lower(): d["version"]
+        for d in json.loads(pip("list", "--format=json", heard=True))
+    }
 
 
 def install(packages: dict[str, str], *options: str) -> None:
@@ -149,8 +157,11 @@ def cpu_build(there: dict[str, str]) -> str | None:
     """
     if newest_cpu([there.get("torch", "")], admitted(), sys.platform):
         return None
-    asked = subprocess.run([python(), "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch"],
-                           capture_output=True, text=True)
+    asked = subprocess.run(
+        [python(), "-m", "pip", "--disable-pip-version-check", "index", "versions", "torch"],
+        capture_output=True,
+        text=True,
+    )
     versions = re.search(r"^Available versions: (.*)$", asked.stdout, re.M)
     if versions is None:
         trouble = (asked.stderr.strip() or "it said nothing").splitlines()[-1]
@@ -163,10 +174,16 @@ def cpu_build(there: dict[str, str]) -> str | None:
 
 def without_cuda() -> None:
     """Make sure of it."""
-    asked = subprocess.run([python(), "-c", "import torch; print(torch.__version__, torch.version.cuda)"], check=True,
-                           capture_output=True, text=True).stdout.split()
+    asked = subprocess.run(
+        [python(), "-c", "import torch; print(torch.__version__, torch.version.cuda)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
     if asked[1] != "None":
-        raise SystemExit(f"TORCH=cpu: the torch that was installed, {asked[0]}, carries CUDA {asked[1]}; {CPU_INDEX}")
+        raise SystemExit(
+            f"TORCH=cpu: the torch that was installed, {asked[0]}, carries CUDA {asked[1]}; {CPU_INDEX}"
+        )
 
 
 def build_metrics() -> None:
@@ -189,7 +206,10 @@ def into_venv(kind: str, torch: str) -> None:
         remove(["torch"])
     remove(leftovers(before, lock, record().get("packages"), kind))
     if torch != "cpu" and "torch" not in before:
-        print("installing into .venv (torch is large: minutes on a slow line; TORCH=cpu takes far less)", flush=True)
+        print(
+            "installing into .venv (torch is large: minutes on a slow line; TORCH=cpu takes far less)",
+            flush=True,
+        )
     install({n: lock[n] for n in lock if n in BACKEND})
     if build:
         quietly(f"torch=={build}")
@@ -210,7 +230,9 @@ def record() -> dict[str, Any]:
 def main() -> None:
     """Read the call and what an earlier one left."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this runs before pip could refuse
-        raise SystemExit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: PYTHON=/path/to/python")
+        raise SystemExit(
+            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: PYTHON=/path/to/python"
+        )
     kind = sys.argv[1]
     earlier = record()
     torch = os.environ.get("TORCH") or earlier.get("torch", "lock")

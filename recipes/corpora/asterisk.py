@@ -4,13 +4,13 @@
     asterisk.py LANGUAGE OUT [--root FOLDER] [--as-written]
 
 LANGUAGE is en, es, fr, it or ru.  Recordings (G.722, 16 kHz) and texts are those of Debian's packages
-asterisk-core-sounds-LANGUAGE-g722 and asterisk-core-sounds-LANGUAGE (CC BY-SA 3.0), installed, or unpacked below
-FOLDER with dpkg-deb -x; ffmpeg decodes.  Writes OUT/VOICE/NAME.wav and NAME.lab: digits/0 becomes digits_0, for the
-folder is the speaker.
+asterisk-core-sounds-LANGUAGE-g722 and asterisk-core-sounds-LANGUAGE (CC BY-SA 3.0), installed, or unpacked
+below FOLDER with dpkg-deb -x; ffmpeg decodes.  Writes OUT/VOICE/NAME.wav and NAME.lab: digits/0 becomes
+digits_0, for the folder is the speaker.
 
-The texts are a script for the speaker, typed by hand.  What is not speech, and what does not tell for certain what is
-said, is left out, and told.  Single digits are spelled out, and accents that the Italian list has lost are put back;
---as-written leaves both, and longer numbers, as they are.
+The texts are a script for the speaker, typed by hand.  What is not speech, and what does not tell for certain
+what is said, is left out, and told.  Single digits are spelled out, and accents that the Italian list has
+lost are put back; --as-written leaves both, and longer numbers, as they are.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from aligner.text.normalise import normalise
 LANGUAGES = ("en", "es", "fr", "it", "ru")
 SOUNDS, LIST = "usr/share/asterisk/sounds", "usr/share/doc/asterisk-core-sounds-{0}/core-sounds-{0}.txt.gz"
 ASIDE = re.compile(r"[\[(<][^])>]*[])>]")  # [tones], (10 seconds of silence), <beep>
-NOISES = re.compile(r"beep|beeperr|confbridge-(join|leave)|silence/.*")  # some lists describe these in plain words
+NOISES = re.compile(
+    r"beep|beeperr|confbridge-(join|leave)|silence/.*"
+)  # some lists describe these in plain words
 DIGIT = re.compile(r"(?<![\w.,'’])\d(?!\w|[.,]\d)")
 LOST = {"": "è", "cos": "così", "pi": "più", "pu": "può", "sar": "sarà"}  # "?" stands for the accented letter
 LOST_ACCENT = re.compile(rf"(?<!\S)({'|'.join(sorted(LOST, reverse=True))})\?(?=\s)")
@@ -47,8 +49,8 @@ class LeftOut(Exception):
 def read_list(path: Path) -> dict[str, str]:
     """Texts by the name of the recording.
 
-    A line is "name: text", a comment begins with a semicolon.  Where a line break was lost, the next name and its
-    text stand in the middle of a line; they have a line of their own besides.
+    A line is "name: text", a comment begins with a semicolon.  Where a line break was lost, the next name and
+    its text stand in the middle of a line; they have a line of their own besides.
     """
     lines = gzip.decompress(path.read_bytes()).decode("utf-8-sig").splitlines()
     pairs = [line.split(":", 1) for line in lines if ":" in line and not line.startswith(";")]
@@ -89,11 +91,14 @@ def spelled_out(text: str, language: str) -> str:
     return text
 
 
-def choose(texts: Mapping[str, str], recordings: Mapping[str, Path], language: str,
-           as_written: bool) -> tuple[dict[str, str], dict[str, list[str]]]:
+def choose(
+    texts: Mapping[str, str], recordings: Mapping[str, Path], language: str, as_written: bool
+) -> tuple[dict[str, str], dict[str, list[str]]]:
     """What is said in each recording that is taken, and the names of the others by the reason."""
     by_case = {name.lower(): name for name in recordings}  # the lists write letters/O for letters/o
-    known = {name if name in recordings else by_case.get(name.lower(), name): text for name, text in texts.items()}
+    known = {
+        name if name in recordings else by_case.get(name.lower(), name): text for name, text in texts.items()
+    }
     said: dict[str, str] = {}
     left_out = defaultdict(list)
     for name in sorted({*known, *recordings}):
@@ -108,8 +113,10 @@ def choose(texts: Mapping[str, str], recordings: Mapping[str, Path], language: s
 
 def decode(recording: Path, wav: Path) -> float:
     """Write a recording as wav; its length in seconds."""
-    subprocess.run(["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", recording, "-ac", "1", "-ar", "16000", wav],
-                   check=True)
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", recording, "-ac", "1", "-ar", "16000", wav],
+        check=True,
+    )
     return float(soundfile.info(wav).duration)
 
 
@@ -118,14 +125,18 @@ def sources(root: Path, language: str) -> tuple[Path, Path]:
     folders = [p for p in (root / SOUNDS).glob(f"{language}_*_*_*") if any(p.glob("*.g722"))]
     texts = root / LIST.format(language)
     if not folders or not texts.is_file() or not shutil.which("ffmpeg"):
-        print(f"apt-get install asterisk-core-sounds-{language}-g722 asterisk-core-sounds-{language} ffmpeg",
-              file=sys.stderr)
+        print(
+            f"apt-get install asterisk-core-sounds-{language}-g722 asterisk-core-sounds-{language} ffmpeg",
+            file=sys.stderr,
+        )
         sys.exit(2)
     return folders[0], texts
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("language", choices=LANGUAGES)
     parser.add_argument("out", type=Path)
     parser.add_argument("--root", type=Path, default=Path("/"))

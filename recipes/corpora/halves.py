@@ -3,8 +3,8 @@
 
     halves.py CORPUS WORK [--language CODE] [--recipe NAME] [--config YAML] [--characters]
 
-Trains a model on every second recording of CORPUS and one on all, aligns the other half with each, and prints how far
-the boundaries of the two alignments are apart.  All stays in WORK, which must not be there yet.
+Trains a model on every second recording of CORPUS and one on all, aligns the other half with each, and prints
+how far the boundaries of the two alignments are apart.  All stays in WORK, which must not be there yet.
 """
 
 from __future__ import annotations
@@ -61,8 +61,14 @@ def main() -> None:
     args.work.mkdir(parents=True)
     for name, first in (("a", 0), ("b", 1)):
         half(args.corpus, args.work / name, first)
-    how = ["--language", args.language, "--recipe", args.recipe, *["--characters"] * args.characters,
-           *(["--config", args.config] if args.config else [])]
+    how = [
+        "--language",
+        args.language,
+        "--recipe",
+        args.recipe,
+        *["--characters"] * args.characters,
+        *(["--config", args.config] if args.config else []),
+    ]
     aligner("train", args.work / "a", args.work / "model-a", *how)
     aligner("train", args.corpus, args.work / "model-all", *how)
     for name in ("a", "all"):

@@ -1,8 +1,10 @@
-"""Does a run ever hang?  What is known to have hung: workers that were forked from a process that had trained.
+"""Does a run ever hang?  What is known to have hung: workers that were forked from a process that had
+trained.
 
-Two cases, each so many times, while other programs want all cores: ``train`` with ``--out``, which trains and aligns
-(ten recordings of one speaker, a dictionary of one's own); and ``train`` and then ``align data/sample`` in one process,
-again and again.  A run that is not done after the limit has hung; the TextGrids of all must equal those of the first.
+Two cases, each so many times, while other programs want all cores: ``train`` with ``--out``, which trains and
+aligns (ten recordings of one speaker, a dictionary of one's own); and ``train`` and then ``align
+data/sample`` in one process, again and again.  A run that is not done after the limit has hung; the TextGrids
+of all must equal those of the first.
 """
 
 from __future__ import annotations
@@ -78,7 +80,9 @@ def busy(number: int) -> Iterator[None]:
 def hangs(words: list[str | Path], limit: float) -> bool:
     """Run a command; whether it had to be ended."""
     try:
-        done = subprocess.run(list(map(str, words)), timeout=limit, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            list(map(str, words)), timeout=limit, check=False, capture_output=True, text=True
+        )
     except subprocess.TimeoutExpired:
         return True
     if done.returncode:
@@ -107,8 +111,10 @@ class Count:
         print(f"\r{self}", end="", flush=True)
 
     def __str__(self) -> str:
-        return (f"{self.name:<28}{self.runs:>5} runs, {self.hung} hung, {self.other} came out otherwise, "
-                f"{(time.perf_counter() - self._begun) / max(self.runs, 1):.1f} s each")
+        return (
+            f"{self.name:<28}{self.runs:>5} runs, {self.hung} hung, {self.other} came out otherwise, "
+            f"{(time.perf_counter() - self._begun) / max(self.runs, 1):.1f} s each"
+        )
 
 
 def train(runs: int, limit: float, corpus: Path, dictionary: Path, work: Path) -> Count:
@@ -116,8 +122,10 @@ def train(runs: int, limit: float, corpus: Path, dictionary: Path, work: Path) -
     count = Count("train --out")
     for k in range(runs):
         model, out = work / f"model{k}", work / f"out{k}"
-        hung = hangs([PROGRAM, "train", corpus, model, "--dictionary", dictionary, "--out", out, "--recipe", "quick"],
-                     limit)
+        hung = hangs(
+            [PROGRAM, "train", corpus, model, "--dictionary", dictionary, "--out", out, "--recipe", "quick"],
+            limit,
+        )
         count.add(out, hung)
         shutil.rmtree(model, ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
@@ -131,7 +139,9 @@ def after(runs: int, limit: float, corpus: Path, dictionary: Path, work: Path) -
         rounds = min(ROUNDS, runs - first)
         folder = work / f"after{first}"
         folder.mkdir()
-        hung = hangs([sys.executable, "-c", AFTER, corpus, dictionary, SAMPLE, folder, str(rounds)], limit * rounds)
+        hung = hangs(
+            [sys.executable, "-c", AFTER, corpus, dictionary, SAMPLE, folder, str(rounds)], limit * rounds
+        )
         done = len(list(folder.glob("out*/run.json")))
         for k in range(rounds):
             count.add(folder / f"out{k}", hung and k >= done - 1)

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""What corrections are worth: TIMIT's labels as if somebody had corrected some sentences, judged on other speakers.
+"""What corrections are worth: TIMIT's labels as if somebody had corrected some sentences, judged on other
+speakers.
 
-    corrections.py CORPUS [--backend NAME ...] [--model NAME|FOLDER] [--sentences N ...] [--by-sex] [--without-sa]
+    corrections.py CORPUS [--backend NAME ...] [--model NAME|FOLDER] [--sentences N ...] [--by-sex]
+    [--without-sa]
 
-CORPUS is a copy of TIMIT's sample, a folder per speaker with .wav, .phn, .wrd and .txt.  Its speakers are parted in
-two halves.  N sentences of each half, of all its speakers in turn, are learnt from as `align --corrections` does, and
-the other half is aligned with what was learnt; the figures are of both halves together, and have seen no speaker.
+CORPUS is a copy of TIMIT's sample, a folder per speaker with .wav, .phn, .wrd and .txt.  Its speakers are
+parted in two halves.  N sentences of each half, of all its speakers in turn, are learnt from as `align
+--corrections` does, and the other half is aligned with what was learnt; the figures are of both halves
+together, and have seen no speaker.
 
-Nothing is kept: `teach.sh` makes the model of all of the corpus.  Weights that were learnt from TIMIT are yours, under
-TIMIT's licence, and no part of this package.
+Nothing is kept: `teach.sh` makes the model of all of the corpus.  Weights that were learnt from TIMIT are
+yours, under TIMIT's licence, and no part of this package.
 """
 
 from __future__ import annotations
@@ -28,12 +31,16 @@ from aligner.evaluate.accuracy import FileResult, compare, summarise
 from aligner.learn.teach import teach, with_taught
 from aligner.types import Utterance
 
-HEAD = (f"{'backend':8} {'sentences':>9} {'MAE':>9} {'<= 10 ms':>9} {'<= 20':>8} {'<= 50':>8} {'words MAE':>10} "
-        f"{'held':>8}")
+HEAD = (
+    f"{'backend':8} {'sentences':>9} {'MAE':>9} {'<= 10 ms':>9} {'<= 20':>8} {'<= 50':>8} {'words MAE':>10} "
+    f"{'held':>8}"
+)
 
 
 class Judged(NamedTuple):
-    """An utterance's figures, and of how many hand-labelled boundaries how many lie within the 90 % intervals."""
+    """An utterance's figures, and of how many hand-labelled boundaries how many lie within the 90 %
+    intervals.
+    """
 
     figures: FileResult
     held: int
@@ -41,7 +48,10 @@ class Judged(NamedTuple):
 
 
 def halves(utterances: Iterable[Utterance], by_sex: bool) -> list[list[Utterance]]:
-    """Two halves of the speakers, whose names begin with their sex behind the dialect: as many of each sex, or one."""
+    """Two halves of the speakers, whose names begin with their sex behind the dialect: as many of each sex,
+    or one.
+    """
+
     def is_man(speaker: str) -> bool:
         return speaker.lower().rpartition("-")[2].startswith("m")
 
@@ -54,7 +64,9 @@ def halves(utterances: Iterable[Utterance], by_sex: bool) -> list[list[Utterance
 def some(utterances: Sequence[Utterance], count: int) -> list[Utterance]:
     """So many of them, of each speaker in turn; those that every speaker says (SA) come last."""
     ordered = sorted(utterances, key=lambda u: (_is_sa(u), u.file))
-    turns = zip_longest(*([u for u in ordered if u.speaker == s] for s in sorted({u.speaker for u in ordered})))
+    turns = zip_longest(
+        *([u for u in ordered if u.speaker == s] for s in sorted({u.speaker for u in ordered}))
+    )
     return list(islice(filter(None, chain.from_iterable(turns)), count))
 
 
@@ -63,7 +75,8 @@ def _is_sa(utterance: Utterance) -> bool:
 
 
 def taught(corpus: Path, lessons: Iterable[Utterance], backend: Backend) -> Backend:
-    """The backend with what it learns from the labels of some utterances; as it was, where they do not help."""
+    """The backend with what it learns from the labels of some utterances; as it was, where they do not
+    help."""
     with tempfile.TemporaryDirectory() as folder:
         for lesson in lessons:
             target = Path(folder) / lesson.file
@@ -76,8 +89,10 @@ def taught(corpus: Path, lessons: Iterable[Utterance], backend: Backend) -> Back
 def judged(utterances: Sequence[Utterance], labels: dict[str, Labels], backend: Backend) -> list[Judged]:
     """Align, and compare with the labels; what fails counts as missing."""
     results = align(utterances, backend, backend.options)
-    return [_judged(labels[u.file], r if isinstance(r, Alignment) else None)
-            for u, r in zip(utterances, results, strict=True)]
+    return [
+        _judged(labels[u.file], r if isinstance(r, Alignment) else None)
+        for u, r in zip(utterances, results, strict=True)
+    ]
 
 
 def _judged(labels: Labels, result: Alignment | None) -> Judged:
@@ -85,7 +100,11 @@ def _judged(labels: Labels, result: Alignment | None) -> Judged:
         return Judged(compare(labels, None), 0, 0)
     figures = compare(labels, Labels(result.phones, result.words, result.duration))
     edges = {edge.time: edge for edge in result.edges}
-    held = [edges[b.aligned].low <= b.reference <= edges[b.aligned].high for b in figures.phones if b.aligned in edges]
+    held = [
+        edges[b.aligned].low <= b.reference <= edges[b.aligned].high
+        for b in figures.phones
+        if b.aligned in edges
+    ]
     return Judged(figures, sum(held), len(held))
 
 
@@ -97,18 +116,26 @@ def row(backend: str, sentences: int, rows: Sequence[Judged]) -> str:
     ten, twenty, fifty = (report.phones.within[t] for t in (10, 20, 50))
     held = 100 * sum(r.held for r in rows) / max(1, sum(r.known for r in rows))
     missing = f"  {report.missing} of {report.files} missing" * bool(report.missing)
-    return (f"{backend:8} {sentences or 'none':>9} {report.phones.mae:6.2f} ms {ten:7.1f} % {twenty:6.1f} % "
-            f"{fifty:6.1f} % {report.words.mae:7.2f} ms {held:6.1f} %{missing}")
+    return (
+        f"{backend:8} {sentences or 'none':>9} {report.phones.mae:6.2f} ms {ten:7.1f} % {twenty:6.1f} % "
+        f"{fifty:6.1f} % {report.words.mae:7.2f} ms {held:6.1f} %{missing}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--backend", nargs="+", default=["hmm"])
     parser.add_argument("--model", help="instead of the backend's own")
-    parser.add_argument("--sentences", nargs="+", type=int, default=[5, 10, 20, 40], help="that a half is taught with")
+    parser.add_argument(
+        "--sentences", nargs="+", type=int, default=[5, 10, 20, 40], help="that a half is taught with"
+    )
     parser.add_argument("--by-sex", action="store_true", help="men teach for women and women for men: harder")
-    parser.add_argument("--without-sa", action="store_true", help="leave out the two sentences that all speakers say")
+    parser.add_argument(
+        "--without-sa", action="store_true", help="leave out the two sentences that all speakers say"
+    )
     given = parser.parse_args()
     utterances = [u for u in find(given.corpus).utterances if not (given.without_sa and _is_sa(u))]
     sources = find_labels(given.corpus)
@@ -119,8 +146,10 @@ def main() -> None:
         backend = chosen(given.model, Options(backend=name))
         print(row(name, 0, judged(utterances, labels, backend)), flush=True)
         for count in given.sentences:
-            found = [judged(theirs, labels, taught(given.corpus, some(mine, count), backend))
-                     for mine, theirs in ((one, other), (other, one))]
+            found = [
+                judged(theirs, labels, taught(given.corpus, some(mine, count), backend))
+                for mine, theirs in ((one, other), (other, one))
+            ]
             print(row(name, count, [*chain(*found)]), flush=True)
 
 

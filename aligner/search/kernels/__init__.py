@@ -23,7 +23,9 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Call
 
 
 def spread(work: Callable[[int, int], None], batch: int) -> None:
-    """Call ``work(first, step)`` in as many threads as torch may use here: each takes every step-th utterance."""
+    """Call ``work(first, step)`` in as many threads as torch may use here: each takes every step-th
+    utterance.
+    """
     import torch  # those who only compile do not wait for it
 
     threads = min(torch.get_num_threads(), batch)

@@ -25,9 +25,11 @@ def fill_cost(row: Any, cost: Any, x: Any, y: Any, kind: int) -> None:
         return
     for j in range(len(row)):
         row[j] = 0.0
-    fours = 0 if kind == COSINE else len(x) - len(x) % 4  # four at once: a sum is fetched and stored a quarter as often
+    fours = (
+        0 if kind == COSINE else len(x) - len(x) % 4
+    )  # four at once: a sum is fetched and stored a quarter as often
     for d in range(0, fours, 4):
-        a, b, c, e, ys = x[d], x[d + 1], x[d + 2], x[d + 3], y[d:d + 4]
+        a, b, c, e, ys = x[d], x[d + 1], x[d + 2], x[d + 3], y[d : d + 4]
         for j in range(len(row)):
             two = (row[j] + (a - ys[0, j]) ** 2) + (b - ys[1, j]) ** 2
             row[j] = (two + (c - ys[2, j]) ** 2) + (e - ys[3, j]) ** 2
@@ -62,7 +64,9 @@ def _from_left(best: Any, code: Any, cost: Any, mul: float, add: float, step: in
     """The step to the next cell of the row; of equal sums the first step of the list is taken."""
     for j in range(len(best)):
         entered = mul * cost[j] + add
-        reached[j] = entered if entered < np.inf else np.inf  # nor NaN: 0 times the infinite cost of a cell outside
+        reached[j] = (
+            entered if entered < np.inf else np.inf
+        )  # nor NaN: 0 times the infinite cost of a cell outside
     _sum_up(best, reached)
     for j in range(len(best)):
         arriving, now, taken = reached[j], best[j], code[j]
@@ -71,7 +75,9 @@ def _from_left(best: Any, code: Any, cost: Any, mul: float, add: float, step: in
         best[j] = arriving if better else now
 
 
-@compiled(fastmath={"nnan", "nsz"})  # a minimum is then one instruction: each cell must wait for the one before
+@compiled(
+    fastmath={"nnan", "nsz"}
+)  # a minimum is then one instruction: each cell must wait for the one before
 def _sum_up(best: Any, reached: Any) -> None:
     """What it costs to enter each cell from the left, ``reached`` (N,), to the sum of the path from there."""
     left = np.inf
@@ -103,12 +109,12 @@ def _entered(costs: Any, slot: int, j: int, steps: Any, step: int) -> float:
 @compiled
 def _weigh(entry: Any, costs: Any, slot: int, start: int, steps: Any, step: int) -> None:
     """`_entered` of a whole row, from cell ``start``."""
-    own = costs[slot, start:start + len(entry)]
+    own = costs[slot, start : start + len(entry)]
     for j in range(len(entry)):
         entry[j] = steps.mul[step] * own[j] + steps.add[step]
     for v in range(steps.first[step], steps.first[step + 1]):
         at, weight = start - steps.cells[v, 1], steps.weights[v]
-        visited = costs[(slot - steps.cells[v, 0]) % len(costs), at:at + len(entry)]
+        visited = costs[(slot - steps.cells[v, 0]) % len(costs), at : at + len(entry)]
         for j in range(len(entry)):
             entry[j] += weight * visited[j]
 
@@ -128,16 +134,18 @@ def _begin(best: Any, code: Any, own: Any, lo: int, first_row: bool, anywhere: b
 
 
 @compiled
-def _all_from_above(i: int, totals: Any, costs: Any, slot: int, start: int, code: Any, steps: Any, entry: Any) -> None:
+def _all_from_above(
+    i: int, totals: Any, costs: Any, slot: int, start: int, code: Any, steps: Any, entry: Any
+) -> None:
     """All steps into row ``i`` from rows above."""
     n, plain = len(code), len(steps.weights) == 0
-    best, own = totals[slot, start:start + n], costs[slot, start:start + n]
+    best, own = totals[slot, start : start + n], costs[slot, start : start + n]
     for s in range(len(steps.sizes)):
         back = steps.sizes[s, 0]
         if back == 0 or back > i:
             continue
         at = start - steps.sizes[s, 1]
-        before = totals[(i - back) % len(totals), at:at + n]
+        before = totals[(i - back) % len(totals), at : at + n]
         if plain:
             _from_above(best, code, before, own, steps.mul[s], steps.add[s], s + 1)
         else:
@@ -146,9 +154,21 @@ def _all_from_above(i: int, totals: Any, costs: Any, slot: int, start: int, code
 
 
 @compiled
-def sweep(cost: Any, x: Any, y: Any, kind: int, limits: Any, offsets: Any, steps: Any, subsequence: bool, codes: Any,
-          kept: Any, last: Any) -> None:
-    """Accumulate; ``last`` (U,) receives the last row's sums, ``codes`` all steps, ``kept`` all sums unless (0, 0).
+def sweep(
+    cost: Any,
+    x: Any,
+    y: Any,
+    kind: int,
+    limits: Any,
+    offsets: Any,
+    steps: Any,
+    subsequence: bool,
+    codes: Any,
+    kept: Any,
+    last: Any,
+) -> None:
+    """Accumulate; ``last`` (U,) receives the last row's sums, ``codes`` all steps, ``kept`` all sums unless
+    (0, 0).
 
     Row i's cells are ``limits[i, 0]`` to ``limits[i, 1]`` - 1; their codes begin at ``offsets[i]``.
     """
@@ -167,16 +187,20 @@ def sweep(cost: Any, x: Any, y: Any, kind: int, limits: Any, offsets: Any, steps
             _clear(costs[slot], pad + limits[i - slots, 0], pad + limits[i - slots, 1])
         lo, hi = limits[i, 0], limits[i, 1]
         start, stop = pad + lo, pad + hi
-        own, best, code = costs[slot, start:stop], totals[slot, start:stop], codes[offsets[i]:offsets[i] + hi - lo]
+        own, best, code = (
+            costs[slot, start:stop],
+            totals[slot, start:stop],
+            codes[offsets[i] : offsets[i] + hi - lo],
+        )
         if kind == GIVEN:
             fill_cost(own, cost[i, lo:hi], x[0], y, kind)
         else:
             fill_cost(own, cost[0], x[i], y[:, lo:hi], kind)
         _begin(best, code, own, lo, i == 0, subsequence)
-        _all_from_above(i, totals, costs, slot, start, code, steps, room[:hi - lo])
+        _all_from_above(i, totals, costs, slot, start, code, steps, room[: hi - lo])
         if simple:
             s = steps.level[0]
-            _from_left(best, code, own, steps.mul[s], steps.add[s], s + 1, room[:hi - lo])
+            _from_left(best, code, own, steps.mul[s], steps.add[s], s + 1, room[: hi - lo])
         elif len(steps.level):
             _along(totals[slot], code, costs, slot, start, stop, steps)
         if len(kept):
@@ -202,12 +226,14 @@ def trace(j: int, limits: Any, offsets: Any, codes: Any, sizes: Any, anchors: An
         i, j = i - sizes[step, 0], j - sizes[step, 1]
 
 
-def best_path(cost: Any, x: Any, y: Any, kind: int, columns: int, limits: Any, steps: Any, subsequence: bool,
-              kept: Any) -> Any:
+def best_path(
+    cost: Any, x: Any, y: Any, kind: int, columns: int, limits: Any, steps: Any, subsequence: bool, kept: Any
+) -> Any:
     """Anchors (N, 3) of the best path, and its cost: none, and inf, where there is no path.
 
     ``cost`` is (T, U) where ``kind`` is `GIVEN`, else features ``x`` (T, D) and ``y`` (D, U) are read.
-    They come with their padding: of a part that is not one piece of memory numba would compile a second kernel.
+    They come with their padding: of a part that is not one piece of memory numba would compile a second
+    kernel.
     """
     offsets = np.concatenate([[0], np.maximum(limits[:, 1] - limits[:, 0], 0).cumsum()])
     codes, last = np.empty(offsets[-1], np.uint8), np.empty(columns)
@@ -216,4 +242,4 @@ def best_path(cost: Any, x: Any, y: Any, kind: int, columns: int, limits: Any, s
     if not last[end] < np.inf:
         return np.empty((0, 3), np.int64), np.inf
     anchors = np.empty((len(limits) + len(last) - 1, 3), np.int64)
-    return anchors[trace(end, limits, offsets, codes, steps.sizes, anchors):], float(last[end])
+    return anchors[trace(end, limits, offsets, codes, steps.sizes, anchors) :], float(last[end])

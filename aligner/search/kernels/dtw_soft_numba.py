@@ -12,7 +12,8 @@ from aligner.search.kernels.exponential import exp
 
 @compiled
 def forward(cost: Any, rows: int, columns: int, gamma: float, total: Any) -> None:
-    """Soft minima over all paths to each cell of ``cost`` into ``total``, which has a row and a column before them.
+    """Soft minima over all paths to each cell of ``cost`` into ``total``, which has a row and a column before
+    them.
 
     Both are padded: of a part that is not one piece of memory numba would compile a second kernel.
     """
@@ -43,9 +44,9 @@ def backward(cost: Any, rows: int, columns: int, gamma: float, total: Any, expec
             shares[k, columns - 1] = 0.0
         if i + 1 < rows:
             below, costs = total[i + 2], cost[i + 1]
-            _shares(own[1:columns + 1], below[1:], costs, gamma, shares[0, :columns])
-            _shares(own[1:columns], below[2:], costs[1:], gamma, shares[1, :columns - 1])
-        _shares(own[1:columns], own[2:], cost[i, 1:], gamma, shares[2, :columns - 1])
+            _shares(own[1 : columns + 1], below[1:], costs, gamma, shares[0, :columns])
+            _shares(own[1:columns], below[2:], costs[1:], gamma, shares[1, : columns - 1])
+        _shares(own[1:columns], own[2:], cost[i, 1:], gamma, shares[2, : columns - 1])
         for j in range(columns - 1, -1, -1):
             summed = 1.0 if i == rows - 1 and j == columns - 1 else 0.0
             if i + 1 < rows:

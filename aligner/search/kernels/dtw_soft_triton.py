@@ -33,7 +33,11 @@ def _forward(cost, lengths, gammas, totals, rows, columns, BLOCK: tl.constexpr):
             least = tl.minimum(tl.minimum(corner, above), left)
             some = least < INFINITE
             base = tl.where(some, least, 0.0)
-            summed = tl.exp((base - corner) / gamma) + tl.exp((base - above) / gamma) + tl.exp((base - left) / gamma)
+            summed = (
+                tl.exp((base - corner) / gamma)
+                + tl.exp((base - above) / gamma)
+                + tl.exp((base - left) / gamma)
+            )
             total = here + base - gamma * tl.log(tl.where(some, summed, 1.0))
             tl.store(at + wide + 1, tl.where(some, total, INFINITE), real)
         tl.debug_barrier()  # every thread's sums are written before the next anti-diagonal reads them
@@ -59,8 +63,11 @@ def _backward(cost, lengths, gammas, totals, expected, rows, columns, BLOCK: tl.
     b = tl.program_id(0).to(tl.int64)
     rows, columns, gamma = rows + b * 0, columns + b * 0, tl.load(gammas)
     own_rows, own_columns = tl.load(lengths + 2 * b).to(tl.int32), tl.load(lengths + 2 * b + 1).to(tl.int32)
-    own_cost, own, shares = (cost + b * rows * columns, totals + b * (rows + 1) * (columns + 1),
-                             expected + b * rows * columns)
+    own_cost, own, shares = (
+        cost + b * rows * columns,
+        totals + b * (rows + 1) * (columns + 1),
+        expected + b * rows * columns,
+    )
     for back in range(0, own_rows + own_columns - 1):
         k = own_rows + own_columns - 2 - back
         last = tl.minimum(k, own_rows - 1)
@@ -70,9 +77,15 @@ def _backward(cost, lengths, gammas, totals, expected, rows, columns, BLOCK: tl.
             real = i <= last
             here = tl.load(own + (i + 1) * (columns + 1) + j + 1, real, INFINITE)
             summed = tl.where(real & (back == 0), 1.0, tl.zeros((BLOCK,), tl.float64))
-            summed += _share(own_cost, own, shares, i, j, 1, 0, here, real, own_rows, own_columns, columns, gamma)
-            summed += _share(own_cost, own, shares, i, j, 1, 1, here, real, own_rows, own_columns, columns, gamma)
-            summed += _share(own_cost, own, shares, i, j, 0, 1, here, real, own_rows, own_columns, columns, gamma)
+            summed += _share(
+                own_cost, own, shares, i, j, 1, 0, here, real, own_rows, own_columns, columns, gamma
+            )
+            summed += _share(
+                own_cost, own, shares, i, j, 1, 1, here, real, own_rows, own_columns, columns, gamma
+            )
+            summed += _share(
+                own_cost, own, shares, i, j, 0, 1, here, real, own_rows, own_columns, columns, gamma
+            )
             tl.store(shares + i * columns + j, summed, real)
         tl.debug_barrier()
 
@@ -83,7 +96,9 @@ def forward(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor, Tensor
     totals = torch.full((batch, rows + 1, columns + 1), torch.inf, dtype=torch.float64, device=cost.device)
     totals[:, 0, 0] = 0.0
     counts = lengths.contiguous().to(cost.device)
-    _forward[(batch,)](cost.contiguous(), counts, _gamma(gamma, cost), totals, rows, columns, BLOCK=BLOCK, num_warps=4)
+    _forward[(batch,)](
+        cost.contiguous(), counts, _gamma(gamma, cost), totals, rows, columns, BLOCK=BLOCK, num_warps=4
+    )
     return totals, totals[torch.arange(batch, device=cost.device), counts[:, 0], counts[:, 1]]
 
 
@@ -91,8 +106,17 @@ def backward(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor) -> Ten
     """Expected alignments (B, T, U), by `forward`'s sums (Cuturi & Blondel 2017, algorithm 2)."""
     batch, rows, columns = cost.shape
     expected = torch.zeros(cost.shape, dtype=torch.float64, device=cost.device)
-    _backward[(batch,)](cost.contiguous(), lengths.contiguous().to(cost.device), _gamma(gamma, cost), totals, expected,
-                        rows, columns, BLOCK=BLOCK, num_warps=4)
+    _backward[(batch,)](
+        cost.contiguous(),
+        lengths.contiguous().to(cost.device),
+        _gamma(gamma, cost),
+        totals,
+        expected,
+        rows,
+        columns,
+        BLOCK=BLOCK,
+        num_warps=4,
+    )
     return expected
 
 

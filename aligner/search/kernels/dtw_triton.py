@@ -25,13 +25,39 @@ def _weighed(cost, weight):
 
 
 @triton.jit
-def _best_paths(cost, lengths, limits, sizes, mul, add, first, cells, weights, sums, codes, kept, anchors, counts,
-                totals, rows, columns, steps, ring, subsequence, keep, BLOCK: tl.constexpr):
+def _best_paths(
+    cost,
+    lengths,
+    limits,
+    sizes,
+    mul,
+    add,
+    first,
+    cells,
+    weights,
+    sums,
+    codes,
+    kept,
+    anchors,
+    counts,
+    totals,
+    rows,
+    columns,
+    steps,
+    ring,
+    subsequence,
+    keep,
+    BLOCK: tl.constexpr,
+):
     """``sums`` is (B, ring, T); ``codes`` (B, T, U) are 0 where a path begins, else 1 + the step."""
     b = tl.program_id(0).to(tl.int64)
     rows, columns = rows + b * 0, columns + b * 0  # products with them may pass 2**31
     own_rows, own_columns = tl.load(lengths + 2 * b).to(tl.int32), tl.load(lengths + 2 * b + 1).to(tl.int32)
-    own_cost, own_codes, own_kept = cost + b * rows * columns, codes + b * rows * columns, kept + b * rows * columns
+    own_cost, own_codes, own_kept = (
+        cost + b * rows * columns,
+        codes + b * rows * columns,
+        kept + b * rows * columns,
+    )
     own_limits, own_sums = limits + b * rows * 2, sums + b * ring * rows
     best_end = tl.full((), INFINITE, tl.float64)
     end = own_columns - 1
@@ -51,10 +77,14 @@ def _best_paths(cost, lengths, limits, sizes, mul, add, first, cells, weights, s
                 down, right = tl.load(sizes + 2 * s).to(tl.int32), tl.load(sizes + 2 * s + 1).to(tl.int32)
                 entered = _weighed(here, tl.load(mul + s)) + tl.load(add + s)
                 for v in range(tl.load(first + s).to(tl.int32), tl.load(first + s + 1).to(tl.int32)):
-                    p, q = i - tl.load(cells + 2 * v).to(tl.int32), j - tl.load(cells + 2 * v + 1).to(tl.int32)
+                    p, q = (
+                        i - tl.load(cells + 2 * v).to(tl.int32),
+                        j - tl.load(cells + 2 * v + 1).to(tl.int32),
+                    )
                     within = inside & (p >= 0) & (q >= 0)
-                    within &= (q >= tl.load(own_limits + 2 * p, within, 0)) & (q < tl.load(
-                        own_limits + 2 * p + 1, within, 0))
+                    within &= (q >= tl.load(own_limits + 2 * p, within, 0)) & (
+                        q < tl.load(own_limits + 2 * p + 1, within, 0)
+                    )
                     passed = tl.load(own_cost + p * columns + q, within, INFINITE).to(tl.float64)
                     entered += _weighed(passed, tl.load(weights + v))
                 before = inside & (i >= down) & (j >= right)
@@ -87,22 +117,45 @@ def _best_paths(cost, lengths, limits, sizes, mul, add, first, cells, weights, s
     tl.store(counts + b, n.to(tl.int64))
 
 
-def best_paths(cost: Tensor, lengths: Tensor, limits: Tensor, steps: Any, subsequence: bool,
-               keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Anchors (B, N, 3), their counts (B,), costs (B,) and, to ``keep``, all sums (B, T, U); ``steps`` is a `Table`."""
+def best_paths(
+    cost: Tensor, lengths: Tensor, limits: Tensor, steps: Any, subsequence: bool, keep: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Anchors (B, N, 3), their counts (B,), costs (B,) and, to ``keep``, all sums (B, T, U); ``steps`` is a
+    `Table`.
+    """
     batch, rows, columns = cost.shape
     device, ring = cost.device, int(steps.sizes.sum(1).max()) + 1
-    tables = (torch.from_numpy(v).to(device) for v in (steps.sizes, steps.mul, steps.add, steps.first, steps.cells,
-                                                       steps.weights))
+    tables = (
+        torch.from_numpy(v).to(device)
+        for v in (steps.sizes, steps.mul, steps.add, steps.first, steps.cells, steps.weights)
+    )
     sums = torch.empty((batch, ring, rows), dtype=torch.float64, device=device)
     codes = torch.empty(cost.shape, dtype=torch.uint8, device=device)
     kept = torch.full(cost.shape if keep else (0,), torch.inf, dtype=torch.float64, device=device)
     anchors = torch.full((batch, rows + columns - 1, 3), -1, device=device)
     counts = torch.zeros(batch, dtype=torch.int64, device=device)
     totals = torch.empty(batch, dtype=torch.float64, device=device)
-    _best_paths[(batch,)](cost.contiguous(), lengths.contiguous().to(device), limits.to(device), *tables, sums, codes,
-                          kept, anchors, counts, totals, rows, columns, len(steps.sizes), ring, int(subsequence),
-                          int(keep), BLOCK=BLOCK, num_warps=4, enable_fp_fusion=False)
+    _best_paths[(batch,)](
+        cost.contiguous(),
+        lengths.contiguous().to(device),
+        limits.to(device),
+        *tables,
+        sums,
+        codes,
+        kept,
+        anchors,
+        counts,
+        totals,
+        rows,
+        columns,
+        len(steps.sizes),
+        ring,
+        int(subsequence),
+        int(keep),
+        BLOCK=BLOCK,
+        num_warps=4,
+        enable_fp_fusion=False,
+    )
     return _forwards(anchors, counts), counts, totals, kept if keep else None
 
 

@@ -1,4 +1,5 @@
-"""exp in float64 that a compiler can turn into vector instructions (numba's own calls the C library, one by one).
+"""exp in float64 that a compiler can turn into vector instructions (numba's own calls the C library, one by
+one).
 
 Cody and Waite's reduction to |r| <= log(2) / 2, then the Taylor polynomial to r ** 11: the relative error
 stays under 1e-14.  2 ** n is made by writing n into the exponent's bits.

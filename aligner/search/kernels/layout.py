@@ -61,7 +61,11 @@ def layout(predecessors: Any) -> Any:
             else:
                 others += 1
     first[states] = others
-    source, target, column = np.empty(others, np.uint32), np.empty(others, np.uint32), np.empty(others, np.uint32)
+    source, target, column = (
+        np.empty(others, np.uint32),
+        np.empty(others, np.uint32),
+        np.empty(others, np.uint32),
+    )
     code = np.empty(others, np.int32)
     e = 0
     for s in range(states):
@@ -79,7 +83,9 @@ def layout(predecessors: Any) -> Any:
 
 @compiled
 def weigh(graph: Any, weights: Any, lo: int, hi: int, diagonals: Any, others: Any) -> None:
-    """Fetch weights (S, K) of the arcs into states ``lo`` to ``hi`` - 1: ``diagonals`` (3, S), ``others`` (E,)."""
+    """Fetch weights (S, K) of the arcs into states ``lo`` to ``hi`` - 1: ``diagonals`` (3, S), ``others``
+    (E,).
+    """
     for d in range(DIAGONALS):
         for s in range(lo, hi):
             k = graph.columns[d, s]
@@ -89,7 +95,8 @@ def weigh(graph: Any, weights: Any, lo: int, hi: int, diagonals: Any, others: An
 
 
 def backpointer_bits(graph: Layout) -> int:
-    """1, 2, 4, 8 or 16 (powers of two, so that bytes hold whole ones), to tell the arcs into any state apart."""
+    """1, 2, 4, 8 or 16 (powers of two, so that bytes hold whole ones), to tell the arcs into any state
+    apart."""
     used = np.flatnonzero((graph.columns >= 0).any(1))
     codes = 1 + max(int(graph.code.max(initial=0)), int(used.max(initial=0)))
     if codes > MOST_ARCS:

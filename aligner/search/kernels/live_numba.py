@@ -1,4 +1,6 @@
-"""What `aligner.search.live` runs: steps over a band of living states, and ways back through rows of unlike bands."""
+"""What `aligner.search.live` runs: steps over a band of living states, and ways back through rows of unlike
+bands.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,24 @@ from aligner.search.kernels.viterbi_numba import PAD, came_from, pack, step
 
 
 @compiled
-def hear(now: Any, spare: Any, scores: Any, pdf: Any, band: Any, ahead: Any, beam: float, graph: Any, diagonals: Any,
-         others: Any, codes: Any, width: int, rows: Any, edges: Any, tops: Any, level: float) -> Any:
+def hear(
+    now: Any,
+    spare: Any,
+    scores: Any,
+    pdf: Any,
+    band: Any,
+    ahead: Any,
+    beam: float,
+    graph: Any,
+    diagonals: Any,
+    others: Any,
+    codes: Any,
+    width: int,
+    rows: Any,
+    edges: Any,
+    tops: Any,
+    level: float,
+) -> Any:
     """Take ``now`` through all frames of ``scores`` (n, P); (result, scratch, what was subtracted in all).
 
     Parameters
@@ -61,8 +79,20 @@ def hear(now: Any, spare: Any, scores: Any, pdf: Any, band: Any, ahead: Any, bea
 
 
 @compiled
-def back(some: Any, count: int, t: int, until: int, enough: int, begin: int, rows: Any, edges: Any, width: int,
-         graph: Any, seen: Any, stamp: int) -> Any:
+def back(
+    some: Any,
+    count: int,
+    t: int,
+    until: int,
+    enough: int,
+    begin: int,
+    rows: Any,
+    edges: Any,
+    width: int,
+    graph: Any,
+    seen: Any,
+    stamp: int,
+) -> Any:
     """Follow the paths to ``some[:count]``, states at frame ``t``, back to frame ``until``.
 
     Or until there are no more than ``enough`` states.  ``rows`` and ``edges`` begin with frame ``begin``.
@@ -84,12 +114,13 @@ def back(some: Any, count: int, t: int, until: int, enough: int, begin: int, row
 
 
 @compiled
-def retrace(state: int, t: int, known: int, path: Any, begin: int, rows: Any, edges: Any, width: int,
-            graph: Any) -> Any:
+def retrace(
+    state: int, t: int, known: int, path: Any, begin: int, rows: Any, edges: Any, width: int, graph: Any
+) -> Any:
     """Write the path to ``state`` at frame ``t`` into ``path``, down to frame ``begin``.
 
-    Or to where it meets the one that stands there in frames before ``known``; (state before, its frame, whether it
-    met it).
+    Or to where it meets the one that stands there in frames before ``known``; (state before, its frame,
+    whether it met it).
     """
     while t >= begin:
         if t < known and path[t] == state:

@@ -21,13 +21,15 @@ TINY = 1e-250  # below, a sum may have lost terms to underflow
 
 
 @compiled(fastmath=FAST)
-def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any, arriving: Any) -> None:
+def _arrive(
+    old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, others: Any, arriving: Any
+) -> None:
     """``reached`` (S,) = log of the sum over each state's arcs of exp(``old`` + weight).
 
     ``best`` (S,) and ``arriving`` (E,) are scratch: exponentials are taken in loops of their own, as vectors.
     """
     states = len(reached)
-    zero, one, two = old[PAD:states + PAD], old[PAD - 1:states + PAD - 1], old[PAD - 2:states + PAD - 2]
+    zero, one, two = old[PAD : states + PAD], old[PAD - 1 : states + PAD - 1], old[PAD - 2 : states + PAD - 2]
     stay, move, skip = diagonals[0, :states], diagonals[1, :states], diagonals[2, :states]
     for s in range(states):
         best[s] = max(max(zero[s] + stay[s], one[s] + move[s]), two[s] + skip[s])
@@ -38,8 +40,11 @@ def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, other
     for s in range(states):
         best[s] = best[s] if best[s] > -np.inf else 0.0
     for s in range(states):
-        reached[s] = (exp(zero[s] + stay[s] - best[s]) + exp(one[s] + move[s] - best[s])
-                      + exp(two[s] + skip[s] - best[s]))
+        reached[s] = (
+            exp(zero[s] + stay[s] - best[s])
+            + exp(one[s] + move[s] - best[s])
+            + exp(two[s] + skip[s] - best[s])
+        )
     for e in range(len(others)):
         arriving[e] = exp(arriving[e] - best[graph.target[e]])
     for e in range(len(others)):
@@ -49,7 +54,9 @@ def _arrive(old: Any, reached: Any, best: Any, graph: Any, diagonals: Any, other
 
 
 @compiled(fastmath=FAST)
-def _arrive_dense(old: Any, reached: Any, shares: Any, row: Any, weights: Any, matrix: Any, level: float) -> None:
+def _arrive_dense(
+    old: Any, reached: Any, shares: Any, row: Any, weights: Any, matrix: Any, level: float
+) -> None:
     """As `_arrive`, for graphs with most arcs there are: exponentials of states, not of arcs.
 
     ``matrix`` (S, S) holds exp of the weights less ``level``, from row to column; ``shares`` (S,) is scratch.
@@ -93,7 +100,9 @@ def _sum_arcs(old: Any, row: Any, weights: Any) -> float:
 
 @compiled
 def _exponentials(row: Any, weights: Any, matrix: Any) -> float:
-    """exp of the arcs' weights (S, K), less the greatest, as a matrix (S, S) from row to column; the greatest."""
+    """exp of the arcs' weights (S, K), less the greatest, as a matrix (S, S) from row to column; the
+    greatest.
+    """
     for s in range(len(row)):
         for p in range(len(row)):
             matrix[s, p] = 0.0
@@ -125,8 +134,19 @@ def _ending(alpha: Any, final: Any) -> Any:
 
 
 @compiled
-def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
-            begin: int, every: int, alphas: Any, totals: Any) -> None:
+def forward(
+    scores: Any,
+    lengths: Any,
+    pdf: Any,
+    predecessors: Any,
+    weights: Any,
+    start: Any,
+    final: Any,
+    begin: int,
+    every: int,
+    alphas: Any,
+    totals: Any,
+) -> None:
     """log Z of utterances ``begin``, ``begin`` + ``every``, ... into ``totals`` (B,).
 
     ``alphas`` (B, T, PAD + S) receives the forward variables, or is (B, 2, PAD + S): then only two frames
@@ -153,7 +173,9 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
             if dense:
                 if t == 1 or weights.shape[1] > 1:
                     level = _exponentials(predecessors[g], now_weights, matrix)
-                _arrive_dense(alphas[b, (t - 1) % kept], reached, best, predecessors[g], now_weights, matrix, level)
+                _arrive_dense(
+                    alphas[b, (t - 1) % kept], reached, best, predecessors[g], now_weights, matrix, level
+                )
             else:
                 if t == 1 or weights.shape[1] > 1:
                     weigh(graph, now_weights, 0, states, diagonals, others)
@@ -165,16 +187,26 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
 
 
 @compiled(fastmath=FAST)
-def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonals: Any, others: Any, shares: Any,
-           xi: Any) -> None:
-    """Hand the posteriors ``gamma`` (S,) of a frame back along the arcs: to ``before`` (PAD + S,) and ``xi`` (S, K).
+def _share(
+    old: Any,
+    reached: Any,
+    gamma: Any,
+    before: Any,
+    graph: Any,
+    diagonals: Any,
+    others: Any,
+    shares: Any,
+    xi: Any,
+) -> None:
+    """Hand the posteriors ``gamma`` (S,) of a frame back along the arcs: to ``before`` (PAD + S,) and ``xi``
+    (S, K).
 
     Both are added to; ``shares`` (E,) is scratch.
     """
     states = len(gamma)
     for d in range(DIAGONALS):
-        arrived = old[PAD - d:states + PAD - d]
-        back = before[PAD - d:states + PAD - d]
+        arrived = old[PAD - d : states + PAD - d]
+        back = before[PAD - d : states + PAD - d]
         along = diagonals[d]
         for s in range(states):  # reached is never -inf where gamma is above 0
             share = gamma[s] * exp(min(arrived[s] + along[s] - reached[s], 0.0)) if gamma[s] > 0 else 0.0
@@ -191,11 +223,24 @@ def _share(old: Any, reached: Any, gamma: Any, before: Any, graph: Any, diagonal
 
 
 @compiled
-def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, final: Any, begin: int, every: int,
-             alphas: Any, totals: Any, gammas: Any, xis: Any) -> None:
+def backward(
+    scores: Any,
+    lengths: Any,
+    pdf: Any,
+    predecessors: Any,
+    weights: Any,
+    final: Any,
+    begin: int,
+    every: int,
+    alphas: Any,
+    totals: Any,
+    gammas: Any,
+    xis: Any,
+) -> None:
     """Posteriors of states into ``gammas`` (B, T, S) and of arcs, added up, into ``xis`` (B, U, S, K).
 
-    ``alphas`` (B, T, PAD + S) and ``totals`` come from `forward`; utterances whose total is -inf are left alone.
+    ``alphas`` (B, T, PAD + S) and ``totals`` come from `forward`; utterances whose total is -inf are left
+    alone.
     """
     graphs, states = pdf.shape[0], pdf.shape[1]
     diagonals, reached = np.empty((DIAGONALS, states)), np.empty(states)
@@ -219,8 +264,17 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
                 reached[s] = alphas[b, t, s + PAD] - score if score > -np.inf else 0.0
             for s in range(states + PAD):
                 before[s] = 0.0
-            _share(alphas[b, t - 1], reached, gamma, before, graph, diagonals, others, shares,
-                   xis[b, t if xis.shape[1] > 1 else 0])
+            _share(
+                alphas[b, t - 1],
+                reached,
+                gamma,
+                before,
+                graph,
+                diagonals,
+                others,
+                shares,
+                xis[b, t if xis.shape[1] > 1 else 0],
+            )
             for s in range(states):
                 gamma[s] = before[s + PAD]
         for s in range(states):

@@ -33,8 +33,24 @@ def arrive(values, own, moves, s, real, arcs, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _forward(scores, lengths, pdf, predecessors, weights, start, final, alphas, totals, per_graph, per_varying,
-             frames, columns, states, arcs, BLOCK: tl.constexpr):
+def _forward(
+    scores,
+    lengths,
+    pdf,
+    predecessors,
+    weights,
+    start,
+    final,
+    alphas,
+    totals,
+    per_graph,
+    per_varying,
+    frames,
+    columns,
+    states,
+    arcs,
+    BLOCK: tl.constexpr,
+):
     b = tl.program_id(0).to(tl.int64)
     columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
@@ -65,8 +81,24 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, alphas, 
 
 
 @triton.jit
-def _backward(lengths, predecessors, successors, weights, final, alphas, totals, gammas, xis, per_graph, per_varying,
-              frames, states, arcs, fan, BLOCK: tl.constexpr):
+def _backward(
+    lengths,
+    predecessors,
+    successors,
+    weights,
+    final,
+    alphas,
+    totals,
+    gammas,
+    xis,
+    per_graph,
+    per_varying,
+    frames,
+    states,
+    arcs,
+    fan,
+    BLOCK: tl.constexpr,
+):
     b = tl.program_id(0).to(tl.int64)
     states = states + b * 0  # products with it may pass 2**31
     g = b * per_graph
@@ -90,7 +122,9 @@ def _backward(lengths, predecessors, successors, weights, final, alphas, totals,
             level = tl.where(reached > IMPOSSIBLE, reached, 0.0)
             for k in range(arcs):
                 before = tl.load(own + s * arcs + k, real, -1)
-                value = tl.gather(alpha, tl.maximum(before, 0), 0) + tl.load(moves + s * arcs + k, real, IMPOSSIBLE)
+                value = tl.gather(alpha, tl.maximum(before, 0), 0) + tl.load(
+                    moves + s * arcs + k, real, IMPOSSIBLE
+                )
                 share = tl.where(before >= 0, gamma * tl.exp(value - level), 0.0)
                 cell = xis + ((b * varying + t * per_varying) * states + s) * arcs + k
                 tl.store(cell, tl.load(cell, real, 0.0) + share, real)
@@ -98,7 +132,11 @@ def _backward(lengths, predecessors, successors, weights, final, alphas, totals,
             for j in range(fan):
                 arc = tl.load(next_ones + s * fan + j, real, -1)
                 target = tl.maximum(arc, 0) // arcs
-                value = alpha + tl.load(moves + tl.maximum(arc, 0), real, IMPOSSIBLE) - tl.gather(level, target, 0)
+                value = (
+                    alpha
+                    + tl.load(moves + tl.maximum(arc, 0), real, IMPOSSIBLE)
+                    - tl.gather(level, target, 0)
+                )
                 share = tl.gather(gamma, target, 0) * tl.exp(tl.minimum(value, 0.0))
                 earlier += tl.where(arc >= 0, share, 0.0)
             gamma = earlier
@@ -138,9 +176,24 @@ class Passes:
         states, arcs = self.predecessors.shape[1:]
         self.alphas = self.scores.new_empty(batch, frames, states)
         totals = torch.empty(batch, dtype=torch.float64, device=self.scores.device)
-        _forward[(batch,)](self.scores, self.lengths, self.pdf, self.predecessors, self.weights, self.start,
-                           self.final, self.alphas, totals, *self.own, frames, columns, states, arcs,
-                           BLOCK=self.block, num_warps=warps(self.block))
+        _forward[(batch,)](
+            self.scores,
+            self.lengths,
+            self.pdf,
+            self.predecessors,
+            self.weights,
+            self.start,
+            self.final,
+            self.alphas,
+            totals,
+            *self.own,
+            frames,
+            columns,
+            states,
+            arcs,
+            BLOCK=self.block,
+            num_warps=warps(self.block),
+        )
         return totals
 
     def backward(self, totals: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +203,22 @@ class Passes:
         gammas = self.scores.new_zeros(batch, frames, states)
         xis = self.scores.new_zeros(batch, *self.weights.shape[1:])
         successors = successors_of(self.predecessors)
-        _backward[(batch,)](self.lengths, self.predecessors, successors, self.weights, self.final, self.alphas,
-                            totals, gammas, xis, *self.own, frames, states, arcs, successors.shape[2],
-                            BLOCK=self.block, num_warps=warps(self.block))
+        _backward[(batch,)](
+            self.lengths,
+            self.predecessors,
+            successors,
+            self.weights,
+            self.final,
+            self.alphas,
+            totals,
+            gammas,
+            xis,
+            *self.own,
+            frames,
+            states,
+            arcs,
+            successors.shape[2],
+            BLOCK=self.block,
+            num_warps=warps(self.block),
+        )
         return gammas, xis

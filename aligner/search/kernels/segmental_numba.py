@@ -34,8 +34,21 @@ def _cumulate(t: int, scores: Any, pdf: Any, total: Any, barred: Any) -> None:
 
 
 @compiled
-def best_segments(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
-                  durations: Any, begin: int, every: int, paths: Any, begins: Any, totals: Any) -> None:
+def best_segments(
+    scores: Any,
+    lengths: Any,
+    pdf: Any,
+    predecessors: Any,
+    weights: Any,
+    start: Any,
+    final: Any,
+    durations: Any,
+    begin: int,
+    every: int,
+    paths: Any,
+    begins: Any,
+    totals: Any,
+) -> None:
     """States (B, T), where segments begin (B, T), and totals (B,), of every ``every``-th utterance."""
     graphs, states, arcs = predecessors.shape
     longest, frames = durations.shape[3], scores.shape[1]
@@ -119,9 +132,24 @@ def _sum_arcs(ends: Any, row: Any, moves: Any) -> float:
 
 
 @compiled
-def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, start: Any, final: Any,
-            durations: Any, begin: int, every: int, opened: Any, ended: Any, cumulated: Any, totals: Any) -> None:
-    """log Z into ``totals`` (B,); on the way A (B, S, T + 1), ends and C (B, T + 1, S), kept for `backward`."""
+def forward(
+    scores: Any,
+    lengths: Any,
+    pdf: Any,
+    predecessors: Any,
+    weights: Any,
+    start: Any,
+    final: Any,
+    durations: Any,
+    begin: int,
+    every: int,
+    opened: Any,
+    ended: Any,
+    cumulated: Any,
+    totals: Any,
+) -> None:
+    """log Z into ``totals`` (B,); on the way A (B, S, T + 1), ends and C (B, T + 1, S), kept for
+    `backward`."""
     graphs, states, _ = predecessors.shape
     longest = durations.shape[3]
     barred = np.empty(states, np.int64)
@@ -141,7 +169,7 @@ def forward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any
             ends = ended[b, t]
             for s in range(states):
                 n = _reach(t, s, longest, barred)
-                ends[s] = _sum_ends(opened[b, s, t - n:t], lasts[s, :n]) + total[s]
+                ends[s] = _sum_ends(opened[b, s, t - n : t], lasts[s, :n]) + total[s]
             if t < length:
                 moves = weights[g, t if weights.shape[1] > 1 else 0]
                 for s in range(states):
@@ -166,13 +194,31 @@ def _share_ends(posterior: float, level: float, opened: Any, lasts: Any, begun: 
 
 
 @compiled
-def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: Any, final: Any, durations: Any,
-             begin: int, every: int, opened: Any, ended: Any, cumulated: Any, totals: Any, begun: Any, finished: Any,
-             gammas: Any, xis: Any, spans: Any) -> None:
-    """Posteriors of states ``gammas`` (B, T, S), arcs ``xis`` (B, U, S, K), and durations ``spans`` (B, V, S, D).
+def backward(
+    scores: Any,
+    lengths: Any,
+    pdf: Any,
+    predecessors: Any,
+    weights: Any,
+    final: Any,
+    durations: Any,
+    begin: int,
+    every: int,
+    opened: Any,
+    ended: Any,
+    cumulated: Any,
+    totals: Any,
+    begun: Any,
+    finished: Any,
+    gammas: Any,
+    xis: Any,
+    spans: Any,
+) -> None:
+    """Posteriors of states ``gammas`` (B, T, S), arcs ``xis`` (B, U, S, K), and durations ``spans`` (B, V, S,
+    D).
 
-    And that a segment begins, ``begun`` (B, S, T + 1), or has ended, ``finished`` (B, T + 1, S).  All are added
-    to; the rest comes from `forward`.
+    And that a segment begins, ``begun`` (B, S, T + 1), or has ended, ``finished`` (B, T + 1, S).  All are
+    added to; the rest comes from `forward`.
     """
     graphs, states, arcs = predecessors.shape
     longest = durations.shape[3]
@@ -195,7 +241,9 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
                     for k in range(arcs):
                         p = predecessors[g, s, k]
                         if p >= 0:
-                            share = begun[b, s, t] * exp(min(ended[b, t, p] + weights[g, v, s, k] - level, 0.0))
+                            share = begun[b, s, t] * exp(
+                                min(ended[b, t, p] + weights[g, v, s, k] - level, 0.0)
+                            )
                             xis[b, v, s, k] += share
                             done[p] += share
             v = t - 1 if durations.shape[1] > 1 else 0
@@ -207,8 +255,14 @@ def backward(scores: Any, lengths: Any, pdf: Any, predecessors: Any, weights: An
                     if scores[b, t - 1 - d, pdf[g, s]] == -np.inf:
                         n = d
                         break
-                _share_ends(done[s], ended[b, t, s] - cumulated[b, t, s], opened[b, s, t - n:t],
-                            durations[h, v, s, :n], begun[b, s, t - n:t], spans[b, v, s, :n])
+                _share_ends(
+                    done[s],
+                    ended[b, t, s] - cumulated[b, t, s],
+                    opened[b, s, t - n : t],
+                    durations[h, v, s, :n],
+                    begun[b, s, t - n : t],
+                    spans[b, v, s, :n],
+                )
         for s in range(states):  # a state is occupied from its segments' beginnings to their ends
             occupied = 0.0
             for t in range(length):

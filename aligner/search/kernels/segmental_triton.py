@@ -18,9 +18,32 @@ from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, WIDEST, block_of, 
 
 
 @triton.jit
-def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, durations, opened, chosen, choices,
-                   paths, begins, totals, per_graph, per_varying, per_durations, per_ending, frames, columns, states,
-                   arcs, longest, BLOCK: tl.constexpr):
+def _best_segments(
+    scores,
+    lengths,
+    pdf,
+    predecessors,
+    weights,
+    start,
+    final,
+    durations,
+    opened,
+    chosen,
+    choices,
+    paths,
+    begins,
+    totals,
+    per_graph,
+    per_varying,
+    per_durations,
+    per_ending,
+    frames,
+    columns,
+    states,
+    arcs,
+    longest,
+    BLOCK: tl.constexpr,
+):
     b = tl.program_id(0).to(tl.int64)
     columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
@@ -47,8 +70,9 @@ def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, du
         best = tl.full((BLOCK,), IMPOSSIBLE, tl.float64)
         choice = tl.zeros((BLOCK,), tl.int32) + 1
         for d in range(1, tl.minimum(longest, t) + 1):
-            value = (tl.load(begun + (t - d) * states + s, real, IMPOSSIBLE)
-                     + tl.load(lasts + s * longest + d - 1, real, IMPOSSIBLE).to(tl.float64))
+            value = tl.load(begun + (t - d) * states + s, real, IMPOSSIBLE) + tl.load(
+                lasts + s * longest + d - 1, real, IMPOSSIBLE
+            ).to(tl.float64)
             value = tl.where(t - d >= barred, value, IMPOSSIBLE)
             choice = tl.where(value > best, d, choice)
             best = tl.maximum(best, value)
@@ -61,7 +85,8 @@ def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, du
             for k in range(arcs):
                 before = tl.load(own + s * arcs + k, real, -1)
                 value = tl.gather(ends, tl.maximum(before, 0), 0) + tl.load(
-                    moves + s * arcs + k, real, IMPOSSIBLE).to(tl.float64)
+                    moves + s * arcs + k, real, IMPOSSIBLE
+                ).to(tl.float64)
                 value = tl.where(before >= 0, value, IMPOSSIBLE)
                 choice = tl.where(value > best, before, choice)
                 best = tl.maximum(best, value)
@@ -84,9 +109,30 @@ def _best_segments(scores, lengths, pdf, predecessors, weights, start, final, du
 
 
 @triton.jit
-def _forward(scores, lengths, pdf, predecessors, weights, start, final, durations, opened, ended, cumulated, totals,
-             per_graph, per_varying, per_durations, per_ending, frames, columns, states, arcs, longest,
-             BLOCK: tl.constexpr):
+def _forward(
+    scores,
+    lengths,
+    pdf,
+    predecessors,
+    weights,
+    start,
+    final,
+    durations,
+    opened,
+    ended,
+    cumulated,
+    totals,
+    per_graph,
+    per_varying,
+    per_durations,
+    per_ending,
+    frames,
+    columns,
+    states,
+    arcs,
+    longest,
+    BLOCK: tl.constexpr,
+):
     b = tl.program_id(0).to(tl.int64)
     columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
@@ -111,13 +157,15 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, duration
         best = tl.full((BLOCK,), IMPOSSIBLE, tl.float64)
         for d in range(1, tl.minimum(longest, t) + 1):
             value = tl.load(opened + base + (t - d) * states, real, IMPOSSIBLE) + tl.load(
-                lasts + d - 1, real, IMPOSSIBLE).to(tl.float64)
+                lasts + d - 1, real, IMPOSSIBLE
+            ).to(tl.float64)
             best = tl.maximum(best, tl.where(t - d >= barred, value, IMPOSSIBLE))
         level = tl.where(best > IMPOSSIBLE, best, 0.0)
         summed = tl.zeros((BLOCK,), now.dtype)
         for d in range(1, tl.minimum(longest, t) + 1):
             value = tl.load(opened + base + (t - d) * states, real, IMPOSSIBLE) + tl.load(
-                lasts + d - 1, real, IMPOSSIBLE).to(tl.float64)
+                lasts + d - 1, real, IMPOSSIBLE
+            ).to(tl.float64)
             summed += tl.where(t - d >= barred, tl.exp((value - level).to(now.dtype)), 0.0)
         some = summed > 0
         ends = tl.where(some, tl.log(tl.where(some, summed, 1.0)).to(tl.float64) + level + total, IMPOSSIBLE)
@@ -126,8 +174,15 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, duration
         if t < length:
             most = tl.max(ends, 0)
             most = tl.where(most > IMPOSSIBLE, most, 0.0)
-            reached = arrive((ends - most).to(now.dtype), own, own_weights + t * per_varying * states * arcs, s, real,
-                             arcs, BLOCK)
+            reached = arrive(
+                (ends - most).to(now.dtype),
+                own,
+                own_weights + t * per_varying * states * arcs,
+                s,
+                real,
+                arcs,
+                BLOCK,
+            )
             tl.store(opened + base + t * states, reached.to(tl.float64) + most - total, real)
     ends += tl.load(final + g * states + s, real, IMPOSSIBLE).to(tl.float64)
     best = tl.max(ends, 0)
@@ -138,9 +193,35 @@ def _forward(scores, lengths, pdf, predecessors, weights, start, final, duration
 
 
 @triton.jit
-def _backward(scores, lengths, pdf, predecessors, successors, weights, final, durations, opened, ended, cumulated,
-              totals, begun, finished, xis, spread, per_graph, per_varying, per_durations, per_ending, frames,
-              columns, states, arcs, fan, longest, BLOCK: tl.constexpr):
+def _backward(
+    scores,
+    lengths,
+    pdf,
+    predecessors,
+    successors,
+    weights,
+    final,
+    durations,
+    opened,
+    ended,
+    cumulated,
+    totals,
+    begun,
+    finished,
+    xis,
+    spread,
+    per_graph,
+    per_varying,
+    per_durations,
+    per_ending,
+    frames,
+    columns,
+    states,
+    arcs,
+    fan,
+    longest,
+    BLOCK: tl.constexpr,
+):
     b = tl.program_id(0).to(tl.int64)
     columns, states = columns + b * 0, states + b * 0  # products with them may pass 2**31
     g = b * per_graph
@@ -170,8 +251,11 @@ def _backward(scores, lengths, pdf, predecessors, successors, weights, final, du
                 level = tl.where(level > IMPOSSIBLE, level, 0.0)
                 for k in range(arcs):
                     before = tl.load(own + s * arcs + k, real, -1)
-                    value = tl.gather(ends, tl.maximum(before, 0), 0) - level + tl.load(
-                        moves + s * arcs + k, real, IMPOSSIBLE).to(tl.float64)
+                    value = (
+                        tl.gather(ends, tl.maximum(before, 0), 0)
+                        - level
+                        + tl.load(moves + s * arcs + k, real, IMPOSSIBLE).to(tl.float64)
+                    )
                     share = tl.where(before >= 0, mine * tl.exp(tl.minimum(value, 0.0)), 0.0)
                     cell = xis + ((b * varying + t * per_varying) * states + s) * arcs + k
                     tl.store(cell, tl.load(cell, real, 0.0) + share, real)
@@ -179,8 +263,11 @@ def _backward(scores, lengths, pdf, predecessors, successors, weights, final, du
                 for j in range(fan):
                     arc = tl.load(next_ones + s * fan + j, real, -1)
                     target = tl.maximum(arc, 0) // arcs
-                    value = ends - tl.gather(level, target, 0) + tl.load(
-                        moves + tl.maximum(arc, 0), real, IMPOSSIBLE).to(tl.float64)
+                    value = (
+                        ends
+                        - tl.gather(level, target, 0)
+                        + tl.load(moves + tl.maximum(arc, 0), real, IMPOSSIBLE).to(tl.float64)
+                    )
                     share = tl.gather(mine, target, 0) * tl.exp(tl.minimum(value, 0.0))
                     done += tl.where(arc >= 0, share, 0.0)
             tl.store(finished + base + t * states, done, real)
@@ -190,8 +277,13 @@ def _backward(scores, lengths, pdf, predecessors, successors, weights, final, du
                 now = tl.load(frame + (t - d) * columns + column, real, IMPOSSIBLE)
                 open_still = open_still & (now > IMPOSSIBLE)
                 cell = opened + base + (t - d) * states
-                value = tl.load(cell, real, IMPOSSIBLE) - level + tl.load(
-                    spans + (t - 1) * per_ending * states * longest + d - 1, real, IMPOSSIBLE).to(tl.float64)
+                value = (
+                    tl.load(cell, real, IMPOSSIBLE)
+                    - level
+                    + tl.load(spans + (t - 1) * per_ending * states * longest + d - 1, real, IMPOSSIBLE).to(
+                        tl.float64
+                    )
+                )
                 share = tl.where(open_still, done * tl.exp(tl.minimum(value, 0.0)), 0.0)
                 cell = begun + base + (t - d) * states
                 tl.store(cell, tl.load(cell, real, 0.0) + share, real)
@@ -207,8 +299,12 @@ class Passes:
         self.pdf, self.predecessors, self.weights, self.start, self.final = on_device(arcs, scores)
         self.durations = durations.to(scores).contiguous()
         self.block = block_of(arcs.states, WIDEST // 2)  # 8 bytes each
-        self.own = (int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), int(len(durations) > 1),
-                    int(durations.shape[1] > 1))
+        self.own = (
+            int(len(arcs.pdf) > 1),
+            int(arcs.weights.shape[1] > 1),
+            int(len(durations) > 1),
+            int(durations.shape[1] > 1),
+        )
 
     def _new(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=torch.float64, device=self.scores.device)
@@ -220,12 +316,34 @@ class Passes:
         paths = torch.full((batch, frames), NONE, dtype=torch.int64, device=self.scores.device)
         begins = torch.zeros((batch, frames), dtype=torch.uint8, device=self.scores.device)
         totals = self._new(batch)
-        chosen, choices = (torch.zeros((batch, frames + 1, states), dtype=kind, device=self.scores.device)
-                           for kind in (torch.uint16, torch.int32))
+        chosen, choices = (
+            torch.zeros((batch, frames + 1, states), dtype=kind, device=self.scores.device)
+            for kind in (torch.uint16, torch.int32)
+        )
         _best_segments[(batch,)](
-            self.scores, self.lengths, self.pdf, self.predecessors, self.weights, self.start, self.final,
-            self.durations, self._new(batch, frames + 1, states), chosen, choices, paths, begins, totals, *self.own,
-            frames, columns, states, arcs, self.durations.shape[3], BLOCK=self.block, num_warps=warps(self.block))
+            self.scores,
+            self.lengths,
+            self.pdf,
+            self.predecessors,
+            self.weights,
+            self.start,
+            self.final,
+            self.durations,
+            self._new(batch, frames + 1, states),
+            chosen,
+            choices,
+            paths,
+            begins,
+            totals,
+            *self.own,
+            frames,
+            columns,
+            states,
+            arcs,
+            self.durations.shape[3],
+            BLOCK=self.block,
+            num_warps=warps(self.block),
+        )
         return paths, begins.bool(), totals.to(self.scores.dtype)
 
     def forward(self) -> Tensor:
@@ -235,9 +353,27 @@ class Passes:
         self.opened, self.ended, self.cumulated = (self._new(batch, frames + 1, states) for _ in range(3))
         totals = self._new(batch)
         _forward[(batch,)](
-            self.scores, self.lengths, self.pdf, self.predecessors, self.weights, self.start, self.final,
-            self.durations, self.opened, self.ended, self.cumulated, totals, *self.own, frames, columns, states, arcs,
-            self.durations.shape[3], BLOCK=self.block, num_warps=warps(self.block))
+            self.scores,
+            self.lengths,
+            self.pdf,
+            self.predecessors,
+            self.weights,
+            self.start,
+            self.final,
+            self.durations,
+            self.opened,
+            self.ended,
+            self.cumulated,
+            totals,
+            *self.own,
+            frames,
+            columns,
+            states,
+            arcs,
+            self.durations.shape[3],
+            BLOCK=self.block,
+            num_warps=warps(self.block),
+        )
         return totals
 
     def backward(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -248,15 +384,39 @@ class Passes:
         xis, spread = self._new(batch, *self.weights.shape[1:]), self._new(batch, *self.durations.shape[1:])
         successors = successors_of(self.predecessors)
         _backward[(batch,)](
-            self.scores, self.lengths, self.pdf, self.predecessors, successors, self.weights, self.final,
-            self.durations, self.opened, self.ended, self.cumulated, totals, begun, finished, xis, spread, *self.own,
-            frames, columns, states, arcs, successors.shape[2], self.durations.shape[3], BLOCK=self.block,
-            num_warps=warps(self.block))
+            self.scores,
+            self.lengths,
+            self.pdf,
+            self.predecessors,
+            successors,
+            self.weights,
+            self.final,
+            self.durations,
+            self.opened,
+            self.ended,
+            self.cumulated,
+            totals,
+            begun,
+            finished,
+            xis,
+            spread,
+            *self.own,
+            frames,
+            columns,
+            states,
+            arcs,
+            successors.shape[2],
+            self.durations.shape[3],
+            BLOCK=self.block,
+            num_warps=warps(self.block),
+        )
         occupied = (begun - finished).cumsum(1)[:, :frames].clamp(0.0, 1.0)  # from beginnings to ends
         real = torch.arange(frames, device=self.scores.device) < self.lengths[:, None]
         return tuple(v.to(self.scores) for v in (occupied * real[..., None], xis, spread))
 
 
-def best_segments(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def best_segments(
+    arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """States (B, T), where segments begin (B, T), and totals (B,)."""
     return Passes(arcs, scores, durations, lengths).best()

@@ -38,17 +38,32 @@ def _most(values: Any) -> float:
 
 
 @compiled
-def step(old: Any, new: Any, codes: Any, scores: Any, off: float, pdf: Any, lo: int, hi: int, graph: Any,
-         diagonals: Any, others: Any) -> Any:
+def step(
+    old: Any,
+    new: Any,
+    codes: Any,
+    scores: Any,
+    off: float,
+    pdf: Any,
+    lo: int,
+    hi: int,
+    graph: Any,
+    diagonals: Any,
+    others: Any,
+) -> Any:
     """One frame: sums ``old`` to ``new``, states ``lo`` to ``hi`` - 1, and the code of each one's best arc.
 
     ``off`` is taken off every sum; returns the greatest.
     ``old`` and ``new`` begin with `PAD` cells of -inf; those of states outside the band are -inf too.
     """
     # slices from 0: numba then knows that no index is negative, and the loops become vector instructions
-    zero, one, two = old[lo + PAD:hi + PAD], old[lo + PAD - 1:hi + PAD - 1], old[lo + PAD - 2:hi + PAD - 2]
+    zero, one, two = (
+        old[lo + PAD : hi + PAD],
+        old[lo + PAD - 1 : hi + PAD - 1],
+        old[lo + PAD - 2 : hi + PAD - 2],
+    )
     stay, move, skip = diagonals[0, lo:hi], diagonals[1, lo:hi], diagonals[2, lo:hi]
-    best, choice, column = new[lo + PAD:hi + PAD], codes[lo:hi], pdf[lo:hi]
+    best, choice, column = new[lo + PAD : hi + PAD], codes[lo:hi], pdf[lo:hi]
     for s in range(hi - lo):
         a, b, c = zero[s] + stay[s], one[s] + move[s], two[s] + skip[s]
         ab = max(a, b)
@@ -67,7 +82,8 @@ def step(old: Any, new: Any, codes: Any, scores: Any, off: float, pdf: Any, lo: 
 
 @compiled
 def pack(codes: Any, lo: int, hi: int, width: int, row: Any) -> None:
-    """Codes of states ``lo`` to ``hi`` - 1 into ``row``: byte j holds states lo + j, lo + j + N, lo + j + 2N, ...
+    """Codes of states ``lo`` to ``hi`` - 1 into ``row``: byte j holds states lo + j, lo + j + N, lo + j + 2N,
+    ...
 
     so that neighbours stay neighbours (N is the number of bytes).
     """
@@ -77,7 +93,7 @@ def pack(codes: Any, lo: int, hi: int, width: int, row: Any) -> None:
     packed = row[:n]
     for i in range(per):
         shift = i * width
-        some = codes[lo + i * n:min(lo + (i + 1) * n, hi)]
+        some = codes[lo + i * n : min(lo + (i + 1) * n, hi)]
         if i == 0:
             for j in range(len(some)):
                 packed[j] = some[j]
@@ -102,8 +118,20 @@ def came_from(state: int, row: Any, lo: int, hi: int, width: int, graph: Any) ->
 
 
 @compiled
-def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo: int, hi: int, graph: Any,
-            weights: Any, rows: Any, width: int) -> Any:
+def advance(
+    old: Any,
+    new: Any,
+    first: int,
+    last: int,
+    scores: Any,
+    pdf: Any,
+    lo: int,
+    hi: int,
+    graph: Any,
+    weights: Any,
+    rows: Any,
+    width: int,
+) -> Any:
     """Take ``old``, the scores before frame ``first``, through frame ``last`` - 1.
 
     Returns (result, scratch, what was subtracted).  Row t - ``first`` of ``rows`` receives frame t's packed
@@ -112,7 +140,7 @@ def advance(old: Any, new: Any, first: int, last: int, scores: Any, pdf: Any, lo
     diagonals = np.empty((DIAGONALS, graph.columns.shape[1]), old.dtype)
     others = np.empty(len(graph.target), old.dtype)
     codes = np.empty(graph.columns.shape[1], rows.dtype)
-    level, off, zero = 0.0, _most(old[lo + PAD:hi + PAD]), diagonals.dtype.type(0)
+    level, off, zero = 0.0, _most(old[lo + PAD : hi + PAD]), diagonals.dtype.type(0)
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
             weigh(graph, weights[t if weights.shape[0] > 1 else 0], lo, hi, diagonals, others)
@@ -193,8 +221,9 @@ def coming_from(state: int, now: Any, rows: Any, count: int, width: int, graph: 
     return kept
 
 
-def best_path(scores: Any, pdf: Any, weights: Any, start: Any, final: Any, graph: Any, width: int,
-              path: Any) -> float:
+def best_path(
+    scores: Any, pdf: Any, weights: Any, start: Any, final: Any, graph: Any, width: int, path: Any
+) -> float:
     """Fill ``path`` (T,) for one utterance of scores (T, P); its total.  ``weights`` are (U, S, K).
 
     Not compiled itself: what it calls need then not be compiled again as part of it.

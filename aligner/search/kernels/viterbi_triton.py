@@ -18,9 +18,29 @@ WIDEST = 2**15  # states that fit into the shared memory of a program, 4 bytes e
 
 
 @triton.jit
-def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choices, paths, totals, per_graph,
-                per_varying, frames, columns, states, arcs, row, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
-    """``per_graph`` is 1 where utterances have graphs of their own, ``per_varying`` where arcs vary in time."""
+def _best_paths(
+    scores,
+    lengths,
+    pdf,
+    predecessors,
+    weights,
+    start,
+    final,
+    choices,
+    paths,
+    totals,
+    per_graph,
+    per_varying,
+    frames,
+    columns,
+    states,
+    arcs,
+    row,
+    BLOCK: tl.constexpr,
+    WIDTH: tl.constexpr,
+):
+    """``per_graph`` is 1 where utterances have graphs of their own, ``per_varying`` where arcs vary in
+    time."""
     PER: tl.constexpr = 8 // WIDTH if WIDTH < 8 else 1
     b = tl.program_id(0).to(tl.int64)
     columns, states, row = columns + b * 0, states + b * 0, row + b * 0  # products with them may pass 2**31
@@ -43,7 +63,9 @@ def _best_paths(scores, lengths, pdf, predecessors, weights, start, final, choic
         moves = own_weights + t * per_varying * states * arcs
         for k in range(arcs):
             before = tl.load(own + s * arcs + k, real, -1)
-            arriving = tl.gather(delta, tl.maximum(before, 0), 0) + tl.load(moves + s * arcs + k, real, IMPOSSIBLE)
+            arriving = tl.gather(delta, tl.maximum(before, 0), 0) + tl.load(
+                moves + s * arcs + k, real, IMPOSSIBLE
+            )
             arriving = tl.where(before >= 0, arriving, IMPOSSIBLE)
             choice = tl.where(arriving > best, k, choice)
             best = tl.maximum(best, arriving)
@@ -79,9 +101,24 @@ def best_paths(arcs: Arcs, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Ten
     totals = torch.empty(batch, dtype=torch.float64, device=scores.device)
     kind = torch.uint8 if width <= 8 else torch.uint16
     choices = torch.empty((batch, frames, row), dtype=kind, device=scores.device)
-    _best_paths[(batch,)](scores.contiguous(), lengths.to(scores.device), *on_device(arcs, scores), choices, paths,
-                          totals, int(len(arcs.pdf) > 1), int(arcs.weights.shape[1] > 1), frames, columns, states, most,
-                          row, BLOCK=block, WIDTH=width, num_warps=warps(block))
+    _best_paths[(batch,)](
+        scores.contiguous(),
+        lengths.to(scores.device),
+        *on_device(arcs, scores),
+        choices,
+        paths,
+        totals,
+        int(len(arcs.pdf) > 1),
+        int(arcs.weights.shape[1] > 1),
+        frames,
+        columns,
+        states,
+        most,
+        row,
+        BLOCK=block,
+        WIDTH=width,
+        num_warps=warps(block),
+    )
     return paths, totals.to(scores.dtype)
 
 
@@ -99,15 +136,20 @@ def block_of(states: int, most: int) -> int:
         If they are more than a program can exchange on chip.
     """
     if states > most:
-        raise ValueError(f"{states} states; the triton kernel holds {most} on chip: take kernel='reference', or search "
-                         "on the CPU")
+        raise ValueError(
+            f"{states} states; the triton kernel holds {most} on chip: take kernel='reference', or search "
+            "on the CPU"
+        )
     return max(16, triton.next_power_of_2(states))
 
 
 def on_device(arcs: Arcs, scores: Tensor) -> tuple[Tensor, ...]:
     """The tensors of ``arcs``, contiguous, in the floating type of ``scores``."""
-    return (arcs.pdf.contiguous(), arcs.predecessors.contiguous(),
-            *(v.to(scores).contiguous() for v in (arcs.weights, arcs.start, arcs.final)))
+    return (
+        arcs.pdf.contiguous(),
+        arcs.predecessors.contiguous(),
+        *(v.to(scores).contiguous() for v in (arcs.weights, arcs.start, arcs.final)),
+    )
 
 
 def warps(block: int) -> int:
