@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,64 @@ STAR_LABEL = "<star>"  # on the word tier, of speech that the transcript lacks
 SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
 
 
+class Fault(StrEnum):
+    """What kind of thing went wrong: for programs, as ``rule`` and ``remedy`` are for people.
+
+    The kinds of what a corpus may lack are those that `aligner validate` tells and counts.
+    """
+
+    NO_TRANSCRIPT = "no-transcript"
+    """A recording has no transcript."""
+    NO_RECORDING = "no-recording"
+    """A transcript, or a row of a table, has no recording."""
+    DUPLICATE_NAME = "duplicate-name"
+    """Two recordings have one name, and one TextGrid cannot hold both."""
+    ODD_NAME = "odd-name"
+    """A name is not Unicode."""
+    UNREADABLE = "unreadable"
+    """A recording is missing, empty, damaged, or of a kind that is not read."""
+    TRUNCATED = "truncated"
+    """A recording ends before its header says."""
+    SILENT = "silent"
+    """A recording holds no sound."""
+    BAD_TRANSCRIPT = "bad-transcript"
+    """A transcript breaks the rules of its format."""
+    BAD_TIMES = "bad-times"
+    """An utterance does not lie in its recording."""
+    EMPTY_TRANSCRIPT = "empty-transcript"
+    """A transcript says nothing."""
+    TOO_SHORT = "too-short"
+    """A recording lasts less long than its transcript takes."""
+    OOV = "oov"
+    """A word has no pronunciation."""
+    ODD_CHARACTERS = "odd-characters"
+    """A word cannot be spelled with the model's characters."""
+    BRACKETS = "brackets"
+    """A word in brackets stands for a noise of which no sound is known."""
+    NO_PATH = "no-path"
+    """The transcript's graph has no possible path through the recording, though it is long enough."""
+    NOT_HEARD = "not-heard"
+    """Nothing of the transcript is heard in the recording."""
+    LABELS = "labels"
+    """Labels with times are missing, damaged, or do not match their recording."""
+    EXISTS = "exists"
+    """An output is there already, and must not be replaced."""
+    OUTPUT = "output"
+    """An output cannot be written."""
+    KILLED = "killed"
+    """The process that did the work was killed."""
+    STUCK = "stuck"
+    """The process that did the work stood still."""
+    MEMORY = "memory"
+    """There is not enough memory."""
+    INTERNAL = "internal"
+    """The program itself failed."""
+    MODEL = "model"
+    """A model is missing, damaged, or not what it says it is."""
+    INPUT = "input"
+    """Something else that the user named, a file or an option, breaks a rule."""
+
+
 class AlignerError(Exception):
     """What went wrong and what to do about it, in one line.
 
@@ -32,22 +91,40 @@ class AlignerError(Exception):
     where : str or Path
         The file (with a line number, where there is one) or the word that it is about.
     rule : str
-        The rule that was broken, in a user's words.
+        What is wrong, in a user's words: the rule that was broken.
     remedy : str
         What to do.
+    fault : Fault, optional
+        What kind of thing is wrong.
+
+    Examples
+    --------
+    >>> error = DataError("a.wav", "the recording is empty", "copy it again", fault=Fault.UNREADABLE)
+    >>> print(error)
+    a.wav: the recording is empty: copy it again
+    >>> error.message, str(error.fault)
+    ('the recording is empty: copy it again', 'unreadable')
     """
 
-    def __init__(self, where: str | Path, rule: str, remedy: str = "") -> None:
+    usual_fault = Fault.INPUT
+    """The kind of those that name none."""
+
+    def __init__(self, where: str | Path, rule: str, remedy: str = "", *, fault: Fault | None = None) -> None:
         super().__init__(where, rule, remedy)
         self.where, self.rule, self.remedy = str(where), rule, remedy
+        self.fault = fault or self.usual_fault
+
+    def fault_or(self, usual: Fault) -> Fault:
+        """The kind; or ``usual`` where none was named, for who caught it knows what the file was for."""
+        return usual if self.fault is Fault.INPUT else self.fault
 
     @property
-    def reason(self) -> str:
-        """The rule and the remedy, without the place."""
-        return f"{self.rule}: {self.remedy}" if self.remedy else self.rule
+    def message(self) -> str:
+        """The rule and the remedy in one line, without the place."""
+        return _in_one_line(self.rule, self.remedy)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        return f"{self.where}: {self.message}"
 
 
 class DataError(AlignerError):
@@ -56,6 +133,12 @@ class DataError(AlignerError):
 
 class ModelError(AlignerError):
     """A model is missing, damaged, or not what it says it is."""
+
+    usual_fault = Fault.MODEL
+
+
+def _in_one_line(rule: str, remedy: str) -> str:
+    return f"{rule}: {remedy}" if remedy else rule
 
 
 @dataclass(frozen=True)
@@ -234,16 +317,38 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Failure:
-    """An utterance that could not be aligned: why, and what to do."""
+    """An utterance that could not be aligned: what is wrong, and what to do.
+
+    Examples
+    --------
+    >>> utterance = Utterance("a", Path("a.wav"), "hello")
+    >>> failure = Failure(utterance, "the recording is empty", "copy it again", fault=Fault.UNREADABLE)
+    >>> failure.message
+    'the recording is empty: copy it again'
+    """
 
     utterance: Utterance
-    reason: str
+    """What could not be aligned."""
+    rule: str
+    """What is wrong, in a user's words."""
     remedy: str = ""
+    """What to do."""
+    fault: Fault = field(kw_only=True)
+    """What kind of thing is wrong."""
+
+    @classmethod
+    def of(cls, utterance: Utterance, error: AlignerError, usual: Fault = Fault.INPUT) -> Failure:
+        """The failure that an error amounts to, of the kind ``usual`` where the error names none."""
+        return cls(utterance, error.rule, error.remedy, fault=error.fault_or(usual))
+
+    def error(self, where: str | Path) -> DataError:
+        """The same as an error about ``where``, for those who raise it."""
+        return DataError(where, self.rule, self.remedy, fault=self.fault)
 
     @property
     def message(self) -> str:
-        """One line: the reason and the remedy."""
-        return f"{self.reason}: {self.remedy}" if self.remedy else self.reason
+        """The rule and the remedy in one line."""
+        return _in_one_line(self.rule, self.remedy)
 
 
 Result = Alignment | Failure  # what becomes of an utterance

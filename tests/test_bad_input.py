@@ -21,7 +21,7 @@ from conftest import BOUND, SAMPLE
 from aligner.cli import align as command
 from aligner.formats.files import unbroken, written_whole
 from aligner.formats.textgrid import read_textgrid, write_textgrid
-from aligner.types import Interval
+from aligner.types import Fault, Interval
 
 GOOD = 2  # utterances in the corpus before anything is broken
 
@@ -36,6 +36,12 @@ def statuses(out: Path) -> dict[str, tuple[str, str]]:
             csv.DictReader(file), key=lambda r: r["status"] == "failed"
         )  # a failure is not hidden by a namesake
         return {r["file"]: (r["status"], r["reason"]) for r in rows}
+
+
+def faults_of(out: Path) -> dict[str, str]:
+    """The faults of what failed, by file."""
+    with (out / "alignment.csv").open(encoding="utf-8") as file:
+        return {r["file"]: r["fault"] for r in csv.DictReader(file) if r["status"] == "failed"}
 
 
 def speech(seconds: float | None = None) -> np.ndarray:
@@ -89,35 +95,59 @@ def two_of_one_name(folder):  # the wav is aligned, the flac told
 
 
 CASES = {
-    "audio without transcript": (lambda f: write_wav(f, speech(), None), "has no transcript"),
-    "transcript without audio": (lambda f: (f / "bad.lab").write_text("hello"), "has no recording beside it"),
-    "empty file": (lambda f: ((f / "bad.wav").touch(), (f / "bad.lab").write_text("hi")), "is empty"),
-    "no samples": (lambda f: write_wav(f, np.zeros(0)), "is empty"),
+    "audio without transcript": (
+        lambda f: write_wav(f, speech(), None),
+        "has no transcript",
+        Fault.NO_TRANSCRIPT,
+    ),
+    "transcript without audio": (
+        lambda f: (f / "bad.lab").write_text("hello"),
+        "has no recording beside it",
+        Fault.NO_RECORDING,
+    ),
+    "empty file": (
+        lambda f: ((f / "bad.wav").touch(), (f / "bad.lab").write_text("hi")),
+        "is empty",
+        Fault.UNREADABLE,
+    ),
+    "no samples": (lambda f: write_wav(f, np.zeros(0)), "is empty", Fault.UNREADABLE),
     "not audio": (
         lambda f: ((f / "bad.wav").write_text("hello"), (f / "bad.lab").write_text("hi")),
         "cannot be read",
+        Fault.UNREADABLE,
     ),
-    "truncated wav": (truncated_wav, "is truncated"),
-    "truncated flac": (truncated_flac, "truncated|cannot be read"),
-    "NaN": (lambda f: write_wav(f, with_nan(speech()), subtype="FLOAT"), "not numbers"),
-    "silent": (lambda f: write_wav(f, np.zeros(16000)), "silent throughout"),
-    "empty transcript": (lambda f: write_wav(f, speech(), ""), "transcript is empty"),
-    "punctuation only": (lambda f: write_wav(f, speech(), "... -- !"), "only punctuation"),
+    "truncated wav": (truncated_wav, "is truncated", Fault.TRUNCATED),
+    "truncated flac": (truncated_flac, "truncated|cannot be read", Fault.UNREADABLE),
+    "NaN": (lambda f: write_wav(f, with_nan(speech()), subtype="FLOAT"), "not numbers", Fault.UNREADABLE),
+    "silent": (lambda f: write_wav(f, np.zeros(16000)), "silent throughout", Fault.SILENT),
+    "empty transcript": (lambda f: write_wav(f, speech(), ""), "transcript is empty", Fault.EMPTY_TRANSCRIPT),
+    "punctuation only": (
+        lambda f: write_wav(f, speech(), "... -- !"),
+        "only punctuation",
+        Fault.EMPTY_TRANSCRIPT,
+    ),
     "more phones than frames": (
         lambda f: write_wav(f, speech(0.6), "There is a pot of soup on the kitchen table."),
         "take at least .* s, the recording has",
+        Fault.TOO_SHORT,
     ),
-    "very short": (lambda f: write_wav(f, speech(0.001) + 0.1, "hello"), "take at least"),
+    "very short": (lambda f: write_wav(f, speech(0.001) + 0.1, "hello"), "take at least", Fault.TOO_SHORT),
     "overlapping intervals": (
         textgrid_of((0, 1.5, "there"), (1, 2, "is")),
         "interval 2 of tier 'bob' begins at 1 s",
+        Fault.BAD_TRANSCRIPT,
     ),
-    "reversed interval": (textgrid_of((1, 0, "there")), "reversed or empty"),
+    "reversed interval": (textgrid_of((1, 0, "there")), "reversed or empty", Fault.BAD_TRANSCRIPT),
     "interval beyond the end": (
         textgrid_of((0, 2.5, "there is a pot of soup"), (3.2, 4, "soup")),
         "does not lie in",
+        Fault.BAD_TIMES,
     ),
-    "textgrid without text": (textgrid_of((0, 2.84, " ")), "no interval has text; its tiers are bob"),
+    "textgrid without text": (
+        textgrid_of((0, 2.84, " ")),
+        "no interval has text; its tiers are bob",
+        Fault.EMPTY_TRANSCRIPT,
+    ),
     "two tiers of one name": (
         lambda f: (
             write_wav(f, speech(), None),
@@ -127,15 +157,18 @@ CASES = {
             ),
         ),
         "two tiers are named 'bob'",
+        Fault.BAD_TRANSCRIPT,
     ),
     "undecodable bytes": (
         lambda f: (write_wav(f, speech()), (f / "bad.lab").write_bytes(b"caf\xe9 ol\xe9\n")),
         "bad.lab:1: byte 0xE9 is not UTF-8",
+        Fault.BAD_TRANSCRIPT,
     ),
-    "one name twice": (two_of_one_name, "has the same name"),
+    "one name twice": (two_of_one_name, "has the same name", Fault.DUPLICATE_NAME),
     "a kind that is not read": (
         lambda f: ((f / "bad.m4a").write_bytes(b"0"), (f / "bad.txt").write_text("hi")),
         r"of the kind .m4a cannot be read: convert it: ffmpeg",
+        Fault.UNREADABLE,
     ),
     "an alignment as transcript": (
         lambda f: (
@@ -145,13 +178,14 @@ CASES = {
             ),
         ),
         "holds an alignment",
+        Fault.BAD_TRANSCRIPT,
     ),
-    "another script": (lambda f: write_wav(f, speech(), "你好"), "'你好'"),
+    "another script": (lambda f: write_wav(f, speech(), "你好"), "'你好'", Fault.OOV),
 }
 
 
-@pytest.mark.parametrize(("make", "rule"), CASES.values(), ids=CASES)
-def test_one_bad_file(corpus, tmp_path, make, rule):
+@pytest.mark.parametrize(("make", "rule", "fault"), CASES.values(), ids=CASES)
+def test_one_bad_file(corpus, tmp_path, make, rule, fault):
     import re
 
     make(corpus / "anna")
@@ -164,6 +198,7 @@ def test_one_bad_file(corpus, tmp_path, make, rule):
     [(file, reason)] = failed.items()
     assert file.split(".")[0] == "anna/bad"
     assert re.search(rule, reason)
+    assert faults_of(out)[file] == fault
     assert re.search(rf"{file}.*{rule}", result.output), result.output
     assert "Traceback" not in result.output
     assert sum(status != "failed" for status, _ in table.values()) >= GOOD
@@ -173,7 +208,7 @@ def test_one_bad_file(corpus, tmp_path, make, rule):
 
 def test_all_at_once(corpus, tmp_path):
     """Every case in a folder of its own, in one run: each named, the good ones done."""
-    for k, (make, _) in enumerate(CASES.values()):
+    for k, (make, _, _) in enumerate(CASES.values()):
         (corpus / f"case{k:02}").mkdir()
         make(corpus / f"case{k:02}")
     result = run(corpus, tmp_path / "out")

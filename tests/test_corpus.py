@@ -118,7 +118,7 @@ def test_a_bad_row_is_a_failure_and_the_rest_goes_on(folder):
     (folder / "transcripts.tsv").write_text("a.flac\tHello\nb.flac\nc.flac\tGone\n")
     found = find(folder.parent)
     assert len(found.utterances) == 1
-    assert sorted(f.reason for f in found.failures) == [
+    assert sorted(f.rule for f in found.failures) == [
         "line 3 of transcripts.tsv names a recording that is not in the corpus",
         "transcripts.tsv:2: a column is missing",
     ]
@@ -130,8 +130,8 @@ def test_a_recording_named_twice(folder):
     (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tBye\n")
     [failure] = find(folder.parent).failures
     (folder / "transcripts.tsv").write_text("a.flac\tHello\na.flac\tBye\na.flac\tBye\n")
-    assert [f.reason for f in find(folder.parent).failures] == [failure.reason]
-    assert failure.reason == "transcripts.tsv:2: it names a recording that line 1 names too, with other words"
+    assert [f.rule for f in find(folder.parent).failures] == [failure.rule]
+    assert failure.rule == "transcripts.tsv:2: it names a recording that line 1 names too, with other words"
 
 
 def test_tables_name_recordings_by_any_path(folder, tmp_path):

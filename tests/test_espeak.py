@@ -277,7 +277,7 @@ def test_every_alias_leads_to_a_language():
 def test_an_unknown_language_is_told_its_neighbours():
     with pytest.raises(DataError, match="swahili") as caught:
         resolve("swahilli")
-    assert "aligner languages" in caught.value.reason
+    assert "aligner languages" in caught.value.message
 
 
 @needs_espeak

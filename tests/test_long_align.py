@@ -45,7 +45,7 @@ from aligner.run.long import (
     plan,
 )
 from aligner.search.viterbi import reference
-from aligner.types import STAR_LABEL, Alignment, Failure, Interval, Utterance
+from aligner.types import STAR_LABEL, Alignment, Failure, Fault, Interval, Utterance
 
 SILENCE, PHONES = 0, 8  # of the toy: phones 1 to 7 are of words
 STEP = 0.03
@@ -304,7 +304,11 @@ def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
         9.0,
         None,
     )  # type: ignore[arg-type]
-    failed = Failure(Utterance("a", np.zeros(0), "three four", start=2.0, end=4.0), "it is too short", "")
+    failed = Failure(
+        Utterance("a", np.zeros(0), "three four", start=2.0, end=4.0),
+        "it is too short",
+        fault=Fault.TOO_SHORT,
+    )
     planned = long.Plan((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
     whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
     with pytest.MonkeyPatch.context() as patch:
@@ -324,7 +328,7 @@ def test_nothing_of_the_transcript_is_heard(model):
             Utterance("a", noise, "nothing of this is said here at all"),
             backend,
             ask,
-            lambda known, utterances: [Failure(u, "asked", "") for u in utterances],
+            lambda known, utterances: [Failure(u, "asked", fault=Fault.INPUT) for u in utterances],
         )
     assert isinstance(result, Failure)
 

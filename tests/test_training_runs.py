@@ -539,7 +539,7 @@ def test_a_damaged_model_names_file_and_field(tiny, tmp_path, make, rule):
         load_model(model)
     assert str(error.value).startswith(f"{model}/hmm")
     assert "\n" not in str(error.value)
-    assert ": " in error.value.reason
+    assert ": " in error.value.message
 
 
 def same(a: MarkovModel, b: MarkovModel, speaker: Voice | None = None) -> None:

@@ -25,7 +25,7 @@ from aligner.check.validate import Options, speller, validate
 from aligner.cli import align, main
 from aligner.corpus import audio
 from aligner.run.align import align_file
-from aligner.types import AlignerError, DataError
+from aligner.types import AlignerError, DataError, Fault
 
 KITCHEN = "There is a pot of soup on the kitchen table."
 Row = tuple[str, str, str]  # severity, kind, file
@@ -141,35 +141,10 @@ FAULTS = {  # beside those of test_bad_input: what is done to the corpus, and th
         [error("no-transcript"), warning("sample-rate")],
     ),
 }
-OF_BAD_INPUT = {
-    "audio without transcript": "no-transcript",
-    "transcript without audio": "no-recording",
-    "empty file": "unreadable",
-    "no samples": "unreadable",
-    "not audio": "unreadable",
-    "truncated wav": "truncated",
-    "truncated flac": "unreadable",
-    "NaN": "unreadable",
-    "silent": "silent",
-    "empty transcript": "empty-transcript",
-    "punctuation only": "empty-transcript",
-    "more phones than frames": "too-short",
-    "very short": "too-short",
-    "overlapping intervals": "bad-transcript",
-    "reversed interval": "bad-transcript",
-    "interval beyond the end": "bad-times",
-    "textgrid without text": "empty-transcript",
-    "two tiers of one name": "bad-transcript",
-    "undecodable bytes": "bad-transcript",
-    "one name twice": "duplicate-name",
-    "a kind that is not read": "unreadable",
-    "an alignment as transcript": "bad-transcript",
-    "another script": "oov",
-}
 SUFFIXES = {"one name twice": ".flac", "a kind that is not read": ".m4a"}
 FAULTS |= {
-    name: (make, [error(OF_BAD_INPUT[name], f"anna/bad{SUFFIXES.get(name, '')}")])
-    for name, (make, _) in CASES.items()
+    name: (make, [error(fault, f"anna/bad{SUFFIXES.get(name, '')}")])
+    for name, (make, _, fault) in CASES.items()
 }
 FAULTS["very short"][1].append(warning("clipped"))  # a constant: all of it is at the greatest magnitude
 FAULTS["one name twice"][1].append(warning("duplicate-recording", "anna/kitchen"))  # it was made of that
@@ -186,7 +161,7 @@ def test_a_fault_and_no_other_is_told(corpus, make, expected):
 
 def test_all_kinds_are_planted():
     planted = {kind for _, rows in FAULTS.values() for _, kind, _ in rows}
-    assert set(KINDS) - planted == {"odd-name"}  # has a test of its own
+    assert set(KINDS) - planted == {"odd-name", "memory", "internal"}  # these have tests of their own
 
 
 def test_nothing_is_wrong_with_a_clean_corpus(corpus):
@@ -274,18 +249,26 @@ def test_every_recording_is_read_once(corpus, monkeypatch):
     assert told == [(k + 1, report.recordings) for k in range(report.recordings)]
 
 
-def test_a_fault_of_ours_does_not_end_it(corpus, monkeypatch):
+@pytest.mark.parametrize(
+    ("problem", "kind", "detail"),
+    [
+        (RuntimeError("oh"), Fault.INTERNAL, "looking at it failed (RuntimeError: oh)"),
+        (MemoryError(), Fault.MEMORY, "there is not enough memory for it"),
+    ],
+    ids=str,
+)
+def test_a_fault_of_ours_does_not_end_it(corpus, monkeypatch, problem, kind, detail):
     original = audio.read
 
     def broken(utterance, rate):
         if utterance.id == "anna/kitchen":
-            raise RuntimeError("oh")
+            raise problem
         return original(utterance, rate)
 
     monkeypatch.setattr(audio, "read", broken)
     [problem] = validate(corpus).problems
-    assert (problem.severity, problem.kind, problem.utterance.id) == (ERROR, "unreadable", "anna/kitchen")
-    assert problem.detail == "looking at it failed (RuntimeError: oh)"
+    assert (problem.severity, problem.kind, problem.utterance.id) == (ERROR, kind, "anna/kitchen")
+    assert problem.detail == detail
 
 
 # Words.

@@ -29,7 +29,7 @@ from aligner.parallel.life import alive
 from aligner.parallel.workers import Died, Stuck, answers, workers
 from aligner.run import align as aligning
 from aligner.run.align import AHEAD, TASK, align, completed, deferring
-from aligner.types import Alignment, DataError, Failure, Utterance
+from aligner.types import Alignment, DataError, Failure, Fault, Utterance
 
 UTTERANCES = find(SAMPLE).utterances
 
@@ -110,7 +110,7 @@ def slow_first(backend, utterances):
     """The first, whose text names a file, is done when that is there."""
     if utterances[0].id == "first":
         wait_until(Path(utterances[0].transcript).exists)
-    return [Failure(u, "done", "") for u in utterances]
+    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
 
 
 def wait_until(true):
@@ -162,7 +162,7 @@ def deadly(backend, utterances):
     for u in utterances:
         if u.id == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
-    return [Failure(u, "done", "") for u in utterances]
+    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
 
 
 def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
@@ -170,8 +170,9 @@ def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     some = [Utterance("deadly" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
     results = list(align(some, model, Options(jobs=2)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
-    assert {r.reason for r in results if r.utterance.id != "deadly"} == {"done"}
-    assert "was killed" in results[13].reason
+    assert {r.rule for r in results if r.utterance.id != "deadly"} == {"done"}
+    assert "was killed" in results[13].rule
+    assert results[13].fault is Fault.KILLED
 
 
 def endless(backend, utterances):
@@ -179,7 +180,7 @@ def endless(backend, utterances):
         alive(0.1 if u.id == "endless" else None)
         if u.id == "endless":
             threading.Event().wait()
-    return [Failure(u, "done", "") for u in utterances]
+    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
 
 
 def test_a_stuck_worker_takes_one_utterance_with_it(way, monkeypatch, model):
@@ -187,8 +188,9 @@ def test_a_stuck_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     some = [Utterance("endless" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
     results = list(align(some, model, Options(jobs=2)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
-    assert {r.reason for r in results if r.utterance.id != "endless"} == {"done"}
-    assert "gave no sign of life" in results[13].reason
+    assert {r.rule for r in results if r.utterance.id != "endless"} == {"done"}
+    assert "gave no sign of life" in results[13].rule
+    assert results[13].fault is Fault.STUCK
     assert results[13].remedy
 
 
@@ -452,13 +454,13 @@ def test_long_ones_are_aligned_in_parts_by_the_same_workers(way, monkeypatch, mo
     some = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
     results = list(completed(some, model, Options(jobs=2)))
     assert sorted(place for place, _ in results) == list(range(40))
-    assert all((r.reason == "there") == (place in (1, 38)) for place, r in results)
+    assert all((r.rule == "there") == (place in (1, 38)) for place, r in results)
 
 
 def in_parts(utterance, backend, ask, work):
     assert ask(process, None).result() != os.getpid()
-    return Failure(utterance, "there", "")
+    return Failure(utterance, "there", fault=Fault.INPUT)
 
 
 def hardly(backend, utterances):
-    return [u if u.id == "long" else Failure(u, "done", "") for u in utterances]
+    return [u if u.id == "long" else Failure(u, "done", fault=Fault.INPUT) for u in utterances]

@@ -31,7 +31,7 @@ from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
-from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Interval, Utterance
+from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
 
 NO_OWNER = -1  # of a silence
 
@@ -285,7 +285,7 @@ def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token,
         tokens = normalise(transcript, english)
     if not tokens:
         what = "holds only punctuation" if transcript.strip() else "is empty"
-        raise DataError(where, f"the transcript {what}", "write what is said")
+        raise DataError(where, f"the transcript {what}", "write what is said", fault=Fault.EMPTY_TRANSCRIPT)
     return tokens
 
 
@@ -349,9 +349,13 @@ def too_short(prepared: Prepared, clock: Clock) -> DataError:
             f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording "
             f"has {have:.2f} s",
             "is it the transcript of another recording?",
+            fault=Fault.TOO_SHORT,
         )
     return DataError(
-        where, "no path through the transcript is possible", "check the probabilities in the dictionary"
+        where,
+        "no path through the transcript is possible",
+        "check the probabilities in the dictionary",
+        fault=Fault.NO_PATH,
     )
 
 

@@ -30,7 +30,7 @@ from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED, spoken_english
-from aligner.types import NOISE_LABEL, Clock, DataError, Interval, ModelError
+from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
 
 FRONTEND = TemplateFrontend()
 
@@ -142,6 +142,7 @@ class DtwBackend:
                     heard.utterance.file,
                     "no path through the reference is possible",
                     "is it the transcript of another recording?",
+                    fault=Fault.NO_PATH,
                 ) from None
             raise too_short(prepared, self.clock) from None
         pauses = Pauses.of(heard.wave)
@@ -196,7 +197,10 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
         ]
         if not said:
             raise DataError(
-                heard.utterance.file, "the transcript holds only words in brackets", "write what is said"
+                heard.utterance.file,
+                "the transcript holds only words in brackets",
+                "write what is said",
+                fault=Fault.EMPTY_TRANSCRIPT,
             )
         speech = speak([word for word, _ in said])
         owners = [said[w][1] if w >= 0 else w for w in speech.words]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,49 +21,47 @@ from aligner.refine.suspect import MOST_CLIPPED
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, CONTROL, Token, normalise
 from aligner.text.spelling import Speller
-from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Utterance
+from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Utterance
 
 ERROR, WARNING = "error", "warning"
-KINDS: Mapping[str, str] = {  # in the order in which they are told
-    "no-transcript": "a recording without a transcript",
-    "no-recording": "a transcript, or a table's row, without its recording",
-    "duplicate-name": "two recordings of one name",
-    "odd-name": "a name that is not Unicode",
-    "unreadable": "a recording that is empty, damaged or of a kind that is not read",
-    "truncated": "a recording that ends before its header says",
-    "silent": "a recording without a sound",
-    "bad-transcript": "a transcript that breaks the rules of its format",
-    "bad-times": "an utterance that does not lie in its recording",
-    "empty-transcript": "a transcript that says nothing",
-    "too-short": "less time than the transcript takes, or hardly any",
-    "oov": "a word that the dictionary lacks",
-    "odd-characters": "what cannot be spelled, or was damaged by a wrong encoding",
-    "brackets": "a word in brackets, which stands for noise",
-    "speech-rate": "faster or slower than people speak",
-    "clipped": "a recording that was too loud",
-    "sample-rate": "a low sample rate, or another than most recordings have",
-    "single-utterance-speaker": "a speaker with one utterance",
-    "duplicate-recording": "the same recording twice",
-    "extra-transcript": "a transcript that is not read, for another counts",
-}
-RULES = tuple(
-    (re.compile(pattern), kind)
-    for pattern, kind in (  # what `find` and `audio.read` say, and its kind
-        ("has no transcript$", "no-transcript"),
-        ("has no recording beside it|names a recording that is not in the corpus", "no-recording"),
-        ("has the same name", "duplicate-name"),
-        ("name is not Unicode", "odd-name"),
-        ("recording is truncated", "truncated"),
-        ("silent throughout", "silent"),
-        ("does not lie in the recording", "bad-times"),
-        ("no interval has text", "empty-transcript"),
-        (
-            "^the recording (is empty|is not there|cannot be read|holds samples)|^recordings of the kind",
-            "unreadable",
-        ),
-    )
-)
 
+
+class Notice(StrEnum):
+    """A kind of what is no `Fault`, but worth a look: nothing fails on it."""
+
+    SPEECH_RATE = "speech-rate"
+    CLIPPED = "clipped"
+    SAMPLE_RATE = "sample-rate"
+    LONE_SPEAKER = "single-utterance-speaker"
+    DUPLICATE_RECORDING = "duplicate-recording"
+    EXTRA_TRANSCRIPT = "extra-transcript"
+
+
+Kind = Fault | Notice
+KINDS: Mapping[Kind, str] = {  # in the order in which they are told
+    Fault.NO_TRANSCRIPT: "a recording without a transcript",
+    Fault.NO_RECORDING: "a transcript, or a table's row, without its recording",
+    Fault.DUPLICATE_NAME: "two recordings of one name",
+    Fault.ODD_NAME: "a name that is not Unicode",
+    Fault.UNREADABLE: "a recording that is empty, damaged or of a kind that is not read",
+    Fault.TRUNCATED: "a recording that ends before its header says",
+    Fault.SILENT: "a recording without a sound",
+    Fault.BAD_TRANSCRIPT: "a transcript that breaks the rules of its format",
+    Fault.BAD_TIMES: "an utterance that does not lie in its recording",
+    Fault.EMPTY_TRANSCRIPT: "a transcript that says nothing",
+    Fault.TOO_SHORT: "less time than the transcript takes, or hardly any",
+    Fault.OOV: "a word that the dictionary lacks",
+    Fault.ODD_CHARACTERS: "what cannot be spelled, or was damaged by a wrong encoding",
+    Fault.BRACKETS: "a word in brackets, which stands for noise",
+    Notice.SPEECH_RATE: "faster or slower than people speak",
+    Notice.CLIPPED: "a recording that was too loud",
+    Notice.SAMPLE_RATE: "a low sample rate, or another than most recordings have",
+    Notice.LONE_SPEAKER: "a speaker with one utterance",
+    Notice.DUPLICATE_RECORDING: "the same recording twice",
+    Notice.EXTRA_TRANSCRIPT: "a transcript that is not read, for another counts",
+    Fault.MEMORY: "a recording for which there is not enough memory",
+    Fault.INTERNAL: "what the program itself failed on",
+}
 CLOCK = Clock(hop=160, window=410)  # of the English model's frames, at 16 kHz
 SHORTEST = 3  # frames of a phone: it has three states
 BRIEF = 0.1  # s; hardly a word is shorter
@@ -86,7 +85,7 @@ class Problem:
     ----------
     severity : {'error', 'warning'}
         An error is what `align` or `train` would fail on, a warning is worth a look.
-    kind : str
+    kind : Fault or Notice
         One of `KINDS`.
     utterance : Utterance
         Where; the first of several.
@@ -97,7 +96,7 @@ class Problem:
     """
 
     severity: str
-    kind: str
+    kind: Kind
     utterance: Utterance
     detail: str
     remedy: str
@@ -132,7 +131,7 @@ class OddWord(NamedTuple):
     all).
     """
 
-    kind: str
+    kind: Kind
     word: str
     pronunciation: str = ""
 
@@ -168,25 +167,14 @@ class Checked:
     odd: tuple[OddWord, ...] = ()
 
 
-def kind_of(rule: str) -> str:
-    """The kind of problem that a rule of `find` or of `audio.read` is about.
-
-    Examples
-    --------
-    >>> kind_of("the recording has no transcript"), kind_of("bad.lab:1: byte 0xE9 is not UTF-8")
-    ('no-transcript', 'bad-transcript')
-    """
-    return next((kind for pattern, kind in RULES if pattern.search(rule)), "bad-transcript")
-
-
 def place(member: Member) -> Utterance:
     """The utterance, or what a failure is about."""
     return member.utterance if isinstance(member, Failure) else member
 
 
 def failed(failure: Failure) -> Problem:
-    """What `find` said."""
-    return Problem(ERROR, kind_of(failure.reason), failure.utterance, failure.reason, failure.remedy)
+    """The problem that a failure of `find` is."""
+    return Problem(ERROR, failure.fault, failure.utterance, failure.rule, failure.remedy)
 
 
 def examine(
@@ -229,10 +217,18 @@ def _guarded(member: Member, track: Track, spell: Spell | None, english: bool) -
             return _utterance(member, track, spell, english)
         return Checked(member.utterance, (failed(member), *_heard(member.utterance, track)[0]))
     except MemoryError:
-        reason, remedy = "there is not enough memory for it", "cut it into utterances with a TextGrid"
+        fault, rule, remedy = (
+            Fault.MEMORY,
+            "there is not enough memory for it",
+            "cut it into utterances with a TextGrid",
+        )
     except Exception as error:  # a fault of ours must not hide those of the other files
-        reason, remedy = f"looking at it failed ({type(error).__name__}: {error})", "please report this"
-    return Checked(place(member), (Problem(ERROR, "unreadable", place(member), reason, remedy),))
+        fault, rule, remedy = (
+            Fault.INTERNAL,
+            f"looking at it failed ({type(error).__name__}: {error})",
+            "please report this",
+        )
+    return Checked(place(member), (Problem(ERROR, fault, place(member), rule, remedy),))
 
 
 def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english: bool) -> Checked:
@@ -242,13 +238,13 @@ def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english:
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         problems.append(
-            Problem(ERROR, "empty-transcript", utterance, f"the transcript {what}", "write what is said")
+            Problem(ERROR, Fault.EMPTY_TRANSCRIPT, utterance, f"the transcript {what}", "write what is said")
         )
     if mangled := MANGLED.search(utterance.transcript):
         problems.append(
             Problem(
                 WARNING,
-                "odd-characters",
+                Fault.ODD_CHARACTERS,
                 utterance,
                 f"the transcript holds {mangled[0]!r}",
                 "was it saved in another encoding? correct it, and save it as UTF-8",
@@ -264,14 +260,14 @@ def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
     try:
         sound = audio.read(utterance, track.rate or SAMPLE_RATE)
     except DataError as error:
-        return [Problem(ERROR, kind_of(error.rule), utterance, error.rule, error.remedy)], 0.0
+        return [Problem(ERROR, error.fault, utterance, error.rule, error.remedy)], 0.0
     seconds = sound.end - sound.start
     if sound.clipped <= MOST_CLIPPED:
         return [], seconds
     return [
         Problem(
             WARNING,
-            "clipped",
+            Notice.CLIPPED,
             utterance,
             f"{100 * sound.clipped:.1f} % of the samples are clipped",
             "record it again at a lower level, or look at its boundaries",
@@ -290,14 +286,14 @@ def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iter
             f"the transcript's phones take at least {CLOCK.seconds(least):.2f} s, the recording has "
             f"{CLOCK.seconds(frames):.2f} s"
         )
-        yield Problem(ERROR, "too-short", utterance, detail, "is it the transcript of another recording?")
+        yield Problem(ERROR, Fault.TOO_SHORT, utterance, detail, "is it the transcript of another recording?")
     elif seconds < BRIEF:
-        yield Problem(WARNING, "too-short", utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
+        yield Problem(WARNING, Fault.TOO_SHORT, utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
     elif phones >= LEAST_PHONES and not SLOWEST <= pace <= FASTEST:
         detail = f"{pace:.1f} phones a second ({phones} in {seconds:.2f} s), where people say some 12"
         yield Problem(
             WARNING,
-            "speech-rate",
+            Notice.SPEECH_RATE,
             utterance,
             detail,
             "is it the transcript of another recording, or of a part of this one?",
@@ -328,10 +324,10 @@ def _sounds(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
     """How many phones a word has at least, and what is odd about it; one that cannot be pronounced counts as
     one.
     """
-    noted = [OddWord("brackets", word)] if BRACKETED.fullmatch(word) else []
+    noted = [OddWord(Fault.BRACKETS, word)] if BRACKETED.fullmatch(word) else []
     try:
         spoken, oovs = spell([Token(word, (word,))])
-    except DataError:  # word by word, so that all of them are told, not only an utterance's first
-        return 1, [OddWord("oov" if isinstance(spell, Pronouncer) else "odd-characters", word)]
-    noted += [OddWord("oov", oov, pronunciation) for oov, pronunciation in oovs]
+    except DataError as error:  # word by word, so that all of them are told, not only an utterance's first
+        return 1, [OddWord(error.fault, word)]
+    noted += [OddWord(Fault.OOV, oov, pronunciation) for oov, pronunciation in oovs]
     return sum(min(len(p.phones) for p in s.pronunciations) for s in spoken), noted

@@ -98,11 +98,12 @@ def inspection_script(items: Sequence[Item], folder: Path) -> str:
     >>> out = Path("/corpus/out")
     >>> grid = out / "it's.TextGrid"
     >>> item = Item(Path("/corpus/it's.wav"), grid, out / "corrected" / "it's.TextGrid", at=1.5)
-    >>> print(*inspection_script([item], out).splitlines()[-2:], sep="\\n")
-    @item: "it" + unicode$ (39) + "s", "/corpus/it" + unicode$ (39) + "s.wav", root$ + "it" + unicode$ (39) +
-    \
-"s.TextGrid", root$ + "corrected/it" + unicode$ (39) + "s.TextGrid", 1.500
-    endproc
+    >>> print(*inspection_script([item], out).splitlines()[-2].split(", "), sep="\\n")
+    @item: "it" + unicode$ (39) + "s"
+    "/corpus/it" + unicode$ (39) + "s.wav"
+    root$ + "it" + unicode$ (39) + "s.TextGrid"
+    root$ + "corrected/it" + unicode$ (39) + "s.TextGrid"
+    1.500
     """
     return _PROGRAM + "".join(_call(item, folder) for item in items) + "endproc\n"
 

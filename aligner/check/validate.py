@@ -17,7 +17,9 @@ from aligner.check.faults import (
     KINDS,
     WARNING,
     Checked,
+    Kind,
     Member,
+    Notice,
     OddWord,
     Problem,
     Spell,
@@ -36,7 +38,7 @@ from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
-from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Utterance
+from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Fault, Utterance
 
 WINDOW = 64  # recordings that the threads are given at once
 
@@ -227,7 +229,7 @@ def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure
         recordings[_path(u)].append(u)
     for f in found.failures:
         path = _path(f.utterance)
-        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and failed(f).kind != "odd-name":
+        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and f.fault is not Fault.ODD_NAME:
             recordings[path].append(f)
         else:
             rest.append(f)
@@ -277,7 +279,9 @@ def _report(
     ]
     order = list(KINDS)
     problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
-    oovs = tuple(odd for kind, odd, _ in words if kind == "oov") if isinstance(spell, Pronouncer) else None
+    oovs = (
+        tuple(odd for kind, odd, _ in words if kind == Fault.OOV) if isinstance(spell, Pronouncer) else None
+    )
     return Report(
         tuple(problems),
         oovs,
@@ -297,13 +301,13 @@ def _hinted(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterato
     """Where a recording's transcript may be, if it is not beside it: a folder further, or in capitals."""
     problems = list(problems)
     spare: dict[str, list[Path]] = defaultdict(list)
-    if any(p.kind == "no-transcript" for p in problems):
+    if any(p.kind == Fault.NO_TRANSCRIPT for p in problems):
         read = {u.source for u in found.utterances}
         for path in sorted(corpus.rglob("*")):
             if path.suffix.lower() in TRANSCRIPTS and path not in read:
                 spare[path.stem.casefold()].append(path)
     for p in problems:
-        others = spare[Path(p.utterance.file).name.casefold()] if p.kind == "no-transcript" else []
+        others = spare[Path(p.utterance.file).name.casefold()] if p.kind == Fault.NO_TRANSCRIPT else []
         where = f"is it {others[0].relative_to(corpus)}? " if len(others) == 1 else ""
         yield replace(p, remedy=where + p.remedy)
 
@@ -316,7 +320,7 @@ def _joined(problems: Iterable[Problem]) -> list[Problem]:
     return [replace(of[0], utterances=len(of)) for of in same.values()]
 
 
-def _odd_words(checked: Iterable[Checked]) -> list[tuple[str, Oov]]:
+def _odd_words(checked: Iterable[Checked]) -> list[tuple[Kind, Oov]]:
     """Odd words with their kinds, those that are said most first; case makes no difference."""
     said: dict[OddWord, list[tuple[Utterance, str]]] = defaultdict(list)
     for c in checked:
@@ -332,16 +336,16 @@ def _odd_words(checked: Iterable[Checked]) -> list[tuple[str, Oov]]:
     return sorted(words, key=lambda item: (-item[1].count, item[1].word.lower()))
 
 
-def _of_word(kind: str, odd: Oov, options: Options) -> Problem:
+def _of_word(kind: Kind, odd: Oov, options: Options) -> Problem:
     said = "said once" if odd.count == 1 else f"said {odd.count} times"
     severity = ERROR
-    if kind == "brackets":
+    if kind == Fault.BRACKETS:
         severity, detail = (
             WARNING,
             f"{odd.word}, {said}: align takes it for noise, and train leaves its utterances out",
         )
         remedy = "write it without brackets if it is speech"
-    elif kind == "odd-characters":
+    elif kind == Fault.ODD_CHARACTERS:
         detail, remedy = f"{odd.word!r}, {said}, cannot be spelled in letters", "write it as it is said"
     elif odd.pronunciation:
         severity, detail = (
@@ -364,11 +368,17 @@ def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator
         if t.rate < SAMPLE_RATE:
             own, heard = t.rate / 2, SAMPLE_RATE / 2
             detail = f"{t.rate} Hz: it has nothing above {own:g} Hz, and models listen up to {heard:g}"
-            yield Problem(WARNING, "sample-rate", t.utterance, detail, "take the original if that has more")
+            yield Problem(
+                WARNING, Notice.SAMPLE_RATE, t.utterance, detail, "take the original if that has more"
+            )
         elif t.rate != usual:
             detail = f"{t.rate} Hz, where {rates[usual]} of {len(tracks)} recordings have {usual} Hz"
             yield Problem(
-                WARNING, "sample-rate", t.utterance, detail, "was it made in another way? it may sound so"
+                WARNING,
+                Notice.SAMPLE_RATE,
+                t.utterance,
+                detail,
+                "was it made in another way? it may sound so",
             )
 
 
@@ -379,7 +389,7 @@ def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
         if original is not t:
             yield Problem(
                 WARNING,
-                "duplicate-recording",
+                Notice.DUPLICATE_RECORDING,
                 t.utterance,
                 f"byte for byte the same recording as {original.utterance.file}",
                 "take one of them out, or put the right one there",
@@ -395,7 +405,7 @@ def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
         if other != name:
             yield Problem(
                 WARNING,
-                "duplicate-name",
+                Fault.DUPLICATE_NAME,
                 t.utterance,
                 f"only capitals, or how accents are coded, tell it from {other}",
                 "rename one of them: Windows and macOS take them for one",
@@ -410,7 +420,7 @@ def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
         if len(own) == 1:
             yield Problem(
                 WARNING,
-                "single-utterance-speaker",
+                Notice.LONE_SPEAKER,
                 own[0],
                 f"the speaker {speaker!r} has no other utterance",
                 "is the name of the folder, of the tier or in the table misspelled?",
@@ -431,7 +441,7 @@ def _passed_over(found: Corpus) -> Iterator[Problem]:
             if path != source and _bytes(path) != _bytes(source):
                 yield Problem(
                     WARNING,
-                    "extra-transcript",
+                    Notice.EXTRA_TRANSCRIPT,
                     replace(utterance, id=utterance.file, start=0.0, end=None),
                     f"{path.name} is not read, for {source.name} counts",
                     "take out what is not meant",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aligner.types import SAMPLE_RATE, DataError, Utterance
+from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au")
 SILENT = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
@@ -58,15 +58,18 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
         samples, own_rate, total, start = _from_file(utterance.audio, utterance)
     where = utterance.file or utterance.id
     if not len(samples):
-        raise DataError(where, "the recording is empty", "record or copy it again")
+        raise DataError(where, "the recording is empty", "record or copy it again", fault=Fault.UNREADABLE)
     if not np.isfinite(samples).all():
         raise DataError(
             where,
             "the recording holds samples that are not numbers (NaN or infinite)",
             "export it again as 16-bit audio",
+            fault=Fault.UNREADABLE,
         )
     if not silence and np.abs(samples).max() < SILENT:
-        raise DataError(where, "the recording is silent throughout", "check the channel and the level")
+        raise DataError(
+            where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
+        )
     end = start + len(samples)
     return Sound(
         _resample(samples, own_rate, rate),
@@ -121,6 +124,7 @@ def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
             f"the utterance ({utterance.start:g} to {ends:g} s) does not lie in the recording of "
             f"{duration:g} s",
             "correct its times",
+            fault=Fault.BAD_TIMES,
         )
     end = total if utterance.end is None else min(round(utterance.end * rate), total)
     return round(utterance.start * rate), end
@@ -134,6 +138,7 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
             utterance.file or utterance.id,
             f"channel {utterance.channel + 1} is asked for; there are {samples.shape[1]}",
             "correct the transcript",
+            fault=Fault.BAD_TRANSCRIPT,
         )
     return samples[:, utterance.channel]
 
@@ -145,9 +150,15 @@ def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
             utterance.id,
             f"samples of shape {samples.shape} and type {samples.dtype}",
             "give numbers, (N,) or (N, channels)",
+            fault=Fault.UNREADABLE,
         )
     if utterance.rate <= 0:
-        raise DataError(utterance.id, f"a sample rate of {utterance.rate} Hz", "give samples per second")
+        raise DataError(
+            utterance.id,
+            f"a sample rate of {utterance.rate} Hz",
+            "give samples per second",
+            fault=Fault.UNREADABLE,
+        )
     if samples.dtype.kind in "iu":
         full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
         samples = samples / full_scale - (samples.dtype.kind == "u")
@@ -163,7 +174,9 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
         check_riff(path)
         with soundfile.SoundFile(where) as file:
             if not file.frames:
-                raise DataError(where, "the recording is empty", "record or copy it again")
+                raise DataError(
+                    where, "the recording is empty", "record or copy it again", fault=Fault.UNREADABLE
+                )
             first, last = _stretch(utterance, file.samplerate, file.frames)
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
@@ -175,6 +188,7 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
             where,
             f"the recording is truncated: {first + len(samples)} of {total} samples are there",
             "copy it again",
+            fault=Fault.TRUNCATED,
         )
     return _channel(samples, utterance), rate, total, first
 
@@ -182,15 +196,24 @@ def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, 
 def check_there(path: Path) -> None:
     """Raise DataError where there is no recording, or nothing in it."""
     if not path.is_file():
-        raise DataError(path, "the recording is not there", "check its name and place")
+        raise DataError(
+            path, "the recording is not there", "check its name and place", fault=Fault.UNREADABLE
+        )
     if path.stat().st_size == 0:
-        raise DataError(path, "the recording is empty (0 bytes)", "record or copy it again")
+        raise DataError(
+            path, "the recording is empty (0 bytes)", "record or copy it again", fault=Fault.UNREADABLE
+        )
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
     """What libsndfile's word for a recording that it cannot read amounts to."""
     reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(path, f"the recording cannot be read ({reason})", "it is damaged, or not audio")
+    return DataError(
+        path,
+        f"the recording cannot be read ({reason})",
+        "it is damaged, or not audio",
+        fault=Fault.UNREADABLE,
+    )
 
 
 def check_riff(path: Path) -> None:
@@ -209,6 +232,7 @@ def check_riff(path: Path) -> None:
                         f"the recording is truncated: {size - file.tell()} of {length} bytes of "
                         "sound are there",
                         "copy it again",
+                        fault=Fault.TRUNCATED,
                     )
                 return
             file.seek(length + length % 2, 1)

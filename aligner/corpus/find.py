@@ -16,7 +16,7 @@ from aligner.corpus import audio
 from aligner.corpus.tables import LJSPEECH, TSV, Row, read_rows
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
-from aligner.types import DataError, Failure, Interval, Utterance
+from aligner.types import DataError, Failure, Fault, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
 UNREADABLE = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
@@ -69,6 +69,7 @@ def find(root: str | Path) -> Corpus:
                     path,
                     f"{taken[stem].name} has the same name, and one TextGrid cannot hold both",
                     "rename one of them",
+                    Fault.DUPLICATE_NAME,
                 )
             )
             continue
@@ -76,7 +77,7 @@ def find(root: str | Path) -> Corpus:
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
     for path in (p for p in files if p.suffix.lower() in UNREADABLE and p.with_suffix("") not in taken):
         by_stem.pop(path.with_suffix(""), None)
-        found.append(_passed_over(root, path, *_unreadable(Path(path.name))))
+        found.append(_passed_over(root, path, *_unreadable(Path(path.name)), Fault.UNREADABLE))
     found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
     named = [_named(f) for f in found]
     return Corpus(
@@ -129,7 +130,7 @@ def check_recording(path: Path) -> None:
             else "name the folder of recordings and transcripts, or one recording",
         )
     if suffix in UNREADABLE:
-        raise DataError(path, *_unreadable(path))
+        raise DataError(path, *_unreadable(path), fault=Fault.UNREADABLE)
     if path.name in (LJSPEECH, TSV):
         raise DataError(
             path, "it is a table of transcripts, not a recording", "name the folder of its recordings"
@@ -186,12 +187,13 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
                 path,
                 "the recording has no transcript",
                 f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)",
+                fault=Fault.NO_TRANSCRIPT,
             )
         found = [_named(f) for f in _of_recording(root, path, transcript, row)]
     utterances = tuple(u for u in found if isinstance(u, Utterance))
     failures = tuple(f for f in found if isinstance(f, Failure))
     if not utterances:
-        raise DataError(path, failures[0].reason, failures[0].remedy)
+        raise failures[0].error(path)
     return Corpus(utterances, failures)
 
 
@@ -239,15 +241,17 @@ def _named(found: Utterance | Failure) -> Utterance | Failure:
             name: getattr(utterance, name).encode(errors="backslashreplace").decode()
             for name in ("id", "file", "speaker")
         }
-        return Failure(replace(utterance, **told), "its name is not Unicode", "rename it")
+        return Failure(
+            replace(utterance, **told), "its name is not Unicode", "rename it", fault=Fault.ODD_NAME
+        )
     return found
 
 
-def _passed_over(root: Path, path: Path, rule: str, remedy: str) -> Failure:
+def _passed_over(root: Path, path: Path, rule: str, remedy: str, fault: Fault) -> Failure:
     """A recording that is not looked at; it goes by its whole name, which its namesake does not."""
     utterance = _utterance(root, path, "")
     name = f"{utterance.file}{path.suffix}"
-    return Failure(replace(utterance, id=name, file=name), rule, remedy)
+    return Failure(replace(utterance, id=name, file=name), rule, remedy, fault=fault)
 
 
 def _hidden(path: Path) -> bool:
@@ -308,10 +312,19 @@ def _of_recording(
             yield _utterance(root, path, row.text, row.speaker, row.table)
         else:
             yield Failure(
-                bare, "the recording has no transcript", f"put {path.stem}.lab, .txt or .TextGrid beside it"
+                bare,
+                "the recording has no transcript",
+                f"put {path.stem}.lab, .txt or .TextGrid beside it",
+                fault=Fault.NO_TRANSCRIPT,
             )
     except DataError as error:
-        yield Failure(bare, f"{Path(error.where).name}: {error.rule}", error.remedy)
+        yield _bad_transcript(bare, error)
+
+
+def _bad_transcript(utterance: Utterance, error: DataError) -> Failure:
+    """What is wrong with an utterance's transcript, with the name of its file in front."""
+    rule = f"{Path(error.where).name}: {error.rule}"
+    return Failure(utterance, rule, error.remedy, fault=error.fault_or(Fault.BAD_TRANSCRIPT))
 
 
 def _prompt(text: str, path: Path) -> str:
@@ -368,6 +381,7 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
             transcript,
             f"no interval has text; its tiers are {', '.join(names) or 'none'}",
             "write what is said into the intervals",
+            fault=Fault.EMPTY_TRANSCRIPT,
         )
 
 
@@ -391,16 +405,18 @@ def _left_over(
             _utterance(root, path, "", source=path),
             f"{path.name} has no recording beside it",
             f"put {stem.name}.wav (or another kind) there",
+            fault=Fault.NO_RECORDING,
         )
     for stem, row in rows.items():
         bare = _utterance(root, stem.with_name(f"{stem.name}.wav"), row.text, row.speaker, row.table)
         if row.problem is not None:
-            yield Failure(bare, f"{Path(row.problem.where).name}: {row.problem.rule}", row.problem.remedy)
+            yield _bad_transcript(bare, row.problem)
         else:
             yield Failure(
                 bare,
                 f"line {row.line} of {row.table.name} names a recording that is not in the corpus",
                 "correct the line (a header names its columns file and text)",
+                fault=Fault.NO_RECORDING,
             )
 
 

@@ -37,6 +37,7 @@ ALIGNMENT_COLUMNS = (
     "clipped",
     "status",
     "reason",
+    "fault",
 )
 INTERVAL_COLUMNS = (
     "Begin",
@@ -289,7 +290,7 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
         "end": "" if u.end is None else round(u.end, DECIMALS),
     }
     if isinstance(result, Failure):
-        return {**row, "status": "failed", "reason": result.message}
+        return {**row, "status": "failed", "reason": result.message, "fault": result.fault}
     q = result.quality
     figures = {
         "log_likelihood": q.log_likelihood,

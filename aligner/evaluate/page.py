@@ -29,7 +29,7 @@ from aligner.evaluate.accuracy import Report
 from aligner.evaluate.folders import Evaluation
 from aligner.formats.files import write_text, written_whole
 from aligner.text.phones import unstressed
-from aligner.types import SILENCE_LABEL, DataError, Interval, Utterance
+from aligner.types import SILENCE_LABEL, DataError, Fault, Interval, Utterance
 
 FOLDER = "report"
 ASSETS = ("index.html", "report.css", "report.js")
@@ -144,7 +144,7 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
         sound, rate = _sound(row)
     except DataError as error:
         if row.status != "failed":
-            entry["reasons"].append(error.reason)
+            entry["reasons"].append(error.message)
         return entry
     begin = row.start
     picture = folder / "utterances" / f"{name}.jpg"
@@ -165,12 +165,17 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
 def _sound(row: Row) -> tuple[np.ndarray, int]:
     """The utterance's samples at the recording's own rate."""
     if row.recording is None:
-        raise DataError(row.file, "the recording is not there", "name its folder (--corpus)")
+        raise DataError(
+            row.file, "the recording is not there", "name its folder (--corpus)", fault=Fault.UNREADABLE
+        )
     try:
         rate = int(soundfile.info(str(row.recording)).samplerate)
     except (soundfile.LibsndfileError, OSError) as error:
         raise DataError(
-            row.recording, "the recording cannot be read", "it is damaged, or not audio"
+            row.recording,
+            "the recording cannot be read",
+            "it is damaged, or not audio",
+            fault=Fault.UNREADABLE,
         ) from error
     utterance = Utterance(
         row.file, row.recording, "", file=row.file, channel=row.channel, start=row.start, end=row.end

@@ -215,7 +215,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
             heard = hear(u, backend)
             spoken, _ = backend.pronounce(heard.tokens)
         except DataError as error:
-            return Failure(u, error.rule, error.remedy)
+            return Failure.of(u, error)
         base = backend.model.base(heard.wave, backend.voices.get(u.speaker))
         return Example(
             u.id, u.speaker, base, tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken)

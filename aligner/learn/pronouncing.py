@@ -14,7 +14,7 @@ from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
-from aligner.types import NOISE_LABEL, DataError
+from aligner.types import NOISE_LABEL, DataError, Fault
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Text:
         """The words of a transcript; DataError if there is none."""
         tokens = normalise(transcript, self.english)
         if not tokens:
-            raise DataError("transcript", "the transcript is empty", "write what is said")
+            raise DataError(
+                "transcript", "the transcript is empty", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
+            )
         return tokens
 
 

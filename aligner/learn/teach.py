@@ -34,7 +34,7 @@ from aligner.run.align import prepare
 from aligner.run.long import patience
 from aligner.run.plan import room_in
 from aligner.text.phones import SILENCE, PhoneMap, fold
-from aligner.types import DataError, Failure, Interval, ModelError, Utterance
+from aligner.types import DataError, Failure, Fault, Interval, ModelError, Utterance
 
 LONG = 15.0  # s; longer recordings are cut in pauses, so that a file of an interview is many lessons
 FITTING = 3600.0  # s that a process may learn from a share of the corrections; it takes seconds
@@ -100,7 +100,14 @@ def teach(
             elif isinstance(result, Failure):
                 failures.append(replace(result, utterance=item.utterance))
             else:
-                failures.append(Failure(item.utterance, f"of the processes {result.rule}", result.remedy))
+                failures.append(
+                    Failure(
+                        item.utterance,
+                        f"of the processes {result.rule}",
+                        result.remedy,
+                        fault=result.fault_or(Fault.INTERNAL),
+                    )
+                )
     if len(lessons) < FEWEST:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(
@@ -241,10 +248,8 @@ def corrections(root: Path, corpus: Path | None, names: TierNames) -> tuple[list
                 found += _of_speaker(name, recordings[name], source, speaker, labels, texts)
         except DataError as error:
             failures.append(
-                Failure(
-                    Utterance(name, recordings.get(name, source.path), "", file=name),
-                    error.rule,
-                    error.remedy,
+                Failure.of(
+                    Utterance(name, recordings.get(name, source.path), "", file=name), error, Fault.LABELS
                 )
             )
     return found, failures
@@ -345,11 +350,11 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
         with backend.options.arithmetic():
             found = backend.find(prepared)
     except DataError as error:
-        return Failure(item.utterance, error.rule, error.remedy)
+        return Failure.of(item.utterance, error)
     refinement, energies = backend.refinement, fine_energies(prepared.heard.wave)
     phones = correct(found.phones, refinement.offsets)
     if len(phones) < 2:
-        return Failure(item.utterance, "there is no boundary in it", "leave it out")
+        return Failure(item.utterance, "there is no boundary in it", "leave it out", fault=Fault.LABELS)
     likely = refinement.places(as_searched(found, backend), phones, energies)
     truth = true_places(item.phones, placed(phones, likely, refinement.width).phones, bool(backend.english))
     if np.isnan(truth).all():
@@ -357,12 +362,14 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
             item.utterance,
             "none of its phones can be matched with what was aligned",
             "is it the transcript of another recording?",
+            fault=Fault.LABELS,
         )
     if not (np.abs(truth - [p.start for p in phones[1:]]) < FAR).any():
         return Failure(
             item.utterance,
             f"all its boundaries are {1000 * FAR:g} ms and more from those that were found",
             "are they labels of another recording, or of a part of it?",
+            fault=Fault.LABELS,
         )
     owners = np.array(found.owners)
     return Lesson(

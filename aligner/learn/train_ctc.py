@@ -22,7 +22,7 @@ from aligner.text.normalise import BRACKETED
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller
 from aligner.train.ctc import Epoch, Example, Options, train
-from aligner.types import SAMPLE_RATE, DataError, Failure, Utterance
+from aligner.types import SAMPLE_RATE, DataError, Failure, Fault, Utterance
 
 DICTIONARY = "dictionary.dict"  # in the model's folder
 
@@ -101,7 +101,7 @@ def train_ctc(
             audio.read(utterance, SAMPLE_RATE)
             said.append((utterance, _labels(utterance.transcript, spell, text)))
         except DataError as error:
-            failures.append(Failure(utterance, error.rule, error.remedy))
+            failures.append(Failure.of(utterance, error))
     # a label for each phone of the dictionary, said or not, so that every word can be aligned
     written = {label for _, of in said for label in of}
     known = set() if isinstance(spell, Speller) else set(map(unstressed, spell.lexicon.phones))
@@ -111,7 +111,7 @@ def train_ctc(
     trained = train(examples, labels, options, notice, case="lower" if text.characters else None)
     by_id = {u.id: u for u, _ in said}
     failures += [
-        Failure(by_id[name], reason, "is it the transcript of another recording?")
+        Failure(by_id[name], reason, "is it the transcript of another recording?", fault=Fault.TOO_SHORT)
         for name, reason in trained.left_out
     ]
     trained.network.save(out)
@@ -128,6 +128,7 @@ def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[st
             "transcript",
             "it has words in brackets, of which no sounds are known",
             "take the recording out, or write what is said",
+            fault=Fault.BRACKETS,
         )
     labels = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
     return labels if text.characters else [unstressed(p) for p in labels]

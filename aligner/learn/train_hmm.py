@@ -38,7 +38,7 @@ from aligner.text.phones import unstressed
 from aligner.train.em import Example, gaussians_of, trees_of
 from aligner.train.finish import finished
 from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
-from aligner.types import Alignment, DataError, Failure, ModelError, Pronunciation, Utterance
+from aligner.types import Alignment, DataError, Failure, Fault, ModelError, Pronunciation, Utterance
 
 SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
 BAD = 0.02  # share of them that may not be intact
@@ -289,7 +289,7 @@ def listen(corpus: Path, text: Text, options: Options, told: Told = lambda *_: N
         try:
             tokens[utterance.id] = text.tokens(utterance.transcript)
         except DataError as error:
-            failures.append(Failure(utterance, error.rule, error.remedy))
+            failures.append(Failure.of(utterance, error))
     spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
     spoken: dict[str, list[SpokenWord]] = {}
     cepstra: dict[str, Tensor] = {}
@@ -305,7 +305,7 @@ def listen(corpus: Path, text: Text, options: Options, told: Told = lambda *_: N
                 spoken[u.id], _ = spell(tokens[u.id])
                 cepstra[u.id] = result
             except DataError as error:
-                failures.append(Failure(u, error.rule, error.remedy))
+                failures.append(Failure.of(u, error))
     kept = [u for u in ready if u.id in cepstra]
     labels = phones_of(spell, list(spoken.values()))
     examples = list(_examples(kept, cepstra, spoken, options))
@@ -496,6 +496,7 @@ def _unaligned(heard: Corpus, state: State) -> list[Failure]:
             by_id[name],
             "it is too short for its transcript, and was not learnt from",
             "is it the transcript of another recording?",
+            fault=Fault.TOO_SHORT,
         )
         for name in lost
     ]

@@ -24,7 +24,7 @@ from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train.ctc import Options
 from aligner.train.em import Example, Task, sharded
 from aligner.train.hybrid import Epoch, Lesson, fit, of_states, states, taught
-from aligner.types import SAMPLE_RATE, DataError, Failure, ModelError, Utterance
+from aligner.types import SAMPLE_RATE, DataError, Failure, Fault, ModelError, Utterance
 
 TEACHER = "teacher"  # folder in the model's, of the model that it learnt from
 
@@ -151,7 +151,10 @@ def train_neural(
     saved.save(model, out)
     lost = [
         Failure(
-            u, "it cannot be aligned, and was not learnt from", "is it the transcript of another recording?"
+            u,
+            "it cannot be aligned, and was not learnt from",
+            "is it the transcript of another recording?",
+            fault=Fault.NO_PATH,
         )
         for u in heard.utterances
         if u.id not in answers

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from aligner.parallel import life, server
 from aligner.parallel.wire import packed, unpacked
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -308,7 +308,9 @@ class _Pool:
                 worker.kill() if self._killing else worker.way.close()
             self._source.close()
             with self._lock:
-                self._trouble = self._trouble or DataError("processes", "they have ended", "ask before")
+                self._trouble = self._trouble or DataError(
+                    "processes", "they have ended", "ask before", fault=Fault.INTERNAL
+                )
                 self._rung.close()
                 self._bell.close()
 
@@ -413,7 +415,10 @@ class _Pool:
 
 def _unstartable(why: str) -> DataError:
     return DataError(
-        "processes", f"worker processes cannot be started ({why})", "take --jobs 1, and report this"
+        "processes",
+        f"worker processes cannot be started ({why})",
+        "take --jobs 1, and report this",
+        fault=Fault.INTERNAL,
     )
 
 

@@ -28,7 +28,16 @@ import numpy as np
 from aligner.corpus.audio import read
 from aligner.text.g2p import to_arpabet
 from aligner.text.phones import IPA_KINDS
-from aligner.types import DECIMALS, SAMPLE_RATE, SILENCE_LABEL, DataError, Interval, ModelError, Utterance
+from aligner.types import (
+    DECIMALS,
+    SAMPLE_RATE,
+    SILENCE_LABEL,
+    DataError,
+    Fault,
+    Interval,
+    ModelError,
+    Utterance,
+)
 
 NORMAL_SPEED = (
     175  # words per minute at which the lengths below were measured; they shrink as speech quickens
@@ -372,7 +381,9 @@ class Synthesiser:
             If there is nothing to say, or a word with a letter in it that eSpeak has no sound for.
         """
         if not words:
-            raise DataError("transcript", "there are no words to say", "write what is said")
+            raise DataError(
+                "transcript", "there are no words to say", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
+            )
         voice = self._voice()
         with _library() as library:
             rate = self._set_up(library, voice)
@@ -385,7 +396,12 @@ class Synthesiser:
             for phone in said
         ]
         if not phones:
-            raise DataError(" ".join(words), "eSpeak has no sound for any of these words", "spell them out")
+            raise DataError(
+                " ".join(words),
+                "eSpeak has no sound for any of these words",
+                "spell them out",
+                fault=Fault.OOV,
+            )
         wave = read(Utterance("speech", samples, " ".join(words), rate=rate)).wave
         laid = _lengthen(_lay_out(phones, samples, rate, NORMAL_SPEED / self.speed), len(samples), rate)
         edges = [0.0, *(round(p.start / rate, DECIMALS) for p in laid[1:]), len(wave) / SAMPLE_RATE]
@@ -601,7 +617,10 @@ def _say_all(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[n
         parted = wanted
     if mute:
         raise DataError(
-            words[mute[0]], "eSpeak has no sound for this word", "spell it as this language would"
+            words[mute[0]],
+            "eSpeak has no sound for this word",
+            "spell it as this language would",
+            fault=Fault.OOV,
         )
     return samples, phones
 

@@ -26,7 +26,7 @@ from aligner.parallel.batches import windows
 from aligner.parallel.life import alive
 from aligner.parallel.workers import Ask, Lost, Stuck, enough, workers
 from aligner.run.long import PATIENCE, aligned_in_parts, is_cut, is_long, patience
-from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Result, Utterance
+from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Fault, Result, Utterance
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -221,7 +221,9 @@ def _one_by_one(
 
 def _lost(utterance: Utterance, how: Lost) -> Failure:
     """Why an utterance that workers were lost with cannot be aligned."""
-    return Failure(utterance, *(STUCK if isinstance(how, Stuck) else KILLED))
+    if isinstance(how, Stuck):
+        return Failure(utterance, *STUCK, fault=Fault.STUCK)
+    return Failure(utterance, *KILLED, fault=Fault.KILLED)
 
 
 def _placed(task: Task, answers: Sequence[A]) -> Iterator[tuple[int, A]]:
@@ -290,7 +292,7 @@ def align_file(
     name = "recording" if isinstance(source, np.ndarray) else source.stem
     [result] = align([Utterance(name, source, text, file=name, rate=rate)], model, options)
     if isinstance(result, Failure):
-        raise DataError(name, result.reason, result.remedy)
+        raise result.error(name)
     return result
 
 
@@ -370,10 +372,13 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
     except Lost as how:
         return _lost(utterance, how)
     except DataError as error:
-        return Failure(utterance, error.rule, error.remedy)
+        return Failure.of(utterance, error)
     except MemoryError:
         return Failure(
-            utterance, "there is not enough memory for it", "cut it into utterances with a TextGrid"
+            utterance,
+            "there is not enough memory for it",
+            "cut it into utterances with a TextGrid",
+            fault=Fault.MEMORY,
         )
     except Exception as error:  # a fault of ours must not take the other files with it
         log.debug("%s", utterance.id, exc_info=True)
@@ -381,4 +386,5 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
             utterance,
             f"the aligner failed on it ({type(error).__name__}: {error})",
             "please report this, with the output of --verbose",
+            fault=Fault.INTERNAL,
         )

@@ -20,7 +20,7 @@ from aligner.run.align import completed
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Interval, Result
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, Interval, Result
 
 __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]
 
@@ -219,7 +219,10 @@ def _written(job: Job, members: Sequence[Result], english: bool | None) -> Seque
             m
             if isinstance(m, Failure)
             else Failure(
-                m.utterance, f"its output cannot be written ({reason})", "check the disk and the rights"
+                m.utterance,
+                f"its output cannot be written ({reason})",
+                "check the disk and the rights",
+                fault=Fault.OUTPUT,
             )
             for m in members
         ]

@@ -36,6 +36,7 @@ from aligner.types import (
     Alignment,
     DataError,
     Failure,
+    Fault,
     Interval,
     Quality,
     Result,
@@ -345,18 +346,20 @@ def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: 
     try:
         planned = _planned(utterance, texts, backend, ask)
     except DataError as error:
-        return Failure(utterance, error.rule, error.remedy)
+        return Failure.of(utterance, error)
     except NoPath:
         return Failure(
             utterance,
             "the transcript's phones take longer than the recording lasts",
             "is it the transcript of another recording?",
+            fault=Fault.TOO_SHORT,
         )
     if not planned.stretches:
         return Failure(
             utterance,
             "nothing of the transcript is heard in the recording",
             "is it the transcript of another recording?",
+            fault=Fault.NOT_HEARD,
         )
     parts = [_part(utterance, stretch, texts) for stretch in planned.stretches]
     results = [
@@ -369,7 +372,12 @@ def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, as
     """Where the sentences are."""
     topology, clock = backend.model.topology, backend.clock
     if not texts:
-        raise DataError(utterance.file or utterance.id, "the transcript is empty", "write what is said")
+        raise DataError(
+            utterance.file or utterance.id,
+            "the transcript is empty",
+            "write what is said",
+            fault=Fault.EMPTY_TRANSCRIPT,
+        )
     heard = answers(ask, hear_piece, pieces_of(utterance), patience)
     silence, anything = topology.number(topology.silence), len(topology.alone)
     phones = []
@@ -413,7 +421,7 @@ def joined(
     ]
     reasons += [
         f"from {r.utterance.start:.2f} s on {_opening(r.utterance.transcript)!r} could not be aligned: "
-        f"{r.reason}"
+        f"{r.rule}"
         for r in results
         if isinstance(r, Failure)
     ]

@@ -14,7 +14,7 @@ from aligner.corpus.find import Corpus, check_recording, find, find_one
 from aligner.formats.files import check_reachable
 from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
 from aligner.text.normalise import normalise
-from aligner.types import DataError, Failure, Utterance
+from aligner.types import DataError, Failure, Fault, Utterance
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
             if _newest_source(members) > min(p.stat().st_mtime for p in there):
                 stale.append(file)
         elif existing == "error" and there:
-            reason, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
-            refused += [Failure(u, reason, remedy) for u in members]
+            rule, remedy = f"its output {there[0]} exists", "use --existing skip or overwrite"
+            refused += [Failure(u, rule, remedy, fault=Fault.EXISTS) for u in members]
         else:
             utterances += members
             if existing == "skip" and there:

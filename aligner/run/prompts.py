@@ -13,7 +13,7 @@ from aligner.corpus.find import Corpus, find_recordings
 from aligner.corpus.labels import SUFFIXES, Source, TierNames, find_labels, read_labels
 from aligner.run.plan import Job, check_place, check_writable, planned
 from aligner.text.phones import kind
-from aligner.types import SILENCE_LABEL, DataError, Failure, Interval, Utterance
+from aligner.types import SILENCE_LABEL, DataError, Failure, Fault, Interval, Utterance
 
 KEPT = 64  # references that are remembered: prompts are read by many
 
@@ -90,7 +90,7 @@ def readings(
             chosen[name] = _only(known, candidates)
             utterances.append(reading_of(reading, chosen[name]))
         except DataError as error:
-            failures.append(Failure(reading, error.rule, error.remedy))
+            failures.append(Failure.of(reading, error, Fault.LABELS))
     return utterances, failures, chosen
 
 
@@ -102,7 +102,12 @@ def _check_file(path: Path) -> None:
 
 def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:
     if not candidates:
-        raise DataError("reference", "there is no reference of this name", "add its recording and labels")
+        raise DataError(
+            "reference",
+            "there is no reference of this name",
+            "add its recording and labels",
+            fault=Fault.LABELS,
+        )
     if len(candidates) > 1:
         raise DataError(
             "reference",
@@ -133,7 +138,12 @@ def known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
     """
     of = read_labels(prompt.labels, prompt.names)
     if len(of) > 1:
-        raise DataError(prompt.labels.path, f"it has the labels of {len(of)} speakers", "keep those of one")
+        raise DataError(
+            prompt.labels.path,
+            f"it has the labels of {len(of)} speakers",
+            "keep those of one",
+            fault=Fault.LABELS,
+        )
     labels = next(iter(of.values()))
     tier = labels.phones if labels.phones is not None else labels.words
     phones = [
@@ -141,7 +151,12 @@ def known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
     ]
     words = [w for w in labels.words or phones if kind(w.label) != "silence"]
     if not words or all(p.label == SILENCE_LABEL for p in phones):
-        raise DataError(prompt.labels.path, "it has no phones or words with labels", "label what is said")
+        raise DataError(
+            prompt.labels.path,
+            "it has no phones or words with labels",
+            "label what is said",
+            fault=Fault.LABELS,
+        )
     return [(p, _word_at((p.start + p.end) / 2, words)) for p in phones], [w.label for w in words]
 
 

@@ -37,7 +37,16 @@ from aligner.refine.pauses import below
 from aligner.search.arcs import Arcs
 from aligner.search.live import Live
 from aligner.text.lexicon import SpokenWord
-from aligner.types import DECIMALS, SILENCE_LABEL, Alignment, DataError, Interval, ModelError, Utterance
+from aligner.types import (
+    DECIMALS,
+    SILENCE_LABEL,
+    Alignment,
+    DataError,
+    Fault,
+    Interval,
+    ModelError,
+    Utterance,
+)
 
 SURE = (
     100.0  # log likelihood: a path so far behind has never won in 80 sentences (40 once, 60 once, 80 never)
@@ -375,7 +384,10 @@ class StreamAligner:
         wave = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
         if not bool(torch.isfinite(wave).all()):
             raise DataError(
-                "recording", "it holds samples that are not numbers (NaN or infinite)", "record it again"
+                "recording",
+                "it holds samples that are not numbers (NaN or infinite)",
+                "record it again",
+                fault=Fault.UNREADABLE,
             )
         self._wave.append(wave)
         self._samples += len(wave)
@@ -436,10 +448,18 @@ class StreamAligner:
         self._began = time.perf_counter()
         wave = torch.cat(self._wave) if self._wave else torch.empty(0)
         if not len(wave):
-            raise DataError("recording", "the recording is empty", "is there a sound on this input?")
+            raise DataError(
+                "recording",
+                "the recording is empty",
+                "is there a sound on this input?",
+                fault=Fault.UNREADABLE,
+            )
         if float(wave.abs().max()) < SILENT:
             raise DataError(
-                "recording", "the recording is silent throughout", "check the channel and the level"
+                "recording",
+                "the recording is silent throughout",
+                "check the channel and the level",
+                fault=Fault.SILENT,
             )
         self._process(self._ear.finish())
         if not self.complete:

@@ -85,6 +85,6 @@ def transfer_one(plan: One, options: Options) -> Alignment | None:
     )
     [result] = align([reading], by_prompts({reading.file: plan.prompt}, options), options)
     if isinstance(result, Failure):
-        raise DataError(target, result.reason, result.remedy)
+        raise result.error(target)
     results.write(plan.out, [result], plan.kinds)
     return result

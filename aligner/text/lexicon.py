@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from aligner.text.normalise import BRACKETED, Token
-from aligner.types import DataError, Pronunciation
+from aligner.types import DataError, Fault, Pronunciation
 
 NUMBERS = {
     0: (),
@@ -249,7 +249,10 @@ class Pronouncer:
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:
             raise DataError(
-                "transcript", f"{word}: the model has no phone for noise", "take it out of the transcript"
+                "transcript",
+                f"{word}: the model has no phone for noise",
+                "take it out of the transcript",
+                fault=Fault.BRACKETS,
             )
         return tuple(Pronunciation((phone,)) for phone in self.noises)
 
@@ -269,6 +272,7 @@ class Pronouncer:
                 "transcript",
                 f"the word {word!r} is not in the dictionary",
                 "add it there, or let G2P guess (without --no-g2p)",
+                fault=Fault.OOV,
             )
         if word not in self._guessed:
             phones = self._letters(word) or self._by_g2p(word)
@@ -277,6 +281,7 @@ class Pronouncer:
                     "transcript",
                     f"no pronunciation could be made for the word {word!r}",
                     "add it to a dictionary (--dictionary), or name the language (--language)",
+                    fault=Fault.OOV,
                 )
             self._guessed[word] = (Pronunciation(phones),)
         return self._guessed[word]

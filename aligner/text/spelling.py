@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import BRACKETED, Token
-from aligner.types import DataError, Pronunciation
+from aligner.types import DataError, Fault, Pronunciation
 
 ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # that any letter may take; vowel signs stand elsewhere
 HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
@@ -60,6 +60,7 @@ class Speller:
                 "transcript",
                 f"the word {word!r} has no character of the model's alphabet",
                 "write it as it is said",
+                fault=Fault.ODD_CHARACTERS,
             )
         return (Pronunciation(tuple(characters)),)
 
@@ -77,6 +78,7 @@ class Speller:
             "write numbers in words"
             if character.isdecimal()
             else "write the word with the model's letters, or take a model of this language",
+            fault=Fault.ODD_CHARACTERS,
         )
 
 
