@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aligner.backends.base import Options
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.find import find
     from aligner.models.store import load_model
     from aligner.run.align import align, align_file
@@ -37,7 +37,8 @@ _HOMES = {
     "align": "run.align",
     "align_file": "run.align",
     "StreamAligner": "run.stream",
-    "Options": "backends.base",
+    "Compute": "backends.options",
+    "Options": "backends.options",
 } | dict.fromkeys(
     ("Alignment", "AlignerError", "DataError", "Edge", "Failure", "Interval", "ModelError", "Utterance"),
     "types",
@@ -46,6 +47,7 @@ _HOMES = {
 __all__ = [
     "AlignerError",
     "Alignment",
+    "Compute",
     "DataError",
     "Edge",
     "Failure",

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from conftest import JUDGE, SAMPLE
 
 import aligner
-from aligner import Alignment, Failure, Options, Utterance, align, align_file, find
+from aligner import Alignment, Compute, Failure, Utterance, align, align_file, find
 from aligner.cli import align as command
 from aligner.corpus.results import ALIGNMENT_COLUMNS
 from aligner.formats.textgrid import write_textgrid
@@ -316,13 +316,13 @@ def test_a_batch_equals_each_alone(model):
     utterances = find(SAMPLE).utterances
     together = list(align(utterances, model))
     for u, result in zip(utterances, together, strict=True):
-        [alone] = align([u], model, Options(jobs=1))
+        [alone] = align([u], model, compute=Compute(jobs=1))
         assert alone.phones == result.phones
 
 
 def test_the_reference_kernel_gives_the_same(model):
     [u, *_] = find(SAMPLE).utterances
-    [fast], [plain] = (list(align([u], model, Options(kernel=k))) for k in ("numba", "reference"))
+    [fast], [plain] = (list(align([u], model, compute=Compute(kernel=k))) for k in ("numba", "reference"))
     assert fast.phones == plain.phones
 
 
@@ -399,7 +399,7 @@ def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
         return original(prepared, *rest)
 
     monkeypatch.setattr(module, "solve", broken)
-    results = list(align(utterances, model, Options(jobs=1)))
+    results = list(align(utterances, model, compute=Compute(jobs=1)))
     assert [type(r) for r in results] == [Alignment, Failure, Alignment]
     assert "boom" in results[1].message
 

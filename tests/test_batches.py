@@ -11,9 +11,9 @@ import torch
 from conftest import SAMPLE
 
 from aligner import find
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
 from aligner.backends.device import on_device
+from aligner.backends.options import Compute, Options
 from aligner.parallel.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
 from aligner.run.align import prepare
 from aligner.types import DataError
@@ -43,7 +43,7 @@ def same(one, other):
 @pytest.mark.parametrize("kernel", ["numba", "triton"])
 def test_a_batch_finds_what_each_finds_alone(backend, prepared, kernel):
     some = prepared if kernel == "numba" else prepared[:2]  # Triton's interpreter takes its time
-    there = replace(backend, options=replace(backend.options, kernel=kernel))
+    there = replace(backend, compute=replace(backend.compute, kernel=kernel))
     for together, p in zip(there.find_all(some), some, strict=True):
         same(together, backend.find(p))
 
@@ -126,7 +126,9 @@ def test_mixed_precision_moves_no_boundary_far(model):
     from aligner import align
 
     utterances = find(SAMPLE).utterances
-    full, mixed = (list(align(utterances, model, Options(jobs=1, precision=p))) for p in ("full", "mixed"))
+    full, mixed = (
+        list(align(utterances, model, compute=Compute(jobs=1, precision=p))) for p in ("full", "mixed")
+    )
     moves = [
         abs(a.start - b.start)
         for x, y in zip(full, mixed, strict=True)
@@ -137,6 +139,6 @@ def test_mixed_precision_moves_no_boundary_far(model):
 
 def test_a_device_that_is_not_there_is_told():
     with pytest.raises(DataError, match="cannot be used"):
-        Options(device="cuda:77")
+        Compute(device="cuda:77").check()
     with pytest.raises(DataError, match="runs on the CPU"):
-        chosen(None, replace(Options(backend="dtw"), device="meta"))
+        chosen(None, Options(backend="dtw"), Compute(device="cuda"))

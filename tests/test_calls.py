@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from conftest import BOUND, ROOT, SAMPLE
 
 from aligner import names
-from aligner.backends.calls import check_device
+from aligner.backends.options import Compute, check_device
 from aligner.cli import align, main
 from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.models.known import check_known, kind_of
@@ -333,6 +333,27 @@ def test_names_of_devices(device):
     for wrong in ("", device.upper(), f"{device}:x", f" {device}"):
         with pytest.raises(DataError, match="there is no"):
             check_device(wrong)
+
+
+def test_options_are_made_without_torch():
+    code = "import sys, aligner; aligner.Options(), aligner.Compute(device='cuda:77'); print(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'aligner.backends.options'" in done.stdout
+    assert not [name for name in HEAVY if f"'{name}'" in done.stdout]
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        ({"kernel": "numba", "device": "cuda"}, "the numba kernel runs on the CPU"),
+        ({"kernel": "quick"}, "kernel 'quick'; one of auto, numba"),
+        ({"device": "gpu"}, "there is no 'gpu': take cpu"),
+        ({"precision": "half"}, "there is no 'half': take one of full, mixed"),
+    ],
+)
+def test_ways_to_compute_that_are_not_there(call, what):
+    with pytest.raises(DataError, match=what):
+        Compute(**call)
 
 
 def test_models_are_known_by_their_files(tmp_path):

@@ -435,7 +435,7 @@ def test_real_speech(backend, timit, tmp_path):
     from aligner.run.folder import plan, run
 
     options = Options(backend=backend)
-    run(plan(timit, tmp_path / "out"), chosen(None, options), options)
+    run(plan(timit, tmp_path / "out"), chosen(None, options))
     report = evaluate(timit, tmp_path / "out").report
     phones, words = report.phones, report.words
     mae, within20, within50, of_words = BARS[backend]

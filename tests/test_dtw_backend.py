@@ -42,7 +42,7 @@ def command(*words: object):
 def test_real_speech(reference, timit, tmp_path, espeak):
     options = Options(backend="dtw")
     backend = chosen(None if reference == "espeak" else reference, options)
-    summary = run(plan(timit, tmp_path / "out"), backend, options)
+    summary = run(plan(timit, tmp_path / "out"), backend)
     assert not summary.failures
     assert not summary.suspects
     report = evaluate(timit, tmp_path / "out").report
@@ -238,7 +238,7 @@ def test_the_means_of_a_model_tell_of_unknown_words_and_noise(model):
 def test_posteriors_of_a_model(espeak, timit, tmp_path):
     options = Options(backend="dtw", posteriors="english")
     shutil.copytree(timit / "dr3-falk0", tmp_path / "corpus" / "dr3-falk0")
-    summary = run(plan(tmp_path / "corpus", tmp_path / "out"), chosen(None, options), options)
+    summary = run(plan(tmp_path / "corpus", tmp_path / "out"), chosen(None, options))
     assert not summary.suspects
     assert evaluate(tmp_path / "corpus", tmp_path / "out").report.phones.mae < 17
     with pytest.raises(ModelError, match="it is a CTC network"):

@@ -22,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligner import DataError
+from aligner.backends.choose import chosen
 from aligner.corpus.labels import (
     Labels,
     TierNames,
@@ -226,10 +227,9 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
     """score.py and we, on the same folders: every figure that both have, to 0.01."""
     if not JUDGE.is_file():
         pytest.skip("the judge (shared/score/score.py) is not here")
-    from aligner import Options
     from aligner.run.folder import plan, run
 
-    run(plan(timit, tmp_path / "out"), model, Options())
+    run(plan(timit, tmp_path / "out"), chosen(model))
     (tmp_path / "out" / "dr1-fvmh0" / "sa1.TextGrid").unlink()  # one is missing
     found = evaluate(timit, tmp_path / "out")
     report = found.report
@@ -308,11 +308,9 @@ def test_every_format_on_either_side(tmp_path):
 
 
 def test_the_aligners_own_output_in_every_format(tmp_path):
-    from aligner import load_model
-    from aligner.run.align import Options
     from aligner.run.folder import plan, run
 
-    run(plan(SAMPLE, tmp_path / "all", ("json", "ctm")), load_model(), Options())
+    run(plan(SAMPLE, tmp_path / "all", ("json", "ctm")), chosen())
     for suffix in (".TextGrid", ".json", ".ctm"):
         for path in (tmp_path / "all").rglob(f"*{suffix}"):
             target = tmp_path / suffix[1:] / path.relative_to(tmp_path / "all")

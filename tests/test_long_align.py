@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aligner import align, find
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.cli import align as command
 from aligner.corpus import audio
 from aligner.formats.textgrid import read_textgrid
@@ -193,7 +193,7 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     backend = chosen(model, Options(star=True))
     utterance = Utterance("long", wave, text, "anna", "long")
     assert is_cut(utterance, backend)
-    [result] = align([utterance], backend, backend.options)
+    [result] = align([utterance], backend)
     assert isinstance(result, Alignment)
     for tier in (result.words, result.phones):
         assert (tier[0].start, tier[-1].end) == (0.0, pytest.approx(len(wave) / 16000))
@@ -225,7 +225,7 @@ def test_in_parts_as_in_one_piece(sentences_of_sample, model):
     wave, _ = strung(sentences_of_sample[:6], [True] * 6, np.random.default_rng(0))
     text = " ".join(t for t, _ in sentences_of_sample[:6])
     whole, parts = (
-        next(iter(align([Utterance("a", wave, text)], model, Options(star=star, jobs=1))))
+        next(iter(align([Utterance("a", wave, text)], model, Options(star=star), Compute(jobs=1))))
         for star in (False, True)
     )
     assert [w.label for w in parts.words if w.label] == [w.label for w in whole.words if w.label]
@@ -265,9 +265,9 @@ def test_wav_files_are_opened_only_where_they_may_be_long(tmp_path, monkeypatch)
 def test_short_ones_with_a_loose_transcript_are_spread(model):
     """Each within its worker; the same as in this process."""
     utterances = find(SAMPLE).utterances[:4]
-    one, two = (list(align(utterances, model, Options(star=True, jobs=jobs))) for jobs in (1, 2))
+    one, two = (list(align(utterances, model, Options(star=True), Compute(jobs=jobs))) for jobs in (1, 2))
     assert one == two
-    plain = list(align(utterances, model, Options(jobs=1)))
+    plain = list(align(utterances, model, compute=Compute(jobs=1)))
     for a, b in zip(one, plain, strict=True):
         assert [w.label for w in a.words if w.label] == [w.label for w in b.words if w.label]
 

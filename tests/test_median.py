@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aligner import find
-from aligner.backends.base import Options, as_searched
+from aligner.backends.base import as_searched
 from aligner.backends.choose import chosen
 from aligner.backends.median import MedianBackend
+from aligner.backends.options import Compute, Options
 from aligner.learn.teach import teach
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined
@@ -79,7 +80,7 @@ def test_order_and_tiles_are_kept(choices):
 
 @pytest.fixture(scope="module")
 def backend():
-    return chosen(None, Options(backend="median", jobs=1))
+    return chosen(None, Options(backend="median"), Compute(jobs=1))
 
 
 @pytest.fixture(scope="module")

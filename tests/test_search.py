@@ -759,13 +759,12 @@ def test_both_kernels_agree_on_speech(model):
     from conftest import SAMPLE
 
     from aligner import Utterance
-    from aligner.backends.base import Options
     from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
 
     folder = SAMPLE / "slt"
     utterance = Utterance("u", folder / "vowels.flac", (folder / "vowels.lab").read_text())
-    ready = prepare(utterance, HmmBackend(model, Options()))
+    ready = prepare(utterance, HmmBackend(model))
     arcs, scores = Arcs.of(ready.graph), model.score(ready.frames, ready.graph.pdfs)
     plain = viterbi(arcs, scores[None].double(), kernel="reference")
     fast = viterbi(arcs, scores[None])

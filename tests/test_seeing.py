@@ -28,8 +28,8 @@ from rich.console import Console
 
 import aligner
 from aligner.backends import path
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.bench import agreement, aligning, family, planted
 from aligner.bench import profile as profiling
 from aligner.bench.family import MODELS, Plan, work
@@ -295,7 +295,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
     (corpus / "anna" / "lost.wav").write_bytes(b"")
     seen = []
 
-    def run(job, backend, options, notice):
+    def run(job, backend, notice):
         for failure in job.failures:
             notice(failure)
         seen.append(len(watching()))
@@ -308,7 +308,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
     monkeypatch.setattr(running, "run", run)
     job = plan(corpus, tmp_path / "out")
     assert job.failures
-    summary = run_behind_bar(job, None, None, Console(file=io.StringIO()))
+    summary = run_behind_bar(job, None, Console(file=io.StringIO()))
     assert seen == [0, 1, 1]
     assert not watching()
     assert summary.peak.memory > 0
@@ -473,12 +473,12 @@ def test_a_corpus_of_which_nothing_can_be_aligned_has_no_speed(tmp_path):
     (tmp_path / "corpus" / "lost.wav").write_bytes(b"")
     (tmp_path / "corpus" / "lost.lab").write_text("lost")
     with pytest.raises(DataError, match="nothing in it could be aligned"):
-        aligning.whole(tmp_path / "corpus", chosen(None, Options()), 1)
+        aligning.whole(tmp_path / "corpus", chosen(None, Options()))
 
 
 def test_the_made_up_corpus_aligns_and_is_gone():
     with aligning.made_up(aligning.SECONDS, 2) as folder:
-        summary = aligning.whole(folder, chosen("english", Options(jobs=1)), 1)
+        summary = aligning.whole(folder, chosen("english", compute=Compute(jobs=1)))
     assert (summary.aligned, summary.failures) == (2, [])
     assert summary.audio == pytest.approx(2 * aligning.SECONDS)
     assert not folder.exists()
@@ -799,7 +799,7 @@ STAGES |= {"ctc": STAGES["hmm"], "ctc+hmm": STAGES["hmm"], "dtw": STAGES["hmm"] 
 
 @pytest.fixture
 def english():
-    return chosen("english", Options(jobs=1))
+    return chosen("english", compute=Compute(jobs=1))
 
 
 def test_a_mark_is_nothing_while_nobody_looks():
@@ -812,7 +812,7 @@ def test_a_mark_is_nothing_while_nobody_looks():
 def test_every_stage_is_marked(corpus, backend):
     watch = Stopwatch()
     with marks.marked_by(watch):
-        aligning.whole(corpus, chosen(None, Options(backend=backend, jobs=1)), 1)
+        aligning.whole(corpus, chosen(None, Options(backend=backend), Compute(jobs=1)))
     assert set(watch.seconds) == STAGES[backend] <= set(marks.STAGES)
     assert marks._markers == []
 
@@ -821,7 +821,7 @@ def test_long_recordings_are_marked_too(corpus, english, monkeypatch):
     monkeypatch.setattr(path, "SCORES", 0)
     watch = Stopwatch()
     with marks.marked_by(watch):
-        aligning.whole(corpus, english, 1)
+        aligning.whole(corpus, english)
     assert set(watch.seconds) == STAGES["hmm"]
 
 

@@ -123,7 +123,7 @@ def test_continuous_model(sphinx_tests, tmp_path):
     dictionary = tmp_path / "words.dict"
     dictionary.write_text("go G OW\nforward F AO R W ER D\nten T EH N\nmeters M IY T ER Z\n")
     said = [Utterance("goforward", wave, "go forward ten meters")]
-    [plain] = align(said, other, Options(dictionary, refine="none"))
+    [plain] = align(said, other, Options(dictionary=dictionary, refine="none"))
     [english] = align(said, options=Options(refine="none"))
     ours, theirs = ([w for w in a.words if w.label] for a in (plain, english))
     assert [w.label for w in ours] == ["go", "forward", "ten", "meters"]

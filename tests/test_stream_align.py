@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from test_search import cases, chain, pieces, speech_like
 
 from aligner import find
-from aligner.backends.base import Options
 from aligner.backends.hmm import HmmBackend
+from aligner.backends.options import Compute, Options
 from aligner.cli import main
 from aligner.corpus import audio, incoming
 from aligner.features import (
@@ -50,21 +50,21 @@ from aligner.search.viterbi import viterbi
 from aligner.types import DataError, Interval, ModelError
 
 KITCHEN = SAMPLE / "rms" / "kitchen.flac"
-TELLING = Options(jobs=1, refine="offsets")  # boundaries where a stream can tell them at once
+TELLING = Options(refine="offsets")  # boundaries where a stream can tell them at once
 TEXT = KITCHEN.with_suffix(".lab").read_text()
 
 
 @pytest.fixture(scope="module")
 def running(model):
     """The model, aligned with offline but normalised as it goes."""
-    return streaming(HmmBackend(model, TELLING))
+    return streaming(HmmBackend(model, TELLING, Compute(jobs=1)))
 
 
 def test_the_whole_is_refined_at_the_end(model):
     """What is told stands; the alignment at the end has the boundaries that the sound itself gives."""
-    backend = streaming(HmmBackend(model, Options(jobs=1)))
+    backend = streaming(HmmBackend(model, compute=Compute(jobs=1)))
     utterance = next(u for u in find(SAMPLE).utterances if u.id.endswith("kitchen"))
-    [offline] = align([utterance], backend, Options(jobs=1))
+    [offline] = align([utterance], backend)
     aligner = StreamAligner(utterance.transcript, backend)
     for piece in cut(audio.read(utterance).wave, 1600):
         aligner.hear(piece)
@@ -307,7 +307,7 @@ def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
 @pytest.mark.parametrize("chunk", [1, 7, None])
 def test_the_stream_ends_as_the_whole_is_aligned(running, chunk):
     utterances = find(SAMPLE).utterances
-    for utterance, offline in zip(utterances, align(utterances, running, Options(jobs=1)), strict=True):
+    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
         aligner, events = streamed(utterance, 160 * (chunk or 1) + 1, chunk)
         assert aligner.search.finished
         assert places(aligner.words) == places(offline.words)
@@ -327,7 +327,7 @@ def test_real_speech_is_told_right(running, timit):
     """All 80 sentences: the stream ends as the whole is aligned, and nothing is taken back."""
     utterances = find(timit).utterances
     revised = 0
-    for utterance, offline in zip(utterances, align(utterances, running, Options(jobs=1)), strict=True):
+    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
         aligner, _ = streamed(utterance, 1600, 8)
         assert places(aligner.words) == places(offline.words), utterance.id
         assert places(aligner.phones) == places(offline.phones), utterance.id
@@ -346,7 +346,7 @@ def test_long_texts_end_the_same(running, monkeypatch, trusted):
     aligner, _ = streamed(long, 1600, 8)
     assert aligner.search.pruned
     assert np.ptp(aligner.search.live._band[:2]) < len(aligner.graph.pdf) / 2
-    [offline] = align([long], running, Options(jobs=1))
+    [offline] = align([long], running)
     assert places(aligner.phones) == places(offline.phones)
     assert places(aligner.words) == places(offline.words)
 
@@ -356,7 +356,7 @@ def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, monk
     revised = 0
     for utterance in find(SAMPLE / "slt").utterances:
         aligner, events = streamed(utterance, 160, 1)
-        [offline] = align([utterance], running, Options(jobs=1))
+        [offline] = align([utterance], running)
         assert places(aligner.phones) == places(offline.phones)
         held = {"words": [], "phones": []}
         for e in events[:-1]:
@@ -383,7 +383,7 @@ def test_words_of_several_spoken_words_are_told_whole(running):
     aligner, events = streamed(utterance)
     assert max(len(t.spoken) for t in aligner.tokens) > 1
     assert [e.label for e in events if e.kind == "word"] == [t.spelling for t in aligner.tokens]
-    [offline] = align([utterance], running, Options(jobs=1))
+    [offline] = align([utterance], running)
     assert places(aligner.words) == places(offline.words)
 
 
@@ -395,7 +395,7 @@ def test_a_text_that_is_not_finished_is_said_so(running):
     aligner, events = streamed(long)
     assert not aligner.search.finished
     assert aligner.alignment is None
-    [offline] = align([utterance], running, Options(jobs=1))
+    [offline] = align([utterance], running)
     known = [w for w in places(aligner.words) if w[2]]
     assert known == [w for w in places(offline.words) if w[2]][: len(known)]
     assert len(known) >= len(TEXT.split()) - 1
@@ -422,7 +422,7 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
     )  # of the ninth word half was said
     whole, _ = streamed(replace(utterance, audio=wave), complete=True)
     assert whole.search.finished
-    [offline] = align([replace(utterance, audio=wave)], running, Options(jobs=1))
+    [offline] = align([replace(utterance, audio=wave)], running)
     assert places(whole.words) == places(offline.words)
 
 
@@ -437,7 +437,7 @@ def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
         noisy = wave + rng.normal(0, np.sqrt(np.square(wave).mean() / 3), len(wave)).astype(np.float32)
         finished += streamed(replace(utterance, audio=noisy))[0].search.finished
         sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
-        [offline] = align([replace(utterance, audio=noisy)], running, Options(jobs=1))
+        [offline] = align([replace(utterance, audio=noisy)], running)
         assert places(sure.words) == places(offline.words)
     assert finished >= 6
 
@@ -609,9 +609,7 @@ def test_the_command_tells_and_writes(tmp_path, running, model):
     done = call(KITCHEN.with_suffix(".lab"), KITCHEN, "--json", "--chunk", 10, "--textgrid", grid)
     assert done.exit_code == 0, done.output
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    [offline] = align(
-        [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")], running, Options(jobs=1)
-    )
+    [offline] = align([u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")], running)
     told = [(e["start"], e["end"], e["label"]) for e in events if e["event"] == "word"]
     assert told == [w for w in places(offline.words) if w[2]]
     assert [e["heard"] for e in events] == sorted(e["heard"] for e in events)
@@ -620,7 +618,7 @@ def test_the_command_tells_and_writes(tmp_path, running, model):
     tiers = dict(read_textgrid(grid))
     [refined] = align(
         [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
-        streaming(HmmBackend(model, Options(jobs=1))),
+        streaming(HmmBackend(model, compute=Compute(jobs=1))),
     )
     assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(refined.phones) if p[2]]
     again = call(TEXT, KITCHEN, "--textgrid", grid)

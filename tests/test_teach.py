@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from test_learning import random_model
 
 from aligner import load_model
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.cli import main
 from aligner.corpus.labels import TierNames, read_labels, tier
 from aligner.formats.files import read_text
@@ -69,7 +69,7 @@ def learnt_of(model: BoundaryModel | None) -> Learnt:
 
 @pytest.fixture(scope="module")
 def english():
-    return chosen("english", Options(jobs=1))
+    return chosen("english", compute=Compute(jobs=1))
 
 
 @pytest.fixture(scope="module")
@@ -537,7 +537,7 @@ def test_a_folder_is_copied_whole(tmp_path, monkeypatch, run):
 )
 def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of, used):
     save_taught(learnt_of(replace(random_model(1), backend=of)), model, None, tmp_path / "new")
-    found = chosen(tmp_path / "new", Options(backend=backend, jobs=1))
+    found = chosen(tmp_path / "new", Options(backend=backend), Compute(jobs=1))
     assert (found.refinement.taught is not None) == used
     assert with_taught(found, None).refinement.taught is None
     taught = replace(random_model(2), backend="hmm" if backend == "ctc+hmm" else backend)

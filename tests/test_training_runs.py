@@ -27,8 +27,9 @@ from conftest import SAMPLE
 from safetensors.torch import load_file, save_file
 
 from aligner import Alignment, align, find, load_model
-from aligner.backends.base import Options as AlignOptions
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute
+from aligner.backends.options import Options as AlignOptions
 from aligner.backends.speakers import acquainted, transform_for
 from aligner.check.models import checked, told
 from aligner.cli import main
@@ -87,7 +88,7 @@ def statuses(out: Path) -> dict[str, str]:
 
 
 def boundaries(model, utterances, **options):
-    found = list(align(utterances, model, AlignOptions(jobs=1, **options)))
+    found = list(align(utterances, model, AlignOptions(**options), Compute(jobs=1)))
     assert all(isinstance(a, Alignment) for a in found), found
     return [[(p.label, p.start, p.end) for p in a.phones] for a in found]
 
@@ -877,7 +878,7 @@ def test_a_voice_like_those_the_model_knows_is_left_alone(model, monkeypatch):
     from aligner.train.transforms import gain, merged, speaker_sums
 
     utterances = find(SAMPLE).utterances
-    backend = chosen(model, AlignOptions(jobs=2, adapt=True))
+    backend = chosen(model, AlignOptions(adapt=True), Compute(jobs=2))
     assert isinstance(backend, HmmBackend)
     examples, _ = adapting._examples(utterances, backend)
     for speaker, s in merged([speaker_sums(Task(model, examples, {}))]).items():
@@ -971,7 +972,7 @@ def test_an_utterance_is_heard_with_its_speaker(whole):
     for speaker in {u.speaker for u in utterances}:
         own = [u for u in utterances if u.speaker == speaker]
         assert boundaries(trained, own) == [together[u.id] for u in own]
-    backend = chosen(trained, AlignOptions(jobs=1))
+    backend = chosen(trained, compute=Compute(jobs=1))
     one, other = (acquainted(backend, us).voices for us in (utterances, utterances[::-1]))
     for speaker in one:
         torch.testing.assert_close(
@@ -983,7 +984,10 @@ def test_an_utterance_is_heard_with_its_speaker(whole):
 def test_threads_do_not_change_what_is_heard(whole):
     trained, utterances = load_model(whole), find(SAMPLE).utterances
     one, two = (
-        [[(p.label, p.start) for p in a.phones] for a in align(utterances, trained, AlignOptions(jobs=jobs))]
+        [
+            [(p.label, p.start) for p in a.phones]
+            for a in align(utterances, trained, compute=Compute(jobs=jobs))
+        ]
         for jobs in (1, 2)
     )
     assert one == two

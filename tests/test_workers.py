@@ -22,7 +22,7 @@ import pytest
 from conftest import SAMPLE
 
 from aligner import find
-from aligner.backends.base import Options
+from aligner.backends.options import Compute
 from aligner.parallel import server
 from aligner.parallel import workers as working
 from aligner.parallel.life import alive
@@ -70,7 +70,7 @@ def test_a_daemon_has_no_children(monkeypatch, model):
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
     with workers(2, [5]) as ask:
         assert ask(who, 0).result()[0] == os.getpid()
-    assert len(list(align(UTTERANCES[:3], model, Options(jobs=2)))) == 3
+    assert len(list(align(UTTERANCES[:3], model, compute=Compute(jobs=2)))) == 3
 
 
 def test_errors_come_back(way):
@@ -79,7 +79,7 @@ def test_errors_come_back(way):
 
 
 def test_processes_equal_one(way, model):
-    one, two = (list(align(UTTERANCES, model, Options(jobs=jobs))) for jobs in (1, 2))
+    one, two = (list(align(UTTERANCES, model, compute=Compute(jobs=jobs))) for jobs in (1, 2))
     assert one == two
     assert [a.utterance.id for a in two] == [u.id for u in UTTERANCES]
 
@@ -89,7 +89,7 @@ def test_samples_are_given_back(way, model):
         replace(u, audio=np.random.default_rng(k).standard_normal(16000))
         for k, u in enumerate(UTTERANCES[:4])
     ]
-    for result, utterance in zip(align(waves, model, Options(jobs=2)), waves, strict=True):
+    for result, utterance in zip(align(waves, model, compute=Compute(jobs=2)), waves, strict=True):
         assert result.utterance.audio is utterance.audio
 
 
@@ -100,7 +100,7 @@ def test_a_corpus_without_end_is_read_as_it_is_needed(way, model):
         while True:
             yield UTTERANCES[next(taken) % len(UTTERANCES)]
 
-    results = completed(forever(), model, Options(jobs=2))
+    results = completed(forever(), model, compute=Compute(jobs=2))
     assert all(isinstance(next(results)[1], Alignment) for _ in range(5))
     assert next(taken) <= 5 + (2 * AHEAD + 2) * TASK
     results.close()  # processes end with it, although there is work left
@@ -133,13 +133,13 @@ def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model, tmp_path
     """But for the one task that its worker has already."""
     monkeypatch.setattr(aligning, "_aligned", slow_first)
     gate, places = tmp_path / "gate", []
-    for place, _ in completed(several(gate), model, Options(jobs=2)):
+    for place, _ in completed(several(gate), model, compute=Compute(jobs=2)):
         places.append(place)
         if len(places) == 41 - 2 * TASK:
             gate.touch()
     assert sorted(places) == list(range(41))
     assert 0 not in places[: 41 - 2 * TASK]
-    assert [r.utterance.id for r in align(several(gate), model, Options(jobs=2))] == [
+    assert [r.utterance.id for r in align(several(gate), model, compute=Compute(jobs=2))] == [
         u.id for u in several(gate)
     ]
 
@@ -148,7 +148,7 @@ def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model, 
     monkeypatch.setattr(aligning, "_aligned", slow_first)
     monkeypatch.setattr(aligning, "BEYOND", 12)
     gate, places = tmp_path / "gate", []
-    for place, _ in completed(several(gate), model, Options(jobs=2)):
+    for place, _ in completed(several(gate), model, compute=Compute(jobs=2)):
         places.append(place)
         if (
             len(places) == 12 - TASK
@@ -168,7 +168,7 @@ def deadly(backend, utterances):
 def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     monkeypatch.setattr(aligning, "_aligned", deadly)
     some = [Utterance("deadly" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
-    results = list(align(some, model, Options(jobs=2)))
+    results = list(align(some, model, compute=Compute(jobs=2)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
     assert {r.rule for r in results if r.utterance.id != "deadly"} == {"done"}
     assert "was killed" in results[13].rule
@@ -186,7 +186,7 @@ def endless(backend, utterances):
 def test_a_stuck_worker_takes_one_utterance_with_it(way, monkeypatch, model):
     monkeypatch.setattr(aligning, "_aligned", endless)
     some = [Utterance("endless" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
-    results = list(align(some, model, Options(jobs=2)))
+    results = list(align(some, model, compute=Compute(jobs=2)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
     assert {r.rule for r in results if r.utterance.id != "endless"} == {"done"}
     assert "gave no sign of life" in results[13].rule
@@ -452,7 +452,7 @@ def test_long_ones_are_aligned_in_parts_by_the_same_workers(way, monkeypatch, mo
     monkeypatch.setattr(aligning, "aligned_in_parts", in_parts)
     monkeypatch.setattr(aligning, "_aligned", hardly)
     some = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
-    results = list(completed(some, model, Options(jobs=2)))
+    results = list(completed(some, model, compute=Compute(jobs=2)))
     assert sorted(place for place, _ in results) == list(range(40))
     assert all((r.rule == "there") == (place in (1, 38)) for place, r in results)
 

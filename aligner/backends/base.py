@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from aligner.backends.calls import check_kernel
+from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
 from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
-from aligner.names import BACKENDS, PRECISIONS, REFINEMENTS
-from aligner.parallel.cores import cores
 from aligner.parallel.marks import stage
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
@@ -34,99 +31,6 @@ from aligner.text.normalise import Token, normalise
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
 
 NO_OWNER = -1  # of a silence
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to align.
-
-    Attributes
-    ----------
-    dictionary : Path or None
-        Instead of the model's own.
-    g2p : bool
-        Whether words that are in no dictionary get a pronunciation from their letters.
-    kernel : {'auto', 'numba', 'triton', 'reference'}
-        What runs the search; 'auto' is numba, for it runs on the CPU.
-    refine : {'full', 'offsets', 'none'}
-        Whether boundaries are corrected by the model's table; 'full' also looks for them in the sound itself,
-        near there, and by what was learnt from corrections where there are any.
-    jobs : int
-        Processes.
-    backend : {'hmm', 'ctc', 'ctc+hmm', 'dtw'} or None
-        None takes what is best for the language: the HMM where there is a model.
-    language : str or None
-        Of the transcripts; None is the model's.
-    star : bool or None
-        Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or
-        between sentences, of which some may not be said (HMM); None: only in long recordings (HMM).
-    posteriors : str, Path or None
-        A hidden Markov model whose posteriors of phones are compared, too (DTW).
-    adapt : bool or None
-        Whether the model is brought to each speaker in a first pass (HMM); None where it is known to help.
-    device : str
-        Where frames are scored and searched: 'cpu', or 'cuda', 'cuda:1', ..., in batches.
-    batch_seconds : float or None
-        Audio in a batch on a device other than the CPU; None finds out how much its memory holds.
-    precision : {'full', 'mixed'}
-        'mixed' computes what stands it in bfloat16: networks, and the weights of mixtures.
-
-    Raises
-    ------
-    DataError
-        If the kernel does not run here, or options exclude each other.
-    """
-
-    dictionary: Path | None = None
-    g2p: bool = True
-    kernel: str = "auto"
-    refine: str = "full"
-    jobs: int = field(default_factory=cores)
-    backend: str | None = None
-    language: str | None = None
-    star: bool | None = None
-    posteriors: str | Path | None = None
-    adapt: bool | None = None
-    device: str = "cpu"
-    batch_seconds: float | None = None
-    precision: str = "full"
-
-    def arithmetic(self) -> AbstractContextManager[object]:
-        """In which networks and mixtures are computed, in lower precision where the options say so."""
-        kind = torch.device(self.device).type
-        return torch.autocast(kind, torch.bfloat16) if self.precision == "mixed" else nullcontext()
-
-    def __post_init__(self) -> None:
-        check_kernel(self.kernel, str(usable(self.device)))
-        if self.language is not None and not self.language.strip():
-            raise DataError("language", "no language is named", "name one, or leave it out")
-        for name, known in (
-            ("backend", (*BACKENDS, None)),
-            ("refine", REFINEMENTS),
-            ("precision", PRECISIONS),
-        ):
-            if getattr(self, name) not in known:
-                raise DataError(
-                    name,
-                    f"there is no {getattr(self, name)!r}",
-                    f"take one of {', '.join(filter(None, known))}",
-                )
-
-
-def usable(device: str) -> torch.device:
-    """The device of that name.
-
-    Raises
-    ------
-    DataError
-        If torch cannot compute there.
-    """
-    try:
-        return torch.zeros(1, device=device).device if device != "cpu" else torch.device("cpu")
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(
-            "device", f"{device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu"
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -217,6 +121,7 @@ class Backend(Protocol):
     english : bool or None
         Whether transcripts are read as English; None leaves them as they are, whatever they hold.
     options : Options
+    compute : Compute
     clock : Clock
         Of its frames.
     shortest : float
@@ -238,6 +143,8 @@ class Backend(Protocol):
     @property
     def options(self) -> Options: ...  # noqa: D102
     @property
+    def compute(self) -> Compute: ...  # noqa: D102
+    @property
     def clock(self) -> Clock: ...  # noqa: D102
     @property
     def shortest(self) -> float: ...  # noqa: D102
@@ -253,6 +160,12 @@ class Backend(Protocol):
     def find(self, prepared: Prepared) -> Found:
         """Search; raises DataError if no path is possible."""
         ...
+
+
+def arithmetic(compute: Compute) -> AbstractContextManager[object]:
+    """The context in which networks and mixtures are computed: in lower precision where asked for."""
+    kind = torch.device(compute.device).type
+    return torch.autocast(kind, torch.bfloat16) if compute.precision == "mixed" else nullcontext()
 
 
 def hear(utterance: Utterance, backend: Backend) -> Heard:

@@ -5,63 +5,48 @@ Those who load the models ask the same functions, so that each rule stands once.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from aligner.backends.options import Compute, Options
 from aligner.corpus.labels import check_aligned, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
-from aligner.names import DEVICES
-from aligner.search.fitting import misfit
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, ModelError
 
-DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
 WITHOUT_STAR = ("dtw", "median")
 OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the one that is named
 
 
-def check_way(
-    *,
-    backend: str | None = None,
-    model: str | None = None,
-    language: str | None = None,
-    dictionary: Path | None = None,
-    star: bool | None = None,
-    posteriors: str | None = None,
-    device: str = "cpu",
-    kernel: str = "auto",
-) -> None:
-    """Raise where no backend is to be had by these options of `aligner.backends.base.Options`.
+def check_choice(model: str | None, options: Options, compute: Compute) -> None:
+    """Raise where no backend is to be had for a model's name, or with none, and these options.
 
     Raises
     ------
     DataError
-        If the dictionary, the device or the kernel is at fault, the language is unknown, or options exclude
-        each other.
+        If the dictionary is at fault, the language is unknown, or options exclude each other.
     ModelError
         If there is no such model, or it is of another kind or language.
     """
-    check_device(device)
-    check_kernel(kernel, device)
+    language, dictionary = options.language, options.dictionary
     if dictionary is not None:
         check_readable(dictionary)
-    for name in (model, posteriors):
-        if name is not None:
-            check_known(name)
+    for named in (model, options.posteriors):
+        if named is not None:
+            check_known(str(named))
     kind = kind_of(model)
     if model is not None and kind is None:
         return  # what it is, is known when it is loaded
-    name = backend or usual(kind, language)
-    if star:
+    name = options.backend or usual(kind, language)
+    if options.star:
         check_star(name)
     if model is not None:
         check_kind(name, kind, model)
     if name in OF_TWO or (model is None and name != "dtw") or (name == "dtw" and model == ENGLISH):
         check_english(HAMA if name == "ctc" or (name in OF_TWO and kind == "hmm") else ENGLISH, language)
     if name == "dtw":
-        check_warping(device, dictionary if model is None else None)
+        check_warping(compute.device, dictionary if model is None else None)
         if model is None:
             from aligner.reference.espeak import resolve
 
@@ -73,19 +58,6 @@ def usual(kind: str | None, language: str | None) -> str:
     if kind == "ctc":
         return "ctc"
     return "hmm" if kind is not None or spoken_english(language) else "dtw"
-
-
-def check_device(device: str) -> None:
-    """Raises DataError for what is no name of a device."""
-    if not DEVICE.fullmatch(device):
-        raise DataError("device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second")
-
-
-def check_kernel(kernel: str, device: str) -> None:
-    """Raises DataError where a kernel does not run on a device."""
-    wrong = misfit(kernel, device)
-    if wrong:
-        raise DataError("kernel", wrong, "take auto")
 
 
 def check_star(backend: str) -> None:

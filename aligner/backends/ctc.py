@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
 from aligner.backends.hmm import HmmBackend, dictionary
+from aligner.backends.options import Compute, Options
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
@@ -56,7 +57,8 @@ class CtcBackend:
     """A network's labels with blanks between them (see `aligner.backends.base.Backend`)."""
 
     model: CtcModel
-    options: Options
+    options: Options = field(default_factory=Options)
+    compute: Compute = field(default_factory=Compute)
     name: str = "ctc"
     english: bool = True
     limits: Limits = POSTERIORS
@@ -113,7 +115,7 @@ class CtcBackend:
             scores = self.model.score(prepared.frames, prepared.graph.pdfs)
         try:
             with stage("search"):
-                path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.options.kernel)
+                path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.compute.kernel)
         except NoPath:
             raise too_short(prepared, self.clock) from None
         return path.states[0].numpy(), float(path.score)
@@ -231,6 +233,11 @@ class CtcHmmBackend:
     def options(self) -> Options:
         """Of both."""
         return self.hmm.options
+
+    @property
+    def compute(self) -> Compute:
+        """How it is computed."""
+        return self.hmm.compute
 
     @property
     def refinement(self) -> Refinement:

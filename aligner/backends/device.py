@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from aligner.backends.base import Found, Prepared
+from aligner.backends.base import Found, Prepared, arithmetic
 from aligner.backends.hmm import HmmBackend
 from aligner.parallel.batches import BatchSize, in_batches
 from aligner.types import DataError
@@ -31,7 +31,7 @@ def on_device(
     prepared : iterator
         Places and prepared utterances.
     backend : HmmBackend
-        Its options name the device, and may tell the size of a batch.
+        Its `Compute` names the device, and may say how long a batch is.
     size : BatchSize, optional
 
     Raises
@@ -39,8 +39,8 @@ def on_device(
     torch.OutOfMemoryError
         If there is no room for a single utterance.
     """
-    device = torch.device(backend.options.device)
-    size = size or BatchSize(device, backend.options.batch_seconds)
+    device = torch.device(backend.compute.device)
+    size = size or BatchSize(device, backend.compute.batch_seconds)
     there: HmmBackend | None = None
     window: list[tuple[int, Prepared]] = []
     for place, item in prepared:
@@ -62,7 +62,7 @@ def _found(
     seconds = [p.heard.end - p.heard.start for _, p in window]
 
     def work(batch: list[int]) -> list[Found | DataError]:
-        with backend.options.arithmetic():
+        with arithmetic(backend.compute):
             return backend.find_all([window[k][1] for k in batch])
 
     for k, found in in_batches(seconds, size, device, work):

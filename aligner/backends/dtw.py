@@ -6,22 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
 from aligner.backends.hmm import pronouncer
+from aligner.backends.options import Compute, Options
 from aligner.backends.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
-from aligner.models.store import MEASURED, load_model, read_measured
+from aligner.models.store import load_model, read_measured
 from aligner.parallel.marks import stage
+from aligner.reference import espeak
 from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.reference.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
 from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
@@ -33,6 +36,7 @@ from aligner.text.normalise import BRACKETED, spoken_english
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
 
 FRONTEND = TemplateFrontend()
+MEASURED = Path(espeak.__file__).with_suffix(".json")  # what was measured of the synthesiser's voice
 
 
 class Reference(NamedTuple):
@@ -65,7 +69,7 @@ class Referred(Prepared):
     reference: Reference
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DtwBackend:
     """Reference speech warped on the recording (see `aligner.backends.base.Backend`).
 
@@ -90,6 +94,7 @@ class DtwBackend:
     model_name: str
     about: str
     options: Options
+    compute: Compute
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     english: bool | None = True
     posteriors: Posteriorgram | None = None
@@ -133,7 +138,7 @@ class DtwBackend:
                 reference.templates,
                 pause_of(frames, reference.quiet),
                 self.steps,
-                self.options.kernel,
+                self.compute.kernel,
                 prepared.graph,
             )
         except NoPath:
@@ -172,7 +177,7 @@ def unpaused(
     return [f for f, _, _ in kept], tuple(p for _, p, _ in kept), [o for _, _, o in kept]
 
 
-def by_espeak(language: str, options: Options) -> DtwBackend:
+def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     """A synthesiser's voice as the reference.
 
     Raises
@@ -208,15 +213,16 @@ def by_espeak(language: str, options: Options) -> DtwBackend:
         made = templates(torch.from_numpy(speech.wave), phones, owners_, heard.wave, beside)
         return Reference(made, [t.spelling for t in heard.tokens])
 
-    measured = read_measured(MEASURED / "espeak.json")["offsets"]
+    measured = read_measured(MEASURED)["offsets"]
     return DtwBackend(
-        refer,
-        f"espeak {voice}",
-        f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
-        options,
-        measured,
-        english,
-        beside,
+        refer=refer,
+        model_name=f"espeak {voice}",
+        about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
+        options=options,
+        compute=compute,
+        offsets=measured,
+        english=english,
+        posteriors=beside,
     )
 
 
@@ -240,7 +246,7 @@ def posteriorgram(options: Options) -> Posteriorgram | None:
     return Posteriorgram(cast(MarkovModel, model))
 
 
-def by_model(model: MarkovModel, options: Options) -> DtwBackend:
+def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBackend:
     """What a model of mixtures expects to hear, as the reference.
 
     Raises
@@ -264,12 +270,13 @@ def by_model(model: MarkovModel, options: Options) -> DtwBackend:
         return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet, tuple(oovs))
 
     return DtwBackend(
-        refer,
-        model.name,
-        f"the means of {model.name!r} as the reference",
-        options,
-        model.offsets,
-        spoken_english(options.language),
+        refer=refer,
+        model_name=model.name,
+        about=f"the means of {model.name!r} as the reference",
+        options=options,
+        compute=compute,
+        offsets=model.offsets,
+        english=spoken_english(options.language),
         limits=TRAJECTORY_LIMITS,
         frontend=model.frontend,
         clock=model.clock,

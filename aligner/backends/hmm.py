@@ -9,7 +9,8 @@ from pathlib import Path as File
 
 import numpy as np
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Options, Prepared, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
+from aligner.backends.options import Compute, Options
 from aligner.backends.path import best_path, best_paths
 from aligner.formats.files import read_text
 from aligner.graph import build
@@ -39,7 +40,8 @@ class HmmBackend:
     """
 
     model: MarkovModel
-    options: Options
+    options: Options = field(default_factory=Options)
+    compute: Compute = field(default_factory=Compute)
     name: str = "hmm"
     english: bool = True
     voices: Mapping[str, Voice] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class HmmBackend:
         """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
         try:
             found = best_path(
-                prepared.frames, prepared.graph, self._model_for(prepared.heard), self.options.kernel, spans
+                prepared.frames, prepared.graph, self._model_for(prepared.heard), self.compute.kernel, spans
             )
         except NoPath:
             raise too_short(prepared, self.clock) from None
@@ -109,8 +111,8 @@ class HmmBackend:
             by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
         results: dict[int, Found | DataError] = {}
         for model, places in by_model.values():
-            frames = moved([prepared[k].frames for k in places], self.options.device)
-            paths = best_paths(frames, [prepared[k].graph for k in places], model, self.options.kernel)
+            frames = moved([prepared[k].frames for k in places], self.compute.device)
+            paths = best_paths(frames, [prepared[k].graph for k in places], model, self.compute.kernel)
             for k, path in zip(places, paths, strict=True):
                 results[k] = self._of_path(prepared[k], *path) if path else too_short(prepared[k], self.clock)
         return [results[k] for k in range(len(prepared))]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aligner.backends.base import Backend, Found, Heard, Options, Prepared, as_searched
+from aligner.backends.base import Backend, Found, Heard, Prepared, as_searched
+from aligner.backends.options import Compute, Options
 from aligner.refine.boundaries import Refined, Refinement
 from aligner.refine.suspect import Limits
 from aligner.types import Clock, DataError
@@ -54,6 +55,11 @@ class MedianBackend:
     def options(self) -> Options:
         """Of all."""
         return self.first.options
+
+    @property
+    def compute(self) -> Compute:
+        """How it is computed."""
+        return self.first.compute
 
     @property
     def clock(self) -> Clock:

@@ -58,7 +58,7 @@ def acquainted(backend: HmmBackend, utterances: Sequence[Utterance]) -> HmmBacke
     utterances : sequence of Utterance
     """
     model = backend.model
-    with ThreadPoolExecutor(backend.options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(backend.compute.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         if isinstance(model.frontend, CepstralFrontend):
             voices = {name: Voice(m) for name, m in _moments(model.frontend, utterances, pool).items()}
             backend = replace(backend, voices=voices)

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
-from aligner.backends.base import Backend, Options
+from aligner.backends.base import Backend
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.bench.timing import Clock, Row, Stopwatch, Timing, timed
 from aligner.parallel.marks import STAGES, marked_by
 from aligner.parallel.monitor import Monitor
@@ -44,7 +45,7 @@ def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]
         yield Path(folder)
 
 
-def whole(corpus: Path, backend: Backend, jobs: int, monitor: Monitor | None = None) -> Summary:
+def whole(corpus: Path, backend: Backend, monitor: Monitor | None = None) -> Summary:
     """Align a corpus and write the results to a folder that is gone afterwards.
 
     Raises
@@ -56,7 +57,6 @@ def whole(corpus: Path, backend: Backend, jobs: int, monitor: Monitor | None = N
         summary = run(
             plan(corpus, Path(out)),
             backend,
-            Options(jobs=jobs),
             lambda _: monitor.start() if monitor else None,
         )
     if not summary.aligned:
@@ -84,7 +84,7 @@ def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.per
     for _ in range(repeats + 1):
         watch, begun = Stopwatch(clock), clock()
         with marked_by(watch):
-            audio = whole(corpus, backend, 1).audio
+            audio = whole(corpus, backend).audio
         total = clock() - begun
         runs.append({**watch.seconds, REST: total - sum(watch.seconds.values()), "all": total})
     seen = [name for name in (*STAGES, REST, "all") if any(name in r for r in runs)]
@@ -111,16 +111,17 @@ def backends(
     """
     for name in names:
         try:
-            yield _backend(name, chosen(None, Options(backend=name, jobs=jobs)), corpus, repeats, jobs, clock)
+            backend = chosen(None, Options(backend=name), Compute(jobs=jobs))
+            yield _backend(name, backend, corpus, repeats, clock)
         except AlignerError as error:
             yield Row("backend", name, "cpu", 0.0, None, note=str(error))
 
 
-def _backend(name: str, backend: Backend, corpus: Path, repeats: int, jobs: int, clock: Clock) -> Row:
+def _backend(name: str, backend: Backend, corpus: Path, repeats: int, clock: Clock) -> Row:
     done: list[Summary] = []
-    timing = timed(lambda: done.append(whole(corpus, backend, jobs)), repeats, clock)
+    timing = timed(lambda: done.append(whole(corpus, backend)), repeats, clock)
     with Monitor(interval=OFTEN) as monitor:  # a run of its own: whoever looks this often takes time
-        whole(corpus, backend, jobs, monitor)
+        whole(corpus, backend, monitor)
     lost = f", {len(done[-1].failures)} failed" if done[-1].failures else ""
     peak = monitor.peak
     how = f", {peak.measure} of {peak.processes} processes" if peak and peak.processes > 1 else ""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from aligner.backends.base import Options
+from aligner.backends.options import Compute, Options
 from aligner.features import SphinxFrontend
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
@@ -88,8 +88,8 @@ def learnt() -> MarkovModel:
 def trouble() -> str:
     """What is wrong with how the sentence is aligned; empty where all is well."""
     said = speak(SENTENCE.replace(" ", ""), 2)
-    options = Options(jobs=1, backend="hmm", refine="none", language="planted")
-    [found] = align([Utterance("planted", said.wave, SENTENCE)], learnt(), options)
+    options = Options(backend="hmm", refine="none", language="planted")
+    [found] = align([Utterance("planted", said.wave, SENTENCE)], learnt(), options, Compute(jobs=1))
     if isinstance(found, Failure):
         return f"the sentence cannot be aligned ({found.message})"
     labels = tuple(p.label or SILENCE for p in found.phones)

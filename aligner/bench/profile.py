@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch._C._profiler import _ExperimentalConfig  # torch has no other name for it
 
-from aligner.backends.base import Backend, Options
+from aligner.backends.base import Backend
 from aligner.formats.files import write_text
 from aligner.parallel.marks import STAGES, marked_by
 from aligner.run.align import align
@@ -95,10 +95,10 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
     job = replace(job, utterances=job.utterances[:limit])
     if not job.utterances:
         raise DataError(corpus, "there is nothing in it to align", "aligner validate tells why")
-    list(align(job.utterances[:1], backend, Options(jobs=1)))
+    list(align(job.utterances[:1], backend))
     with recorded() as recorder, marked_by(lambda name: torch.profiler.record_function(PREFIX + name)):
         begun = time.perf_counter()
-        summary = run(job, backend, Options(jobs=1))
+        summary = run(job, backend)
         seconds = time.perf_counter() - begun
     recorder.export_chrome_trace(str(out / TRACE))
     lines = list(_lines(recorder.key_averages()))

@@ -18,8 +18,8 @@ import psutil
 from packaging.requirements import Requirement
 
 from aligner import __version__
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.bench import agreement, planted
 from aligner.bench.aligning import made_up, whole
 from aligner.bench.family import devices
@@ -344,10 +344,10 @@ def _self_test() -> Iterator[Finding]:
         BROKEN if trouble else OK,
         "a library gives other results than it should: see versions and kernels above" if trouble else "",
     )
-    backend = chosen("english", Options(backend="hmm", jobs=1))
+    backend = chosen("english", Options(backend="hmm"), Compute(jobs=1))
     with made_up() as corpus:
-        audio = whole(corpus, backend, 1).audio
-        timing = timed(lambda: whole(corpus, backend, 1), 3)
+        audio = whole(corpus, backend).audio
+        timing = timed(lambda: whole(corpus, backend), 3)
     yield speed(audio / timing.fastest)
 
 

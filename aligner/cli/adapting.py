@@ -65,7 +65,8 @@ def adapt(
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was adapted.
     """
-    from aligner.backends.calls import check_way
+    from aligner.backends.calls import check_choice
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.find import check_corpus
     from aligner.models.known import HMM_TABLE, kind_of
     from aligner.run.plan import check_new, check_writable
@@ -81,7 +82,9 @@ def adapt(
     )
     try:
         check_corpus(corpus)
-        check_way(model=model, dictionary=dictionary, language=language)
+        compute = Compute(jobs=jobs or cores())
+        wanted = Options(dictionary=dictionary, language=language)
+        check_choice(model, wanted, compute)
         if kind_of(model) == "ctc":
             raise network
         check_new(new / HMM_TABLE)
@@ -89,13 +92,12 @@ def adapt(
         from aligner.models.markov import MarkovModel
 
         warm_up(jobs)
-        from aligner.backends.base import Options
         from aligner.backends.choose import chosen
         from aligner.backends.hmm import HmmBackend
         from aligner.learn import adapt as adapting
         from aligner.train.adapt import Belief
 
-        backend = chosen(model, Options(dictionary, jobs=jobs or cores(), language=language))
+        backend = chosen(model, wanted, compute)
         if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
             raise network
         options = adapting.Options(transforms, None if belief is None else Belief(belief, belief), rounds)

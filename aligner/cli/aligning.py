@@ -21,7 +21,7 @@ from aligner.parallel.cores import cores
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aligner.backends.base import Backend, Options
+    from aligner.backends.base import Backend
     from aligner.parallel.monitor import Usage
     from aligner.run.folder import Job, Summary
     from aligner.types import Result
@@ -213,7 +213,8 @@ def align(
 
     Exit status: 0 if all was aligned, 1 if something failed, 2 if the call was wrong.
     """
-    from aligner.backends.calls import check_refined, check_way
+    from aligner.backends.calls import check_choice, check_refined
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.labels import find_labels
     from aligner.run.plan import plan
     from aligner.types import AlignerError
@@ -223,16 +224,24 @@ def align(
     logging.getLogger("numba").setLevel(logging.WARNING)
     more = [kind for kind, asked in (("segments", segments), ("uncertainty", uncertainty)) if asked]
     try:  # a wrong call is better told before the work than after, and before what takes long to import
-        check_way(
-            backend=backend,
-            model=model,
-            language=language,
+        options = Options(
             dictionary=dictionary,
+            g2p=g2p,
+            refine=refine,
+            backend=backend,
+            language=language,
             star=star,
             posteriors=posteriors,
+            adapt=adapt,
+        )
+        compute = Compute(
+            jobs=jobs or cores(),
             device=device,
             kernel=kernel,
+            precision=precision,
+            batch_seconds=batch_seconds,
         )
+        check_choice(model, options, compute)
         if corrections is not None:
             check_refined(refine)
             find_labels(corrections)
@@ -243,32 +252,16 @@ def align(
 
         from rich.console import Console
 
-        from aligner.backends.base import Options
         from aligner.backends.choose import chosen
         from aligner.cli.teaching import tell_taught
         from aligner.learn.teach import learnt_by
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        options = Options(
-            dictionary,
-            g2p,
-            kernel,
-            refine,
-            jobs or cores(),
-            backend,
-            language,
-            star,
-            posteriors,
-            adapt,
-            device,
-            batch_seconds,
-            precision,
-        )
-        way = chosen(model, options)  # a bad model or dictionary, too, is told before the work
+        method = chosen(model, options, compute)  # a bad model or dictionary, too, is told before the work
         if corrections is not None:
-            way = learnt_by(way, corrections, job.corpus, tell_taught)
-        summary = run_behind_bar(job, way, options, console)
-        click.echo(f"backend   {way.name}: {way.about}")
+            method = learnt_by(method, corrections, job.corpus, tell_taught)
+        summary = run_behind_bar(job, method, console)
+        click.echo(f"backend   {method.name}: {method.about}")
         print_summary(summary, job)
         if reference is not None:
             _print_accuracy(reference, job)
@@ -285,7 +278,7 @@ def align(
     sys.exit(1 if summary.failures else 0)
 
 
-def run_behind_bar(job: Job, backend: Backend, options: Options, console: Console) -> Summary:
+def run_behind_bar(job: Job, backend: Backend, console: Console) -> Summary:
     """Align and write, behind a progress bar."""
     from aligner.cli.bar import Bar
     from aligner.parallel.monitor import Monitor, told
@@ -311,7 +304,7 @@ def run_behind_bar(job: Job, backend: Backend, options: Options, console: Consol
             bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
             bar.tick()
 
-        summary = run(job, backend, options, notice)
+        summary = run(job, backend, notice)
     summary.peak = monitor.peak
     return summary
 

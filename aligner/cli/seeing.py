@@ -126,7 +126,7 @@ def bench(
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech,
     and backends are not: they need speech.
     """
-    from aligner.backends.calls import check_device
+    from aligner.backends.options import check_device
     from aligner.corpus.find import check_corpus
 
     wanted = only or _wanted(corpus, models, backend)
@@ -204,8 +204,8 @@ def _measured(
     stack: ExitStack,
 ) -> Iterable[tuple[str, str, Iterable[Row]]]:
     """Kind, title and rows of each table."""
-    from aligner.backends.base import Options
     from aligner.backends.choose import chosen
+    from aligner.backends.options import Compute, Options
     from aligner.bench import aligning
     from aligner.bench.family import COMPONENTS, DIMENSIONS, STATES, check_devices, family
 
@@ -221,7 +221,7 @@ def _measured(
         )
     if "stages" in wanted:
         place = corpus or stack.enter_context(aligning.made_up())
-        backend = chosen(None, Options(backend="hmm", jobs=1))
+        backend = chosen(None, Options(backend="hmm"), Compute(jobs=1))
         yield (
             "stages",
             f"stages of align --backend hmm, one process, {corpus or 'on noise'}",
@@ -273,24 +273,25 @@ def profile(
     os.environ.setdefault(
         "KINETO_LOG_LEVEL", "99"
     )  # torch's profiler tells of itself otherwise; asked for at import
-    from aligner.backends.calls import check_way
+    from aligner.backends.calls import check_choice
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.find import check_corpus
     from aligner.run.plan import check_empty, check_writable
 
     check_corpus(corpus)
-    check_way(backend=backend, model=model, language=language, dictionary=dictionary)
+    options = Options(dictionary=dictionary, backend=backend, language=language)
+    compute = Compute(jobs=1)
+    check_choice(model, options, compute)
     if out is not None:
         check_empty(out)
         check_writable(out)
-    from aligner.backends.base import Options
     from aligner.backends.choose import chosen
     from aligner.bench.profile import TRACE, new_folder
     from aligner.bench.profile import profile as profiled
     from aligner.cli.tables import print_profile
 
     place = new_folder(out)
-    options = Options(dictionary, jobs=1, backend=backend, language=language)
-    found = profiled(corpus, place, chosen(model, options), limit)
+    found = profiled(corpus, place, chosen(model, options, compute), limit)
     print_profile(found, MOST)
     click.echo(f"open {place / TRACE} in https://ui.perfetto.dev")
 

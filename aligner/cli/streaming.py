@@ -132,7 +132,8 @@ def stream(
     if realtime and source in (None, "-"):
         raise click.UsageError("--realtime is for a FILE: other input has its own pace")
     logging.getLogger("numba").setLevel(logging.WARNING)
-    from aligner.backends.calls import check_way
+    from aligner.backends.calls import check_choice
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.audio import check_there
     from aligner.types import AlignerError
 
@@ -143,15 +144,14 @@ def stream(
         said = _text(text)
         if source is not None and source != "-":
             check_there(Path(source))
-        check_way(backend="hmm", model=model, language=language, dictionary=dictionary)
+        options = Options(dictionary=dictionary, g2p=g2p, refine=refine, backend="hmm", language=language)
+        check_choice(model, options, Compute())
         import torch
 
-        from aligner.backends.base import Options
         from aligner.corpus.incoming import until_interrupted
         from aligner.run.stream import LATENCY, StreamAligner, follow
 
         torch.set_num_threads(1)  # pieces are small: threads would wait for each other
-        options = Options(dictionary, g2p, "auto", refine, 1, "hmm", language)
         aligner = StreamAligner(
             said, model, options, frames, LATENCY if latency is None else latency / 1000, complete
         )

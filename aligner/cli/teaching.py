@@ -78,24 +78,25 @@ def teach(
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot
     be done.
     """
-    from aligner.backends.calls import check_folder, check_way
+    from aligner.backends.calls import check_choice, check_folder
+    from aligner.backends.options import Compute, Options
     from aligner.corpus.labels import TierNames, find_labels
     from aligner.run.plan import check_taught
     from aligner.types import AlignerError
 
     try:
         check_taught(model, new)
-        check_way(model=model, backend=backend, dictionary=dictionary, language=language)
+        options = Options(dictionary=dictionary, backend=backend, language=language)
+        compute = Compute(jobs=jobs or cores())
+        check_choice(model, options, compute)
         find_labels(corrected)
         if corpus is not None:
             check_folder(corpus)
         warm_up(jobs)
-        from aligner.backends.base import Options
         from aligner.backends.choose import chosen
         from aligner.learn import teach as teaching
 
-        way = chosen(model, Options(dictionary, jobs=jobs or cores(), backend=backend, language=language))
-        taught = teaching.teach(corrected, way, corpus, TierNames(phones, words))
+        taught = teaching.teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words))
         tell_taught(taught)
         if taught.learnt.model is not None:
             teaching.save_taught(taught.learnt, model, dictionary, new)

@@ -155,7 +155,7 @@ def train(
         _check(corpus, model, backend, dictionary, characters, language, out, device, options)
         if backend != "ctc" or out is not None:
             warm_up(jobs)
-        from aligner.backends.base import usable
+        from aligner.backends.options import Compute
         from aligner.learn.pronouncing import Text
 
         if backend != "hmm":
@@ -164,7 +164,7 @@ def train(
             torch.set_num_threads(
                 jobs or 1
             )  # two gain 6 %, and take twice as long where others have the cores
-        usable(device)
+        Compute(device=device).check()
         text = Text(dictionary, g2p, characters, language)
         failures = TRAINERS[backend](
             corpus, model, text, {**options, "device": device, "jobs": jobs or cores()}
@@ -195,7 +195,8 @@ def _check(
     options: Mapping[str, Any],
 ) -> None:
     """Raise for a wrong call, before what takes long to import."""
-    from aligner.backends.calls import check_device, check_pronounced, check_spoken
+    from aligner.backends.calls import check_pronounced, check_spoken
+    from aligner.backends.options import check_device
     from aligner.corpus.find import check_corpus
     from aligner.formats.files import check_readable
     from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known
@@ -324,14 +325,14 @@ def _aligned(corpus: Path, model: Path, out: Path, jobs: int) -> Sequence[Failur
     """Align the corpus with its own model."""
     from rich.console import Console
 
-    from aligner.backends.base import Options
     from aligner.backends.choose import chosen
+    from aligner.backends.options import Compute
     from aligner.cli.aligning import print_summary, run_behind_bar
     from aligner.run.folder import plan
 
-    options = Options(jobs=jobs)
     job = plan(corpus, out)
-    summary = run_behind_bar(job, chosen(str(model), options), options, Console(stderr=True, highlight=False))
+    backend = chosen(str(model), compute=Compute(jobs=jobs))
+    summary = run_behind_bar(job, backend, Console(stderr=True, highlight=False))
     click.echo()
     print_summary(summary, job)
     return summary.failures

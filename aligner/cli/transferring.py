@@ -91,12 +91,12 @@ def transfer(
         job, chosen = plan_transfer(reference, labels, target, names, formats, existing)
         from rich.console import Console
 
-        from aligner.backends.base import Options
+        from aligner.backends.options import Compute, Options
         from aligner.run.transfer import by_prompts
 
-        options = Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors)
-        backend = by_prompts(chosen, options)
-        summary = run_behind_bar(job, backend, options, Console(stderr=True, highlight=False, soft_wrap=True))
+        options = Options(refine=refine, posteriors=posteriors)
+        backend = by_prompts(chosen, options, Compute(jobs=jobs or cores()))
+        summary = run_behind_bar(job, backend, Console(stderr=True, highlight=False, soft_wrap=True))
     except AlignerError as error:
         click.echo(f"transfer: {error}", err=True)
         sys.exit(2)
@@ -106,10 +106,12 @@ def transfer(
 
 def _tell_one(one: One, refine: str, jobs: int | None, posteriors: str | None) -> None:
     """Label one recording, and tell what became of it."""
-    from aligner.backends.base import Options
+    from aligner.backends.options import Compute, Options
     from aligner.run.transfer import transfer_one
 
-    alignment = transfer_one(one, Options(refine=refine, jobs=jobs or cores(), posteriors=posteriors))
+    alignment = transfer_one(
+        one, Options(refine=refine, posteriors=posteriors), Compute(jobs=jobs or cores())
+    )
     told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
     why = "; ".join(alignment.suspicions) if alignment else ""
     click.echo(": ".join(filter(None, (f"{one.path}  {told}", why))))

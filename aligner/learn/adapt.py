@@ -131,7 +131,7 @@ def adapt(
         raise DataError(
             corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what"
         )
-    with spread(backend.options.jobs, examples, out) as mapped:
+    with spread(backend.compute.jobs, examples, out) as mapped:
         learnt = _learnt(backend.model, examples, options, notice, mapped)
     told = {
         "from": learnt.model.name,
@@ -221,7 +221,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
             u.id, u.speaker, base, tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken)
         )
 
-    with ThreadPoolExecutor(backend.options.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(backend.compute.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         made = list(pool.map(one, utterances))
     return [m for m in made if isinstance(m, Example)], [m for m in made if isinstance(m, Failure)]
 

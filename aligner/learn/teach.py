@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aligner.backends.base import Backend, as_searched
+from aligner.backends.base import Backend, arithmetic, as_searched
 from aligner.backends.calls import check_folder, check_refined
 from aligner.backends.ctc import CtcBackend, CtcHmmBackend
 from aligner.backends.dtw import DtwBackend
@@ -91,7 +91,7 @@ def teach(
     plain = with_taught(backend, None)
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
-    with workers(backend.options.jobs, plain) as ask:
+    with workers(backend.compute.jobs, plain) as ask:
         for item, result in zip(
             known, attempts(ask, _lesson, known, lambda c: patience(c.utterance)), strict=True
         ):
@@ -115,7 +115,7 @@ def teach(
             f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are needed{why}",
             "correct more, or mend these",
         )
-    with workers(backend.options.jobs, None) as ask:
+    with workers(backend.compute.jobs, None) as ask:
 
         def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
             yield from answers(ask, _fitted, fits, lambda _: FITTING)
@@ -347,7 +347,7 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
     """In a worker: an utterance aligned, and where its boundaries should be."""
     try:
         prepared = prepare(item.utterance, backend)
-        with backend.options.arithmetic():
+        with arithmetic(backend.compute):
             found = backend.find(prepared)
     except DataError as error:
         return Failure.of(item.utterance, error)

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import Options as AlignOptions
+from aligner.backends.options import Compute
+from aligner.backends.options import Options as AlignOptions
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.corpus.results import write_table
@@ -450,7 +451,7 @@ def spread_of(
     path = out / saved.DICTIONARY
     known = replace(model, dictionary=path if path.is_file() else None)
     some = utterances[:: max(1, len(utterances) // SAMPLED)]
-    aligned = align(some, known, AlignOptions(jobs=jobs, adapt=False))
+    aligned = align(some, known, AlignOptions(adapt=False), Compute(jobs=jobs))
     worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
     if len(worst) < LEAST_SAMPLED:
         return 1.0

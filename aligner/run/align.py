@@ -16,10 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aligner.backends.base import Backend, Found, Options, Prepared, finish, hear
+from aligner.backends.base import Backend, Found, Prepared, arithmetic, finish, hear
 from aligner.backends.choose import chosen
 from aligner.backends.device import on_device
 from aligner.backends.hmm import HmmBackend
+from aligner.backends.options import Compute, Options
 from aligner.backends.speakers import acquainted, asks
 from aligner.models.base import Model
 from aligner.parallel.batches import windows
@@ -55,15 +56,20 @@ def align(
     utterances: Iterable[Utterance],
     model: Backend | Model | str | Path | None = None,
     options: Options | None = None,
+    compute: Compute | None = None,
 ) -> Iterator[Alignment | Failure]:
     """Align utterances.
 
     Parameters
     ----------
     utterances : iterable of Utterance
-    model : Model, str or Path, optional
-        A model, or what `aligner.load_model` takes; unless given, the backend's own.  Or a whole `Backend`.
+    model : Model, str, Path or Backend, optional
+        A model, or what `aligner.load_model` takes; unless given, the backend's own.  A whole backend has its
+        options already, and none may be given beside it.
     options : Options, optional
+        What is wanted.
+    compute : Compute, optional
+        How it is computed.
 
     Yields
     ------
@@ -86,7 +92,7 @@ def align(
     """
     ready: list[tuple[int, Result]] = []
     following = 0
-    for item in completed(utterances, model, options):
+    for item in completed(utterances, model, options, compute):
         heapq.heappush(ready, item)
         while ready and ready[0][0] == following:
             yield heapq.heappop(ready)[1]
@@ -97,23 +103,24 @@ def completed(
     utterances: Iterable[Utterance],
     model: Backend | Model | str | Path | None = None,
     options: Options | None = None,
+    compute: Compute | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """As `align`, each with its place among the utterances, in the order in which they are done.
 
     Recordings are read, aligned and forgotten a few at a time, in as many processes as the options say:
     memory does not grow with the corpus.
     """
-    options = options or Options()
-    backend = chosen(model, options)
+    backend = chosen(model, options, compute)
+    backend.compute.check()
     if isinstance(backend, HmmBackend) and asks(backend):
         utterances = list(utterances)
         backend = acquainted(backend, utterances)
     source = iter(utterances)
     first = list(islice(source, enough()))
-    networks = options.device != "cpu" and not isinstance(
+    networks = backend.compute.device != "cpu" and not isinstance(
         backend, HmmBackend
     )  # which only this process can reach
-    jobs = options.jobs if len(first) == enough() and not networks else 1
+    jobs = backend.compute.jobs if len(first) == enough() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
     with workers(jobs, backend) as ask:
         found = _answers(tasks, backend, ask, 1 if jobs == 1 else AHEAD * jobs)
@@ -159,7 +166,7 @@ def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int) -> I
     """What workers, and a device where there is one, make of tasks; utterances that are long come back as
     they are.
     """
-    if not isinstance(backend, HmmBackend) or backend.options.device == "cpu":
+    if not isinstance(backend, HmmBackend) or backend.compute.device == "cpu":
         return _spread(tasks, ask, _aligned, ahead)
     prepared: Iterator[tuple[int, Prepared | Answer]] = _spread(tasks, ask, _prepared, ahead)
     return _finished(on_device(prepared, backend), backend)
@@ -169,7 +176,7 @@ def _in_parts(place: int, utterance: Utterance, backend: Backend, ask: Ask | Non
     """A long utterance, aligned by all workers together: those that are there, or others."""
     assert isinstance(backend, HmmBackend)
     if ask is None:
-        with workers(backend.options.jobs, backend) as ask:
+        with workers(backend.compute.jobs, backend) as ask:
             return _in_parts(place, utterance, backend, ask)
     return place, _guarded(utterance, lambda: aligned_in_parts(utterance, backend, ask, _aligned_whole))
 
@@ -265,6 +272,7 @@ def align_file(
     rate: int = SAMPLE_RATE,
     model: Backend | Model | str | Path | None = None,
     options: Options | None = None,
+    compute: Compute | None = None,
 ) -> Alignment:
     """Align one recording, from a file or from samples.
 
@@ -276,8 +284,10 @@ def align_file(
         What is said.
     rate : int
         Sample rate of an array, in Hz.
-    model : Model, str or Path
+    model : Model, str, Path or Backend, optional
+        See `align`.
     options : Options, optional
+    compute : Compute, optional
 
     Raises
     ------
@@ -290,7 +300,7 @@ def align_file(
         raise TypeError(f"text is {type(text).__name__}, not str")
     source = Path(recording) if isinstance(recording, (str, Path)) else np.asarray(recording)
     name = "recording" if isinstance(source, np.ndarray) else source.stem
-    [result] = align([Utterance(name, source, text, file=name, rate=rate)], model, options)
+    [result] = align([Utterance(name, source, text, file=name, rate=rate)], model, options, compute)
     if isinstance(result, Failure):
         raise result.error(name)
     return result
@@ -305,7 +315,7 @@ def prepare(utterance: Utterance, backend: Backend) -> Prepared:
         If any of it cannot be done.
     """
     heard = hear(utterance, backend)
-    with backend.options.arithmetic():
+    with arithmetic(backend.compute):
         return backend.prepare(heard)
 
 
@@ -317,7 +327,7 @@ def solve(prepared: Prepared, backend: Backend) -> Alignment:
     DataError
         If no path through the graph is possible.
     """
-    with backend.options.arithmetic():
+    with arithmetic(backend.compute):
         return finish(prepared, backend.find(prepared), backend)
 
 

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aligner import __version__
-from aligner.backends.base import Backend, Options
-from aligner.backends.choose import chosen
+from aligner.backends.base import Backend
 from aligner.corpus import results
 from aligner.formats.files import unbroken
-from aligner.models.base import Model
 from aligner.parallel.marks import stage
 from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
@@ -74,16 +72,13 @@ class Summary:
             self.suspects[utterance] = (*self.suspects.get(utterance, ()), *reasons)
 
 
-def run(
-    job: Job, model: Backend | Model, options: Options, notice: Callable[[Result], None] = lambda _: None
-) -> Summary:
+def run(job: Job, backend: Backend, notice: Callable[[Result], None] = lambda _: None) -> Summary:
     """Align, write each recording's files as soon as it is done, and the tables at the end.
 
     Parameters
     ----------
     job : Job
-    model : Backend or Model
-    options : Options
+    backend : Backend
     notice : callable
         Told every result.
 
@@ -96,12 +91,11 @@ def run(
     DataError
         If nothing can be written to the output folder.
     """
-    backend = chosen(model, options)
     check_rights(job.out)
     summary = Summary()
     rows: list[dict[str, object]] = []
     oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    record = _record(job, backend, options)
+    record = _record(job, backend)
     before = results.read_run_record(job.out) if job.skipped else {}
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
@@ -109,7 +103,7 @@ def run(
     among = _Corpus(results.tabled_likelihoods(job.out, standing))
     begun = time.perf_counter()
     try:
-        for group in _groups(job, backend, options):
+        for group in _groups(job, backend):
             with unbroken():  # no file without its row
                 with stage("writing"):
                     members = _written(job, group, backend.english)
@@ -169,8 +163,9 @@ class _Corpus:
                 yield utterance, reasons
 
 
-def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
+def _record(job: Job, backend: Backend) -> dict[str, object]:
     """What the run was, for those who look at its results later."""
+    options = backend.options
     return {
         "aligner": __version__,
         "corpus": str(job.corpus.resolve()),
@@ -185,12 +180,12 @@ def _record(job: Job, backend: Backend, options: Options) -> dict[str, object]:
     }
 
 
-def _groups(job: Job, backend: Backend, options: Options) -> Iterator[Sequence[Result]]:
+def _groups(job: Job, backend: Backend) -> Iterator[Sequence[Result]]:
     """Every result, those of one recording together as soon as the last of them is done."""
     yield (*job.failures, *job.refused)
     missing = Counter(u.file for u in job.utterances)
     done: dict[str, dict[int, Result]] = defaultdict(dict)
-    for place, result in completed(job.utterances, backend, options):
+    for place, result in completed(job.utterances, backend):
         file = result.utterance.file
         done[file][place] = result
         missing[file] -= 1

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import Found, Heard, Options, Prepared, as_searched, finish, tokens_of
+from aligner.backends.base import Backend, Found, Heard, Prepared, as_searched, finish, tokens_of
 from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
+from aligner.backends.options import Compute, Options
 from aligner.backends.path import SHORT, along, compared
 from aligner.corpus.audio import SILENT, clipped
 from aligner.features import Incremental, SphinxFrontend, levels
@@ -329,8 +330,7 @@ class StreamAligner:
         complete: bool = False,
     ) -> None:
         self.complete = complete
-        options = options or Options(jobs=1)
-        self.backend = streaming(chosen(model, replace(options, backend=options.backend or "hmm")))
+        self.backend = streaming(_chosen(model, options))
         model = self.backend.model
         how = (
             "none" if self.backend.options.refine == "none" else "offsets"
@@ -541,6 +541,14 @@ class StreamAligner:
         if self.alignment is not None:
             about |= {"status": self.alignment.status, "reasons": list(self.alignment.suspicions)}
         return Event("end", self.heard, 0.0, self.heard, about=about)
+
+
+def _chosen(model: Backend | Model | str | Path | None, options: Options | None) -> Backend:
+    """The backend for a model, a hidden Markov model unless the options name another."""
+    if isinstance(model, Backend):
+        return chosen(model, options)
+    options = options or Options()
+    return chosen(model, replace(options, backend=options.backend or "hmm"), Compute(jobs=1))
 
 
 def streaming(backend: Any) -> HmmBackend:

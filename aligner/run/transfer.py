@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.backends.base import Heard, Options
+from aligner.backends.base import Heard
 from aligner.backends.dtw import DtwBackend, Reference, posteriorgram
+from aligner.backends.options import Compute, Options
 from aligner.backends.warp import templates
 from aligner.corpus import audio, results
 from aligner.formats.textgrid import grid_end
@@ -21,7 +22,7 @@ from aligner.types import Alignment, DataError, Failure, Interval, Utterance
 SLACK = 0.1  # s by which labels and their recording may differ in length
 
 
-def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
+def by_prompts(chosen: Mapping[str, Prompt], options: Options, compute: Compute) -> DtwBackend:
     """Warping with each utterance's own prompt as the reference, by the utterance's file."""
     beside = posteriorgram(options)
 
@@ -32,7 +33,13 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options) -> DtwBackend:
         )
 
     return DtwBackend(
-        refer, "labels", "recordings with labels as the reference", options, english=None, posteriors=beside
+        refer=refer,
+        model_name="labels",
+        about="recordings with labels as the reference",
+        options=options,
+        compute=compute,
+        english=None,
+        posteriors=beside,
     )
 
 
@@ -69,7 +76,7 @@ def _spoken(prompt: Prompt) -> Spoken:
     return Spoken(torch.from_numpy(sound.wave), intervals, owners, words)
 
 
-def transfer_one(plan: One, options: Options) -> Alignment | None:
+def transfer_one(plan: One, options: Options, compute: Compute) -> Alignment | None:
     """Label one recording by another one, and write it; None where nothing is to be done.
 
     Raises
@@ -83,7 +90,7 @@ def transfer_one(plan: One, options: Options) -> Alignment | None:
     reading = reading_of(
         Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), plan.prompt
     )
-    [result] = align([reading], by_prompts({reading.file: plan.prompt}, options), options)
+    [result] = align([reading], by_prompts({reading.file: plan.prompt}, options, compute))
     if isinstance(result, Failure):
         raise result.error(target)
     results.write(plan.out, [result], plan.kinds)

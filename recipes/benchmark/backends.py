@@ -41,9 +41,10 @@ import soundfile
 import torch
 
 from aligner import Utterance, find
-from aligner.backends.base import Backend, Heard, Options, Prepared, hear
+from aligner.backends.base import Backend, Heard, Prepared, hear
 from aligner.backends.choose import chosen
 from aligner.backends.ctc import CtcBackend
+from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
 from aligner.corpus.labels import TierNames, read_labels
 from aligner.evaluate.folders import evaluate
@@ -163,7 +164,7 @@ def ours(bench: Bench, backend: str, model: str | None = None, alone: bool = Fal
     way = chosen(model, options)
 
     def align(out: Path) -> Mapping[str, float]:
-        return {"all": run(plan(bench.corpus, out, existing="overwrite"), way, options).wall}
+        return {"all": run(plan(bench.corpus, out, existing="overwrite"), way).wall}
 
     prepared = each(partial(prepare, backend=way), bench.utterances) if alone else []
     return Row(align, bench.corpus, bench.audio, searches_of(way, prepared))
@@ -458,10 +459,10 @@ def transfers(bench: Bench) -> Row:
             job, prompts = plan_transfer(
                 given.prompts / s, given.targets / s, out / s, TierNames(), existing="overwrite"
             )
-            yield job, by_prompts(prompts, options)
+            yield job, by_prompts(prompts, options, Compute())
 
     def align(out: Path) -> Mapping[str, float]:
-        return {"all": sum(run(job, way, options).wall for job, way in jobs(out))}
+        return {"all": sum(run(job, way).wall for job, way in jobs(out))}
 
     ways = list(jobs(bench.folder / "transfer"))
     calls = [

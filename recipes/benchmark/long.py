@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from aligner import find, load_model
-from aligner.backends.base import Options
 from aligner.backends.hmm import HmmBackend
 from aligner.graph import build
 from aligner.run.align import prepare
@@ -39,7 +38,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     model = load_model()
-    backend = HmmBackend(model, Options())
+    backend = HmmBackend(model)
     sentences = [prepare(u, backend) for u in find(given.corpus).utterances]
     speech = sum(len(s.frames) for s in sentences) / len(sentences)
     pause = round(speech * (1 / given.speech - 1))

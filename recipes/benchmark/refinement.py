@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aligner import Options, find
+from aligner import Compute, Options, find
 from aligner.backends.base import Backend, Found, Prepared, as_searched, words_of
 from aligner.backends.choose import chosen
 from aligner.bench.timing import Stopwatch
@@ -134,7 +134,7 @@ def taken(corpus: Path, backend: Backend) -> Taken:
         begun = time.perf_counter()
         job = plan(corpus, Path(out))
         with marked_by(watch):
-            run(job, backend, backend.options)
+            run(job, backend)
         wall = time.perf_counter() - begun
     return Taken(wall, sum(watch.seconds.values()), watch.seconds["refinement"])
 
@@ -169,7 +169,8 @@ def times(corpus: Path, kinds: Mapping[str, Backend], rounds: int) -> Iterator[s
 def kinds_of(backend: Backend, name: str, corpus: Path) -> dict[str, Backend]:
     """Backends that differ in how they refine."""
     kinds = {
-        how: chosen(None, Options(backend=name, jobs=1, refine=how)) for how in ("none", "offsets", "full")
+        how: chosen(None, Options(backend=name, refine=how), Compute(jobs=1))
+        for how in ("none", "offsets", "full")
     }
     model = teach(corpus, backend).learnt.model
     if model is None:

@@ -284,7 +284,6 @@ def table() -> None:
 def streaming() -> None:
     """Chunks of 10 ms through the English model and the graph of a sentence, on one core."""
     from aligner import Utterance, load_model
-    from aligner.backends.base import Options
     from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
     from aligner.search.stream import Stream
@@ -293,9 +292,7 @@ def streaming() -> None:
     model = load_model()
     folder = Path(__file__).parents[2] / "data" / "sample" / "slt"
     spoken = folder / "vowels.flac"
-    ready = prepare(
-        Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model, Options())
-    )
+    ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model))
     wave = torch.randn(16_000)
     latencies = []
     search = Stream(Arcs.of(ready.graph), beam=300.0)

@@ -30,8 +30,8 @@ from typing import NamedTuple
 import psutil
 
 import aligner
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
 from aligner.names import BACKENDS
 from aligner.run.folder import plan, run
 from aligner.types import Failure
@@ -120,13 +120,13 @@ def verdict(states: Sequence[State]) -> list[str]:
 
 def passes(corpus: Path, backend: str, jobs: int) -> Callable[[], None]:
     """One pass over a corpus, by both ways."""
-    options = Options(backend=backend, jobs=jobs)
-    way, utterances = chosen(None, options), aligner.find(corpus).utterances
+    method = chosen(None, Options(backend=backend), Compute(jobs=jobs))
+    utterances = aligner.find(corpus).utterances
 
     def once() -> None:
-        lost = [r for r in aligner.align(utterances, way, options) if isinstance(r, Failure)]
+        lost = [r for r in aligner.align(utterances, method) if isinstance(r, Failure)]
         with TemporaryDirectory() as folder:
-            summary = run(plan(corpus, Path(folder) / "out"), way, options)
+            summary = run(plan(corpus, Path(folder) / "out"), method)
         if lost or summary.failures:
             raise SystemExit(f"something failed: {(lost or summary.failures)[0].message}")
 

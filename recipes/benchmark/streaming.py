@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aligner import Options, StreamAligner, align, find, load_model
+from aligner import Compute, StreamAligner, align, find, load_model
 from aligner.backends.choose import chosen
 from aligner.corpus import audio
 from aligner.corpus.results import write
@@ -72,7 +72,7 @@ class Taken:
 def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
     """Stream one recording."""
     wave = audio.read(utterance).wave
-    aligner = StreamAligner(utterance.transcript, options=Options(jobs=1), chunk=chunk)
+    aligner = StreamAligner(utterance.transcript, chunk=chunk)
     size = round(PIECE * aligner.rate)
     events = []
     gc.freeze()  # as the command does
@@ -123,10 +123,10 @@ def main() -> None:
     torch.set_num_threads(1)
     chunk = round(given.chunk / 10)
     utterances = find(given.corpus).utterances
-    whole = chosen(load_model(), Options(jobs=1))
+    whole = chosen(load_model(), compute=Compute(jobs=1))
     running = streaming(whole)
     short = Taken()
-    for utterance, offline in zip(utterances, align(utterances, running, Options(jobs=1)), strict=True):
+    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
         aligner = hear(utterance, chunk, short)
         compare(aligner, offline, short)
         if given.out and aligner.alignment:
@@ -134,13 +134,13 @@ def main() -> None:
             write(given.out, [replace(aligner.alignment, utterance=placed)], ["textgrid"])
     short.print("each recording")
     if given.out:
-        for result in align(utterances, whole, Options(jobs=1)):
+        for result in align(utterances, whole):
             if isinstance(result, Alignment):
                 write(given.out / "whole", [result], ["textgrid"])
     if given.minutes:
         long, taken = strung(utterances, 60 * given.minutes), Taken()
         aligner = hear(long, chunk, taken)
-        compare(aligner, next(iter(align([long], running, Options(jobs=1)))), taken)
+        compare(aligner, next(iter(align([long], running))), taken)
         taken.print(f"{aligner.heard:.0f} s in one piece, {len(aligner.graph.pdf):,} states")
 
 

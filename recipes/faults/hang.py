@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aligner import find
-from aligner.backends.base import Options
 from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
+from aligner.backends.options import Compute
 from aligner.text.normalise import normalise
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def corpus_of_one(folder: Path) -> tuple[Path, Path]:
     corpus, dictionary = folder / "corpus", folder / "own.dict"
     (corpus / "anna").mkdir(parents=True)
     lines = set()
-    backend = chosen("english", Options(jobs=1))
+    backend = chosen("english", compute=Compute(jobs=1))
     assert isinstance(backend, HmmBackend)
     for utterance in find(SAMPLE).utterances:
         assert isinstance(utterance.audio, Path)

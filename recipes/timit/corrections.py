@@ -88,7 +88,7 @@ def taught(corpus: Path, lessons: Iterable[Utterance], backend: Backend) -> Back
 
 def judged(utterances: Sequence[Utterance], labels: dict[str, Labels], backend: Backend) -> list[Judged]:
     """Align, and compare with the labels; what fails counts as missing."""
-    results = align(utterances, backend, backend.options)
+    results = align(utterances, backend)
     return [
         _judged(labels[u.file], r if isinstance(r, Alignment) else None)
         for u, r in zip(utterances, results, strict=True)

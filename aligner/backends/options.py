@@ -1,0 +1,143 @@
+"""What is asked of an alignment (`Options`), and how it is computed (`Compute`); made without torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aligner.names import BACKENDS, DEVICES, PRECISIONS, REFINEMENTS
+from aligner.parallel.cores import cores
+from aligner.search.fitting import misfit
+from aligner.types import DataError
+
+DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to align with, and what is wanted.
+
+    Raises
+    ------
+    DataError
+        If there is no such backend or refinement, or the language has no name.
+
+    Examples
+    --------
+    >>> Options(backend="ctc").refine
+    'full'
+    """
+
+    dictionary: Path | None = None
+    """A file of pronunciations that replaces the model's own."""
+
+    g2p: bool = True
+    """Whether a word that is in no dictionary gets a pronunciation from its letters."""
+
+    refine: str = "full"
+    """What is done to boundaries after the search: 'none' leaves them, 'offsets' corrects them by the model's
+    table, 'full' also looks for them in the sound near there, and by what was learnt from corrections where
+    there are any."""
+
+    backend: str | None = None
+    """The way of aligning: 'hmm', 'ctc', 'ctc+hmm', 'dtw' or 'median'; None takes what is best for the kind
+    of the model and the language: the hidden Markov model where there is one."""
+
+    language: str | None = None
+    """The language of the transcripts, such as 'en' or 'sw'; None is the model's."""
+
+    star: bool | None = None
+    """Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or between
+    sentences, of which some may not be said (HMM); None allows it only in long recordings (HMM)."""
+
+    posteriors: str | Path | None = None
+    """A hidden Markov model whose posteriors of phones are compared beside the spectra (DTW)."""
+
+    adapt: bool | None = None
+    """Whether a first pass over all utterances finds a transform for each speaker (HMM); None finds one where
+    the model was trained with such."""
+
+    def __post_init__(self) -> None:
+        if self.language is not None and not self.language.strip():
+            raise DataError("language", "no language is named", "name one, or leave it out")
+        if self.backend is not None:
+            _check_word("backend", self.backend, BACKENDS)
+        _check_word("refine", self.refine, REFINEMENTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """How an alignment is computed: by how many processes, on which device, with which kernel.
+
+    None of it changes a result, but for rounding.  Nothing is imported and no device is touched to make one;
+    `check` asks the device.
+
+    Raises
+    ------
+    DataError
+        If there is no such kind of device or precision, or the kernel does not run on the device.
+
+    Examples
+    --------
+    >>> Compute(jobs=2).device
+    'cpu'
+    >>> Compute(device="gpu")
+    Traceback (most recent call last):
+    ...
+    aligner.types.DataError: device: there is no 'gpu': take cpu, cuda, or cuda:1 for the second
+    """
+
+    jobs: int = field(default_factory=cores)
+    """How many processes align; as many as there are cores unless given."""
+
+    device: str = "cpu"
+    """Where frames are scored and searched: 'cpu', or, in batches, 'cuda', 'cuda:1', ..."""
+
+    kernel: str = "auto"
+    """What runs the search: 'numba' (CPU), 'triton' (CUDA) or 'reference' (plain torch, slow); 'auto' is
+    numba on the CPU, triton on CUDA, and the reference elsewhere."""
+
+    precision: str = "full"
+    """'mixed' computes networks, and the weights of mixtures, in bfloat16."""
+
+    batch_seconds: float | None = None
+    """Seconds of audio in a batch on a device other than the CPU; None finds out how much its memory
+    holds."""
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        check_kernel(self.kernel, self.device)
+        _check_word("precision", self.precision, PRECISIONS)
+
+    def check(self) -> None:
+        """Raise DataError where torch cannot compute on the device, which this initialises."""
+        if self.device == "cpu":
+            return
+        import torch
+
+        try:
+            torch.zeros(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise DataError(
+                "device", f"{self.device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu"
+            ) from error
+
+
+def check_device(device: str) -> None:
+    """Raise DataError for what is no name of a device."""
+    if not DEVICE.fullmatch(device):
+        raise DataError("device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second")
+
+
+def check_kernel(kernel: str, device: str) -> None:
+    """Raise DataError where a kernel does not run on a device."""
+    wrong = misfit(kernel, device)
+    if wrong:
+        raise DataError("kernel", wrong, "take auto")
+
+
+def _check_word(option: str, word: str, known: Iterable[str]) -> None:
+    if word not in known:
+        raise DataError(option, f"there is no {word!r}", f"take one of {', '.join(known)}")
