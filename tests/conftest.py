@@ -10,29 +10,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.places import SAMPLE, SPHINX_TESTS, TIMIT
 
 if (
     not torch.cuda.is_available()
 ):  # the Triton kernels then run in its interpreter; it is asked when they are imported
     os.environ["TRITON_INTERPRET"] = "1"
 
+pytest_plugins = ["pytester"]
+
 # Where the tests run in the background it is ignored, and so it is by what they start
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "data" / "sample"
-TIMIT = ROOT.parent / "shared" / "data" / "timit-dev"
-JUDGE = ROOT.parent / "shared" / "score" / "score.py"
-SPHINX_TESTS = Path("/usr/share/pocketsphinx/test/data")
-
-# Root may write anywhere; what this program starts then may not
-BOUND = """
-import ctypes, os, sys
-CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # as the Linux kernel numbers them
-if os.geteuid() == 0:
-    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
 
 
 def pytest_addoption(parser):

@@ -17,7 +17,7 @@ import soundfile
 import textgrid
 import torch
 from click.testing import CliRunner
-from conftest import JUDGE, SAMPLE
+from support.places import JUDGE, SAMPLE
 
 import aligner
 from aligner import Alignment, Compute, Failure, Utterance, align, align_file, find

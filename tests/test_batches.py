@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.choose import chosen

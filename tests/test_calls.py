@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import BOUND, ROOT, SAMPLE
+from support.places import ROOT, SAMPLE
+from support.processes import BOUND
 
 from aligner import names
 from aligner.backends.options import Compute, check_device

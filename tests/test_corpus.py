@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import DataError, Utterance, find
 from aligner.corpus.audio import read

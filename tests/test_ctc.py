@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import Alignment, DataError, Failure, Options, Utterance, align, align_file, find
 from aligner.backends.choose import chosen

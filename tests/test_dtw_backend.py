@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import Alignment, DataError, Failure, ModelError, Options, Utterance, align, align_file, find
 from aligner.backends.choose import chosen

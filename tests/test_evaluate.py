@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import JUDGE, SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import JUDGE, SAMPLE
 
 from aligner import DataError
 from aligner.backends.choose import chosen

@@ -9,7 +9,7 @@ import pocketsphinx
 import pytest
 import soundfile
 import torch
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import features
 from aligner.features import SphinxFrontend

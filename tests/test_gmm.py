@@ -8,17 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
+from support.random_models import random_mixtures
 
 from aligner.models import gmm
 from aligner.models.gmm import GaussianMixtures
-
-
-def random_mixtures(books: int, densities: int, pdfs: int, dims=(3, 2), seed: int = 0) -> GaussianMixtures:
-    rng = np.random.default_rng(seed)
-    means = [rng.normal(size=(books, densities, d)) for d in dims]
-    variances = [rng.uniform(0.3, 2, size=(books, densities, d)) for d in dims]
-    weights = [rng.dirichlet(np.ones(densities), size=pdfs) for _ in dims]
-    return GaussianMixtures.of(means, variances, weights, np.arange(pdfs) * books // pdfs)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import sys
 import tomllib
 
 import pytest
-from conftest import ROOT
 from packaging.requirements import Requirement
+from support.places import ROOT
 
 sys.path.insert(0, str(ROOT / "recipes" / "ci"))
 import install

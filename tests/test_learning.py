@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.random_models import random_model
 
 from aligner.models import boundary
 from aligner.models.boundary import (
@@ -269,24 +270,6 @@ def test_variations_are_of_the_spectrum_and_leave_time_as_it_is():
 
 
 # The model itself
-
-
-def random_model(
-    seed: int,
-    phones=("", "AA", "S"),
-    share: float = 1.0,
-    width: float = 1.0,
-    size: float = 1.0,
-    networks: int = 2,
-) -> BoundaryModel:
-    """A model whose weights are ``size`` times random ones."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = tuple(BoundaryNetwork(len(phones) + 1).eval() for _ in range(networks))
-        for network in made:
-            for parameter in network.parameters():
-                parameter.data = size * torch.randn_like(parameter)
-    return BoundaryModel("hmm", tuple(phones), made, share, width, {"boundaries": 9})
 
 
 def probabilities(model: BoundaryModel, one: Lesson) -> np.ndarray:

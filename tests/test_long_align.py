@@ -11,9 +11,9 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from conftest import SAMPLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.places import SAMPLE
 
 from aligner import align, find
 from aligner.backends.choose import chosen

@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.base import as_searched

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import ROOT
 from packaging.requirements import Requirement
+from support.places import ROOT
 
 from aligner.check import doctor
 from aligner.models import pairs

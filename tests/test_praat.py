@@ -1,22 +1,18 @@
 """Praat itself runs the script that `aligner inspect` writes, without its windows."""
 
 import os
-import re
-import shutil
 import stat
-import subprocess
 import unicodedata
 
 import numpy as np
 import pytest
 import soundfile as sf
+from support.praat import EDIT, NEXT, SAVE, STOP, needs_praat, rehearse, run
 
 from aligner.check import praat
 from aligner.check.praat import CHECK, LOOK, SCRIPT, Item, inspection_script, launch, write_inspection
 from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.types import DataError, Interval
-
-needs_praat = pytest.mark.skipif(shutil.which("praat") is None, reason="Praat is not installed")
 
 SAMPLE = "data/sample/slt/doctor.flac"
 ODD_NAMES = [
@@ -63,33 +59,7 @@ def write_textgrid_in(path, tiers, duration):
     write_textgrid(path, tiers, duration)
 
 
-def run(script, task, expect=0):
-    """The lines that Praat prints, after the first, which counts the items."""
-    done = subprocess.run(["praat", "--run", script, task], capture_output=True, timeout=600, cwd="/")
-    assert (done.returncode == 0) == (expect == 0), done.stderr.decode()
-    return done.stdout.decode().splitlines()[1:], done.stderr.decode()
-
-
-def rehearse(out, items, window, show="", question="exitScript: 7"):
-    """Run the interactive task with other code for its windows; `visit` counts the recordings that were
-    shown.
-    """
-    script = write_inspection(out, items)
-    text = script.read_text("utf-8").replace("\ncount = 0\n", "\ncount = 0\nvisit = 0\n", 1)
-    window = f"visit += 1\nthen_go_to_number = .number + 1\n{window}"
-    for name, body in (("show", show), ("window", window), ("question", question)):
-        new = f"procedure {name}: .number\n{body}\nendproc"
-        text, changes = re.subn(
-            rf"(?ms)^procedure {name}: \.number$.*?^endproc$", lambda _, new=new: new, text
-        )
-        assert changes == 1
-    script.write_text(text, "utf-8")
-    return run(script, LOOK)[0]
-
-
-EDIT = 'selectObject: grid\nSet interval text: 1, 2, "done"\n'
 SEEN = "appendInfoLine: name$ [.number]\n"
-SAVE, NEXT, BACK, STOP = (f"clicked = {k}" for k in (4, 3, 2, 1))
 BACK_ONCE = "clicked = if visit = {} then 2 else 3 fi"
 
 

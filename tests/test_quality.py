@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import ROOT
+from support.places import ROOT
 
 sys.path.insert(0, str(ROOT / "recipes"))
 import damage as recipe

@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
 from packaging.requirements import Requirement
+from support.places import ROOT
 
 import aligner
 

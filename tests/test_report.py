@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import DataError
 from aligner.check.praat import items_of

@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.graphs import cases, chain, pieces, speech_like
 
 from aligner.graph import NONE, Position, Unit, build
 from aligner.search import viterbi as viterbi_room
@@ -34,34 +35,6 @@ DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
 def at(kernel: str, *tensors):
     """Tensors where a kernel wants them."""
     return [t.to(DEVICE.get(kernel, "cpu")) for t in tensors]
-
-
-@st.composite
-def cases(draw, longest: int = 5, most_states: int = 4, varying=None):
-    """A batch over random graphs: arcs back and forth, some of weight -inf; lengths from 1."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    batch, frames, states = (
-        draw(st.integers(1, 3)),
-        draw(st.integers(1, longest)),
-        draw(st.integers(1, most_states)),
-    )
-    graphs = draw(st.sampled_from([1, batch]))
-    times = frames if (draw(st.booleans()) if varying is None else varying) else 1
-    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
-    rows = [[[a for a in range(states) if rng.random() < 0.6] for _ in range(states)] for _ in range(graphs)]
-    width = max(1, max(len(r) for g in rows for r in g))
-    predecessors = torch.tensor([[r + [NONE] * (width - len(r)) for r in g] for g in rows], dtype=torch.int32)
-    weights = rng.normal(size=(graphs, times, states, width))
-    weights[rng.random(weights.shape) < 0.1] = -np.inf
-    start, final = (
-        np.where(rng.random((graphs, states)) < 0.7, rng.normal(size=(graphs, states)), -np.inf) for _ in "12"
-    )
-    pdf = torch.tensor(rng.integers(0, 3, (graphs, states)), dtype=torch.int32)
-    arcs = Arcs(pdf, predecessors, *(torch.tensor(v, dtype=dtype) for v in (weights, start, final)))
-    scores = rng.normal(size=(batch, frames, 3)) * 2
-    scores[rng.random(scores.shape) < 0.05] = -np.inf
-    lengths = torch.tensor(rng.integers(1, frames + 1, batch))
-    return arcs, torch.tensor(scores, dtype=dtype), lengths
 
 
 def arc_weights(arcs: Arcs, b: int, t: int) -> dict[tuple[int, int], list[tuple[int, float]]]:
@@ -273,25 +246,6 @@ def test_gradients_through_segments(case):
         ):
             assert not mine.isnan().any()
             torch.testing.assert_close(mine, theirs, atol=5e-5, rtol=1e-4)
-
-
-def chain(states: int, stay: float = -0.5, move: float = -1.0) -> Arcs:
-    """From left to right, a pdf a state."""
-    s = torch.arange(states, dtype=torch.int32)
-    ends = torch.full((2, states), -torch.inf)
-    ends[0, 0] = ends[1, -1] = 0.0
-    weights = torch.tensor([stay, move]).expand(1, 1, states, 2)
-    return Arcs(s[None], torch.stack([s, s - 1], 1)[None], weights, ends[:1], ends[1:])
-
-
-def speech_like(states: int, frames: int, seed: int = 0):
-    """Scores that have a path through a chain planted in them, with noise."""
-    rng = np.random.default_rng(seed)
-    cuts = np.sort(rng.choice(np.arange(1, frames), states - 1, replace=False))
-    planted = np.searchsorted(cuts, np.arange(frames), side="right")
-    scores = rng.normal(size=(frames, states)).astype(np.float32)
-    scores[np.arange(frames), planted] += 6.0
-    return torch.from_numpy(scores), planted
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -560,11 +514,6 @@ def test_long_searches_refuse_what_does_not_fit():
 # Streams.
 
 
-def pieces(scores, rng):
-    cuts = sorted(rng.integers(0, len(scores) + 1, 6))
-    return [scores[a:b] for a, b in itertools.pairwise([0, *cuts, len(scores)])]
-
-
 @settings(max_examples=60, deadline=None)
 @given(cases(longest=30, varying=False), st.sampled_from([None, 1000]), st.integers(0, 99))
 def test_a_stream_tells_what_the_offline_search_finds(case, lag, seed):
@@ -756,7 +705,7 @@ def test_triton_kernels_compile_for_cuda():
 
 
 def test_both_kernels_agree_on_speech(model):
-    from conftest import SAMPLE
+    from support.places import SAMPLE
 
     from aligner import Utterance
     from aligner.backends.hmm import HmmBackend

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,45 +28,40 @@ SKIPPED = {
 
 
 @pytest.fixture
-def call(tmp_path):
+def call(pytester):
     """A call of pytest in a folder of its own, with our conftest."""
-    (tmp_path / "conftest.py").write_text(Path(__file__).with_name("conftest.py").read_text())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = gpu: needs a CUDA device\n")
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
+    pytester.makeini("[pytest]\nmarkers = gpu: needs a CUDA device\n")
 
-    def made(more: str, *options: str):
-        (tmp_path / "test_cases.py").write_text(CASES)
-        (tmp_path / "test_more.py").write_text(f"import pytest\n\n{more}")
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+    def made(more: str, *options: str) -> tuple[int, str]:
+        pytester.makepyfile(test_cases=CASES, test_more=f"import pytest\n\n{more}")
+        done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options)
+        return done.ret, done.stdout.str()
 
     return made
 
 
 def test_what_needs_a_gpu_may_be_skipped(call):
-    done = call("", "--nothing-skipped")
-    assert done.returncode == 0, done.stdout
-    assert "where nothing may be" not in done.stdout
+    code, told = call("", "--nothing-skipped")
+    assert code == 0, told
+    assert "where nothing may be" not in told
 
 
 @pytest.mark.parametrize("way", SKIPPED)
 def test_whatever_else_is_skipped_is_an_error_and_named(call, way):
-    done = call(SKIPPED[way], "--nothing-skipped")
-    assert done.returncode == 1, done.stdout
-    told = done.stdout.partition("skipped, where nothing may be")[2]
+    code, told = call(SKIPPED[way], "--nothing-skipped")
+    assert code == 1, told
+    named = told.partition("skipped, where nothing may be")[2]
     name = "test_more.py" if way == "file" else "test_more.py::test_skipped"
-    assert f"{name}: Skipped: no Praat" in told, done.stdout
-    assert "test_fast" not in told
+    assert f"{name}: Skipped: no Praat" in named, told
+    assert "test_fast" not in named
 
 
 def test_elsewhere_skipping_is_no_error(call):
-    done = call(SKIPPED["mark"])
-    assert done.returncode == 0, done.stdout
+    code, told = call(SKIPPED["mark"])
+    assert code == 0, told
 
 
 def test_a_test_that_fails_still_does(call):
-    done = call("def test_bad():\n    assert False\n", "--nothing-skipped")
-    assert done.returncode == 1
+    code, told = call("def test_bad():\n    assert False\n", "--nothing-skipped")
+    assert code == 1, told

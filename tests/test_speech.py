@@ -12,7 +12,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner.corpus.labels import read_timit
 from aligner.evaluate import speech, warping

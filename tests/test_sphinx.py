@@ -10,7 +10,7 @@ import pocketsphinx
 import pytest
 import soundfile
 import torch
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import ModelError, Options, Utterance, align, load_model
 from aligner.corpus.audio import read

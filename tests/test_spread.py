@@ -14,23 +14,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.examples import EXAMPLES, example
+from support.processes import alive
 
 from aligner.learn import spread as spreading
 from aligner.learn.spread import AHEAD, FILE, SERIAL, spread
 from aligner.models.markov import Voice
-from aligner.train.em import Example, Task
-from aligner.types import DataError, ModelError, Pronunciation
-
-
-def example(number):
-    generator = torch.Generator().manual_seed(number)
-    words = ((Pronunciation(("A", f"B{number}")),),)
-    return Example(
-        f"u{number}", f"s{number % 2}", torch.randn(5 + number, 3, generator=generator), words, ("w",)
-    )
-
-
-EXAMPLES = [example(k) for k in range(7)]
+from aligner.train.em import Task
+from aligner.types import DataError, ModelError
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -163,16 +154,9 @@ def test_no_room_for_the_file(tmp_path):
 
 
 def test_processes_end_when_their_parent_is_killed(tmp_path):
-    script = (
-        "import os, signal, sys; from pathlib import Path; from aligner.run import spread\n"
-        "spread.SERIAL = 0\n"
-        "sys.path.insert(0, sys.argv[1]); from test_spread import EXAMPLES\n"
-        "with spread.spread(2, EXAMPLES, Path(sys.argv[2])) as mapped:\n"
-        "    print(*set(mapped(eval, ['__import__(\"os\").getpid()'] * 8)), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", script, Path(__file__).parent, tmp_path],
+        [sys.executable, "-m", "support.orphans", tmp_path],
+        cwd=Path(__file__).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -185,11 +169,3 @@ def test_processes_end_when_their_parent_is_killed(tmp_path):
     while any(alive(pid) for pid in workers):
         assert time.monotonic() < deadline, "they live on"
         time.sleep(0.1)
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

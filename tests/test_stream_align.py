@@ -17,10 +17,10 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from conftest import SAMPLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_search import cases, chain, pieces, speech_like
+from support.graphs import cases, chain, pieces, speech_like
+from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.hmm import HmmBackend

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
-from test_learning import random_model
+from support.places import SAMPLE
+from support.random_models import random_model
 
 from aligner import load_model
 from aligner.backends.choose import chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner.backends.warp import LIMITS, WHOLE, phones_of, templates, warped
 from aligner.corpus.audio import read

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_gmm import random_mixtures
+from support.random_models import random_mixtures
 
 from aligner import names
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend, affine, regression

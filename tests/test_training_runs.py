@@ -23,8 +23,8 @@ import soundfile
 import torch
 import yaml
 from click.testing import CliRunner
-from conftest import SAMPLE
 from safetensors.torch import load_file, save_file
+from support.places import SAMPLE
 
 from aligner import Alignment, align, find, load_model
 from aligner.backends.choose import chosen

@@ -15,10 +15,10 @@ import pytest
 import soundfile
 import textgrid
 from click.testing import CliRunner
-from conftest import SAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
-from test_praat import EDIT, SAVE, rehearse
+from support.places import SAMPLE
+from support.praat import EDIT, SAVE, needs_praat, rehearse
 
 from aligner import Alignment, Edge, Utterance, align, find
 from aligner.check.praat import CHECK, SCRIPT, items_of
@@ -51,7 +51,6 @@ for tier to tiers
     endif
 endfor
 """
-needs_praat = pytest.mark.skipif(shutil.which("praat") is None, reason="Debian's praat is not installed")
 
 
 def call(group, *arguments):

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import SAMPLE
-from test_bad_input import CASES, speech, textgrid_of, write_wav
+from support.bad_input import CASES, speech, textgrid_of, write_wav
+from support.places import SAMPLE
 
 import aligner.check.validate
 from aligner.check.faults import ERROR, KINDS, WARNING

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE
+from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.options import Compute
