@@ -910,13 +910,13 @@ def test_the_chunk_size_follows_the_latency(monkeypatch):
     monkeypatch.setattr("aligner.hmm.streaming.time.perf_counter", lambda: now[0])
     model = StreamingHMM(2, 2)
     processor = AdaptiveChunkProcessor(model, target_latency=0.2, hop=0.01, chunk_size=1, max_chunk_size=64)
-    listener = processor._listener.advance
+    listener = processor._decoder.advance
 
     def slow(chunk):
         now[0] += processor.cost + 0.001 * len(chunk)
         return listener(chunk)
 
-    monkeypatch.setattr(processor._listener, "advance", slow)
+    monkeypatch.setattr(processor._decoder, "advance", slow)
     processor.cost = 0.04
     for _ in range(100):
         processor.process_chunk(torch.zeros(4, 2))
@@ -960,7 +960,7 @@ def test_the_buffer_bounds_what_is_open():
     )
     for t in range(1, 60):
         processor.process_chunk(torch.randn(8, 2))
-        search = processor._listener.search
+        search = processor._decoder.search
         assert search.heard - search.told <= 70, t
 
 

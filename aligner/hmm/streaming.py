@@ -1,6 +1,6 @@
-"""HMMs that listen: states told while observations are still coming in.
+"""Streaming decoding: states are decided while observations are still coming in.
 
-`StreamingHMMProcessor` drives whatever can `listen`: the torch modules here, and the aligner's acoustic
+`StreamingHMMProcessor` drives whatever is `Streamable`: the torch modules here, and the aligner's acoustic
 models with the graph of a transcript (`aligner.run.stream`).
 """
 
@@ -17,65 +17,57 @@ from aligner.hmm.semi_markov import HSMM
 from aligner.search.stream import Stream
 
 
-class Search(Protocol):
-    """One sequence on its way through a model.
-
-    Attributes
-    ----------
-    told : int
-        Frames whose state was told.
-    """
+class StreamingDecoder(Protocol):
+    """The search for the states of one sequence, fed chunk by chunk."""
 
     @property
-    def told(self) -> int: ...  # noqa: D102
+    def decided(self) -> int:
+        """The number of frames whose state has been given out."""
+        ...
 
     def advance(self, observations: Tensor) -> Tensor:
-        """Hear frames (n, D); the states (m,) of those that can now be told."""
+        """Take in frames (n, D) and return the states (m,) that can be decided now."""
         ...
 
     def finish(self) -> Tensor:
-        """There is no more: the states of all frames not yet told."""
+        """End the sequence and return the states of all frames that were still undecided."""
         ...
 
 
 @runtime_checkable
-class Listening(Protocol):
-    """What can be streamed.
-
-    Attributes
-    ----------
-    obs_dim : int
-        D, the numbers in a frame.
-    """
+class Streamable(Protocol):
+    """A model that can be decoded as a stream."""
 
     @property
-    def obs_dim(self) -> int: ...  # noqa: D102
+    def obs_dim(self) -> int:
+        """The size D of an observation."""
+        ...
 
-    def listen(self, lag: int | None = None) -> Search:
-        """A search for one sequence; a state is told at the latest when ``lag`` later frames were heard."""
+    def decoder(self, lag: int | None = None) -> StreamingDecoder:
+        """Make a decoder for one sequence; with ``lag``, no state is decided later than so many frames on."""
         ...
 
 
 class StreamingHMM(MixtureGaussianHMM):
-    """A `MixtureGaussianHMM` that can be asked for states before an observation has ended.
+    """A `MixtureGaussianHMM` that decides states before an observation has ended.
 
     Examples
     --------
     >>> model = StreamingHMM(2, 3)
     >>> observations, _ = model.sample(30, generator=torch.Generator().manual_seed(0))
-    >>> listener = model.listen()
-    >>> told = [listener.advance(chunk) for chunk in observations[0].split(10)] + [listener.finish()]
-    >>> torch.equal(torch.cat(told), model.viterbi(observations).states[0])
+    >>> decoder = model.decoder()
+    >>> states = [decoder.advance(chunk) for chunk in observations[0].split(10)] + [decoder.finish()]
+    >>> torch.equal(torch.cat(states), model.viterbi(observations).states[0])
     True
     """
 
-    def listen(self, lag: int | None = None, beam: float | None = None) -> Listener:
-        """A search for one sequence; see `aligner.search.stream.Stream` for ``lag`` and ``beam``."""
-        return Listener(self, lag, beam)
+    def decoder(self, lag: int | None = None, beam: float | None = None) -> HmmDecoder:
+        """Make a decoder for one sequence; `aligner.search.stream.Stream` explains ``lag`` and ``beam``."""
+        return HmmDecoder(self, lag, beam)
 
 
-class Listener:
-    """One sequence on its way through a `StreamingHMM`, with the parameters as they were when it began."""
+class HmmDecoder:
+    """A `StreamingDecoder` of a Gaussian HMM, with the parameters that the model had when it was made."""
 
     def __init__(self, model: MixtureGaussianHMM, lag: int | None = None, beam: float | None = None) -> None:
         self.model = model
@@ -84,13 +76,13 @@ class Listener:
             self.search = Stream(model.transitions().to(torch.empty(0)), lag, beam)
 
     @property
-    def told(self) -> int:
-        """Frames whose state was told."""
+    def decided(self) -> int:
+        """The number of frames whose state has been given out."""
         return self.search.told
 
     @torch.no_grad()
     def advance(self, observations: Tensor) -> Tensor:
-        """Hear frames (n, D); the states (m,) of those that can now be told."""
+        """Take in frames (n, D) and return the states (m,) that can be decided now."""
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
             raise ValueError(
                 f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed"
@@ -98,66 +90,54 @@ class Listener:
         return self.search.advance(self._ready.score(observations).cpu())
 
     def finish(self) -> Tensor:
-        """There is no more: the states of all frames not yet told."""
+        """End the sequence and return the states of all frames that were still undecided."""
         return self.search.finish()
 
 
-class Told(NamedTuple):
-    """What a processor can tell after a chunk.
-
-    Attributes
-    ----------
-    states : Tensor
-        (m,) int64
-    first : int
-        The frame that ``states`` begins with, counted from the beginning of the sequence.
-    seconds : float
-        What it took to compute.
-    chunk_size : int
-        Frames that were processed at once.
-    """
+class DecodedChunk(NamedTuple):
+    """The states that a processor has decided after a chunk."""
 
     states: Tensor
+    """(m,) int64: the states of the next m frames."""
     first: int
+    """Frame, counted from the beginning of the sequence, that ``states`` begins with."""
     seconds: float
+    """Time that the computation took."""
     chunk_size: int
+    """Number of frames that were processed at once."""
 
 
 class StreamingHMMProcessor:
-    """Takes observations in pieces of any length, processes them in chunks, and tells states as they settle.
+    """Takes observations in pieces of any length, processes them in chunks, and decides states as it can.
 
     Parameters
     ----------
-    model : MixtureGaussianHMM or Listening
-        Its arcs may not vary in time.
+    model : MixtureGaussianHMM or Streamable
+        A model whose arcs do not vary in time.
     chunk_size : int
         Frames to process at once; fewer wait for more.
     overlap : int or None
-        A state is told at the latest with the chunk that brings so many later frames.  None waits until it is
-        certain: the states are then those of ``model.viterbi``, for as long as the buffer holds what is open.
+        A state is decided at the latest with the chunk that brings so many later frames.  None waits until
+        it is certain: the states are then those of ``model.viterbi``, for as long as the buffer holds what is
+        undecided.
     buffer_size : int
-        The most frames whose state may be open at a time; with ``overlap`` None it bounds memory and delay,
-        and a state that is still open then is told by the best path of the moment.  At least ``chunk_size`` +
-        ``overlap``.
-
-    Attributes
-    ----------
-    listener : Search
-        Of the sequence that is being heard.
+        The most frames whose state may be undecided at a time; with ``overlap`` None it bounds memory and
+        delay, and a state that is still undecided then follows the best path of the moment.  At least
+        ``chunk_size`` + ``overlap``.
 
     Examples
     --------
     >>> model = StreamingHMM(2, 3)
     >>> processor = StreamingHMMProcessor(model, chunk_size=8, overlap=4, buffer_size=64)
     >>> observations, _ = model.sample(30, generator=torch.Generator().manual_seed(0))
-    >>> told = [processor.process_chunk(piece) for piece in observations[0].split(5)] + [processor.finish()]
-    >>> sum(len(t.states) for t in told)
+    >>> chunks = [processor.process_chunk(piece) for piece in observations[0].split(5)] + [processor.finish()]
+    >>> sum(len(chunk.states) for chunk in chunks)
     30
     """
 
     def __init__(
         self,
-        model: MixtureGaussianHMM | Listening,
+        model: MixtureGaussianHMM | Streamable,
         chunk_size: int = 16,
         overlap: int | None = None,
         buffer_size: int = 1000,
@@ -167,37 +147,37 @@ class StreamingHMMProcessor:
                 f"chunks of {chunk_size} frames, an overlap of {overlap}, a buffer of {buffer_size}: "
                 "the buffer must hold a chunk and its overlap, and a chunk at least one frame"
             )
-        if not isinstance(model, (MixtureGaussianHMM, Listening)) or isinstance(model, HSMM):
+        if not isinstance(model, (MixtureGaussianHMM, Streamable)) or isinstance(model, HSMM):
             raise TypeError(
-                f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM, or what can "
-                "listen(), can be streamed"
+                f"a {type(model).__name__}; only a StreamingHMM or MixtureGaussianHMM, or what "
+                "has a decoder(), can be streamed"
             )
         self.model, self.chunk_size, self.overlap, self.buffer_size = model, chunk_size, overlap, buffer_size
         self._longest_chunk = chunk_size
         self.reset()
 
     def reset(self) -> None:
-        """Forget all that was heard: the next observations begin a new sequence."""
+        """Forget all observations: the next ones begin a new sequence."""
         lag = self.buffer_size - self._longest_chunk if self.overlap is None else self.overlap
-        self._listener: Search = (
-            self.model.listen(lag) if isinstance(self.model, Listening) else Listener(self.model, lag)
+        self._decoder: StreamingDecoder = (
+            self.model.decoder(lag) if isinstance(self.model, Streamable) else HmmDecoder(self.model, lag)
         )
         self._waiting = torch.empty(0, self.model.obs_dim)
 
     @property
-    def listener(self) -> Search:
-        """The search for the sequence that is being heard."""
-        return self._listener
+    def decoder(self) -> StreamingDecoder:
+        """The decoder of the current sequence."""
+        return self._decoder
 
-    def process_chunk(self, observations: Tensor) -> Told:
-        """Hear frames (n, D), n from 0.
+    def process_chunk(self, observations: Tensor) -> DecodedChunk:
+        """Take in frames (n, D), n from 0, and return the states decided by them.
 
         Raises
         ------
         ValueError
-            If their shape does not fit or something is NaN or infinite; they are then not heard at all.
+            If their shape does not fit or something is NaN or infinite; none of them is taken in then.
         """
-        began, first, told, size = time.perf_counter(), self._listener.told, [], self.chunk_size
+        began, first, decided, size = time.perf_counter(), self._decoder.decided, [], self.chunk_size
         if observations.ndim != 2 or observations.shape[1] != self.model.obs_dim:
             raise ValueError(
                 f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed"
@@ -207,24 +187,24 @@ class StreamingHMMProcessor:
         self._waiting = torch.cat([self._waiting.to(observations), observations])
         while len(self._waiting) >= self.chunk_size:
             size = self.chunk_size
-            told.append(self._process(size))
-        states = torch.cat(told) if told else torch.empty(0, dtype=torch.int64)
-        return Told(states, first, time.perf_counter() - began, size)
+            decided.append(self._process(size))
+        states = torch.cat(decided) if decided else torch.empty(0, dtype=torch.int64)
+        return DecodedChunk(states, first, time.perf_counter() - began, size)
 
     def _process(self, size: int) -> Tensor:
         chunk, self._waiting = self._waiting[:size], self._waiting[size:]
-        return self._listener.advance(chunk)
+        return self._decoder.advance(chunk)
 
-    def finish(self) -> Told:
-        """There is no more: the states of all frames not yet told; then `reset`, whatever comes."""
-        began, first = time.perf_counter(), self._listener.told
+    def finish(self) -> DecodedChunk:
+        """End the sequence, return the states of all undecided frames, and `reset` even after an error."""
+        began, first = time.perf_counter(), self._decoder.decided
         size = len(self._waiting)
         try:
-            states = [self._listener.advance(self._waiting)] if size else []
-            states.append(self._listener.finish())
+            states = [self._decoder.advance(self._waiting)] if size else []
+            states.append(self._decoder.finish())
         finally:
             self.reset()
-        return Told(torch.cat(states), first, time.perf_counter() - began, size)
+        return DecodedChunk(torch.cat(states), first, time.perf_counter() - began, size)
 
 
 class AdaptiveChunkProcessor(StreamingHMMProcessor):
@@ -236,21 +216,22 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
 
     Parameters
     ----------
-    model : MixtureGaussianHMM or Listening
+    model : MixtureGaussianHMM or Streamable
     target_latency : float
-        In seconds.
+        The latency to keep under, in seconds.
     hop : float
         Seconds from one frame to the next.
     chunk_size : int
-        To begin with.
+        The first size, in frames.
     max_chunk_size : int
+        The greatest size, in frames.
     overlap, buffer_size
         As `StreamingHMMProcessor`; the buffer must hold ``max_chunk_size``.
 
     Attributes
     ----------
     latency : float
-        Of the last chunk, in seconds.
+        Latency of the last chunk, in seconds.
 
     Examples
     --------
@@ -263,7 +244,7 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
 
     def __init__(
         self,
-        model: MixtureGaussianHMM | Listening,
+        model: MixtureGaussianHMM | Streamable,
         target_latency: float = 0.1,
         hop: float = 0.01,
         chunk_size: int = 4,

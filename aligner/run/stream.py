@@ -137,13 +137,13 @@ class Spoken:
         assert isinstance(self.model.frontend, SphinxFrontend)
         return self.model.frontend.size
 
-    def listen(self, lag: int | None = None) -> Attending:
-        """A search for one recording."""
+    def decoder(self, lag: int | None = None) -> Attending:
+        """Make the decoder of one recording."""
         return Attending(self, lag)
 
 
 class Attending:
-    """One recording on its way through a graph (see `aligner.hmm.streaming.Search`).
+    """One recording on its way through a graph (see `aligner.hmm.streaming.StreamingDecoder`).
 
     Attributes
     ----------
@@ -167,18 +167,18 @@ class Attending:
         return Live(Arcs.of(self.graph), SURE, self.lag, BEAM if self.pruned else None)
 
     @property
-    def told(self) -> int:
-        """Frames whose state was told."""
+    def decided(self) -> int:
+        """The number of frames whose state has been given out."""
         return self.live.told
 
     def changed(self) -> int:
         """The first frame whose told state is new or another one since this was last asked."""
-        first, self._changed = self._changed, self.told
+        first, self._changed = self._changed, self.decided
         return first
 
     def advance(self, observations: Tensor) -> Tensor:
         """Hear frames (n, D); the states (m,) of those that can now be told."""
-        told = self.told
+        told = self.decided
         columns = self.live.columns(len(observations))
         scores = self.model.score(observations, self.graph.pdfs[columns])
         self._changed = min(self._changed, self.live.advance(scores))
@@ -186,7 +186,7 @@ class Attending:
 
     def finish(self) -> Tensor:
         """There is no more: the states of all frames not yet told."""
-        told = self.told
+        told = self.decided
         lacking = self.live.lacking
         self.finished = lacking <= UNFINISHED or (lacking < np.inf and not self._stopped())
         self._changed = min(self._changed, self.live.finish(anywhere=not self.finished))
@@ -348,7 +348,7 @@ class StreamAligner:
             if chunk is None
             else StreamingHMMProcessor(spoken, chunk, buffer_size=BUFFER + chunk)
         )
-        search = self._processor.listener
+        search = self._processor.decoder
         assert isinstance(search, Attending)
         self.search = search
         self._wave: list[Tensor] = []
@@ -404,7 +404,7 @@ class StreamAligner:
         """What the search has told since last time."""
         line, events = self._line, []
         changed = self.search.changed()
-        if changed == self.search.told:
+        if changed == self.search.decided:
             return []
         for k in line.grow(self.search.live.states, changed):
             token = line.token(k)
@@ -584,7 +584,7 @@ def _practise(spoken: Spoken) -> None:
     assert isinstance(spoken.model.frontend, SphinxFrontend)
     clock = spoken.model.clock
     frames = Incremental(spoken.model.frontend).hear(torch.zeros(clock.window + 4 * clock.hop))
-    search = spoken.listen()
+    search = spoken.decoder()
     frames = spoken.model.frames(frames)
     for t in range(len(frames)):
         search.advance(frames[t : t + 1])
