@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "aligner"
 LAYERS = [
-    {"types", "names"},
+    {"types", "names", "tracing"},
     {"parallel"},
     {"formats"},
     {"corpus", "text", "features", "graph"},

@@ -21,7 +21,7 @@ from aligner.backends.options import Compute, Options
 from aligner.cli import align as command
 from aligner.corpus import audio
 from aligner.formats.textgrid import read_textgrid
-from aligner.parallel.workers import workers
+from aligner.parallel.pool import worker_pool
 from aligner.run import long
 from aligner.run.folder import said
 from aligner.run.long import (
@@ -323,11 +323,11 @@ def test_nothing_of_the_transcript_is_heard(model):
     """Whatever is played for a transcript, something is said of it."""
     noise = np.random.default_rng(0).standard_normal(16000 * 8).astype(np.float32) * 0.1
     backend = chosen(model, Options(star=True))
-    with workers(1, backend) as ask:
+    with worker_pool(1, backend) as submit:
         result = aligned_in_parts(
             Utterance("a", noise, "nothing of this is said here at all"),
             backend,
-            ask,
+            submit,
             lambda known, utterances: [Failure(u, "asked", fault=Fault.INPUT) for u in utterances],
         )
     assert isinstance(result, Failure)

@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 
 import aligner
+from aligner import tracing
 from aligner.backends import path
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
@@ -41,7 +42,6 @@ from aligner.check.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.cli import main
 from aligner.cli.aligning import print_summary, run_behind_bar
 from aligner.cli.bar import Bar
-from aligner.parallel import marks
 from aligner.parallel.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
 from aligner.run import folder as running
 from aligner.run.folder import plan
@@ -803,31 +803,31 @@ def english():
 
 
 def test_a_mark_is_nothing_while_nobody_looks():
-    assert marks.stage("search") is marks.stage("scores")
-    with pytest.raises(ZeroDivisionError), marks.stage("search"):
+    assert tracing.stage("search") is tracing.stage("scores")
+    with pytest.raises(ZeroDivisionError), tracing.stage("search"):
         1 / 0  # noqa: B018
 
 
 @pytest.mark.parametrize("backend", list(STAGES))
 def test_every_stage_is_marked(corpus, backend):
     watch = Stopwatch()
-    with marks.marked_by(watch):
+    with tracing.traced_by(watch):
         aligning.whole(corpus, chosen(None, Options(backend=backend), Compute(jobs=1)))
-    assert set(watch.seconds) == STAGES[backend] <= set(marks.STAGES)
-    assert marks._markers == []
+    assert set(watch.seconds) == STAGES[backend] <= set(tracing.STAGES)
+    assert tracing._tracers == []
 
 
 def test_long_recordings_are_marked_too(corpus, english, monkeypatch):
     monkeypatch.setattr(path, "SCORES", 0)
     watch = Stopwatch()
-    with marks.marked_by(watch):
+    with tracing.traced_by(watch):
         aligning.whole(corpus, english)
     assert set(watch.seconds) == STAGES["hmm"]
 
 
 def test_results_do_not_depend_on_who_looks(corpus, english):
     utterances = aligner.find(corpus).utterances
-    with marks.marked_by(Stopwatch()):
+    with tracing.traced_by(Stopwatch()):
         seen = list(aligner.align(utterances, english))
     assert seen == list(aligner.align(utterances, english))
 
@@ -846,7 +846,7 @@ def test_stages_add_up_to_the_run(corpus, english):
 def test_a_profile_has_all_stages_and_a_trace_that_opens(corpus, tmp_path, english):
     found = profiling.profile(corpus, tmp_path / "seen", english)
     assert (found.utterances, found.failures) == (2, 0)
-    assert [line.name for line in found.stages] == [s for s in marks.STAGES if s in STAGES["hmm"]]
+    assert [line.name for line in found.stages] == [s for s in tracing.STAGES if s in STAGES["hmm"]]
     calls = {line.name: line.calls for line in found.stages}
     assert calls["reading"] == calls["search"] == calls["figures"] == 2
     trace = json.loads((tmp_path / "seen" / profiling.TRACE).read_text())
@@ -862,11 +862,11 @@ def test_a_profile_has_all_stages_and_a_trace_that_opens(corpus, tmp_path, engli
     told = json.loads((tmp_path / "seen" / profiling.TABLE).read_text())
     assert [s["name"] for s in told["stages"]] == [line.name for line in found.stages]
     assert len(list((tmp_path / "seen" / profiling.ALIGNED).rglob("*.TextGrid"))) == 2
-    assert marks._markers == []
+    assert tracing._tracers == []
 
 
 def test_other_threads_are_profiled_too():
-    with profiling.recorded() as recorder, marks.marked_by(torch.profiler.record_function):
+    with profiling.recorded() as recorder, tracing.traced_by(torch.profiler.record_function):
         thread = threading.Thread(target=in_a_stage)
         thread.start()
         thread.join()
@@ -874,7 +874,7 @@ def test_other_threads_are_profiled_too():
 
 
 def in_a_stage():
-    with marks.stage("search"):
+    with tracing.stage("search"):
         torch.ones(3, 3) @ torch.ones(3, 3)
 
 

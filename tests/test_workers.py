@@ -23,10 +23,9 @@ from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.options import Compute
-from aligner.parallel import server
-from aligner.parallel import workers as working
-from aligner.parallel.life import alive
-from aligner.parallel.workers import Died, Stuck, answers, workers
+from aligner.parallel import fork_server, pool
+from aligner.parallel.pool import WorkerDied, WorkerTimeout, map_tasks, worker_pool
+from aligner.parallel.worker import heartbeat
 from aligner.run import align as aligning
 from aligner.run.align import AHEAD, TASK, align, completed, deferring
 from aligner.types import Alignment, DataError, Failure, Fault, Utterance
@@ -39,8 +38,8 @@ def way(request, monkeypatch):
     """Both ways to come by a worker."""
     if request.param == "forked" and not sys.platform.startswith("linux"):
         pytest.skip("processes are not forked here")
-    monkeypatch.setattr(server, "SERVES", request.param == "forked")
-    monkeypatch.setattr(working, "COLD_WORTH", 2)
+    monkeypatch.setattr(fork_server, "FORKS", request.param == "forked")
+    monkeypatch.setattr(pool, "MIN_TASKS_COLD", 2)
     return request.param
 
 
@@ -54,28 +53,28 @@ def die(known, task):
 
 def test_answers_are_about_what_is_known(way):
     known = {k: k * k for k in range(20)}
-    with workers(2, known) as ask:
-        answers = [future.result() for future in [ask(who, k) for k in range(20)]]
+    with worker_pool(2, known) as submit:
+        answers = [future.result() for future in [submit(who, k) for k in range(20)]]
     assert [a for _, a, _ in answers] == [k * k for k in range(20)]
     assert os.getpid() not in {pid for pid, _, _ in answers}
 
 
 def test_one_job_is_done_here():
-    with workers(1, [5]) as ask:
-        assert ask(who, 0).result()[0] == os.getpid()
-        assert isinstance(ask(who, 3).exception(), IndexError)
+    with worker_pool(1, [5]) as submit:
+        assert submit(who, 0).result()[0] == os.getpid()
+        assert isinstance(submit(who, 3).exception(), IndexError)
 
 
 def test_a_daemon_has_no_children(monkeypatch, model):
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
-    with workers(2, [5]) as ask:
-        assert ask(who, 0).result()[0] == os.getpid()
+    with worker_pool(2, [5]) as submit:
+        assert submit(who, 0).result()[0] == os.getpid()
     assert len(list(align(UTTERANCES[:3], model, compute=Compute(jobs=2)))) == 3
 
 
 def test_errors_come_back(way):
-    with workers(2, [5]) as ask:
-        assert isinstance(ask(who, 3).exception(), IndexError)
+    with worker_pool(2, [5]) as submit:
+        assert isinstance(submit(who, 3).exception(), IndexError)
 
 
 def test_processes_equal_one(way, model):
@@ -177,7 +176,7 @@ def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
 
 def endless(backend, utterances):
     for u in utterances:
-        alive(0.1 if u.id == "endless" else None)
+        heartbeat(0.1 if u.id == "endless" else None)
         if u.id == "endless":
             threading.Event().wait()
     return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
@@ -200,7 +199,7 @@ def lost_once(known, mark):
         mark.touch()
         if known == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
-        alive(0.1)
+        heartbeat(0.1)
         threading.Event().wait()
     return os.getpid()
 
@@ -208,33 +207,40 @@ def lost_once(known, mark):
 @pytest.mark.parametrize("known", ["deadly", "endless"])
 def test_what_is_lost_is_asked_once_more(way, known, tmp_path):
     mark = tmp_path / "mark"
-    with workers(2, known) as ask:
-        pids = list(answers(ask, lost_once, [None, mark, None, None], lambda _: np.inf))
+    with worker_pool(2, known) as submit:
+        pids = list(map_tasks(submit, lost_once, [None, mark, None, None], lambda _: np.inf))
     assert len(pids) == 4
     assert mark.exists()
 
 
-@pytest.mark.parametrize("how", [Died, Stuck])
+@pytest.mark.parametrize("how", [WorkerDied, WorkerTimeout])
 def test_what_is_lost_twice_is_told(way, how):
     def never(known, task):  # not to be imported by a worker: it is sent whole
         threading.Event().wait()
 
-    with workers(2, 0) as ask:
+    with worker_pool(2, 0) as submit:
         with pytest.raises(how):
-            list(answers(ask, die if how is Died else never, [1], lambda _: 0.1 if how is Stuck else np.inf))
-        assert ask(pow, 2).result() == 0  # the others live on
+            list(
+                map_tasks(
+                    submit,
+                    die if how is WorkerDied else never,
+                    [1],
+                    lambda _: 0.1 if how is WorkerTimeout else np.inf,
+                )
+            )
+        assert submit(pow, 2).result() == 0  # the others live on
 
 
 def signs(known, task):
     """Works for longer than the limit, and says that it goes on."""
     for _ in range(200):
-        alive()
+        heartbeat()
     return True
 
 
 def granted(known, gate):
     """Gives itself the time that it takes until the gate is open."""
-    alive(np.inf)
+    heartbeat(np.inf)
     wait_until(gate.exists)
     return True
 
@@ -249,29 +255,29 @@ def test_who_gives_signs_of_life_is_not_stuck(monkeypatch, tmp_path, work):
             gate.touch()
         return float(now)
 
-    monkeypatch.setattr(working, "clock", clock)
-    with workers(2, 1) as ask:
-        ask(times, 1).result()  # they are there
+    monkeypatch.setattr(pool, "clock", clock)
+    with worker_pool(2, 1) as submit:
+        submit(times, 1).result()  # they are there
         if work is granted:
-            monkeypatch.setattr(working, "TICK", 0.01)
-            monkeypatch.setattr(working, "MOST", 1.0)
-        assert ask(work, gate, limit=50.0).result()
+            monkeypatch.setattr(pool, "POLL_INTERVAL", 0.01)
+            monkeypatch.setattr(pool, "LONGEST_INTERVAL", 1.0)
+        assert submit(work, gate, timeout=50.0).result()
 
 
 def test_time_in_which_this_process_was_stopped_does_not_count(monkeypatch):
     now = iter(range(0, 10**12, 10**6))  # as if it had been stopped between any two looks
-    monkeypatch.setattr(working, "clock", lambda: float(next(now)))
-    with workers(2, [5]) as ask:
-        assert ask(who, 0, limit=600.0).result()[1] == 5
+    monkeypatch.setattr(pool, "clock", lambda: float(next(now)))
+    with worker_pool(2, [5]) as submit:
+        assert submit(who, 0, timeout=600.0).result()[1] == 5
 
 
-@pytest.mark.skipif(not server.SERVES, reason="processes are not forked here")
+@pytest.mark.skipif(not fork_server.FORKS, reason="processes are not forked here")
 def test_the_server_has_one_thread_whatever_this_process_did():
     """What is forked is that server, or what it forked: no thread can hold a lock that the child would wait
     for.
     """
-    with workers(2, None) as ask:
-        worker = ask(process, None).result()
+    with worker_pool(2, None) as submit:
+        worker = submit(process, None).result()
         template = parent_of(worker)
         assert worker != os.getpid() != template
         assert parent_of(parent_of(template)) == os.getpid()
@@ -288,12 +294,12 @@ def parent_of(pid):
 
 
 def test_what_cannot_be_sent_is_told(way):
-    with workers(2, 2) as ask:
+    with worker_pool(2, 2) as submit:
         with pytest.raises(TypeError, match="pickle"):
-            ask(who, threading.Lock()).result()
+            submit(who, threading.Lock()).result()
         with pytest.raises(TypeError, match="pickle"):
-            ask(unsendable, None).result()
-        assert ask(times, 2).result() == 4
+            submit(unsendable, None).result()
+        assert submit(times, 2).result() == 4
 
 
 def unsendable(known, task):
@@ -308,16 +314,16 @@ class Unknowable:
 def test_workers_that_cannot_learn_are_told(way):
     with (
         pytest.raises(DataError, match=r"cannot be started .*invalid literal.*take --jobs 1"),
-        workers(2, Unknowable()) as ask,
+        worker_pool(2, Unknowable()) as submit,
     ):
-        ask(who, 0).result()
+        submit(who, 0).result()
 
 
 def test_more_can_be_asked_than_the_system_keeps(way):
     """While nobody reads: pipes hold some thousand messages, or some large ones."""
-    with workers(2, 3) as ask:
-        small = [ask(times, k) for k in range(20_000)]
-        large = [ask(times, np.full(200_000, k)) for k in range(8)]
+    with worker_pool(2, 3) as submit:
+        small = [submit(times, k) for k in range(20_000)]
+        large = [submit(times, np.full(200_000, k)) for k in range(8)]
         assert [f.result() for f in small] == [3 * k for k in range(20_000)]
         assert [f.result()[0] for f in large] == [3 * k for k in range(8)]
 
@@ -328,12 +334,12 @@ def times(known, task):
 
 def test_what_waits_behind_what_is_lost_is_not_lost(way, tmp_path):
     """A worker has the next question already when it dies over the one before."""
-    with workers(2, "deadly") as ask:
+    with worker_pool(2, "deadly") as submit:
         marks = [tmp_path / f"mark{k}" for k in range(3)]
         found = [
-            ask(lost_once, mark) for k in range(30) for mark in (marks[k // 10] if k % 10 == 5 else None,)
+            submit(lost_once, mark) for k in range(30) for mark in (marks[k // 10] if k % 10 == 5 else None,)
         ]
-        lost = [k for k, future in enumerate(found) if isinstance(future.exception(), Died)]
+        lost = [k for k, future in enumerate(found) if isinstance(future.exception(), WorkerDied)]
     assert lost == [5, 15, 25]
 
 
@@ -350,22 +356,22 @@ def foreign(known, task):
 
 
 def test_an_answer_that_cannot_be_read_is_told(way):
-    with workers(2, 2) as ask:
-        assert isinstance(ask(foreign, None).exception(), ModuleNotFoundError)
-        assert ask(times, 3).result() == 6
+    with worker_pool(2, 2) as submit:
+        assert isinstance(submit(foreign, None).exception(), ModuleNotFoundError)
+        assert submit(times, 3).result() == 6
 
 
 def test_what_workers_cannot_be_told_is_told(way):
     with (
         pytest.raises(DataError, match=r"cannot be started .*pickle.*take --jobs 1"),
-        workers(2, threading.Lock()),
+        worker_pool(2, threading.Lock()),
     ):
         pass
 
 
 def test_messages_are_logged_here(way, caplog):
-    with caplog.at_level("INFO"), workers(2, None) as ask:
-        ask(talk, 7).result()
+    with caplog.at_level("INFO"), worker_pool(2, None) as submit:
+        submit(talk, 7).result()
     told = [(r.name, r.levelname, r.getMessage()) for r in caplog.records if r.name == "there"]
     assert told == [("there", "INFO", "seven is 7")]
 
@@ -377,11 +383,11 @@ def talk(known, task):
 
 def test_workers_stand_in_the_same_folder(way, tmp_path, monkeypatch):
     """And have the environment of the time when they are asked for, although the server is older."""
-    server.start()
+    fork_server.start()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SAID_LATER", "yes")
-    with workers(2, None) as ask:
-        assert ask(where, None).result() == (str(tmp_path), "yes")
+    with worker_pool(2, None) as submit:
+        assert submit(where, None).result() == (str(tmp_path), "yes")
 
 
 def where(known, task):
@@ -390,7 +396,7 @@ def where(known, task):
 
 ORPHANS = r"""
 import os, signal, sys, time
-from aligner.parallel.workers import workers
+from aligner.parallel.pool import worker_pool
 
 def pid(known, task):
     os.write(1, f"{os.getpid()}\n".encode())
@@ -399,8 +405,8 @@ def pid(known, task):
 if __name__ == "__main__":
     # whoever runs the tests may ignore the signal
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with workers(2, None) as ask:
-        ask(pid, 0), ask(pid, 0)
+    with worker_pool(2, None) as submit:
+        submit(pid, 0), submit(pid, 0)
         time.sleep(60)
 """
 
@@ -457,8 +463,8 @@ def test_long_ones_are_aligned_in_parts_by_the_same_workers(way, monkeypatch, mo
     assert all((r.rule == "there") == (place in (1, 38)) for place, r in results)
 
 
-def in_parts(utterance, backend, ask, work):
-    assert ask(process, None).result() != os.getpid()
+def in_parts(utterance, backend, submit, work):
+    assert submit(process, None).result() != os.getpid()
     return Failure(utterance, "there", fault=Fault.INPUT)
 
 

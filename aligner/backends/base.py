@@ -21,13 +21,13 @@ from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
-from aligner.parallel.marks import stage
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Limits, Solved, measure, suspicions
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
+from aligner.tracing import stage
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
 
 NO_OWNER = -1  # of a silence

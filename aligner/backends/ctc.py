@@ -16,7 +16,6 @@ from aligner.backends.options import Compute, Options
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
-from aligner.parallel.marks import stage
 from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.pauses import Pauses
@@ -26,6 +25,7 @@ from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.spelling import Speller
+from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError
 
 LEAST = 0.25  # frames that a phone has at the edge of an utterance

@@ -23,7 +23,6 @@ from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model, read_measured
-from aligner.parallel.marks import stage
 from aligner.reference import espeak
 from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.reference.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
@@ -33,6 +32,7 @@ from aligner.refine.segments import HOLD_CLOSE
 from aligner.refine.suspect import Limits
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED, spoken_english
+from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
 
 FRONTEND = TemplateFrontend()

@@ -16,7 +16,6 @@ from aligner.formats.files import read_text
 from aligner.graph import build
 from aligner.models.markov import MarkovModel, Voice
 from aligner.parallel.batches import moved
-from aligner.parallel.marks import stage
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
@@ -26,6 +25,7 @@ from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
+from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval, Utterance
 
 

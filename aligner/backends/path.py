@@ -12,11 +12,11 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.models.base import HmmModel
-from aligner.parallel.marks import stage
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
+from aligner.tracing import stage
 
 SCORES = (
     2**26

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
-from aligner.parallel.marks import stage
 from aligner.reference.template import (
     WARPS,
     Matcher,
@@ -31,6 +30,7 @@ from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
+from aligner.tracing import stage
 from aligner.types import Clock, Interval
 
 SCORES = 2**26  # scores (256 MB) up to which they are all made at once: half a minute of speech

@@ -16,9 +16,9 @@ from aligner.backends.base import Backend
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.bench.timing import Clock, Row, Stopwatch, Timing, timed
-from aligner.parallel.marks import STAGES, marked_by
 from aligner.parallel.monitor import Monitor
 from aligner.run.folder import Summary, plan, run
+from aligner.tracing import STAGES, traced_by
 from aligner.types import SAMPLE_RATE, AlignerError, DataError
 
 OFTEN = 0.1  # s between two looks at the memory of a run
@@ -83,7 +83,7 @@ def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.per
     audio = 0.0
     for _ in range(repeats + 1):
         watch, begun = Stopwatch(clock), clock()
-        with marked_by(watch):
+        with traced_by(watch):
             audio = whole(corpus, backend).audio
         total = clock() - begun
         runs.append({**watch.seconds, REST: total - sum(watch.seconds.values()), "all": total})

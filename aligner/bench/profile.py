@@ -17,10 +17,10 @@ from torch._C._profiler import _ExperimentalConfig  # torch has no other name fo
 
 from aligner.backends.base import Backend
 from aligner.formats.files import write_text
-from aligner.parallel.marks import STAGES, marked_by
 from aligner.run.align import align
 from aligner.run.folder import plan, run
 from aligner.run.plan import check_empty
+from aligner.tracing import STAGES, traced_by
 from aligner.types import DataError
 
 PREFIX = "aligner::"  # of the stages in the trace, as "aten::" of torch's operators
@@ -96,7 +96,7 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
     if not job.utterances:
         raise DataError(corpus, "there is nothing in it to align", "aligner validate tells why")
     list(align(job.utterances[:1], backend))
-    with recorded() as recorder, marked_by(lambda name: torch.profiler.record_function(PREFIX + name)):
+    with recorded() as recorder, traced_by(lambda name: torch.profiler.record_function(PREFIX + name)):
         begun = time.perf_counter()
         summary = run(job, backend)
         seconds = time.perf_counter() - begun

@@ -157,7 +157,7 @@ class Row:
 
 class Stopwatch:
     """Seconds of each stage, without those of stages within it; a marker for
-    `aligner.parallel.marks.marked_by`.
+    `aligner.tracing.traced_by`.
 
     Examples
     --------

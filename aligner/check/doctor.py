@@ -25,7 +25,7 @@ from aligner.bench.aligning import made_up, whole
 from aligner.bench.family import devices
 from aligner.bench.machine import cpu_model, cuda_devices, quota
 from aligner.bench.timing import timed
-from aligner.parallel.cores import cores
+from aligner.parallel.cores import THREAD_VARIABLES, cores
 from aligner.parallel.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"
@@ -41,7 +41,6 @@ GIVES = {
     "metrics": "aligner speech-metrics",
     "gpu": "how busy a GPU is, while align runs",
 }
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -255,7 +254,7 @@ def _surroundings() -> Iterator[Finding]:
 
 def threads(environment: Mapping[str, str], available: int, of_torch: int) -> Iterator[Finding]:
     """Whether libraries start more threads than there are cores."""
-    for name in THREADS:
+    for name in THREAD_VARIABLES:
         value = environment.get(name, "")
         if value.isdigit() and int(value) > available:
             yield Finding(

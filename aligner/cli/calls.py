@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from aligner.parallel.cores import one_thread
+from aligner.parallel.cores import limit_threads
 
 
 class Wrong(click.UsageError):
@@ -39,7 +39,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; what the command itself finds wrong is told in one line, too."""
-        one_thread()
+        limit_threads()
         try:
             return super().invoke(ctx)
         except Wrong:

@@ -20,7 +20,7 @@ def warm_up(jobs: int | None, tasks: int = 2) -> None:
         What there is to do, as far as it is known; for a single thing there will be no workers.
     """
     if (jobs or cores()) > 1 and tasks > 1:
-        from aligner.parallel import server
+        from aligner.parallel import fork_server
 
         with suppress(OSError):  # it will be told when workers are needed
-            server.start(WORKERS_NEED)
+            fork_server.start(WORKERS_NEED)

@@ -14,7 +14,7 @@ from aligner.corpus.results import ALIGNMENT_TABLE, read_table
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time
-from aligner.parallel.workers import answers, workers
+from aligner.parallel.pool import map_tasks, worker_pool
 from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError
 
@@ -123,8 +123,8 @@ def _each(
         yield from map(one, work)
         return
     chunks = [work[k : k + CHUNK] for k in range(0, len(work), CHUNK)]
-    with workers(min(jobs, MOST_JOBS), options) as ask:
-        for results in answers(ask, _compare_several, chunks, lambda _: PATIENCE):
+    with worker_pool(min(jobs, MOST_JOBS), options) as submit:
+        for results in map_tasks(submit, _compare_several, chunks, lambda _: PATIENCE):
             yield from results
 
 

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.parallel.wire import as_array
-from aligner.parallel.workers import Ask, Lost, Stuck, workers
+from aligner.parallel.pool import Submit, WorkerLost, WorkerTimeout, worker_pool
+from aligner.parallel.serialization import as_array
 from aligner.run.plan import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
@@ -79,29 +79,29 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
         if jobs == 1 or elsewhere or sum(len(e.cepstra) for e in examples) <= SERIAL:
             yield map
             return
-        with _processes(jobs, examples, out) as ask:
+        with _processes(jobs, examples, out) as submit:
             names = {id(e): ("example", k) for k, e in enumerate(examples)}
             names |= {id(e.cepstra): ("cepstra", k) for k, e in enumerate(examples)}
 
             def mapped(work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-                asked = (partial(_put, ask, *_packed((work, task), names)) for task in tasks)
+                asked = (partial(_put, submit, *_packed((work, task), names)) for task in tasks)
                 try:
                     for answer in _ahead(asked, AHEAD * jobs):
                         yield pickle.loads(answer)
-                except Lost as how:
-                    raise ModelError(out, *(STUCK if isinstance(how, Stuck) else KILLED)) from how
+                except WorkerLost as how:
+                    raise ModelError(out, *(STUCK if isinstance(how, WorkerTimeout) else KILLED)) from how
 
             yield mapped
     finally:
         torch.set_num_threads(threads)
 
 
-def _put(ask: Ask, question: bytes, frames: int) -> Future[bytes]:
-    return ask(_answer, question, limit=PATIENCE + SLOWEST * frames)
+def _put(submit: Submit, question: bytes, frames: int) -> Future[bytes]:
+    return submit(_answer, question, timeout=PATIENCE + SLOWEST * frames)
 
 
 @contextmanager
-def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Ask]:
+def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Submit]:
     """Workers that know the examples."""
     path = out / FILE
     try:
@@ -110,8 +110,8 @@ def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[As
                 example.cepstra.numpy().tofile(file)
             size, nothing = file.tell(), torch.zeros(0)
             pickle.dump([(replace(e, cepstra=nothing), tuple(e.cepstra.shape)) for e in examples], file)
-        with workers(jobs, _Kept(path.absolute(), size)) as ask:
-            yield ask
+        with worker_pool(jobs, _Kept(path.absolute(), size)) as submit:
+            yield submit
     finally:
         path.unlink(missing_ok=True)
 
@@ -126,7 +126,7 @@ def _ahead(asked: Iterable[_Asked], number: int) -> Iterator[bytes]:
         again, future = waiting.popleft()
         try:
             return future.result()
-        except Lost:
+        except WorkerLost:
             wait([other for _, other in waiting])
             return again().result()
 

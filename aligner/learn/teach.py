@@ -25,7 +25,7 @@ from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
-from aligner.parallel.workers import answers, attempts, workers
+from aligner.parallel.pool import map_tasks, try_map, worker_pool
 from aligner.refine.boundaries import placed
 from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
 from aligner.refine.offsets import SHORTEST, correct
@@ -91,9 +91,9 @@ def teach(
     plain = with_taught(backend, None)
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
-    with workers(backend.compute.jobs, plain) as ask:
+    with worker_pool(backend.compute.jobs, plain) as submit:
         for item, result in zip(
-            known, attempts(ask, _lesson, known, lambda c: patience(c.utterance)), strict=True
+            known, try_map(submit, _lesson, known, lambda c: patience(c.utterance)), strict=True
         ):
             if isinstance(result, Lesson):
                 lessons.append(result)
@@ -115,10 +115,10 @@ def teach(
             f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are needed{why}",
             "correct more, or mend these",
         )
-    with workers(backend.compute.jobs, None) as ask:
+    with worker_pool(backend.compute.jobs, None) as submit:
 
         def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
-            yield from answers(ask, _fitted, fits, lambda _: FITTING)
+            yield from map_tasks(submit, _fitted, fits, lambda _: FITTING)
 
         learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
     return Taught(backend.name, learnt, len(lessons), tuple(failures))

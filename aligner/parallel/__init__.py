@@ -1,5 +1,6 @@
-"""Work in several processes; it knows no speech.
+"""Work in several processes; this room knows no speech.
 
-`server` is where processes come from, `life` what they do, `wire` what goes to and fro, `workers` the pool
-that hands out questions and notices who has died or is stuck; `cores` says how many there may be.
+`pool` hands out requests to worker processes and notices which of them died or hang; `fork_server` starts
+the processes; `worker` is what runs in each of them; `serialization` turns requests and results into bytes;
+`cores` says how many processes and threads there may be.
 """

@@ -24,8 +24,8 @@ from aligner.backends.options import Compute, Options
 from aligner.backends.speakers import acquainted, asks
 from aligner.models.base import Model
 from aligner.parallel.batches import windows
-from aligner.parallel.life import alive
-from aligner.parallel.workers import Ask, Lost, Stuck, enough, workers
+from aligner.parallel.pool import Submit, WorkerLost, WorkerTimeout, min_tasks, worker_pool
+from aligner.parallel.worker import heartbeat
 from aligner.run.long import PATIENCE, aligned_in_parts, is_cut, is_long, patience
 from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Fault, Result, Utterance
 
@@ -116,15 +116,15 @@ def completed(
         utterances = list(utterances)
         backend = acquainted(backend, utterances)
     source = iter(utterances)
-    first = list(islice(source, enough()))
+    first = list(islice(source, min_tasks()))
     networks = backend.compute.device != "cpu" and not isinstance(
         backend, HmmBackend
     )  # which only this process can reach
-    jobs = backend.compute.jobs if len(first) == enough() and not networks else 1
+    jobs = backend.compute.jobs if len(first) == min_tasks() and not networks else 1
     tasks = _tasks(chain(first, source), 1 if jobs == 1 else TASK)
-    with workers(jobs, backend) as ask:
-        found = _answers(tasks, backend, ask, 1 if jobs == 1 else AHEAD * jobs)
-        shared = ask if jobs > 1 else None
+    with worker_pool(jobs, backend) as submit:
+        found = _answers(tasks, backend, submit, 1 if jobs == 1 else AHEAD * jobs)
+        shared = submit if jobs > 1 else None
         yield from deferring(found, lambda place, utterance: _in_parts(place, utterance, backend, shared))
 
 
@@ -162,23 +162,27 @@ def deferring(
         yield in_parts(*long.popleft())
 
 
-def _answers(tasks: Iterator[Task], backend: Backend, ask: Ask, ahead: int) -> Iterator[tuple[int, Answer]]:
+def _answers(
+    tasks: Iterator[Task], backend: Backend, submit: Submit, ahead: int
+) -> Iterator[tuple[int, Answer]]:
     """What workers, and a device where there is one, make of tasks; utterances that are long come back as
     they are.
     """
     if not isinstance(backend, HmmBackend) or backend.compute.device == "cpu":
-        return _spread(tasks, ask, _aligned, ahead)
-    prepared: Iterator[tuple[int, Prepared | Answer]] = _spread(tasks, ask, _prepared, ahead)
+        return _spread(tasks, submit, _aligned, ahead)
+    prepared: Iterator[tuple[int, Prepared | Answer]] = _spread(tasks, submit, _prepared, ahead)
     return _finished(on_device(prepared, backend), backend)
 
 
-def _in_parts(place: int, utterance: Utterance, backend: Backend, ask: Ask | None) -> tuple[int, Result]:
+def _in_parts(
+    place: int, utterance: Utterance, backend: Backend, submit: Submit | None
+) -> tuple[int, Result]:
     """A long utterance, aligned by all workers together: those that are there, or others."""
     assert isinstance(backend, HmmBackend)
-    if ask is None:
-        with workers(backend.compute.jobs, backend) as ask:
-            return _in_parts(place, utterance, backend, ask)
-    return place, _guarded(utterance, lambda: aligned_in_parts(utterance, backend, ask, _aligned_whole))
+    if submit is None:
+        with worker_pool(backend.compute.jobs, backend) as submit:
+            return _in_parts(place, utterance, backend, submit)
+    return place, _guarded(utterance, lambda: aligned_in_parts(utterance, backend, submit, _aligned_whole))
 
 
 def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
@@ -189,7 +193,7 @@ def _tasks(utterances: Iterable[Utterance], size: int) -> Iterator[Task]:
 
 
 def _spread(
-    tasks: Iterator[Task], ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int
+    tasks: Iterator[Task], submit: Submit, work: Callable[[Backend, Sequence[Utterance]], list[A]], ahead: int
 ) -> Iterator[tuple[int, A | Failure]]:
     """Answers as they are done; what was lost with a worker is tried once more, when no other is at work."""
     waiting: dict[Future[list[A]], Task] = {}
@@ -200,35 +204,35 @@ def _spread(
             held = task
             if waiting and task[0] > min(first for first, _ in waiting.values()) + BEYOND:
                 break
-            waiting[ask(work, task[1], limit=PATIENCE)], held = task, None
+            waiting[submit(work, task[1], timeout=PATIENCE)], held = task, None
         if not waiting and not lost:
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             task = waiting.pop(future)
             try:
                 yield from _placed(task, future.result())
-            except Lost:
+            except WorkerLost:
                 lost.append(task)
         if not waiting:
             for task in lost:
-                yield from _one_by_one(task, ask, work)
+                yield from _one_by_one(task, submit, work)
             lost = []
 
 
 def _one_by_one(
-    task: Task, ask: Ask, work: Callable[[Backend, Sequence[Utterance]], list[A]]
+    task: Task, submit: Submit, work: Callable[[Backend, Sequence[Utterance]], list[A]]
 ) -> Iterator[tuple[int, A | Failure]]:
     """Utterances one of which a worker was lost with; each alone, so that it is known which one it was."""
     for place, utterance in enumerate(task[1], task[0]):
         try:
-            yield from _placed((place, [utterance]), ask(work, [utterance], limit=PATIENCE).result())
-        except Lost as how:
+            yield from _placed((place, [utterance]), submit(work, [utterance], timeout=PATIENCE).result())
+        except WorkerLost as how:
             yield place, _lost(utterance, how)
 
 
-def _lost(utterance: Utterance, how: Lost) -> Failure:
+def _lost(utterance: Utterance, how: WorkerLost) -> Failure:
     """Why an utterance that workers were lost with cannot be aligned."""
-    if isinstance(how, Stuck):
+    if isinstance(how, WorkerTimeout):
         return Failure(utterance, *STUCK, fault=Fault.STUCK)
     return Failure(utterance, *KILLED, fault=Fault.KILLED)
 
@@ -337,13 +341,13 @@ def _aligned(backend: Backend, utterances: Sequence[Utterance]) -> list[Answer]:
 
 
 def _aligned_alone(backend: Backend, utterance: Utterance) -> Answer:
-    alive(patience(utterance))
+    heartbeat(patience(utterance))
     if not is_cut(utterance, backend):
         return _aligned_whole(backend, [utterance])[0]
     if is_long(utterance):
         return _bare(utterance)
-    with workers(1, backend) as ask:
-        _, result = _in_parts(0, utterance, backend, ask)
+    with worker_pool(1, backend) as submit:
+        _, result = _in_parts(0, utterance, backend, submit)
     return replace(result, utterance=_bare(result.utterance))
 
 
@@ -363,7 +367,7 @@ def _prepared(backend: Backend, utterances: Sequence[Utterance]) -> list[Prepare
         return replace(prepared, heard=replace(prepared.heard, utterance=_bare(prepared.heard.utterance)))
 
     def cut(utterance: Utterance) -> bool:
-        alive(patience(utterance))
+        heartbeat(patience(utterance))
         return is_cut(utterance, backend)
 
     answers = [_bare(u) if cut(u) else _guarded(u, partial(one, u)) for u in utterances]
@@ -379,7 +383,7 @@ def _guarded(utterance: Utterance, work: Callable[[], R]) -> R | Failure:
     """What ``work`` returns, or the failure that its error amounts to: one bad file never ends a run."""
     try:
         return work()
-    except Lost as how:
+    except WorkerLost as how:
         return _lost(utterance, how)
     except DataError as error:
         return Failure.of(utterance, error)

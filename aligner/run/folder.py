@@ -11,13 +11,13 @@ from aligner import __version__
 from aligner.backends.base import Backend
 from aligner.corpus import results
 from aligner.formats.files import unbroken
-from aligner.parallel.marks import stage
 from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import completed
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
+from aligner.tracing import stage
 from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, Interval, Result
 
 __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]

@@ -23,7 +23,7 @@ from aligner.backends.base import Backend
 from aligner.backends.hmm import HmmBackend
 from aligner.corpus import audio
 from aligner.graph import NONE
-from aligner.parallel.workers import Ask, answers
+from aligner.parallel.pool import Submit, map_tasks
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.long import long_path
 from aligner.text.normalise import normalise
@@ -330,21 +330,21 @@ def _beside(speech: float, star: float, end: float) -> float:
     return (speech + star) / 2 if star - speech >= PAUSE else min(star + EDGE, end)
 
 
-def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: Work) -> Result:
+def aligned_in_parts(utterance: Utterance, backend: HmmBackend, submit: Submit, work: Work) -> Result:
     """Align a long utterance, or one with a loose transcript.
 
     Parameters
     ----------
     utterance : Utterance
     backend : HmmBackend
-    ask : Ask
-        Of workers that know the backend.
+    submit : Submit
+        The function that submits tasks to a pool whose workers share the backend.
     work : callable
         Aligns utterances: ``work(backend, utterances)``.
     """
     texts = [text for text in sentences(utterance.transcript) if normalise(text, backend.english)]
     try:
-        planned = _planned(utterance, texts, backend, ask)
+        planned = _planned(utterance, texts, backend, submit)
     except DataError as error:
         return Failure.of(utterance, error)
     except NoPath:
@@ -363,12 +363,13 @@ def aligned_in_parts(utterance: Utterance, backend: HmmBackend, ask: Ask, work: 
         )
     parts = [_part(utterance, stretch, texts) for stretch in planned.stretches]
     results = [
-        result for [result] in answers(ask, work, [[part] for part in parts], lambda only: patience(only[0]))
+        result
+        for [result] in map_tasks(submit, work, [[part] for part in parts], lambda only: patience(only[0]))
     ]
     return joined(utterance, _seconds(utterance), planned, results, texts)
 
 
-def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, ask: Ask) -> Plan:
+def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, submit: Submit) -> Plan:
     """Where the sentences are."""
     topology, clock = backend.model.topology, backend.clock
     if not texts:
@@ -378,7 +379,7 @@ def _planned(utterance: Utterance, texts: Sequence[str], backend: HmmBackend, as
             "write what is said",
             fault=Fault.EMPTY_TRANSCRIPT,
         )
-    heard = answers(ask, hear_piece, pieces_of(utterance), patience)
+    heard = map_tasks(submit, hear_piece, pieces_of(utterance), patience)
     silence, anything = topology.number(topology.silence), len(topology.alone)
     phones = []
     for text in texts:

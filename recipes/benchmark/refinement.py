@@ -40,11 +40,11 @@ from aligner.bench.timing import Stopwatch
 from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.learn.teach import teach, with_taught
-from aligner.parallel.marks import marked_by
 from aligner.refine.boundaries import Refinement
 from aligner.refine.segments import HOLD_CLOSE
 from aligner.run.align import prepare
 from aligner.run.folder import plan, run
+from aligner.tracing import traced_by
 from aligner.types import DataError, Utterance
 
 NEEDED = {"hmm": (), "ctc": ("transformers", "hama"), "dtw": ("espeakng_loader",)}  # packages
@@ -133,7 +133,7 @@ def taken(corpus: Path, backend: Backend) -> Taken:
     with tempfile.TemporaryDirectory() as out:
         begun = time.perf_counter()
         job = plan(corpus, Path(out))
-        with marked_by(watch):
+        with traced_by(watch):
             run(job, backend)
         wall = time.perf_counter() - begun
     return Taken(wall, sum(watch.seconds.values()), watch.seconds["refinement"])

@@ -1,4 +1,4 @@
-"""What goes from process to process, as bytes."""
+"""Requests and results as bytes, which is how they get from process to process."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import cloudpickle
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """Sends what stands in a script or a notebook, too, and lambdas.
+    """A pickler that also takes lambdas, and what is defined in a script or a notebook.
 
-    Tensors of the CPU go as arrays, which takes a tenth of the time; torch need not be there.
+    Tensors in main memory are sent as arrays, which takes a tenth of the time; torch need not be installed.
     """
 
-    def reducer_override(self, thing: Any) -> Any:
+    def reducer_override(self, value: Any) -> Any:
         torch = sys.modules.get("torch")
-        if torch is not None and type(thing) is torch.Tensor:
-            array = as_array(thing)
+        if torch is not None and type(value) is torch.Tensor:
+            array = as_array(value)
             if array is not None:
                 return torch.from_numpy, (array,)
-        return super().reducer_override(thing)
+        return super().reducer_override(value)
 
 
 def as_array(tensor: Any) -> Any:
-    """A tensor's numbers as an array that shares nothing; None where the tensor is more than these.
+    """Return a tensor's numbers as an array, or None where the tensor is more than its numbers.
 
     That is, where it is on a device, has a gradient, is sparse, or of a type that numpy lacks.
     """
@@ -44,24 +44,24 @@ def as_array(tensor: Any) -> Any:
     return tensor.numpy()
 
 
-def packed(thing: Any) -> bytes:
-    """Anything that can be sent, as bytes.
+def serialize(value: Any) -> bytes:
+    """Turn anything that can be pickled into bytes.
 
     Raises
     ------
     Exception
-        Of whatever kind the pickler has for what cannot be sent.
+        Of whatever kind the pickler raises for what cannot be sent.
 
     Examples
     --------
-    >>> unpacked(packed({"a": (1, 2.5)}))
+    >>> deserialize(serialize({"a": (1, 2.5)}))
     {'a': (1, 2.5)}
     """
     file = io.BytesIO()
-    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(thing)
+    _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
     return file.getvalue()
 
 
-def unpacked(data: bytes | memoryview) -> Any:
-    """What was `packed`."""
+def deserialize(data: bytes | memoryview) -> Any:
+    """Turn the bytes that `serialize` made back into the value."""
     return pickle.loads(data)
