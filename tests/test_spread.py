@@ -20,7 +20,7 @@ from support.processes import alive
 from aligner.learn import spread as spreading
 from aligner.learn.spread import AHEAD, FILE, SERIAL, spread
 from aligner.models.markov import Voice
-from aligner.train.em import Task
+from aligner.train.em import ShardTask
 from aligner.types import DataError, ModelError
 
 
@@ -49,11 +49,11 @@ def like(one, other):
 def test_what_is_known_and_what_is_not_arrives_whole(mapped):
     changed = replace(EXAMPLES[2], words=(), spelled=())  # of its own, but for the cepstra
     tasks = [
-        Task(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
-        Task(None, [example(30)], {}),
-        Task(None, [], {}),
+        ShardTask(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
+        ShardTask(None, [example(30)], {}),
+        ShardTask(None, [], {}),
     ]
-    for found, task in zip(mapped(Task._make, tasks), tasks, strict=True):
+    for found, task in zip(mapped(ShardTask._make, tasks), tasks, strict=True):
         assert found.model is None
         for one, other in zip(found.examples, task.examples, strict=True):
             like(one, other)

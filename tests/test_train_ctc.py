@@ -13,7 +13,7 @@ import torch
 
 from aligner.models import neural
 from aligner.models.neural import Shape, TcnNetwork, log_mel
-from aligner.train.ctc import Example, Options, fit, masks, prior_ctc_loss, shortest, train
+from aligner.train.ctc import Example, Options, fit, least_frames, masks, prior_ctc_loss, train
 from aligner.types import DataError, ModelError
 
 RATE = 16_000
@@ -287,8 +287,8 @@ def test_the_shortest_is_exactly_what_ctc_needs(labels):
         )
         return bool(loss.isfinite())
 
-    assert possible(shortest(labels))
-    assert not possible(shortest(labels) - 1)
+    assert possible(least_frames(labels))
+    assert not possible(least_frames(labels) - 1)
 
 
 @pytest.mark.parametrize("labels", [[0], [6], [-1]])

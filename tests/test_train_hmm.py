@@ -24,37 +24,54 @@ from aligner.models.markov import Voice
 from aligner.models.tree import LEAF, LEFT, PLACE, RIGHT, SILENCE, Forest, TreeTopology
 from aligner.text.lexicon import Lexicon
 from aligner.train import em, estimate, statistics, transforms
-from aligner.train.adapt import Belief, adapted, rounds
+from aligner.train.adapt import PriorCounts, map_rounds, map_update
 from aligner.train.em import (
     Aligned,
     Example,
-    Left,
     Paths,
-    Task,
+    ShardTask,
+    Unaligned,
     aligned,
     e_step,
     gaussians_of,
-    pairs_of,
     trees_of,
+    word_pairs,
 )
-from aligner.train.estimate import Floors, grown, maximised, owners, pool_of, pooled, reestimated, shared_out
-from aligner.train.finish import finished, joined
+from aligner.train.estimate import (
+    VarianceFloor,
+    allocate_gaussians,
+    m_step,
+    phone_states_of_pdfs,
+    pools_of_pdfs,
+    reestimated,
+    split_gaussians,
+    with_pooled_frames,
+)
+from aligner.train.finish import finished_model, merged_mixture
 from aligner.train.monophone import flat_start
-from aligner.train.pronunciations import weighed
-from aligner.train.stages import Speech, Stage, State, steps
-from aligner.train.statistics import START, Heard, Occupied, added, sums
+from aligner.train.pronunciations import with_probabilities
+from aligner.train.stages import Stage, TrainingSet, TrainingState, train
+from aligner.train.statistics import START, Occupancies, PronunciationCounts, accumulate, total
 from aligner.train.transforms import (
     Scatter,
     TransformSums,
+    added_by_speaker,
     fmllr,
-    gain,
+    fmllr_gain,
     lda,
-    merged,
     mllt,
-    moved,
     transform_sums,
+    transformed_mixtures,
 )
-from aligner.train.tree import Contexts, best_split, coded, grow, keyed, leaves_of, variance_floor
+from aligner.train.tree import (
+    ContextSums,
+    best_split,
+    event_codes,
+    events_along_path,
+    grow,
+    pdfs_of_events,
+    variance_floor,
+)
 from aligner.types import Pronunciation
 
 # A language of six phones, each a blob in four cepstra; its words, speakers and boundaries are planted.
@@ -166,13 +183,15 @@ def warped():
 @pytest.fixture(scope="module", params=names.EM)
 def trained(request, warped):
     """The states of a whole training: speech, and the last state of every stage by its kind."""
-    speech = Speech(warped[0], LABELS, request.param)
-    ends = {SCHEDULE[state.stage].kind: state for state in steps(speech, SCHEDULE, FRONTEND)}
+    speech = TrainingSet(warped[0], LABELS, request.param)
+    ends = {SCHEDULE[state.stage].kind: state for state in train(speech, SCHEDULE, FRONTEND)}
     return speech, ends
 
 
 def along(model, examples, voices=None):
-    return {w.example.id: w for w in aligned(Task(model, examples, voices or {})) if isinstance(w, Aligned)}
+    return {
+        w.example.id: w for w in aligned(ShardTask(model, examples, voices or {})) if isinstance(w, Aligned)
+    }
 
 
 # Sums.
@@ -182,7 +201,7 @@ def pairs(frames, pdfs, seed=0):
     """Every frame with two pdfs, by weights of which most are not 1."""
     rng = np.random.default_rng(seed)
     own = torch.from_numpy(np.concatenate([rng.permutation(pdfs)[:2] for _ in range(frames)]))
-    return Occupied(
+    return Occupancies(
         torch.arange(frames).repeat_interleave(2), own, torch.from_numpy(rng.uniform(0.01, 1, 2 * frames))
     )
 
@@ -196,7 +215,7 @@ def test_sums_equal_their_reference_and_the_formula(books, dims):
     mixtures = random_mixtures(books, 4, 9, dims)
     frames = torch.randn(80, 5, generator=torch.Generator().manual_seed(1)) * 1.5
     occupied = pairs(80, 9)
-    found, emitted = sums(mixtures, frames, occupied)
+    found, emitted = accumulate(mixtures, frames, occupied)
     expected, by_reference = statistics.reference(mixtures, frames, occupied)
     for ours, theirs in zip(found, expected, strict=True):
         for a, b in zip(ours, theirs, strict=True):
@@ -211,7 +230,7 @@ def test_sums_are_what_they_say():
     mixtures = random_mixtures(2, 3, 4, (3, 2))
     mixtures.streams[0].weights[1, 2] = 0.0
     frames, occupied = torch.randn(20, 5, generator=torch.Generator().manual_seed(2)), pairs(20, 4)
-    found, _ = sums(mixtures, frames, occupied)
+    found, _ = accumulate(mixtures, frames, occupied)
     for stream, own in zip(mixtures.streams, found, strict=True):
         counts, first, second = (np.zeros(v.shape) for v in own)
         for t, p, weight in zip(*(side.tolist() for side in occupied), strict=True):
@@ -235,9 +254,9 @@ def test_sums_of_seen_frames_equal_the_reference(books):
     generator = torch.Generator().manual_seed(3)
     frames, seen = torch.randn(60, 5, generator=generator), torch.randn(60, 7, generator=generator)
     occupied = pairs(60, 6)
-    [found], _ = sums(mixtures, frames, occupied, seen)
+    [found], _ = accumulate(mixtures, frames, occupied, seen)
     [expected], _ = statistics.reference(mixtures, frames, occupied, seen)
-    [plain], _ = sums(mixtures, frames, occupied)
+    [plain], _ = accumulate(mixtures, frames, occupied)
     assert found.first.shape == (books, 3, 7)
     torch.testing.assert_close(found.counts, plain.counts)
     for a, b in zip(found, expected, strict=True):
@@ -271,10 +290,14 @@ def test_any_number_of_shards_gives_the_same_model(corpus, flat, how):
     whole, _ = e_step(model, [corpus[0]], {}, how)
     for number in (2, 7):
         parts, paths = e_step(model, split(corpus[0], number), {}, how)
-        assert (parts.frames, parts.utterances, parts.said) == (whole.frames, whole.utterances, whole.said)
+        assert (parts.frames, parts.utterances, parts.pronunciations) == (
+            whole.frames,
+            whole.utterances,
+            whole.pronunciations,
+        )
         assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-9)
         assert len(paths) == number
-        like(maximised(model, parts, floors), maximised(model, whole, floors))
+        like(m_step(model, parts, floors), m_step(model, whole, floors))
 
 
 def test_shards_hold_everything_once_and_are_of_like_length(corpus):
@@ -302,8 +325,8 @@ def test_processes_and_threads_give_the_same_numbers(corpus, flat):
             remembered, _ = e_step(model, shards, voices, spread=spread, known=found)
             assert there.log_likelihood == pytest.approx(here.log_likelihood, rel=1e-9)
             assert remembered.log_likelihood == pytest.approx(again.log_likelihood, rel=1e-9)
-            assert there.said == here.said
-            like(maximised(model, there, floors), maximised(model, here, floors))
+            assert there.pronunciations == here.pronunciations
+            like(m_step(model, there, floors), m_step(model, here, floors))
             for a, b in zip(paths, found, strict=True):
                 assert all(map(np.array_equal, a.pdfs, b.pdfs))
 
@@ -340,7 +363,7 @@ def climb(model, floors, examples, voices, how, number=5, known=None):
     for _ in range(number):
         s, _ = e_step(model, em.sharded(examples), voices, how, known=known)
         values.append(s.log_likelihood + belief_in_loops(model.topology))
-        model = maximised(model, s, floors)
+        model = m_step(model, s, floors)
     return values
 
 
@@ -352,7 +375,7 @@ def never_falls(values):
 
 @pytest.mark.parametrize("how", names.EM)
 def test_em_never_lowers_the_likelihood_of_monophones(corpus, flat, how, monkeypatch):
-    monkeypatch.setattr(em, "FAINTEST", 0.0)
+    monkeypatch.setattr(em, "LEAST_POSTERIOR", 0.0)
     never_falls(climb(*flat, corpus[0], {}, how, 8))
 
 
@@ -361,10 +384,10 @@ def test_em_never_lowers_the_likelihood(trained, kind, monkeypatch):
     """Mixtures and phones in context; of frames through LDA and MLLT, and of those that speakers' transforms
     moved.
     """
-    monkeypatch.setattr(em, "FAINTEST", 0.0)
+    monkeypatch.setattr(em, "LEAST_POSTERIOR", 0.0)
     speech, ends = trained
     state = ends[kind]
-    monkeypatch.setattr(estimate, "POOLED", 0.0)
+    monkeypatch.setattr(estimate, "POOLING_FRAMES", 0.0)
     assert kind != "sat" or any(voice.transform is not None for voice in state.voices.values())
     never_falls(climb(state.model, state.floors, speech.examples, state.voices, speech.em))
 
@@ -412,7 +435,7 @@ def all_paths(graph, frames):
 
 
 def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
-    monkeypatch.setattr(em, "FAINTEST", 0.0)
+    monkeypatch.setattr(em, "LEAST_POSTERIOR", 0.0)
     model, _ = flat
     words = ((Pronunciation(("AA",)), Pronunciation(("S", "IY"), 0.5, 0.3, 1.2, 0.8)),)
     example = Example(
@@ -427,7 +450,7 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
     assert len(paths) > 50
     counts = np.zeros((9, model.topology.forest.pdfs))
     stays, leaves = np.zeros(model.topology.alone.shape), np.zeros(model.topology.alone.shape)
-    numbers, inner = em.numbered(graph, model.topology)
+    numbers, inner = em.phone_and_state(graph, model.topology)
     for (path, _), p in zip(paths, np.exp(totals - log_z), strict=True):
         for t, s in enumerate(path):
             counts[t, graph.pdfs[graph.pdf[s]]] += p
@@ -465,7 +488,7 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
     )
     topology = model.topology
     pdfs = [topology.forest.roots[topology.number("S"), k] for k in range(3)]
-    assert left == (Left("short"),)
+    assert left == (Unaligned("short"),)
     assert floors.variances.tolist() == pytest.approx([0.01 * (32**2 - 1) / 12] * 4)
     pool = np.mean(
         [10.5, 12.5, 14.5]
@@ -479,8 +502,8 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
 @pytest.mark.parametrize("how", names.EM)
 def test_a_flat_start_finds_the_planted_boundaries(corpus, how):
     examples, planted = corpus
-    speech = Speech(examples, LABELS, how)
-    *_, state = steps(speech, (Stage("monophone", 12),), FRONTEND)
+    speech = TrainingSet(examples, LABELS, how)
+    *_, state = train(speech, (Stage("monophone", 12),), FRONTEND)
     errors, same = [], 0
     for name, way in along(state.model, examples).items():
         nodes = way.graph.node[way.states]
@@ -497,7 +520,7 @@ def test_a_flat_start_finds_the_planted_boundaries(corpus, how):
 def test_the_words_that_were_planted_are_counted(corpus):
     """Which pronunciation of `us` was said, and where there was silence."""
     examples, planted = corpus
-    *_, state = steps(Speech(examples, LABELS), (Stage("monophone", 12),), FRONTEND)
+    *_, state = train(TrainingSet(examples, LABELS), (Stage("monophone", 12),), FRONTEND)
     exact = 0
     for name, way in along(state.model, examples).items():
         expected, before, silent, index = [], START, False, 0
@@ -508,7 +531,7 @@ def test_the_words_that_were_planted_are_counted(corpus):
             expected.append((before, word, silent))
             before, index = word, index + len(word[1])
         expected.append((before, START, index < len(spans)))
-        exact += expected == list(pairs_of(way))
+        exact += expected == list(word_pairs(way))
     assert exact >= 0.9 * len(examples)
 
 
@@ -570,7 +593,7 @@ def random_events(seed=0, count=300, effect=0.0):
     x = rng.standard_normal((count, 30, 3)) + 0.3 * keys[:, None, :3]
     planted = (keys[:, 0] == AA) & (keys[:, 3] == M) & (keys[:, 1] == 1)
     x[planted] += effect
-    return Contexts.of(coded(keys), np.full(count, 30.0), x.sum(1), np.square(x).sum(1))
+    return ContextSums.of(event_codes(keys), np.full(count, 30.0), x.sum(1), np.square(x).sum(1))
 
 
 def fit(events, rows):
@@ -588,7 +611,7 @@ def test_events_add_up_and_keep_their_keys():
     assert (np.diff(both.codes) > 0).all()
     assert both.counts.sum() == one.counts.sum() + other.counts.sum()
     np.testing.assert_allclose(both.first.sum(0), one.first.sum(0) + other.first.sum(0))
-    np.testing.assert_array_equal(coded(both.keys), both.codes)
+    np.testing.assert_array_equal(event_codes(both.keys), both.codes)
 
 
 def test_the_best_split_is_the_best_of_all_that_leave_frames_enough():
@@ -621,7 +644,7 @@ def test_trees_grow_to_so_many_leaves_and_gain(leaves):
     assert TOPOLOGY.forest.pdfs == 26
     assert forest.pdfs == leaves
     assert sorted(forest.yes[forest.asked == LEAF]) == list(range(leaves))
-    pdf, own = leaves_of(events, topology), owners(forest)
+    pdf, own = pdfs_of_events(events, topology), phone_states_of_pdfs(forest)
     assert (own[pdf] == events.keys[:, :2]).all()
     roots = np.unique(events.keys[:, :2], axis=0)
     before = sum(fit(events, np.flatnonzero((events.keys[:, :2] == root).all(1))) for root in roots)
@@ -648,7 +671,7 @@ def test_places_in_the_word_are_asked_for():
         [(AA, 1, left, T, place) for left in range(2, 8) for place in range(4)] + [(M, 1, 0, 0, 0)]
     )
     x = rng.standard_normal((len(keys), 40, 2)) + 4.0 * (keys[:, 4] == Position.END)[:, None, None]
-    events = Contexts.of(coded(keys), np.full(len(keys), 40.0), x.sum(1), np.square(x).sum(1))
+    events = ContextSums.of(event_codes(keys), np.full(len(keys), 40.0), x.sum(1), np.square(x).sum(1))
     forest = grow(events, TOPOLOGY, 27).forest
     assert forest.about[forest.roots[AA, 1]] == PLACE
     leaf = [forest.leaf(AA, 1, (M, T, place)) for place in Position]
@@ -661,7 +684,7 @@ def test_events_have_the_context_that_the_graph_gave_them(trained):
     model = ends["triphone"].model
     topology, seen = trees_of(model), set()
     for way in along(model, speech.examples).values():
-        keys = keyed(way, topology)
+        keys = events_along_path(way, topology)
         pdfs = way.graph.pdfs[way.graph.pdf[way.states]]
         assert [
             topology.forest.leaf(p, k, (left, right, place)) for p, k, left, right, place in keys.tolist()
@@ -676,14 +699,14 @@ def test_phones_without_context_stand_behind_the_leaves(trained):
     """
     speech, ends = trained
     state = ends["pronunciations"]
-    model = finished(speech, state)
+    model = finished_model(speech, state)
     topology, occupancy = trees_of(model), state.occupancy.numpy()
     [stream] = gaussians_of(model).streams
     forest = topology.forest
     assert len(stream.means) == forest.pdfs + forest.sizes.sum() == topology.alone.max() + 1
     assert model.adapted is not None
     assert len(gaussians_of(model.for_adapted).codebook) == len(stream.means)
-    own, used = owners(forest), []
+    own, used = phone_states_of_pdfs(forest), []
     for phone, size in enumerate(forest.sizes.tolist()):
         assert (topology.alone[phone, size:] == topology.alone[phone, size - 1]).all()
         for k in range(size):
@@ -710,7 +733,7 @@ def test_mixtures_that_are_joined_keep_their_moments():
     mixtures = random_mixtures(5, 6, 5, (4,))
     [stream] = mixtures.streams
     occupancy = np.array([10.0, 200, 3, 50, 70])
-    means, variances, weights = joined(
+    means, variances, weights = merged_mixture(
         stream.means, stream.covariances, stream.weights, [0, 1, 3, 4], occupancy
     )
     one = GaussianMixtures.of_tensors([means[None]], [variances[None]], [weights[None]], np.zeros(1, int))
@@ -783,7 +806,7 @@ def test_mllt_undoes_a_planted_mixing_and_never_loses():
 def test_means_move_with_the_frames():
     mixtures, matrix = random_mixtures(3, 1, 3, (4,)), torch.diag(torch.tensor([2.0, -1.0, 0.5, 3.0])).flip(0)
     x = torch.randn(7, 4)
-    there = moved(mixtures, matrix).score_naively(x @ matrix.T, np.arange(3))
+    there = transformed_mixtures(mixtures, matrix).score_naively(x @ matrix.T, np.arange(3))
     torch.testing.assert_close(
         there + float(torch.linalg.slogdet(matrix.double())[1]),
         mixtures.score_naively(x, np.arange(3)),
@@ -815,7 +838,9 @@ def speaker(count, size=4, seed=0, blocks=None, densities=1):
         size=(count, size)
     )
     x = torch.from_numpy(((y - offset) @ np.linalg.inv(planted).T).astype(np.float32))
-    occupied = Occupied(torch.arange(count), torch.from_numpy(pdfs), torch.ones(count, dtype=torch.float64))
+    occupied = Occupancies(
+        torch.arange(count), torch.from_numpy(pdfs), torch.ones(count, dtype=torch.float64)
+    )
     return mixtures, np.hstack([planted, offset[:, None]]), x, occupied
 
 
@@ -837,10 +862,10 @@ def test_fmllr_finds_the_planted_transform(blocks):
         assert not found[2:, :2].any()
     none = torch.eye(4, 5)
     assert s.count == 20_000
-    assert gain(s, none) == pytest.approx(0, abs=1e-9)
-    assert gain(s, found) > gain(s, torch.from_numpy(planted)) - 1e-6 > 0
+    assert fmllr_gain(s, none) == pytest.approx(0, abs=1e-9)
+    assert fmllr_gain(s, found) > fmllr_gain(s, torch.from_numpy(planted)) - 1e-6 > 0
     real = per_frame(mixtures, x, occupied, found) - per_frame(mixtures, x, occupied, none)
-    assert gain(s, found) == pytest.approx(real, rel=1e-5)
+    assert fmllr_gain(s, found) == pytest.approx(real, rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -850,7 +875,7 @@ def test_fmllr_gains_whatever_the_frames(seed):
     noise = torch.randn(1500, 4, generator=torch.Generator().manual_seed(seed)) * (1 + seed)
     for frames in (x, noise):
         s = transform_sums(mixtures, frames, occupied)
-        gains = [gain(s, fmllr(s, rounds=r)) for r in (1, 2, 10)]
+        gains = [fmllr_gain(s, fmllr(s, rounds=r)) for r in (1, 2, 10)]
         assert all(b >= a - 1e-5 for a, b in pairwise([0.0, *gains]))
         real = per_frame(mixtures, frames, occupied, fmllr(s)) - per_frame(
             mixtures, frames, occupied, torch.eye(4, 5)
@@ -869,10 +894,10 @@ def test_little_speech_gets_an_offset_or_nothing(count, kind):
     assert (found is None) == (kind == "none")
     if kind == "offset":
         torch.testing.assert_close(found[:, :4], torch.eye(4))
-        best = gain(s, found)
+        best = fmllr_gain(s, found)
         assert best > 0
         for change in 0.01 * torch.cat([torch.eye(4), -torch.eye(4)]):
-            assert gain(s, found + torch.nn.functional.pad(change[:, None], (4, 0))) < best
+            assert fmllr_gain(s, found + torch.nn.functional.pad(change[:, None], (4, 0))) < best
     if kind == "whole":
         assert (found[:, :4] - torch.eye(4)).abs().max() > 0.05
 
@@ -881,10 +906,12 @@ def test_sums_for_transforms_add_up():
     mixtures, _, x, occupied = speaker(600, densities=2)
     whole = transform_sums(mixtures, x, occupied)
     parts = [
-        transform_sums(mixtures, x[at], Occupied(torch.arange(300), occupied.pdfs[at], occupied.weights[at]))
+        transform_sums(
+            mixtures, x[at], Occupancies(torch.arange(300), occupied.pdfs[at], occupied.weights[at])
+        )
         for at in (slice(0, 300), slice(300, 600))
     ]
-    total = merged([{"a": parts[0]}, {"b": whole}, {}, {"a": parts[1]}])
+    total = added_by_speaker([{"a": parts[0]}, {"b": whole}, {}, {"a": parts[1]}])
     assert sorted(total) == ["a", "b"]
     assert isinstance(total["a"], TransformSums)
     assert total["a"].count == whole.count
@@ -897,11 +924,11 @@ def test_speakers_transforms_bring_them_together(trained):
     speech, ends = trained
     state = ends["sat"]
     assert all(v.transform is not None for v in state.voices.values())
-    parts = merged([transforms.speaker_sums(t) for t in speech.tasks(state)])
+    parts = added_by_speaker([transforms.speaker_sums(t) for t in speech.tasks(state)])
     assert {name: s.count for name, s in parts.items()} == pytest.approx(
         {n: sum(len(e.cepstra) for e in speech.examples if e.speaker == n) for n in state.voices}
     )
-    assert all(gain(parts[name], voice.transform) > 0 for name, voice in state.voices.items())
+    assert all(fmllr_gain(parts[name], voice.transform) > 0 for name, voice in state.voices.items())
 
 
 # Adaptation.
@@ -911,10 +938,10 @@ def test_speakers_transforms_bring_them_together(trained):
 def test_map_lies_between_what_was_and_what_is_heard(books):
     mixtures = random_mixtures(books, 3, 6, (3, 2))
     frames = torch.randn(400, 5, generator=torch.Generator().manual_seed(1)) + 1.0
-    streams, _ = sums(mixtures, frames, pairs(400, 6))
-    firmly = adapted(mixtures, streams, Belief(1e12, 1e12, 1e12))
-    blank = adapted(mixtures, streams, Belief(0.0, 0.0, 0.0))
-    between = adapted(mixtures, streams, Belief(20.0, 20.0))
+    streams, _ = accumulate(mixtures, frames, pairs(400, 6))
+    firmly = map_update(mixtures, streams, PriorCounts(1e12, 1e12, 1e12))
+    blank = map_update(mixtures, streams, PriorCounts(0.0, 0.0, 0.0))
+    between = map_update(mixtures, streams, PriorCounts(20.0, 20.0))
     for old, own, firm, new, mid in zip(
         mixtures.streams, streams, firmly.streams, blank.streams, between.streams, strict=True
     ):
@@ -948,9 +975,9 @@ def test_map_lies_between_what_was_and_what_is_heard(books):
 def test_map_leaves_what_was_not_heard():
     mixtures = random_mixtures(4, 3, 4, (5,))
     frames = torch.randn(50, 5)
-    only = Occupied(torch.arange(50), torch.full((50,), 2), torch.ones(50, dtype=torch.float64))
-    for belief in (Belief(), Belief(0.0, 0.0, 0.0)):
-        [new] = adapted(mixtures, sums(mixtures, frames, only)[0], belief).streams
+    only = Occupancies(torch.arange(50), torch.full((50,), 2), torch.ones(50, dtype=torch.float64))
+    for belief in (PriorCounts(), PriorCounts(0.0, 0.0, 0.0)):
+        [new] = map_update(mixtures, accumulate(mixtures, frames, only)[0], belief).streams
         [old] = mixtures.streams
         for p in (0, 1, 3):
             assert torch.equal(new.means[p], old.means[p])
@@ -960,19 +987,21 @@ def test_map_leaves_what_was_not_heard():
 
 
 def test_rounds_of_map_fit_better_and_better(corpus, flat):
-    found = [s.log_likelihood for _, s in rounds(flat[0], em.sharded(corpus[0]), {}, Belief(5.0, 5.0), 4)]
+    found = [
+        s.log_likelihood for _, s in map_rounds(flat[0], em.sharded(corpus[0]), {}, PriorCounts(5.0, 5.0), 4)
+    ]
     assert found[-1] > found[0]
 
 
 def test_beliefs_below_nothing_are_refused():
     with pytest.raises(ValueError, match="below 0"):
-        Belief(means=-1.0)
+        PriorCounts(means=-1.0)
 
 
 # Pronunciations.
 
 THE, THEE, END = ("the", ("DH", "AH")), ("the", ("DH", "IY")), ("end", ("EH", "N", "D"))
-HEARD = Heard(
+HEARD = PronunciationCounts(
     Counter(
         {
             (START, THE, True): 3,
@@ -990,7 +1019,7 @@ TOLD = {"the": [Pronunciation(THE[1]), Pronunciation(THEE[1])], "end": [Pronunci
 
 def test_probabilities_are_those_of_chen_and_others():
     """Their equations, by hand: 8 of 15 pauses between words are silent."""
-    words = weighed(TOLD, HEARD)
+    words = with_probabilities(TOLD, HEARD)
     the, thee, [end] = *words["the"], words["end"]
     mean = 8 / 15
     after_the, after_end, after_start = 2 * mean / (4 + 2), (5 + 2 * mean) / (6 + 2), (3 + 2 * mean) / (4 + 2)
@@ -1014,14 +1043,14 @@ def test_counts_of_words_add_up():
 def test_a_dictionary_as_written_reads_the_same():
     from aligner.learn.train_hmm import _lines
 
-    words = weighed(TOLD, HEARD)
-    state = State(0, 1, None, None, weights=words)
+    words = with_probabilities(TOLD, HEARD)
+    state = TrainingState(0, 1, None, None, weights=words)
     text = SimpleNamespace(dictionary=None, english=False)
     lines = "".join(_lines(text, SimpleNamespace(examples=[]), state))
     lexicon = Lexicon.parse(lines, known=str.isupper)
     assert {word: lexicon.lookup(word) for word in words} == words
     bare = Example("u", "s", torch.zeros(1, 4), tuple(map(tuple, TOLD.values())), tuple(TOLD))
-    lines = "".join(_lines(text, SimpleNamespace(examples=[bare]), State(0, 1, None, None)))
+    lines = "".join(_lines(text, SimpleNamespace(examples=[bare]), TrainingState(0, 1, None, None)))
     assert Lexicon.parse(lines, known=str.isupper).lookup("the") == tuple(TOLD["the"])
 
 
@@ -1046,7 +1075,7 @@ def test_the_likeliest_parameters_are_the_frames_own(flat):
     model, floors = flat
     examples, _ = language(12, 1, seed=4)
     s, paths = e_step(model, [examples], {})
-    new = maximised(model, s, floors)
+    new = m_step(model, s, floors)
     pdfs = np.concatenate(paths[0].pdfs)
     x = torch.cat([em.frames_of(model, e, {}) for e in examples]).double().numpy()
     [stream] = gaussians_of(new).streams
@@ -1063,7 +1092,7 @@ def test_the_likeliest_parameters_are_the_frames_own(flat):
 
 
 def test_pools_are_phones_of_a_kind():
-    pools, own = pool_of(TOPOLOGY), owners(TOPOLOGY.forest)
+    pools, own = pools_of_pdfs(TOPOLOGY), phone_states_of_pdfs(TOPOLOGY.forest)
     of = {
         (TOPOLOGY.phones[phone], state): pool
         for (phone, state), pool in zip(own.tolist(), pools, strict=True)
@@ -1076,23 +1105,23 @@ def test_rare_pdfs_learn_from_their_kind():
     counts = torch.tensor([[40.0], [5.0], [0.0], [100.0]], dtype=torch.float64)
     first = counts[:, :, None] * torch.tensor([1.0, 4.0, 0.0, 7.0], dtype=torch.float64)[:, None, None]
     s = statistics.StreamSums(counts, first, first.clone())
-    helped = pooled(s, np.array([0, 0, 0, 1]))
+    helped = with_pooled_frames(s, np.array([0, 0, 0, 1]))
     assert helped.counts[:, 0].tolist() == pytest.approx([40, 15, 15, 100])
     mean = (40 + 20) / 45  # of the pool
     assert helped.first[:, 0, 0].tolist() == pytest.approx([40, 20 + 10 * mean, 15 * mean, 700])
-    assert pooled(statistics.StreamSums(counts[:1], first[:1], first[:1]), np.array([0])).counts.tolist() == [
-        [40.0]
-    ]
+    assert with_pooled_frames(
+        statistics.StreamSums(counts[:1], first[:1], first[:1]), np.array([0])
+    ).counts.tolist() == [[40.0]]
 
 
 @pytest.mark.parametrize("total", [1, 4, 9, 30, 1000])
 def test_mixtures_grow_up_to_the_goal(total):
     mixtures = random_mixtures(4, 1, 4, (5,))
     occupancy = torch.tensor([5000.0, 300.0, 39.0, 0.0])
-    new = grown(mixtures, occupancy, total, seed=3)
+    new = split_gaussians(mixtures, occupancy, total, seed=3)
     have = (new.streams[0].weights > 0).sum(1)
     assert int(have.sum()) <= max(total, 4)
-    assert have.tolist() == shared_out(occupancy.numpy(), np.ones(4, int), total).tolist()
+    assert have.tolist() == allocate_gaussians(occupancy.numpy(), np.ones(4, int), total).tolist()
     assert have[2:].tolist() == [1, 1]
     assert all(n * 20 <= o for n, o in zip(have[:2], occupancy, strict=False) if n > 1)
     torch.testing.assert_close(new.streams[0].weights.sum(1), torch.ones(4))
@@ -1103,14 +1132,16 @@ def test_mixtures_grow_up_to_the_goal(total):
             moments_of(mixtures.streams[0], [p], [1.0])[0],
             atol=1e-5,
         )
-    again = grown(new, occupancy, 2 * total, seed=4)
+    again = split_gaussians(new, occupancy, 2 * total, seed=4)
     assert int((again.streams[0].weights > 0).sum()) <= max(2 * total, 4)
-    assert torch.equal(grown(mixtures, occupancy, total, seed=3).streams[0].means, new.streams[0].means)
+    assert torch.equal(
+        split_gaussians(mixtures, occupancy, total, seed=3).streams[0].means, new.streams[0].means
+    )
 
 
 def test_a_split_moves_both_halves_and_scores_stay_near():
     mixtures = random_mixtures(1, 1, 1, (5,))
-    new = grown(mixtures, torch.tensor([1000.0]), 2)
+    new = split_gaussians(mixtures, torch.tensor([1000.0]), 2)
     [stream] = new.streams
     assert stream.weights.tolist() == [[0.5, 0.5]]
     away = (stream.means[0, 0] - stream.means[0, 1]) / stream.covariances[0, 0].sqrt()
@@ -1134,10 +1165,10 @@ def test_single_pass_retraining_keeps_the_shares():
     x = stream.means[pdfs, drawn] + stream.covariances[pdfs, drawn].sqrt() * torch.randn(
         9000, 4, generator=generator
     )
-    occupied = Occupied(torch.arange(9000), pdfs, torch.ones(9000, dtype=torch.float64))
-    floors = Floors.of(torch.ones(4), 1e-6)
-    [old], _ = sums(mixtures, x, occupied)
-    [seen], _ = sums(mixtures, x, occupied, 3 * x.flip(1) + 1)
+    occupied = Occupancies(torch.arange(9000), pdfs, torch.ones(9000, dtype=torch.float64))
+    floors = VarianceFloor.of(torch.ones(4), 1e-6)
+    [old], _ = accumulate(mixtures, x, occupied)
+    [seen], _ = accumulate(mixtures, x, occupied, 3 * x.flip(1) + 1)
     one, other = reestimated(mixtures, old, floors).streams[0], reestimated(mixtures, seen, floors).streams[0]
     torch.testing.assert_close(other.means, 3 * one.means.flip(2) + 1, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(other.covariances, 9 * one.covariances.flip(2), rtol=1e-3, atol=1e-4)
@@ -1214,7 +1245,7 @@ def test_the_same_seed_gives_the_same_model():
     examples, _ = language(16, 1)
 
     def last(seed, spread=map):
-        *_, state = steps(Speech(examples, LABELS, seed=seed, spread=spread), SHORT, FRONTEND)
+        *_, state = train(TrainingSet(examples, LABELS, seed=seed, spread=spread), SHORT, FRONTEND)
         return state.model
 
     once, again, other = last(0), last(0), last(1)
@@ -1227,10 +1258,10 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_a_training_goes_on_where_it_stopped():
-    speech = Speech(language(12, 1)[0], LABELS)
-    states = list(steps(speech, SHORT, FRONTEND))
+    speech = TrainingSet(language(12, 1)[0], LABELS)
+    states = list(train(speech, SHORT, FRONTEND))
     for stopped in (states[1], states[5], states[6]):
-        *_, state = steps(speech, SHORT, FRONTEND, stopped)
+        *_, state = train(speech, SHORT, FRONTEND, stopped)
         assert all(map(torch.equal, parameters(state.model), parameters(states[-1].model)))
 
 
@@ -1239,11 +1270,12 @@ def test_what_is_too_short_is_told_and_tried_again():
     short = replace(examples[0], id="short", cepstra=examples[0].cepstra[:10])
     for how in names.EM:
         told = [
-            s.statistics.unaligned for s in steps(Speech([*examples, short], LABELS, how), SHORT, FRONTEND)
+            s.statistics.unaligned
+            for s in train(TrainingSet([*examples, short], LABELS, how), SHORT, FRONTEND)
         ]
         assert told == [("short",)] * 8
     model, _, left = flat_start(FRONTEND, LABELS, [*examples, short], {})
-    assert left == (Left("short"),)
+    assert left == (Unaligned("short"),)
     s, [paths] = e_step(model, [[*examples, short]], {})
     assert (s.unaligned, s.utterances, len(paths.pdfs[-1])) == (("short",), 8, 0)
     lost = Paths((paths.pdfs[-1], *paths.pdfs[1:]), (0.0, *paths.arcs[1:]))
@@ -1253,24 +1285,24 @@ def test_what_is_too_short_is_told_and_tried_again():
     assert again.unaligned == ("short",)
     nobody, _ = e_step(model, [[short]], {})
     assert (nobody.utterances, nobody.frames, float(nobody.occupancy.sum())) == (0, 0, 0.0)
-    assert added([nobody, s]).frames == s.frames
+    assert total([nobody, s]).frames == s.frames
 
 
 def test_paths_are_searched_for_as_often_as_the_schedule_says():
-    speech = Speech(language(12, 1)[0], LABELS)
+    speech = TrainingSet(language(12, 1)[0], LABELS)
     schedule = (
         Stage("monophone", 3),
         Stage("triphone", 5, 60, 60, every=3),
         Stage("pronunciations", 1, every=9),
     )
-    searched = [bool(state.statistics.stays.any()) for state in steps(speech, schedule, FRONTEND)]
+    searched = [bool(state.statistics.stays.any()) for state in train(speech, schedule, FRONTEND)]
     assert searched == [True] * 3 + [False, False, True, False, False] + [True]
 
 
 def test_stages_take_so_many_minutes_spread_over_the_corpus():
-    speech = Speech(language(20, 2)[0], LABELS)
-    assert speech.at_most(1000, 100) is speech
-    some = speech.at_most(speech.frames / 6000 / 4, 100)
+    speech = TrainingSet(language(20, 2)[0], LABELS)
+    assert speech.subset(1000, 100) is speech
+    some = speech.subset(speech.frames / 6000 / 4, 100)
     assert len(some.examples) == 5
     assert {e.speaker for e in some.examples} == {"s0", "s1"}
 
@@ -1278,11 +1310,11 @@ def test_stages_take_so_many_minutes_spread_over_the_corpus():
 @pytest.mark.parametrize("how", names.EM)
 def test_stages_that_learn_from_other_speech_than_the_one_before(how):
     """The paths of the stage before are of other utterances, and are not taken."""
-    speech = Speech(language(12, 1)[0], LABELS, how)
+    speech = TrainingSet(language(12, 1)[0], LABELS, how)
     half = speech.frames / 6000 / 2
     schedule = (
         Stage("monophone", 3, most=half),
         Stage("triphone", 2, 60, 60, most=half),
         Stage("lda", 2, every=9),
     )
-    assert [s.statistics.utterances for s in steps(speech, schedule, FRONTEND)] == [6] * 5 + [12] * 2
+    assert [s.statistics.utterances for s in train(speech, schedule, FRONTEND)] == [6] * 5 + [12] * 2

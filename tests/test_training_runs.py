@@ -99,7 +99,11 @@ def grows():
     too.
     """
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("FRAMES_PER_GAUSSIAN", 12), ("IN_CONTEXT", 12), ("FRAMES_PER_LEAF", 24)):
+        for name, value in (
+            ("FRAMES_PER_GAUSSIAN", 12),
+            ("FRAMES_PER_CONTEXT_GAUSSIAN", 12),
+            ("FRAMES_PER_LEAF", 24),
+        ):
             patch.setattr(schedule, name, value)
         patch.setattr(schedule, "grow", partial(schedule.grow, least=20.0))
         patch.setattr(spread, "SERIAL", 0)
@@ -874,16 +878,16 @@ def test_a_voice_like_those_the_model_knows_is_left_alone(model, monkeypatch):
     """A transform that gains less than the limit is none; beyond it there is one."""
     from aligner.backends import speakers as voices
     from aligner.backends.hmm import HmmBackend
-    from aligner.train.em import Task
-    from aligner.train.transforms import gain, merged, speaker_sums
+    from aligner.train.em import ShardTask
+    from aligner.train.transforms import added_by_speaker, fmllr_gain, speaker_sums
 
     utterances = find(SAMPLE).utterances
     backend = chosen(model, AlignOptions(adapt=True), Compute(jobs=2))
     assert isinstance(backend, HmmBackend)
     examples, _ = adapting._examples(utterances, backend)
-    for speaker, s in merged([speaker_sums(Task(model, examples, {}))]).items():
+    for speaker, s in added_by_speaker([speaker_sums(ShardTask(model, examples, {}))]).items():
         transform = transform_for(model, s, 0.0)
-        won = gain(s, transform)
+        won = fmllr_gain(s, transform)
         assert won > voices.UNLIKE, speaker
         assert transform_for(model, s, won + 1e-6) is None
         assert torch.equal(transform_for(model, s, won - 1e-6), transform)

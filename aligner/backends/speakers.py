@@ -21,8 +21,8 @@ from aligner.features import CepstralFrontend, Moments
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.parallel.batches import windows
-from aligner.train.em import Example, Task
-from aligner.train.transforms import TransformSums, fmllr, gain, merged, speaker_sums
+from aligner.train.em import Example, ShardTask
+from aligner.train.transforms import TransformSums, added_by_speaker, fmllr, fmllr_gain, speaker_sums
 from aligner.types import DataError, Utterance
 
 S = TypeVar("S")
@@ -65,7 +65,7 @@ def acquainted(backend: HmmBackend, utterances: Sequence[Utterance]) -> HmmBacke
         if adapts(backend):
             known = backend
             sums = _summed(lambda u: _transform_sums(u, known), utterances, pool)
-            of = merged([s for s in sums if s])
+            of = added_by_speaker([s for s in sums if s])
             names = {*backend.voices, *of}
             backend = replace(
                 backend,
@@ -95,7 +95,7 @@ def transform_for(
     assert isinstance(mixtures, GaussianMixtures)
     transform = fmllr(sums, [s.columns for s in mixtures.streams])
     least = least if least is not None else UNLIKE if model.adapted is None else 0.0
-    if transform is None or gain(sums, transform) < least:
+    if transform is None or fmllr_gain(sums, transform) < least:
         return None
     return transform
 
@@ -142,4 +142,4 @@ def _transform_sums(utterance: Utterance, backend: HmmBackend) -> dict[str, Tran
         tuple(w.pronunciations for w in spoken),
         tuple(w.word for w in spoken),
     )
-    return speaker_sums(Task(model, [example], {utterance.speaker: voice} if voice else {}))
+    return speaker_sums(ShardTask(model, [example], {utterance.speaker: voice} if voice else {}))

@@ -95,12 +95,14 @@ def adapt(
         from aligner.backends.choose import chosen
         from aligner.backends.hmm import HmmBackend
         from aligner.learn import adapt as adapting
-        from aligner.train.adapt import Belief
+        from aligner.train.adapt import PriorCounts
 
         backend = chosen(model, wanted, compute)
         if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
             raise network
-        options = adapting.Options(transforms, None if belief is None else Belief(belief, belief), rounds)
+        options = adapting.Options(
+            transforms, None if belief is None else PriorCounts(belief, belief), rounds
+        )
         summary = adapting.adapt(corpus, backend, new, options, told)
     except AlignerError as error:
         click.echo(f"adapt: {error}", err=True)

@@ -23,16 +23,16 @@ from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel, Voice
 from aligner.models.tree import TreeTopology
 from aligner.run.plan import check_new, check_rights, room_in
-from aligner.train.adapt import Belief, rounds
-from aligner.train.em import Example, Map, Task, e_step, gaussians_of, sharded
-from aligner.train.finish import with_alone
+from aligner.train.adapt import PriorCounts, map_rounds
+from aligner.train.em import Example, Map, ShardTask, e_step, gaussians_of, sharded
+from aligner.train.finish import with_monophones
 from aligner.train.statistics import Statistics
-from aligner.train.transforms import TransformSums, gain, merged, speaker_sums
+from aligner.train.transforms import TransformSums, added_by_speaker, fmllr_gain, speaker_sums
 from aligner.types import DataError, Failure, ModelError, Utterance
 
 ALIKE, OTHER = (
-    Belief(20.0, 20.0),
-    Belief(5.0, 5.0),
+    PriorCounts(20.0, 20.0),
+    PriorCounts(5.0, 5.0),
 )  # in the model, for speech like what it knows, and for other
 ALIKE_ROUNDS, OTHER_ROUNDS = 1, 4
 TRANSFORM_ROUNDS = (
@@ -55,7 +55,7 @@ class Options:
     """
 
     transforms: bool = True
-    belief: Belief | None = None
+    belief: PriorCounts | None = None
     rounds: int | None = None
 
 
@@ -182,7 +182,7 @@ def _learnt(
 
     def mixtures_of(begun: MarkovModel, known: dict[str, Voice], name: str) -> GaussianMixtures:
         view, occupancy = begun, None
-        for view, s in rounds(begun, shards, known, belief, number, mapped):  # noqa: B007
+        for view, s in map_rounds(begun, shards, known, belief, number, mapped):  # noqa: B007
             likelihoods.append(per_frame(s))
             notice(name, likelihoods[-1])
             occupancy = s.occupancy
@@ -229,7 +229,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
 def _sums(
     model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice], mapped: Map[Any]
 ) -> dict[str, TransformSums]:
-    return merged(mapped(speaker_sums, [Task(model, shard, voices) for shard in shards]))
+    return added_by_speaker(mapped(speaker_sums, [ShardTask(model, shard, voices) for shard in shards]))
 
 
 def _moved(
@@ -249,7 +249,7 @@ def _moved(
         transform = transform_for(model, everyone, 0.0)
         if transform is None:
             break
-        won = gain(everyone, transform)
+        won = fmllr_gain(everyone, transform)
         if won < UNLIKE:
             return model, won
         of_all = {speaker: Voice(transform=transform) for speaker in sums}
@@ -290,4 +290,4 @@ def _alone_again(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.n
     own = GaussianMixtures.of_tensors(
         [stream.means[:leaves]], [stream.covariances[:leaves]], [stream.weights[:leaves]], np.arange(leaves)
     )
-    return with_alone(model, own, occupancy[:leaves])
+    return with_monophones(model, own, occupancy[:leaves])

@@ -17,9 +17,9 @@ from aligner.learn.history import Row
 from aligner.models import packed, saved
 from aligner.models.markov import Voice
 from aligner.train.em import Paths
-from aligner.train.estimate import Floors
-from aligner.train.stages import State
-from aligner.train.statistics import Heard, Said
+from aligner.train.estimate import VarianceFloor
+from aligner.train.stages import TrainingState
+from aligner.train.statistics import PronunciationCounts, SpokenForm
 from aligner.types import DataError, ModelError, Pronunciation
 
 NAME = "state.json"
@@ -37,7 +37,7 @@ class Checkpoint:
         """Whether a training stopped here."""
         return (self._folder / NAME).is_file()
 
-    def save(self, state: State, rows: Sequence[Row], key: str) -> None:
+    def save(self, state: TrainingState, rows: Sequence[Row], key: str) -> None:
         """Keep a state in place of the one before; ModelError if it cannot be written (that one is intact
         then).
         """
@@ -56,7 +56,7 @@ class Checkpoint:
             "key": key,
             "rows": [asdict(r) for r in rows],
             "voices": {speaker: voices.get(speaker) for speaker in state.voices},
-            "said": json.dumps([[*pair, n] for pair, n in sorted(state.said.pairs.items())]),
+            "said": json.dumps([[*pair, n] for pair, n in sorted(state.pronunciations.pairs.items())]),
             "words": {word: [asdict(p) for p in said] for word, said in state.weights.items()},
         }
         tensors |= {
@@ -66,7 +66,7 @@ class Checkpoint:
         }
         saved.save(state.model, self._folder, NAME, more, tensors)
 
-    def load(self, key: str, device: str = "cpu") -> tuple[State, list[Row]]:
+    def load(self, key: str, device: str = "cpu") -> tuple[TrainingState, list[Row]]:
         """The state that was kept, and the rows of its history.
 
         Raises
@@ -102,18 +102,20 @@ class Checkpoint:
 
 def _state(
     path: Path, table: dict[str, Any], tensors: dict[str, torch.Tensor], device: str
-) -> tuple[State, list[Row]]:
+) -> tuple[TrainingState, list[Row]]:
     model = saved.whole(path, table, tensors, finished=False).to(device)
     voices = {
         speaker: Voice(transform=tensors[name] if name else None) for speaker, name in table["voices"].items()
     }
     words = {word: tuple(_pronunciation(p) for p in said) for word, said in table["words"].items()}
-    said = Heard(Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])}))
-    state = State(
+    said = PronunciationCounts(
+        Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])})
+    )
+    state = TrainingState(
         table["stage"],
         table["iteration"],
         model,
-        Floors(tensors["floors"]),
+        VarianceFloor(tensors["floors"]),
         voices,
         words,
         _paths(tensors),
@@ -123,7 +125,7 @@ def _state(
     return state, [Row(**row) for row in table["rows"]]
 
 
-def _said(word: Any) -> Said:
+def _said(word: Any) -> SpokenForm:
     return word[0], tuple(word[1])
 
 

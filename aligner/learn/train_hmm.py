@@ -37,8 +37,8 @@ from aligner.run.plan import check_new, check_rights, room_in
 from aligner.text.lexicon import SpokenWord
 from aligner.text.phones import unstressed
 from aligner.train.em import Example, gaussians_of, trees_of
-from aligner.train.finish import finished
-from aligner.train.stages import RECIPES, Speech, Stage, State, sensible, steps
+from aligner.train.finish import finished_model
+from aligner.train.stages import RECIPES, Stage, TrainingSet, TrainingState, affordable, train
 from aligner.types import Alignment, DataError, Failure, Fault, ModelError, Pronunciation, Utterance
 
 SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
@@ -242,20 +242,20 @@ def train_hmm(
             f"{heard.seconds:.0f} s of speech can be learnt from{why}",
             f"a model needs {SHORTEST:.0f} s at the very least, and some minutes to be of use",
         )
-    stages = sensible(options.stages, heard.seconds / 60)
+    stages = affordable(options.stages, heard.seconds / 60)
     key = _key(heard, text, options, stages)
     begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
     with spread(options.jobs, heard.examples, out) as mapped:
-        speech = Speech(heard.examples, heard.labels, options.em, options.seed, mapped)
+        speech = TrainingSet(heard.examples, heard.labels, options.em, options.seed, mapped)
         state = begun
-        for state, row in _timed(steps(speech, stages, options.frontend, begun), stages, rows, heard.seconds):
+        for state, row in _timed(train(speech, stages, options.frontend, begun), stages, rows, heard.seconds):
             rows.append(row)
             checkpoint.save(state, rows, key)
             with room_in(out):
                 write_table(out / HISTORY, Row.columns(), [r.cells() for r in rows])
             notice(row)
         assert state is not None
-        model = finished(speech, state).to("cpu")
+        model = finished_model(speech, state).to("cpu")
     whole = replace(
         model,
         name=out.resolve().name,
@@ -352,8 +352,8 @@ def _bare(pronunciations: Sequence[Pronunciation]) -> Iterator[Pronunciation]:
 
 
 def _timed(
-    states: Iterator[State], stages: Sequence[Stage], rows: Sequence[Row], speech: float
-) -> Iterator[tuple[State, Row]]:
+    states: Iterator[TrainingState], stages: Sequence[Stage], rows: Sequence[Row], speech: float
+) -> Iterator[tuple[TrainingState, Row]]:
     """Every state, and what is to be told of it."""
     begun = time.perf_counter()
     for state in states:
@@ -431,7 +431,7 @@ def _said(heard: Corpus) -> Counter[str]:
     return Counter(p for e in heard.examples for w in e.words for p in w[0].phones)
 
 
-def _write_dictionary(out: Path, text: Text, heard: Corpus, state: State) -> None:
+def _write_dictionary(out: Path, text: Text, heard: Corpus, state: TrainingState) -> None:
     if not text.characters:
         write_text(out / saved.DICTIONARY, "".join(_lines(text, heard, state)))
 
@@ -458,7 +458,7 @@ def spread_of(
     return round(max(least, float(np.quantile(worst, BAD)) / INTACT), 3)
 
 
-def _lines(text: Text, heard: Corpus, state: State) -> Iterator[str]:
+def _lines(text: Text, heard: Corpus, state: TrainingState) -> Iterator[str]:
     """A dictionary: the corpus's words as they were heard, then what else the user's own has."""
     words: Mapping[str, Sequence[Pronunciation]] = state.weights or {
         word: said for e in heard.examples for word, said in zip(e.spelled, e.words, strict=True)
@@ -482,7 +482,7 @@ def _numbers(p: Pronunciation) -> list[str]:
     return [f"{v:g}" for v in (p.probability, p.silence_after, p.silence_before, p.no_silence_before)]
 
 
-def _unaligned(heard: Corpus, state: State) -> list[Failure]:
+def _unaligned(heard: Corpus, state: TrainingState) -> list[Failure]:
     by_id = {u.id: u for u in heard.utterances}
     paths = [pdfs for shard in state.paths or () for pdfs in shard.pdfs]
     lost: Sequence[str] = (

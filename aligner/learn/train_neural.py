@@ -22,14 +22,14 @@ from aligner.models.store import load_model
 from aligner.models.tree import TreeTopology
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train.ctc import Options
-from aligner.train.em import Example, Task, sharded
-from aligner.train.hybrid import Epoch, Lesson, fit, of_states, states, taught
+from aligner.train.em import Example, ShardTask, sharded
+from aligner.train.hybrid import Epoch, LabelledUtterance, fit, frame_states, hybrid_model, monophone_topology
 from aligner.types import SAMPLE_RATE, DataError, Failure, Fault, ModelError, Utterance
 
 TEACHER = "teacher"  # folder in the model's, of the model that it learnt from
 
 
-class Lessons(Sequence[Lesson]):
+class Lessons(Sequence[LabelledUtterance]):
     """Lessons whose recordings are read when they are asked for: a corpus may be larger than memory."""
 
     def __init__(self, utterances: Sequence[Utterance], answers: Sequence[torch.Tensor]) -> None:
@@ -42,7 +42,7 @@ class Lessons(Sequence[Lesson]):
         """Lesson ``k``, read."""
         utterance = self._utterances[k]
         wave = torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave)
-        return Lesson(utterance.id, wave, self._answers[k])
+        return LabelledUtterance(utterance.id, wave, self._answers[k])
 
 
 @dataclass(frozen=True)
@@ -128,22 +128,22 @@ def train_neural(
         write_table(
             out / HISTORY,
             ("epoch", "loss", "right", "seconds"),
-            [(e.number, round(e.loss, 4), round(e.right, 4), round(e.seconds, 2)) for e in history],
+            [(e.number, round(e.loss, 4), round(e.accuracy, 4), round(e.seconds, 2)) for e in history],
         )
         notice(epoch)
 
-    labels = [str(k) for k in range(of_states(teacher).forest.pdfs)]
+    labels = [str(k) for k in range(monophone_topology(teacher).forest.pdfs)]
     network = fit(TcnNetwork(labels, options.shape, seed=options.seed), lessons, options, keep)
     about = {
         **teacher.about,
         "network": {
             "epochs": options.epochs,
             "seed": options.seed,
-            "right": round(history[-1].right, 4),
+            "right": round(history[-1].accuracy, 4),
             "loss": round(history[-1].loss, 4),
         },
     }
-    model = replace(taught(teacher, network), name=out.resolve().name, about=about)
+    model = replace(hybrid_model(teacher, network), name=out.resolve().name, about=about)
     if teacher.dictionary is not None:
         with room_in(out):
             shutil.copyfile(teacher.dictionary, out / saved.DICTIONARY)
@@ -168,7 +168,7 @@ def _answers(
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
     with spread(jobs, examples, out) as mapped:
-        for part in mapped(states, [Task(teacher, shard, {}) for shard in sharded(examples)]):
+        for part in mapped(frame_states, [ShardTask(teacher, shard, {}) for shard in sharded(examples)]):
             found |= {name: torch.from_numpy(of) for name, of in part.items()}
     return found
 

@@ -22,7 +22,7 @@ SMALLEST_VARIANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Belief:
+class PriorCounts:
     """How many frames what was learnt before counts for.
 
     Attributes
@@ -44,7 +44,9 @@ class Belief:
             raise ValueError(f"{self}: nothing may be below 0")
 
 
-def adapted(mixtures: GaussianMixtures, sums: Sequence[StreamSums], belief: Belief) -> GaussianMixtures:
+def map_update(
+    mixtures: GaussianMixtures, sums: Sequence[StreamSums], belief: PriorCounts
+) -> GaussianMixtures:
     """Mixtures between what they were and what the frames say; a Gaussian without frames stays as it is.
 
     Works for codebooks that several pdfs draw on, too: these move as a whole.
@@ -78,11 +80,11 @@ def _weights(old: Tensor, counts: Tensor, belief: float) -> Tensor:
     return torch.where(total > 0, new, old.double()).float()
 
 
-def rounds(
+def map_rounds(
     model: MarkovModel,
     shards: Sequence[Sequence[Example]],
     voices: Voices,
-    belief: Belief,
+    belief: PriorCounts,
     number: int,
     spread: Map[Any] = map,
 ) -> Iterator[tuple[MarkovModel, Statistics]]:
@@ -93,5 +95,5 @@ def rounds(
     first = gaussians_of(model)
     for _ in range(number):
         s, _ = e_step(model, shards, voices, spread=spread)
-        model = replace(model, mixtures=adapted(first, s.streams, belief))
+        model = replace(model, mixtures=map_update(first, s.streams, belief))
         yield model, s

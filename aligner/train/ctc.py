@@ -31,10 +31,10 @@ from aligner.types import DataError, ModelError
 
 SMALLEST_PRIOR = 1e-6  # of a label that no frame was given to: its score stays finite
 WARMUP = 0.1  # of all steps, in which the learning rate rises
-GREATEST_GRADIENT = 5.0  # norm above which gradients are scaled down
+GRADIENT_NORM_LIMIT = 5.0  # norm above which gradients are scaled down
 WEIGHT_DECAY = 0.01
-MASKED_BANDS, BAND = 2, 16  # stretches of mel filters, and how wide they are at most
-MASKED_PER_SECOND, STRETCH = 1.0, 8  # stretches of time, and how many frames they take at most
+MASKED_BANDS, MASKED_BAND_WIDTH = 2, 16  # stretches of mel filters, and how wide they are at most
+MASKED_PER_SECOND, MASKED_FRAMES = 1.0, 8  # stretches of time, and how many frames they take at most
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def fit(
     """
     options = options or Options()
     lengths, left_out = _usable(network, examples)
-    batches = by_duration(lengths, options.batch_seconds * CLOCK.rate)
+    batches = batched_by_length(lengths, options.batch_seconds * CLOCK.rate)
     device = torch.device(options.device)
     network.to(device).train()
     network.alpha = options.alpha
@@ -195,10 +195,10 @@ def fit(
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(options.seed)
         for number in range(1, options.epochs + 1):
-            begun, passed = time.perf_counter(), _Pass.of(network)
+            begun, passed = time.perf_counter(), _EpochTotals.of(network)
             for b in torch.randperm(len(batches), generator=generator).tolist():
                 loss = _loss(network, [examples[k] for k in batches[b]], options, generator, passed)
-                step(network, loss, optimiser)
+                gradient_step(network, loss, optimiser)
                 schedule.step()
             network.log_priors = passed.priors().log()
             blank = float(passed.priors()[network.blank])
@@ -256,7 +256,7 @@ def prior_ctc_loss(
     return losses - torch.where(real, sums, 0.0).sum(1)
 
 
-def shortest(labels: Sequence[int]) -> int:
+def least_frames(labels: Sequence[int]) -> int:
     """Frames that labels take at least: one each, and a blank between two that are the same.
 
     Examples
@@ -267,7 +267,7 @@ def shortest(labels: Sequence[int]) -> int:
     return len(labels) + sum(a == b for a, b in pairwise(labels))
 
 
-def by_duration(lengths: dict[int, int], samples: float) -> list[list[int]]:
+def batched_by_length(lengths: dict[int, int], samples: float) -> list[list[int]]:
     """Indices in batches of like length that hold up to so many samples, padding included; or one utterance.
 
     Examples
@@ -292,11 +292,13 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
     [0.1, 0.98, 0.5, 0.0]
     """
     warm = max(1, round(WARMUP * steps))
-    return lambda step: min((step + 1) / warm, 0.5 * (1 + math.cos(math.pi * step / steps)))
+    return lambda gradient_step: min(
+        (gradient_step + 1) / warm, 0.5 * (1 + math.cos(math.pi * gradient_step / steps))
+    )
 
 
 @dataclass
-class _Pass:
+class _EpochTotals:
     """What adds up over an epoch."""
 
     posteriors: Tensor  # (V,), float64 sums over frames
@@ -306,7 +308,7 @@ class _Pass:
     frames: int = 0
 
     @classmethod
-    def of(cls, network: TcnNetwork) -> _Pass:
+    def of(cls, network: TcnNetwork) -> _EpochTotals:
         device = network.log_priors.device
         return cls(torch.zeros(len(network.labels), dtype=torch.float64, device=device), network.blank)
 
@@ -328,7 +330,7 @@ def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int,
     lengths: dict[int, int] = {}
     left_out = []
     for k, example in enumerate(examples):
-        if reason := _fault(network, example):
+        if reason := _why_unusable(network, example):
             left_out.append((example.id, reason))
         else:
             lengths[k] = len(example.wave)
@@ -340,7 +342,7 @@ def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int,
     return lengths, left_out
 
 
-def _fault(network: TcnNetwork, example: Example) -> str:
+def _why_unusable(network: TcnNetwork, example: Example) -> str:
     """Why an example cannot be learnt from; empty where it can."""
     wrong = [c for c in example.labels if not 0 <= c < len(network.labels) or c == network.blank]
     if wrong:
@@ -349,7 +351,7 @@ def _fault(network: TcnNetwork, example: Example) -> str:
         )
     if not example.labels:
         return "it has no labels"
-    least, have = shortest(example.labels), frame_count(len(example.wave), CLOCK.window, CLOCK.hop)
+    least, have = least_frames(example.labels), frame_count(len(example.wave), CLOCK.window, CLOCK.hop)
     if have < least:
         needed, there = CLOCK.seconds(least), CLOCK.seconds(have)
         return f"its labels take at least {needed:.2f} s, the recording has {there:.2f} s"
@@ -357,7 +359,11 @@ def _fault(network: TcnNetwork, example: Example) -> str:
 
 
 def _loss(
-    network: TcnNetwork, batch: Sequence[Example], options: Options, generator: torch.Generator, passed: _Pass
+    network: TcnNetwork,
+    batch: Sequence[Example],
+    options: Options,
+    generator: torch.Generator,
+    passed: _EpochTotals,
 ) -> Tensor:
     """A batch's mean loss per label, with all that is to be known of it added to ``passed``."""
     device = network.log_priors.device
@@ -383,11 +389,11 @@ def _loss(
     return losses.sum() / len(targets)
 
 
-def step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+def gradient_step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """Follow the gradient."""
     optimiser.zero_grad()
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(network.parameters(), GREATEST_GRADIENT)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM_LIMIT)
     optimiser.step()
 
 
@@ -396,10 +402,10 @@ def masks(counts: Sequence[int], frames: int, generator: torch.Generator) -> Ten
     hidden."""
     seen = torch.ones(len(counts), frames, MELS)
     for row, count in zip(seen, counts, strict=True):
-        for start, stop in _stretches(MASKED_BANDS, BAND, MELS, generator):
+        for start, stop in _stretches(MASKED_BANDS, MASKED_BAND_WIDTH, MELS, generator):
             row[:, start:stop] = 0
         for start, stop in _stretches(
-            round(MASKED_PER_SECOND * CLOCK.seconds(count)), STRETCH, count, generator
+            round(MASKED_PER_SECOND * CLOCK.seconds(count)), MASKED_FRAMES, count, generator
         ):
             row[start:stop] = 0
     return seen

@@ -26,16 +26,25 @@ from aligner.models.tree import TreeTopology
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
 from aligner.search.viterbi import viterbi
-from aligner.train.statistics import START, Heard, Occupied, Said, Statistics, added, nothing, sums
+from aligner.train.statistics import (
+    START,
+    Occupancies,
+    PronunciationCounts,
+    SpokenForm,
+    Statistics,
+    accumulate,
+    total,
+    zero_sums,
+)
 from aligner.types import Pronunciation
 
 R = TypeVar("R")
 Map = Callable[[Callable[[Any], R], Iterable[Any]], Iterable[R]]
 Voices = Mapping[str, Voice]
 
-SHARD = 45_000  # frames of a shard, seven minutes: long products, and enough shards to be spread
-BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
-FAINTEST = 1e-3  # a posterior below which a frame says nothing of a pdf
+SHARD_FRAMES = 45_000  # frames of a shard, seven minutes: long products, and enough shards to be spread
+DEVICE_BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
+LEAST_POSTERIOR = 1e-3  # a posterior below which a frame says nothing of a pdf
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +92,7 @@ class Aligned(NamedTuple):
     frames: Tensor
     graph: Graph
     states: np.ndarray
-    occupied: Occupied
+    occupied: Occupancies
     stays: np.ndarray
     visits: np.ndarray
     score: float
@@ -104,7 +113,7 @@ class Paths(NamedTuple):
     arcs: tuple[float, ...]
 
 
-class Task(NamedTuple):
+class ShardTask(NamedTuple):
     """What is to be done with one shard; all of it can be sent elsewhere.
 
     Attributes
@@ -125,7 +134,7 @@ class Task(NamedTuple):
     known: Paths | None = None
 
 
-class Left(NamedTuple):
+class Unaligned(NamedTuple):
     """The id of an utterance that no path goes through."""
 
     id: str
@@ -143,13 +152,13 @@ def gaussians_of(model: MarkovModel) -> GaussianMixtures:
     return model.mixtures
 
 
-def cepstral(model: MarkovModel) -> CepstralFrontend:
+def cepstral_frontend(model: MarkovModel) -> CepstralFrontend:
     """The front end of a model that is trained here."""
     assert isinstance(model.frontend, CepstralFrontend)
     return model.frontend
 
 
-def sharded(examples: Sequence[Example], frames: int = SHARD) -> list[list[Example]]:
+def sharded(examples: Sequence[Example], frames: int = SHARD_FRAMES) -> list[list[Example]]:
     """Utterances in rows of like length and of up to about ``frames`` frames, in their order; an even number
     of rows.
 
@@ -182,25 +191,25 @@ def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voice
     return torch.cat(parts)
 
 
-def aligned(task: Task) -> Iterator[Aligned | Left]:
+def aligned(task: ShardTask) -> Iterator[Aligned | Unaligned]:
     """Every utterance of a shard along its best path, and what belongs to which pdf."""
     on_cpu = not task.examples or task.examples[0].cepstra.device.type == "cpu"
-    size = 1 if on_cpu else BATCH
+    size = 1 if on_cpu else DEVICE_BATCH
     for first in range(0, len(task.examples), size):
         yield from _batch(task, task.examples[first : first + size])
 
 
-def _batch(task: Task, examples: Sequence[Example]) -> Iterator[Aligned | Left]:
+def _batch(task: ShardTask, examples: Sequence[Example]) -> Iterator[Aligned | Unaligned]:
     """`aligned` of utterances that are searched together."""
     if not examples:
         return
     frames = [frames_of(task.model, e, task.voices) for e in examples]
     graphs = [build(e.words, task.model.topology) for e in examples]
     try:
-        found = _searched(task, frames, graphs)
+        found = _search(task, frames, graphs)
     except NoPath as error:  # too short for what is said, or nothing but pronunciations of probability 0
         lost = set(error.utterances)
-        yield from (Left(examples[k].id) for k in sorted(lost))
+        yield from (Unaligned(examples[k].id) for k in sorted(lost))
         yield from _batch(task, [e for k, e in enumerate(examples) if k not in lost])
         return
     for example, x, graph, way in zip(examples, frames, graphs, found, strict=True):
@@ -209,17 +218,17 @@ def _batch(task: Task, examples: Sequence[Example]) -> Iterator[Aligned | Left]:
         yield Aligned(example, x, graph, *way._replace(score=way.score + stretched))
 
 
-class _Way(NamedTuple):
+class _PathCounts(NamedTuple):
     """Of one utterance; see `Aligned`."""
 
     states: np.ndarray
-    occupied: Occupied
+    occupied: Occupancies
     stays: np.ndarray
     visits: np.ndarray
     score: float
 
 
-def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_Way]:
+def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_PathCounts]:
     """The ways of utterances through their graphs; NoPath where there is none."""
     asked = np.unique(np.concatenate([g.pdfs for g in graphs]))
     columns = [np.searchsorted(asked, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
@@ -232,7 +241,7 @@ def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> 
     ways = []
     for b, (graph, length) in enumerate(zip(graphs, lengths.tolist(), strict=True)):
         states = path.states[b, :length].cpu().numpy()
-        ways.append(_best_way(graph, states, float(path.score[b]), scores.device))
+        ways.append(_best_path(graph, states, float(path.score[b]), scores.device))
     if task.em == "viterbi":
         return ways
     posteriors = forward_backward(arcs, scores, lengths)
@@ -244,23 +253,23 @@ def _searched(task: Task, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> 
             stays[b, : len(graph.pdf)].cpu().numpy(),
         )
         visits = gammas.sum(0).cpu().numpy() - own
-        ways[b] = _Way(
+        ways[b] = _PathCounts(
             way.states, _sparse(gammas, _pdfs(graph, scores.device)), own, visits, float(posteriors.log_z[b])
         )
     return ways
 
 
-def _best_way(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _Way:
+def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _PathCounts:
     """The way of a best path (T,)."""
     pdfs = _pdfs(graph, device)[torch.from_numpy(states).to(device)]
-    occupied = Occupied(
+    occupied = Occupancies(
         torch.arange(len(states), device=device),
         pdfs,
         torch.ones(len(states), dtype=torch.float64, device=device),
     )
     entered = np.diff(states, prepend=NONE) != 0
     size = len(graph.pdf)
-    return _Way(
+    return _PathCounts(
         states,
         occupied,
         np.bincount(states[~entered], minlength=size).astype(np.float64),
@@ -274,21 +283,21 @@ def _pdfs(graph: Graph, device: torch.device) -> Tensor:
     return torch.from_numpy(graph.pdfs[graph.pdf]).to(device)
 
 
-def _sparse(gammas: Tensor, pdfs: Tensor) -> Occupied:
+def _sparse(gammas: Tensor, pdfs: Tensor) -> Occupancies:
     """Posteriors of states (T, S) as pairs of frames and pdfs, without the faintest."""
-    frames, states = torch.nonzero(gammas > FAINTEST, as_tuple=True)
+    frames, states = torch.nonzero(gammas > LEAST_POSTERIOR, as_tuple=True)
     weights = gammas[frames, states]
     total = gammas.new_zeros(len(gammas)).index_add_(0, frames, weights)
-    return Occupied(frames, pdfs[states], weights / total[frames])
+    return Occupancies(frames, pdfs[states], weights / total[frames])
 
 
-def numbered(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+def phone_and_state(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
     """Of each state of a graph (S,) the number of its phone, and which of the phone's states it is."""
     numbers = np.array([topology.number(phone) for phone in graph.phone])
     return numbers[graph.node], np.arange(len(graph.node)) - np.searchsorted(graph.node, graph.node)
 
 
-class Placed(NamedTuple):
+class AlignedShard(NamedTuple):
     """Utterances, one behind the other, and what belongs to which pdf.
 
     Attributes
@@ -304,84 +313,88 @@ class Placed(NamedTuple):
 
     examples: Sequence[Example]
     frames: Tensor
-    occupied: Occupied
+    occupied: Occupancies
     lengths: list[int]
 
 
-def placed(task: Task) -> Placed:
+def aligned_shard(task: ShardTask) -> AlignedShard:
     """A shard's utterances along their known paths, or those that are found."""
     if task.known is None:
-        return gathered([a for a in aligned(task) if isinstance(a, Aligned)])
+        return concatenated([a for a in aligned(task) if isinstance(a, Aligned)])
     found = [(e, pdfs) for e, pdfs in zip(task.examples, task.known.pdfs, strict=True) if len(pdfs)]
     if not found:
-        return gathered([])
+        return concatenated([])
     examples = [e for e, _ in found]
     frames = all_frames_of(task.model, examples, task.voices)
     pdfs = torch.from_numpy(np.concatenate([p for _, p in found]).astype(np.int64)).to(frames.device)
     every = torch.arange(len(pdfs), device=pdfs.device)
-    occupied = Occupied(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
-    return Placed(examples, frames, occupied, [len(e.cepstra) for e in examples])
+    occupied = Occupancies(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
+    return AlignedShard(examples, frames, occupied, [len(e.cepstra) for e in examples])
 
 
-def gathered(ways: Sequence[Aligned]) -> Placed:
+def concatenated(ways: Sequence[Aligned]) -> AlignedShard:
     """Utterances that were aligned, one behind the other."""
     if not ways:
         nobody = torch.zeros(0, dtype=torch.int64)
-        return Placed(
-            [], torch.zeros(0, 0), Occupied(nobody, nobody, torch.zeros(0, dtype=torch.float64)), []
+        return AlignedShard(
+            [], torch.zeros(0, 0), Occupancies(nobody, nobody, torch.zeros(0, dtype=torch.float64)), []
         )
     lengths = [len(a.frames) for a in ways]
     firsts = np.cumsum([0, *lengths]).tolist()
     parts = [
         a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)
     ]
-    return Placed(
+    return AlignedShard(
         [a.example for a in ways],
         torch.cat([a.frames for a in ways]),
-        Occupied(*(torch.cat(side) for side in zip(*parts, strict=True))),
+        Occupancies(*(torch.cat(side) for side in zip(*parts, strict=True))),
         lengths,
     )
 
 
-class Expected(NamedTuple):
+class ShardExpectation(NamedTuple):
     """What the E-step of a shard comes to: sums, and the paths that they were taken along."""
 
     statistics: Statistics
     paths: Paths
 
 
-def expected(task: Task) -> Expected:
+def shard_expectation(task: ShardTask) -> ShardExpectation:
     """The E-step of one shard."""
-    return _searching(task) if task.known is None or task.em == "full" else _remembering(task, task.known)
+    return (
+        _on_new_paths(task) if task.known is None or task.em == "full" else _on_known_paths(task, task.known)
+    )
 
 
-def _searching(task: Task) -> Expected:
+def _on_new_paths(task: ShardTask) -> ShardExpectation:
     """Along new paths."""
     mixtures, topology = gaussians_of(task.model), task.model.topology
     stays, leaves = (np.zeros(topology.alone.shape) for _ in range(2))
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
     ways = [f for f in found.values() if isinstance(f, Aligned)]
     for way in ways:
-        phones, inner = numbered(way.graph, topology)
+        phones, inner = phone_and_state(way.graph, topology)
         np.add.at(stays, (phones, inner), way.stays)
         np.add.at(leaves, (phones, inner), way.visits)
-    heard = gathered(ways)
+    heard = concatenated(ways)
     streams, emitted = (
-        sums(mixtures, heard.frames, heard.occupied) if ways else (nothing(mixtures), torch.zeros(0))
+        accumulate(mixtures, heard.frames, heard.occupied) if ways else (zero_sums(mixtures), torch.zeros(0))
     )
-    left = tuple(f.id for f in found.values() if isinstance(f, Left))
-    said = Heard(Counter(pair for way in ways if way.example.spelled for pair in pairs_of(way)))
+    left = tuple(f.id for f in found.values() if isinstance(f, Unaligned))
+    said = PronunciationCounts(
+        Counter(pair for way in ways if way.example.spelled for pair in word_pairs(way))
+    )
     statistics = Statistics(
         streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left, said
     )
     if task.em == "full":
-        return Expected(statistics, _paths(task, found, {}))
+        return ShardExpectation(statistics, _paths(task, found, {}))
     parts = torch.split(emitted, heard.lengths)
     of = {e.id: float(part.sum()) for e, part in zip(heard.examples, parts, strict=True)}
-    return Expected(statistics, _paths(task, found, of))
+    return ShardExpectation(statistics, _paths(task, found, of))
 
 
-def pairs_of(way: Aligned) -> Iterator[tuple[Said, Said, bool]]:
+def word_pairs(way: Aligned) -> Iterator[tuple[SpokenForm, SpokenForm, bool]]:
     """Each word behind another along the best path, and whether there is silence between them."""
     nodes = way.graph.node[way.states]
     visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))]
@@ -398,11 +411,11 @@ def pairs_of(way: Aligned) -> Iterator[tuple[Said, Said, bool]]:
     yield before, START, silent
 
 
-def _paths(task: Task, found: Mapping[str, Aligned | Left], emitted: Mapping[str, float]) -> Paths:
+def _paths(task: ShardTask, found: Mapping[str, Aligned | Unaligned], emitted: Mapping[str, float]) -> Paths:
     pdfs, arcs = [], []
     for example in task.examples:
         way = found[example.id]
-        if isinstance(way, Left):
+        if isinstance(way, Unaligned):
             pdfs.append(np.zeros(0, np.int32))
             arcs.append(0.0)
         else:
@@ -413,14 +426,14 @@ def _paths(task: Task, found: Mapping[str, Aligned | Left], emitted: Mapping[str
     return Paths(tuple(pdfs), tuple(arcs))
 
 
-def _remembering(task: Task, known: Paths) -> Expected:
+def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
     """Along the paths of an earlier iteration; transitions are as they were counted then."""
     mixtures = gaussians_of(task.model)
     table = np.zeros(task.model.topology.alone.shape)
-    heard = placed(task)
+    heard = aligned_shard(task)
     if not heard.examples:
-        return Expected(Statistics(nothing(mixtures), table, table), known)
-    streams, emitted = sums(mixtures, heard.frames, heard.occupied)
+        return ShardExpectation(Statistics(zero_sums(mixtures), table, table), known)
+    streams, emitted = accumulate(mixtures, heard.frames, heard.occupied)
     stretched = sum(
         n * v.log_determinant
         for e, n in zip(heard.examples, heard.lengths, strict=True)
@@ -428,7 +441,7 @@ def _remembering(task: Task, known: Paths) -> Expected:
     )
     score = float(emitted.sum()) + sum(known.arcs) + stretched
     left = tuple(e.id for e, pdfs in zip(task.examples, known.pdfs, strict=True) if not len(pdfs))
-    return Expected(
+    return ShardExpectation(
         Statistics(streams, table, table, score, len(heard.frames), len(heard.examples), left), known
     )
 
@@ -457,12 +470,12 @@ def e_step(
         Of each shard, from an earlier iteration: they are not searched for then.
     """
     paths: Sequence[Paths | None] = [None] * len(shards) if known is None else known
-    tasks = [Task(model, shard, voices, em, own) for shard, own in zip(shards, paths, strict=True)]
+    tasks = [ShardTask(model, shard, voices, em, own) for shard, own in zip(shards, paths, strict=True)]
     kept = []
 
     def statistics() -> Iterator[Statistics]:
-        for part in spread(expected, tasks):
+        for part in spread(shard_expectation, tasks):
             kept.append(part.paths)
             yield part.statistics
 
-    return added(statistics()), tuple(kept)
+    return total(statistics()), tuple(kept)

@@ -18,29 +18,31 @@ from aligner.models.tree import LEAF, Forest, TreeTopology, left_to_right
 from aligner.text.phones import kind
 from aligner.train.statistics import Statistics, StreamSums
 
-WEAKEST = 3.0  # frames that a Gaussian must account for; one with fewer keeps mean and variance
-LEAST_WEIGHT = 1e-5  # of a Gaussian in its mixture, unless it is not there at all
-SHAKE = 0.2  # standard deviations between a Gaussian that is split and its halves
-POWER = 0.25  # Gaussians are dealt out by the number of frames to this power: rare sounds get their share
-ENOUGH = 20.0  # frames that each Gaussian of a pdf has at least when they are dealt out
-POOLED = 15.0  # frames below which a pdf also learns from its kind (vowels, stops, ...)
+LEAST_GAUSSIAN_FRAMES = 3.0  # frames that a Gaussian must account for; one with fewer keeps mean and variance
+LEAST_MIXTURE_WEIGHT = 1e-5  # of a Gaussian in its mixture, unless it is not there at all
+SPLIT_OFFSET = 0.2  # standard deviations between a Gaussian that is split and its halves
+ALLOCATION_POWER = (
+    0.25  # Gaussians are dealt out by the number of frames to this power: rare sounds get their share
+)
+FRAMES_TO_SPLIT = 20.0  # frames that each Gaussian of a pdf has at least when they are dealt out
+POOLING_FRAMES = 15.0  # frames below which a pdf also learns from its kind (vowels, stops, ...)
 STAY_PRIOR, STAY_COUNT = 0.75, 5.0  # of a state's self-loop, and how many frames that counts for
 STAY_LEAST, STAY_MOST = 0.05, 0.98
 
 
 @dataclass(frozen=True)
-class Floors:
+class VarianceFloor:
     """The least variances (D,), as shares of the variance of all speech."""
 
     variances: Tensor
 
     @classmethod
-    def of(cls, variances: Tensor, share: float = 0.01) -> Floors:
+    def of(cls, variances: Tensor, share: float = 0.01) -> VarianceFloor:
         """A ``share`` of ``variances`` (D,)."""
         return cls(share * variances)
 
 
-def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> MarkovModel:
+def m_step(model: MarkovModel, statistics: Statistics, floors: VarianceFloor) -> MarkovModel:
     """The model that makes what was counted likeliest (Rabiner 1989, eqs. 40 and 52-54).
 
     Gaussians that hardly any frame belongs to stay as they are; pdfs that hardly any frame belongs to learn
@@ -58,7 +60,7 @@ def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> Mar
     assert isinstance(mixtures, GaussianMixtures)
     [stream] = mixtures.streams
     [own] = statistics.streams
-    helped = pooled(own, pool_of(topology))
+    helped = with_pooled_frames(own, pools_of_pdfs(topology))
     means, variances, weights = _parameters(stream.means, stream.covariances, stream.weights, helped, floors)
     return replace(
         model,
@@ -67,7 +69,7 @@ def maximised(model: MarkovModel, statistics: Statistics, floors: Floors) -> Mar
     )
 
 
-def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: Floors) -> GaussianMixtures:
+def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: VarianceFloor) -> GaussianMixtures:
     """Mixtures of other frames, from sums of those by the shares of the old ones.
 
     A Gaussian that hardly any frame belongs to gets what its pdf has on the whole.
@@ -89,15 +91,17 @@ def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: Floors) -> Ga
 
 
 def _parameters(
-    means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums, floors: Floors
+    means: Tensor, variances: Tensor, weights: Tensor, s: StreamSums, floors: VarianceFloor
 ) -> tuple[Tensor, Tensor, Tensor]:
     counts = s.counts[..., None]
-    seen = counts >= WEAKEST
-    safe = counts.clamp(min=WEAKEST)
+    seen = counts >= LEAST_GAUSSIAN_FRAMES
+    safe = counts.clamp(min=LEAST_GAUSSIAN_FRAMES)
     new = s.first / safe
     spread = torch.maximum(s.second / safe - new.square(), floors.variances.to(new))
     there = weights > 0
-    shares = (s.counts / s.counts.sum(1, keepdim=True).clamp(min=1e-10)).clamp(min=LEAST_WEIGHT) * there
+    shares = (s.counts / s.counts.sum(1, keepdim=True).clamp(min=1e-10)).clamp(
+        min=LEAST_MIXTURE_WEIGHT
+    ) * there
     shares = torch.where(
         s.counts.sum(1, keepdim=True) > 0, shares / shares.sum(1, keepdim=True), weights.double()
     )
@@ -115,7 +119,7 @@ def _transitions(topology: TreeTopology, s: Statistics) -> np.ndarray:
     return left_to_right(np.clip(stay, STAY_LEAST, STAY_MOST), topology.forest.sizes)
 
 
-def owners(forest: Forest) -> np.ndarray:
+def phone_states_of_pdfs(forest: Forest) -> np.ndarray:
     """(P, 2): the phone and the state that each pdf is of."""
     found = np.zeros((forest.pdfs, 2), np.int64)
     for (phone, state), root in np.ndenumerate(forest.roots):
@@ -129,25 +133,28 @@ def owners(forest: Forest) -> np.ndarray:
     return found
 
 
-def pool_of(topology: TreeTopology) -> np.ndarray:
+def pools_of_pdfs(topology: TreeTopology) -> np.ndarray:
     """(P,): which pool each pdf may learn from: the same state of phones of the same kind.
 
     Silence and noise are pools of their own.
     """
     names = {phone: f"{kind(phone)}" if k >= 2 else phone for k, phone in enumerate(topology.phones)}
-    labels = [(names[topology.phones[phone]], state) for phone, state in owners(topology.forest).tolist()]
+    labels = [
+        (names[topology.phones[phone]], state)
+        for phone, state in phone_states_of_pdfs(topology.forest).tolist()
+    ]
     numbers = {label: k for k, label in enumerate(dict.fromkeys(labels))}
     return np.array([numbers[label] for label in labels])
 
 
-def pooled(s: StreamSums, pools: np.ndarray) -> StreamSums:
-    """Sums in which pdfs of fewer than `POOLED` frames have their pool's average frames for what they lack.
+def with_pooled_frames(s: StreamSums, pools: np.ndarray) -> StreamSums:
+    """Sums in which pdfs with fewer than `POOLING_FRAMES` frames are filled up with their pool's mean frames.
 
-    Only where each pdf has Gaussians of its own; those that lack frames have one.
+    Every pdf needs Gaussians of its own, and one that lacks frames must have a single Gaussian.
     """
     pool = torch.from_numpy(pools).to(s.counts.device)
     have = s.counts.sum(1)
-    lack = (POOLED - have).clamp(min=0)
+    lack = (POOLING_FRAMES - have).clamp(min=0)
     if not bool((lack > 0).any()):
         return s
     size = int(pools.max()) + 1
@@ -162,11 +169,13 @@ def pooled(s: StreamSums, pools: np.ndarray) -> StreamSums:
     return s.plus(StreamSums(*more))
 
 
-def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int = 0) -> GaussianMixtures:
-    """Mixtures with up to ``total`` Gaussians: the heaviest are split in two.
+def split_gaussians(
+    mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int = 0
+) -> GaussianMixtures:
+    """Mixtures with up to ``total`` Gaussians: the heaviest ones are split in two.
 
-    They are dealt out by the frames of each pdf to the power of `POWER`, and none gets more than it has
-    frames for.
+    Pdfs get Gaussians by the number of their frames to the power of `ALLOCATION_POWER`, and none gets more
+    than it has frames for.
 
     Parameters
     ----------
@@ -180,18 +189,18 @@ def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int =
     """
     [stream] = mixtures.streams
     have = (stream.weights > 0).sum(1).cpu().numpy()
-    wanted = shared_out(occupancy.cpu().numpy(), have, total)
+    wanted = allocate_gaussians(occupancy.cpu().numpy(), have, total)
     if (wanted == have).all():
         return mixtures
     generator = torch.Generator().manual_seed(seed)
     width = max(int(wanted.max()), stream.means.shape[1])
     means, variances, weights = (
-        wider(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights)
+        padded_gaussians(v.cpu(), width) for v in (stream.means, stream.covariances, stream.weights)
     )
     for p in np.flatnonzero(wanted > have):
         for m in range(have[p], wanted[p]):
             k = int(weights[p].argmax())
-            step = SHAKE * variances[p, k].sqrt() * torch.randn(means.shape[2], generator=generator)
+            step = SPLIT_OFFSET * variances[p, k].sqrt() * torch.randn(means.shape[2], generator=generator)
             means[p, m], means[p, k] = means[p, k] - step, means[p, k] + step
             variances[p, m] = variances[p, k]
             weights[p, m] = weights[p, k] = weights[p, k] / 2
@@ -199,7 +208,7 @@ def grown(mixtures: GaussianMixtures, occupancy: Tensor, total: int, seed: int =
     return made.to(stream.means.device)
 
 
-def wider(values: Tensor, width: int) -> Tensor:
+def padded_gaussians(values: Tensor, width: int) -> Tensor:
     """(P, M, ...) -> (P, width, ...): more Gaussians like the first, of weight 0."""
     more = width - values.shape[1]
     if values.ndim == 2:
@@ -207,7 +216,7 @@ def wider(values: Tensor, width: int) -> Tensor:
     return torch.cat([values, values[:, :1].expand(-1, more, -1)], 1)
 
 
-def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarray:
+def allocate_gaussians(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarray:
     """How many Gaussians each pdf should have (P,): one more at a time to where there is most speech for
     each.
 
@@ -219,13 +228,13 @@ def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarra
     import heapq
 
     wanted = have.copy()
-    weight = np.maximum(occupancy, 0) ** POWER
+    weight = np.maximum(occupancy, 0) ** ALLOCATION_POWER
     waiting = [(-weight[p] / wanted[p], p) for p in range(len(wanted))]
     heapq.heapify(waiting)
     left = total - int(wanted.sum())
     while left > 0 and waiting:
         _, p = heapq.heappop(waiting)
-        if occupancy[p] < ENOUGH * (wanted[p] + 1):
+        if occupancy[p] < FRAMES_TO_SPLIT * (wanted[p] + 1):
             continue
         wanted[p] += 1
         left -= 1
@@ -233,11 +242,11 @@ def shared_out(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarra
     return wanted
 
 
-def single(
+def single_gaussians(
     counts: Sequence[float] | np.ndarray,
     first: np.ndarray,
     second: np.ndarray,
-    floors: Floors,
+    floors: VarianceFloor,
     device: torch.device | str = "cpu",
 ) -> GaussianMixtures:
     """Mixtures of one Gaussian each, from frames (P,), their sums and their sums of squares (P, D)."""

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
-from aligner.train.em import cepstral, gaussians_of, trees_of
-from aligner.train.estimate import owners, wider
-from aligner.train.stages import Speech, State, retrained
-from aligner.train.tree import View
+from aligner.train.em import cepstral_frontend, gaussians_of, trees_of
+from aligner.train.estimate import padded_gaussians, phone_states_of_pdfs
+from aligner.train.stages import TrainingSet, TrainingState, single_pass_retrained
+from aligner.train.tree import FeatureSpace
 
-ALONE = 8  # Gaussians of a phone's state without context
-LLOYD = 8  # rounds of k-means
+MONOPHONE_GAUSSIANS = 8  # Gaussians of a phone's state without context
+KMEANS_ITERATIONS = 8  # rounds of k-means
 
 
-def finished(speech: Speech, state: State) -> MarkovModel:
+def finished_model(speech: TrainingSet, state: TrainingState) -> MarkovModel:
     """The model of a training's last state, with all that aligning asks for.
 
     After speaker-adaptive training these are mixtures for speakers of whom nothing is known yet, learnt from
@@ -29,7 +29,7 @@ def finished(speech: Speech, state: State) -> MarkovModel:
     """
     model = state.model
     if any(voice.transform is not None for voice in state.voices.values()):
-        plain = retrained(speech, state, View(cepstral(model), {}))
+        plain = single_pass_retrained(speech, state, FeatureSpace(cepstral_frontend(model), {}))
         model = replace(model, mixtures=plain, adapted=model.mixtures)
     trees = trees_of(model)
     if int(trees.alone.max()) < trees.forest.pdfs:
@@ -40,12 +40,14 @@ def finished(speech: Speech, state: State) -> MarkovModel:
     assert adapted is None or isinstance(adapted, GaussianMixtures)
     return replace(
         model,
-        mixtures=with_alone(model, gaussians_of(model), occupancy),
-        adapted=None if adapted is None else with_alone(model, adapted, occupancy),
+        mixtures=with_monophones(model, gaussians_of(model), occupancy),
+        adapted=None if adapted is None else with_monophones(model, adapted, occupancy),
     )
 
 
-def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray) -> GaussianMixtures:
+def with_monophones(
+    model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray
+) -> GaussianMixtures:
     """Mixtures with those of phones without context behind them, in the order of `TreeTopology.alone`.
 
     Each is made of the Gaussians of all leaves of its phone's state, those that are alike joined to one.
@@ -59,32 +61,41 @@ def with_alone(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.nda
         (P,) frames of each leaf.
     """
     [stream] = mixtures.streams
-    own = owners(trees_of(model).forest)
+    own = phone_states_of_pdfs(trees_of(model).forest)
     sizes = trees_of(model).forest.sizes
     states = [(phone, state) for phone, size in enumerate(sizes.tolist()) for state in range(size)]
-    width = max(ALONE, stream.means.shape[1])
+    width = max(MONOPHONE_GAUSSIANS, stream.means.shape[1])
     made = [
-        joined(
+        merged_mixture(
             stream.means, stream.covariances, stream.weights, np.flatnonzero((own == pair).all(1)), occupancy
         )
         for pair in states
     ]
     means, variances, weights = (
-        torch.cat([wider(old, width), torch.stack([wider(m[k][None], width)[0] for m in made]).to(old)])
+        torch.cat(
+            [
+                padded_gaussians(old, width),
+                torch.stack([padded_gaussians(m[k][None], width)[0] for m in made]).to(old),
+            ]
+        )
         for k, old in enumerate((stream.means, stream.covariances, stream.weights))
     )
     return GaussianMixtures.of_tensors([means], [variances], [weights], np.arange(len(means)))
 
 
-def joined(
+def merged_mixture(
     means: Tensor,
     variances: Tensor,
     weights: Tensor,
     leaves: Sequence[int] | np.ndarray,
     occupancy: np.ndarray,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One mixture (M, D), (M, D), (M,) of up to `ALONE` Gaussians that has the moments of several leaves
-    together.
+    """Merge the mixtures of several leaves into one with the same mean and variance.
+
+    Returns
+    -------
+    tuple of Tensor
+        Means (M, D), variances (M, D) and weights (M,) of up to `MONOPHONE_GAUSSIANS` Gaussians.
     """
     chosen = torch.as_tensor(np.asarray(leaves))
     heavy = weights[chosen].double() * torch.from_numpy(np.maximum(occupancy[leaves], 1.0))[:, None].to(
@@ -106,16 +117,16 @@ def joined(
 
 def _clusters(means: Tensor, weights: Tensor, scale: Tensor) -> Tensor:
     """The k-means cluster (n,) of each of ``means`` (n, D), by distance in units of ``scale`` (D,)."""
-    if len(means) <= ALONE:
+    if len(means) <= MONOPHONE_GAUSSIANS:
         return torch.arange(len(means))
     x = means / scale.sqrt()
     centres = x[weights.argmax()][None]
-    while len(centres) < ALONE:  # the farthest from all there are
+    while len(centres) < MONOPHONE_GAUSSIANS:  # the farthest from all there are
         centres = torch.cat([centres, x[torch.cdist(x, centres).amin(1).argmax()][None]])
     group = torch.cdist(x, centres).argmin(1)
-    for _ in range(LLOYD):
-        total = weights.new_zeros(ALONE).index_add_(0, group, weights)
-        new = x.new_zeros(ALONE, x.shape[1]).index_add_(0, group, weights[:, None] * x)
+    for _ in range(KMEANS_ITERATIONS):
+        total = weights.new_zeros(MONOPHONE_GAUSSIANS).index_add_(0, group, weights)
+        new = x.new_zeros(MONOPHONE_GAUSSIANS, x.shape[1]).index_add_(0, group, weights[:, None] * x)
         centres = torch.where(total[:, None] > 0, new / total.clamp(min=1e-10)[:, None], centres)
         group = torch.cdist(x, centres).argmin(1)
     numbered: Tensor = torch.unique(group, return_inverse=True)[1]

@@ -27,20 +27,20 @@ from aligner.train.ctc import (
     SMALLEST_PRIOR,
     WEIGHT_DECAY,
     Options,
-    by_duration,
+    batched_by_length,
+    gradient_step,
     masks,
-    step,
     warm_then_cosine,
 )
-from aligner.train.em import Aligned, Task, aligned, numbered, trees_of
+from aligner.train.em import Aligned, ShardTask, aligned, phone_and_state, trees_of
 from aligner.types import ModelError
 
-UNKNOWN = -100  # a frame without an answer: padding
-SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
+IGNORED = -100  # a frame without an answer: padding
+LABEL_SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LabelledUtterance:
     """An utterance with the right answers.
 
     Attributes
@@ -63,27 +63,27 @@ class Epoch:
 
     number: int
     loss: float
-    right: float
+    accuracy: float
     seconds: float
 
     def __str__(self) -> str:
         loss = f"loss {self.loss:.3f} per frame"
-        return f"epoch {self.number}: {loss}, {self.right:.0%} right, {self.seconds:.0f} s"
+        return f"epoch {self.number}: {loss}, {self.accuracy:.0%} right, {self.seconds:.0f} s"
 
 
-def states(task: Task) -> dict[str, np.ndarray]:
-    """By utterance, the state (T,) of every frame along the best path, numbered as in `of_states`."""
+def frame_states(task: ShardTask) -> dict[str, np.ndarray]:
+    """The state (T,) of every frame along the best path, by utterance; `monophone_topology` numbers them."""
     topology = trees_of(task.model)
     roots = TreeTopology.of_phones(topology.phones).forest.roots
     found = {}
     for way in aligned(task):
         if isinstance(way, Aligned):
-            phones, inner = numbered(way.graph, topology)
+            phones, inner = phone_and_state(way.graph, topology)
             found[way.example.id] = roots[phones[way.states], inner[way.states]]
     return found
 
 
-def of_states(teacher: MarkovModel) -> TreeTopology:
+def monophone_topology(teacher: MarkovModel) -> TreeTopology:
     """The topology of the states: the teacher's phones without context, with its transitions."""
     topology = TreeTopology.of_phones(trees_of(teacher).phones)
     return replace(topology, transitions=trees_of(teacher).transitions)
@@ -91,7 +91,7 @@ def of_states(teacher: MarkovModel) -> TreeTopology:
 
 def fit(
     network: TcnNetwork,
-    lessons: Sequence[Lesson],
+    lessons: Sequence[LabelledUtterance],
     options: Options,
     notice: Callable[[Epoch], None] = lambda _: None,
 ) -> TcnNetwork:
@@ -105,7 +105,7 @@ def fit(
     device = torch.device(options.device)
     network.to(device).train()
     lengths = {k: len(lesson.wave) for k, lesson in enumerate(lessons)}
-    batches = by_duration(lengths, options.batch_seconds * CLOCK.rate)
+    batches = batched_by_length(lengths, options.batch_seconds * CLOCK.rate)
     optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_then_cosine(options.epochs * len(batches)))
     generator = torch.Generator().manual_seed(options.seed)
@@ -116,7 +116,7 @@ def fit(
             for b in torch.randperm(len(batches), generator=generator).tolist():
                 scores, answers = _answered(network, [lessons[k] for k in batches[b]], options, generator)
                 loss = cross_entropy(
-                    scores.transpose(1, 2), answers, ignore_index=UNKNOWN, label_smoothing=SMOOTHING
+                    scores.transpose(1, 2), answers, ignore_index=IGNORED, label_smoothing=LABEL_SMOOTHING
                 )
                 if not math.isfinite(float(loss.detach())):
                     raise ModelError(
@@ -124,9 +124,9 @@ def fit(
                         f"the loss is {float(loss.detach())} at a learning rate of {options.learning_rate:g}",
                         "take a lower one",
                     )
-                step(network, loss, optimiser)
+                gradient_step(network, loss, optimiser)
                 schedule.step()
-                known = answers != UNKNOWN
+                known = answers != IGNORED
                 frames += int(known.sum())
                 total += float(loss.detach()) * int(known.sum())
                 right += int((scores.argmax(2) == answers)[known].sum())
@@ -136,7 +136,7 @@ def fit(
 
 
 def _answered(
-    network: TcnNetwork, batch: Sequence[Lesson], options: Options, generator: torch.Generator
+    network: TcnNetwork, batch: Sequence[LabelledUtterance], options: Options, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Log posteriors (B, T, P) and the right answers (B, T)."""
     device = network.log_priors.device
@@ -146,21 +146,21 @@ def _answered(
         frames = frames * masks(counts.tolist(), frames.shape[1], generator).to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=options.mixed and device.type == "cuda"):
         posteriors = network.encode(frames, counts)
-    answers = torch.full(posteriors.shape[:2], UNKNOWN)
+    answers = torch.full(posteriors.shape[:2], IGNORED)
     for row, lesson, count in zip(answers, batch, counts.tolist(), strict=True):
         length = min(count, len(lesson.states))
         row[:length] = lesson.states[:length]
     return posteriors, answers.to(device)
 
 
-def _priors(lessons: Sequence[Lesson], size: int) -> Tensor:
+def _priors(lessons: Sequence[LabelledUtterance], size: int) -> Tensor:
     counts = torch.zeros(size)
     for lesson in lessons:
         counts += torch.bincount(lesson.states, minlength=size)
     return (counts / counts.sum()).clamp(min=SMALLEST_PRIOR)
 
 
-def taught(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
+def hybrid_model(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
     """The teacher's model with its states scored by a network."""
     delay = (
         (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
@@ -168,7 +168,7 @@ def taught(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
     return replace(
         teacher,
         frontend=HybridFrontend(network, delay),
-        topology=of_states(teacher),
+        topology=monophone_topology(teacher),
         mixtures=Columns(),
         adapted=None,
         transform=None,

@@ -11,15 +11,15 @@ from aligner.features import CepstralFrontend, Moments
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import SILENCE, TreeTopology
-from aligner.train.em import Example, Left, Voices, frames_of
-from aligner.train.estimate import Floors, pool_of, pooled, single
+from aligner.train.em import Example, Unaligned, Voices, frames_of
+from aligner.train.estimate import VarianceFloor, pools_of_pdfs, single_gaussians, with_pooled_frames
 from aligner.train.statistics import StreamSums
 from aligner.types import DataError
 
 
 def flat_start(
     frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example], voices: Voices
-) -> tuple[MarkovModel, Floors, tuple[Left, ...]]:
+) -> tuple[MarkovModel, VarianceFloor, tuple[Unaligned, ...]]:
     """A model of one Gaussian a state, from utterances that are cut into states of equal length.
 
     Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that
@@ -47,12 +47,12 @@ def flat_start(
     first, second = (torch.zeros(pdfs, 1, frontend.size, dtype=torch.float64) for _ in range(2))
     everything: Moments | None = None
     left = []
-    blank = MarkovModel("flat", frontend, topology, _Nothing())
+    blank = MarkovModel("flat", frontend, topology, _NoScorer())
     for example in examples:
         frames = frames_of(blank, example, voices).cpu()
         said = _states(example, topology)
         if len(frames) < len(said):
-            left.append(Left(example.id))
+            left.append(Unaligned(example.id))
             continue
         own = torch.from_numpy(said[np.arange(len(frames)) * len(said) // len(frames)])
         x = frames.double()
@@ -67,19 +67,19 @@ def flat_start(
             "no utterance is long enough for its transcript",
             "are these the transcripts of other recordings?",
         )
-    floors = Floors.of(everything.deviation.square())
-    helped = pooled(StreamSums(counts, first, second), pool_of(topology))
+    floors = VarianceFloor.of(everything.deviation.square())
+    helped = with_pooled_frames(StreamSums(counts, first, second), pools_of_pdfs(topology))
     lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do
     helped.counts[lost] = everything.count
     helped.first[lost], helped.second[lost] = everything.first, everything.second
     device = examples[0].cepstra.device
-    mixtures = single(
+    mixtures = single_gaussians(
         helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors, device
     )
     return MarkovModel("monophone", frontend, topology, mixtures), floors, tuple(left)
 
 
-class _Nothing:
+class _NoScorer:
     """Scores nothing: the model there is before there is one."""
 
     def score(self, frames: torch.Tensor, pdfs: np.ndarray) -> torch.Tensor:

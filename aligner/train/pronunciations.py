@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aligner.train.em import Example
-from aligner.train.statistics import Heard, Said
+from aligner.train.statistics import PronunciationCounts, SpokenForm
 from aligner.types import Pronunciation
 
 SAID_PRIOR = 1.0  # of each pronunciation of a word, as if it had been heard so often
@@ -19,8 +19,8 @@ AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
 BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
 
 
-def weighed(
-    words: Mapping[str, Sequence[Pronunciation]], counts: Heard
+def with_probabilities(
+    words: Mapping[str, Sequence[Pronunciation]], counts: PronunciationCounts
 ) -> dict[str, tuple[Pronunciation, ...]]:
     """Pronunciations with their probabilities, and those of silence around them.
 
@@ -39,9 +39,9 @@ def weighed(
     >>> [(p.phones, p.probability) for p in weighed({"w": [a, b]}, some)["w"]]
     [(('A',), 1.0), (('B',), 0.25)]
     """
-    said: Counter[Said] = Counter()
-    followed: defaultdict[Said, Counter[bool]] = defaultdict(Counter)
-    preceded: defaultdict[Said, Counter[bool]] = defaultdict(Counter)
+    said: Counter[SpokenForm] = Counter()
+    followed: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
+    preceded: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
     for (one, next_, silent), n in counts.pairs.items():
         said[next_] += n
         followed[one][silent] += n
@@ -49,10 +49,10 @@ def weighed(
     pauses = sum(c[True] for c in followed.values())
     mean = pauses / max(sum(followed[s].total() for s in followed), 1)
 
-    def pause_after(s: Said) -> float:
+    def pause_after(s: SpokenForm) -> float:
         return (followed[s][True] + AFTER_PRIOR * mean) / (followed[s].total() + AFTER_PRIOR)
 
-    expected: defaultdict[Said, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    expected: defaultdict[SpokenForm, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for (one, next_, _), n in counts.pairs.items():
         share = pause_after(one)
         expected[next_][0] += n * share
@@ -84,7 +84,7 @@ def _rounded(number: float) -> float:
     return max(round(number, 4), 0.0001)
 
 
-def with_weights(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
+def with_pronunciations(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
     """An utterance whose words have the pronunciations of ``weights``, where they are there."""
     return replace(
         example,

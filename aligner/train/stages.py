@@ -32,40 +32,40 @@ from aligner.train.em import (
     Example,
     Map,
     Paths,
-    Task,
+    ShardTask,
     Voices,
-    cepstral,
+    aligned_shard,
+    cepstral_frontend,
     e_step,
     gaussians_of,
-    placed,
     sharded,
     trees_of,
 )
-from aligner.train.estimate import Floors, grown, maximised, reestimated, single
+from aligner.train.estimate import VarianceFloor, m_step, reestimated, single_gaussians, split_gaussians
 from aligner.train.monophone import flat_start
-from aligner.train.pronunciations import weighed, with_weights
-from aligner.train.statistics import Heard, Statistics, StreamSums, nothing, sums
+from aligner.train.pronunciations import with_probabilities, with_pronunciations
+from aligner.train.statistics import PronunciationCounts, Statistics, StreamSums, accumulate, zero_sums
 from aligner.train.transforms import (
     Scatter,
     ScatterTask,
+    added_by_speaker,
     fmllr,
     lda,
-    merged,
     mllt,
-    moved,
-    scatter,
+    shard_scatter,
     speaker_sums,
+    transformed_mixtures,
 )
-from aligner.train.tree import Contexts, View, contexts, grow, leaves_of, viewed
+from aligner.train.tree import ContextSums, FeatureSpace, frames_in, grow, pdfs_of_events, shard_contexts
 from aligner.types import Pronunciation
 
 KINDS = ("monophone", "triphone", "lda", "sat", "pronunciations")
-SETTLE = 4  # iterations at a stage's end in which no Gaussian is added
-EACH = 2  # iterations from one addition to the next
-REACH, DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
-TURNS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
-REFITS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
-FRAMES_PER_GAUSSIAN, IN_CONTEXT = (
+SETTLING_ITERATIONS = 4  # iterations at a stage's end in which no Gaussian is added
+SPLIT_INTERVAL = 2  # iterations from one addition to the next
+SPLICE_REACH, LDA_DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
+MLLT_ITERATIONS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
+FMLLR_ITERATIONS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
+FRAMES_PER_GAUSSIAN, FRAMES_PER_CONTEXT_GAUSSIAN = (
     60,
     100,
 )  # fewer make no sense, whatever the recipe says; of phones in context
@@ -131,7 +131,7 @@ RECIPES: Mapping[str, tuple[Stage, ...]] = {
 
 
 @dataclass(frozen=True)
-class State:
+class TrainingState:
     """Where a training stands: all that it needs to go on.
 
     Attributes
@@ -157,15 +157,15 @@ class State:
     stage: int
     iteration: int
     model: MarkovModel
-    floors: Floors
+    floors: VarianceFloor
     voices: Voices = field(default_factory=dict)
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
     paths: tuple[Paths, ...] | None = None
-    said: Heard = field(default_factory=Heard)
+    pronunciations: PronunciationCounts = field(default_factory=PronunciationCounts)
     occupancy: Tensor | None = None
     statistics: Statistics | None = None
 
-    def of(self, speech: Speech) -> bool:
+    def has_paths_of(self, speech: TrainingSet) -> bool:
         """Whether the paths are those of these examples, and not of some others of the corpus."""
         return self.paths is not None and [
             len(p) or len(e.cepstra)
@@ -173,7 +173,7 @@ class State:
         ] == [len(e.cepstra) for e in speech.examples]
 
 
-class Speech(NamedTuple):
+class TrainingSet(NamedTuple):
     """What a training learns from, and how.
 
     Attributes
@@ -198,7 +198,7 @@ class Speech(NamedTuple):
         """How many there are."""
         return sum(len(e.cepstra) for e in self.examples)
 
-    def at_most(self, minutes: float, rate: float) -> Speech:
+    def subset(self, minutes: float, rate: float) -> TrainingSet:
         """Some of the examples, spread evenly, of up to so many minutes at ``rate`` frames a second."""
         wanted = minutes * 60 * rate
         if self.frames <= wanted:
@@ -206,31 +206,36 @@ class Speech(NamedTuple):
         kept = int(len(self.examples) * wanted / self.frames) or 1
         return self._replace(examples=[self.examples[k * len(self.examples) // kept] for k in range(kept)])
 
-    def tasks(self, state: State) -> list[Task]:
+    def tasks(self, state: TrainingState) -> list[ShardTask]:
         """One a shard, with the pronunciations' probabilities and the paths, where there are some."""
-        examples = [with_weights(e, state.weights) for e in self.examples] if state.weights else self.examples
+        examples = (
+            [with_pronunciations(e, state.weights) for e in self.examples] if state.weights else self.examples
+        )
         shards = sharded(examples)
         paths: Sequence[Paths | None] = state.paths or [None] * len(shards)
         return [
-            Task(state.model, shard, state.voices, self.em, known)
+            ShardTask(state.model, shard, state.voices, self.em, known)
             for shard, known in zip(shards, paths, strict=True)
         ]
 
-    def total(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
+    def map_and_add(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
         """The sum of what ``work`` makes of all tasks."""
         return reduce(add, self.spread(work, tasks))
 
 
-def sensible(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
+def affordable(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
     """The stages up to the first that needs more speech than ``minutes``; those that change no model stay."""
     modelled = takewhile(lambda s: minutes >= s.minutes, (s for s in stages if s.kind != "pronunciations"))
     kept = set(modelled)
     return tuple(s for s in stages if s in kept or s.kind == "pronunciations")
 
 
-def steps(
-    speech: Speech, stages: Sequence[Stage], frontend: CepstralFrontend, begun: State | None = None
-) -> Iterator[State]:
+def train(
+    speech: TrainingSet,
+    stages: Sequence[Stage],
+    frontend: CepstralFrontend,
+    begun: TrainingState | None = None,
+) -> Iterator[TrainingState]:
     """Train; a state after every iteration, the last of which holds the model.
 
     Parameters
@@ -245,17 +250,17 @@ def steps(
     state = begun
     for number in range(0 if begun is None else begun.stage, len(stages)):
         stage = stages[number]
-        own = speech.at_most(stage.most, frontend.clock.rate / frontend.clock.hop)
+        own = speech.subset(stage.most, frontend.clock.rate / frontend.clock.hop)
         if state is None or state.stage < number:
-            if state is not None and not state.of(own):
+            if state is not None and not state.has_paths_of(own):
                 state = replace(state, paths=None)
-            state = replace(BEGIN[stage.kind](own, stage, state, frontend), stage=number, iteration=0)
+            state = replace(STAGE_STARTS[stage.kind](own, stage, state, frontend), stage=number, iteration=0)
         while state.iteration < stage.iterations:
-            state = _iterated(own, stage, state)
+            state = _iterate(own, stage, state)
             yield state
 
 
-def _iterated(speech: Speech, stage: Stage, state: State) -> State:
+def _iterate(speech: TrainingSet, stage: Stage, state: TrainingState) -> TrainingState:
     """One iteration of a stage."""
     done = state.iteration + 1
     if done % stage.every == 0:
@@ -264,49 +269,58 @@ def _iterated(speech: Speech, stage: Stage, state: State) -> State:
     s, paths = e_step(
         state.model, [t.examples for t in tasks], state.voices, speech.em, speech.spread, state.paths
     )
-    model = maximised(state.model, s, state.floors)
-    goal = _goal(stage, speech.frames, done)
+    model = m_step(state.model, s, state.floors)
+    goal = _gaussian_target(stage, speech.frames, done)
     if goal:
-        model = replace(model, mixtures=grown(gaussians_of(model), s.occupancy, goal, speech.seed + done))
+        model = replace(
+            model, mixtures=split_gaussians(gaussians_of(model), s.occupancy, goal, speech.seed + done)
+        )
     state = replace(
         state,
         iteration=done,
         model=model,
         paths=paths,
-        said=s.said if s.said.pairs else state.said,
+        pronunciations=s.pronunciations if s.pronunciations.pairs else state.pronunciations,
         occupancy=s.occupancy,
         statistics=s,
     )
-    if stage.kind == "lda" and done in TURNS:
-        state = _turned(speech, state)
-    if stage.kind == "sat" and done in REFITS:
-        state = replace(state, voices=_fitted(speech, state))
+    if stage.kind == "lda" and done in MLLT_ITERATIONS:
+        state = _with_mllt(speech, state)
+    if stage.kind == "sat" and done in FMLLR_ITERATIONS:
+        state = replace(state, voices=_fmllr_of_speakers(speech, state))
     return state
 
 
-def _goal(stage: Stage, frames: int, done: int) -> int:
+def _gaussian_target(stage: Stage, frames: int, done: int) -> int:
     """How many Gaussians there should be after so many iterations; 0 where none is to be added."""
-    most = min(stage.gaussians, frames // (FRAMES_PER_GAUSSIAN if stage.kind == "monophone" else IN_CONTEXT))
-    last = max(stage.iterations - SETTLE, 1)
-    if done % EACH or done > last:
+    most = min(
+        stage.gaussians,
+        frames // (FRAMES_PER_GAUSSIAN if stage.kind == "monophone" else FRAMES_PER_CONTEXT_GAUSSIAN),
+    )
+    last = max(stage.iterations - SETTLING_ITERATIONS, 1)
+    if done % SPLIT_INTERVAL or done > last:
         return 0
     return int(most * min(1.0, done / last))
 
 
-def _flat(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
+def _begin_monophone(
+    speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
+) -> TrainingState:
     model, floors, _ = flat_start(frontend, speech.labels, speech.examples, {})
-    return State(0, 0, model, floors)
+    return TrainingState(0, 0, model, floors)
 
 
-def _tied(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
+def _begin_triphone(
+    speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
+) -> TrainingState:
     """One Gaussian a leaf, of trees over what the last model aligns."""
     assert state is not None
     model = state.model
-    found = list(speech.spread(contexts, speech.tasks(replace(state, paths=None))))
-    events: Contexts = reduce(add, (f.contexts for f in found))
+    found = list(speech.spread(shard_contexts, speech.tasks(replace(state, paths=None))))
+    events: ContextSums = reduce(add, (f.contexts for f in found))
     leaves = max(min(stage.leaves, speech.frames // FRAMES_PER_LEAF), trees_of(model).forest.roots.size)
     topology = grow(events, trees_of(model), leaves)
-    pdf = leaves_of(events, topology)
+    pdf = pdfs_of_events(events, topology)
     paths = tuple(
         Paths(
             tuple(pdf[np.searchsorted(events.codes, of)].astype(np.int32) for of in f.events),
@@ -324,88 +338,102 @@ def _tied(speech: Speech, stage: Stage, state: State | None, frontend: CepstralF
     unheard = counts < 1
     counts[unheard], own[unheard], squared[unheard] = events.counts.sum(), own.sum(0), squared.sum(0)
     device = gaussians_of(model).streams[0].means.device
-    mixtures = single(counts, own, squared, state.floors, device)
+    mixtures = single_gaussians(counts, own, squared, state.floors, device)
     return replace(
         state, model=replace(model, name=stage.kind, topology=topology, mixtures=mixtures), paths=paths
     )
 
 
-def retrained(speech: Speech, state: State, view: View) -> GaussianMixtures:
+def single_pass_retrained(speech: TrainingSet, state: TrainingState, view: FeatureSpace) -> GaussianMixtures:
     """The state's mixtures for frames as ``view`` has them, with the shares that they had in the old."""
-    return gaussians_of(_in_view(speech, state, view, "").model)
+    return gaussians_of(_in_feature_space(speech, state, view, "").model)
 
 
-def _seen(asked: tuple[Task, View]) -> tuple[StreamSums, ...]:
+def _sums_in_space(asked: tuple[ShardTask, FeatureSpace]) -> tuple[StreamSums, ...]:
     """Sums of frames in another view, by the shares of the task's own."""
     task, view = asked
-    mixtures, own = gaussians_of(task.model), placed(task)
+    mixtures, own = gaussians_of(task.model), aligned_shard(task)
     if not own.examples:
-        return nothing(mixtures, view.frontend.size)
-    return sums(mixtures, own.frames, own.occupied, viewed(task.model, own.examples, view))[0]
+        return zero_sums(mixtures, view.frontend.size)
+    return accumulate(mixtures, own.frames, own.occupied, frames_in(task.model, own.examples, view))[0]
 
 
-def _floors(total: StreamSums) -> Floors:
+def _floors(total: StreamSums) -> VarianceFloor:
     """From the variance of all frames."""
     n = total.counts.sum()
     mean = total.first.sum((0, 1)) / n
-    return Floors.of((total.second.sum((0, 1)) / n - mean.square()).float())
+    return VarianceFloor.of((total.second.sum((0, 1)) / n - mean.square()).float())
 
 
-def _in_view(speech: Speech, state: State, view: View, name: str) -> State:
+def _in_feature_space(
+    speech: TrainingSet, state: TrainingState, view: FeatureSpace, name: str
+) -> TrainingState:
     """The same model in other frames."""
     tasks = [(task, view) for task in speech.tasks(state)]
-    total = reduce(StreamSums.plus, (streams[0] for streams in speech.spread(_seen, tasks)))
+    total = reduce(StreamSums.plus, (streams[0] for streams in speech.spread(_sums_in_space, tasks)))
     floors = _floors(total)
     mixtures = reestimated(gaussians_of(state.model), total, floors)
     model = replace(state.model, name=name, frontend=view.frontend, mixtures=mixtures)
     return replace(state, model=model, floors=floors, voices=view.voices)
 
 
-def _spliced(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
+def _begin_lda(
+    speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
+) -> TrainingState:
     """Spliced frames, of which LDA keeps what tells the last model's pdfs apart."""
     assert state is not None
-    wide = View(replace(cepstral(state.model), reach=REACH, transform=None), {})
-    s: Scatter = speech.total(scatter, [ScatterTask(task, wide) for task in speech.tasks(state)])
-    best = replace(wide.frontend, transform=lda(s, DIMENSIONS))
-    return _in_view(speech, state, View(best, {}), stage.kind)
+    wide = FeatureSpace(replace(cepstral_frontend(state.model), reach=SPLICE_REACH, transform=None), {})
+    s: Scatter = speech.map_and_add(shard_scatter, [ScatterTask(task, wide) for task in speech.tasks(state)])
+    best = replace(wide.frontend, transform=lda(s, LDA_DIMENSIONS))
+    return _in_feature_space(speech, state, FeatureSpace(best, {}), stage.kind)
 
 
-def _turned(speech: Speech, state: State) -> State:
+def _with_mllt(speech: TrainingSet, state: TrainingState) -> TrainingState:
     """The frames turned so that diagonal covariances fit better, and the means with them."""
-    s: Scatter = speech.total(scatter, [ScatterTask(task, None, True) for task in speech.tasks(state)])
+    s: Scatter = speech.map_and_add(
+        shard_scatter, [ScatterTask(task, None, True) for task in speech.tasks(state)]
+    )
     matrix, _ = mllt(s)
-    frontend = cepstral(state.model)
+    frontend = cepstral_frontend(state.model)
     assert frontend.transform is not None
     whole = replace(frontend, transform=matrix.to(frontend.transform) @ frontend.transform)
-    model = replace(state.model, frontend=whole, mixtures=moved(gaussians_of(state.model), matrix))
-    return replace(state, model=model, floors=Floors(matrix.square() @ state.floors.variances.float().cpu()))
+    model = replace(
+        state.model, frontend=whole, mixtures=transformed_mixtures(gaussians_of(state.model), matrix)
+    )
+    return replace(
+        state, model=model, floors=VarianceFloor(matrix.square() @ state.floors.variances.float().cpu())
+    )
 
 
-def _adapted(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
+def _begin_sat(
+    speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
+) -> TrainingState:
     """The frames of all speakers brought together."""
     assert state is not None
-    view = View(cepstral(state.model), _fitted(speech, state))
-    return _in_view(speech, state, view, stage.kind)
+    view = FeatureSpace(cepstral_frontend(state.model), _fmllr_of_speakers(speech, state))
+    return _in_feature_space(speech, state, view, stage.kind)
 
 
-def _fitted(speech: Speech, state: State) -> dict[str, Voice]:
+def _fmllr_of_speakers(speech: TrainingSet, state: TrainingState) -> dict[str, Voice]:
     """Each speaker's transform to the model there is."""
-    of = merged(speech.spread(speaker_sums, speech.tasks(state)))
+    of = added_by_speaker(speech.spread(speaker_sums, speech.tasks(state)))
     return {speaker: Voice(transform=fmllr(s)) for speaker, s in of.items()}
 
 
-def _weighed(speech: Speech, stage: Stage, state: State | None, frontend: CepstralFrontend) -> State:
+def _begin_pronunciations(
+    speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
+) -> TrainingState:
     """Pronunciations and silences with their probabilities."""
     assert state is not None
     words = {word: said for e in speech.examples for word, said in zip(e.spelled, e.words, strict=True)}
-    return replace(state, weights=weighed(words, state.said), paths=None)
+    return replace(state, weights=with_probabilities(words, state.pronunciations), paths=None)
 
 
-Begin = Callable[[Speech, Stage, State | None, CepstralFrontend], State]
-BEGIN: Mapping[str, Begin] = {
-    "monophone": _flat,
-    "triphone": _tied,
-    "lda": _spliced,
-    "sat": _adapted,
-    "pronunciations": _weighed,
+StageStart = Callable[[TrainingSet, Stage, TrainingState | None, CepstralFrontend], TrainingState]
+STAGE_STARTS: Mapping[str, StageStart] = {
+    "monophone": _begin_monophone,
+    "triphone": _begin_triphone,
+    "lda": _begin_lda,
+    "sat": _begin_sat,
+    "pronunciations": _begin_pronunciations,
 }

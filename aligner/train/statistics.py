@@ -22,7 +22,7 @@ from aligner.models.gmm import Diagonal, GaussianMixtures
 from aligner.search.arcs import arrays
 
 
-class Occupied(NamedTuple):
+class Occupancies(NamedTuple):
     """Which pdf a frame belongs to, and how much: n pairs of a frame and a pdf.
 
     Attributes
@@ -60,12 +60,12 @@ class StreamSums(NamedTuple):
         return StreamSums(*(a + b for a, b in zip(self, other, strict=True)))
 
 
-Said = tuple[str, tuple[str, ...]]  # a word and its phones
-START: Said = ("<s>", ())  # what stands before the first word, and behind the last
+SpokenForm = tuple[str, tuple[str, ...]]  # a word and its phones
+START: SpokenForm = ("<s>", ())  # what stands before the first word, and behind the last
 
 
 @dataclass(frozen=True)
-class Heard:
+class PronunciationCounts:
     """How words were said: counts that add up.
 
     Attributes
@@ -74,10 +74,10 @@ class Heard:
         A word behind another, and whether there was silence between them.
     """
 
-    pairs: Counter[tuple[Said, Said, bool]] = field(default_factory=Counter)
+    pairs: Counter[tuple[SpokenForm, SpokenForm, bool]] = field(default_factory=Counter)
 
-    def __add__(self, other: Heard) -> Heard:
-        return Heard(self.pairs + other.pairs)
+    def __add__(self, other: PronunciationCounts) -> PronunciationCounts:
+        return PronunciationCounts(self.pairs + other.pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class Statistics:
     frames: int = 0
     utterances: int = 0
     unaligned: tuple[str, ...] = ()
-    said: Heard = field(default_factory=Heard)
+    pronunciations: PronunciationCounts = field(default_factory=PronunciationCounts)
 
     def __add__(self, other: Statistics) -> Statistics:
         streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))
@@ -118,7 +118,7 @@ class Statistics:
             self.frames + other.frames,
             self.utterances + other.utterances,
             self.unaligned + other.unaligned,
-            self.said + other.said,
+            self.pronunciations + other.pronunciations,
         )
 
     @property
@@ -127,8 +127,8 @@ class Statistics:
         return self.streams[0].counts.sum(1)
 
 
-def sums(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None = None
+def accumulate(
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
     """What frames (T, D) say about mixtures, and the log-likelihood (n,) of each pair of a frame and its pdf.
 
@@ -153,16 +153,16 @@ def sums(
 
 
 def reference(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None = None
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
-    """`sums` in plain torch, on any device."""
-    found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
+    """`accumulate` in plain torch, on any device."""
+    found = zero_sums(mixtures) if seen is None else zero_sums(mixtures, seen.shape[1])
     emitted = occupied.weights.new_zeros(len(occupied.frames))
     y = frames if seen is None else seen
     for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
         at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows, None]
         for stream, own, joint in zip(
-            mixtures.streams, found, joints(mixtures, frames[at], pdfs, book), strict=True
+            mixtures.streams, found, log_joints(mixtures, frames[at], pdfs, book), strict=True
         ):
             total = joint.logsumexp(1, keepdim=True)
             emitted[rows] += total[:, 0]
@@ -175,11 +175,11 @@ def reference(
 
 
 def _by_numba(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied, seen: Tensor | None
+    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
     from aligner.train.sums_numba import add_up  # numba is slow to import
 
-    found = nothing(mixtures) if seen is None else nothing(mixtures, seen.shape[1])
+    found = zero_sums(mixtures) if seen is None else zero_sums(mixtures, seen.shape[1])
     emitted = torch.zeros(len(occupied.frames), dtype=torch.float64)
     pairs = arrays(*occupied)
     for stream, own in zip(mixtures.streams, found, strict=True):
@@ -197,7 +197,7 @@ def _by_numba(
     return found, emitted
 
 
-def joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
+def log_joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
     """Of each stream, log densities and weights (n, M), float64, of codebook ``book`` in frames (n, D) of
     ``pdfs``.
     """
@@ -213,7 +213,7 @@ def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
     yield from zip(numbers.tolist(), torch.split(order, counts.tolist()), strict=True)
 
 
-def nothing(mixtures: GaussianMixtures, size: int | None = None) -> tuple[StreamSums, ...]:
+def zero_sums(mixtures: GaussianMixtures, size: int | None = None) -> tuple[StreamSums, ...]:
     """The sums of no frames; of frames of ``size`` numbers, where they are other than the mixtures'."""
 
     def empty(like: Tensor, *shape: int) -> Tensor:
@@ -228,6 +228,6 @@ def nothing(mixtures: GaussianMixtures, size: int | None = None) -> tuple[Stream
     )
 
 
-def added(parts: Iterable[Statistics]) -> Statistics:
+def total(parts: Iterable[Statistics]) -> Statistics:
     """The sum of at least one; no more than two are needed at a time."""
     return reduce(add, parts)

@@ -1,4 +1,4 @@
-"""`aligner.train.statistics.sums` on the CPU; must equal its reference to rounding."""
+"""`aligner.train.statistics.accumulate` on the CPU; must equal its reference to rounding."""
 
 from __future__ import annotations
 

@@ -17,15 +17,17 @@ import torch
 from torch import Tensor
 
 from aligner.models.gmm import GaussianMixtures
-from aligner.train.em import Task, all_frames_of, cepstral, gaussians_of, placed
-from aligner.train.statistics import Occupied, by_group
-from aligner.train.tree import View, viewed
+from aligner.train.em import ShardTask, aligned_shard, all_frames_of, cepstral_frontend, gaussians_of
+from aligner.train.statistics import Occupancies, by_group
+from aligner.train.tree import FeatureSpace, frames_in
 
-ROUNDS = 10  # over the rows of a transform; each row depends on the others
-LEAST_FRAMES = 300.0  # of speech below which a speaker gets no transform
-OFFSET_FRAMES = 1000.0  # below which only an offset
-PAIRS = 1024  # of a frame and a pdf that are looked at together
-THINNED = 2000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
+FMLLR_ROUNDS = 10  # over the rows of a transform; each row depends on the others
+LEAST_SPEAKER_FRAMES = 300.0  # of speech below which a speaker gets no transform
+LEAST_FRAMES_FOR_MATRIX = 1000.0  # below which only an offset
+PAIRS_AT_ONCE = 1024  # of a frame and a pdf that are looked at together
+THINNING_FRAMES = (
+    2000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,22 +51,22 @@ class ScatterTask(NamedTuple):
     all's.
     """
 
-    task: Task
-    view: View | None = None
+    task: ShardTask
+    view: FeatureSpace | None = None
     by_class: bool = False
 
 
-def scatter(asked: ScatterTask) -> Scatter:
+def shard_scatter(asked: ScatterTask) -> Scatter:
     """What a shard says of its pdfs, along its paths."""
     task, view, by_class = asked
-    heard = placed(task._replace(em="viterbi"))  # a frame is of one class
-    size = cepstral(task.model).size if view is None else view.frontend.size
+    heard = aligned_shard(task._replace(em="viterbi"))  # a frame is of one class
+    size = cepstral_frontend(task.model).size if view is None else view.frontend.size
     classes = len(gaussians_of(task.model).codebook)
     counts, first = torch.zeros(classes, dtype=torch.float64), torch.zeros(classes, size, dtype=torch.float64)
     second = torch.zeros(*((classes,) if by_class else ()), size, size, dtype=torch.float64)
     if not heard.examples:
         return Scatter(counts, first, second)
-    x = (heard.frames if view is None else viewed(task.model, heard.examples, view)).double().cpu()
+    x = (heard.frames if view is None else frames_in(task.model, heard.examples, view)).double().cpu()
     pdfs = heard.occupied.pdfs.cpu()
     counts.index_add_(0, pdfs, torch.ones(len(pdfs), dtype=torch.float64))
     first.index_add_(0, pdfs, x)
@@ -135,7 +137,7 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
     return matrix.float(), (after - before) / float(n.sum())
 
 
-def moved(mixtures: GaussianMixtures, matrix: Tensor) -> GaussianMixtures:
+def transformed_mixtures(mixtures: GaussianMixtures, matrix: Tensor) -> GaussianMixtures:
     """Mixtures whose means go along with frames that are multiplied with ``matrix`` (D, D).
 
     Variances are those of the transformed diagonals; the next step of EM finds better ones.
@@ -173,12 +175,12 @@ class TransformSums:
         )
 
 
-def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupied) -> TransformSums:
+def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies) -> TransformSums:
     """Of frames (T, D) of one speaker, in which pdfs are occupied."""
     size = frames.shape[1]
     precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
     codebook = torch.from_numpy(mixtures.codebook).to(frames.device)
-    for at, pdfs, weights in zip(*(torch.split(side, PAIRS) for side in occupied), strict=True):
+    for at, pdfs, weights in zip(*(torch.split(side, PAIRS_AT_ONCE) for side in occupied), strict=True):
         books = codebook[pdfs]
         for stream in mixtures.streams:
             means, inverse = stream.means[books], stream.covariances[books].reciprocal()  # (n, M, D)
@@ -193,13 +195,13 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupie
     return TransformSums(float(occupied.weights.sum()), pulls.T @ x, quadratic)
 
 
-def speaker_sums(task: Task) -> dict[str, TransformSums]:
+def speaker_sums(task: ShardTask) -> dict[str, TransformSums]:
     """By speaker, what a shard's utterances say of the transform that brings them to the model.
 
     Where the task's paths are not known they are searched for with the mixtures for unknown speakers.
     """
     found: dict[str, TransformSums] = {}
-    heard = placed(task)
+    heard = aligned_shard(task)
     if not heard.examples:
         return found
     plain = all_frames_of(task.model, heard.examples, {})
@@ -207,16 +209,16 @@ def speaker_sums(task: Task) -> dict[str, TransformSums]:
     of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), heard.lengths)
     for number in np.unique(of_frame).tolist():
         own = torch.from_numpy(of_frame == number)
-        own &= torch.cumsum(own, 0) % max(1, int(own.sum()) // THINNED) == 0
+        own &= torch.cumsum(own, 0) % max(1, int(own.sum()) // THINNING_FRAMES) == 0
         place = torch.cumsum(own, 0) - 1  # of a frame among those that are looked at
         pairs = own.to(heard.occupied.frames.device)[heard.occupied.frames]
         frames, pdfs, weights = (side[pairs] for side in heard.occupied)
-        occupied = Occupied(place.to(frames.device)[frames], pdfs, weights)
+        occupied = Occupancies(place.to(frames.device)[frames], pdfs, weights)
         found[speakers[number]] = transform_sums(gaussians_of(task.model.for_adapted), plain[own], occupied)
     return found
 
 
-def merged(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
+def added_by_speaker(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
     """The sums of shards."""
     total: dict[str, TransformSums] = {}
     for part in parts:
@@ -225,7 +227,9 @@ def merged(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformS
     return total
 
 
-def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int = ROUNDS) -> Tensor | None:
+def fmllr(
+    s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int = FMLLR_ROUNDS
+) -> Tensor | None:
     """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little
     speech.
 
@@ -240,11 +244,11 @@ def fmllr(s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int =
         Over the rows, each of which depends on the others.
     """
     size = len(s.linear)
-    if s.count < LEAST_FRAMES:
+    if s.count < LEAST_SPEAKER_FRAMES:
         return None
     matrix = torch.nn.functional.pad(torch.eye(size, dtype=torch.float64), (0, 1))
     device = s.linear.device
-    if s.count < OFFSET_FRAMES:
+    if s.count < LEAST_FRAMES_FOR_MATRIX:
         return _offset(s, matrix.to(device)).float()
     quadratic, linear = s.quadratic.cpu(), s.linear.cpu()
     own = _columns(size, blocks)
@@ -296,7 +300,7 @@ def _offset(s: TransformSums, matrix: Tensor) -> Tensor:
     return matrix
 
 
-def gain(s: TransformSums, matrix: Tensor) -> float:
+def fmllr_gain(s: TransformSums, matrix: Tensor) -> float:
     """What a transform adds to the log-likelihood, per frame (Gales 1998, eq. 45), against none."""
     size = len(s.linear)
 

@@ -25,34 +25,34 @@ from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeT
 from aligner.train.em import (
     Aligned,
     Example,
-    Task,
+    ShardTask,
     Voices,
     aligned,
     all_frames_of,
-    cepstral,
-    numbered,
+    cepstral_frontend,
+    phone_and_state,
     trees_of,
 )
 
-PLACES = (
+POSITION_QUESTIONS = (
     (Position.BEGIN,),
     (Position.END,),
     (Position.SINGLE,),
     (Position.BEGIN, Position.SINGLE),
     (Position.END, Position.SINGLE),
 )  # sets that are asked for; INTERNAL is what answers no
-BITS = 12  # of each number in an event's code
-WHOLE = len(FIRST)  # phones before this are not split: silence and noise have no context
+CODE_BITS = 12  # of each number in an event's code
+FIRST_TIED_PHONE = len(FIRST)  # phones before this are not split: silence and noise have no context
 
 
 @dataclass(frozen=True, eq=False)
-class Contexts:
+class ContextSums:
     """What was heard of each event: sums that add up.
 
     Attributes
     ----------
     codes : ndarray
-        (E,) int, ascending: an event each, as `coded` has it.
+        (E,) int, ascending: an event each, as `event_codes` has it.
     counts : ndarray
         (E,) frames.
     first, second : ndarray
@@ -65,13 +65,13 @@ class Contexts:
     second: np.ndarray
 
     @classmethod
-    def of(cls, codes: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> Contexts:
+    def of(cls, codes: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> ContextSums:
         """From rows of which some are of the same event."""
         found, place = np.unique(codes, return_inverse=True)
         return cls(found, *(_summed(v, place, len(found)) for v in (counts, first, second)))
 
-    def __add__(self, other: Contexts) -> Contexts:
-        return Contexts.of(
+    def __add__(self, other: ContextSums) -> ContextSums:
+        return ContextSums.of(
             *(
                 np.concatenate(pair)
                 for pair in (
@@ -89,7 +89,7 @@ class Contexts:
     @cached_property
     def keys(self) -> np.ndarray:
         """(E, 5) int: phone, state, phone before, phone after, place in the word."""
-        return np.stack([self.codes >> BITS * k & (1 << BITS) - 1 for k in range(4, -1, -1)], 1)
+        return np.stack([self.codes >> CODE_BITS * k & (1 << CODE_BITS) - 1 for k in range(4, -1, -1)], 1)
 
 
 def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
@@ -102,20 +102,20 @@ def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
     return total
 
 
-class View(NamedTuple):
+class FeatureSpace(NamedTuple):
     """Frames as another front end, and other transforms of the speakers, have them."""
 
     frontend: CepstralFrontend
     voices: Voices
 
 
-def viewed(model: MarkovModel, examples: Sequence[Example], view: View) -> torch.Tensor:
+def frames_in(model: MarkovModel, examples: Sequence[Example], view: FeatureSpace) -> torch.Tensor:
     """Frames (T, D) of utterances, one behind the other, as ``view`` has them."""
     other = replace(model, frontend=view.frontend, transform=None)
     return all_frames_of(other, examples, view.voices)
 
 
-class Keyed(NamedTuple):
+class ShardContexts(NamedTuple):
     """What a shard says about every event, and the events of each utterance's frames.
 
     Attributes
@@ -125,40 +125,40 @@ class Keyed(NamedTuple):
         (T,) codes; (0,) of an utterance that no path goes through.
     """
 
-    contexts: Contexts
+    contexts: ContextSums
     events: list[np.ndarray]
 
 
-def contexts(task: Task) -> Keyed:
+def shard_contexts(task: ShardTask) -> ShardContexts:
     """A shard's events, along new paths."""
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
     ways = [f for f in found.values() if isinstance(f, Aligned)]
-    size = cepstral(task.model).size
+    size = cepstral_frontend(task.model).size
     topology = trees_of(task.model)
-    events = {a.example.id: coded(keyed(a, topology)) for a in ways}
+    events = {a.example.id: event_codes(events_along_path(a, topology)) for a in ways}
     of = [events.get(e.id, np.zeros(0, np.int64)) for e in task.examples]
     if not ways:
-        return Keyed(
-            Contexts(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of
+        return ShardContexts(
+            ContextSums(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of
         )
     codes = np.concatenate([events[a.example.id] for a in ways])
     x = torch.cat([a.frames for a in ways]).cpu().double().numpy()
-    return Keyed(Contexts.of(codes, np.ones(len(codes)), x, np.square(x)), of)
+    return ShardContexts(ContextSums.of(codes, np.ones(len(codes)), x, np.square(x)), of)
 
 
-def coded(keys: np.ndarray) -> np.ndarray:
+def event_codes(keys: np.ndarray) -> np.ndarray:
     """Events (n, 5) as one number each (n,)."""
     code = np.zeros(len(keys), np.int64)
     for column in keys.T:
-        code = code << BITS | column
+        code = code << CODE_BITS | column
     return code
 
 
-def keyed(way: Aligned, topology: TreeTopology) -> np.ndarray:
+def events_along_path(way: Aligned, topology: TreeTopology) -> np.ndarray:
     """The event of every frame (T, 5) along an utterance's best path."""
     graph, nodes = way.graph, way.graph.node[way.states]
     starts = np.flatnonzero(np.diff(nodes, prepend=-1))
-    inner = numbered(graph, topology)[1][way.states]
+    inner = phone_and_state(graph, topology)[1][way.states]
     phones = np.array([topology.number(graph.phone[n]) for n in nodes[starts]])
     words = graph.word[nodes[starts]]
     silence = topology.number(SILENCE)
@@ -173,13 +173,13 @@ def keyed(way: Aligned, topology: TreeTopology) -> np.ndarray:
     return np.stack([phones[segment], inner, left[segment], right[segment], place[segment]], 1)
 
 
-def questions(events: Contexts, topology: TreeTopology) -> np.ndarray:
+def phone_questions(events: ContextSums, topology: TreeTopology) -> np.ndarray:
     """Sets of phones that sound alike (Q, N) bool: the clusters of a tree that joins the two most alike
     first.
 
     What phones sound like is their middle state without context; single phones are questions, too.
     """
-    heard = events.keys[:, 0] >= WHOLE
+    heard = events.keys[:, 0] >= FIRST_TIED_PHONE
     middle = (topology.forest.sizes[events.keys[:, 0]] - 1) // 2
     keep = heard & (events.keys[:, 1] == middle)
     total = len(topology.phones)
@@ -214,15 +214,15 @@ def _most_alike(
 ) -> tuple[int, int]:
     """The two whose joining costs the least likelihood."""
     n, s, q = (np.stack([np.asarray(values[p][k]) for p in order]) for k in range(3))
-    alone = likelihood(n, s, q, floor)
-    joined = likelihood(n[:, None] + n, s[:, None] + s, q[:, None] + q, floor)
+    alone = log_likelihood(n, s, q, floor)
+    joined = log_likelihood(n[:, None] + n, s[:, None] + s, q[:, None] + q, floor)
     cost = alone[:, None] + alone - joined
     cost[np.tril_indices(len(order))] = np.inf
     a, b = np.unravel_index(int(cost.argmin()), cost.shape)
     return order[int(a)], order[int(b)]
 
 
-def variance_floor(events: Contexts, share: float = 0.01) -> np.ndarray:
+def variance_floor(events: ContextSums, share: float = 0.01) -> np.ndarray:
     """(D,): a share of the variance of all frames."""
     n = events.counts.sum()
     mean = events.first.sum(0) / n
@@ -230,7 +230,7 @@ def variance_floor(events: Contexts, share: float = 0.01) -> np.ndarray:
     return floor
 
 
-def likelihood(n: np.ndarray, first: np.ndarray, second: np.ndarray, floor: np.ndarray) -> np.ndarray:
+def log_likelihood(n: np.ndarray, first: np.ndarray, second: np.ndarray, floor: np.ndarray) -> np.ndarray:
     """Log-likelihood (...) of frames (...,) under the Gaussian that fits them best, from their sums (..., D).
 
     Up to what is the same for all ways to divide the frames up.
@@ -251,7 +251,7 @@ class Split(NamedTuple):
 
 
 def best_split(
-    events: Contexts, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray, least: float
+    events: ContextSums, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray, least: float
 ) -> Split | None:
     """The question that adds most likelihood, of those that leave ``least`` frames on either side.
 
@@ -268,7 +268,7 @@ def best_split(
         Frames.
     """
     n, s, q = events.counts[rows], events.first[rows], events.second[rows]
-    total = likelihood(n.sum(), s.sum(0), q.sum(0), floor)
+    total = log_likelihood(n.sum(), s.sum(0), q.sum(0), floor)
     best: Split | None = None
     for about, table in enumerate(answers):
         yes = table[:, rows].astype(np.float64)
@@ -278,8 +278,8 @@ def best_split(
             continue
         first, second = yes @ s, yes @ q
         gains = (
-            likelihood(a, first, second, floor)
-            + likelihood(n.sum() - a, s.sum(0) - first, q.sum(0) - second, floor)
+            log_likelihood(a, first, second, floor)
+            + log_likelihood(n.sum() - a, s.sum(0) - first, q.sum(0) - second, floor)
             - total
         )
         gains[~fine] = -np.inf
@@ -289,7 +289,7 @@ def best_split(
     return best
 
 
-def grow(events: Contexts, topology: TreeTopology, leaves: int, least: float = 100.0) -> TreeTopology:
+def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float = 100.0) -> TreeTopology:
     """Trees of up to so many ``leaves`` in all, whichever splits gain most.
 
     Parameters
@@ -306,11 +306,11 @@ def grow(events: Contexts, topology: TreeTopology, leaves: int, least: float = 1
     TreeTopology
         Its phones alone are the pdfs after those of the leaves, one for each state; transitions as before.
     """
-    sets = questions(events, topology)
+    sets = phone_questions(events, topology)
     width = max(len(topology.phones), len(Position))
-    table = np.zeros((len(sets) + len(PLACES), width), bool)
+    table = np.zeros((len(sets) + len(POSITION_QUESTIONS), width), bool)
     table[: len(sets), : sets.shape[1]] = sets
-    for row, places in zip(table[len(sets) :], PLACES, strict=True):
+    for row, places in zip(table[len(sets) :], POSITION_QUESTIONS, strict=True):
         row[list(places)] = True
     answers = (
         table[: len(sets), events.keys[:, 2]],
@@ -335,7 +335,7 @@ class _Builder:
 
     def __init__(
         self,
-        events: Contexts,
+        events: ContextSums,
         answers: Sequence[np.ndarray],
         floor: np.ndarray,
         least: float,
@@ -350,7 +350,7 @@ class _Builder:
     def root(self, phone: int, state: int) -> None:
         keys = self._events.keys
         self._roots[phone, state] = self._leaf(
-            np.flatnonzero((keys[:, 0] == phone) & (keys[:, 1] == state)), phone >= WHOLE
+            np.flatnonzero((keys[:, 0] == phone) & (keys[:, 1] == state)), phone >= FIRST_TIED_PHONE
         )
 
     def _leaf(self, rows: np.ndarray, may_split: bool = True) -> int:
@@ -381,7 +381,7 @@ class _Builder:
         return Forest(table, self._roots, about, asked, yes, no)
 
 
-def leaves_of(events: Contexts, topology: TreeTopology) -> np.ndarray:
+def pdfs_of_events(events: ContextSums, topology: TreeTopology) -> np.ndarray:
     """(E,) the pdf of each event."""
     return np.array(
         [
