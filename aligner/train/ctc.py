@@ -261,7 +261,7 @@ def least_frames(labels: Sequence[int]) -> int:
 
     Examples
     --------
-    >>> shortest([3, 5, 5, 5, 3])
+    >>> least_frames([3, 5, 5, 5, 3])
     7
     """
     return len(labels) + sum(a == b for a, b in pairwise(labels))
@@ -272,7 +272,7 @@ def batched_by_length(lengths: dict[int, int], samples: float) -> list[list[int]
 
     Examples
     --------
-    >>> by_duration({0: 50, 1: 10, 2: 40, 3: 999}, 100)
+    >>> batched_by_length({0: 50, 1: 10, 2: 40, 3: 999}, 100)
     [[1, 2], [0], [3]]
     """
     batches: list[list[int]] = []

@@ -222,7 +222,7 @@ def allocate_gaussians(occupancy: np.ndarray, have: np.ndarray, total: int) -> n
 
     Examples
     --------
-    >>> shared_out(np.array([1000.0, 1000.0, 10.0]), np.array([1, 1, 1]), 6).tolist()
+    >>> allocate_gaussians(np.array([1000.0, 1000.0, 10.0]), np.array([1, 1, 1]), 6).tolist()
     [3, 2, 1]
     """
     import heapq

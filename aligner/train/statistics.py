@@ -142,7 +142,7 @@ def accumulate(
     >>> means, variances, weights = np.zeros((1, 1, 2)), np.ones((1, 1, 2)), np.ones((1, 1))
     >>> one = GaussianMixtures.of([means], [variances], [weights], np.zeros(1, int))
     >>> both = torch.tensor([0, 1]), torch.tensor([0, 0]), torch.ones(2)
-    >>> sums(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupied(*both))[0][0].first.tolist()
+    >>> accumulate(one, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), Occupancies(*both))[0][0].first.tolist()
     [[[4.0, 6.0]]]
     """
     if frames.device.type == "cpu" and all(
