@@ -212,21 +212,37 @@ class SphinxFrontend:
     """
 
     samprate: int = SAMPLE_RATE
+    """Samples a second."""
     frate: int = 100
+    """Frames a second."""
     wlen: float = 0.025625
+    """Length of the window, in seconds."""
     nfft: int = 512
+    """Points of the Fourier transform."""
     nfilt: int = 40
+    """Number of mel filters."""
     ncep: int = 13
+    """Number of cepstra."""
     lowerf: float = 133.33334
+    """Lower edge of the filters, in Hz."""
     upperf: float = 6855.4976
+    """Upper edge of the filters, in Hz."""
     alpha: float = 0.97
+    """Coefficient of the pre-emphasis."""
     lifter: int = 0
+    """Order of the liftering; 0 is none."""
     transform: str = "legacy"
+    """Cosine transform: 'legacy', 'dct' or 'htk' (see `cosine_transform`)."""
     feat: str = "1s_c_d_dd"
+    """Order of the features: '1s_c_d_dd' or 's2_4x' (see `streams`)."""
     cmn: str = "batch"
+    """Cepstral mean normalisation: 'batch', 'running' or 'none'."""
     varnorm: bool = False
+    """Whether variances are normalised, too."""
     round_filters: bool = True
+    """Whether the filters' edges are moved to bins of the transform."""
     remove_dc: bool = False
+    """Whether each window's mean is taken out."""
 
     @property
     def clock(self) -> Clock:
@@ -455,8 +471,11 @@ class Moments:
     """
 
     count: float
+    """Number of frames."""
     first: Tensor
+    """(D,) float64: sum of the frames."""
     second: Tensor
+    """(D,) float64: sum of the squared frames."""
 
     @classmethod
     def of(cls, frames: Tensor) -> Moments:
@@ -490,17 +509,6 @@ class CepstralFrontend:
     Mean and variance of each cepstrum are the utterance's own, drawn towards its speaker's where these are
     known: a word alone says more about itself than about its speaker.
 
-    Attributes
-    ----------
-    cepstral : SphinxFrontend
-        Windows, filters and cepstra.
-    reach : int
-        Frames on either side that are put beside each frame; with 0, slopes and their slopes are (deltas).
-    transform : Tensor or None
-        (E, D): applied last.
-    prior : float
-        Frames' worth of belief in the speaker's mean and variance.
-
     Examples
     --------
     >>> CepstralFrontend()(torch.rand(16000)).shape
@@ -510,9 +518,13 @@ class CepstralFrontend:
     cepstral: SphinxFrontend = SphinxFrontend(
         wlen=0.02, lowerf=80.0, upperf=7600.0, transform="dct", lifter=22
     )
+    """Windows, filters and cepstra."""
     reach: int = 0
+    """Frames on either side that are put beside each frame; with 0, first and second slopes are (deltas)."""
     transform: Tensor | None = None
+    """(E, D): linear transform that is applied last."""
     prior: float = 200.0
+    """Frames that the speaker's mean and variance count for."""
 
     @property
     def clock(self) -> Clock:

@@ -24,19 +24,16 @@ Search = Callable[[str, torch.device], tuple[Tensor, ...]]
 
 
 class Agreement(NamedTuple):
-    """What came of a comparison.
-
-    Attributes
-    ----------
-    kernel, device, search : str
-    trouble : str
-        Empty where the kernel equals the reference.
-    """
+    """What came of a comparison."""
 
     kernel: str
+    """Kernel that was compared."""
     device: str
+    """Device that it ran on."""
     search: str
+    """Search that it computed."""
     trouble: str
+    """What differs; empty where the kernel equals the reference."""
 
 
 def places(devices: tuple[str, ...]) -> Iterator[tuple[str, str]]:

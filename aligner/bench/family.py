@@ -38,27 +38,21 @@ BATCHES, LENGTHS = (1, 32), (100, 1000)
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: every model with every batch and length on every device.
-
-    Attributes
-    ----------
-    models : sequence of str
-        Of `MODELS`.
-    batches, lengths : sequence of int
-        Sequences, and the frames of each.
-    devices : sequence of str
-    task : str
-        One of `aligner.names.TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.
-        The streaming model tells states while it listens, whatever the task.
-    repeats : int
-    """
+    """What to measure: every model with every batch and length on every device."""
 
     models: Sequence[str] = tuple(MODELS)
+    """Names of models, keys of `MODELS`."""
     batches: Sequence[int] = BATCHES
+    """Numbers of sequences in a batch."""
     lengths: Sequence[int] = LENGTHS
+    """Numbers of frames in a sequence."""
     devices: Sequence[str] = ("cpu",)
+    """Devices to compute on."""
     task: str = "likelihood"
+    """One of `aligner.names.TASKS`: `forward` without gradients, the best paths, or `forward` and gradients.
+    The streaming model decodes chunk by chunk, whatever the task."""
     repeats: int = 5
+    """Number of measured calls."""
 
 
 def devices() -> tuple[str, ...]:

@@ -19,31 +19,26 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, and in h
 
 @dataclass(frozen=True)
 class Machine:
-    """What figures of speed belong to.
-
-    Attributes
-    ----------
-    cpu : str
-    cores : int
-        That this process may use.
-    memory : int
-        Bytes.
-    gpus : tuple of str
-        Name and memory of each CUDA device.
-    threads : int
-        Of torch.
-    aligner, torch, python, system : str
-    """
+    """What figures of speed belong to."""
 
     cpu: str
+    """Name of the processor."""
     cores: int
+    """Cores that this process may use."""
     memory: int
+    """Main memory in bytes."""
     gpus: tuple[str, ...]
+    """Name and memory of each CUDA device."""
     threads: int
+    """Threads that torch uses."""
     aligner: str
+    """Version of aligner."""
     torch: str
+    """Version of torch."""
     python: str
+    """Version of Python."""
     system: str
+    """Name and release of the operating system."""
 
     @classmethod
     def here(cls) -> Machine:

@@ -29,21 +29,14 @@ VARIANCE = 0.05  # floor of the Gaussians: a tone hardly varies
 
 
 class Spoken(NamedTuple):
-    """A sound and what it says.
-
-    Attributes
-    ----------
-    wave : ndarray
-        (N,) at 16 kHz.
-    phones : tuple of str
-        Silence at both ends.
-    edges : tuple of float
-        Where each begins and the last ends, in seconds.
-    """
+    """A sound and what it says."""
 
     wave: np.ndarray
+    """(N,): waveform at 16 kHz."""
     phones: tuple[str, ...]
+    """Labels of the phones, silence at both ends."""
     edges: tuple[float, ...]
+    """Times in seconds at which each phone begins, and the last ends."""
 
 
 def speak(letters: str, seed: int) -> Spoken:

@@ -30,45 +30,34 @@ FOLDER = Path("profile")
 
 @dataclass(frozen=True)
 class Line:
-    """A stage, or an operator of torch; in seconds.
-
-    Attributes
-    ----------
-    name : str
-    calls : int
-    own : float
-        Without what was called within it.  Of a stage, that is numpy, numba and Python.
-    whole : float
-        With it.
-    """
+    """A stage, or an operator of torch; in seconds."""
 
     name: str
+    """Name of the stage or operator."""
     calls: int
+    """Number of calls."""
     own: float
+    """Seconds without what was called within it; of a stage, that is numpy, numba and Python."""
     whole: float
+    """Seconds with what was called within it."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time went.
-
-    Attributes
-    ----------
-    seconds, audio : float
-        Of the run, and of what was aligned.
-    utterances, failures : int
-    stages : tuple of Line
-        In the order of the path.
-    operators : tuple of Line
-        Of torch, those that took longest first.
-    """
+    """Where the time went."""
 
     seconds: float
+    """Duration of the run, in seconds."""
     audio: float
+    """Seconds of audio that were aligned."""
     utterances: int
+    """Number of utterances that were aligned."""
     failures: int
+    """Number of utterances that failed."""
     stages: tuple[Line, ...]
+    """Times of the stages, in the order of the path."""
     operators: tuple[Line, ...]
+    """Times of torch's operators, the longest first."""
 
 
 def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None) -> Profile:

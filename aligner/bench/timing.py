@@ -20,13 +20,6 @@ HOP = 0.01  # s from one frame to the next, by which frames are counted as audio
 class Timing:
     """What a call took, in seconds.
 
-    Attributes
-    ----------
-    first : float
-        The first one: with what is loaded, compiled and allocated once.
-    repeats : tuple of float
-        Those after it.
-
     Examples
     --------
     >>> timing = Timing(9.0, (2.0, 1.0, 4.0))
@@ -35,7 +28,9 @@ class Timing:
     """
 
     first: float
+    """Seconds of the first call: with what is loaded, compiled and allocated once."""
     repeats: tuple[float, ...]
+    """Seconds of the calls after it."""
 
     @property
     def median(self) -> float:
@@ -85,22 +80,6 @@ def timed(
 class Row:
     """A line of the table.
 
-    Attributes
-    ----------
-    kind : {'model', 'stage', 'backend'}
-    name : str
-    device : str
-    audio : float
-        Seconds of audio that a call goes through, summed over the batch.
-    timing : Timing or None
-        None where it could not be measured.
-    batch, length : int or None
-        Sequences and their frames, where they were chosen.
-    memory : int or None
-        Bytes at the most; None where the system does not tell.
-    note : str
-        What else there is to know; why it was not measured.
-
     Examples
     --------
     Two sequences of 300 frames in half a second:
@@ -111,14 +90,23 @@ class Row:
     """
 
     kind: str
+    """'model', 'stage' or 'backend'."""
     name: str
+    """Name of what was measured."""
     device: str
+    """Device that it ran on."""
     audio: float
+    """Seconds of audio that a call goes through, summed over the batch."""
     timing: Timing | None
+    """Measured times; None where it could not be measured."""
     batch: int | None = None
+    """Number of sequences, where it was chosen."""
     length: int | None = None
+    """Frames in a sequence, where it was chosen."""
     memory: int | None = None
+    """Peak memory in bytes; None where the system does not tell."""
     note: str = ""
+    """Remark for the reader, such as why it was not measured."""
 
     @property
     def audio_per_second(self) -> float | None:

@@ -22,24 +22,16 @@ STAR_WEIGHT = -8.0  # log weight of a wildcard that the transcript does not ask 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """What a network has a column for.
-
-    Attributes
-    ----------
-    column : callable
-        A phone's or a character's column; None where the network lacks it.
-    blank : int
-        Column of the blank.
-    boundary : int or None
-        Column of the label between words, where the network has one; it may be left out.
-    star : int or None
-        Column of the wildcard.
-    """
+    """What a network has a column for."""
 
     column: Callable[[str], int | None]
+    """Function that gives a phone's or a character's column; None where the network lacks it."""
     blank: int
+    """Column of the blank."""
     boundary: int | None = None
+    """Column of the label between words, where the network has one; it may be left out."""
     star: int | None = None
+    """Column of the wildcard."""
 
     def of(self, label: str) -> int:
         """A label's column; `STAR` is the wildcard's.

@@ -15,36 +15,26 @@ class Graph:
     """Everything a transcript may sound like.
 
     S states, at most K predecessors each, N nodes, P pdfs.
-
-    Attributes
-    ----------
-    pdf : ndarray
-        (S,) int32: each state's column in the scores.
-    predecessors : ndarray
-        (S, K) int32: where each state may be reached from, itself included; -1 fills the row.
-    weights : ndarray
-        (S, K) float32: log weights of those arcs; -inf fills the row.
-    start, final : ndarray
-        (S,) float32: log weight of beginning and of ending in each state.
-    node : ndarray
-        (S,) int32: the node that each state belongs to.
-    phone : tuple of str
-        (N,): each node's phone.
-    word : ndarray
-        (N,) int32: the word that each node belongs to; -1 for silence.
-    pdfs : ndarray
-        (P,): the model's pdfs behind the columns of the scores.
     """
 
     pdf: np.ndarray
+    """(S,) int32: each state's column in the scores."""
     predecessors: np.ndarray
+    """(S, K) int32: where each state may be reached from, itself included; -1 fills the row."""
     weights: np.ndarray
+    """(S, K) float32: log weights of those arcs; -inf fills the row."""
     start: np.ndarray
+    """(S,) float32: log weight of beginning in each state."""
     final: np.ndarray
+    """(S,) float32: log weight of ending in each state."""
     node: np.ndarray
+    """(S,) int32: the node that each state belongs to."""
     phone: tuple[str, ...]
+    """(N,): each node's phone."""
     word: np.ndarray
+    """(N,) int32: the word that each node belongs to; -1 for silence."""
     pdfs: np.ndarray
+    """(P,): the model's pdfs behind the columns of the scores."""
 
     @property
     def shortest(self) -> int:

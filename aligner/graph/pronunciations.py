@@ -24,18 +24,12 @@ class Position(IntEnum):
 
 
 class Unit(NamedTuple):
-    """What a model has for a phone in its context.
-
-    Attributes
-    ----------
-    pdfs : tuple of int
-        One a state, from left to right.
-    transitions : int
-        Index into the topology's matrices.
-    """
+    """What a model has for a phone in its context."""
 
     pdfs: tuple[int, ...]
+    """One pdf a state, from left to right."""
     transitions: int
+    """Index into the topology's transition matrices."""
 
 
 class Topology(Protocol):
@@ -84,11 +78,17 @@ class _Net:
     """Nodes and the arcs between them, before they become states."""
 
     units: list[Unit] = field(default_factory=list)
+    """The unit of each node."""
     phones: list[str] = field(default_factory=list)
+    """The phone of each node."""
     words: list[int] = field(default_factory=list)
+    """The word of each node; -1 for silence."""
     before: list[list[tuple[int, float]]] = field(default_factory=list)
+    """The predecessors of each node, with the log weights of the arcs from them."""
     start: dict[int, float] = field(default_factory=dict)
+    """Log weights of the nodes that a path may begin in."""
     final: dict[int, float] = field(default_factory=dict)
+    """Log weights of the nodes that a path may end in."""
 
     def add(self, unit: Unit, phone: str, word: int, before: Iterable[tuple[int, float]] = ()) -> int:
         self.units.append(unit)
@@ -103,10 +103,15 @@ class _Exit:
     """An end of a word: a node, what it takes for granted about what follows, and the weights of that."""
 
     node: int
+    """The node of the word's last phone."""
     phone: str
-    follows: frozenset[str]  # phones that it expects next, the silence among them
+    """That phone's label."""
+    follows: frozenset[str]
+    """Phones that its context expects next, the silence among them."""
     silence: float
+    """Log weight of a silence behind the word."""
     no_silence: float
+    """Log weight of no silence behind the word."""
 
 
 def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph:
@@ -231,8 +236,10 @@ def _distinct(
 class _Arcs(NamedTuple):
     """A transition matrix as lists."""
 
-    inner: list[list[tuple[int, float]]]  # per state: (predecessor, log weight), itself included
-    leave: list[tuple[int, float]]  # (state, log weight) of the arcs out of the phone
+    inner: list[list[tuple[int, float]]]
+    """Per state its (predecessor, log weight) pairs, the self-loop included."""
+    leave: list[tuple[int, float]]
+    """(state, log weight) pairs of the arcs that leave the phone."""
 
 
 def _arcs(matrix: np.ndarray, states: int) -> _Arcs:

@@ -19,19 +19,14 @@ from aligner.types import SILENCE_LABEL
 
 
 class Steps(NamedTuple):
-    """What the arcs of a template's graph cost.
-
-    Attributes
-    ----------
-    stay, skip : float
-        One more frame of the target for a frame of the reference; leaving one of those out.
-    pause : float
-        Beginning a pause.
-    """
+    """What the arcs of a template's graph cost."""
 
     stay: float = 0.3
+    """Cost of one more frame of the target for a frame of the reference."""
     skip: float = 0.3
+    """Cost of leaving out a frame of the reference."""
     pause: float = 3.0
+    """Cost of beginning a pause."""
 
 
 STEPS = Steps()

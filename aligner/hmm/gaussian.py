@@ -22,34 +22,24 @@ from aligner.search.arcs import within
 
 @dataclass(frozen=True)
 class Statistics:
-    """Expected counts; those of two sets of recordings add up to those of both.
-
-    Attributes
-    ----------
-    log_likelihood : float
-    frames : int
-    start : Tensor
-        (S,): paths that begin in each state.
-    arcs : Tensor
-        (S, K)
-    occupancy : Tensor
-        (N, M): frames that each Gaussian accounts for.
-    first : Tensor
-        (N, M, D): sums of those frames.
-    second : Tensor
-        (N, M, D), or (N, M, D, D): sums of their squares, or products.
-    durations : Tensor
-        (S, D); empty where the model has none.
-    """
+    """Expected counts; those of two sets of recordings add up to those of both."""
 
     log_likelihood: float
+    """Log-likelihood of all sequences."""
     frames: int
+    """Number of frames."""
     start: Tensor
+    """(S,): expected number of paths that begin in each state."""
     arcs: Tensor
+    """(S, K): expected number of passages of each arc."""
     occupancy: Tensor
+    """(N, M): frames that each Gaussian accounts for."""
     first: Tensor
+    """(N, M, D): sums of those frames."""
     second: Tensor
+    """(N, M, D) sums of their squares, or (N, M, D, D) of their products."""
     durations: Tensor
+    """(S, D): expected number of segments of each duration; empty where the model has no durations."""
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

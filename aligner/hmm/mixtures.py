@@ -17,7 +17,9 @@ class Ready(NamedTuple):
     """`Mixtures` laid out for scoring: Gaussians, and log weights (N, M)."""
 
     gaussians: Diagonal | Full
+    """Gaussians laid out for a product with frames."""
     weights: Tensor
+    """(N, M): log weights."""
 
     def components(self, frames: Tensor) -> Tensor:
         """Weighted log densities (n, N, M) of ``frames`` (n, D)."""

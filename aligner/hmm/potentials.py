@@ -19,8 +19,11 @@ class Potentials(NamedTuple):
     """
 
     arcs: Arcs
+    """Arcs of the graph and their log weights."""
     scores: Tensor
+    """(B, T, S): scores of the states in each frame."""
     durations: Tensor | None
+    """Scores of segments; None where states last as their self-loops say."""
 
 
 def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "auto") -> Tensor:

@@ -17,17 +17,6 @@ RAREST = 1e-30  # probability below which counts do not bring an arc: it stays a
 class Transitions:
     """Arcs and where paths begin and end.
 
-    Attributes
-    ----------
-    source, target : Tensor
-        (E,) int64: from which state to which.
-    probability : Tensor
-        (E,): to begin with; arcs out of a state sum to 1.
-    start : Tensor
-        (S,): probability of beginning in each state; 0 where none may.
-    final : Tensor
-        (S,) bool: whether a path may end there.
-
     Examples
     --------
     >>> list(zip(*(t.tolist() for t in (left_to_right(2).source, left_to_right(2).target))))
@@ -35,10 +24,15 @@ class Transitions:
     """
 
     source: Tensor
+    """(E,) int64: state that each arc leaves."""
     target: Tensor
+    """(E,) int64: state that each arc leads to."""
     probability: Tensor
+    """(E,): initial probability of each arc; those out of a state sum to 1."""
     start: Tensor
+    """(S,): probability of beginning in each state; 0 where none may."""
     final: Tensor
+    """(S,) bool: whether a path may end there."""
 
     @classmethod
     def of(cls, matrix: Tensor, start: Tensor, final: Tensor | None = None) -> Transitions:

@@ -151,30 +151,21 @@ def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Te
 
 @dataclass(frozen=True, eq=False)
 class BoundaryModel:
-    """Networks of one kind, whose average counts, and how far they are to be believed.
-
-    Attributes
-    ----------
-    backend : str
-        Whose boundaries it was learnt from ('hmm', 'ctc', 'dtw'): those of others are off elsewhere.
-    phones : tuple of str
-        Without stress; the number of each is its place here, and one more.
-    networks : tuple of BoundaryNetwork
-    share : float
-        From 0 to 1: how far what they say counts against what was likely before; less where there were few
-        lessons.
-    width : float
-        How much wider than its distributions the intervals of boundaries must be.
-    about : mapping
-        What it was learnt from, and what it is worth.
-    """
+    """Networks of one kind, whose average counts, and how far they are to be believed."""
 
     backend: str
+    """Backend whose boundaries it was learnt from ('hmm', 'ctc', 'dtw'): others make other errors."""
     phones: tuple[str, ...]
+    """Phones without stress; a phone's number is its index here plus one."""
     networks: tuple[BoundaryNetwork, ...]
+    """Networks whose predictions are averaged."""
     share: float = 1.0
+    """Weight, from 0 to 1, of the networks' evidence against the prior probabilities; less where there were
+    few corrections."""
     width: float = 1.0
+    """Factor by which the intervals of boundaries are wider than the predicted distributions."""
     about: Mapping[str, Any] = field(default_factory=dict)
+    """Record of what it was learnt from and how much it gains."""
 
     def __call__(
         self,

@@ -113,47 +113,33 @@ def posteriors(
 
 @dataclass(frozen=True, eq=False)
 class CtcModel:
-    """A network and what its labels mean (see `aligner.models.base.Model`).
-
-    Attributes
-    ----------
-    name : str
-    network : Network
-    classes : mapping of str to tuple of int
-        What a transcript is made of, phones or characters, and the network's columns of each; a class of
-        several has their summed posterior.
-    characters : bool
-        Whether the classes are characters, so that no dictionary is needed.
-    case : {'upper', 'lower', None}
-        How the alphabet writes characters; None has both.
-    priors : mapping of str to float
-        Mean posterior of classes; those of the blank and the boundary under the network's names for them.
-    alpha : float
-        How much of the log priors is taken out of the log posteriors.
-    offsets : mapping of (str, str) to float
-        See `aligner.refine.offsets`.
-    chunk : float or None
-        Seconds that the network hears at once; None is any length.
-    delay : float
-        How late the network hears a boundary on the average, in seconds.
-    dictionary : Path or None
-        Its own dictionary.
-    taught : BoundaryModel or None
-        What was learnt from corrections of its boundaries.
-    """
+    """A network and what its labels mean (see `aligner.models.base.Model`)."""
 
     name: str
+    """Name that the model goes by."""
     network: Network
+    """Network that gives the posteriors."""
     classes: Mapping[str, tuple[int, ...]]
+    """The units of a transcript, phones or characters, and the network's columns of each; a class of several
+    columns has their summed posterior."""
     characters: bool = False
+    """Whether the classes are characters, so that no dictionary is needed."""
     case: str | None = None
+    """Case that the alphabet is written in; None where it has both."""
     priors: Mapping[str, float] = field(default_factory=dict)
+    """Mean posterior of each class; those of the blank and the boundary stand under the network's names."""
     alpha: float = PRIORS
+    """Share of the log priors that is taken out of the log posteriors."""
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Seconds by which boundaries between two classes of phones are late (see `aligner.refine.offsets`)."""
     chunk: float | None = CHUNK
+    """Seconds of a recording that the network hears at once; None is any length."""
     delay: float = 0.0
+    """Mean delay of the network's boundaries, in seconds."""
     dictionary: Path | None = None
+    """The model's own dictionary, if it has one."""
     taught: BoundaryModel | None = None
+    """Boundary model learnt from corrections, if there is one."""
 
     def on(self, device: str) -> CtcModel:
         """The model with its network on a device; what that hears comes back."""

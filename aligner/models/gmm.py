@@ -72,15 +72,6 @@ class Diagonal(NamedTuple):
     In float32 it loses digits where means lie hundreds of standard deviations apart (0.1 in the logarithm for
     means of 100 and a variance of 0.01); `Full` does not.
 
-    Attributes
-    ----------
-    center : Tensor
-        (D,): subtracted first; squares of large numbers would swallow small differences.
-    quadratic : Tensor
-        (C, M, 2 * D): coefficients of x squared and of x.
-    constant : Tensor
-        (C, M)
-
     Examples
     --------
     >>> standard = Diagonal.of(torch.zeros(1, 1, 2), torch.ones(1, 1, 2))
@@ -89,8 +80,11 @@ class Diagonal(NamedTuple):
     """
 
     center: Tensor
+    """(D,): subtracted from frames first; squares of large numbers would swallow small differences."""
     quadratic: Tensor
+    """(C, M, 2 * D): coefficients of x squared and of x."""
     constant: Tensor
+    """(C, M): the terms of the log density that do not depend on x."""
 
     @classmethod
     def of(cls, means: Tensor, variances: Tensor) -> Diagonal:
@@ -141,15 +135,6 @@ class Full(NamedTuple):
     (The coefficients of all x[i] * x[j] would be a product, too, but their sum loses digits where a
     covariance is nearly singular.)
 
-    Attributes
-    ----------
-    whitening : Tensor
-        (D, C, M, D): inverse Cholesky factors.
-    shift : Tensor
-        (C, M, D): the whitened means.
-    constant : Tensor
-        (C, M)
-
     Examples
     --------
     >>> standard = Full.of(torch.zeros(1, 1, 2), torch.eye(2)[None, None])
@@ -158,8 +143,11 @@ class Full(NamedTuple):
     """
 
     whitening: Tensor
+    """(D, C, M, D): inverse Cholesky factors."""
     shift: Tensor
+    """(C, M, D): the whitened means."""
     constant: Tensor
+    """(C, M): the terms of the log density that do not depend on x."""
 
     @classmethod
     def of(cls, means: Tensor, covariances: Tensor) -> Full:
@@ -232,26 +220,18 @@ def block_length(numbers: int) -> int:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream's parameters.
-
-    Attributes
-    ----------
-    columns : slice
-        Its columns among the features.
-    gaussians : Gaussians
-    weights : Tensor
-        (pdfs, M): mixture weights, not logarithms.
-    means : Tensor
-        (C, M, D)
-    covariances : Tensor
-        (C, M, D) where they are diagonal, otherwise (C, M, D, D).
-    """
+    """One stream's parameters."""
 
     columns: slice
+    """Columns of the features that belong to the stream."""
     gaussians: Gaussians
+    """Gaussians in the form in which frames are scored."""
     weights: Tensor
+    """(pdfs, M): mixture weights, not logarithms."""
     means: Tensor
+    """(C, M, D): means of the Gaussians."""
     covariances: Tensor
+    """(C, M, D) variances where covariances are diagonal, otherwise (C, M, D, D) matrices."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +247,13 @@ class Selection:
     """
 
     gaussians: tuple[Gaussians, ...]
+    """Per stream, the selected Gaussians (`Gaussians.in_bits`)."""
     weights: tuple[tuple[Tensor, ...], ...]
+    """Per stream and group of codebooks, the mixture weights (c, N, M)."""
     slots: Tensor
+    """(P,): the place of each pdf among all slots (c x N over all groups)."""
     book: Tensor
+    """(P,): the selected codebook that each pdf draws on."""
 
     @property
     def rows(self) -> int:
@@ -279,17 +263,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class GaussianMixtures:
-    """The pdfs of a model.
-
-    Attributes
-    ----------
-    streams : tuple of Stream
-    codebook : ndarray
-        (pdfs,): the codebook that each pdf draws on.
-    """
+    """The pdfs of a model."""
 
     streams: tuple[Stream, ...]
+    """Parameters of each stream."""
     codebook: np.ndarray
+    """(pdfs,): the codebook that each pdf draws on."""
 
     @classmethod
     def of(

@@ -30,38 +30,26 @@ INSTALL = "pip install 'aligner[ctc]'"
 
 @dataclass(frozen=True)
 class PretrainedNetwork:
-    """A network of somebody else's.
-
-    Attributes
-    ----------
-    name : str
-    labels : tuple of str
-        (V,): what each column of the posteriors stands for; ``<blank>`` is the blank.
-    blank : int
-        Its column.
-    clock : Clock
-        The hop is the stride of all convolutions together, the window what one frame sees of the wave.
-    boundary : str or None
-        The label between words.
-    case : {'upper', 'lower', None}
-        How the labels write letters; None where they write both, or have none.
-    star : str or None
-        The label that stands for anything: its column is the last, and 0 (probability 1) throughout.
-    module : nn.Module
-        What computes.
-    logits : callable
-        The module's answer (T, V without the star) to a wave (N,).
-    """
+    """A network of somebody else's."""
 
     name: str
+    """Name or folder that the network was loaded from."""
     labels: tuple[str, ...]
+    """(V,): what each column of the posteriors stands for; ``<blank>`` is the blank."""
     blank: int
+    """Column of the blank."""
     clock: Clock
+    """The hop is the stride of all convolutions together, the window what one frame sees of the wave."""
     boundary: str | None
+    """Label between words, if the network has one."""
     case: str | None
+    """Case that the labels are written in; None where they have both cases, or no letters."""
     star: str | None
+    """The label that stands for anything: its column is the last, and 0 (probability 1) throughout."""
     module: nn.Module
+    """Torch module that computes the logits."""
     logits: Callable[[Tensor], Tensor]
+    """Function that gives the module's logits (T, V without the star) for a wave (N,)."""
 
     def to(self, device: torch.device | str) -> PretrainedNetwork:
         """Move the module; waves are taken there when they come, and posteriors stay there."""

@@ -20,21 +20,14 @@ from aligner.types import Clock
 
 @dataclass(frozen=True, eq=False)
 class HybridFrontend:
-    """Waveform (N,) -> log posteriors less log priors (T, P) of a model's P pdfs.
-
-    Attributes
-    ----------
-    network : TcnNetwork
-        With a column for each pdf.
-    delay : float
-        How late the frames are that it learnt from, in seconds (see `aligner.types.Clock`).
-    weight : float
-        Of the log priors.
-    """
+    """Waveform (N,) -> log posteriors less log priors (T, P) of a model's P pdfs."""
 
     network: TcnNetwork
+    """Network with a column for each pdf."""
     delay: float = 0.0
+    """Delay, in seconds, of the frames that the network learnt from (see `aligner.types.Clock`)."""
     weight: float = 1.0
+    """Weight of the log priors."""
 
     @cached_property
     def clock(self) -> Clock:

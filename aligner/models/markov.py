@@ -44,18 +44,12 @@ class Frontend(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """What is known of a speaker.
-
-    Attributes
-    ----------
-    cepstra : Moments or None
-        Of the speaker's cepstra, before normalisation.
-    transform : Tensor or None
-        (D, D + 1): brings the speaker's frames to where the model is (fMLLR).
-    """
+    """What is known of a speaker."""
 
     cepstra: Moments | None = None
+    """Moments of the speaker's cepstra, before normalisation."""
     transform: Tensor | None = None
+    """(D, D + 1) fMLLR transform that brings the speaker's frames to the model."""
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Frames (T, D), transformed where there is a transform."""
@@ -76,49 +70,36 @@ def log_determinant(transform: Tensor) -> float:
 
 @dataclass(frozen=True, eq=False)
 class MarkovModel:
-    """A hidden Markov model (see `aligner.models.base.HmmModel`).
-
-    Attributes
-    ----------
-    name : str
-    frontend : Frontend
-    topology : Topology
-    mixtures : Scorer
-        Of frames as the front end gives them.
-    adapted : Scorer or None
-        Of frames that were brought to the model by their speaker's transform, where it was trained on such.
-    transform : Tensor or None
-        (D, D + 1): what all frames go through first, where an adaptation brought other recordings to the
-        model.
-    offsets : mapping of (str, str) to float
-        See `aligner.refine.offsets`.
-    dictionary : Path or None
-        Its own.
-    language : str or None
-        Of its transcripts; None is English.
-    g2p : str
-        How words that no dictionary holds are pronounced: 'english' (ARPAbet), 'espeak', 'letters' or 'none'.
-    spread : float
-        How much wider its margins lie than those of the English model, by which suspects are told.
-    taught : BoundaryModel or None
-        What was learnt from corrections of its boundaries.
-    about : mapping
-        How it was trained, on what, with which figures.
-    """
+    """A hidden Markov model (see `aligner.models.base.HmmModel`)."""
 
     name: str
+    """Name that the model goes by."""
     frontend: Frontend
+    """Front end that turns waveforms into frames."""
     topology: Topology
+    """Phones and their states in context."""
     mixtures: Scorer
+    """Scorer of frames as the front end gives them."""
     adapted: Scorer | None = None
+    """Scorer of frames that went through their speaker's transform, where the model was trained on such
+    frames."""
     transform: Tensor | None = None
+    """(D, D + 1) transform of all frames, where an adaptation brought other recordings to the model."""
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Seconds by which boundaries between two classes of phones are late (see `aligner.refine.offsets`)."""
     dictionary: Path | None = None
+    """The model's own dictionary, if it has one."""
     language: str | None = None
+    """Language of its transcripts; None is English."""
     g2p: str = "english"
+    """How words that no dictionary holds are pronounced: 'english' (ARPAbet), 'espeak', 'letters' or 'none'.
+    """
     spread: float = 1.0
+    """Factor by which its margins of confidence are wider than those of the English model."""
     taught: BoundaryModel | None = None
+    """Boundary model learnt from corrections, if there is one."""
     about: Mapping[str, Any] = field(default_factory=dict)
+    """Record of the training: schedule, corpus and figures."""
 
     @property
     def clock(self) -> Clock:

@@ -44,17 +44,6 @@ KIND = "tcn"
 class Shape:
     """How large a network is.
 
-    Attributes
-    ----------
-    width : int
-        Numbers in a frame between the blocks.
-    layers : int
-        Blocks; their dilations are 1, 2, 4, 8, 1, 2, ... frames.
-    kernel : int
-        Taps of a block's convolution, odd.
-    dropout : float
-        Probability that a number that a block adds is left out in training.
-
     Examples
     --------
     >>> Shape().reach              # frames to either side: 0.44 s
@@ -62,9 +51,13 @@ class Shape:
     """
 
     width: int = 192
+    """Channels between the blocks."""
     layers: int = 7
+    """Number of blocks; their dilations are 1, 2, 4, 8, 1, 2, ... frames."""
     kernel: int = 5
+    """Taps of a block's convolution; an odd number."""
     dropout: float = 0.1
+    """Dropout probability in training."""
 
     def __post_init__(self) -> None:
         for name, least in (("width", 1), ("layers", 1), ("kernel", 1)):

@@ -20,24 +20,16 @@ import torch
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair that was tried.
-
-    Attributes
-    ----------
-    torch : str
-        Its release, such as ``2.14``.
-    cuda : bool
-        Whether it was a build with CUDA.
-    torchaudio : str
-        Its version.
-    fits : bool
-        Whether torchaudio's compiled part loaded and gave an alignment.
-    """
+    """A pair that was tried."""
 
     torch: str
+    """Release of torch, such as ``2.14``."""
     cuda: bool
+    """Whether torch was built with CUDA."""
     torchaudio: str
+    """Version of torchaudio."""
     fits: bool
+    """Whether torchaudio's compiled part loaded and gave an alignment."""
 
 
 TRIED = (

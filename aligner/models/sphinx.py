@@ -32,35 +32,24 @@ BYTE_ORDER_MAGIC = 0x11223344
 
 @dataclass(frozen=True)
 class ModelDefinition:
-    """Which states (senones) and which transition matrix each phone in context has.
-
-    Attributes
-    ----------
-    phones : tuple of str
-        Context-independent phones; their number in this list is their index everywhere below.
-    fillers : frozenset of int
-        Phones that are silence or noise.
-    silence : int
-    states : ndarray
-        (units, states): senones of each unit; the first ``len(phones)`` units are without context.
-    transitions : ndarray
-        (units,): the transition matrix of each.
-    triphones : mapping of int to int
-        `context_key` -> unit.
-    base : ndarray
-        (units,): the phone that each unit is a variant of.
-    senones : int
-        How many there are in all.
-    """
+    """Which states (senones) and which transition matrix each phone in context has."""
 
     phones: tuple[str, ...]
+    """Context-independent phones; a phone's place in this tuple is its index everywhere below."""
     fillers: frozenset[int]
+    """Phones that are silence or noise."""
     silence: int
+    """Index of the silence phone."""
     states: np.ndarray
+    """(units, states): senones of each unit; the first ``len(phones)`` units are without context."""
     transitions: np.ndarray
+    """(units,): index of each unit's transition matrix."""
     triphones: Mapping[int, int]
+    """`context_key` -> index of the unit."""
     base: np.ndarray
+    """(units,): the phone that each unit is a variant of."""
     senones: int
+    """Number of senones in the model."""
 
     def nearest(self, position: int, base: int, left: int, right: int) -> Unit:
         """The unit of a phone in its context, or the closest that the model has.
@@ -94,8 +83,11 @@ class SphinxTopology:
     """The phones of a Sphinx model and the states of each in its context (see `aligner.graph.Topology`)."""
 
     definition: ModelDefinition
+    """Phones, triphones and their states."""
     transitions: np.ndarray
+    """(matrices, states, states + 1) log probabilities; the last column leaves the phone."""
     noises: tuple[str, ...] = ()
+    """Phones of noise."""
     _cache: dict[tuple[str, str, str, Position], Unit] = field(
         default_factory=dict, repr=False, compare=False
     )

@@ -32,28 +32,20 @@ LEAF = -1
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """The trees of a model, as flat arrays.
-
-    Attributes
-    ----------
-    questions : ndarray
-        (Q, max(N, 4)) bool: sets of phones, or of places in the word (see `aligner.graph.Position`).
-    roots : ndarray
-        (N, K) int: the node that each phone's state begins at; -1 beyond its states.
-    about : ndarray
-        (nodes,) int: LEFT, RIGHT or PLACE.
-    asked : ndarray
-        (nodes,) int: the question; -1 in a leaf.
-    yes, no : ndarray
-        (nodes,) int: where the answer leads; in a leaf, ``yes`` is its pdf.
-    """
+    """The trees of a model, as flat arrays."""
 
     questions: np.ndarray
+    """(Q, max(N, 4)) bool: sets of phones, or of places in the word (see `aligner.graph.Position`)."""
     roots: np.ndarray
+    """(N, K) int: root node of each phone's state; -1 beyond its states."""
     about: np.ndarray
+    """(nodes,) int: subject of the node's question, LEFT, RIGHT or PLACE."""
     asked: np.ndarray
+    """(nodes,) int: row of the node's question; -1 in a leaf."""
     yes: np.ndarray
+    """(nodes,) int: next node where the answer is yes; in a leaf, its pdf."""
     no: np.ndarray
+    """(nodes,) int: next node where the answer is no."""
 
     @classmethod
     def alone(cls, sizes: Sequence[int]) -> Forest:
@@ -104,23 +96,16 @@ class Forest:
 
 @dataclass(frozen=True, eq=False)
 class TreeTopology:
-    """Phones whose states are the leaves of trees (see `aligner.graph.Topology`).
-
-    Attributes
-    ----------
-    phones : tuple of str
-        `FIRST`, then those of the dictionary without stress.
-    forest : Forest
-    transitions : ndarray
-        (N, K, K + 1) log probabilities; a phone's last state leaves for the column after it.
-    alone : ndarray
-        (N, K) pdfs of each phone without context; a phone with fewer states repeats its last.
-    """
+    """Phones whose states are the leaves of trees (see `aligner.graph.Topology`)."""
 
     phones: tuple[str, ...]
+    """`FIRST`, then the phones of the dictionary without stress."""
     forest: Forest
+    """Decision trees of all states."""
     transitions: np.ndarray
+    """(N, K, K + 1): log probabilities; a phone's last state leaves for the column after it."""
     alone: np.ndarray
+    """(N, K): pdfs of each phone without context; a phone with fewer states repeats its last."""
     _units: dict[tuple[str, str, str, Position], Unit] = field(default_factory=dict, repr=False)
 
     @classmethod

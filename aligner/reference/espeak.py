@@ -200,22 +200,15 @@ _MARKS = re.compile(
 
 @dataclass(frozen=True)
 class Speech:
-    """Synthetic speech, and what is said when.
-
-    Attributes
-    ----------
-    wave : ndarray
-        (N,) float32, full scale 1, at 16 kHz.
-    phones : tuple of Interval
-        In eSpeak's IPA without stress and tone; they tile the speech from 0 to its end, pauses as
-        `SILENCE_LABEL`.
-    words : tuple of int
-        For each phone the index of its word, -1 for a pause; never falling but for pauses.
-    """
+    """Synthetic speech, and what is said when."""
 
     wave: np.ndarray
+    """(N,) float32: waveform of full scale 1 at 16 kHz."""
     phones: tuple[Interval, ...]
+    """Phones in eSpeak's IPA without stress and tone; they tile the speech from 0 to its end, pauses as
+    `SILENCE_LABEL`."""
     words: tuple[int, ...]
+    """Index of each phone's word, -1 for a pause; never falling but for pauses."""
 
 
 class _Id(ctypes.Union):
@@ -259,8 +252,11 @@ class _Phone:
     """A phone that begins at a sample of the library's rate."""
 
     start: int
+    """Sample, at the library's rate, that the phone begins at."""
     label: str
+    """Label of the phone."""
     word: int
+    """Index of its word; -1 for a pause."""
 
 
 def languages() -> dict[str, str]:

@@ -64,17 +64,6 @@ class TemplateFrontend:
     Each number has mean 0 and deviation 1 over the frames that are speech, and a weight that falls with the
     order of the cepstrum: the fine structure of the spectrum is the speaker's (Paliwal 1982).
 
-    Attributes
-    ----------
-    hop, window : int
-        In samples.
-    filters, cepstra, reach : int
-        How many; the slope is taken over ``reach`` frames on both sides.
-    low, high : float
-        Hz.
-    level, slope : float
-        Weights of the energy among the cepstra, and of the slopes beside them.
-
     Examples
     --------
     >>> TemplateFrontend()(torch.randn(16000)).shape
@@ -82,16 +71,27 @@ class TemplateFrontend:
     """
 
     hop: int = 80
+    """Samples from one frame to the next."""
     window: int = 320
+    """Samples in a frame."""
     filters: int = 26
+    """Number of mel filters."""
     cepstra: int = 13
+    """Number of cepstra."""
     reach: int = 4
+    """Frames on either side over which a slope is taken."""
     low: float = 100.0
+    """Lower edge of the filters, in Hz."""
     high: float = 6800.0
+    """Upper edge of the filters, in Hz."""
     level: float = 0.6
+    """Weight of the energy among the cepstra."""
     slope: float = 1.3
+    """Weight of the slopes beside the cepstra."""
     rate: int = SAMPLE_RATE
+    """Samples a second."""
     nfft: int = 512
+    """Points of the Fourier transform."""
 
     @property
     def clock(self) -> Clock:
@@ -124,20 +124,14 @@ class Posteriorgram:
 
     Square roots of posteriors, the Euclidean distance of which is Hellinger's (Hazen, Shen & White 2009,
     "Query-by- example spoken term detection using phonetic posteriorgram templates", use their products).
-
-    Attributes
-    ----------
-    model : HmmModel
-        Of any language.
-    weight : float
-        Of their distance beside that of the frames.
-    sharpness : float
-        Log-likelihoods are multiplied with it: a model is surer than it should be.
     """
 
     model: HmmModel
+    """Acoustic model of any language."""
     weight: float = 1.2
+    """Weight of the posteriors' distance beside that of the frames."""
     sharpness: float = 0.2
+    """Factor on the log-likelihoods: a model is surer than it should be."""
 
     def beside(self, frames: Tensor, wave: Tensor, clock: Clock) -> Tensor:
         """Frames (T, D) of a wave (N,) with what the model hears in it: (T, D + phones)."""
@@ -167,18 +161,12 @@ def _loud(level: Tensor) -> Tensor:
 
 
 class Pause(NamedTuple):
-    """What the pauses of a recording are like.
-
-    Attributes
-    ----------
-    mean : Tensor
-        (D,): a frame of one.
-    loud : float
-        The level (first number of a frame) from which a frame is in none.
-    """
+    """What the pauses of a recording are like."""
 
     mean: Tensor
+    """(D,): mean frame of a pause."""
     loud: float
+    """Level (first number of a frame) from which a frame is never in a pause."""
 
 
 def pause_of(frames: Tensor, mean: Tensor | None = None) -> Pause:
@@ -228,27 +216,18 @@ def warped_edges(frontend: TemplateFrontend, warp: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Template:
-    """A reference as frames: what it says, and where the target may pause.
-
-    Attributes
-    ----------
-    frames : Tensor
-        (R, D), pauses left out.
-    node : ndarray
-        (R,): the phone that each frame belongs to; from 0 to N - 1, each at least once.
-    phone : tuple of str
-        (N,): labels.
-    word : ndarray
-        (N,): the word that each phone belongs to.
-    pause : ndarray
-        (N + 1,) bool: whether a pause may stand before each phone, and at the end.
-    """
+    """A reference as frames: what it says, and where the target may pause."""
 
     frames: Tensor
+    """(R, D): frames of the reference without its pauses."""
     node: np.ndarray
+    """(R,): the phone that each frame belongs to; from 0 to N - 1, each at least once."""
     phone: tuple[str, ...]
+    """(N,): labels of the phones."""
     word: np.ndarray
+    """(N,): the word that each phone belongs to."""
     pause: np.ndarray
+    """(N + 1,) bool: whether a pause may stand before each phone, and at the end."""
 
     @classmethod
     def of(cls, frames: Tensor, clock: Clock, phones: Sequence[Interval], words: Sequence[int]) -> Template:
@@ -333,17 +312,12 @@ def split(
 
 @dataclass(frozen=True)
 class Matcher:
-    """Scores a target's frames against a template and the target's own pauses.
-
-    Attributes
-    ----------
-    template : Template
-    pause : Pause
-        Of the target.
-    """
+    """Scores a target's frames against a template and the target's own pauses."""
 
     template: Template
+    """Reference that is matched."""
     pause: Pause
+    """Pauses of the target."""
 
     def score(self, frames: Tensor, columns: np.ndarray | None = None) -> Tensor:
         """Minus the distances, root mean square over D, of ``frames`` (T, D) to the template's and to a
@@ -374,20 +348,14 @@ class Matcher:
 
 
 class Trajectory(NamedTuple):
-    """An acoustic model's own reference for a transcript.
-
-    Attributes
-    ----------
-    template : Template
-    quiet : Tensor
-        (D,): the model's silence.
-    scale : Tensor
-        (D,): what the frames of the model's front end are to be multiplied with.
-    """
+    """An acoustic model's own reference for a transcript."""
 
     template: Template
+    """The model's means as a reference."""
     quiet: Tensor
+    """(D,): the model's mean frame of silence."""
     scale: Tensor
+    """(D,): factors on the frames of the model's front end."""
 
 
 STATE_FRAMES = {"vowel": 3, "fricative": 3}  # of 10 ms in each of a phone's states; 2 in those of other kinds

@@ -37,15 +37,10 @@ G2P = Callable[[str], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words and their pronunciations.
-
-    Attributes
-    ----------
-    entries : mapping of str to str
-        Case-folded word -> what stands behind it, a line a pronunciation.
-    """
+    """Words and their pronunciations."""
 
     entries: Mapping[str, str]
+    """Case-folded word -> the rest of its dictionary lines, one line a pronunciation."""
     _made: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -198,29 +193,25 @@ class SpokenWord:
     """A word that is said: which token it belongs to, and how it may sound."""
 
     token: int
+    """Index of the token that the word belongs to."""
     word: str
+    """The word as it is looked up."""
     pronunciations: tuple[Pronunciation, ...]
+    """The ways in which the word may be said."""
 
 
 @dataclass(frozen=True)
 class Pronouncer:
-    """Finds the pronunciations of a transcript's tokens.
-
-    Attributes
-    ----------
-    lexicon : Lexicon
-    g2p : callable or None
-        Letters to phones for words that are not in the lexicon; None makes them an error.
-    known : callable
-        Tells whether the model has a phone.
-    noises : tuple of str
-        The model's noise phones, for bracketed words such as [laughter].
-    """
+    """Finds the pronunciations of a transcript's tokens."""
 
     lexicon: Lexicon
+    """Dictionary that is looked up first."""
     g2p: G2P | None
+    """Letters to phones for words that are not in the lexicon; None makes them an error."""
     known: Callable[[str], bool]
+    """Predicate that tells whether the model has a phone."""
     noises: tuple[str, ...] = ()
+    """The model's noise phones, for bracketed words such as [laughter]."""
     _guessed: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:

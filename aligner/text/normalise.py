@@ -17,18 +17,12 @@ from num2words import num2words
 
 @dataclass(frozen=True)
 class Token:
-    """A word of the transcript.
-
-    Attributes
-    ----------
-    spelling : str
-        As the user wrote it, without the punctuation around it.
-    spoken : tuple of str
-        The words that are said for it, one or more; ``[laughter]`` and the like stay as they are.
-    """
+    """A word of the transcript."""
 
     spelling: str
+    """The word as the user wrote it, without the punctuation around it."""
     spoken: tuple[str, ...]
+    """The words that are said for it, one or more; ``[laughter]`` and the like stay as they are."""
 
 
 SPACED = str.maketrans(

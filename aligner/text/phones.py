@@ -121,19 +121,13 @@ def unstressed(label: str) -> str:
 
 @dataclass(frozen=True)
 class PhoneMap:
-    """How labels of two sets are made comparable.
-
-    Attributes
-    ----------
-    renamed : mapping of str to str
-        Label -> what it counts as, on either side.
-    folded : bool
-        Whether labels that are not renamed fold to the 39 classes (`fold`), closures join their bursts and
-        glottal stops are dropped; or stand as they are.
-    """
+    """How labels of two sets are made comparable."""
 
     renamed: Mapping[str, str] = field(default_factory=dict)
+    """Label -> the label that it counts as, in the reference and in the alignment."""
     folded: bool = True
+    """Whether labels that are not renamed fold to the 39 classes (`fold`), closures join their bursts and
+    glottal stops are dropped; otherwise labels stay as they are."""
 
     def __call__(self, label: str) -> str:
         """The class of a label.

@@ -16,21 +16,14 @@ HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
 
 @dataclass(frozen=True)
 class Speller:
-    """Finds the characters of a transcript's tokens; called as `aligner.text.lexicon.Pronouncer` is.
-
-    Attributes
-    ----------
-    known : callable
-        Tells whether the alphabet has a character.
-    case : {'upper', 'lower', None}
-        How the alphabet writes; None has both.
-    noises : tuple of str
-        What stands for bracketed words such as [laughter].
-    """
+    """Finds the characters of a transcript's tokens; called as `aligner.text.lexicon.Pronouncer` is."""
 
     known: Callable[[str], bool]
+    """Predicate that tells whether the alphabet has a character."""
     case: str | None = None
+    """Case that the alphabet is written in; None where it has both."""
     noises: tuple[str, ...] = ()
+    """Labels that stand for bracketed words such as [laughter]."""
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
         """Spoken words, and none that is out of vocabulary.

@@ -23,21 +23,14 @@ SMALLEST_VARIANCE = 1e-4
 
 @dataclass(frozen=True)
 class PriorCounts:
-    """How many frames what was learnt before counts for.
-
-    Attributes
-    ----------
-    means : float
-        Of each Gaussian's mean.
-    weights : float
-        Of each Gaussian's share in its mixture.
-    variances : float
-        Of each Gaussian's variance; infinity leaves it.
-    """
+    """How many frames what was learnt before counts for."""
 
     means: float = 20.0
+    """Frames that the prior mean of each Gaussian counts for."""
     weights: float = 20.0
+    """Frames that the prior weights of each mixture count for."""
     variances: float = float("inf")
+    """Frames that the prior variance of each Gaussian counts for; infinity leaves variances as they are."""
 
     def __post_init__(self) -> None:
         if not min(self.means, self.weights, self.variances) >= 0:

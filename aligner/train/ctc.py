@@ -39,57 +39,40 @@ MASKED_PER_SECOND, MASKED_FRAMES = 1.0, 8  # stretches of time, and how many fra
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance to learn from.
-
-    Attributes
-    ----------
-    id : str
-    wave : Tensor
-        (N,) float32, full scale 1, 16 kHz.
-    labels : sequence of int
-        The columns of what is said, in order, without blanks.
-    """
+    """An utterance to learn from."""
 
     id: str
+    """Id of the utterance."""
     wave: Tensor
+    """(N,) float32: waveform of full scale 1 at 16 kHz."""
     labels: Sequence[int]
+    """Columns of the labels that are said, in order, without blanks."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to train.
-
-    Attributes
-    ----------
-    epochs : int
-    batch_seconds : float
-        Speech in a batch, with what shorter utterances are padded by.
-    learning_rate : float
-        At its highest: it rises over the first tenth of the steps and falls as half a cosine.
-    alpha : float
-        Weight of the label priors; 0 is plain CTC. With 3 and with 27 minutes of speech, 0.3 made labels
-        longer but their boundaries worse (40 ms off on the average, not 23, on other speakers); more speech
-        was not tried.
-    seed : int
-    device : str
-        ``cpu``, ``cuda``, ...
-    masking : bool
-        Whether bands and short stretches are hidden at random (Park et al. 2019, SpecAugment).
-    mixed : bool
-        Whether products are in bfloat16 on CUDA; posteriors and loss never are.
-    shape : Shape
-        Of a new network.
-    """
+    """How to train."""
 
     epochs: int = 30
+    """Passes over the examples."""
     batch_seconds: float = 60.0
+    """Seconds of speech in a batch, padding included."""
     learning_rate: float = 2e-3
+    """Peak of the learning rate: it rises over the first tenth of the steps and falls as half a cosine."""
     alpha: float = 0.0
+    """Weight of the label priors; 0 is plain CTC. With 3 and with 27 minutes of speech, 0.3 made labels
+    longer but their boundaries worse (40 ms off on the average, not 23, on other speakers); more speech was
+    not tried."""
     seed: int = 0
+    """Seed of the weights, the batches' order, dropout and masking."""
     device: str = "cpu"
+    """Device that is trained on: ``cpu``, ``cuda``, ..."""
     masking: bool = True
+    """Whether bands and short stretches of time are masked at random (Park et al. 2019, SpecAugment)."""
     mixed: bool = True
+    """Whether matrix products are in bfloat16 on CUDA; posteriors and loss never are."""
     shape: Shape = field(default_factory=Shape)
+    """Size of a new network."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_seconds", "learning_rate"):
@@ -101,24 +84,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the examples came to.
-
-    Attributes
-    ----------
-    number : int
-        From 1.
-    loss : float
-        Per label.  With priors it may rise from one epoch to the next, as the priors have changed.
-    blank : float
-        Mean posterior of the blank.
-    seconds : float
-        How long it took.
-    """
+    """What one pass over the examples came to."""
 
     number: int
+    """Number of the epoch, from 1."""
     loss: float
+    """Mean loss per label; with priors it may rise from one epoch to the next, as the priors have changed."""
     blank: float
+    """Mean posterior of the blank."""
     seconds: float
+    """Duration of the epoch, in seconds."""
 
     def __str__(self) -> str:
         loss = f"loss {self.loss:.3f} per label"
@@ -130,8 +105,11 @@ class Trained:
     """A network, how its training went, and the (id, reason) of the examples that could not be used."""
 
     network: TcnNetwork
+    """The network, ready to align."""
     history: tuple[Epoch, ...]
+    """Figures of every epoch."""
     left_out: tuple[tuple[str, str], ...]
+    """(id, reason) of each example that could not be used."""
 
 
 def train(
@@ -301,11 +279,16 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
 class _EpochTotals:
     """What adds up over an epoch."""
 
-    posteriors: Tensor  # (V,), float64 sums over frames
+    posteriors: Tensor
+    """(V,) float64: posteriors summed over frames."""
     blank: int
+    """Column of the blank."""
     loss: float = 0.0
+    """Loss summed over labels."""
     labels: int = 0
+    """Number of labels."""
     frames: int = 0
+    """Number of frames."""
 
     @classmethod
     def of(cls, network: TcnNetwork) -> _EpochTotals:

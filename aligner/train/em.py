@@ -49,95 +49,70 @@ LEAST_POSTERIOR = 1e-3  # a posterior below which a frame says nothing of a pdf
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An utterance to learn from.
-
-    Attributes
-    ----------
-    id, speaker : str
-    cepstra : Tensor
-        (T, C): normalised, before the front end expands them; or (T, D) frames of another front end.
-    words : tuple of tuple of Pronunciation
-        How each word may be said.
-    spelled : tuple of str
-        The words.
-    """
+    """An utterance to learn from."""
 
     id: str
+    """Id of the utterance."""
     speaker: str
+    """Name of the speaker."""
     cepstra: Tensor
+    """(T, C) normalised cepstra, before the front end expands them; or (T, D) frames of another front end."""
     words: tuple[tuple[Pronunciation, ...], ...]
+    """Pronunciations that each word may have."""
     spelled: tuple[str, ...] = ()
+    """The words as they are spelled."""
 
 
 class Aligned(NamedTuple):
-    """An utterance on its way through the model: S states of its graph.
-
-    Attributes
-    ----------
-    example : Example
-    frames : Tensor
-        (T, D)
-    graph : Graph
-    states : ndarray
-        (T,) along the best path.
-    occupied : Occupied
-        Frames and pdfs: of the best path, or of all.
-    stays, visits : ndarray
-        (S,) how often each state follows itself, and how often it is entered.
-    score : float
-        Log-likelihood: of the best path, or of all.
-    """
+    """An utterance on its way through the model: S states of its graph."""
 
     example: Example
+    """The utterance."""
     frames: Tensor
+    """(T, D): its frames as the model sees them."""
     graph: Graph
+    """Graph of its transcript."""
     states: np.ndarray
+    """(T,): state of every frame along the best path."""
     occupied: Occupancies
+    """Frames and their pdfs, along the best path or weighted over all paths."""
     stays: np.ndarray
+    """(S,): how often each state follows itself."""
     visits: np.ndarray
+    """(S,): how often each state is entered."""
     score: float
+    """Log-likelihood of the best path, or of all paths together."""
 
 
 class Paths(NamedTuple):
-    """Where utterances go through a model, kept so that the next iterations need not search.
-
-    Attributes
-    ----------
-    pdfs : tuple of ndarray
-        Of each utterance, the pdf (T,) of every frame; (0,) of one that no path goes through.
-    arcs : tuple of float
-        The log weights of each one's arcs, added up.
-    """
+    """Where utterances go through a model, kept so that the next iterations need not search."""
 
     pdfs: tuple[np.ndarray, ...]
+    """Of each utterance the pdf (T,) of every frame; (0,) of an utterance without a path."""
     arcs: tuple[float, ...]
+    """Of each utterance the summed log weights of the arcs on its path."""
 
 
 class ShardTask(NamedTuple):
-    """What is to be done with one shard; all of it can be sent elsewhere.
-
-    Attributes
-    ----------
-    model : MarkovModel
-    examples : sequence of Example
-    voices : mapping of str to Voice
-        By speaker.
-    em : {'viterbi', 'full'}
-    known : Paths or None
-        Of these examples; None searches.
-    """
+    """What is to be done with one shard; all of it can be sent elsewhere."""
 
     model: MarkovModel
+    """Model to align with."""
     examples: Sequence[Example]
+    """Utterances of the shard."""
     voices: Voices
+    """What is known of each speaker."""
     em: str = "viterbi"
+    """'viterbi' counts the best path alone, 'full' every path by its probability."""
     known: Paths | None = None
+    """Paths of these examples from an earlier iteration; None searches for new ones."""
 
 
 class Unaligned(NamedTuple):
     """The id of an utterance that no path goes through."""
 
     id: str
+    """Id of the utterance."""
 
 
 def trees_of(model: MarkovModel) -> TreeTopology:
@@ -222,10 +197,15 @@ class _PathCounts(NamedTuple):
     """Of one utterance; see `Aligned`."""
 
     states: np.ndarray
+    """(T,): state of every frame along the best path."""
     occupied: Occupancies
+    """Frames and their pdfs."""
     stays: np.ndarray
+    """(S,): how often each state follows itself."""
     visits: np.ndarray
+    """(S,): how often each state is entered."""
     score: float
+    """Log-likelihood of the best path, or of all paths together."""
 
 
 def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_PathCounts]:
@@ -298,23 +278,16 @@ def phone_and_state(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.nd
 
 
 class AlignedShard(NamedTuple):
-    """Utterances, one behind the other, and what belongs to which pdf.
-
-    Attributes
-    ----------
-    examples : sequence of Example
-        That a path goes through.
-    frames : Tensor
-        (T, D) of all of them.
-    occupied : Occupied
-    lengths : list of int
-        Frames of each.
-    """
+    """Utterances, one behind the other, and what belongs to which pdf."""
 
     examples: Sequence[Example]
+    """Utterances that have a path."""
     frames: Tensor
+    """(T, D): frames of all utterances, one behind the other."""
     occupied: Occupancies
+    """Frames and their pdfs."""
     lengths: list[int]
+    """Number of frames of each utterance."""
 
 
 def aligned_shard(task: ShardTask) -> AlignedShard:
@@ -356,7 +329,9 @@ class ShardExpectation(NamedTuple):
     """What the E-step of a shard comes to: sums, and the paths that they were taken along."""
 
     statistics: Statistics
+    """Expected counts of the shard."""
     paths: Paths
+    """Paths that they were counted along."""
 
 
 def shard_expectation(task: ShardTask) -> ShardExpectation:

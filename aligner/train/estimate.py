@@ -35,6 +35,7 @@ class VarianceFloor:
     """The least variances (D,), as shares of the variance of all speech."""
 
     variances: Tensor
+    """(D,): least variance of each dimension."""
 
     @classmethod
     def of(cls, variances: Tensor, share: float = 0.01) -> VarianceFloor:

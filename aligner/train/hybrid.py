@@ -41,20 +41,14 @@ LABEL_SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
 
 @dataclass(frozen=True)
 class LabelledUtterance:
-    """An utterance with the right answers.
-
-    Attributes
-    ----------
-    id : str
-    wave : Tensor
-        (N,) float32, full scale 1, 16 kHz.
-    states : Tensor
-        (T,) int64: the state of each frame.
-    """
+    """An utterance with the right answers."""
 
     id: str
+    """Id of the utterance."""
     wave: Tensor
+    """(N,) float32: waveform of full scale 1 at 16 kHz."""
     states: Tensor
+    """(T,) int64: state of each frame."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +56,13 @@ class Epoch:
     """What one pass over the lessons came to: the loss per frame, and the share of right answers."""
 
     number: int
+    """Number of the epoch, from 1."""
     loss: float
+    """Mean loss per frame."""
     accuracy: float
+    """Share of frames whose state was predicted."""
     seconds: float
+    """Duration of the epoch, in seconds."""
 
     def __str__(self) -> str:
         loss = f"loss {self.loss:.3f} per frame"

@@ -35,8 +35,8 @@ def with_probabilities(
     >>> from collections import Counter
     >>> from aligner.train.statistics import START
     >>> a, b = Pronunciation(("A",)), Pronunciation(("B",))
-    >>> some = PronunciationCounts(Counter({(START, ("w", ("A",)), True): 3, (("w", ("A",)), START, True): 3}))
-    >>> [(p.phones, p.probability) for p in with_probabilities({"w": [a, b]}, some)["w"]]
+    >>> pairs = Counter({(START, ("w", ("A",)), True): 3, (("w", ("A",)), START, True): 3})
+    >>> [(p.phones, p.probability) for p in with_probabilities({"w": [a, b]}, PronunciationCounts(pairs))["w"]]
     [(('A',), 1.0), (('B',), 0.25)]
     """
     said: Counter[SpokenForm] = Counter()

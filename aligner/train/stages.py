@@ -74,32 +74,22 @@ FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundarie
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage's schedule.
-
-    Attributes
-    ----------
-    kind : str
-        One of `KINDS`.
-    iterations : int
-    gaussians : int
-        At its end, if there is speech for so many; 0 adds none.
-    leaves : int
-        Of the trees, if there is speech for so many.
-    minutes : float
-        Of speech from which the stage makes sense.
-    every : int
-        Paths are searched for anew in every so many-th iteration; those in between take the same.
-    most : float
-        Minutes of speech that are learnt from, spread over the corpus.
-    """
+    """One stage's schedule."""
 
     kind: str
+    """Kind of the stage, one of `KINDS`."""
     iterations: int
+    """Iterations of EM."""
     gaussians: int = 0
+    """Gaussians at the stage's end, if there is speech for so many; 0 adds none."""
     leaves: int = 0
+    """Leaves of all trees, if there is speech for so many."""
     minutes: float = 0.0
+    """Minutes of speech from which the stage makes sense."""
     every: int = 1
+    """Iterations from one search for paths to the next; those in between keep the paths."""
     most: float = float("inf")
+    """Most minutes of speech to learn from, spread over the corpus."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -132,38 +122,28 @@ RECIPES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stands: all that it needs to go on.
-
-    Attributes
-    ----------
-    stage, iteration : int
-        Which stage, from 0, and how many of its iterations are done.
-    model : MarkovModel
-    floors : Floors
-    voices : mapping of str to Voice
-        The speakers' transforms.
-    weights : mapping of str to tuple of Pronunciation
-        Of words whose pronunciations have probabilities.
-    paths : tuple of Paths or None
-        Of each shard of the stage's examples; None searches in the next iteration.
-    said : Heard
-        How words were said along the last paths that were searched for.
-    occupancy : Tensor or None
-        (P,) frames of each pdf, in the iteration that is done.
-    statistics : Statistics or None
-        Of that iteration, for those who watch; nothing depends on them.
-    """
+    """Where a training stands: all that it needs to go on."""
 
     stage: int
+    """Number of the stage, from 0."""
     iteration: int
+    """Iterations of the stage that are done."""
     model: MarkovModel
+    """Model as it is now."""
     floors: VarianceFloor
+    """Least variances."""
     voices: Voices = field(default_factory=dict)
+    """What is known of each speaker, the transforms above all."""
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
+    """Words whose pronunciations have probabilities, with these."""
     paths: tuple[Paths, ...] | None = None
+    """Paths of each shard of the stage's examples; None searches in the next iteration."""
     pronunciations: PronunciationCounts = field(default_factory=PronunciationCounts)
+    """Counts of the words as they were said along the last paths that were searched for."""
     occupancy: Tensor | None = None
+    """(P,): frames of each pdf in the last iteration."""
     statistics: Statistics | None = None
+    """Expected counts of the last iteration, for those who watch; nothing depends on them."""
 
     def has_paths_of(self, speech: TrainingSet) -> bool:
         """Whether the paths are those of these examples, and not of some others of the corpus."""
@@ -174,24 +154,18 @@ class TrainingState:
 
 
 class TrainingSet(NamedTuple):
-    """What a training learns from, and how.
-
-    Attributes
-    ----------
-    examples : sequence of Example
-    labels : tuple of str
-        The phones of the dictionary.
-    em : {'viterbi', 'full'}
-    seed : int
-    spread : callable
-        See `aligner.train.em.e_step`.
-    """
+    """What a training learns from, and how."""
 
     examples: Sequence[Example]
+    """Utterances to learn from."""
     labels: tuple[str, ...]
+    """Phones of the dictionary."""
     em: str = "viterbi"
+    """'viterbi' counts the best path alone, 'full' every path by its probability."""
     seed: int = 0
+    """Seed of the directions in which Gaussians are split."""
     spread: Map[Any] = map
+    """``map``, or one that spreads the work (see `aligner.train.em.e_step`)."""
 
     @property
     def frames(self) -> int:

@@ -23,37 +23,25 @@ from aligner.search.arcs import arrays
 
 
 class Occupancies(NamedTuple):
-    """Which pdf a frame belongs to, and how much: n pairs of a frame and a pdf.
-
-    Attributes
-    ----------
-    frames : Tensor
-        (n,) int64: which frame.
-    pdfs : Tensor
-        (n,) int64
-    weights : Tensor
-        (n,) float64: posterior probabilities; 1 on a best path.
-    """
+    """Which pdf a frame belongs to, and how much: n pairs of a frame and a pdf."""
 
     frames: Tensor
+    """(n,) int64: frame of each pair."""
     pdfs: Tensor
+    """(n,) int64: pdf of each pair."""
     weights: Tensor
+    """(n,) float64: posterior probability of the pair; 1 on a best path."""
 
 
 class StreamSums(NamedTuple):
-    """Sums of one stream, float64: how often each Gaussian of each pdf, and what the Gaussians saw.
-
-    Attributes
-    ----------
-    counts : Tensor
-        (P, M)
-    first, second : Tensor
-        (C, M, D): sums of x and of x squared.
-    """
+    """Sums of one stream, float64: how often each Gaussian of each pdf, and what the Gaussians saw."""
 
     counts: Tensor
+    """(P, M): summed posteriors of each Gaussian of each pdf."""
     first: Tensor
+    """(C, M, D): weighted sums of the frames."""
     second: Tensor
+    """(C, M, D): weighted sums of the squared frames."""
 
     def plus(self, other: StreamSums) -> StreamSums:
         """Added up."""
@@ -66,15 +54,10 @@ START: SpokenForm = ("<s>", ())  # what stands before the first word, and behind
 
 @dataclass(frozen=True)
 class PronunciationCounts:
-    """How words were said: counts that add up.
-
-    Attributes
-    ----------
-    pairs : Counter of (Said, Said, bool)
-        A word behind another, and whether there was silence between them.
-    """
+    """How words were said: counts that add up."""
 
     pairs: Counter[tuple[SpokenForm, SpokenForm, bool]] = field(default_factory=Counter)
+    """How often a word stands behind another, with silence between them or without."""
 
     def __add__(self, other: PronunciationCounts) -> PronunciationCounts:
         return PronunciationCounts(self.pairs + other.pairs)
@@ -82,31 +65,24 @@ class PronunciationCounts:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Everything that one step of EM needs.
-
-    Attributes
-    ----------
-    streams : tuple of StreamSums
-    stays, leaves : ndarray
-        (N, K): how often each phone's state was stayed in, and left.
-    log_likelihood : float
-        Of all frames.
-    frames, utterances : int
-        That were learnt from.
-    unaligned : tuple of str
-        Ids of the utterances that no path goes through.
-    said : Heard
-        Nothing where no path was searched for.
-    """
+    """Everything that one step of EM needs."""
 
     streams: tuple[StreamSums, ...]
+    """Sums of each stream."""
     stays: np.ndarray
+    """(N, K): how often each phone's state follows itself."""
     leaves: np.ndarray
+    """(N, K): how often each phone's state is left."""
     log_likelihood: float = 0.0
+    """Log-likelihood of all frames."""
     frames: int = 0
+    """Number of frames that were learnt from."""
     utterances: int = 0
+    """Number of utterances that were learnt from."""
     unaligned: tuple[str, ...] = ()
+    """Ids of the utterances without a path."""
     pronunciations: PronunciationCounts = field(default_factory=PronunciationCounts)
+    """Counts of words as they were said; empty where no path was searched for."""
 
     def __add__(self, other: Statistics) -> Statistics:
         streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))

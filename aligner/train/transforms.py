@@ -39,8 +39,11 @@ class Scatter:
     """
 
     counts: Tensor
+    """(C,): frames of each class."""
     first: Tensor
+    """(C, D): sums of each class's frames."""
     second: Tensor
+    """(D, D) sums of products over all frames, or (C, D, D) for each class."""
 
     def __add__(self, other: Scatter) -> Scatter:
         return Scatter(self.counts + other.counts, self.first + other.first, self.second + other.second)
@@ -52,8 +55,11 @@ class ScatterTask(NamedTuple):
     """
 
     task: ShardTask
+    """The shard."""
     view: FeatureSpace | None = None
+    """Feature space to take the frames in; None takes the task's own."""
     by_class: bool = False
+    """Whether each class gets its own products, and not only all classes together."""
 
 
 def shard_scatter(asked: ScatterTask) -> Scatter:
@@ -154,20 +160,14 @@ class TransformSums:
     """What a speaker's frames say of the transform that fits them to a model: sums that add up, float64.
 
     Of the D + 1 numbers of an extended frame (x, 1).
-
-    Attributes
-    ----------
-    count : float
-        Frames.
-    linear : Tensor
-        (D, D + 1): Gales's k.
-    quadratic : Tensor
-        (D, D + 1, D + 1): Gales's G.
     """
 
     count: float
+    """Number of frames."""
     linear: Tensor
+    """(D, D + 1): Gales's k."""
     quadratic: Tensor
+    """(D, D + 1, D + 1): Gales's G."""
 
     def __add__(self, other: TransformSums) -> TransformSums:
         return TransformSums(

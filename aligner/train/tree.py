@@ -47,22 +47,16 @@ FIRST_TIED_PHONE = len(FIRST)  # phones before this are not split: silence and n
 
 @dataclass(frozen=True, eq=False)
 class ContextSums:
-    """What was heard of each event: sums that add up.
-
-    Attributes
-    ----------
-    codes : ndarray
-        (E,) int, ascending: an event each, as `event_codes` has it.
-    counts : ndarray
-        (E,) frames.
-    first, second : ndarray
-        (E, D): sums of x and of x squared.
-    """
+    """What was heard of each event: sums that add up."""
 
     codes: np.ndarray
+    """(E,) int, ascending: one code per event (see `event_codes`)."""
     counts: np.ndarray
+    """(E,): frames of each event."""
     first: np.ndarray
+    """(E, D): sums of the frames."""
     second: np.ndarray
+    """(E, D): sums of the squared frames."""
 
     @classmethod
     def of(cls, codes: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> ContextSums:
@@ -106,7 +100,9 @@ class FeatureSpace(NamedTuple):
     """Frames as another front end, and other transforms of the speakers, have them."""
 
     frontend: CepstralFrontend
+    """Front end of the frames."""
     voices: Voices
+    """What is known of each speaker."""
 
 
 def frames_in(model: MarkovModel, examples: Sequence[Example], view: FeatureSpace) -> torch.Tensor:
@@ -116,17 +112,12 @@ def frames_in(model: MarkovModel, examples: Sequence[Example], view: FeatureSpac
 
 
 class ShardContexts(NamedTuple):
-    """What a shard says about every event, and the events of each utterance's frames.
-
-    Attributes
-    ----------
-    contexts : Contexts
-    events : list of ndarray
-        (T,) codes; (0,) of an utterance that no path goes through.
-    """
+    """What a shard says about every event, and the events of each utterance's frames."""
 
     contexts: ContextSums
+    """Sums of every event."""
     events: list[np.ndarray]
+    """Of each utterance the event code (T,) of every frame; (0,) of an utterance without a path."""
 
 
 def shard_contexts(task: ShardTask) -> ShardContexts:
@@ -245,9 +236,13 @@ class Split(NamedTuple):
     """The best question of a node."""
 
     gain: float
+    """Gain in log-likelihood."""
     about: int
+    """Subject of the question: LEFT, RIGHT or PLACE."""
     question: int
-    yes: np.ndarray  # bool, of the node's events
+    """Row of the question among those of its subject."""
+    yes: np.ndarray
+    """(n,) bool: answer of each of the node's events."""
 
 
 def best_split(
