@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Draw a recording's spectrogram with its word and phone tiers: the picture in the README.
+"""Draw a recording's spectrogram with its word and phone tiers: the picture in the README,
+which is made of data/sample/slt/harbour.flac and its alignment.
 
     picture.py RECORDING TEXTGRID PNG [--reference FILE.phn] [--from S] [--to S]
 

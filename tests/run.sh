@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything a change must pass: makes .venv, installs from the lock, then lint, format, types and tests.  Arguments go to pytest.
+# Everything a change must pass: makes .venv, installs from the lock, then lint, format, types, the
+# documentation and tests.  Arguments go to pytest.
 # TORCH=cpu installs a torch without CUDA, PYTHON=... with another Python.  Tests that want what pip does not bring
 # (Praat, a browser, Sphinx's test models, a compiler) are skipped without it, saying so.
 set -euo pipefail
@@ -10,4 +11,7 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+site=$(mktemp -d)
+trap 'rm -rf "$site"' EXIT
+NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet --site-dir "$site"
 .venv/bin/pytest -rs "$@"

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import shutil
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -962,12 +960,3 @@ def test_the_buffer_bounds_what_is_open():
         processor.process_chunk(torch.randn(8, 2))
         search = processor._decoder.search
         assert search.heard - search.told <= 70, t
-
-
-def test_the_readme_runs(tmp_path, monkeypatch):
-    """What it shows of the family and of the search."""
-    text = (Path(__file__).parents[1] / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text[text.index("### The HMM family") :], re.DOTALL)
-    assert len(blocks) == 2
-    monkeypatch.chdir(tmp_path)
-    exec("\n".join(blocks), {})

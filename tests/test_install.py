@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 LOCKS = {name: (ROOT / "requirements" / f"{name}.txt").read_text() for name in ("run", "test", "built")}
 ASKED = {
     "run": [*PROJECT["dependencies"], *EXTRAS["dtw"]],
-    "test": [*PROJECT["dependencies"], *EXTRAS["dtw"], *EXTRAS["test"], *EXTRAS["metrics"]],
+    "test": [*PROJECT["dependencies"], *EXTRAS["dtw"], *EXTRAS["test"], *EXTRAS["metrics"], *EXTRAS["docs"]],
 }
 
 

@@ -263,8 +263,7 @@ class SemiMarkovHMM(HSMM):
             (B, T, D)
         states : Tensor
             (B, T) whole numbers: each frame's state; padding is not looked at.  With ``self_loops`` all ways
-            to
-        cut a run of one state count.
+            to cut a run of one state count.
         lengths : Tensor, optional
         """
         lengths = self._checked(observations, lengths)

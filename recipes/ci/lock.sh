@@ -25,7 +25,7 @@ compile() {
 
 # Everything first: what runs is then the same with the tests as without them.  What must be built on the spot by a
 # compiler (pyworld, pysptk) has a file of its own, so that a machine without one has all the rest.
-compile pyproject.toml --extra dtw --extra test --extra metrics \
+compile pyproject.toml --extra dtw --extra test --extra metrics --extra docs \
     --no-emit-package pyworld --no-emit-package pysptk --output-file requirements/test.txt "$@"
 compile pyproject.toml --extra dtw --constraint requirements/test.txt --output-file requirements/run.txt
 printf 'pyworld\npysptk\n' | compile - --no-deps --output-file requirements/built.txt "$@"
