@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import signal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,18 @@ def timit() -> Path:
     if not TIMIT.is_dir():
         pytest.skip("hand-labelled speech (shared/data/timit-dev) is not here")
     return TIMIT
+
+
+@pytest.fixture(scope="session")
+def aligned_by(tmp_path_factory):
+    """Corpora aligned once for all tests that only read what comes out: ``aligned_by(backend, corpus)``."""
+    from support.runs import aligned
+
+    @cache
+    def made(backend: str, corpus: Path):
+        return aligned(backend, corpus, tmp_path_factory.mktemp(backend) / "out")
+
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -430,13 +430,10 @@ BARS = {
 
 
 @pytest.mark.parametrize("backend", list(BARS))
-def test_real_speech(backend, timit, tmp_path):
+def test_real_speech(backend, timit, aligned_by):
     from aligner.evaluate.folders import evaluate
-    from aligner.run.folder import plan, run
 
-    options = Options(backend=backend)
-    run(plan(timit, tmp_path / "out"), chosen(None, options))
-    report = evaluate(timit, tmp_path / "out").report
+    report = evaluate(timit, aligned_by(backend, timit).out).report
     phones, words = report.phones, report.words
     mae, within20, within50, of_words = BARS[backend]
     assert phones.mae <= mae

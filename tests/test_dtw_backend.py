@@ -39,13 +39,15 @@ def command(*words: object):
 
 
 @pytest.mark.parametrize("reference", list(BARS))
-def test_real_speech(reference, timit, tmp_path, espeak):
-    options = Options(backend="dtw")
-    backend = chosen(None if reference == "espeak" else reference, options)
-    summary = run(plan(timit, tmp_path / "out"), backend)
+def test_real_speech(reference, timit, aligned_by, tmp_path, espeak):
+    if reference == "espeak":
+        out, summary = aligned_by("dtw", timit)
+    else:
+        out = tmp_path / "out"
+        summary = run(plan(timit, out), chosen(reference, Options(backend="dtw")))
     assert not summary.failures
     assert not summary.suspects
-    report = evaluate(timit, tmp_path / "out").report
+    report = evaluate(timit, out).report
     mae, within50, of_words, words_within50 = BARS[reference]
     assert report.phones.mae <= mae
     assert report.phones.within[50] >= within50
