@@ -196,7 +196,7 @@ def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) 
     return torch.from_numpy(means).to(cepstra.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SphinxFrontend:
     """The features of CMU Sphinx models; the field names are those of its ``feat.params``.
 

@@ -197,7 +197,7 @@ def test_long_recordings_are_heard_in_chunks():
 
 def model_of(ear: Ear, **more) -> CtcModel:
     classes = {c: (k,) for k, c in enumerate(LETTERS, 1)}
-    return CtcModel("ear", ear, classes, characters=True, case="lower", **more)
+    return CtcModel(name="ear", network=ear, classes=classes, characters=True, case="lower", **more)
 
 
 def test_classes_of_several_labels_have_their_sum():

@@ -73,7 +73,7 @@ def spoken(language: str, text: str, **voice) -> tuple[np.ndarray, list[Interval
     from aligner.reference.espeak import Synthesiser
 
     said = text.lower().replace(",", "").split()
-    speech = Synthesiser(language, **voice)(said)
+    speech = Synthesiser(language=language, **voice)(said)
     hush = np.random.default_rng(0).normal(0, 1e-4, 8000).astype(np.float32)
     words = []
     for k, word in enumerate(said):

@@ -42,7 +42,7 @@ def nothing_cached():
 
 
 def say(language: str, text: str, **options) -> Speech:
-    return Synthesiser(language, **options)(text.split())
+    return Synthesiser(language=language, **options)(text.split())
 
 
 def letters(speech: Speech, word: int) -> list[str]:
@@ -66,7 +66,7 @@ def low_energy(wave: np.ndarray, width: float = 0.01) -> np.ndarray:
 @pytest.mark.parametrize(("language", "text"), SENTENCES)
 def test_phones_tile_and_every_word_has_its_own(language, text):
     words = text.split()
-    speech = Synthesiser(language)(words)
+    speech = Synthesiser(language=language)(words)
     assert speech.wave.dtype == np.float32
     assert 0.05 < np.abs(speech.wave).max() <= 1
     assert speech.phones[0].start == 0
@@ -174,10 +174,10 @@ def test_a_stop_behind_a_pause_keeps_a_closure_and_no_more():
 @needs_espeak
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_equal_words_give_equal_samples_whatever_was_said_before(language):
-    speak = Synthesiser(language)
+    speak = Synthesiser(language=language)
     words = ["winter", "follows", "every", "autumn", "of", "the", "year"]
     first = speak(words)
-    Synthesiser("sw", variant="f2", speed=250)(["habari"])
+    Synthesiser(language="sw", variant="f2", speed=250)(["habari"])
     again = pickle.loads(pickle.dumps(speak))(words)
     assert np.array_equal(first.wave, again.wave)
     assert (first.phones, first.words) == (again.phones, again.words)
@@ -205,7 +205,7 @@ def test_threads_do_not_disturb_each_other():
 )
 def test_long_transcripts_are_said_whole(language, text):
     words = text.split() * 40
-    speech = Synthesiser(language, speed=300)(words)
+    speech = Synthesiser(language=language, speed=300)(words)
     own = [word for word in speech.words if word >= 0]
     assert own == sorted(own)
     assert set(own) == set(range(len(words)))
@@ -229,7 +229,7 @@ def test_speed_pitch_and_variant_are_heard():
 )
 def test_parameters_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
-        Synthesiser("en", **options)
+        Synthesiser(language="en", **options)
 
 
 @needs_espeak
@@ -265,7 +265,7 @@ def test_languages_are_known_by_code_and_name(asked, code):
 def test_every_language_says_something():
     for code in languages():
         words = ["banana", "mat"]
-        assert set(Synthesiser(code)(words).words) >= {0, 1}, code
+        assert set(Synthesiser(language=code)(words).words) >= {0, 1}, code
 
 
 @needs_espeak
@@ -283,9 +283,9 @@ def test_an_unknown_language_is_told_its_neighbours():
 @needs_espeak
 def test_what_has_no_sound_is_named():
     with pytest.raises(DataError, match="no words"):
-        Synthesiser("en")([])
+        Synthesiser(language="en")([])
     with pytest.raises(DataError, match="no sound"):
-        Synthesiser("en")(["", "'"])
+        Synthesiser(language="en")(["", "'"])
 
 
 @needs_espeak
@@ -298,12 +298,12 @@ def test_a_word_with_letters_that_stays_silent_is_named(monkeypatch):
 
     monkeypatch.setattr(espeak, "_synthesise", deaf_to_it)
     with pytest.raises(DataError, match=r"^dumb: eSpeak has no sound"):
-        Synthesiser("en")(["one", "dumb", "word"])
+        Synthesiser(language="en")(["one", "dumb", "word"])
 
 
 @needs_espeak
 def test_control_characters_are_no_commands():
-    assert letters(Synthesiser("en")(["hello\x0199P", "you"]), 1) == ["j", "uː"]
+    assert letters(Synthesiser(language="en")(["hello\x0199P", "you"]), 1) == ["j", "uː"]
 
 
 def test_without_the_package_the_remedy_is_named(monkeypatch, nothing_cached):
@@ -311,7 +311,7 @@ def test_without_the_package_the_remedy_is_named(monkeypatch, nothing_cached):
     with pytest.raises(ModelError, match=re.escape("pip install 'aligner[dtw]'")):
         languages()
     with pytest.raises(ModelError, match=re.escape("pip install 'aligner[dtw]'")):
-        Synthesiser("en")
+        Synthesiser(language="en")
 
 
 @needs_espeak

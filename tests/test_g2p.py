@@ -60,7 +60,7 @@ def opened(monkeypatch) -> list[str]:
 
 
 def said(language: str, text: str, word: int = 0) -> tuple[str, ...]:
-    speech = Synthesiser(language)(text.split())
+    speech = Synthesiser(language=language)(text.split())
     return tuple(p.label for p, own in zip(speech.phones, speech.words, strict=True) if own == word)
 
 
@@ -211,7 +211,7 @@ def test_every_language_gives_plain_phones():
 
 @needs_espeak
 def test_words_of_a_transcript_are_pronounced_by_it():
-    pronounce = Pronouncer(Lexicon({"дом": "d o m"}), EspeakG2P("ru"), lambda phone: True)
+    pronounce = Pronouncer(lexicon=Lexicon({"дом": "d o m"}), g2p=EspeakG2P("ru"), known=lambda phone: True)
     spoken, oovs = pronounce(normalise("Дом, в 12 домах!", english=False))
     assert [" ".join(word.pronunciations[0].phones) for word in spoken][:2] == ["d o m", "v"]
     assert [word for word, _ in oovs] == ["в", "12", "домах"]
@@ -220,9 +220,9 @@ def test_words_of_a_transcript_are_pronounced_by_it():
 @needs_espeak
 def test_an_apostrophe_s_is_no_english_one_where_the_phones_are_others():
     phones = {"ɡ", "eː", "t", "s"}
-    [word], _ = Pronouncer(Lexicon({"geht": "ɡ eː t"}), EspeakG2P("de"), phones.__contains__)(
-        normalise("geht's", english=False)
-    )
+    [word], _ = Pronouncer(
+        lexicon=Lexicon({"geht": "ɡ eː t"}), g2p=EspeakG2P("de"), known=phones.__contains__
+    )(normalise("geht's", english=False))
     assert word.pronunciations[0].phones == ("ɡ", "eː", "t", "s")
 
 

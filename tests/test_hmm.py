@@ -7,6 +7,7 @@ import itertools
 import math
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -729,9 +730,8 @@ def test_transitions_that_lead_nowhere_or_twice_are_refused():
     with pytest.raises(ValueError, match="begin a path"):
         MixtureGaussianHMM(2, 2, transitions=Transitions.of(torch.eye(2), torch.zeros(2)))
     one = left_to_right(2)
-    double = Transitions(
-        *(torch.cat([v, v[:1]]) for v in (one.source, one.target, one.probability)), one.start, one.final
-    )
+    source, target, probability = (torch.cat([v, v[:1]]) for v in (one.source, one.target, one.probability))
+    double = replace(one, source=source, target=target, probability=probability)
     with pytest.raises(ValueError, match="twice"):
         MixtureGaussianHMM(2, 2, transitions=double)
 

@@ -344,7 +344,7 @@ def test_the_first_call_and_what_the_device_still_does_are_told_apart():
 
 
 def test_every_combination_has_a_row_whose_figures_follow_from_the_clock():
-    asked = Plan(tuple(MODELS), (1, 3), (12, 20), ("cpu",), repeats=2)
+    asked = Plan(models=tuple(MODELS), batches=(1, 3), lengths=(12, 20), devices=("cpu",), repeats=2)
     rows = list(family.family(asked, ticking(0.25)))
     assert [(r.name, r.batch, r.length) for r in rows] == list(itertools.product(MODELS, (1, 3), (12, 20)))
     for row in rows:
@@ -364,7 +364,7 @@ def test_what_does_not_fit_into_memory_has_a_row_that_says_so(monkeypatch, error
         raise error
 
     monkeypatch.setitem(family.MODELS, "HSMM", big)
-    [row] = family.family(Plan(("HSMM",), (1,), (5,)))
+    [row] = family.family(Plan(models=("HSMM",), batches=(1,), lengths=(5,)))
     assert row.timing is row.audio_per_second is None
     assert row.note == "out of memory"
     assert "median_seconds" not in row.figures()
@@ -376,7 +376,7 @@ def test_other_errors_are_not_hidden(monkeypatch):
 
     monkeypatch.setitem(family.MODELS, "HSMM", wrong)
     with pytest.raises(RuntimeError, match="shapes"):
-        list(family.family(Plan(("HSMM",), (1,), (5,))))
+        list(family.family(Plan(models=("HSMM",), batches=(1,), lengths=(5,))))
 
 
 def test_tasks_do_what_they_are_called():
@@ -903,7 +903,9 @@ def test_there_must_be_something_to_profile(tmp_path):
 
 @pytest.mark.gpu
 def test_a_gpu_is_waited_for_and_its_memory_told():
-    [row] = family.family(Plan(("MixtureGaussianHMM",), (4,), (50,), ("cuda",), repeats=1))
+    [row] = family.family(
+        Plan(models=("MixtureGaussianHMM",), batches=(4,), lengths=(50,), devices=("cuda",), repeats=1)
+    )
     assert row.device == "cuda"
     assert row.timing.median > 0
     assert row.memory > 0

@@ -49,9 +49,13 @@ def like(one, other):
 def test_what_is_known_and_what_is_not_arrives_whole(mapped):
     changed = replace(EXAMPLES[2], words=(), spelled=())  # of its own, but for the cepstra
     tasks = [
-        ShardTask(None, [EXAMPLES[4], changed], {"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)}),
-        ShardTask(None, [example(30)], {}),
-        ShardTask(None, [], {}),
+        ShardTask(
+            model=None,
+            examples=[EXAMPLES[4], changed],
+            voices={"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)},
+        ),
+        ShardTask(model=None, examples=[example(30)], voices={}),
+        ShardTask(model=None, examples=[], voices={}),
     ]
     for found, task in zip(mapped(ShardTask._make, tasks), tasks, strict=True):
         assert found.model is None

@@ -142,7 +142,13 @@ def test_a_graph_needs_pauses_at_its_ends():
 def test_scores_are_minus_distances():
     draw = np.random.default_rng(1)
     frames, known = (torch.from_numpy(draw.normal(size=(n, 4)).astype(np.float32)) for n in (6, 5))
-    template = Template(known[:4], np.zeros(4, int), ("a",), np.zeros(1, int), np.array([True, True]))
+    template = Template(
+        frames=known[:4],
+        node=np.zeros(4, int),
+        phone=("a",),
+        word=np.zeros(1, int),
+        pause=np.array([True, True]),
+    )
     scores = Matcher(template, Pause(known[4], loud=0.0)).score(frames)
     distances = (frames[:, None] - known).square().mean(2).sqrt()
     assert torch.allclose(scores[:, :4], -distances[:, :4], atol=1e-5)
@@ -157,7 +163,9 @@ def test_a_planted_warp_is_found():
     draw = np.random.default_rng(2)
     known = torch.from_numpy(draw.normal(size=(60, 8)).astype(np.float32))
     node = np.repeat(np.arange(6), 10)
-    template = Template(known, node, tuple("abcdef"), np.arange(6), np.ones(7, bool))
+    template = Template(
+        frames=known, node=node, phone=tuple("abcdef"), word=np.arange(6), pause=np.ones(7, bool)
+    )
     lengths = draw.choice([1, 1, 2, 3], 60)
     lengths[1:-1:3] = 0  # left out, never two in a row
     row = np.repeat(np.arange(60), lengths)

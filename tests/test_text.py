@@ -237,7 +237,7 @@ def test_accents_and_case_fold():
 
 
 def pronounce(text: str, g2p=lambda word: ("Z", "UW")):
-    return Pronouncer(BOOK, g2p, known, ("S",))(normalise(text))
+    return Pronouncer(lexicon=BOOK, g2p=g2p, known=known, noises=("S",))(normalise(text))
 
 
 @pytest.mark.parametrize(

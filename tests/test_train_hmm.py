@@ -134,11 +134,11 @@ def language(count=36, speakers=3, seed=0, context=0.0, warp=0.0):
         words = tuple(tuple(Pronunciation(tuple(p.split())) for p in WORDS[w]) for w, _ in said)
         examples.append(
             Example(
-                f"u{k}",
-                f"s{k * speakers // count}",
-                FRONTEND.normalise(cepstra),
-                words,
-                tuple(w for w, _ in said),
+                id=f"u{k}",
+                speaker=f"s{k * speakers // count}",
+                cepstra=FRONTEND.normalise(cepstra),
+                words=words,
+                spelled=tuple(w for w, _ in said),
             )
         )
         planted[f"u{k}"] = SimpleNamespace(said=said, spans=spans)
@@ -166,11 +166,11 @@ def flat(corpus):
 
 
 SCHEDULE = (
-    Stage("monophone", 8, 60),
-    Stage("triphone", 6, 120, 60, every=3),
-    Stage("lda", 4, every=2),
-    Stage("sat", 3, every=2),
-    Stage("pronunciations", 1),
+    Stage(kind="monophone", iterations=8, gaussians=60),
+    Stage(kind="triphone", iterations=6, gaussians=120, leaves=60, every=3),
+    Stage(kind="lda", iterations=4, every=2),
+    Stage(kind="sat", iterations=3, every=2),
+    Stage(kind="pronunciations", iterations=1),
 )
 
 
@@ -183,14 +183,16 @@ def warped():
 @pytest.fixture(scope="module", params=names.EM)
 def trained(request, warped):
     """The states of a whole training: speech, and the last state of every stage by its kind."""
-    speech = TrainingSet(warped[0], LABELS, request.param)
+    speech = TrainingSet(examples=warped[0], labels=LABELS, em=request.param)
     ends = {SCHEDULE[state.stage].kind: state for state in train(speech, SCHEDULE, FRONTEND)}
     return speech, ends
 
 
 def along(model, examples, voices=None):
     return {
-        w.example.id: w for w in aligned(ShardTask(model, examples, voices or {})) if isinstance(w, Aligned)
+        w.example.id: w
+        for w in aligned(ShardTask(model=model, examples=examples, voices=voices or {}))
+        if isinstance(w, Aligned)
     }
 
 
@@ -439,7 +441,11 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
     model, _ = flat
     words = ((Pronunciation(("AA",)), Pronunciation(("S", "IY"), 0.5, 0.3, 1.2, 0.8)),)
     example = Example(
-        "few", "s", torch.randn(9, 4, generator=torch.Generator().manual_seed(5)), words, ("w",)
+        id="few",
+        speaker="s",
+        cepstra=torch.randn(9, 4, generator=torch.Generator().manual_seed(5)),
+        words=words,
+        spelled=("w",),
     )
     graph = build(words, model.topology)
     frames = em.frames_of(model, example, {})
@@ -483,7 +489,10 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
     model, floors, left = flat_start(
         replace(FRONTEND, transform=torch.eye(4, 12)),
         LABELS,
-        [Example("long", "s", cepstra, said), Example("short", "s", cepstra[:15], said)],
+        [
+            Example(id="long", speaker="s", cepstra=cepstra, words=said),
+            Example(id="short", speaker="s", cepstra=cepstra[:15], words=said),
+        ],
         {},
     )
     topology = model.topology
@@ -502,8 +511,8 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
 @pytest.mark.parametrize("how", names.EM)
 def test_a_flat_start_finds_the_planted_boundaries(corpus, how):
     examples, planted = corpus
-    speech = TrainingSet(examples, LABELS, how)
-    *_, state = train(speech, (Stage("monophone", 12),), FRONTEND)
+    speech = TrainingSet(examples=examples, labels=LABELS, em=how)
+    *_, state = train(speech, (Stage(kind="monophone", iterations=12),), FRONTEND)
     errors, same = [], 0
     for name, way in along(state.model, examples).items():
         nodes = way.graph.node[way.states]
@@ -520,7 +529,9 @@ def test_a_flat_start_finds_the_planted_boundaries(corpus, how):
 def test_the_words_that_were_planted_are_counted(corpus):
     """Which pronunciation of `us` was said, and where there was silence."""
     examples, planted = corpus
-    *_, state = train(TrainingSet(examples, LABELS), (Stage("monophone", 12),), FRONTEND)
+    *_, state = train(
+        TrainingSet(examples=examples, labels=LABELS), (Stage(kind="monophone", iterations=12),), FRONTEND
+    )
     exact = 0
     for name, way in along(state.model, examples).items():
         expected, before, silent, index = [], START, False, 0
@@ -557,7 +568,8 @@ def test_leaves_equal_a_walk_through_nested_trees():
 
     trees = [[plant(3) for _ in range(2)] for _ in range(3)]
     roots = np.array([[n for _, n in row] for row in trees])
-    forest = Forest(questions, roots, *map(np.array, (about, asked, yes, no)))
+    about, asked, yes, no = map(np.array, (about, asked, yes, no))
+    forest = Forest(questions=questions, roots=roots, about=about, asked=asked, yes=yes, no=no)
 
     def walk(tree, context):
         return (
@@ -1044,13 +1056,25 @@ def test_a_dictionary_as_written_reads_the_same():
     from aligner.learn.train_hmm import _lines
 
     words = with_probabilities(TOLD, HEARD)
-    state = TrainingState(0, 1, None, None, weights=words)
+    state = TrainingState(stage=0, iteration=1, model=None, floors=None, weights=words)
     text = SimpleNamespace(dictionary=None, english=False)
     lines = "".join(_lines(text, SimpleNamespace(examples=[]), state))
     lexicon = Lexicon.parse(lines, known=str.isupper)
     assert {word: lexicon.lookup(word) for word in words} == words
-    bare = Example("u", "s", torch.zeros(1, 4), tuple(map(tuple, TOLD.values())), tuple(TOLD))
-    lines = "".join(_lines(text, SimpleNamespace(examples=[bare]), TrainingState(0, 1, None, None)))
+    bare = Example(
+        id="u",
+        speaker="s",
+        cepstra=torch.zeros(1, 4),
+        words=tuple(map(tuple, TOLD.values())),
+        spelled=tuple(TOLD),
+    )
+    lines = "".join(
+        _lines(
+            text,
+            SimpleNamespace(examples=[bare]),
+            TrainingState(stage=0, iteration=1, model=None, floors=None),
+        )
+    )
     assert Lexicon.parse(lines, known=str.isupper).lookup("the") == tuple(TOLD["the"])
 
 
@@ -1236,8 +1260,8 @@ def test_normalised_cepstra_have_mean_0_and_variance_1():
 # Schedules.
 
 SHORT = (
-    Stage("monophone", 6, 60),
-    Stage("triphone", 2, 80, 60),
+    Stage(kind="monophone", iterations=6, gaussians=60),
+    Stage(kind="triphone", iterations=2, gaussians=80, leaves=60),
 )  # Gaussians are added after the second iteration
 
 
@@ -1245,7 +1269,9 @@ def test_the_same_seed_gives_the_same_model():
     examples, _ = language(16, 1)
 
     def last(seed, spread=map):
-        *_, state = train(TrainingSet(examples, LABELS, seed=seed, spread=spread), SHORT, FRONTEND)
+        *_, state = train(
+            TrainingSet(examples=examples, labels=LABELS, seed=seed, spread=spread), SHORT, FRONTEND
+        )
         return state.model
 
     once, again, other = last(0), last(0), last(1)
@@ -1258,7 +1284,7 @@ def test_the_same_seed_gives_the_same_model():
 
 
 def test_a_training_goes_on_where_it_stopped():
-    speech = TrainingSet(language(12, 1)[0], LABELS)
+    speech = TrainingSet(examples=language(12, 1)[0], labels=LABELS)
     states = list(train(speech, SHORT, FRONTEND))
     for stopped in (states[1], states[5], states[6]):
         *_, state = train(speech, SHORT, FRONTEND, stopped)
@@ -1271,7 +1297,7 @@ def test_what_is_too_short_is_told_and_tried_again():
     for how in names.EM:
         told = [
             s.statistics.unaligned
-            for s in train(TrainingSet([*examples, short], LABELS, how), SHORT, FRONTEND)
+            for s in train(TrainingSet(examples=[*examples, short], labels=LABELS, em=how), SHORT, FRONTEND)
         ]
         assert told == [("short",)] * 8
     model, _, left = flat_start(FRONTEND, LABELS, [*examples, short], {})
@@ -1289,18 +1315,18 @@ def test_what_is_too_short_is_told_and_tried_again():
 
 
 def test_paths_are_searched_for_as_often_as_the_schedule_says():
-    speech = TrainingSet(language(12, 1)[0], LABELS)
+    speech = TrainingSet(examples=language(12, 1)[0], labels=LABELS)
     schedule = (
-        Stage("monophone", 3),
-        Stage("triphone", 5, 60, 60, every=3),
-        Stage("pronunciations", 1, every=9),
+        Stage(kind="monophone", iterations=3),
+        Stage(kind="triphone", iterations=5, gaussians=60, leaves=60, every=3),
+        Stage(kind="pronunciations", iterations=1, every=9),
     )
     searched = [bool(state.statistics.stays.any()) for state in train(speech, schedule, FRONTEND)]
     assert searched == [True] * 3 + [False, False, True, False, False] + [True]
 
 
 def test_stages_take_so_many_minutes_spread_over_the_corpus():
-    speech = TrainingSet(language(20, 2)[0], LABELS)
+    speech = TrainingSet(examples=language(20, 2)[0], labels=LABELS)
     assert speech.subset(1000, 100) is speech
     some = speech.subset(speech.frames / 6000 / 4, 100)
     assert len(some.examples) == 5
@@ -1310,11 +1336,11 @@ def test_stages_take_so_many_minutes_spread_over_the_corpus():
 @pytest.mark.parametrize("how", names.EM)
 def test_stages_that_learn_from_other_speech_than_the_one_before(how):
     """The paths of the stage before are of other utterances, and are not taken."""
-    speech = TrainingSet(language(12, 1)[0], LABELS, how)
+    speech = TrainingSet(examples=language(12, 1)[0], labels=LABELS, em=how)
     half = speech.frames / 6000 / 2
     schedule = (
-        Stage("monophone", 3, most=half),
-        Stage("triphone", 2, 60, 60, most=half),
-        Stage("lda", 2, every=9),
+        Stage(kind="monophone", iterations=3, most=half),
+        Stage(kind="triphone", iterations=2, gaussians=60, leaves=60, most=half),
+        Stage(kind="lda", iterations=2, every=9),
     )
     assert [s.statistics.utterances for s in train(speech, schedule, FRONTEND)] == [6] * 5 + [12] * 2

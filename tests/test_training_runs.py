@@ -49,13 +49,13 @@ needs_espeak = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
     reason="eSpeak NG is not installed: pip install 'aligner[dtw]'",
 )
-TINY = (Stage("monophone", 2),)
+TINY = (Stage(kind="monophone", iterations=2),)
 EVERY = (
-    Stage("monophone", 6, 300, every=3),
-    Stage("triphone", 3, 300, 150, every=2),
-    Stage("lda", 3, 300, every=2),
-    Stage("sat", 3, 300, every=2),
-    Stage("pronunciations", 2),
+    Stage(kind="monophone", iterations=6, gaussians=300, every=3),
+    Stage(kind="triphone", iterations=3, gaussians=300, leaves=150, every=2),
+    Stage(kind="lda", iterations=3, gaussians=300, every=2),
+    Stage(kind="sat", iterations=3, gaussians=300, every=2),
+    Stage(kind="pronunciations", iterations=2),
 )
 ITERATIONS = sum(s.iterations for s in EVERY)
 TEXT = Text()
@@ -240,7 +240,14 @@ def test_interrupted_again_and_again(whole, tmp_path):
 
 def test_full_em_goes_on_too(tmp_path):
     """Its paths are not remembered, and mixtures grow at random from the seed and the iteration."""
-    options = Options((Stage("monophone", 6, 300), Stage("triphone", 2, 300, 100)), "full", jobs=2)
+    options = Options(
+        (
+            Stage(kind="monophone", iterations=6, gaussians=300),
+            Stage(kind="triphone", iterations=2, gaussians=300, leaves=100),
+        ),
+        "full",
+        jobs=2,
+    )
 
     def stop(row):
         if (row.stage, row.iteration) == ("triphone", 1):
@@ -736,7 +743,7 @@ def test_what_a_config_says(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("stages: [{kind: monophone, iterations: 2, most: 9}]\nem: full\nfeatures: {nfilt: 30}\n")
     options = options_of("standard", path)
-    assert options.stages == (Stage("monophone", 2, most=9),)
+    assert options.stages == (Stage(kind="monophone", iterations=2, most=9),)
     assert (options.em, options.frontend.cepstral.nfilt) == ("full", 30)
     assert options_of("standard", path, em="viterbi").em == "viterbi"  # who asks on the command line means it
 
@@ -762,7 +769,7 @@ def italian(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("italian")
     for k, text in enumerate(ITALIAN):
-        speech = Synthesiser("it", 140, pitch=40 + 10 * (k % 2))(text.split())
+        speech = Synthesiser(language="it", speed=140, pitch=40 + 10 * (k % 2))(text.split())
         speaker = folder / "ab"[k % 2]
         speaker.mkdir(exist_ok=True)
         soundfile.write(speaker / f"s{k}.wav", speech.wave, 16000)
@@ -774,7 +781,13 @@ def italian(tmp_path_factory) -> Path:
 def test_a_language_that_has_no_dictionary(italian, tmp_path):
     model = tmp_path / "model"
     result = run(
-        "train", italian, model, "--language", "it", "--config", config(tmp_path, [Stage("monophone", 6)])
+        "train",
+        italian,
+        model,
+        "--language",
+        "it",
+        "--config",
+        config(tmp_path, [Stage(kind="monophone", iterations=6)]),
     )
     assert result.exit_code == 0, result.output
     table = json.loads((model / "hmm.json").read_text())
@@ -885,7 +898,9 @@ def test_a_voice_like_those_the_model_knows_is_left_alone(model, monkeypatch):
     backend = chosen(model, AlignOptions(adapt=True), Compute(jobs=2))
     assert isinstance(backend, HmmBackend)
     examples, _ = adapting._examples(utterances, backend)
-    for speaker, s in added_by_speaker([speaker_sums(ShardTask(model, examples, {}))]).items():
+    for speaker, s in added_by_speaker(
+        [speaker_sums(ShardTask(model=model, examples=examples, voices={}))]
+    ).items():
         transform = transform_for(model, s, 0.0)
         won = fmllr_gain(s, transform)
         assert won > voices.UNLIKE, speaker

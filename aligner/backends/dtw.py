@@ -188,7 +188,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         If the package that holds it is missing.
     """
     voice = resolve(language)
-    speak = Synthesiser(voice)
+    speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
 
     beside = posteriorgram(options)

@@ -184,7 +184,10 @@ def dictionary(
         raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")
     lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
     return Pronouncer(
-        lexicon, HamaG2P() if options.g2p and spoken_english(options.language) else None, known, noises
+        lexicon=lexicon,
+        g2p=HamaG2P() if options.g2p and spoken_english(options.language) else None,
+        known=known,
+        noises=noises,
     )
 
 

@@ -136,10 +136,12 @@ def _transform_sums(utterance: Utterance, backend: HmmBackend) -> dict[str, Tran
         return {}
     model, voice = backend.model, backend.voices.get(utterance.speaker)
     example = Example(
-        utterance.id,
-        utterance.speaker,
-        model.base(heard.wave, voice),
-        tuple(w.pronunciations for w in spoken),
-        tuple(w.word for w in spoken),
+        id=utterance.id,
+        speaker=utterance.speaker,
+        cepstra=model.base(heard.wave, voice),
+        words=tuple(w.pronunciations for w in spoken),
+        spelled=tuple(w.word for w in spoken),
     )
-    return speaker_sums(ShardTask(model, [example], {utterance.speaker: voice} if voice else {}))
+    return speaker_sums(
+        ShardTask(model=model, examples=[example], voices={utterance.speaker: voice} if voice else {})
+    )

@@ -91,11 +91,11 @@ def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.per
     taken = {name: [r.get(name, 0.0) for r in runs] for name in seen}
     return [
         Row(
-            "stage",
-            name,
-            "cpu",
-            audio,
-            Timing(seconds[0], tuple(seconds[1:])),
+            kind="stage",
+            name=name,
+            device="cpu",
+            audio=audio,
+            timing=Timing(seconds[0], tuple(seconds[1:])),
             note=f"{median(seconds[1:]) / max(median(taken['all'][1:]), 1e-9):.0%}",
         )
         for name, seconds in taken.items()
@@ -114,7 +114,7 @@ def backends(
             backend = chosen(None, Options(backend=name), Compute(jobs=jobs))
             yield _backend(name, backend, corpus, repeats, clock)
         except AlignerError as error:
-            yield Row("backend", name, "cpu", 0.0, None, note=str(error))
+            yield Row(kind="backend", name=name, device="cpu", audio=0.0, timing=None, note=str(error))
 
 
 def _backend(name: str, backend: Backend, corpus: Path, repeats: int, clock: Clock) -> Row:
@@ -126,11 +126,11 @@ def _backend(name: str, backend: Backend, corpus: Path, repeats: int, clock: Clo
     peak = monitor.peak
     how = f", {peak.measure} of {peak.processes} processes" if peak and peak.processes > 1 else ""
     return Row(
-        "backend",
-        name,
-        "cpu",
-        done[-1].audio,
-        timing,
+        kind="backend",
+        name=name,
+        device="cpu",
+        audio=done[-1].audio,
+        timing=timing,
         memory=peak.memory if peak else None,
         note=f"{done[-1].aligned} utterances{lost}{how}",
     )

@@ -36,7 +36,7 @@ MODELS: dict[str, Callable[[], HMM]] = {
 BATCHES, LENGTHS = (1, 32), (100, 1000)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to measure: every model with every batch and length on every device."""
 
@@ -91,7 +91,17 @@ def _row(name: str, device: torch.device, batch: int, length: int, plan: Plan, c
         if not out_of_memory(error):
             raise
         note = "out of memory"
-    return Row("model", name, str(device), batch * length * HOP, timing, batch, length, memory, note)
+    return Row(
+        kind="model",
+        name=name,
+        device=str(device),
+        audio=batch * length * HOP,
+        timing=timing,
+        batch=batch,
+        length=length,
+        memory=memory,
+        note=note,
+    )
 
 
 def work(name: str, device: torch.device, batch: int, length: int, task: str) -> Callable[[], object]:

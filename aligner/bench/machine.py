@@ -17,7 +17,7 @@ from aligner.parallel.cores import cores
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, and in how many
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """What figures of speed belong to."""
 
@@ -46,15 +46,15 @@ class Machine:
         import torch
 
         return cls(
-            cpu_model(),
-            cores(),
-            psutil.virtual_memory().total,
-            cuda_devices(),
-            torch.get_num_threads(),
-            __version__,
-            torch.__version__,
-            sys.version.split()[0],
-            platform.platform(terse=True),
+            cpu=cpu_model(),
+            cores=cores(),
+            memory=psutil.virtual_memory().total,
+            gpus=cuda_devices(),
+            threads=torch.get_num_threads(),
+            aligner=__version__,
+            torch=torch.__version__,
+            python=sys.version.split()[0],
+            system=platform.platform(terse=True),
         )
 
 

@@ -75,7 +75,14 @@ def learnt() -> MarkovModel:
         [np.ones((len(of), 1))],
         of,
     )
-    return MarkovModel("planted", frontend, topology, mixtures, language="planted", g2p="letters")
+    return MarkovModel(
+        name="planted",
+        frontend=frontend,
+        topology=topology,
+        mixtures=mixtures,
+        language="planted",
+        g2p="letters",
+    )
 
 
 def trouble() -> str:

@@ -42,7 +42,7 @@ class Line:
     """Seconds with what was called within it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """Where the time went."""
 
@@ -96,12 +96,12 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
     ]
     operators = [line for line in lines if not line.name.startswith(PREFIX)]
     found = Profile(
-        seconds,
-        summary.audio,
-        summary.aligned,
-        len(summary.failures),
-        tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
-        tuple(sorted(operators, key=lambda line: -line.own)),
+        seconds=seconds,
+        audio=summary.audio,
+        utterances=summary.aligned,
+        failures=len(summary.failures),
+        stages=tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
+        operators=tuple(sorted(operators, key=lambda line: -line.own)),
     )
     write_text(out / TABLE, json.dumps(asdict(found), indent=1))
     return found

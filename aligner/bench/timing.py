@@ -76,7 +76,7 @@ def timed(
     return Timing(taken[0], tuple(taken[1:]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A line of the table.
 
@@ -84,7 +84,8 @@ class Row:
     --------
     Two sequences of 300 frames in half a second:
 
-    >>> row = Row("model", "HSMM", "cpu", 6.0, Timing(2.0, (0.5,)), 2, 300)
+    >>> timing = Timing(2.0, (0.5,))
+    >>> row = Row(kind="model", name="HSMM", device="cpu", audio=6.0, timing=timing, batch=2, length=300)
     >>> row.audio_per_second, row.frames_per_second
     (12.0, 1200.0)
     """

@@ -196,7 +196,9 @@ def speller(options: Options) -> Spell | None:
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if options.g2p and options.english else None
-    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, (NOISE_LABEL,))
+    return Pronouncer(
+        lexicon=lexicon, g2p=guess, known=lambda phone: unstressed(phone) in phones, noises=(NOISE_LABEL,)
+    )
 
 
 def write_problems(path: Path, report: Report) -> None:

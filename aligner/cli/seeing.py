@@ -144,7 +144,12 @@ def bench(
     times = repeats or (QUICK_REPEATS if quick else REPEATS)
     sizes = QUICK if quick else (BATCHES, LENGTHS)
     plan = Plan(
-        models or names.FAMILY, batches or sizes[0], lengths or sizes[1], devices or _devices(), task, times
+        models=models or names.FAMILY,
+        batches=batches or sizes[0],
+        lengths=lengths or sizes[1],
+        devices=devices or _devices(),
+        task=task,
+        repeats=times,
     )
     if threads is not None:
         use_threads(threads)

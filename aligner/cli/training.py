@@ -297,12 +297,12 @@ def _ctc(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> Sequ
         click.echo(str(epoch), err=True)
 
     made = Options(
-        options["epochs"] or 30,
-        options["batch_seconds"],
-        options["learning_rate"],
-        options["alpha"],
-        options["seed"],
-        options["device"],
+        epochs=options["epochs"] or 30,
+        batch_seconds=options["batch_seconds"],
+        learning_rate=options["learning_rate"],
+        alpha=options["alpha"],
+        seed=options["seed"],
+        device=options["device"],
     )
     summary = train_ctc(corpus, model, text, made, told)
     click.echo(f"learnt    {summary.utterances} utterances")
@@ -356,12 +356,12 @@ def _neural(corpus: Path, model: Path, text: Text, options: dict[str, Any]) -> S
         click.echo(f"first, a hidden Markov model to learn from: {folder}", err=True)
         _hmm(corpus, folder, text, {**options, "device": "cpu"})
     made = Options(
-        options["epochs"] or 12,
-        options["batch_seconds"],
-        options["learning_rate"],
-        0.0,
-        options["seed"],
-        options["device"],
+        epochs=options["epochs"] or 12,
+        batch_seconds=options["batch_seconds"],
+        learning_rate=options["learning_rate"],
+        alpha=0.0,
+        seed=options["seed"],
+        device=options["device"],
     )
     with _bars() as (told, _):
         summary = train_neural(corpus, model, text, teacher_of(folder), teaching, made, said, told)

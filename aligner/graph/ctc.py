@@ -159,13 +159,13 @@ def _flat(chain: _Chain, start: dict[int, float], final: dict[int, float]) -> Gr
     pdfs, pdf = np.unique(chain.columns, return_inverse=True)
     node = np.arange(len(chain.rows), dtype=np.int32)
     return Graph(
-        pdf.astype(np.int32),
-        predecessors,
-        weights,
-        begin,
-        end,
-        node,
-        tuple(chain.labels),
-        np.asarray(chain.words, np.int32),
-        pdfs,
+        pdf=pdf.astype(np.int32),
+        predecessors=predecessors,
+        weights=weights,
+        start=begin,
+        final=end,
+        node=node,
+        phone=tuple(chain.labels),
+        word=np.asarray(chain.words, np.int32),
+        pdfs=pdfs,
     )

@@ -10,7 +10,7 @@ import numpy as np
 NONE = -1  # no predecessor, or no word
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Graph:
     """Everything a transcript may sound like.
 

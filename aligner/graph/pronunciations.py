@@ -73,7 +73,7 @@ class Topology(Protocol):
         ...
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Net:
     """Nodes and the arcs between them, before they become states."""
 
@@ -98,7 +98,7 @@ class _Net:
         return len(self.units) - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Exit:
     """An end of a word: a node, what it takes for granted about what follows, and the weights of that."""
 
@@ -191,7 +191,15 @@ def _word(
                 net.start[node] = opening
             nodes.append(node)
             if k == last:
-                result.append(_Exit(node, phone, frozenset(right), silence, no_silence))
+                result.append(
+                    _Exit(
+                        node=node,
+                        phone=phone,
+                        follows=frozenset(right),
+                        silence=silence,
+                        no_silence=no_silence,
+                    )
+                )
         before = [(n, 0.0) for n in nodes]
     return result
 
@@ -269,13 +277,13 @@ def _states(net: _Net, topology: Topology) -> Graph:
     pdfs, pdf = np.unique([p for u in net.units for p in u.pdfs], return_inverse=True)
     node = np.repeat(np.arange(len(net.units), dtype=np.int32), [len(u.pdfs) for u in net.units])
     return Graph(
-        pdf.astype(np.int32),
-        predecessors,
-        weights,
-        start,
-        final,
-        node,
-        tuple(net.phones),
-        np.asarray(net.words, np.int32),
-        pdfs,
+        pdf=pdf.astype(np.int32),
+        predecessors=predecessors,
+        weights=weights,
+        start=start,
+        final=final,
+        node=node,
+        phone=tuple(net.phones),
+        word=np.asarray(net.words, np.int32),
+        pdfs=pdfs,
     )

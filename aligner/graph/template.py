@@ -91,15 +91,15 @@ def build(
     labels = dict(zip(place.tolist(), phone, strict=True))
     names = tuple(labels.get(k, SILENCE_LABEL) for k in range(len(phone) + len(pauses)))
     return Graph(
-        _placed(pauses, rows, state, np.arange(rows)),
-        predecessors,
-        weights,
-        ends[0],
-        ends[1],
-        _placed(pauses, between, state, place[node]),
-        names,
-        _placed(between, NONE, place, word),
-        np.arange(rows + 1),
+        pdf=_placed(pauses, rows, state, np.arange(rows)),
+        predecessors=predecessors,
+        weights=weights,
+        start=ends[0],
+        final=ends[1],
+        node=_placed(pauses, between, state, place[node]),
+        phone=names,
+        word=_placed(between, NONE, place, word),
+        pdfs=np.arange(rows + 1),
     )
 
 

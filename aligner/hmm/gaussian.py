@@ -20,7 +20,7 @@ from aligner.hmm.transitions import ArcWeights, Transitions, checked
 from aligner.search.arcs import within
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Statistics:
     """Expected counts; those of two sets of recordings add up to those of both."""
 
@@ -42,7 +42,7 @@ class Statistics:
     """(S, D): expected number of segments of each duration; empty where the model has no durations."""
 
     def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Statistics(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
 
 class MixtureGaussianHMM(HMM):
@@ -219,16 +219,18 @@ class MixtureGaussianHMM(HMM):
             wanted = [leaf, weights, start] + ([] if durations is None else [durations])
             total = likelihood(Potentials(arcs, scores, durations), lengths, self.kernel)
             occupied, crossed, begun, *lasted = torch.autograd.grad(total.sum(), wanted, allow_unused=True)
-        moments = self._moments(observations, occupied.detach(), real)
+        occupancy, first, second = self._moments(observations, occupied.detach(), real)
         arcs_seen = torch.zeros_like(arcs.weights[0, 0]) if crossed is None else crossed[0].sum(0)
         spans = lasted[0].sum((0, 1)) if lasted else torch.zeros(0)
         return Statistics(
-            float(total.detach().sum()),
-            int(lengths.sum()),
-            begun[0].double(),
-            arcs_seen.double(),
-            *moments,
-            spans.double(),
+            log_likelihood=float(total.detach().sum()),
+            frames=int(lengths.sum()),
+            start=begun[0].double(),
+            arcs=arcs_seen.double(),
+            occupancy=occupancy,
+            first=first,
+            second=second,
+            durations=spans.double(),
         )
 
     @torch.no_grad()

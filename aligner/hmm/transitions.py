@@ -13,7 +13,7 @@ from aligner.search.arcs import Arcs
 RAREST = 1e-30  # probability below which counts do not bring an arc: it stays an arc
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Transitions:
     """Arcs and where paths begin and end.
 
@@ -45,7 +45,7 @@ class Transitions:
             )
         source, target = torch.nonzero(matrix, as_tuple=True)
         ends = torch.ones(len(start), dtype=torch.bool) if final is None else final.bool()
-        return cls(source, target, matrix[source, target], start, ends)
+        return cls(source=source, target=target, probability=matrix[source, target], start=start, final=ends)
 
     def without_loops(self) -> Transitions:
         """Without arcs from a state to itself; the others share what those had."""
@@ -53,7 +53,9 @@ class Transitions:
         source, weight = self.source[kept], self.probability[kept]
         total = torch.zeros(len(self.start), dtype=weight.dtype).index_add(0, source, weight)
         share = torch.where(total[source] > 0, weight / total[source].clamp(min=RAREST), weight)
-        return Transitions(source, self.target[kept], share, self.start, self.final)
+        return Transitions(
+            source=source, target=self.target[kept], probability=share, start=self.start, final=self.final
+        )
 
 
 def left_to_right(num_states: int, stay: float = 0.5) -> Transitions:
@@ -77,7 +79,13 @@ def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitio
     source, target, probability = zip(*arcs, strict=True)
     start, final = torch.zeros(num_states), torch.zeros(num_states, dtype=torch.bool)
     start[0], final[-1] = 1.0, True
-    return Transitions(torch.tensor(source), torch.tensor(target), torch.tensor(probability), start, final)
+    return Transitions(
+        source=torch.tensor(source),
+        target=torch.tensor(target),
+        probability=torch.tensor(probability),
+        start=start,
+        final=final,
+    )
 
 
 def ergodic(num_states: int, stay: float | None = None) -> Transitions:

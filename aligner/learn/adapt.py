@@ -48,7 +48,7 @@ class Options:
     ----------
     transforms : bool
         Whether frames are brought to the model (fMLLR): those of all recordings, then those of each speaker.
-    belief : Belief or None
+    belief : PriorCounts or None
         What the model counts for, in MAP; None believes it less where the speech is other than what it knows.
     rounds : int or None
         Of MAP; 0 leaves it out; None goes by the speech, too.
@@ -218,7 +218,11 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
             return Failure.of(u, error)
         base = backend.model.base(heard.wave, backend.voices.get(u.speaker))
         return Example(
-            u.id, u.speaker, base, tuple(w.pronunciations for w in spoken), tuple(w.word for w in spoken)
+            id=u.id,
+            speaker=u.speaker,
+            cepstra=base,
+            words=tuple(w.pronunciations for w in spoken),
+            spelled=tuple(w.word for w in spoken),
         )
 
     with ThreadPoolExecutor(backend.compute.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -229,7 +233,9 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
 def _sums(
     model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice], mapped: Map[Any]
 ) -> dict[str, TransformSums]:
-    return added_by_speaker(mapped(speaker_sums, [ShardTask(model, shard, voices) for shard in shards]))
+    return added_by_speaker(
+        mapped(speaker_sums, [ShardTask(model=model, examples=shard, voices=voices) for shard in shards])
+    )
 
 
 def _moved(

@@ -112,15 +112,15 @@ def _state(
         Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])})
     )
     state = TrainingState(
-        table["stage"],
-        table["iteration"],
-        model,
-        VarianceFloor(tensors["floors"]),
-        voices,
-        words,
-        _paths(tensors),
-        said,
-        tensors["occupancy"].to(torch.float64),
+        stage=table["stage"],
+        iteration=table["iteration"],
+        model=model,
+        floors=VarianceFloor(tensors["floors"]),
+        voices=voices,
+        weights=words,
+        paths=_paths(tensors),
+        pronunciations=said,
+        occupancy=tensors["occupancy"].to(torch.float64),
     )
     return state, [Row(**row) for row in table["rows"]]
 

@@ -81,14 +81,16 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if text.way == "english" else None
-    return Pronouncer(lexicon, guess, lambda phone: unstressed(phone) in phones, noises)
+    return Pronouncer(
+        lexicon=lexicon, g2p=guess, known=lambda phone: unstressed(phone) in phones, noises=noises
+    )
 
 
 def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
     g2p = EspeakG2P(language)
     said = g2p.pronounce([w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w)])
     lexicon = Lexicon({word.lower(): " ".join(phones) for word, phones in said.items() if phones})
-    return Pronouncer(lexicon, g2p, lambda phone: phone not in NOISE_PHONES, noises)
+    return Pronouncer(lexicon=lexicon, g2p=g2p, known=lambda phone: phone not in NOISE_PHONES, noises=noises)
 
 
 def phones_of(spell: Pronouncer | Speller, said: Sequence[Sequence[SpokenWord]]) -> tuple[str, ...]:

@@ -246,7 +246,9 @@ def train_hmm(
     key = _key(heard, text, options, stages)
     begun, rows = checkpoint.load(key, options.device) if options.resume and checkpoint.there else (None, [])
     with spread(options.jobs, heard.examples, out) as mapped:
-        speech = TrainingSet(heard.examples, heard.labels, options.em, options.seed, mapped)
+        speech = TrainingSet(
+            examples=heard.examples, labels=heard.labels, em=options.em, seed=options.seed, spread=mapped
+        )
         state = begun
         for state, row in _timed(train(speech, stages, options.frontend, begun), stages, rows, heard.seconds):
             rows.append(row)
@@ -336,11 +338,11 @@ def _examples(
     for u in utterances:
         said = spoken[u.id]
         yield Example(
-            u.id,
-            u.speaker,
-            options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
-            tuple(tuple(_bare(w.pronunciations)) for w in said),
-            tuple(w.word for w in said),
+            id=u.id,
+            speaker=u.speaker,
+            cepstra=options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
+            words=tuple(tuple(_bare(w.pronunciations)) for w in said),
+            spelled=tuple(w.word for w in said),
         )
 
 

@@ -168,7 +168,9 @@ def _answers(
     """The state of every frame, by utterance."""
     found: dict[str, torch.Tensor] = {}
     with spread(jobs, examples, out) as mapped:
-        for part in mapped(frame_states, [ShardTask(teacher, shard, {}) for shard in sharded(examples)]):
+        for part in mapped(
+            frame_states, [ShardTask(model=teacher, examples=shard, voices={}) for shard in sharded(examples)]
+        ):
             found |= {name: torch.from_numpy(of) for name, of in part.items()}
     return found
 

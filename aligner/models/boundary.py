@@ -149,7 +149,7 @@ def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Te
     return linear(side_by_side, weight.permute(0, 2, 1).flatten(1), bias)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BoundaryModel:
     """Networks of one kind, whose average counts, and how far they are to be believed."""
 
@@ -263,7 +263,14 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
         own = f"{k}."
         network.load_state_dict({n.removeprefix(own): t for n, t in tensors.items() if n.startswith(own)})
         networks.append(network.eval())
-    return BoundaryModel(table["backend"], phones, tuple(networks), share, width, dict(table["about"]))
+    return BoundaryModel(
+        backend=table["backend"],
+        phones=phones,
+        networks=tuple(networks),
+        share=share,
+        width=width,
+        about=dict(table["about"]),
+    )
 
 
 def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:

@@ -111,7 +111,7 @@ def posteriors(
     return torch.cat(parts)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CtcModel:
     """A network and what its labels mean (see `aligner.models.base.Model`)."""
 
@@ -217,4 +217,4 @@ def spelled(name: str, network: Network, case: str | None, star: str | None = No
         if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)
     }
     characters = sum(len(label) == 1 for label in classes) > SINGLE * len(classes)
-    return CtcModel(name, network, classes, characters, case)
+    return CtcModel(name=name, network=network, classes=classes, characters=characters, case=case)

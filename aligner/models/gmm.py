@@ -218,7 +218,7 @@ def block_length(numbers: int) -> int:
     return max(8, min(max(BLOCK, NEAR // max(numbers, 1)), CACHE // max(numbers, 1)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stream:
     """One stream's parameters."""
 
@@ -302,7 +302,11 @@ class GaussianMixtures:
         for mean, covariance, weight in zip(means, covariances, weights, strict=True):
             columns = slice(first, first + mean.shape[2])
             gaussians = Diagonal.of(mean, covariance) if covariance.ndim == 3 else Full.of(mean, covariance)
-            streams.append(Stream(columns, gaussians, weight, mean, covariance))
+            streams.append(
+                Stream(
+                    columns=columns, gaussians=gaussians, weights=weight, means=mean, covariances=covariance
+                )
+            )
             first = columns.stop
         return cls(tuple(streams), codebook)
 

@@ -28,7 +28,7 @@ WORD_DELIMITER = "|"
 INSTALL = "pip install 'aligner[ctc]'"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PretrainedNetwork:
     """A network of somebody else's."""
 
@@ -150,15 +150,15 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
     layers = core.feature_extractor.conv_layers
     hop, window = receptive_field([c.kernel_size for c in layers], [c.stride for c in layers])
     return PretrainedNetwork(
-        name,
-        labels,
-        0,
-        Clock(hop, window, int(bundle.sample_rate)),
-        _boundary(labels),
-        letter_case(labels),
-        STAR if aligning else None,
-        module,
-        lambda wave: module(wave[None])[0][0],
+        name=name,
+        labels=labels,
+        blank=0,
+        clock=Clock(hop, window, int(bundle.sample_rate)),
+        boundary=_boundary(labels),
+        case=letter_case(labels),
+        star=STAR if aligning else None,
+        module=module,
+        logits=lambda wave: module(wave[None])[0][0],
     )
 
 
@@ -200,15 +200,15 @@ def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
     boundary = _boundary(labels, _read(where, lambda: _delimiter(where, local)))
     clock = Clock(*_stride(where, config), extractor.sampling_rate)
     return PretrainedNetwork(
-        where,
-        labels,
-        config.pad_token_id,
-        clock,
-        boundary,
-        letter_case(labels),
-        None,
-        module,
-        lambda wave: module(_heard(extractor, wave)).logits[0],
+        name=where,
+        labels=labels,
+        blank=config.pad_token_id,
+        clock=clock,
+        boundary=boundary,
+        case=letter_case(labels),
+        star=None,
+        module=module,
+        logits=lambda wave: module(_heard(extractor, wave)).logits[0],
     )
 
 

@@ -68,7 +68,7 @@ def log_determinant(transform: Tensor) -> float:
     return float(torch.linalg.slogdet(transform[:, : len(transform)].double())[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MarkovModel:
     """A hidden Markov model (see `aligner.models.base.HmmModel`)."""
 

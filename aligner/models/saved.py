@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -202,13 +202,13 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
         for name, kind in (("name", str), ("language", str), ("about", dict))
     )
     model = MarkovModel(
-        str(table.get("name", path.parent.name)),
-        front,
-        topology,
-        mixtures,
-        adapted,
-        tensors.get("transform"),
-        offsets,
+        name=str(table.get("name", path.parent.name)),
+        frontend=front,
+        topology=topology,
+        mixtures=mixtures,
+        adapted=adapted,
+        transform=tensors.get("transform"),
+        offsets=offsets,
         language=language,
         g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
         spread=field("spread", lambda: float(table["spread"])),
@@ -265,22 +265,23 @@ def _network(table: Table, tensors: Tensors) -> HybridFrontend:
 def _topology(table: Table, tensors: Tensors) -> Topology:
     t = {name: value.numpy() for name, value in tensors.items()}
     if table["kind"] == "tree":
-        names = ("questions", "roots", "about", "asked", "yes", "no")
-        forest = Forest(*(t[f"forest.{name}"] for name in names))
+        forest = Forest(**{f.name: t[f"forest.{f.name}"] for f in fields(Forest)})
         if len(forest.roots) != len(table["phones"]):
             raise ValueError(f"{len(table['phones'])} phones, trees of {len(forest.roots)}")
-        return TreeTopology(tuple(table["phones"]), forest, t["transitions"], t["alone"])
+        return TreeTopology(
+            phones=tuple(table["phones"]), forest=forest, transitions=t["transitions"], alone=t["alone"]
+        )
     if table["kind"] != "sphinx":
         raise ValueError(f"a topology of the kind {table['kind']!r}")
     definition = ModelDefinition(
-        tuple(table["phones"]),
-        frozenset(table["fillers"]),
-        int(table["silence"]),
-        t["states"],
-        t["unit_transitions"],
-        dict(t["triphones"].tolist()),
-        t["base"],
-        int(table["senones"]),
+        phones=tuple(table["phones"]),
+        fillers=frozenset(table["fillers"]),
+        silence=int(table["silence"]),
+        states=t["states"],
+        transitions=t["unit_transitions"],
+        triphones=dict(t["triphones"].tolist()),
+        base=t["base"],
+        senones=int(table["senones"]),
     )
     return SphinxTopology(definition, t["transitions"], tuple(table["noises"]))
 

@@ -30,7 +30,7 @@ SENDUMP_LOG_BASE = 1024 * np.log(1.0001)  # nats for each step of a byte in send
 BYTE_ORDER_MAGIC = 0x11223344
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelDefinition:
     """Which states (senones) and which transition matrix each phone in context has."""
 
@@ -174,7 +174,10 @@ def load(folder: str | Path) -> MarkovModel:
     floored = [np.maximum(v, VARIANCE_FLOOR) for v in variances]
     topology = SphinxTopology(definition, transitions, read_noises(folder / "noisedict", definition))
     return MarkovModel(
-        folder.name, frontend, topology, GaussianMixtures.of(means, floored, weights, codebook)
+        name=folder.name,
+        frontend=frontend,
+        topology=topology,
+        mixtures=GaussianMixtures.of(means, floored, weights, codebook),
     )
 
 
@@ -405,14 +408,14 @@ def _binary_mdef(raw: bytes) -> ModelDefinition:
     fillers = frozenset(np.flatnonzero(entries["attributes"][:base, 0]).tolist())
     triphones = dict(zip(keys.tolist(), numbers.tolist(), strict=True))
     return ModelDefinition(
-        tuple(n.decode() for n in names),
-        fillers,
-        silence,
-        table[entries["sequence"]],
-        entries["transitions"],
-        triphones,
-        bases,
-        senones,
+        phones=tuple(n.decode() for n in names),
+        fillers=fillers,
+        silence=silence,
+        states=table[entries["sequence"]],
+        transitions=entries["transitions"],
+        triphones=triphones,
+        base=bases,
+        senones=senones,
     )
 
 
@@ -448,12 +451,12 @@ def _text_mdef(text: str) -> ModelDefinition:
     }
     fillers = frozenset(i for i, row in enumerate(rows[: len(names)]) if row[4] == "filler")
     return ModelDefinition(
-        names,
-        fillers,
-        index["SIL"],
-        states,
-        np.array([int(row[5]) for row in rows]),
-        triphones,
-        np.array([index[row[0]] for row in rows]),
-        count["n_tied_state"],
+        phones=names,
+        fillers=fillers,
+        silence=index["SIL"],
+        states=states,
+        transitions=np.array([int(row[5]) for row in rows]),
+        triphones=triphones,
+        base=np.array([index[row[0]] for row in rows]),
+        senones=count["n_tied_state"],
     )

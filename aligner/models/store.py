@@ -114,9 +114,9 @@ def _hama() -> CtcModel:
         phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()
     }
     return CtcModel(
-        HAMA,
-        network,
-        classes,
+        name=HAMA,
+        network=network,
+        classes=classes,
         priors=known["priors"],
         dictionary=cmu_dictionary(),
         **read_measured(MEASURED / "hama.json"),

@@ -30,7 +30,7 @@ LEFT, RIGHT, PLACE = range(3)  # what a question is about
 LEAF = -1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Forest:
     """The trees of a model, as flat arrays."""
 
@@ -66,12 +66,12 @@ class Forest:
         )
         leaves = np.arange(total)
         return cls(
-            np.zeros((0, max(len(sizes), len(Position))), bool),
-            roots,
-            np.zeros(total, np.int64),
-            np.full(total, LEAF),
-            leaves,
-            np.full(total, LEAF),
+            questions=np.zeros((0, max(len(sizes), len(Position))), bool),
+            roots=roots,
+            about=np.zeros(total, np.int64),
+            asked=np.full(total, LEAF),
+            yes=leaves,
+            no=np.full(total, LEAF),
         )
 
     def leaf(self, phone: int, state: int, context: tuple[int, int, int]) -> int:
@@ -94,7 +94,7 @@ class Forest:
         return sizes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TreeTopology:
     """Phones whose states are the leaves of trees (see `aligner.graph.Topology`)."""
 
@@ -120,7 +120,12 @@ class TreeTopology:
         phones = (*FIRST, *sorted({unstressed(label) for label in labels} - set(FIRST)))
         sizes = [SILENCE_STATES] + [STATES] * (len(phones) - 1)
         forest = Forest.alone(sizes)
-        return cls(phones, forest, even_transitions(forest.sizes), repeated(forest.roots))
+        return cls(
+            phones=phones,
+            forest=forest,
+            transitions=even_transitions(forest.sizes),
+            alone=repeated(forest.roots),
+        )
 
     def __getstate__(self) -> dict[str, object]:
         """Without what can be looked up again."""

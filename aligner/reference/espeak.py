@@ -317,7 +317,7 @@ def arpabet(label: str) -> tuple[str, ...]:
     return AMERICAN.get(label) or to_arpabet(label)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Synthesiser:
     """Says words; equal words give equal samples.
 
@@ -344,7 +344,7 @@ class Synthesiser:
 
     Examples
     --------
-    >>> speech = Synthesiser("sw")(["habari", "yako"])
+    >>> speech = Synthesiser(language="sw")(["habari", "yako"])
     >>> [phone.label for phone in speech.phones]
     ['h', 'a', 'b', 'a', 'r', 'i', 'j', 'a', 'k', 'o']
     """
@@ -496,7 +496,7 @@ class EspeakG2P:
         ``espeak_TextToPhonemes`` is no way to them: what it writes behind a phone for its length is the phone
         once more where that has a name in IPA, and for the third tone an ``ɜ``.
         """
-        quick = Synthesiser(self.language, speed=QUICK)
+        quick = Synthesiser(language=self.language, speed=QUICK)
         voice = quick._voice()
         with _library() as library:
             quick._set_up(library, voice)

@@ -57,7 +57,7 @@ USUAL_HELLINGER = 0.5  # mean squared distance of the posteriors' roots where tw
 BEND = 0.6  # of half the sample rate: above, a warped axis is led back to its end
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TemplateFrontend:
     """Mel cepstra and their slopes that make speakers and channels comparable.
 
@@ -214,7 +214,7 @@ def warped_edges(frontend: TemplateFrontend, warp: float) -> Tensor:
     return torch.where(hertz <= bend, warp * hertz, led_back)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Template:
     """A reference as frames: what it says, and where the target may pause."""
 
@@ -257,7 +257,13 @@ class Template:
         apart = [b.start - a.end > clock.seconds(1) for (a, _), (b, _) in pairwise(spoken)]
         node = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
         kept = frames[torch.from_numpy(np.concatenate(rows))]
-        return cls(kept, node, tuple(p.label for p, _ in spoken), word, _pauses(word, apart))
+        return cls(
+            frames=kept,
+            node=node,
+            phone=tuple(p.label for p, _ in spoken),
+            word=word,
+            pause=_pauses(word, apart),
+        )
 
     def thin(self, step: int) -> Template:
         """Every so manyth frame of each phone, its first one among them."""
@@ -376,11 +382,11 @@ def trajectory(topology: Topology, mixtures: GaussianMixtures, words: Sequence[S
     silence, _ = _moments(mixtures, topology.alone[topology.number(topology.silence)])
     frames = means.repeat_interleave(torch.tensor(repeats), 0) / spread
     template = Template(
-        frames,
-        np.repeat(owners, repeats),
-        tuple(p for p, _ in spoken),
-        word,
-        _pauses(word, [False] * (len(word) - 1)),
+        frames=frames,
+        node=np.repeat(owners, repeats),
+        phone=tuple(p for p, _ in spoken),
+        word=word,
+        pause=_pauses(word, [False] * (len(word) - 1)),
     )
     return Trajectory(template, silence.mean(0) / spread, 1.0 / spread)
 

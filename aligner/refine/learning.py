@@ -181,7 +181,7 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
     ]
     fits += [_fit(pieces, range(len(lessons)), len(phones), FOLDS + k) for k in range(NETWORKS)]
     networks = list(mapped(fitted, fits))
-    untouched = [BoundaryModel(backend, phones, (networks[fold],)) for fold in folds]
+    untouched = [BoundaryModel(backend=backend, phones=phones, networks=(networks[fold],)) for fold in folds]
     around = [Around.of(lesson.places) for lesson in lessons]
     heard = [
         model(lesson.energies, a.middle, lesson.labels, a.likely, a.away)
@@ -214,7 +214,9 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
     now = _figures(
         lessons, [placed(lesson.phones, at, width) for lesson, at in zip(lessons, final, strict=True)]
     )
-    model = BoundaryModel(backend, phones, tuple(networks[-NETWORKS:]), share, width)
+    model = BoundaryModel(
+        backend=backend, phones=phones, networks=tuple(networks[-NETWORKS:]), share=share, width=width
+    )
     helps = float(gains.mean()) > LUCK * error and now.mae < was.mae
     return Learnt(
         model if helps else None,

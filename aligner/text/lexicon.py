@@ -200,7 +200,7 @@ class SpokenWord:
     """The ways in which the word may be said."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pronouncer:
     """Finds the pronunciations of a transcript's tokens."""
 

@@ -49,7 +49,7 @@ class Example:
     """Columns of the labels that are said, in order, without blanks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How to train."""
 
@@ -275,7 +275,7 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
     )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _EpochTotals:
     """What adds up over an epoch."""
 
@@ -293,7 +293,10 @@ class _EpochTotals:
     @classmethod
     def of(cls, network: TcnNetwork) -> _EpochTotals:
         device = network.log_priors.device
-        return cls(torch.zeros(len(network.labels), dtype=torch.float64, device=device), network.blank)
+        return cls(
+            posteriors=torch.zeros(len(network.labels), dtype=torch.float64, device=device),
+            blank=network.blank,
+        )
 
     def add(self, posteriors: Tensor, counts: Tensor, loss: float, labels: int) -> None:
         """Take in a batch's log posteriors (B, T, V)."""

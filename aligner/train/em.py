@@ -47,7 +47,7 @@ DEVICE_BATCH = 16  # utterances that are searched together on a device; on the C
 LEAST_POSTERIOR = 1e-3  # a posterior below which a frame says nothing of a pdf
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
     """An utterance to learn from."""
 
@@ -190,7 +190,9 @@ def _batch(task: ShardTask, examples: Sequence[Example]) -> Iterator[Aligned | U
     for example, x, graph, way in zip(examples, frames, graphs, found, strict=True):
         voice = task.voices.get(example.speaker)
         stretched = len(x) * voice.log_determinant if voice else 0.0
-        yield Aligned(example, x, graph, *way._replace(score=way.score + stretched))
+        yield Aligned(
+            example=example, frames=x, graph=graph, **way._replace(score=way.score + stretched)._asdict()
+        )
 
 
 class _PathCounts(NamedTuple):
@@ -234,7 +236,11 @@ def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) 
         )
         visits = gammas.sum(0).cpu().numpy() - own
         ways[b] = _PathCounts(
-            way.states, _sparse(gammas, _pdfs(graph, scores.device)), own, visits, float(posteriors.log_z[b])
+            states=way.states,
+            occupied=_sparse(gammas, _pdfs(graph, scores.device)),
+            stays=own,
+            visits=visits,
+            score=float(posteriors.log_z[b]),
         )
     return ways
 
@@ -250,11 +256,11 @@ def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.dev
     entered = np.diff(states, prepend=NONE) != 0
     size = len(graph.pdf)
     return _PathCounts(
-        states,
-        occupied,
-        np.bincount(states[~entered], minlength=size).astype(np.float64),
-        np.bincount(states[entered], minlength=size).astype(np.float64),
-        score,
+        states=states,
+        occupied=occupied,
+        stays=np.bincount(states[~entered], minlength=size).astype(np.float64),
+        visits=np.bincount(states[entered], minlength=size).astype(np.float64),
+        score=score,
     )
 
 
@@ -360,7 +366,14 @@ def _on_new_paths(task: ShardTask) -> ShardExpectation:
         Counter(pair for way in ways if way.example.spelled for pair in word_pairs(way))
     )
     statistics = Statistics(
-        streams, stays, leaves, sum(w.score for w in ways), sum(heard.lengths), len(ways), left, said
+        streams=streams,
+        stays=stays,
+        leaves=leaves,
+        log_likelihood=sum(w.score for w in ways),
+        frames=sum(heard.lengths),
+        utterances=len(ways),
+        unaligned=left,
+        pronunciations=said,
     )
     if task.em == "full":
         return ShardExpectation(statistics, _paths(task, found, {}))
@@ -407,7 +420,7 @@ def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
     table = np.zeros(task.model.topology.alone.shape)
     heard = aligned_shard(task)
     if not heard.examples:
-        return ShardExpectation(Statistics(zero_sums(mixtures), table, table), known)
+        return ShardExpectation(Statistics(streams=zero_sums(mixtures), stays=table, leaves=table), known)
     streams, emitted = accumulate(mixtures, heard.frames, heard.occupied)
     stretched = sum(
         n * v.log_determinant
@@ -417,7 +430,16 @@ def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
     score = float(emitted.sum()) + sum(known.arcs) + stretched
     left = tuple(e.id for e, pdfs in zip(task.examples, known.pdfs, strict=True) if not len(pdfs))
     return ShardExpectation(
-        Statistics(streams, table, table, score, len(heard.frames), len(heard.examples), left), known
+        Statistics(
+            streams=streams,
+            stays=table,
+            leaves=table,
+            log_likelihood=score,
+            frames=len(heard.frames),
+            utterances=len(heard.examples),
+            unaligned=left,
+        ),
+        known,
     )
 
 
@@ -445,7 +467,10 @@ def e_step(
         Of each shard, from an earlier iteration: they are not searched for then.
     """
     paths: Sequence[Paths | None] = [None] * len(shards) if known is None else known
-    tasks = [ShardTask(model, shard, voices, em, own) for shard, own in zip(shards, paths, strict=True)]
+    tasks = [
+        ShardTask(model=model, examples=shard, voices=voices, em=em, known=own)
+        for shard, own in zip(shards, paths, strict=True)
+    ]
     kept = []
 
     def statistics() -> Iterator[Statistics]:

@@ -54,7 +54,7 @@ def m_step(model: MarkovModel, statistics: Statistics, floors: VarianceFloor) ->
     model : MarkovModel
         With a `TreeTopology` and `GaussianMixtures`.
     statistics : Statistics
-    floors : Floors
+    floors : VarianceFloor
     """
     topology, mixtures = model.topology, model.mixtures
     assert isinstance(topology, TreeTopology)

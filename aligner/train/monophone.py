@@ -36,9 +36,9 @@ def flat_start(
     Returns
     -------
     model : MarkovModel
-    floors : Floors
+    floors : VarianceFloor
         From the variance of all frames.
-    left : tuple of Left
+    left : tuple of Unaligned
         What is too short for its transcript.
     """
     topology = TreeTopology.of_phones(labels)
@@ -47,7 +47,7 @@ def flat_start(
     first, second = (torch.zeros(pdfs, 1, frontend.size, dtype=torch.float64) for _ in range(2))
     everything: Moments | None = None
     left = []
-    blank = MarkovModel("flat", frontend, topology, _NoScorer())
+    blank = MarkovModel(name="flat", frontend=frontend, topology=topology, mixtures=_NoScorer())
     for example in examples:
         frames = frames_of(blank, example, voices).cpu()
         said = _states(example, topology)
@@ -76,7 +76,11 @@ def flat_start(
     mixtures = single_gaussians(
         helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors, device
     )
-    return MarkovModel("monophone", frontend, topology, mixtures), floors, tuple(left)
+    return (
+        MarkovModel(name="monophone", frontend=frontend, topology=topology, mixtures=mixtures),
+        floors,
+        tuple(left),
+    )
 
 
 class _NoScorer:

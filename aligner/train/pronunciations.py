@@ -28,7 +28,7 @@ def with_probabilities(
     ----------
     words : mapping of str to sequence of Pronunciation
         What is to be weighed; the likeliest of a word gets probability 1, as dictionaries have it.
-    counts : Heard
+    counts : PronunciationCounts
 
     Examples
     --------
@@ -36,7 +36,8 @@ def with_probabilities(
     >>> from aligner.train.statistics import START
     >>> a, b = Pronunciation(("A",)), Pronunciation(("B",))
     >>> pairs = Counter({(START, ("w", ("A",)), True): 3, (("w", ("A",)), START, True): 3})
-    >>> [(p.phones, p.probability) for p in with_probabilities({"w": [a, b]}, PronunciationCounts(pairs))["w"]]
+    >>> weighted = with_probabilities({"w": [a, b]}, PronunciationCounts(pairs))
+    >>> [(p.phones, p.probability) for p in weighted["w"]]
     [(('A',), 1.0), (('B',), 0.25)]
     """
     said: Counter[SpokenForm] = Counter()

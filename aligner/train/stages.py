@@ -72,7 +72,7 @@ FRAMES_PER_GAUSSIAN, FRAMES_PER_CONTEXT_GAUSSIAN = (
 FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundaries differently
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """One stage's schedule."""
 
@@ -102,25 +102,25 @@ class Stage:
 
 
 RECIPES: Mapping[str, tuple[Stage, ...]] = {
-    "quick": (Stage("monophone", 30, 1000),),
+    "quick": (Stage(kind="monophone", iterations=30, gaussians=1000),),
     "standard": (
-        Stage("monophone", 14, 500, most=9),
-        Stage("triphone", 8, 4000, 1000, 6, every=9),
-        Stage("lda", 6, 4000, 0, 8, every=9),
-        Stage("sat", 4, 4000, 0, 8, every=5),
-        Stage("pronunciations", 1),
+        Stage(kind="monophone", iterations=14, gaussians=500, most=9),
+        Stage(kind="triphone", iterations=8, gaussians=4000, leaves=1000, minutes=6, every=9),
+        Stage(kind="lda", iterations=6, gaussians=4000, leaves=0, minutes=8, every=9),
+        Stage(kind="sat", iterations=4, gaussians=4000, leaves=0, minutes=8, every=5),
+        Stage(kind="pronunciations", iterations=1),
     ),
     "large": (
-        Stage("monophone", 30, 1000, most=60),
-        Stage("triphone", 30, 40_000, 5000, 6, every=6),
-        Stage("lda", 12, 40_000, 0, 8, every=3),
-        Stage("sat", 16, 60_000, 0, 8, every=3),
-        Stage("pronunciations", 3),
+        Stage(kind="monophone", iterations=30, gaussians=1000, most=60),
+        Stage(kind="triphone", iterations=30, gaussians=40_000, leaves=5000, minutes=6, every=6),
+        Stage(kind="lda", iterations=12, gaussians=40_000, leaves=0, minutes=8, every=3),
+        Stage(kind="sat", iterations=16, gaussians=60_000, leaves=0, minutes=8, every=3),
+        Stage(kind="pronunciations", iterations=3),
     ),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingState:
     """Where a training stands: all that it needs to go on."""
 
@@ -188,7 +188,7 @@ class TrainingSet(NamedTuple):
         shards = sharded(examples)
         paths: Sequence[Paths | None] = state.paths or [None] * len(shards)
         return [
-            ShardTask(state.model, shard, state.voices, self.em, known)
+            ShardTask(model=state.model, examples=shard, voices=state.voices, em=self.em, known=known)
             for shard, known in zip(shards, paths, strict=True)
         ]
 
@@ -214,11 +214,11 @@ def train(
 
     Parameters
     ----------
-    speech : Speech
+    speech : TrainingSet
     stages : sequence of Stage
     frontend : CepstralFrontend
         Of the first stages.
-    begun : State, optional
+    begun : TrainingState, optional
         Where an earlier training stopped: what follows is the same as if it had not.
     """
     state = begun
@@ -281,7 +281,7 @@ def _begin_monophone(
     speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
 ) -> TrainingState:
     model, floors, _ = flat_start(frontend, speech.labels, speech.examples, {})
-    return TrainingState(0, 0, model, floors)
+    return TrainingState(stage=0, iteration=0, model=model, floors=floors)
 
 
 def _begin_triphone(

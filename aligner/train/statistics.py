@@ -63,7 +63,7 @@ class PronunciationCounts:
         return PronunciationCounts(self.pairs + other.pairs)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Statistics:
     """Everything that one step of EM needs."""
 
@@ -87,14 +87,14 @@ class Statistics:
     def __add__(self, other: Statistics) -> Statistics:
         streams = tuple(a.plus(b) for a, b in zip(self.streams, other.streams, strict=True))
         return Statistics(
-            streams,
-            self.stays + other.stays,
-            self.leaves + other.leaves,
-            self.log_likelihood + other.log_likelihood,
-            self.frames + other.frames,
-            self.utterances + other.utterances,
-            self.unaligned + other.unaligned,
-            self.pronunciations + other.pronunciations,
+            streams=streams,
+            stays=self.stays + other.stays,
+            leaves=self.leaves + other.leaves,
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            frames=self.frames + other.frames,
+            utterances=self.utterances + other.utterances,
+            unaligned=self.unaligned + other.unaligned,
+            pronunciations=self.pronunciations + other.pronunciations,
         )
 
     @property

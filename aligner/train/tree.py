@@ -252,7 +252,7 @@ def best_split(
 
     Parameters
     ----------
-    events : Contexts
+    events : ContextSums
     rows : ndarray
         (n,) the events of the node.
     answers : sequence of ndarray
@@ -289,7 +289,7 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
 
     Parameters
     ----------
-    events : Contexts
+    events : ContextSums
     topology : TreeTopology
         With the phones, and how many states each has.
     leaves : int
@@ -322,7 +322,9 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
     alone = np.full(forest.roots.shape, -1)
     for k, (phone, state) in enumerate(states):
         alone[phone, state] = forest.pdfs + k
-    return TreeTopology(topology.phones, forest, topology.transitions, repeated(alone))
+    return TreeTopology(
+        phones=topology.phones, forest=forest, transitions=topology.transitions, alone=repeated(alone)
+    )
 
 
 class _Builder:
@@ -373,7 +375,7 @@ class _Builder:
         asked = np.where((about == PLACE) & (asked != LEAF), asked + places, asked)
         is_leaf = asked == LEAF
         yes[is_leaf] = np.arange(int(is_leaf.sum()))
-        return Forest(table, self._roots, about, asked, yes, no)
+        return Forest(questions=table, roots=self._roots, about=about, asked=asked, yes=yes, no=no)
 
 
 def pdfs_of_events(events: ContextSums, topology: TreeTopology) -> np.ndarray:

@@ -77,7 +77,11 @@ def pronouncer(dictionary: Path | None) -> Pronouncer:
     path = dictionary or cmu_dictionary()
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
     phones = set(map(unstressed, lexicon.phones))
-    return Pronouncer(lexicon, None if dictionary else HamaG2P(), lambda phone: unstressed(phone) in phones)
+    return Pronouncer(
+        lexicon=lexicon,
+        g2p=None if dictionary else HamaG2P(),
+        known=lambda phone: unstressed(phone) in phones,
+    )
 
 
 def lengthened(utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, float]]:

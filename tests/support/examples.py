@@ -12,7 +12,11 @@ def example(number):
     generator = torch.Generator().manual_seed(number)
     words = ((Pronunciation(("A", f"B{number}")),),)
     return Example(
-        f"u{number}", f"s{number % 2}", torch.randn(5 + number, 3, generator=generator), words, ("w",)
+        id=f"u{number}",
+        speaker=f"s{number % 2}",
+        cepstra=torch.randn(5 + number, 3, generator=generator),
+        words=words,
+        spelled=("w",),
     )
 
 

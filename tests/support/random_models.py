@@ -32,4 +32,6 @@ def random_model(
         for network in made:
             for parameter in network.parameters():
                 parameter.data = size * torch.randn_like(parameter)
-    return BoundaryModel("hmm", tuple(phones), made, share, width, {"boundaries": 9})
+    return BoundaryModel(
+        backend="hmm", phones=tuple(phones), networks=made, share=share, width=width, about={"boundaries": 9}
+    )
