@@ -6,8 +6,8 @@ renewed by
 
     python tests/test_unchanged.py
 
-and that is legitimate only where a change was meant to move boundaries (another model, another refinement) and
-the accuracy bars hold; the commit says how far they moved.  A change of structure, speed or wording never
+and that is legitimate only where a change was meant to move boundaries (another model, another refinement)
+and the accuracy bars hold; the commit says how far they moved.  A change of structure, speed or wording never
 renews it.
 """
 
