@@ -19,6 +19,7 @@ if (
     os.environ["TRITON_INTERPRET"] = "1"
 
 pytest_plugins = ["pytester"]
+torch.set_num_threads(1)  # products this small take longer in several, and far longer on a busy machine
 
 # Where the tests run in the background it is ignored, and so it is by what they start
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -106,6 +107,14 @@ def aligned_by(tmp_path_factory):
         return aligned(backend, corpus, tmp_path_factory.mktemp(backend) / "out")
 
     return made
+
+
+@pytest.fixture(scope="module")
+def two_threads():
+    """As many threads for torch and the kernels as prove that several give what one gives."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from aligner.search.stream import Stream, stream
 from aligner.search.viterbi import viterbi
 from aligner.types import Pronunciation
 
+pytestmark = pytest.mark.usefixtures("two_threads")  # kernels share a batch among them
 KERNELS = ["reference", "numba", "triton"]
 DEVICE = {"triton": "cuda" if torch.cuda.is_available() else "cpu"}
 

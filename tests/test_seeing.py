@@ -647,10 +647,9 @@ def test_threads_in_each_others_way_are_told(alone, together, state):
     assert doctor.parallel(2, alone, together).state == state
 
 
-def test_threads_are_as_before_after_they_were_tried():
-    threads = torch.get_num_threads()
+def test_threads_are_as_before_after_they_were_tried(two_threads):
     assert all(seconds > 0 for seconds in doctor.together())
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
 
 
 def test_space_memory_encodings_and_speed_are_judged(tmp_path, monkeypatch):

@@ -90,8 +90,7 @@ def test_what_goes_wrong_there_goes_wrong_here(mapped):
 
 
 @pytest.mark.parametrize("why", ["one job", "little speech", "a device"])
-def test_what_needs_no_processes(tmp_path, monkeypatch, why):
-    threads = torch.get_num_threads()
+def test_what_needs_no_processes(tmp_path, monkeypatch, two_threads, why):
     if why == "little speech":
         monkeypatch.setattr(spreading, "SERIAL", SERIAL)
     examples = (
@@ -101,7 +100,7 @@ def test_what_needs_no_processes(tmp_path, monkeypatch, why):
         assert found is map
         assert torch.get_num_threads() == 1
         assert not list(tmp_path.iterdir())
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
 
 
 def test_a_process_that_is_killed_is_told(tmp_path):

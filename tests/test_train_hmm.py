@@ -145,15 +145,6 @@ def language(count=36, speakers=3, seed=0, context=0.0, warp=0.0):
     return examples, planted
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Products this small are several times as fast in one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def corpus():
     return language()

@@ -6,8 +6,8 @@
 Both align the sample (data/sample) and the hand-labelled speech (../shared/data/timit-dev; where it is not
 here, that is said and it is left out) with every backend; COMMIT does so in a git worktree that is removed
 afterwards.  All TextGrid, CTM and CSV files are compared byte for byte; of alignment.csv the columns that
-both have, except for ``reason``, a sentence.  Exits with 1 if anything differs.  Five backends take a few minutes
-on two cores.
+both have, except for ``reason``, a sentence.  Exits with 1 if anything differs.  Five backends take a few
+minutes on two cores.
 """
 
 from __future__ import annotations
