@@ -158,7 +158,7 @@ def test_a_full_disk_fails_the_file_and_keeps_the_rest(corpus, tmp_path, monkeyp
 STANDING_STILL = """
 import sys, time
 from aligner.cli import align
-from aligner.cli.bar import Bar
+from aligner.cli.actions.bar import Bar
 
 tick = Bar.tick
 

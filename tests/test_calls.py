@@ -317,7 +317,7 @@ def test_planning_imports_nothing_heavy():
 def test_the_words_of_options_are_those_of_the_work():
     from aligner.backends.choose import MADE
     from aligner.bench.family import MODELS
-    from aligner.cli.training import TRAINERS
+    from aligner.cli.actions.training import TRAINERS
     from aligner.corpus.results import WRITERS
     from aligner.train.stages import RECIPES
 

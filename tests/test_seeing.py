@@ -40,8 +40,9 @@ from aligner.bench.timing import Stopwatch, Timing, timed
 from aligner.check import doctor
 from aligner.check.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.cli import main
-from aligner.cli.aligning import print_summary, run_behind_bar
-from aligner.cli.bar import Bar
+from aligner.cli.actions.aligning import align_behind_bar
+from aligner.cli.actions.bar import Bar
+from aligner.cli.actions.output import print_summary
 from aligner.parallel.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
 from aligner.run import folder as running
 from aligner.run.folder import plan
@@ -308,7 +309,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
     monkeypatch.setattr(running, "run", run)
     job = plan(corpus, tmp_path / "out")
     assert job.failures
-    summary = run_behind_bar(job, None, Console(file=io.StringIO()))
+    summary = align_behind_bar(job, None, Console(file=io.StringIO()))
     assert seen == [0, 1, 1]
     assert not watching()
     assert summary.peak.memory > 0

@@ -17,8 +17,8 @@ from aligner.cli.calls import Group
 from aligner.cli.evaluating import compare, evaluate, speech_metrics
 from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
+from aligner.cli.measuring import bench, doctor, profile
 from aligner.cli.models import models
-from aligner.cli.seeing import bench, doctor, profile
 from aligner.cli.streaming import stream
 from aligner.cli.teaching import teach
 from aligner.cli.training import train

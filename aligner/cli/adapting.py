@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.calls import Command
-from aligner.cli.common import warm_up
-from aligner.cli.evaluating import CONTEXT
-from aligner.cli.training import tell_failures
-from aligner.parallel.cores import cores
+from aligner.cli.common import CONTEXT, guarded, warm_up
 
 
 @click.command(
@@ -49,7 +44,9 @@ from aligner.parallel.cores import cores
     help="Frames that each mean counts for as it is.  [default: 20; 5 where the speech is other]",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
+@guarded(interrupted=lambda **_: "nothing was kept")
 def adapt(
+    *,
     corpus: Path,
     model: str,
     new: Path,
@@ -59,62 +56,19 @@ def adapt(
     rounds: int | None,
     belief: float | None,
     jobs: int | None,
-) -> None:
+) -> int:
     """Adapt MODEL (english, or a folder) to the recordings and transcripts in CORPUS and save it in the
     folder NEW.
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was adapted.
     """
-    from aligner.backends.calls import check_choice
-    from aligner.backends.options import Compute, Options
-    from aligner.corpus.find import check_corpus
-    from aligner.models.known import HMM_TABLE, kind_of
-    from aligner.run.plan import check_new, check_writable
-    from aligner.types import AlignerError, ModelError
+    from aligner.cli import checks
 
-    def told(what: str, log_likelihood: float) -> None:
-        click.echo(f"{what}: {log_likelihood:.3f} per frame", err=True)
-
-    network = ModelError(
-        model,
-        "it is a CTC network, and only hidden Markov models can be adapted",
-        "train it further on a corpus of its own",
+    wanted, compute = checks.adaptation(
+        corpus=corpus, model=model, new=new, dictionary=dictionary, language=language, jobs=jobs
     )
-    try:
-        check_corpus(corpus)
-        compute = Compute(jobs=jobs or cores())
-        wanted = Options(dictionary=dictionary, language=language)
-        check_choice(model, wanted, compute)
-        if kind_of(model) == "ctc":
-            raise network
-        check_new(new / HMM_TABLE)
-        check_writable(new)
-        from aligner.models.markov import MarkovModel
+    warm_up(jobs)
+    from aligner.cli.actions import adapting
 
-        warm_up(jobs)
-        from aligner.backends.choose import chosen
-        from aligner.backends.hmm import HmmBackend
-        from aligner.learn import adapt as adapting
-        from aligner.train.adapt import PriorCounts
-
-        backend = chosen(model, wanted, compute)
-        if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
-            raise network
-        options = adapting.Options(
-            transforms, None if belief is None else PriorCounts(belief, belief), rounds
-        )
-        summary = adapting.adapt(corpus, backend, new, options, told)
-    except AlignerError as error:
-        click.echo(f"adapt: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo("adapt: interrupted; nothing was kept", err=True)
-        sys.exit(INTERRUPTED)
-    click.echo(f"learnt    {summary.utterances} utterances")
-    if transforms:
-        kind = "other speech than the model knows" if summary.other else "speech like what the model knows"
-        click.echo(f"speech    {kind}: a transform of all recordings gains {summary.gain:.1f} nats a frame")
-    click.echo(f"fit       from {summary.before:.3f} to {summary.after:.3f} per frame")
-    tell_failures(summary.failures)
-    click.echo(f"model     {new}")
-    sys.exit(1 if summary.failures else 0)
+    options = adapting.adaptation(transforms=transforms, belief=belief, rounds=rounds)
+    return adapting.adapt_to_corpus(corpus, model, new, options=options, wanted=wanted, compute=compute)

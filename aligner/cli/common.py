@@ -1,26 +1,112 @@
-"""What several commands do before anything heavy is imported."""
+"""What the commands share before anything heavy is imported: options, exit statuses, how errors are told."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
+import click
+
+from aligner import names
 from aligner.parallel.cores import cores
 
-WORKERS_NEED = ("aligner.run.align", "aligner.backends.choose", "aligner.learn.spread")  # modules
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+FOLDER = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+WRONG_CALL = 2  # exit status where nothing could be done
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+FIRST_REASONS = 10  # failures and suspects that a summary prints; the table has all
+WORKER_MODULES = ("aligner.run.align", "aligner.backends.choose", "aligner.learn.spread")
+
+FORMATS = click.option(
+    "--format",
+    "-f",
+    "formats",
+    multiple=True,
+    type=click.Choice(names.FORMATS),
+    help="Write this too; may be repeated. TextGrids are always written.",
+)
+POSTERIORS = click.option(
+    "--posteriors",
+    metavar="NAME|FOLDER",
+    help="Compare what this model hears, too (DTW): "
+    "'english', or the folder of a CMU Sphinx model, of whatever language.",
+)
+EXISTING = click.option(
+    "--existing",
+    type=click.Choice(names.EXISTING),
+    default="skip",
+    show_default=True,
+    help="What to do where an output exists. Nothing is ever deleted.",
+)
+
+
+def guarded(
+    *, writes: bool = False, interrupted: Callable[..., str] | None = None, name: str | None = None
+) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
+    """Decorate a command: its result is the exit status, and its errors are told in one line.
+
+    Parameters
+    ----------
+    writes : bool
+        Whether the command writes files that the user names: an OSError is then told as one of these.
+    interrupted : callable, optional
+        What to say after Ctrl-C, made from the options of the call.
+    name : str, optional
+        What the line begins with; the name of the command unless given.
+    """
+
+    def decorated(command: Callable[..., int | None]) -> Callable[..., None]:
+        @wraps(command)
+        def guard(*arguments: Any, **call: Any) -> None:
+            from aligner.types import AlignerError
+
+            begin = name or click.get_current_context().info_name or "aligner"
+            try:
+                sys.exit(command(*arguments, **call) or 0)
+            except AlignerError as error:
+                click.echo(f"{begin}: {error}", err=True)
+            except (KeyboardInterrupt, SystemError) as error:
+                if interrupted is None or not _is_interrupt(error):
+                    raise
+                click.echo(f"{begin}: interrupted; {interrupted(**call)}", err=True)
+                sys.exit(INTERRUPTED)
+            except OSError as error:
+                if not writes:
+                    raise
+                why = f"it cannot be written ({error.strerror}): name another place"
+                click.echo(f"{begin}: {error.filename}: {why}", err=True)
+            sys.exit(WRONG_CALL)
+
+        return guard
+
+    return decorated
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is Ctrl-C, or what numba makes of one that comes while it calls Python: a
+    SystemError.
+    """
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
 
 
 def warm_up(jobs: int | None, tasks: int = 2) -> None:
-    """Let the server of worker processes import what they will need while this process does so itself.
+    """Let the fork server import what workers will need while this process imports it itself.
 
     Parameters
     ----------
     jobs : int or None
-        Processes that are wanted; None for one a core.
+        The number of processes that are wanted; None for one a core.
     tasks : int
-        What there is to do, as far as it is known; for a single thing there will be no workers.
+        The number of tasks, as far as it is known; for a single task there will be no workers.
     """
     if (jobs or cores()) > 1 and tasks > 1:
         from aligner.parallel import fork_server
 
         with suppress(OSError):  # it will be told when workers are needed
-            fork_server.start(WORKERS_NEED)
+            fork_server.start(WORKER_MODULES)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.evaluating import CONTEXT, plainly
+from aligner.cli.common import CONTEXT, guarded
 
 
 @click.command(cls=Command, context_settings=CONTEXT, short_help="List the languages that need no model.")
-@plainly
+@guarded(writes=True)
 def languages() -> None:
     """List the codes that --language takes, with the names of the languages: those that eSpeak NG speaks."""
     from aligner.reference.espeak import languages as known

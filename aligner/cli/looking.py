@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.evaluating import CONTEXT, FOLDER, plainly
+from aligner.cli.common import CONTEXT, FOLDER, guarded
 from aligner.parallel.cores import cores
 
 MOST = 10  # notes
@@ -29,7 +29,7 @@ MOST = 10  # notes
     show_default=True,
     help="Open Praat, or only write the script.",
 )
-@plainly
+@guarded(writes=True)
 def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None:
     """Look at the alignments in OUT in Praat, one after the other, and correct them.
 
@@ -66,7 +66,7 @@ def inspect(out: Path, suspect: bool, corpus: Path | None, opened: bool) -> None
 )
 @click.option("--corpus", type=FOLDER, help="Where the recordings are, if they have moved since.")
 @click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
-@plainly
+@guarded(writes=True)
 def report(out: Path, reference: Path | None, corpus: Path | None, opened: bool) -> None:
     """Make a page to look at the alignments in OUT: OUT/report/index.html.
 

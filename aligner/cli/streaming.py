@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import logging
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.evaluating import CONTEXT
+from aligner.cli.common import CONTEXT, guarded
 
-if TYPE_CHECKING:
-    from aligner.corpus.incoming import Pieces
-    from aligner.run.stream import Event, StreamAligner
-
-TEXTS = (".txt", ".lab")  # what ends so is the name of a file
 HOP = 10  # ms, of the models' frames
 
 
@@ -95,24 +87,21 @@ HOP = 10  # ms, of the models' frames
     help="Let the size of chunks follow what they "
     "cost, so that no sound waits longer than this to be processed.  [default: 50]",
 )
+@guarded()
 def stream(
+    *,
     text: str,
     source: str | None,
     mic: bool,
-    rate: int,
-    realtime: bool,
-    as_json: bool,
     textgrid: Path | None,
     overwrite: bool,
-    complete: bool,
-    dictionary: Path | None,
     model: str | None,
+    dictionary: Path | None,
     language: str | None,
     g2p: bool,
     refine: str,
-    chunk: int | None,
-    latency: int | None,
-) -> None:
+    **listening: Any,
+) -> int:
     """Align TEXT with a recording while it comes in; words and phones are told as they become certain.
 
     TEXT is what is said, or the name of a file that holds it. The recording is a FILE (read as if it came
@@ -127,123 +116,24 @@ def stream(
     """
     if mic == (source is not None):
         raise click.UsageError("name a FILE, - for the standard input, or --mic: one of them")
-    if chunk is not None and latency is not None:
+    if listening["chunk"] is not None and listening["latency"] is not None:
         raise click.UsageError("--chunk and --latency exclude each other")
-    if realtime and source in (None, "-"):
+    if listening["realtime"] and source in (None, "-"):
         raise click.UsageError("--realtime is for a FILE: other input has its own pace")
     logging.getLogger("numba").setLevel(logging.WARNING)
-    from aligner.backends.calls import check_choice
-    from aligner.backends.options import Compute, Options
-    from aligner.corpus.audio import check_there
-    from aligner.types import AlignerError
+    from aligner.cli import checks
 
-    frames = None if chunk is None else max(1, round(chunk / HOP))
-    status = 2
-    try:
-        _check_target(textgrid, overwrite)
-        said = _text(text)
-        if source is not None and source != "-":
-            check_there(Path(source))
-        options = Options(dictionary=dictionary, g2p=g2p, refine=refine, backend="hmm", language=language)
-        check_choice(model, options, Compute())
-        import torch
+    said, options = checks.streaming(
+        text=text,
+        source=source,
+        textgrid=textgrid,
+        overwrite=overwrite,
+        model=model,
+        dictionary=dictionary,
+        language=language,
+        g2p=g2p,
+        refine=refine,
+    )
+    from aligner.cli.actions import streaming
 
-        from aligner.corpus.incoming import until_interrupted
-        from aligner.run.stream import LATENCY, StreamAligner, follow
-
-        torch.set_num_threads(1)  # pieces are small: threads would wait for each other
-        aligner = StreamAligner(
-            said, model, options, frames, LATENCY if latency is None else latency / 1000, complete
-        )
-        pieces = _pieces(source, aligner.rate, (frames or 1) * HOP / 1000, rate, realtime)
-        status = 1
-        # models and dictionaries stay: looking through them for garbage takes a tenth of a second
-        gc.freeze()
-        for event in follow(until_interrupted(pieces), aligner):
-            click.echo(json.dumps(event.fields(), ensure_ascii=False) if as_json else _line(event))
-        if textgrid is not None:
-            _write(textgrid, aligner)
-    except AlignerError as error:
-        click.echo(f"stream: {error}", err=True)
-        sys.exit(status)
-    if not aligner.search.finished:
-        click.echo(
-            f"stream: text: it was not spoken to its end ({event.about['words']} of {event.about['of']} "
-            f"words): "
-            "speak all of it, or shorten it",
-            err=True,
-        )
-        sys.exit(1)
-
-
-def _check_target(textgrid: Path | None, overwrite: bool) -> None:
-    """A result that cannot be written is better told before the work than after."""
-    from aligner.run.plan import check_writable
-    from aligner.types import DataError
-
-    if textgrid is not None:
-        if textgrid.exists() and not overwrite:
-            raise DataError(textgrid, "it exists", "name another file, or take --overwrite")
-        check_writable(textgrid.parent)
-
-
-def _text(text: str) -> str:
-    """The text itself, or what is in the file of this name."""
-    from aligner.corpus.find import TIMIT_PROMPT
-    from aligner.formats.files import read_text
-    from aligner.types import DataError
-
-    path = Path(text)
-    if len(text) < 1000 and path.is_file():
-        content = read_text(path)
-        numbers = TIMIT_PROMPT.match(content)
-        return content[numbers.end() :] if numbers and numbers[1] == "0" else content
-    if path.suffix.lower() in TEXTS and len(text.split()) == 1:
-        raise DataError(text, "the text is not there", "check its name and place")
-    return text
-
-
-def _pieces(source: str | None, rate: int, seconds: float, raw_rate: int, realtime: bool) -> Pieces:
-    from aligner.corpus.incoming import of_bytes, of_file, of_microphone, paced
-
-    if source is None:
-        return of_microphone(rate, seconds)
-    if source == "-":
-        return of_bytes(sys.stdin.buffer, raw_rate, rate, seconds)
-    pieces = of_file(Path(source), rate, seconds)
-    return paced(pieces, rate) if realtime else pieces
-
-
-def _line(event: Event) -> str:
-    """An event for a person to read."""
-    if event.kind == "end":
-        return _summary(event)
-    place = "taken back   " if event.start is None else f"{event.start:6.3f} {event.end:6.3f}"
-    if event.kind == "phone":
-        return f"    {place}  {event.label}"
-    if event.kind == "word":
-        return f"{place}      {event.label:20} {event.delay:5.2f} s after its end"
-    assert event.was is not None
-    return f"{place}      {event.label:20} revised: it was told at {event.was[0]:.3f} to {event.was[1]:.3f}"
-
-
-def _summary(event: Event) -> str:
-    about = event.about
-    lines = [
-        f"end       {event.end:.3f} s, {about['words']} of {about['of']} words, {about['revised']} revised"
-    ]
-    if "delay" in about:
-        lines.append(
-            f"told      {about['delay']['median']:.3f} s after the end of a word (median), "
-            f"{about['delay']['p95']:.3f} s (95 % of them sooner)"
-        )
-    lines += [f"suspect   {reason}" for reason in about.get("reasons", ())]
-    return "\n".join(lines)
-
-
-def _write(path: Path, aligner: StreamAligner) -> None:
-    from aligner.corpus.results import tiers
-    from aligner.formats.textgrid import write_textgrid
-
-    found = {"words": aligner.words, "phones": aligner.phones}
-    write_textgrid(path, tiers([aligner.alignment]) if aligner.alignment else found, aligner.heard)
+    return streaming.stream(said, model=model, options=options, source=source, textgrid=textgrid, **listening)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from aligner import names
-from aligner.cli.aligning import INTERRUPTED
 from aligner.cli.calls import Command
-from aligner.cli.common import warm_up
-from aligner.cli.evaluating import CONTEXT
-from aligner.cli.training import tell_failures
-from aligner.parallel.cores import cores
-
-if TYPE_CHECKING:
-    from aligner.learn.teach import Taught
-    from aligner.refine.learning import Figures
+from aligner.cli.common import CONTEXT, guarded, warm_up
 
 
 @click.command(
@@ -53,18 +44,10 @@ if TYPE_CHECKING:
 @click.option("--phones", default="phones", show_default=True, help="The tier of phones.")
 @click.option("--words", default="words", show_default=True, help="The tier of words.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@guarded(interrupted=lambda **_: "nothing was kept")
 def teach(
-    corrected: Path,
-    model: str,
-    new: Path,
-    corpus: Path | None,
-    backend: str | None,
-    dictionary: Path | None,
-    language: str | None,
-    phones: str,
-    words: str,
-    jobs: int | None,
-) -> None:
+    *, corrected: Path, model: str, new: Path, corpus: Path | None, phones: str, words: str, **settings: Any
+) -> int:
     """Learn from the boundaries in CORRECTED, and save what was learnt with MODEL (english, or a folder) in
     the new folder NEW.
 
@@ -78,60 +61,19 @@ def teach(
     Exit status: 0 if all was learnt from, 1 if something was left out or nothing was gained, 2 if it cannot
     be done.
     """
-    from aligner.backends.calls import check_choice, check_folder
-    from aligner.backends.options import Compute, Options
-    from aligner.corpus.labels import TierNames, find_labels
-    from aligner.run.plan import check_taught
-    from aligner.types import AlignerError
+    from aligner.cli import checks
 
-    try:
-        check_taught(model, new)
-        options = Options(dictionary=dictionary, backend=backend, language=language)
-        compute = Compute(jobs=jobs or cores())
-        check_choice(model, options, compute)
-        find_labels(corrected)
-        if corpus is not None:
-            check_folder(corpus)
-        warm_up(jobs)
-        from aligner.backends.choose import chosen
-        from aligner.learn import teach as teaching
+    options, compute = checks.teaching(corrected=corrected, model=model, new=new, corpus=corpus, **settings)
+    warm_up(settings["jobs"])
+    from aligner.cli.actions import teaching
 
-        taught = teaching.teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words))
-        tell_taught(taught)
-        if taught.learnt.model is not None:
-            teaching.save_taught(taught.learnt, model, dictionary, new)
-            click.echo(f"model     {new}")
-    except AlignerError as error:
-        click.echo(f"teach: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        click.echo("teach: interrupted; nothing was kept", err=True)
-        sys.exit(INTERRUPTED)
-    sys.exit(1 if taught.failures or taught.learnt.model is None else 0)
-
-
-def tell_taught(taught: Taught) -> None:
-    """What corrections gave, on the standard output."""
-    learnt = taught.learnt
-    click.echo(
-        f"learnt    {learnt.boundaries} boundaries of {taught.lessons} utterances, {learnt.groups} "
-        f"speaker{'s' if learnt.groups > 1 else ''} ({taught.backend})"
+    return teaching.teach_model(
+        corrected,
+        model,
+        new,
+        corpus=corpus,
+        phones=phones,
+        words=words,
+        options=options,
+        compute=compute,
     )
-    tell_failures(taught.failures)
-    left_out = "speakers" if learnt.groups > 1 else "utterances"
-    click.echo(
-        f"          on {left_out} left out: phones MAE   <= 10 ms   <= 20    <= 50   words MAE   "
-        f"intervals hold"
-    )
-    for title, figures in (("it was", learnt.before), ("it is now", learnt.after)):
-        click.echo(f"          {title:>{len(left_out) + 9}}:  {_row(figures)}")
-    click.echo(f"gain      {learnt.gain:.2f} ms (standard error {learnt.error:.2f} ms)")
-    if learnt.model is None:
-        click.echo("          it does not help, so nothing is changed: correct more sentences")
-
-
-def _row(f: Figures) -> str:
-    ten, twenty, fifty = f.within
-    words = "" if f.words is None else f"{f.words:.1f} ms"
-    shares = f"{ten:5.1f} %  {twenty:5.1f} %  {fifty:5.1f} %"
-    return f"{f.mae:6.1f} ms    {shares}  {words:>9}          {f.covered:.0f} %"

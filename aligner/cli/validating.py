@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aligner.cli.aligning import FIRST_REASONS, INTERRUPTED
 from aligner.cli.calls import Command
-from aligner.cli.evaluating import CONTEXT, FOLDER, check_targets, plainly
+from aligner.cli.common import CONTEXT, FIRST_REASONS, FOLDER, INTERRUPTED, guarded
 
 if TYPE_CHECKING:
     from aligner.check.faults import Problem
@@ -60,7 +59,7 @@ WIDTH = 120  # of the table
     "how often each is said, and where first.",
 )
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Threads.  [default: all cores]")
-@plainly
+@guarded(writes=True)
 def validate(
     corpus: Path,
     dictionary: Path | None,
@@ -81,6 +80,7 @@ def validate(
     Exit status: 0 if nothing would fail, 1 if something would, 2 if the call was wrong.
     """
     from aligner.backends.calls import check_pronounced, check_tables
+    from aligner.cli.checks import check_targets
     from aligner.corpus.find import check_corpus, find_one
 
     if corpus.is_dir():

@@ -1,0 +1,72 @@
+"""What ``align`` does: align a folder or a recording, print what came of it, compare, and make a page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from aligner.backends.base import Backend
+from aligner.backends.choose import chosen
+from aligner.cli.actions.bar import Bar
+from aligner.cli.actions.output import print_summary, print_taught
+from aligner.cli.actions.tables import print_brief
+from aligner.cli.checks import AlignRequest
+from aligner.cli.looking import make_report
+from aligner.evaluate.folders import evaluate
+from aligner.learn.teach import learnt_by
+from aligner.parallel.cores import cores
+from aligner.parallel.monitor import Monitor, told
+from aligner.run.folder import Summary, run
+from aligner.run.plan import Job
+from aligner.types import Failure, Result
+
+
+def align(request: AlignRequest) -> int:
+    """Carry out a call of `align`, and return its exit status."""
+    job = request.job
+    # a bad model or dictionary, too, is told before the work
+    backend = chosen(request.model, request.options, request.compute)
+    if request.corrections is not None:
+        backend = learnt_by(backend, request.corrections, job.corpus, print_taught)
+    summary = align_behind_bar(job, backend, Console(stderr=True, highlight=False, soft_wrap=True))
+    click.echo(f"backend   {backend.name}: {backend.about}")
+    print_summary(summary, job)
+    if request.reference is not None:
+        _print_accuracy(request.reference, job)
+    if request.report:
+        click.echo(f"report    {make_report(job.out, request.reference, only=job.only)}")
+    return 1 if summary.failures else 0
+
+
+def align_behind_bar(job: Job, backend: Backend, console: Console) -> Summary:
+    """Align and write behind a progress bar, and return what was done."""
+    audio, failed, begun = 0.0, 0, time.perf_counter()
+
+    def line() -> str:
+        speed = f"{audio / (time.perf_counter() - begun):.0f} audio s/s" if audio else ""
+        return ", ".join(filter(None, (speed, told(monitor.latest) if monitor.latest else "")))
+
+    with Monitor() as monitor, Bar("aligning", console, line) as bar:
+        task = bar.add_task("", total=len(job.utterances) + len(job.failures) + len(job.refused), failed="")
+
+        def notice(result: Result) -> None:
+            nonlocal audio, failed
+            if isinstance(result, Failure):
+                failed += 1
+            else:
+                monitor.start()  # now that there are results, there are the processes that make them
+                audio += (result.utterance.end or 0.0) - result.utterance.start
+            bar.update(task, advance=1, failed=f"{failed} failed" if failed else "")
+            bar.tick()
+
+        summary = run(job, backend, notice)
+    summary.peak = monitor.peak
+    return summary
+
+
+def _print_accuracy(reference: Path, job: Job) -> None:
+    click.echo()
+    print_brief(evaluate(reference, job.out, jobs=cores(), only=job.only), f"accuracy against {reference}")

@@ -1,0 +1,49 @@
+"""What ``aligner teach`` does: learn from corrected boundaries, and print what is gained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
+from aligner.cli.actions.output import print_taught
+from aligner.corpus.labels import TierNames
+from aligner.learn.teach import save_taught, teach
+
+
+def teach_model(
+    corrected: Path,
+    model: str,
+    new: Path,
+    *,
+    corpus: Path | None,
+    phones: str,
+    words: str,
+    options: Options,
+    compute: Compute,
+) -> int:
+    """Carry out a call of `aligner teach`, and return its exit status.
+
+    Parameters
+    ----------
+    corrected : Path
+        The folder of corrected labels.
+    model : str
+        The name or folder of the acoustic model.
+    new : Path
+        The folder of the new model.
+    corpus : Path or None
+        The folder of the recordings, if not beside the labels.
+    phones, words : str
+        The names of the tiers in the labels.
+    options, compute : Options, Compute
+        How the corrected utterances are aligned.
+    """
+    taught = teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words))
+    print_taught(taught)
+    if taught.learnt.model is not None:
+        save_taught(taught.learnt, model, options.dictionary, new)
+        click.echo(f"model     {new}")
+    return 1 if taught.failures or taught.learnt.model is None else 0

@@ -1,0 +1,433 @@
+"""What is wrong with a call of a command, found before torch is imported; and a call that is right, taken
+apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
+
+from aligner.backends.calls import (
+    check_choice,
+    check_compared,
+    check_folder,
+    check_pronounced,
+    check_refined,
+    check_spoken,
+)
+from aligner.backends.options import Compute, Options, check_device
+from aligner.corpus.audio import check_there
+from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_recordings
+from aligner.corpus.labels import Source, TierNames, find_labels
+from aligner.formats.files import check_readable, read_text
+from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of
+from aligner.parallel.cores import cores
+from aligner.run.plan import Job, check_empty, check_new, check_place, check_taught, check_writable, plan
+from aligner.run.prompts import One, Prompt, plan_one, plan_transfer, prompt_of
+from aligner.text.phones import PhoneMap, parse_map
+from aligner.types import DataError, ModelError
+
+OPTIONS = ("dictionary", "g2p", "refine", "backend", "language", "star", "posteriors", "adapt")
+COMPUTE = ("jobs", "device", "kernel", "precision", "batch_seconds")
+TEXT_SUFFIXES = (".txt", ".lab")  # of what is the name of a file, not a text
+LONGEST_NAME = 1000  # characters from which a text is no name of a file
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignRequest:
+    """A call of `align` that can be carried out."""
+
+    job: Job
+    """The recordings to align, and where their alignments go."""
+    model: str | None
+    """The name or folder of the acoustic model; None takes the backend's own."""
+    options: Options
+    """What is wanted of the alignments."""
+    compute: Compute
+    """How they are computed."""
+    corrections: Path | None
+    """A folder of corrected boundaries to learn from first."""
+    reference: Path | None
+    """A folder of hand labels to compare the result with."""
+    report: bool
+    """Whether to write a page to look at the result."""
+
+
+def alignment(
+    *,
+    corpus: Path,
+    out: Path,
+    text: str | None,
+    model: str | None,
+    formats: tuple[str, ...],
+    segments: bool,
+    uncertainty: bool,
+    existing: str,
+    reference: Path | None,
+    reported: bool,
+    corrections: Path | None,
+    **settings: Any,
+) -> AlignRequest:
+    """Check a call of `align`; ``settings`` are the fields of `Options` and `Compute`.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    options, compute = _settings(settings)
+    check_choice(model, options, compute)
+    if corrections is not None:
+        check_refined(options.refine)
+        find_labels(corrections)
+    more = [kind for kind, wanted in (("segments", segments), ("uncertainty", uncertainty)) if wanted]
+    job = plan(corpus, out, (*formats, *more), existing, text)
+    if reference is not None:
+        _check_labelled(reference, job)
+    return AlignRequest(
+        job=job,
+        model=model,
+        options=options,
+        compute=compute,
+        corrections=corrections,
+        reference=reference,
+        report=reported,
+    )
+
+
+def _settings(settings: Mapping[str, Any]) -> tuple[Options, Compute]:
+    options = {name: settings[name] for name in OPTIONS if name in settings}
+    compute = {name: settings[name] for name in COMPUTE if name in settings}
+    return Options(**options), Compute(**{**compute, "jobs": settings["jobs"] or cores()})
+
+
+def _check_labelled(reference: Path, job: Job) -> None:
+    """Raise DataError where there are no labels, or none of the one recording that is aligned."""
+    labelled = find_labels(reference)
+    for file in (job.only or frozenset()) - labelled.keys():
+        raise DataError(
+            reference, f"there are no labels of {file} in this folder", "name the folder that holds them"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """A call of `aligner train`; fields have the names of its options."""
+
+    corpus: Path
+    model: Path
+    backend: str
+    dictionary: Path | None
+    characters: bool
+    language: str
+    g2p: bool
+    out: Path | None
+    recipe: str
+    config: Path | None
+    em: str | None
+    resume: bool
+    teacher: Path | None
+    epochs: int | None
+    alpha: float
+    learning_rate: float
+    batch_seconds: float
+    seed: int
+    jobs: int | None
+    device: str
+
+
+def training(call: TrainRequest) -> None:
+    """Check a call of `aligner train`.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    check_pronounced(call.dictionary, call.characters)
+    check_device(call.device)
+    check_corpus(call.corpus)
+    check_new(call.model / (NETWORK_TABLE if call.backend == "ctc" else HMM_TABLE))
+    if call.dictionary is None and not call.characters:
+        check_spoken(call.language, call.corpus, espeak=call.backend != "ctc")
+    if call.config is not None:
+        check_readable(call.config)
+    if call.teacher is not None:
+        check_known(call.teacher)
+    check_writable(call.model)
+    if call.out is not None:
+        check_place(call.corpus, call.out)
+        check_writable(call.out)
+
+
+def adaptation(
+    *, corpus: Path, model: str, new: Path, dictionary: Path | None, language: str | None, jobs: int | None
+) -> tuple[Options, Compute]:
+    """Check a call of `aligner adapt`.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    check_corpus(corpus)
+    options = Options(dictionary=dictionary, language=language)
+    compute = Compute(jobs=jobs or cores())
+    check_choice(model, options, compute)
+    if kind_of(model) == "ctc":
+        raise not_adaptable(model)
+    check_new(new / HMM_TABLE)
+    check_writable(new)
+    return options, compute
+
+
+def not_adaptable(model: str) -> ModelError:
+    """Return the error about a model that is no hidden Markov model of Gaussian mixtures."""
+    return ModelError(
+        model,
+        "it is a CTC network, and only hidden Markov models can be adapted",
+        "train it further on a corpus of its own",
+    )
+
+
+def teaching(
+    *,
+    corrected: Path,
+    model: str,
+    new: Path,
+    corpus: Path | None,
+    backend: str | None,
+    dictionary: Path | None,
+    language: str | None,
+    jobs: int | None,
+) -> tuple[Options, Compute]:
+    """Check a call of `aligner teach`.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    check_taught(model, new)
+    options = Options(dictionary=dictionary, backend=backend, language=language)
+    compute = Compute(jobs=jobs or cores())
+    check_choice(model, options, compute)
+    find_labels(corrected)
+    if corpus is not None:
+        check_folder(corpus)
+    return options, compute
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferRequest:
+    """A call of `aligner transfer` that can be carried out."""
+
+    job: Job | None
+    """The recordings of a folder to align; None where one recording was named."""
+    prompts: Mapping[str, Prompt]
+    """The labelled recording by which each recording of the job is aligned."""
+    recording: One | None
+    """The one recording to align; None where folders were named."""
+    options: Options
+    """What is wanted of the alignments."""
+    compute: Compute
+    """How they are computed."""
+
+
+def transfer(
+    *,
+    reference: Path,
+    labels: Path,
+    target: Path,
+    out: Path | None,
+    phones: str,
+    words: str,
+    formats: tuple[str, ...],
+    existing: str,
+    refine: str,
+    posteriors: str | None,
+    jobs: int | None,
+) -> TransferRequest:
+    """Check a call of `aligner transfer`: of two recordings, or of three folders.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    if posteriors is not None:
+        check_known(posteriors)
+    tiers = TierNames(phones, words)
+    prompts: Mapping[str, Prompt] = {}
+    job, recording = None, None
+    if reference.is_dir():
+        job, prompts = plan_transfer(reference, labels, target, tiers, formats, existing)
+    else:
+        prompt = prompt_of(reference, Source(labels), tiers)
+        recording = plan_one(prompt, target, out or target.parent, formats, existing)
+    return TransferRequest(
+        job=job,
+        prompts=prompts,
+        recording=recording,
+        options=Options(refine=refine, posteriors=posteriors),
+        compute=Compute(jobs=jobs or cores()),
+    )
+
+
+def streaming(
+    *,
+    text: str,
+    source: str | None,
+    textgrid: Path | None,
+    overwrite: bool,
+    model: str | None,
+    **settings: Any,
+) -> tuple[str, Options]:
+    """Check a call of `aligner stream`, and read its text.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    if textgrid is not None:
+        if textgrid.exists() and not overwrite:
+            raise DataError(textgrid, "it exists", "name another file, or take --overwrite")
+        check_writable(textgrid.parent)
+    said = _text(text)
+    if source is not None and source != STANDARD_INPUT:
+        check_there(Path(source))
+    options = Options(backend="hmm", **settings)
+    check_choice(model, options, Compute())
+    return said, options
+
+
+def _text(text: str) -> str:
+    """Return the text itself, or what is in the file of this name."""
+    path = Path(text)
+    if len(text) < LONGEST_NAME and path.is_file():
+        content = read_text(path)
+        numbers = TIMIT_PROMPT.match(content)
+        return content[numbers.end() :] if numbers and numbers[1] == "0" else content
+    if path.suffix.lower() in TEXT_SUFFIXES and len(text.split()) == 1:
+        raise DataError(text, "the text is not there", "check its name and place")
+    return text
+
+
+class Labelling(NamedTuple):
+    """How labels are read and made comparable."""
+
+    classes: PhoneMap
+    """The classes that phones count as."""
+    reference: TierNames
+    """The tiers of the reference."""
+    aligned: TierNames
+    """The tiers of the alignments."""
+
+
+def evaluation(
+    reference: Path,
+    *aligned: Path,
+    targets: tuple[Path | None, ...] = (),
+    phone_map: Path | None,
+    fold: bool,
+    **tiers: str,
+) -> Labelling:
+    """Check a call of `aligner evaluate` or `aligner compare`, and read its map of phones.
+
+    Parameters
+    ----------
+    reference : Path
+        The folder of labels.
+    *aligned : Path
+        The folders that are compared with it.
+    targets : tuple of Path or None
+        Files that will be written.
+    phone_map : Path or None
+        A YAML file of labels and their classes.
+    fold : bool
+        Whether phones count as the 39 classes customary for TIMIT.
+    **tiers : str
+        The names of the tiers: phones, words, aligned_phones, aligned_words.
+
+    Raises
+    ------
+    DataError
+        If there are no labels, no folders of alignments, or the map cannot be read.
+    OSError
+        If a target cannot be written.
+    """
+    check_compared(reference, *aligned)
+    check_targets(*targets)
+    classes = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
+    return Labelling(
+        classes,
+        TierNames(tiers["phones"], tiers["words"]),
+        TierNames(tiers["aligned_phones"], tiers["aligned_words"]),
+    )
+
+
+def speech_metrics(*folders: Path, labels: tuple[Path, ...], table: Path | None) -> None:
+    """Check a call of `aligner speech-metrics`.
+
+    Raises
+    ------
+    DataError
+        If there are no recordings, or no labels.
+    OSError
+        If the table cannot be written.
+    """
+    for folder in folders:
+        find_recordings(folder)
+    for folder in labels:
+        find_labels(folder)
+    check_targets(table)
+
+
+def check_targets(*paths: Path | None) -> None:
+    """Raise OSError, before the work, where a file cannot be written."""
+    for path in paths:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path.parent):
+                pass
+
+
+def measurement(corpus: Path | None, devices: tuple[str, ...], target: Path | None) -> None:
+    """Check a call of `aligner bench`.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, or no such kind of device.
+    OSError
+        If the target cannot be written.
+    """
+    if corpus is not None:
+        check_corpus(corpus)
+    for device in devices:
+        check_device(device)
+    check_targets(target)
+
+
+def profiling(
+    *, corpus: Path, out: Path | None, model: str | None, **settings: Any
+) -> tuple[Options, Compute]:
+    """Check a call of `aligner profile`.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    """
+    check_corpus(corpus)
+    options, compute = Options(**settings), Compute(jobs=1)
+    check_choice(model, options, compute)
+    if out is not None:
+        check_empty(out)
+        check_writable(out)
+    return options, compute
