@@ -9,7 +9,7 @@ The exception tree::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -268,6 +268,42 @@ class Quality:
     clipped: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Suspicion:
+    """Something about an alignment that a person should look at."""
+
+    test: str
+    """The name of its test (see `aligner.refine.thresholds.Test`); empty where none is known."""
+    text: str
+    """What looks wrong, in a user's words."""
+    at: float | None = None
+    """Where to look, in seconds from the start of the recording; None where it is about the whole."""
+
+
+MOST_TOLD = 20  # suspicions of one utterance in tables and summaries; JSON and Python hold all of them
+
+
+def foremost(suspicions: Sequence[Suspicion]) -> tuple[Suspicion, ...]:
+    """The first suspicions, and one that says how many more there are, where these are many.
+
+    Examples
+    --------
+    >>> many = [Suspicion(test="noisy", text=f"noise {k}", at=k) for k in range(25)]
+    >>> foremost(many)[-1]
+    Suspicion(test='more', text='and 5 more', at=20)
+    """
+    rest = suspicions[MOST_TOLD:]
+    if not rest:
+        return tuple(suspicions)
+    more = Suspicion(test="more", text=f"and {len(rest)} more", at=first_place(rest))
+    return (*suspicions[:MOST_TOLD], more)
+
+
+def first_place(suspicions: Iterable[Suspicion]) -> float | None:
+    """Where to look first, in seconds; None where no suspicion has a place."""
+    return next((s.at for s in suspicions if s.at is not None), None)
+
+
 @dataclass(frozen=True)
 class Alignment:
     """Where the words and phones of an utterance are.
@@ -283,8 +319,8 @@ class Alignment:
     quality : Quality
     oovs : tuple of (str, str)
         Words that no dictionary held, with the pronunciation that was used.
-    suspicions : tuple of str
-        Why a person should look at this; empty where nothing is wrong.
+    suspicions : tuple of Suspicion
+        Why a person should look at this, and where; empty where nothing is wrong.
     sentences : tuple of Interval
         Where each sentence is, from its first word to its last, without silences; filled in where they are
         asked for.
@@ -300,7 +336,7 @@ class Alignment:
     duration: float
     quality: Quality
     oovs: tuple[tuple[str, str], ...] = ()
-    suspicions: tuple[str, ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()
     sentences: tuple[Interval, ...] = ()
     edges: tuple[Edge, ...] = ()
 

@@ -105,7 +105,7 @@ def suspicious(speech: Sequence[Speech], backend: Backend) -> list[str]:
 
 
 def _reason(result: Alignment | Failure) -> str:
-    return result.message if isinstance(result, Failure) else "; ".join(result.suspicions)
+    return result.message if isinstance(result, Failure) else "; ".join(s.text for s in result.suspicions)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from aligner.cli import align as command
 from aligner.corpus import audio
 from aligner.formats.textgrid import read_textgrid
 from aligner.parallel.pool import worker_pool
+from aligner.refine.thresholds import Test
 from aligner.run import long
 from aligner.run.folder import said
 from aligner.run.long import (
@@ -205,8 +206,9 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     assert len(stars) == 1
     assert stars[0].start == pytest.approx(unwritten[0], abs=0.6)
     assert stars[0].end == pytest.approx(unwritten[1], abs=0.8)
-    assert sum("is not heard" in reason for reason in result.suspicions) == 1
-    assert sum("the transcript lacks" in reason for reason in result.suspicions) == 1
+    assert [s.test for s in result.suspicions].count(Test.UNHEARD) == 1
+    [untranscribed] = [s for s in result.suspicions if s.test == Test.UNTRANSCRIBED]
+    assert untranscribed.text.startswith(f"from {untranscribed.at:.2f} to ")
     found = said(result, True)
     expected = [
         (t, p)
@@ -315,7 +317,9 @@ def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
         patch.setattr(long, "_quality", lambda parts, seconds: None)
         result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
     assert [w.label for w in result.words] == ["one", STAR_LABEL]
-    assert any("'three four' could not be aligned: it is too short" in reason for reason in result.suspicions)
+    [suspicion] = result.suspicions
+    assert (suspicion.test, suspicion.at) == (Test.UNALIGNED, 2.0)
+    assert "'three four' could not be aligned: it is too short" in suspicion.text
     assert joined(whole, 4.0, planned, [failed, failed], ["one two", "three four"]) is failed
 
 

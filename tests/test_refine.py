@@ -19,7 +19,8 @@ from aligner.refine.offsets import SHORTEST, correct
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.refine.pauses import Pauses
 from aligner.refine.segments import Leaning, Places, marginals
-from aligner.refine.suspect import MOST_CLIPPED, Solved, _long, measure, suspicions
+from aligner.refine.suspect import Solved, _long, measure, suspicions
+from aligner.refine.thresholds import THRESHOLDS, Test, markdown, threshold
 from aligner.text.phones import phone_class
 from aligner.types import Clock, Interval
 
@@ -98,42 +99,68 @@ def solved(*lengths: float, margin: float = 0.0) -> Solved:
     )
 
 
-def reasons(*lengths: float, margin: float = 0.0) -> tuple[str, ...]:
-    s = solved(*lengths, margin=margin)
-    return suspicions(s, measure(s, -150.0, clipped=0.0))
+def texts(s: Solved, clipped: float = 0.0) -> list[str]:
+    return [found.text for found in suspicions(s, measure(s, -150.0, clipped))]
+
+
+def reasons(*lengths: float, margin: float = 0.0) -> list[str]:
+    return texts(solved(*lengths, margin=margin))
+
+
+def found(*lengths: float) -> list[tuple[str, float | None]]:
+    s = solved(*lengths)
+    return [(f.test, f.at) for f in suspicions(s, measure(s, -150.0, clipped=0.0))]
 
 
 SPEECH = (-0.2, 0.03, 0.08, 0.12, 0.03, 0.03, 0.1, 0.2, 0.07, 0.05, 0.09, -0.3)
 
 
 def test_ordinary_speech_is_not_suspicious():
-    assert reasons(*SPEECH) == ()
+    assert reasons(*SPEECH) == []
 
 
 def test_what_is_suspicious_says_why():
     assert "lasts 1.50 s" in reasons(0.1, 1.5, 0.1)[0]
-    assert "the word 'word1' lasts 2.50 s" in " ".join(_long(solved(0.1, 2.5, 0.1), None))
+    assert "the word 'word1' lasts 2.50 s" in _long(solved(0.1, 2.5, 0.1), None)[1].text
     assert "7 phones in a row" in reasons(0.1, *[0.03] * 7, 0.1)[0]
     assert "crammed at the end" in reasons(-0.1, 0.1, 0.2, *[0.03] * 5, -0.3)[0]
-    assert reasons(-0.1, 0.1, 0.2, *[0.03] * 5, 0.2, 0.1, -0.3) == ()  # five are well within a word
+    assert reasons(-0.1, 0.1, 0.2, *[0.03] * 5, 0.2, 0.1, -0.3) == []  # five are well within a word
     assert "% of the phones" in reasons(*[0.03, 0.03, 0.1] * 6)[0]
     assert "uneven" in " ".join(reasons(*[0.04, 0.7, 0.05] * 5))
     assert "are speech" in reasons(-5, 0.1, 0.1, -5)[0]
 
 
+def test_every_suspicion_has_its_test_and_its_place():
+    assert found(0.1, 1.5, 0.1) == [(Test.LONG_PHONE, 0.1)]
+    assert (Test.CRAMMED, 0.1) in found(0.1, *[0.03] * 7, 0.1)
+    assert (Test.CRAMMED_EDGE, 0.4) in found(-0.1, 0.1, 0.2, *[0.03] * 5, -0.3)
+    assert (Test.CRAMMED_SHARE, None) in found(*[0.03, 0.03, 0.1] * 6)
+    assert (Test.LITTLE_SPEECH, None) in found(-5, 0.1, 0.1, -5)
+    s = solved(*SPEECH)
+    s.evidence.margin[40:80] = -8  # 0.4 to 0.8 s
+    [misfit] = suspicions(s, measure(s, -150.0, 0.0))
+    assert (misfit.test, misfit.at) == (Test.MISFIT, 0.4)
+
+
+@pytest.mark.parametrize("t", THRESHOLDS, ids=lambda t: f"{t.test} {t.scores or ''} {t.over}")
+def test_every_limit_lies_beyond_the_worst_of_intact_speech(t):
+    assert not t.exceeded(t.worst)
+    assert t.exceeded(t.limit + (-1 if t.below else 1) * 1e-6)
+    assert not t.exceeded(t.limit)
+    assert f"| `{t.test}`" in markdown()
+
+
 def test_what_is_heard_against_what_is_written():
     s = solved(*SPEECH)
     s.evidence.margin[40:80] = -8  # 0.4 to 0.8 s
-    [reason] = suspicions(s, measure(s, -150.0, 0.0))
+    [reason] = texts(s)
     assert "from 0.40 to 0.70 s does not fit 'word3 word4 word5 word6 word7'" in reason
     s = solved(-2.0, 0.1, 0.1, -2.0)
     s.evidence.margin[60:120] = -8
-    assert "something is heard at 0.60 s where the transcript has nothing" in suspicions(
-        s, measure(s, -150.0, 0.0)
-    )
+    assert "something is heard at 0.60 s where the transcript has nothing" in texts(s)
     s = solved(*SPEECH)
     s.evidence.margin[43:59] = -10  # three phones, too short for the window of 0.3 s
-    assert "from 0.43 to 0.59 s does not fit 'word4 word5 word6'" in suspicions(s, measure(s, -150.0, 0.0))[0]
+    assert "from 0.43 to 0.59 s does not fit 'word4 word5 word6'" in texts(s)[0]
 
 
 def test_figures_of_the_recording():
@@ -143,11 +170,11 @@ def test_figures_of_the_recording():
     assert (q.crammed_run, q.confidence, q.longest_word) == (2, 0.5, pytest.approx(0.2))
     s = solved(*SPEECH)
     s.levels[:] = 1e-2
-    assert "may be speech" in suspicions(s, measure(s, -150.0, 0.0))[0]
+    assert "may be speech" in texts(s)[0]
     s.levels[20:100] = 2.5e-2
-    assert "only 2 dB stronger than the pauses" in suspicions(s, measure(s, -150.0, 0.0))[0]
+    assert "only 2 dB stronger than the pauses" in texts(s)[0]
     s = solved(*SPEECH)
-    assert "2.0 % of the samples are clipped" in suspicions(s, measure(s, -150.0, 0.02))[0]
+    assert "2.0 % of the samples are clipped" in texts(s, clipped=0.02)[0]
 
 
 def test_posteriors_and_margins_by_hand():
@@ -165,7 +192,7 @@ def test_posteriors_and_margins_by_hand():
 def test_clipping_is_heard_at_any_level():
     time = np.arange(16_000) / 16_000
     tone = 0.5 * np.sin(2 * np.pi * 37 * time)
-    assert clipped(tone) < 0.001 < MOST_CLIPPED + 1e-9
+    assert not threshold(Test.CLIPPED).exceeded(clipped(tone))
     cut = np.clip(tone, -0.4, 0.4)
     assert clipped(cut) == pytest.approx(1 - 2 / np.pi * np.arcsin(0.8), abs=0.01)
     assert clipped(np.zeros(100)) == 0.0
@@ -186,6 +213,7 @@ def test_outliers_of_a_corpus():
     assert deviations[7] > 1.6 > sorted(deviations)[-2]
     assert len(unusual(found[-1], deviations[7])) == 2
     assert unusual(found[0], deviations[0]) == ()
+    assert [s.test for s in unusual(found[-1], deviations[7])] == [Test.UNLIKELY, Test.ODD_LENGTHS]
 
 
 @pytest.mark.parametrize("seed", range(5))

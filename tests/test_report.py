@@ -19,10 +19,11 @@ from aligner import DataError
 from aligner.check.praat import items_of
 from aligner.cli import main
 from aligner.corpus.labels import tier
-from aligner.corpus.outcome import Row, read_outcome
+from aligner.corpus.outcome import read_outcome
+from aligner.corpus.results import read_table, write_table
 from aligner.evaluate.page import spectrogram, write_page
 from aligner.formats.textgrid import write_textgrid
-from aligner.types import Interval
+from aligner.types import Interval, Suspicion
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TRICKY = 'it\'s "ü" </script> #1'  # a file name that has it all
@@ -334,17 +335,52 @@ def test_what_has_gone_since_is_said(run, tmp_path):
         assert "empty or cut off" in result.output
 
 
-@pytest.mark.parametrize(
-    ("reason", "at"),
-    [
-        ("what is heard from 1.20 to 1.50 s does not fit 'x'", 1.2),
-        ("something is heard at 3.40 s where the transcript has nothing", 3.4),
-        ("'meet at 5.30 s' is crammed at the beginning, from 0.25 s: it may not be said", 0.25),
-        ("speech is only 2 dB stronger than the pauses", None),
-    ],
-)
-def test_where_to_look(reason, at):
-    assert Row("a", "", None, None, None, 0.0, None, "suspect", (reason,), {}).at == at
+def test_a_folder_of_an_earlier_version_opens(run, tmp_path):
+    """Its table has no column for places: there is no place to begin with, and all the rest."""
+    copy = tmp_path / "out"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
+    rows = read_table(copy / "alignment.csv")
+    columns = [c for c in rows[0] if c not in ("at", "fault", "suspicions")]
+    write_table(copy / "alignment.csv", columns, [[r[c] for c in columns] for r in rows])
+    for new, old in zip(read_outcome(run).rows, read_outcome(copy).rows, strict=True):
+        assert ("; ".join(old.reasons), old.status) == ("; ".join(new.reasons), new.status)
+        assert old.at is None
+    for command in (("report",), ("inspect", "--no-open", "--suspect")):
+        result = call(command[0], copy, *command[1:])
+        assert result.exit_code == 0, result.output
+    assert "undefined" in (copy / "inspect.praat").read_text()
+
+
+def test_places_are_the_same_in_every_file(run, tmp_path):
+    copy = tmp_path / "out"
+    corpus = json.loads((run / "run.json").read_text())["corpus"]
+    assert call("align", corpus, copy, "-f", "json").exit_code == 1
+    [row] = [r for r in read_outcome(copy).rows if r.status == "suspect"]
+    [told] = json.loads((copy / f"{row.file}.json").read_text())["utterances"]
+    assert [Suspicion(**found) for found in told["suspicions"]] == list(row.suspicions)
+    assert told["reasons"] == list(row.reasons)
+    assert row.at == row.suspicions[0].at is not None
+    [cells] = [c for c in read_table(copy / "alignment.csv") if c["status"] == "suspect"]
+    assert float(cells["at"]) == row.at
+    assert call("report", copy).exit_code == 0
+    data = json.loads(
+        (copy / "report" / "data.js").read_text().removeprefix("window.REPORT = ").rstrip(";\n")
+    )
+    [shown] = [u for u in data["utterances"] if u["status"] == "suspect"]
+    assert (shown["at"], shown["reasons"]) == (row.at, list(row.reasons))
+
+
+def test_a_damaged_table_is_said(run, tmp_path):
+    copy = tmp_path / "out"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
+    rows = [
+        {**r, "suspicions": r["suspicions"] and r["suspicions"][:-5]}
+        for r in read_table(copy / "alignment.csv")
+    ]
+    write_table(copy / "alignment.csv", list(rows[0]), [list(r.values()) for r in rows])
+    result = call("report", copy)
+    assert result.exit_code == 2
+    assert "the suspicions of 'rms/kitchen' are not JSON: align again" in result.output
 
 
 def test_inspect_lists_what_is_suspect(run):

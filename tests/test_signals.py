@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aligner.types import DataError, Failure, Fault, ModelError, Utterance
+from aligner.corpus.results import suspicion_cells, suspicions_of
+from aligner.types import MOST_TOLD, DataError, Failure, Fault, ModelError, Suspicion, Utterance
 
 UTTERANCE = Utterance("a", Path("a.wav"), "hello")
 
@@ -33,3 +34,29 @@ def test_a_failure_is_an_error_and_back():
     assert (str(again), again.fault) == (str(error), error.fault)
     assert failure.message == error.message == "it is too short: record more"
     assert Failure.of(UTTERANCE, DataError("a.wav", "no"), Fault.LABELS).fault is Fault.LABELS
+
+
+TRICKY = (
+    Suspicion(test="noisy", text="it is loud; very loud"),
+    Suspicion(test="misfit", text="'meet at 5.30 s; go' does not fit, \"said\" at 1.20 s, ü", at=0.25),
+)
+
+
+def test_suspicions_survive_the_table():
+    cells = suspicion_cells(TRICKY)
+    assert (cells["status"], cells["at"]) == ("suspect", 0.25)
+    assert suspicions_of({k: str(v) for k, v in cells.items()}) == TRICKY
+    assert suspicion_cells(()) == {"status": "ok", "reason": "", "at": "", "suspicions": ""}
+    assert suspicions_of({"status": "ok", "reason": ""}) == ()
+
+
+def test_many_suspicions_are_told_in_part():
+    many = [Suspicion(test="misfit", text=str(k), at=float(k)) for k in range(MOST_TOLD + 7)]
+    told = suspicions_of({k: str(v) for k, v in suspicion_cells(many).items()})
+    assert told[:MOST_TOLD] == tuple(many[:MOST_TOLD])
+    assert told[MOST_TOLD:] == (Suspicion(test="more", text="and 7 more", at=float(MOST_TOLD)),)
+
+
+def test_a_table_of_an_earlier_version_has_one_text_and_no_place():
+    row = {"status": "suspect", "reason": "what is heard from 1.20 to 1.50 s does not fit; it is loud"}
+    assert suspicions_of(row) == (Suspicion(test="", text=row["reason"]),)

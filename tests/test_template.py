@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.places import SAMPLE
 
-from aligner.backends.warp import LIMITS, WHOLE, phones_of, templates, warped
+from aligner.backends.warp import phones_of, templates, warped
 from aligner.corpus.audio import read
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.boundaries import phone_boundaries, summary
@@ -30,6 +30,7 @@ from aligner.reference.template import (
 )
 from aligner.refine.boundaries import placed
 from aligner.refine.segments import HOLD_CLOSE, fine_energies, places
+from aligner.refine.thresholds import LIMITS, WHOLE_RECORDING, Scores
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.types import SAMPLE_RATE, Interval, Utterance
@@ -298,7 +299,7 @@ def test_what_fits_and_what_does_not():
     read_in = [
         (wave_of(SAMPLE / "rms" / f"{n}.flac"), *reference_of(SAMPLE / "rms" / f"{n}.phn")) for n in names
     ]
-    least = dict(LIMITS.stretches)[WHOLE]
+    least = dict(LIMITS[Scores.DISTANCES].stretches)[WHOLE_RECORDING]
     for k, (wave, _, _) in enumerate(read_in):
         for j, other in enumerate(read_in):
             margin = warped(FRONTEND(wave), templates(*other)).evidence.margin.mean()

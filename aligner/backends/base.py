@@ -24,7 +24,8 @@ from aligner.models.boundary import BoundaryModel
 from aligner.refine.agreement import agreed
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
-from aligner.refine.suspect import Limits, Solved, measure, suspicions
+from aligner.refine.suspect import Solved, measure, suspicions
+from aligner.refine.thresholds import Limits
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.tracing import stage

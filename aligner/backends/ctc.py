@@ -19,7 +19,7 @@ from aligner.models.ctc import CtcModel
 from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.refine.pauses import Pauses
-from aligner.refine.suspect import Limits
+from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
@@ -32,8 +32,6 @@ LEAST = 0.25  # frames that a phone has at the edge of an utterance
 WILDCARD = Token(STAR, (STAR,))
 EDGE = 0.1  # s that a word may reach into a wildcard: a phone goes on after it is heard
 SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
-# The worst of intact speech (see aligner.refine.suspect) are -2.0, -1.3, -0.8; -2.7, -2.2, -1.2
-POSTERIORS = Limits(((0.3, -2.3), (0.5, -1.5), (1.0, -0.9)), ((3, -3.0), (5, -2.5), (10, -1.4)))
 
 
 class Spike(NamedTuple):
@@ -61,7 +59,7 @@ class CtcBackend:
     compute: Compute = field(default_factory=Compute)
     name: str = "ctc"
     english: bool = True
-    limits: Limits = POSTERIORS
+    limits: Limits = LIMITS[Scores.POSTERIORS]
     pronounce: Pronouncer | Speller = field(init=False)
 
     def __post_init__(self) -> None:

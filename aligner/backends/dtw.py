@@ -16,7 +16,7 @@ from torch import Tensor
 from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
 from aligner.backends.hmm import pronouncer
 from aligner.backends.options import Compute, Options
-from aligner.backends.warp import LIMITS, TRAJECTORY_LIMITS, phones_of, templates, warped
+from aligner.backends.warp import phones_of, templates, warped
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
@@ -29,7 +29,7 @@ from aligner.reference.template import Posteriorgram, Template, TemplateFrontend
 from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import HOLD_CLOSE
-from aligner.refine.suspect import Limits
+from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED, spoken_english
 from aligner.tracing import stage
@@ -101,7 +101,7 @@ class DtwBackend:
     frontend: Callable[[Tensor], Tensor] = FRONTEND
     clock: Clock = FRONTEND.clock
     steps: Steps = STEPS
-    limits: Limits = LIMITS
+    limits: Limits = LIMITS[Scores.DISTANCES]
     taught: BoundaryModel | None = None
     name: str = "dtw"
 
@@ -277,7 +277,7 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
         compute=compute,
         offsets=model.offsets,
         english=spoken_english(options.language),
-        limits=TRAJECTORY_LIMITS,
+        limits=LIMITS[Scores.TRAJECTORIES],
         frontend=model.frontend,
         clock=model.clock,
         steps=TRAJECTORY_STEPS,

@@ -19,7 +19,7 @@ from aligner.parallel.batches import moved
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
-from aligner.refine.suspect import GAUSSIANS, Limits
+from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
@@ -53,7 +53,7 @@ class HmmBackend:
     @cached_property
     def limits(self) -> Limits:
         """Of what is suspect."""
-        return GAUSSIANS.times(self.model.spread)
+        return LIMITS[Scores.GAUSSIANS].times(self.model.spread)
 
     @cached_property
     def refinement(self) -> Refinement:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aligner.backends.base import Backend, Found, Heard, Prepared, as_searched
 from aligner.backends.options import Compute, Options
 from aligner.refine.boundaries import Refined, Refinement
-from aligner.refine.suspect import Limits
+from aligner.refine.thresholds import Limits
 from aligner.types import Clock, DataError
 
 

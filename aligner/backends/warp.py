@@ -26,7 +26,6 @@ from aligner.reference.template import (
     pause_of,
 )
 from aligner.refine.confidence import Evidence, Phones, evidence
-from aligner.refine.suspect import Limits
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
@@ -38,12 +37,7 @@ PIECE = 2048  # frames of a longer recording that are judged at once
 NEAR = 1000  # frames of the reference around them that they are compared with
 THIN = 4  # every so manyth frame is enough to choose a template by
 SHARP = 5.0  # nats that a distance of 1 is worth as evidence
-WHOLE = 1e6  # s: longer than any recording
 USUAL = -1.0  # score of a frame of one speaker's against the same of another's
-# Lowest mean margins over a second, two, and all of it, of 80 sentences against eSpeak: -2.8, -2.1, -1.4.
-LIMITS = Limits(((1.0, -3.0), (2.0, -2.3), (WHOLE, -1.5)), (), quiet=0.3)
-# The same against the means of a model: -1.28, -0.81, -0.66.
-TRAJECTORY_LIMITS = Limits(((1.0, -1.4), (2.0, -0.95), (WHOLE, -0.75)), (), quiet=0.3)
 
 
 class Warped(NamedTuple):

@@ -17,7 +17,7 @@ import soundfile
 
 from aligner.corpus import audio
 from aligner.features import frame_count
-from aligner.refine.suspect import MOST_CLIPPED
+from aligner.refine.thresholds import Test, threshold
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, CONTROL, Token, normalise
 from aligner.text.spelling import Speller
@@ -262,7 +262,7 @@ def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
     except DataError as error:
         return [Problem(ERROR, error.fault, utterance, error.rule, error.remedy)], 0.0
     seconds = sound.end - sound.start
-    if sound.clipped <= MOST_CLIPPED:
+    if not threshold(Test.CLIPPED).exceeded(sound.clipped):
         return [], seconds
     return [
         Problem(

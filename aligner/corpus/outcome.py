@@ -4,17 +4,14 @@ files are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aligner.corpus.audio import SUFFIXES
-from aligner.corpus.results import ALIGNMENT_TABLE, REASONS, output_path, read_run_record, read_table
-from aligner.types import DataError
+from aligner.corpus.results import ALIGNMENT_TABLE, output_path, read_run_record, read_table, suspicions_of
+from aligner.types import DataError, Suspicion, first_place
 
-PLACE = re.compile(r"\b(?:at|from) (\d+\.\d\d)(?: s\b| to )")  # where in the recording a reason says to look
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")  # words of the transcript, which may hold numbers
 FIGURES = (
     "log_likelihood",
     "likelihood_deviation",
@@ -32,42 +29,42 @@ FIGURES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """An utterance of a run.
-
-    Attributes
-    ----------
-    file, speaker : str
-    recording, grid : Path or None
-        Its recording and its TextGrid; None where they are not there.
-    channel : int or None
-        From 0.
-    start, end : float, float or None
-        In seconds; ``end`` None where it is not known.
-    status : str
-        ``ok``, ``suspect`` or ``failed``.
-    reasons : tuple of str
-    figures : mapping of str to float
-        Those of `FIGURES` that the table has.
-    """
+    """An utterance of a run."""
 
     file: str
-    speaker: str
-    recording: Path | None
-    grid: Path | None
-    channel: int | None
-    start: float
-    end: float | None
-    status: str
-    reasons: tuple[str, ...]
-    figures: Mapping[str, float]
+    """Its recording's path below the corpus, without suffix."""
+    speaker: str = ""
+    """Who speaks."""
+    recording: Path | None = None
+    """The recording; None where it is not there."""
+    grid: Path | None = None
+    """Its TextGrid; None where it is not there."""
+    channel: int | None = None
+    """Its channel of the recording, from 0; None where all were mixed."""
+    start: float = 0.0
+    """Where it begins in the recording, in seconds."""
+    end: float | None = None
+    """Where it ends, in seconds; None where that is not known."""
+    status: str = "ok"
+    """``ok``, ``suspect`` or ``failed``."""
+    failure: str = ""
+    """What went wrong and what to do, where it failed."""
+    suspicions: tuple[Suspicion, ...] = ()
+    """Why it is suspect, and where."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Those of `FIGURES` that the table has."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it failed or is suspect, in words."""
+        return (self.failure,) if self.failure else tuple(s.text for s in self.suspicions)
 
     @property
     def at(self) -> float | None:
-        """Where to look first, in seconds; None where the reasons do not say."""
-        found = (PLACE.search(QUOTED.sub("", reason)) for reason in self.reasons)
-        return next((float(m.group(1)) for m in found if m), None)
+        """Where to look first, in seconds; None where no suspicion has a place."""
+        return first_place(self.suspicions)
 
 
 @dataclass(frozen=True)
@@ -124,18 +121,18 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
 def _row(cells: Mapping[str, str], out: Path, home: Path | None) -> Row:
     file, status = cells["file"], cells.get("status") or "ok"
     grid = output_path(out, file, "textgrid")
-    reason = cells.get("reason") or ""
     return Row(
-        file,
-        cells.get("speaker") or "",
-        _recording(home, file, cells.get("recording") or ""),
-        grid if grid.is_file() else None,
-        int(cells["channel"]) - 1 if cells.get("channel") else None,
-        float(cells.get("start") or 0),
-        float(cells["end"]) if cells.get("end") else None,
-        status,
-        (reason,) if status == "failed" else tuple(filter(None, reason.split(REASONS))),
-        {name: float(cells[name]) for name in FIGURES if cells.get(name)},
+        file=file,
+        speaker=cells.get("speaker") or "",
+        recording=_recording(home, file, cells.get("recording") or ""),
+        grid=grid if grid.is_file() else None,
+        channel=int(cells["channel"]) - 1 if cells.get("channel") else None,
+        start=float(cells.get("start") or 0),
+        end=float(cells["end"]) if cells.get("end") else None,
+        status=status,
+        failure=(cells.get("reason") or "") if status == "failed" else "",
+        suspicions=suspicions_of(cells),
+        figures={name: float(cells[name]) for name in FIGURES if cells.get(name)},
     )
 
 

@@ -12,7 +12,17 @@ from typing import Any
 
 from aligner.formats.files import read_text, write_text
 from aligner.formats.textgrid import Points, write_textgrid
-from aligner.types import SILENCE_LABEL, Alignment, DataError, Edge, Failure, Interval
+from aligner.types import (
+    SILENCE_LABEL,
+    Alignment,
+    DataError,
+    Edge,
+    Failure,
+    Interval,
+    Suspicion,
+    first_place,
+    foremost,
+)
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
 ALIGNMENT_COLUMNS = (
@@ -37,7 +47,9 @@ ALIGNMENT_COLUMNS = (
     "clipped",
     "status",
     "reason",
+    "at",
     "fault",
+    "suspicions",
 )
 INTERVAL_COLUMNS = (
     "Begin",
@@ -159,7 +171,8 @@ def _write_json(path: Path, alignments: Sequence[Alignment], several: bool) -> N
                 "end": a.utterance.end,
                 "transcript": a.utterance.transcript,
                 "quality": asdict(a.quality),
-                "reasons": list(a.suspicions),
+                "suspicions": [asdict(s) for s in a.suspicions],
+                "reasons": [s.text for s in foremost(a.suspicions)],  # as ``alignment.csv`` tells them
                 "boundaries": [[e.time, e.low, e.high] for e in a.edges],
                 "confidence": {
                     "words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],
@@ -308,9 +321,39 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
         **{name: "" if value is None else round(value, 4) for name, value in figures.items()},
         "words": sum(w.label != SILENCE_LABEL for w in result.words),
         "oovs": len(result.oovs),
-        "status": result.status,
-        "reason": REASONS.join(result.suspicions),
+        **suspicion_cells(result.suspicions),
     }
+
+
+def suspicion_cells(suspicions: Sequence[Suspicion]) -> dict[str, object]:
+    """The cells that tell why an utterance is suspect: ``reason`` for people, the others for programs."""
+    told, at = foremost(suspicions), first_place(suspicions)
+    return {
+        "status": "suspect" if suspicions else "ok",
+        "reason": REASONS.join(s.text for s in told),
+        "at": "" if at is None else round(at, DECIMALS),
+        "suspicions": json.dumps([asdict(s) for s in told], ensure_ascii=False) if told else "",
+    }
+
+
+def suspicions_of(row: Mapping[str, str]) -> tuple[Suspicion, ...]:
+    """The suspicions in a row of ``alignment.csv``: all that `suspicion_cells` wrote.
+
+    A table of an earlier version has one text for all of them, and no places.
+
+    Raises
+    ------
+    DataError
+        If the cell is damaged.
+    """
+    if not row.get("suspicions"):
+        text = row.get("reason") if row.get("status") == "suspect" else ""
+        return (Suspicion(test="", text=text),) if text else ()
+    try:
+        return tuple(Suspicion(**found) for found in json.loads(row["suspicions"]))
+    except (ValueError, TypeError) as error:
+        rule = f"the suspicions of {row.get('file')!r} are not JSON"
+        raise DataError(ALIGNMENT_TABLE, rule, "align again (--existing overwrite)") from error
 
 
 def read_run_record(out: Path) -> Mapping[str, object]:

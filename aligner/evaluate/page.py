@@ -104,7 +104,7 @@ def _whole(row: Row) -> Row:
     """A row; a failed one, with the reason, where its TextGrid has gone."""
     if row.status == "failed" or row.grid is not None:
         return row
-    return replace(row, status="failed", reasons=("its TextGrid is not there: align it again",))
+    return replace(row, status="failed", failure="its TextGrid is not there: align it again")
 
 
 def _plotly() -> str:

@@ -32,6 +32,8 @@ from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary
 from aligner.names import EM
 from aligner.parallel.cores import cores
+from aligner.refine.suspect import WORST_WINDOW
+from aligner.refine.thresholds import Scores, worst_margin
 from aligner.run.align import align
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.text.lexicon import SpokenWord
@@ -43,7 +45,7 @@ from aligner.types import Alignment, DataError, Failure, Fault, ModelError, Pron
 
 SAMPLED, LEAST_SAMPLED = 50, 20  # utterances by which it is told how well intact speech fits
 BAD = 0.02  # share of them that may not be intact
-INTACT = -7.1  # the worst margin of intact speech with the English model (see `aligner.refine.suspect`)
+INTACT = worst_margin(Scores.GAUSSIANS, WORST_WINDOW)  # of intact speech with the English model
 RARE = 10  # times that a phone is said at least, lest it be told
 SHORTEST = 20.0  # s of speech that anything can be learnt from: each phone is then heard once or twice
 

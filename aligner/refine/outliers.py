@@ -11,13 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aligner.refine.thresholds import Test, threshold
 from aligner.text.phones import unstressed
-from aligner.types import SILENCE_LABEL, Interval
+from aligner.types import SILENCE_LABEL, Interval, Suspicion
 
 ENOUGH_UTTERANCES = 20  # from which a spread means something
 ENOUGH_PHONES = 10  # of a kind in the corpus, and in an utterance
-LEAST_LIKELIHOOD = -5.0  # deviations; the worst of 80 intact sentences of 8 speakers lies at -2.3
-MOST_UNUSUAL = 1.6  # mean deviation of the phones' lengths; the worst of the same at 1.2
 LEAST_SPREAD = 0.01  # of log-likelihoods per frame; a corpus of copies has none to compare with
 SPREAD_OF_MAD = 1.4826  # standard deviations to one median absolute deviation, of a normal distribution
 
@@ -74,24 +73,26 @@ class Lengths:
         return result
 
 
-def unusual(likelihood: float | None, lengths: float | None) -> tuple[str, ...]:
-    """What is unusual about an utterance of these deviations, in words.
+def unusual(likelihood: float | None, lengths: float | None) -> tuple[Suspicion, ...]:
+    """What is unusual about an utterance of these deviations from its corpus (None: not known).
 
     Examples
     --------
-    >>> unusual(-6.2, 0.8)
-    ('it fits the model far worse than the rest of the corpus (6.2 deviations): other language or
-    microphone?',)
+    >>> [suspicion] = unusual(-6.2, 0.8)
+    >>> suspicion.text
+    'it fits the model far worse than the rest of the corpus (6.2 deviations): other language or microphone?'
     """
-    reasons = []
-    if likelihood is not None and likelihood < LEAST_LIKELIHOOD:
-        reasons.append(
+    found = []
+    if likelihood is not None and threshold(Test.UNLIKELY).exceeded(likelihood):
+        text = (
             f"it fits the model far worse than the rest of the corpus ({-likelihood:.1f} deviations): "
             "other language or microphone?"
         )
-    if lengths is not None and lengths > MOST_UNUSUAL:
-        reasons.append(
+        found.append(Suspicion(test=Test.UNLIKELY, text=text))
+    if lengths is not None and threshold(Test.ODD_LENGTHS).exceeded(lengths):
+        text = (
             f"its phones are unlike in length what they are in the rest of the corpus ({lengths:.1f} "
             "deviations on average)"
         )
-    return tuple(reasons)
+        found.append(Suspicion(test=Test.ODD_LENGTHS, text=text))
+    return tuple(found)

@@ -1,15 +1,13 @@
-"""Why a person should look at an alignment, in words.
+"""Why a person should look at an alignment.
 
-Exact search always finds the best path; these tell when even the best is not good.  Each threshold
-lies outside what intact speech gave (the worst of 80 sentences of 8 speakers, the figure behind each,
-and no more than rare cases of 160 studio prompts), and inside what the same recordings give when
-transcripts are swapped, shortened or lengthened, or the audio is damaged.
+Exact search always finds the best path; these tests tell when even the best is not good.  Where each limit
+lies, and why, stands in `aligner.refine.thresholds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from math import log, log10
 from statistics import stdev
@@ -17,63 +15,15 @@ from statistics import stdev
 import numpy as np
 
 from aligner.refine.confidence import Evidence, means
+from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
 from aligner.text.normalise import BRACKETED
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality
+from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality, Suspicion
 
-# What is heard against what is written: mean margins, in nats a frame
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
-LEAST_MARGIN = -15.0  # one phone counts for no less: a click in it must not condemn its neighbours
-# How long things are
-LONGEST_PHONE = 0.8  # s; 0.45
-LONGEST_WORD = 2.0  # s; 1.1
+LEAST_MARGIN = -15.0  # nats; one phone counts for no less: a click in it must not condemn its neighbours
 CRAMMED = 1.5  # times the model's shortest length, below which a phone is as short as can be
-CRAMMED_RUN = 6  # phones in a row at the model's shortest length; 5
-CRAMMED_EDGE = 5  # the same at the beginning or end of the speech, where words that are not said pile up; 3
-CRAMMED_SHARE = 0.5  # of all phones at that length; 0.45
-UNEVEN = 0.8  # standard deviation of the logarithm of the phones' lengths; 0.64
-LEAST_SPEECH = 0.15  # share of an utterance; 0.67
-ENOUGH = 10  # phones from which shares and deviations mean something
-# The recording
-LEAST_SNR = 3.0  # dB; speech is no stronger than what is taken for pauses
+ENOUGH_PHONES = 10  # from which shares and deviations of an utterance's phones mean something
 LOWEST_SNR = -20.0  # dB; lower ones mean the same
-MOST_CLIPPED = 0.001  # share of samples; from here cut peaks are heard, and features suffer
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Mean margins below which something does not fit; what a margin is worth depends on what scores the
-    frames.
-
-    Attributes
-    ----------
-    stretches : tuple of (float, float)
-        Over seconds of anything.
-    rows : tuple of (int, float)
-        Over phones of speech in a row.
-    quiet : float
-        Seconds of pauses from which their power can be told.
-    """
-
-    stretches: tuple[tuple[float, float], ...]
-    rows: tuple[tuple[int, float], ...]
-    quiet: float = 0.1
-
-    def times(self, factor: float) -> Limits:
-        """Limits of a model whose margins are so much wider.
-
-        Examples
-        --------
-        >>> Limits(((0.3, -8.0),), ()).times(1.5).stretches
-        ((0.3, -12.0),)
-        """
-        return replace(
-            self,
-            stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
-            rows=tuple((count, factor * least) for count, least in self.rows),
-        )
-
-
-GAUSSIANS = Limits(((WORST_WINDOW, -7.75), (0.5, -5.0)), ((3, -9.25), (5, -6.5)))  # -7.1, -4.4; -8.7, -6.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +53,7 @@ class Solved:
     levels: np.ndarray
     clock: Clock
     shortest: float
-    limits: Limits = GAUSSIANS
+    limits: Limits = LIMITS[Scores.GAUSSIANS]
 
     @property
     def spoken(self) -> list[Interval]:
@@ -158,12 +108,16 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
     )
 
 
-def suspicions(s: Solved, q: Quality) -> tuple[str, ...]:
-    """What looks wrong, in a user's words; empty where nothing does."""
-    return tuple(reason for test in TESTS for reason in test(s, q)[:1])
+def suspicions(s: Solved, q: Quality) -> tuple[Suspicion, ...]:
+    """What looks wrong with an alignment; empty where nothing does."""
+    return tuple(found for test in TESTS for found in test(s, q)[:1])
 
 
-def _misfit(s: Solved, q: Quality) -> list[str]:
+def _suspicion(test: Test, text: str, at: float | None = None) -> Suspicion:
+    return Suspicion(test=test, text=text, at=None if at is None else round(at, DECIMALS))
+
+
+def _misfit(s: Solved, q: Quality) -> list[Suspicion]:
     """Speech and transcript disagree over some stretch of time."""
     found = []
     for seconds, least in s.limits.stretches:
@@ -182,87 +136,116 @@ def _misfit(s: Solved, q: Quality) -> list[str]:
     return found
 
 
-def _disagree(s: Solved, start: float, end: float) -> str:
+def _disagree(s: Solved, start: float, end: float) -> Suspicion:
     words = s.word_at(start, end)
-    if not words:
-        return f"something is heard at {start:.2f} s where the transcript has nothing"
-    return f"what is heard from {start:.2f} to {end:.2f} s does not fit {words!r}"
+    if words:
+        text = f"what is heard from {start:.2f} to {end:.2f} s does not fit {words!r}"
+    else:
+        text = f"something is heard at {start:.2f} s where the transcript has nothing"
+    return _suspicion(Test.MISFIT, text, start)
 
 
-def _long(s: Solved, q: Quality) -> list[str]:
-    """A phone or a word goes on for too long."""
+def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
+    """A phone goes on for too long."""
     longest = max((p for p in s.spoken if p.label != NOISE_LABEL), key=lambda p: p.duration, default=None)
-    found = []
-    if longest is not None and longest.duration > LONGEST_PHONE:
-        word = s.word_at(longest.start, longest.end)
-        found.append(
-            f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s"
+    if longest is None or not threshold(Test.LONG_PHONE).exceeded(longest.duration):
+        return []
+    word = s.word_at(longest.start, longest.end)
+    text = f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s"
+    return [_suspicion(Test.LONG_PHONE, text, longest.start)]
+
+
+def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
+    """A word goes on for too long."""
+    limit = threshold(Test.LONG_WORD)
+    return [
+        _suspicion(
+            Test.LONG_WORD, f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s", w.start
         )
-    return found + [
-        f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s"
         for w in s.words
-        if w.duration > LONGEST_WORD and w.label != SILENCE_LABEL and not BRACKETED.fullmatch(w.label)
+        if limit.exceeded(w.duration) and w.label != SILENCE_LABEL and not BRACKETED.fullmatch(w.label)
     ]
 
 
-def _crammed_together(s: Solved, q: Quality) -> list[str]:
+def _long(s: Solved, q: Quality) -> list[Suspicion]:
+    """A phone goes on for too long; or, where none does, a word."""
+    return [*_long_phone(s, q), *_long_word(s, q)]
+
+
+def _crammed_together(s: Solved, q: Quality) -> list[Suspicion]:
     """Words that are not said are squeezed in at the least that the model allows."""
     runs = _crammed_runs(s)
     run = max(runs, key=len, default=[])
-    said = s.spoken
-    if len(run) >= CRAMMED_RUN:
-        return [
+    if threshold(Test.CRAMMED).exceeded(len(run)):
+        text = (
             f"{len(run)} phones in a row are as short as can be at {run[0].start:.2f} s: "
             "the transcript may have words that are not said"
-        ]
-    edges = [r for r in runs if len(r) >= CRAMMED_EDGE and (r[0] is said[0] or r[-1] is said[-1])]
+        )
+        return [_suspicion(Test.CRAMMED, text, run[0].start)]
+    limit, said = threshold(Test.CRAMMED_EDGE), s.spoken
     return [
-        f"{s.word_at(r[0].start, r[-1].end)!r} is crammed at the "
-        f"{'beginning' if r[0] is said[0] else 'end'}, from "
-        f"{r[0].start:.2f} s: it may not be said"
-        for r in edges
+        _at_the_edge(s, r, "beginning" if r[0] is said[0] else "end")
+        for r in runs
+        if limit.exceeded(len(r)) and (r[0] is said[0] or r[-1] is said[-1])
     ]
 
 
-def _too_many(s: Solved, q: Quality) -> list[str]:
-    crammed = sum(map(s.crammed, s.spoken)) / len(s.spoken)
-    if len(s.spoken) < ENOUGH or crammed <= CRAMMED_SHARE:
+def _at_the_edge(s: Solved, run: Sequence[Interval], edge: str) -> Suspicion:
+    words = s.word_at(run[0].start, run[-1].end)
+    text = f"{words!r} is crammed at the {edge}, from {run[0].start:.2f} s: it may not be said"
+    return _suspicion(Test.CRAMMED_EDGE, text, run[0].start)
+
+
+def _too_many(s: Solved, q: Quality) -> list[Suspicion]:
+    """The transcript has far too many words for the recording."""
+    share = sum(map(s.crammed, s.spoken)) / len(s.spoken)
+    if len(s.spoken) < ENOUGH_PHONES or not threshold(Test.CRAMMED_SHARE).exceeded(share):
         return []
-    return [f"{100 * crammed:.0f} % of the phones are as short as can be: too many words for the recording"]
+    text = f"{100 * share:.0f} % of the phones are as short as can be: too many words for the recording"
+    return [_suspicion(Test.CRAMMED_SHARE, text)]
 
 
-def _uneven(s: Solved, q: Quality) -> list[str]:
+def _uneven(s: Solved, q: Quality) -> list[Suspicion]:
+    """Some phones are crammed, and others cover much."""
     lengths = [log(p.duration) for p in s.spoken if p.label != NOISE_LABEL]
-    if len(lengths) < ENOUGH or stdev(lengths) <= UNEVEN:
+    if len(lengths) < ENOUGH_PHONES or not threshold(Test.UNEVEN).exceeded(stdev(lengths)):
         return []
-    return ["the phones are very uneven in length: transcript and recording may differ"]
+    text = "the phones are very uneven in length: transcript and recording may differ"
+    return [_suspicion(Test.UNEVEN, text)]
 
 
-def _little_speech(s: Solved, q: Quality) -> list[str]:
+def _little_speech(s: Solved, q: Quality) -> list[Suspicion]:
+    """Most of the utterance is taken for silence."""
     total = s.phones[-1].end - s.phones[0].start
-    if q.speech >= LEAST_SPEECH:
+    if not threshold(Test.LITTLE_SPEECH).exceeded(q.speech):
         return []
-    return [f"only {q.speech * total:.1f} of {total:.1f} s are speech: the transcript may lack words"]
+    text = f"only {q.speech * total:.1f} of {total:.1f} s are speech: the transcript may lack words"
+    return [_suspicion(Test.LITTLE_SPEECH, text)]
 
 
-def _noisy(s: Solved, q: Quality) -> list[str]:
-    if q.snr is None or q.snr >= LEAST_SNR:
+def _noisy(s: Solved, q: Quality) -> list[Suspicion]:
+    """Speech is hardly stronger than what is taken for pauses."""
+    if q.snr is None or not threshold(Test.NOISY).exceeded(q.snr):
         return []
     if q.snr <= 0:
-        return ["what is taken for pauses is as loud as the speech: it may be speech"]
-    return [
-        f"speech is only {q.snr:.0f} dB stronger than the pauses: the recording is noisy, or the pauses "
-        f"are speech"
-    ]
+        text = "what is taken for pauses is as loud as the speech: it may be speech"
+    else:
+        text = (
+            f"speech is only {q.snr:.0f} dB stronger than the pauses: the recording is noisy, or the pauses "
+            "are speech"
+        )
+    return [_suspicion(Test.NOISY, text)]
 
 
-def _cut_off(s: Solved, q: Quality) -> list[str]:
-    if q.clipped <= MOST_CLIPPED:
+def _cut_off(s: Solved, q: Quality) -> list[Suspicion]:
+    """The peaks of the recording are cut off."""
+    if not threshold(Test.CLIPPED).exceeded(q.clipped):
         return []
-    return [f"{100 * q.clipped:.1f} % of the samples are clipped: the recording was too loud"]
+    text = f"{100 * q.clipped:.1f} % of the samples are clipped: the recording was too loud"
+    return [_suspicion(Test.CLIPPED, text)]
 
 
-TESTS: tuple[Callable[[Solved, Quality], list[str]], ...] = (
+TESTS: tuple[Callable[[Solved, Quality], list[Suspicion]], ...] = (
     _misfit,
     _long,
     _crammed_together,
@@ -282,7 +265,7 @@ def _crammed_runs(s: Solved) -> list[list[Interval]]:
 def _snr(s: Solved) -> float | None:
     """Power of speech without the noise below it, over the power in the pauses (dB)."""
     voiced = s.voiced
-    if s.clock.seconds(int((~voiced).sum())) < s.limits.quiet:
+    if s.clock.seconds(int((~voiced).sum())) < s.limits.pauses:
         return None
     noise, both = float(s.levels[~voiced].mean()), float(s.levels[voiced].mean())
     noise = max(noise, 1e-12)  # of full scale squared: below 16 bits

@@ -18,7 +18,7 @@ from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.tracing import stage
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, Interval, Result
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, Interval, Result, Suspicion
 
 __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]
 
@@ -33,7 +33,7 @@ class Summary:
         Seconds of audio in the aligned utterances.
     aligned : int
         Utterances, those that are suspect among them.
-    suspects : dict of str to tuple of str
+    suspects : dict of str to tuple of Suspicion
         Why each suspect utterance is, by its id.
     failures : list of Failure
     wall : float
@@ -46,7 +46,7 @@ class Summary:
 
     audio: float = 0.0
     aligned: int = 0
-    suspects: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suspects: dict[str, tuple[Suspicion, ...]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     wall: float = 0.0
     others: str = ""
@@ -66,10 +66,10 @@ class Summary:
         self.suspects = dict(sorted(self.suspects.items()))
         self.failures.sort(key=lambda f: f.utterance.id)
 
-    def suspect(self, utterance: str, reasons: tuple[str, ...]) -> None:
+    def suspect(self, utterance: str, suspicions: tuple[Suspicion, ...]) -> None:
         """Add reasons to look at an utterance, if there are any."""
-        if reasons:
-            self.suspects[utterance] = (*self.suspects.get(utterance, ()), *reasons)
+        if suspicions:
+            self.suspects[utterance] = (*self.suspects.get(utterance, ()), *suspicions)
 
 
 def run(job: Job, backend: Backend, notice: Callable[[Result], None] = lambda _: None) -> Summary:
@@ -116,8 +116,8 @@ def run(job: Job, backend: Backend, notice: Callable[[Result], None] = lambda _:
             for result in members:
                 notice(result)
     finally:  # whatever ends the run, what is done is in the tables
-        for utterance, reasons in among.compared():
-            summary.suspect(utterance, reasons)
+        for utterance, suspicions in among.compared():
+            summary.suspect(utterance, suspicions)
         if rows or not job.kept:
             results.write_run_record(job.out, record)
         results.write_alignment_table(job.out, rows, standing)
@@ -137,30 +137,29 @@ class _Corpus:
 
     def __init__(self, earlier: Sequence[float] = ()) -> None:
         self._earlier = list(earlier)
-        self._rows: list[tuple[str, dict[str, object]]] = []
+        self._rows: list[tuple[str, tuple[Suspicion, ...], dict[str, object]]] = []
         self._likelihoods: list[float] = []
         self._lengths = Lengths()
 
     def add(self, alignment: Alignment, row: dict[str, object]) -> None:
         """Add an utterance and its row in the table, which will be completed."""
-        self._rows.append((alignment.utterance.id, row))
+        self._rows.append((alignment.utterance.id, alignment.suspicions, row))
         self._likelihoods.append(alignment.quality.log_likelihood)
         self._lengths.add(alignment.phones)
 
     def _of_likelihoods(self) -> list[float | None]:
         return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier) :]
 
-    def compared(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def compared(self) -> Iterator[tuple[str, tuple[Suspicion, ...]]]:
         """Complete the rows; the utterances that are unusual in their corpus, and why."""
         deviations = zip(self._of_likelihoods(), self._lengths.deviations(), strict=True)
-        for (utterance, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
+        for (utterance, earlier, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
             for column, value in (("likelihood_deviation", likelihood), ("duration_deviation", lengths)):
                 row[column] = "" if value is None else round(value, 3)
-            reasons = unusual(likelihood, lengths)
-            if reasons:
-                row["status"] = "suspect"
-                row["reason"] = results.REASONS.join(filter(None, (str(row["reason"]), *reasons)))
-                yield utterance, reasons
+            found = unusual(likelihood, lengths)
+            if found:
+                row.update(results.suspicion_cells((*earlier, *found)))
+                yield utterance, found
 
 
 def _record(job: Job, backend: Backend) -> dict[str, object]:

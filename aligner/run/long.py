@@ -24,11 +24,13 @@ from aligner.backends.hmm import HmmBackend
 from aligner.corpus import audio
 from aligner.graph import NONE
 from aligner.parallel.pool import Submit, map_tasks
+from aligner.refine.thresholds import Test
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.long import long_path
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.types import (
+    DECIMALS,
     NOISE_LABEL,
     SAMPLE_RATE,
     SILENCE_LABEL,
@@ -40,6 +42,7 @@ from aligner.types import (
     Interval,
     Quality,
     Result,
+    Suspicion,
     Utterance,
 )
 
@@ -68,7 +71,6 @@ PAUSE = 0.2  # s that a good pause lasts
 DOOR = 3  # states before a sentence: silence, anything, and silence behind that
 EDGE = 0.2  # s of what is heard as anything that go to the sentence beside it: the first pass is not so exact
 SHORTEST_STAR = 0.5  # s; what is shorter counts as a pause
-REASONS = 20  # that are told of one recording
 OPENING = 5  # words by which a sentence that is left out is named
 
 Span = tuple[float, float]
@@ -413,25 +415,24 @@ def joined(
         return next(r for r in results if isinstance(r, Failure))
     start = utterance.start
     end = parts[-1].duration if utterance.end is None else utterance.end
-    reasons = [
-        f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks"
+    suspicions = [
+        Suspicion(
+            test=Test.UNTRANSCRIBED,
+            text=f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks",
+            at=round(a, DECIMALS),
+        )
         for a, b in _between([(start + s.start, start + s.end) for s in planned.stretches], start, end)
     ]
-    reasons += [
-        f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s" for k, after in planned.missing
+    suspicions += [
+        Suspicion(
+            test=Test.UNHEARD,
+            text=f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s",
+            at=round(start + after, DECIMALS),
+        )
+        for k, after in planned.missing
     ]
-    reasons += [
-        f"from {r.utterance.start:.2f} s on {_opening(r.utterance.transcript)!r} could not be aligned: "
-        f"{r.rule}"
-        for r in results
-        if isinstance(r, Failure)
-    ]
-    reasons += [reason for part in parts for reason in part.suspicions]
-    told = (
-        (*reasons[:REASONS], f"and {len(reasons) - REASONS} more")
-        if len(reasons) > REASONS
-        else tuple(reasons)
-    )
+    suspicions += [_unaligned(r) for r in results if isinstance(r, Failure)]
+    suspicions += [suspicion for part in parts for suspicion in part.suspicions]
     spans = [(p.phones[0].start, p.phones[-1].end) for p in parts]
     words = _tiled([p.words for p in parts], spans, start, end, STAR_LABEL)
     phones = _tiled([p.phones for p in parts], spans, start, end, NOISE_LABEL)
@@ -443,9 +444,16 @@ def joined(
         parts[0].duration,
         _quality(parts, end - start),
         oovs,
-        told,
+        tuple(suspicions),
         edges=tuple(edge for part in parts for edge in part.edges),
     )
+
+
+def _unaligned(failure: Failure) -> Suspicion:
+    """What is to be told of a stretch that could not be aligned."""
+    start, said = failure.utterance.start, _opening(failure.utterance.transcript)
+    text = f"from {start:.2f} s on {said!r} could not be aligned: {failure.rule}"
+    return Suspicion(test=Test.UNALIGNED, text=text, at=round(start, DECIMALS))
 
 
 def _opening(text: str) -> str:

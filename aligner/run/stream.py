@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -539,7 +539,12 @@ class StreamAligner:
             median, p95 = np.percentile(self.delays, [50, 95])
             about["delay"] = {"median": round(float(median), 4), "p95": round(float(p95), 4)}
         if self.alignment is not None:
-            about |= {"status": self.alignment.status, "reasons": list(self.alignment.suspicions)}
+            found = self.alignment.suspicions
+            about |= {
+                "status": self.alignment.status,
+                "reasons": [s.text for s in found],
+                "suspicions": [asdict(s) for s in found],
+            }
         return Event("end", self.heard, 0.0, self.heard, about=about)
 
 

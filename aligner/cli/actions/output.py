@@ -13,7 +13,7 @@ from aligner.parallel.monitor import Usage, in_units
 from aligner.refine.learning import Figures
 from aligner.run.folder import Summary, suspects_of
 from aligner.run.plan import Job
-from aligner.types import Failure
+from aligner.types import Failure, foremost
 
 
 def print_summary(s: Summary, job: Job) -> None:
@@ -22,8 +22,8 @@ def print_summary(s: Summary, job: Job) -> None:
     click.echo(f"hours     {s.audio / 3600:.3f} of aligned speech")
     click.echo(f"aligned   {s.aligned} utterances")
     click.echo(f"suspect   {len(s.suspects)} of them")
-    for utterance, reasons in list(s.suspects.items())[:FIRST_REASONS]:
-        click.echo(f"          {utterance}: {'; '.join(reasons)}")
+    for utterance, suspicions in list(s.suspects.items())[:FIRST_REASONS]:
+        click.echo(f"          {utterance}: {'; '.join(found.text for found in foremost(suspicions))}")
     _print_rest(len(s.suspects), job.out)
     click.echo(f"failed    {len(s.failures)}")
     for f in s.failures[:FIRST_REASONS]:

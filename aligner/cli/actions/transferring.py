@@ -9,6 +9,7 @@ from aligner.cli.actions.aligning import align_behind_bar
 from aligner.cli.actions.output import print_summary
 from aligner.cli.checks import TransferRequest
 from aligner.run.transfer import by_prompts, transfer_one
+from aligner.types import foremost
 
 
 def transfer(request: TransferRequest) -> int:
@@ -26,6 +27,6 @@ def _transfer_recording(request: TransferRequest) -> int:
     assert request.recording is not None
     alignment = transfer_one(request.recording, request.options, request.compute)
     told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
-    why = "; ".join(alignment.suspicions) if alignment else ""
+    why = "; ".join(s.text for s in foremost(alignment.suspicions)) if alignment else ""
     click.echo(": ".join(filter(None, (f"{request.recording.path}  {told}", why))))
     return 0

@@ -1,0 +1,326 @@
+"""Thresholds of suspicion: from where on an alignment looks wrong, and why from there.
+
+Each limit lies beyond the worst that intact speech gave (`INTACT`), and within what the same recordings give
+when their transcripts are swapped, shortened or lengthened, or their sound is damaged: ``recipes/damage.py``
+counts how much of that is found.  The tests themselves are in `aligner.refine.suspect` and
+`aligner.refine.outliers`; they take every limit from `THRESHOLDS`.
+
+``python -m aligner.refine.thresholds`` prints the table in Markdown, for the documentation; `markdown` is the
+same in Python.  Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+INTACT = "80 sentences of 8 speakers of TIMIT"  # whose worst values are told beside the limits
+WHOLE_RECORDING = 1e6  # s; a window longer than any recording
+
+
+class Test(StrEnum):
+    """A test of suspicion, by the name that `Suspicion.test` has."""
+
+    __test__ = False  # pytest takes classes of this name for its own
+
+    MISFIT = "misfit"
+    """What is heard over some stretch does not fit what is written there."""
+    LONG_PHONE = "long-phone"
+    """A phone goes on for too long."""
+    LONG_WORD = "long-word"
+    """A word goes on for too long."""
+    CRAMMED = "crammed"
+    """Many phones in a row are as short as the model lets them be."""
+    CRAMMED_EDGE = "crammed-edge"
+    """The same at the beginning or the end of the speech, where words pile up that are not said."""
+    CRAMMED_SHARE = "crammed-share"
+    """A great part of all phones is as short as the model lets them be."""
+    UNEVEN = "uneven"
+    """The phones differ in length more than those of speech do."""
+    LITTLE_SPEECH = "little-speech"
+    """Most of the utterance is taken for silence."""
+    NOISY = "noisy"
+    """Speech is hardly stronger than what is taken for pauses."""
+    CLIPPED = "clipped"
+    """The peaks of the recording are cut off."""
+    UNLIKELY = "unlikely"
+    """An utterance fits the model far worse than the rest of its corpus."""
+    ODD_LENGTHS = "odd-lengths"
+    """An utterance's phones are unlike in length what they are in the rest of its corpus."""
+    UNTRANSCRIBED = "untranscribed"
+    """A stretch of a long recording holds something that the transcript lacks."""
+    UNHEARD = "unheard"
+    """A sentence of a long recording's transcript is not heard."""
+    UNALIGNED = "unaligned"
+    """A stretch of a long recording could not be aligned."""
+
+
+class Scores(StrEnum):
+    """What scores a backend's frames, which says what a margin is worth."""
+
+    GAUSSIANS = "gaussians"
+    """Mixtures or a network over the states of an HMM; limits widen with the model's own spread."""
+    POSTERIORS = "posteriors"
+    """A CTC network's labels."""
+    DISTANCES = "distances"
+    """Distances to speech of a synthesiser."""
+    TRAJECTORIES = "trajectories"
+    """Distances to the means of a model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """A limit, and the reason for it."""
+
+    test: Test
+    """Whose limit it is."""
+    limit: float
+    """An alignment is suspect beyond it."""
+    below: bool = False
+    """Whether suspect is what lies below the limit, not what lies above it."""
+    unit: str
+    """Unit of the limit, and what is measured in it."""
+    worst: float
+    """The worst value of intact speech (see `INTACT`)."""
+    why: str
+    """What it finds, and why it has this value: one sentence."""
+    scores: Scores | None = None
+    """The kind of scores that it is for; None where it is for all of them."""
+    seconds: float | None = None
+    """Length of the window over which a margin is averaged."""
+    phones: int | None = None
+    """The same in spoken phones in a row."""
+
+    def exceeded(self, value: float) -> bool:
+        """Whether a value lies beyond the limit."""
+        return value < self.limit if self.below else value > self.limit
+
+    @property
+    def over(self) -> str:
+        """The window of a margin, in words; empty where there is none."""
+        if self.phones is not None:
+            return f"{self.phones} phones"
+        if self.seconds is None:
+            return ""
+        return "the whole" if self.seconds == WHOLE_RECORDING else f"{self.seconds:g} s"
+
+
+def _margin(scores: Scores, limit: float, worst: float, why: str, **window: float) -> Threshold:
+    return Threshold(
+        test=Test.MISFIT,
+        limit=limit,
+        below=True,
+        unit="mean margin, nats a frame",
+        worst=worst,
+        why=why,
+        scores=scores,
+        seconds=window.get("seconds"),
+        phones=int(window["phones"]) if "phones" in window else None,
+    )
+
+
+SYLLABLE = "Finds a syllable or two that is not what is written; a shorter stretch is at the mercy of chance."
+WORD = "Finds a word or two, at a smaller margin than a single syllable needs."
+WORDS = "Finds several words, or a sound that goes on, at the smallest margin."
+THREE_PHONES = (
+    "Finds quick phones that fill no window in seconds; each counts alike, and no click condemns three."
+)
+FIVE_PHONES = "Finds a quick word, at a smaller margin than three phones need."
+TEN_PHONES = "Finds a few quick words, at the smallest margin."
+SECOND = (
+    "Finds another word or two; a template is so coarse that shorter stretches of intact speech fit badly."
+)
+TWO_SECONDS = "Finds a few other words, at a smaller margin than a second needs."
+ALL_OF_IT = "Finds the transcript of another recording, of which no stretch alone stands out."
+
+THRESHOLDS: tuple[Threshold, ...] = (
+    _margin(Scores.GAUSSIANS, -7.75, -7.1, SYLLABLE, seconds=0.3),
+    _margin(Scores.GAUSSIANS, -5.0, -4.4, WORD, seconds=0.5),
+    _margin(Scores.GAUSSIANS, -9.25, -8.7, THREE_PHONES, phones=3),
+    _margin(Scores.GAUSSIANS, -6.5, -6.0, FIVE_PHONES, phones=5),
+    _margin(Scores.POSTERIORS, -2.3, -2.0, SYLLABLE, seconds=0.3),
+    _margin(Scores.POSTERIORS, -1.5, -1.3, WORD, seconds=0.5),
+    _margin(Scores.POSTERIORS, -0.9, -0.8, WORDS, seconds=1.0),
+    _margin(Scores.POSTERIORS, -3.0, -2.7, THREE_PHONES, phones=3),
+    _margin(Scores.POSTERIORS, -2.5, -2.2, FIVE_PHONES, phones=5),
+    _margin(Scores.POSTERIORS, -1.4, -1.2, TEN_PHONES, phones=10),
+    _margin(Scores.DISTANCES, -3.0, -2.8, SECOND, seconds=1.0),
+    _margin(Scores.DISTANCES, -2.3, -2.1, TWO_SECONDS, seconds=2.0),
+    _margin(Scores.DISTANCES, -1.5, -1.4, ALL_OF_IT, seconds=WHOLE_RECORDING),
+    _margin(Scores.TRAJECTORIES, -1.4, -1.28, SECOND, seconds=1.0),
+    _margin(Scores.TRAJECTORIES, -0.95, -0.81, TWO_SECONDS, seconds=2.0),
+    _margin(Scores.TRAJECTORIES, -0.75, -0.66, ALL_OF_IT, seconds=WHOLE_RECORDING),
+    Threshold(
+        test=Test.LONG_PHONE,
+        limit=0.8,
+        unit="s, the longest phone",
+        worst=0.45,
+        why="Finds a phone that covers other sounds; nearly twice the longest of intact speech.",
+    ),
+    Threshold(
+        test=Test.LONG_WORD,
+        limit=2.0,
+        unit="s, the longest word",
+        worst=1.1,
+        why="Finds a word that covers speech which the transcript lacks; nearly twice the longest one said.",
+    ),
+    Threshold(
+        test=Test.CRAMMED,
+        limit=5,
+        unit="phones in a row as short as can be",
+        worst=5,
+        why="Finds words that are not said; intact speech slurs up to five in a row.",
+    ),
+    Threshold(
+        test=Test.CRAMMED_EDGE,
+        limit=4,
+        unit="phones in a row as short as can be, at an edge of the speech",
+        worst=3,
+        why="Finds words that are not said before or after the rest, where people slur less.",
+    ),
+    Threshold(
+        test=Test.CRAMMED_SHARE,
+        limit=0.5,
+        unit="share of all phones that are as short as can be",
+        worst=0.45,
+        why="Finds transcripts far too long for their recordings.",
+    ),
+    Threshold(
+        test=Test.UNEVEN,
+        limit=0.8,
+        unit="standard deviation of the logarithm of the phones' lengths",
+        worst=0.64,
+        why="Finds transcripts that cannot keep in step: some phones are crammed, and others cover the rest.",
+    ),
+    Threshold(
+        test=Test.LITTLE_SPEECH,
+        limit=0.15,
+        below=True,
+        unit="share of the utterance that is speech",
+        worst=0.67,
+        why="Finds transcripts that lack words; far below any sentence, for single words stand in pauses.",
+    ),
+    Threshold(
+        test=Test.NOISY,
+        limit=3.0,
+        below=True,
+        unit="dB, the speech over the pauses",
+        worst=20.3,
+        why="Finds pauses that are speech, and noise: at 3 dB speech has twice the power of the pauses.",
+    ),
+    Threshold(
+        test=Test.CLIPPED,
+        limit=0.001,
+        unit="share of the samples that are cut off",
+        worst=0.0,
+        why="Finds recordings that were too loud: from here on cut peaks are heard, and features suffer.",
+    ),
+    Threshold(
+        test=Test.UNLIKELY,
+        limit=-5.0,
+        below=True,
+        unit="robust deviations of the log-likelihood from the corpus's median",
+        worst=-2.3,
+        why="Finds another language or microphone; twice as far off as any intact sentence.",
+    ),
+    Threshold(
+        test=Test.ODD_LENGTHS,
+        limit=1.6,
+        unit="mean deviation of the phones' lengths from those of the corpus",
+        worst=1.2,
+        why="Finds another rate of speech, and transcripts that fit nowhere: a third beyond any intact one.",
+    ),
+)
+LEAST_PAUSES = {  # s of pauses from which their power can be told, for `Test.NOISY`
+    Scores.GAUSSIANS: 0.1,
+    Scores.POSTERIORS: 0.1,
+    Scores.DISTANCES: 0.3,  # a template's pauses reach into the speech beside them
+    Scores.TRAJECTORIES: 0.3,
+}
+_SINGLE: Mapping[Test, Threshold] = {t.test: t for t in THRESHOLDS if t.test is not Test.MISFIT}
+
+
+def threshold(test: Test) -> Threshold:
+    """The threshold of a test that has one for all kinds of scores.
+
+    Examples
+    --------
+    >>> threshold(Test.LONG_WORD).exceeded(2.1)
+    True
+    """
+    return _SINGLE[test]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Mean margins below which something does not fit, of a kind of scores."""
+
+    stretches: tuple[tuple[float, float], ...]
+    """Seconds of anything, and the least mean margin over them."""
+    rows: tuple[tuple[int, float], ...]
+    """Spoken phones in a row, and the least mean margin of them."""
+    pauses: float = 0.1
+    """Seconds of pauses from which their power can be told."""
+
+    def times(self, factor: float) -> Limits:
+        """Limits of a model whose margins are so much wider.
+
+        Examples
+        --------
+        >>> Limits(((0.3, -8.0),), ()).times(1.5).stretches
+        ((0.3, -12.0),)
+        """
+        return replace(
+            self,
+            stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
+            rows=tuple((count, factor * least) for count, least in self.rows),
+        )
+
+
+def _limits_of(scores: Scores) -> Limits:
+    """The limits of margins that the table has of a kind of scores."""
+    own = [t for t in THRESHOLDS if t.scores is scores]
+    return Limits(
+        tuple((t.seconds, t.limit) for t in own if t.seconds is not None),
+        tuple((t.phones, t.limit) for t in own if t.phones is not None),
+        LEAST_PAUSES[scores],
+    )
+
+
+LIMITS: Mapping[Scores, Limits] = {scores: _limits_of(scores) for scores in Scores}
+"""The limits of margins, for each kind of scores."""
+
+
+def worst_margin(scores: Scores, seconds: float) -> float:
+    """The worst mean margin of intact speech over a window of so many seconds, in nats a frame.
+
+    Examples
+    --------
+    >>> worst_margin(Scores.GAUSSIANS, 0.3)
+    -7.1
+    """
+    return next(t.worst for t in THRESHOLDS if t.scores is scores and t.seconds == seconds)
+
+
+def markdown() -> str:
+    """The table of thresholds for the documentation."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield f"| test | measured | suspect | worst of {INTACT} | what it finds, and why this value |"
+    yield "|---|---|---|---|---|"
+    for t in THRESHOLDS:
+        measured = f"{t.unit}, over {t.over}" if t.over else t.unit
+        kind = f" (`{t.scores}`)" if t.scores else ""
+        side = "below" if t.below else "above"
+        yield f"| `{t.test}`{kind} | {measured} | {side} {_number(t.limit)} | {_number(t.worst)} | {t.why} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
