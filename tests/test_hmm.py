@@ -959,4 +959,4 @@ def test_the_buffer_bounds_what_is_open():
     for t in range(1, 60):
         processor.process_chunk(torch.randn(8, 2))
         search = processor._decoder.search
-        assert search.heard - search.told <= 70, t
+        assert search.heard - search.reported <= 70, t

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from support.graphs import cases, chain, pieces, speech_like
 
 from aligner.graph import NONE, Position, Unit, build
+from aligner.search import traceback
 from aligner.search import viterbi as viterbi_room
 from aligner.search.arcs import Arcs, NoPath, chosen
 from aligner.search.forward_backward import forward_backward, log_partition
 from aligner.search.kernels import compiled, spread
 from aligner.search.kernels.layout import backpointer_bits, layout
+from aligner.search.live import LiveSearch
 from aligner.search.long import long_path
 from aligner.search.segmental import segmental_forward_backward, segmental_log_partition, segmental_viterbi
-from aligner.search.stream import Stream, stream
 from aligner.search.viterbi import viterbi
 from aligner.types import Pronunciation
 
@@ -512,94 +513,137 @@ def test_long_searches_refuse_what_does_not_fit():
         long_path(arcs, lambda a, b, c: scores[a : b - 1, c], 9)
 
 
-# Streams.
+# Live.
+
+
+def reported(search, parts):
+    """All states, as the search reports them, and none of them twice."""
+    states = []
+    for part in parts:
+        new = search.advance(part)
+        assert new.first == len(states)
+        states += new.states.tolist()
+    return states + search.finish().states.tolist()
 
 
 @settings(max_examples=60, deadline=None)
 @given(cases(longest=30, varying=False), st.sampled_from([None, 1000]), st.integers(0, 99))
-def test_a_stream_tells_what_the_offline_search_finds(case, lag, seed):
+def test_a_live_search_reports_what_the_offline_search_finds(case, lag, seed):
     arcs, scores, _ = case
     arcs, scores = arcs.of_utterance(0), scores[:1].float()
     arcs = arcs.to(scores)
+    parts = pieces(scores[0], np.random.default_rng(seed))
     try:
         expected = viterbi(arcs, scores, kernel="reference")
     except NoPath:
         with pytest.raises(NoPath):
-            stream(arcs, pieces(scores[0], np.random.default_rng(seed)), lag)
+            reported(LiveSearch(arcs, lag=lag), parts)
         return
-    told = stream(arcs, pieces(scores[0], np.random.default_rng(seed)), lag)
+    states = reported(LiveSearch(arcs, lag=lag), parts)
     as_path = Arcs(arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final)
     weights = (
         {s: w for s, _, w in every_path(as_path, scores, torch.tensor([5]), 0)}
         if scores.shape[1] == 5
         else {}
     )
-    if told.tolist() != expected.states[0].tolist():  # a tie
-        assert weights.get(tuple(told.tolist()), expected.score.item()) == pytest.approx(
+    if states != expected.states[0].tolist():  # a tie
+        assert weights.get(tuple(states), expected.score.item()) == pytest.approx(
             expected.score.item(), abs=1e-4
         )
 
 
-def test_states_are_told_as_soon_as_they_are_certain():
+@pytest.mark.parametrize("size", [1, 7])
+def test_states_are_reported_as_soon_as_they_are_certain(size):
     arcs, (scores, _) = chain(20), speech_like(20, 400)
-    search, told = Stream(arcs, beam=40.0), []
-    for frame in scores:
-        told += search.advance(frame[None]).tolist()
-    assert len(told) > 300
-    told += search.finish().tolist()
+    search, states = LiveSearch(arcs, beam=40.0), []
+    for part in scores.split(size):
+        states += search.advance(part).states.tolist()
+    assert len(states) > 300
+    states += search.finish().states.tolist()
     offline = viterbi(arcs, scores[None])
-    assert told == offline.states[0].tolist()
+    assert states == offline.states[0].tolist()
     assert search.score == pytest.approx(offline.score.item(), rel=1e-5)
 
 
 def test_a_fixed_lag_is_kept_and_its_path_is_possible():
     arcs, (scores, planted) = chain(20), speech_like(20, 400)
-    search, told = Stream(arcs, lag=5), []
+    search, states = LiveSearch(arcs, lag=5), []
     for t, frame in enumerate(scores):
-        told += search.advance(frame[None]).tolist()
-        assert len(told) >= t + 1 - 5
-    told += search.finish().tolist()
-    assert set(np.diff(told)) <= {0, 1}
-    assert np.mean(np.array(told) == planted) > 0.9
+        states += search.advance(frame[None]).states.tolist()
+        assert len(states) >= t + 1 - 5
+    states += search.finish().states.tolist()
+    assert set(np.diff(states)) <= {0, 1}
+    assert np.mean(np.array(states) == planted) > 0.9
 
 
-def test_a_stream_of_thousands_of_frames_keeps_little():
+def test_states_reported_by_a_few_paths_bind_the_search():
+    """Everything looks like state 1 until the last frame; who has reported it can no longer stay in 0."""
+    arcs = Arcs.dense(torch.tensor([[0.0, 0.0], [-torch.inf, 0.0]]), torch.tensor([0.0, 0.0]))
+    scores = torch.tensor([[0.0, 3.0]] * 5 + [[0.0, -99.0]])
+    assert reported(LiveSearch(arcs, agreement_beam=2.0), scores.split(1)) == [1] * 6
+    assert reported(LiveSearch(arcs, agreement_beam=2.0), [scores]) == [0] * 6
+
+
+def test_a_live_search_of_thousands_of_frames_keeps_little(monkeypatch):
+    """Paths merge within some frames in a graph that leads back: what is settled is forgotten."""
+    monkeypatch.setattr(traceback, "BLOCK_FRAMES", 64)
     scores, _ = speech_like(8, 64)
     back = Arcs.dense(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)), torch.zeros(8))
-    search = Stream(back)
-    for _ in range(100):
-        search.advance(scores)
-    assert search.told > 6000
-    assert len(search._rows) < 1000
+    search, states = LiveSearch(back), []
+    for part in scores.repeat(100, 1).split(63):
+        states += search.advance(part).states.tolist()
+    assert search.reported > 6000
+    assert search.kept < 200
+    states += search.finish().states.tolist()
+    assert states == viterbi(back, scores.repeat(100, 1)[None]).states[0].tolist()
 
 
-def test_streams_refuse_what_they_cannot_do():
+def test_a_graph_that_leads_back_may_revive_earlier_states():
+    """The band of states that are alive grows at both ends."""
+    arcs = Arcs.dense(
+        torch.tensor([[-torch.inf, 0.0, 0.0], [0.0, -torch.inf, -torch.inf], [-torch.inf, 0.0, 0.0]]),
+        torch.tensor([-torch.inf, -torch.inf, 0.0]),
+    )
+    scores = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    expected = viterbi(arcs, scores[None]).states[0].tolist()
+    assert {0, 1, 2} == set(expected)
+    for size in (1, 40):
+        assert reported(LiveSearch(arcs), scores.split(size)) == expected
+
+
+def test_live_searches_refuse_what_they_cannot_do():
     arcs = chain(3)
-    with pytest.raises(ValueError, match="lag"):
-        Stream(arcs, -1)
-    with pytest.raises(ValueError, match="beam"):
-        Stream(arcs, beam=0.0)
+    for wrong in ({"lag": -1}, {"agreement_beam": 0.0}, {"beam": -1.0}):
+        with pytest.raises(ValueError, match=r"lag|agreement beam|beam"):
+            LiveSearch(arcs, **wrong)
     with pytest.raises(ValueError, match="same in every frame"):
-        Stream(Arcs(arcs.pdf, arcs.predecessors, arcs.weights.expand(1, 4, 3, 2), arcs.start, arcs.final))
+        LiveSearch(Arcs(arcs.pdf, arcs.predecessors, arcs.weights.expand(1, 4, 3, 2), arcs.start, arcs.final))
     with pytest.raises(NoPath):
-        Stream(arcs).finish()
-    search = Stream(arcs)
+        LiveSearch(arcs).finish()
+    search = LiveSearch(arcs)
     search.advance(torch.zeros(2, 3))
     with pytest.raises(NoPath):
         search.finish()
     for call in (search.finish, lambda: search.advance(torch.zeros(1, 3))):
         with pytest.raises(ValueError, match="has ended"):
             call()
+    for call in (search.leading, lambda: search.states, lambda: search.stray(np.zeros(2))):
+        with pytest.raises(ValueError, match="forgets"):
+            call()
     with pytest.raises(NoPath):
-        Stream(arcs).advance(torch.full((1, 3), -torch.inf))
+        LiveSearch(arcs).advance(torch.full((1, 3), -torch.inf))
     for bad in (
         torch.zeros(1, 2),
         torch.zeros(3),
         torch.zeros(1, 3, dtype=torch.long),
         torch.full((1, 3), torch.nan),
+        torch.full((1, 3), torch.inf),
     ):
         with pytest.raises(ValueError, match="scores"):
-            Stream(arcs).advance(bad)
+            LiveSearch(arcs).advance(bad)
+    for columns in (np.arange(7), LiveSearch(arcs).columns(1)):  # of nothing, and of another search
+        with pytest.raises(ValueError, match="under the columns"):
+            LiveSearch(arcs).advance(torch.zeros(1, len(columns)), columns)
 
 
 # What does not fit is said.
@@ -724,5 +768,4 @@ def test_both_kernels_agree_on_speech(model):
         arcs, lambda a, b, c: model.score(ready.frames[a:b], ready.graph.pdfs[c]), len(ready.frames), 64
     )
     assert banded.states.tolist() == plain.states.tolist()
-    told = stream(arcs, scores.split(7))
-    assert told.tolist() == plain.states[0].tolist()
+    assert reported(LiveSearch(arcs), scores.split(7)) == plain.states[0].tolist()

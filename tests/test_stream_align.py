@@ -43,9 +43,9 @@ from aligner.refine.offsets import correct, following
 from aligner.run import stream as streaming_module
 from aligner.run.align import align
 from aligner.run.stream import Line, Spoken, StreamAligner, follow, streaming
-from aligner.search import live as live_module
+from aligner.search import band, traceback
 from aligner.search.arcs import Arcs, NoPath
-from aligner.search.live import Live
+from aligner.search.live import LiveSearch
 from aligner.search.viterbi import viterbi
 from aligner.types import DataError, Interval, ModelError
 
@@ -153,9 +153,11 @@ def lived(search, parts):
     told = []
     for part in parts:
         before = search.states.copy()
-        first = search.advance(part[:, search.columns(len(part))])
+        columns = search.columns(len(part))
+        first, new = search.advance(part[:, columns], columns)
         assert first <= len(before)
         np.testing.assert_array_equal(search.states[:first], before[:first])
+        np.testing.assert_array_equal(search.states[first:], new)
         told.append(search.states.copy())
     search.finish()
     return told
@@ -181,9 +183,9 @@ def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
         expected = viterbi(arcs, scores, kernel="reference")
     except NoPath:
         with pytest.raises(NoPath):
-            lived(Live(arcs, sure, lag), parts)
+            lived(LiveSearch(arcs, agreement_beam=sure, lag=lag, revisable=True), parts)
         return
-    search = Live(arcs, sure, lag)
+    search = LiveSearch(arcs, agreement_beam=sure, lag=lag, revisable=True)
     told = lived(search, parts)
     assert search.score == pytest.approx(expected.score.item(), abs=1e-4)
     assert weight(arcs, scores[0], search.states) == pytest.approx(
@@ -209,9 +211,9 @@ def weight(arcs, scores, states):
 @pytest.mark.parametrize("size", [1, 3, 50])
 @pytest.mark.parametrize("beam", [None, 200.0])
 def test_live_tells_early_and_right(size, beam, monkeypatch):
-    monkeypatch.setattr(live_module, "ROWS", 16)  # many blocks of backpointers
+    monkeypatch.setattr(traceback, "BLOCK_FRAMES", 16)  # many blocks of backpointers
     arcs, (scores, _) = chain(40), speech_like(40, 400)
-    search = Live(arcs, sure=40.0, beam=beam)
+    search = LiveSearch(arcs, agreement_beam=40.0, beam=beam, revisable=True)
     told = lived(search, scores.split(size))
     expected = viterbi(arcs, scores[None]).states[0].numpy()
     np.testing.assert_array_equal(search.states, expected)
@@ -228,51 +230,35 @@ def test_what_was_told_too_early_is_taken_back():
         torch.tensor([0.0, 0.0, -torch.inf]),
     )
     scores = torch.tensor([[0.0, 3.0, 0.0]] * 5 + [[0.0, -99.0, 0.0]])
-    search = Live(arcs, sure=2.0)
+    search = LiveSearch(arcs, agreement_beam=2.0, revisable=True)
     for frame in scores[:5]:
-        search.advance(frame[None][:, search.columns(1)])
+        search.advance(frame[None])
     assert search.states.tolist() == [1] * 5
-    assert search.advance(scores[5:][:, search.columns(1)]) == 0
+    assert search.advance(scores[5:]).first == 0
     assert search.states.tolist() == [0] * 6
     assert search.stray(scores[:, 0].numpy()) == pytest.approx(15.0)
 
 
-def test_a_lag_is_kept():
+def test_a_lag_is_kept_and_does_not_bind():
     arcs, (scores, _) = chain(20), speech_like(20, 100)
-    search = Live(arcs, lag=5)
+    search = LiveSearch(arcs, lag=5, revisable=True)
     for t, frame in enumerate(scores, 1):
-        search.advance(frame[None][:, search.columns(1)])
-        assert search.told >= t - 5
+        search.advance(frame[None])
+        assert search.reported >= t - 5
     search.finish()
     np.testing.assert_array_equal(search.states, viterbi(arcs, scores[None]).states[0].numpy())
 
 
-def test_live_refuses_what_it_cannot_do():
-    arcs = chain(3)
-    for wrong in ({"lag": -1}, {"sure": 0.0}, {"beam": -1.0}):
-        with pytest.raises(ValueError, match=r"lag|sure|beam"):
-            Live(arcs, **wrong)
-    search = Live(arcs)
-    with pytest.raises(NoPath):
-        search.finish()
-    with pytest.raises(ValueError, match="shape"):
-        search.advance(torch.zeros(1, 7))
-    for bad in (torch.nan, torch.inf):
-        with pytest.raises(ValueError, match="NaN"):
-            search.advance(torch.full((1, len(search.columns(1))), bad))
-    with pytest.raises(NoPath):
-        search.advance(torch.full((1, len(search.columns(1))), -torch.inf))
-
-
-def test_only_states_that_may_be_alive_are_scored():
-    search = Live(chain(1000), beam=10.0)
+@pytest.mark.parametrize("revisable", [False, True])
+def test_only_states_that_may_be_alive_are_scored(revisable):
+    search = LiveSearch(chain(1000), beam=10.0, revisable=revisable)
     scores, _ = speech_like(1000, 1500)
     asked = 0
     for frame in scores:
         columns = search.columns(1)
         asked = max(asked, len(columns))
-        search.advance(frame[None][:, columns])
-    assert asked <= 3 * live_module.CELL
+        search.advance(frame[None][:, columns], columns)
+    assert asked <= 3 * band.COLUMN_STEP
 
 
 # Boundaries.
@@ -345,7 +331,7 @@ def test_long_texts_end_the_same(running, monkeypatch, trusted):
     long = replace(utterances[0], audio=wave, transcript=" ".join(u.transcript for u in utterances))
     aligner, _ = streamed(long, 1600, 8)
     assert aligner.search.pruned
-    assert np.ptp(aligner.search.live._band[:2]) < len(aligner.graph.pdf) / 2
+    assert aligner.search.live.width < len(aligner.graph.pdf) / 2
     [offline] = align([long], running)
     assert places(aligner.phones) == places(offline.phones)
     assert places(aligner.words) == places(offline.words)

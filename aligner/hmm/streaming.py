@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aligner.hmm.gaussian import MixtureGaussianHMM
 from aligner.hmm.semi_markov import HSMM
-from aligner.search.stream import Stream
+from aligner.search.live import LiveSearch
 
 
 class StreamingDecoder(Protocol):
@@ -62,7 +62,7 @@ class StreamingHMM(MixtureGaussianHMM):
     """
 
     def decoder(self, lag: int | None = None, beam: float | None = None) -> HmmDecoder:
-        """Make a decoder for one sequence; `aligner.search.stream.Stream` explains ``lag`` and ``beam``."""
+        """Make a decoder for one sequence; `aligner.search.live.LiveSearch` explains ``lag`` and ``beam``."""
         return HmmDecoder(self, lag, beam)
 
 
@@ -73,12 +73,12 @@ class HmmDecoder:
         self.model = model
         with torch.no_grad():
             self._ready = model.emissions.ready()
-            self.search = Stream(model.transitions().to(torch.empty(0)), lag, beam)
+            self.search = LiveSearch(model.transitions().to(torch.empty(0)), lag=lag, beam=beam)
 
     @property
     def decided(self) -> int:
         """The number of frames whose state has been given out."""
-        return self.search.told
+        return self.search.reported
 
     @torch.no_grad()
     def advance(self, observations: Tensor) -> Tensor:
@@ -87,11 +87,11 @@ class HmmDecoder:
             raise ValueError(
                 f"observations of shape {tuple(observations.shape)}; (n, {self.model.obs_dim}) is needed"
             )
-        return self.search.advance(self._ready.score(observations).cpu())
+        return torch.from_numpy(self.search.advance(self._ready.score(observations).cpu()).states)
 
     def finish(self) -> Tensor:
         """End the sequence and return the states of all frames that were still undecided."""
-        return self.search.finish()
+        return torch.from_numpy(self.search.finish().states)
 
 
 class DecodedChunk(NamedTuple):

@@ -36,7 +36,7 @@ from aligner.refine.boundaries import Refinement
 from aligner.refine.offsets import following
 from aligner.refine.pauses import below
 from aligner.search.arcs import Arcs
-from aligner.search.live import Live
+from aligner.search.live import LiveSearch
 from aligner.text.lexicon import SpokenWord
 from aligner.types import (
     DECIMALS,
@@ -162,14 +162,20 @@ class Attending:
         self._changed = 0
 
     @cached_property
-    def live(self) -> Live:
+    def live(self) -> LiveSearch:
         """The search itself."""
-        return Live(Arcs.of(self.graph), SURE, self.lag, BEAM if self.pruned else None)
+        return LiveSearch(
+            Arcs.of(self.graph),
+            lag=self.lag,
+            beam=BEAM if self.pruned else None,
+            agreement_beam=SURE,
+            revisable=True,
+        )
 
     @property
     def decided(self) -> int:
         """The number of frames whose state has been given out."""
-        return self.live.told
+        return self.live.reported
 
     def changed(self) -> int:
         """The first frame whose told state is new or another one since this was last asked."""
@@ -181,15 +187,15 @@ class Attending:
         told = self.decided
         columns = self.live.columns(len(observations))
         scores = self.model.score(observations, self.graph.pdfs[columns])
-        self._changed = min(self._changed, self.live.advance(scores))
+        self._changed = min(self._changed, self.live.advance(scores, columns).first)
         return torch.from_numpy(self.live.states[told:].copy())
 
     def finish(self) -> Tensor:
         """There is no more: the states of all frames not yet told."""
         told = self.decided
-        lacking = self.live.lacking
+        lacking = self.live.shortfall
         self.finished = lacking <= UNFINISHED or (lacking < np.inf and not self._stopped())
-        self._changed = min(self._changed, self.live.finish(anywhere=not self.finished))
+        self._changed = min(self._changed, self.live.finish(anywhere=not self.finished).first)
         return torch.from_numpy(self.live.states[told:].copy())
 
     def _stopped(self) -> bool:

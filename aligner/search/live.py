@@ -1,190 +1,164 @@
-"""The best path while its frames come in: told early, decided late.
+"""The best path while its frames are still coming in.
 
-`aligner.search.stream.Stream` tells what is certain and drops what contradicts it.  Here nothing that is
-told binds the search.  A frame's state is told when the paths to all states that are near the best one have
-merged there (partial traceback, Brown et al. 1982, with a beam for what may still win); states behind that
-beam stay in the search all the same.  So in the end the path is the one of the offline search, and what was
-told too early can be taken back.
+A frame's state is reported when it is certain, that is when the paths to all states that are still possible
+have merged there (Brown, Spohrer, Hochschild and Baker 1982, *Partial traceback and dynamic programming*):
+what is reported is then the path of the offline search.  In a graph that is passed from left to right a path
+may wait in an early state for ever, and nothing would be certain before the end.  Three things help, alone
+or together:
 
-In a long graph states that are hopelessly behind are dropped after all, by a beam that is many times as
-wide; `Live.stray` says how near the path that won came to it.
+- a ``beam`` drops paths that have fallen so far behind the best that they will not catch up;
+- an ``agreement_beam`` asks only the states near the best one to agree;
+- with a ``lag``, states are reported at the latest when so many later frames were heard, by the best path of
+  the moment.
+
+What was reported too early either binds the search, which then forgets all that is settled and keeps little;
+or the search is ``revisable``: nothing reported binds it, in the end its path is that of the offline search,
+and where that differs from what was reported, it says so.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, NoPath, arrays, check
-
-ROWS = 256  # frames of backpointers that are kept in one piece
-CELL = 64  # states; the band that scores are asked for is rounded to such, so that it seldom changes
+from aligner.search.arcs import Arcs, NoPath, check
 
 
-@dataclass
-class _Block:
-    """Backpointers of consecutive frames, each of a band of its own."""
+class Reported(NamedTuple):
+    """What a search can report after some frames.
 
-    begin: int
-    used: int
-    rows: Any  # (ROWS, bytes)
-    edges: Any  # (ROWS, 2) first state and last + 1
+    Examples
+    --------
+    >>> Reported(3, np.array([5, 5, 6])).states.tolist()      # of frames 3, 4 and 5
+    [5, 5, 6]
+    """
+
+    first: int
+    """The first frame whose state is new or another one than was reported before."""
+    states: np.ndarray
+    """(n,) int64: the states from that frame on."""
 
 
-class Live:
+class LiveSearch:
     """The search through one graph for one utterance, frame after frame.
 
     Parameters
     ----------
     arcs : Arcs
-        One graph, states in topological order, whose arcs weigh the same in every frame.
-    sure : float, optional
-        States are told when the paths to all states that are within so much of the best one, in log weight,
-        agree on them.  Unless given, all possible states must agree, and what is told is never taken back.
+        One graph, whose arcs weigh the same in every frame.
     lag : int, optional
-        States are told at the latest when so many later frames were heard, by the best path of the moment.
+        States are reported at the latest by the call to `advance` that brings so many later frames (those of
+        the same call count: longer chunks hear more).  Unless given, there is no such limit.
     beam : float, optional
-        How far a state may fall behind the best one before it is dropped; none is unless given.
+        How far a state may fall behind the best one, in log weight, before it is dropped; none is unless
+        given.
+    agreement_beam : float, optional
+        States are reported when the paths to all states that are within so much of the best one agree on
+        them.  Unless given, the paths to all possible states must agree.
+    revisable : bool
+        Nothing reported binds the search, and what was reported can be revised; all backpointers are kept.
 
     Attributes
     ----------
-    heard, told : int
+    heard, reported : int
         Frames.
     score : float
-        Of the path, when it is finished.
+        Log weight of the path, when it is finished; -inf before.
 
     Examples
     --------
     >>> arcs = Arcs.dense(torch.tensor([[0.5, 0.5], [0.0, 1.0]]).log(), torch.tensor([1.0, 0.0]).log())
-    >>> live = Live(arcs, sure=0.5)
-    >>> live.advance(torch.tensor([[0.0, -9.0], [0.0, -0.6]])[:, live.columns(2)])
-    0
-    >>> live.states.tolist()                        # the second state is 0.6 behind
+    >>> search = LiveSearch(arcs)
+    >>> search.advance(torch.tensor([[0.0, -9.0], [0.0, -1.0]])).states.tolist()      # one frame is certain
+    [0]
+    >>> search.finish().states.tolist()
+    [0]
+    >>> round(search.score, 3)
+    -0.693
+
+    >>> search = LiveSearch(arcs, agreement_beam=0.5, revisable=True)
+    >>> search.advance(torch.tensor([[0.0, -9.0], [0.0, -0.6]])).states.tolist()
     [0, 0]
-    >>> live.advance(torch.tensor([[-9.0, 0.0]])[:, live.columns(1)])   # the first frame that is told anew
-    1
-    >>> live.states.tolist()
-    [0, 1, 1]
+    >>> search.advance(torch.tensor([[-9.0, 0.0]]))      # the second state began in frame 1 after all
+    Reported(first=1, states=array([1, 1]))
     """
 
     def __init__(
-        self, arcs: Arcs, sure: float | None = None, lag: int | None = None, beam: float | None = None
+        self,
+        arcs: Arcs,
+        *,
+        lag: int | None = None,
+        beam: float | None = None,
+        agreement_beam: float | None = None,
+        revisable: bool = False,
     ) -> None:
-        from aligner.search.kernels.layout import (
-            DIAGONALS,
-            backpointer_bits,
-            layout,
-            weigh,
-        )  # numba is slow to import
-        from aligner.search.kernels.viterbi_numba import PAD
+        from aligner.search.band import Band  # numba is slow to import
+        from aligner.search.traceback import FrameValues, Traceback
 
-        if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
-            raise ValueError("a live search needs one graph whose arcs weigh the same in every frame")
-        if lag is not None and lag < 0:
-            raise ValueError(f"a lag of {lag} frames; it cannot be negative")
-        for name, value in (("a beam", beam), ("sure at", sure)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} of {value}; it must be above 0")
-        check(arcs, torch.zeros(1, 1, int(arcs.pdf.max()) + 1), None)
-        self.lag, self.sure = lag, math.inf if sure is None else sure
-        self.beam = math.inf if beam is None else beam
-        pdf, predecessors, weights, self._start, self._final = arrays(
-            *(
-                v[0]
-                for v in (
-                    arcs.pdf,
-                    arcs.predecessors,
-                    arcs.weights.float(),
-                    arcs.start.float(),
-                    arcs.final.float(),
-                )
-            )
-        )
-        states = len(pdf)
-        self._pdf, self._graph = pdf, layout(predecessors)
-        self._width = backpointer_bits(self._graph)
-        self._ahead = _ahead(predecessors)
-        self._weights = (
-            np.empty((DIAGONALS, states), np.float32),
-            np.empty(len(self._graph.target), np.float32),
-        )
-        weigh(self._graph, weights[0], 0, states, *self._weights)
-        self._codes = np.empty(states, np.uint16 if self._width > 8 else np.uint8)
-        self._now, self._spare = (np.full(PAD + states, -np.inf, np.float32) for _ in range(2))
-        begins = np.flatnonzero(self._start > -np.inf)
-        if not len(begins):
-            raise NoPath([0])
-        self._band = np.array([begins[0], begins[-1] + 1, 0, 0])
-        self._asked, self._local = (0, 0), np.zeros(states, np.int32)
-        self._columns = np.empty(0, np.int64)
-        self._blocks: list[_Block] = []
-        self._path = np.empty(ROWS, np.int64)
-        self._tops = np.empty(ROWS)  # score of the best path to any state, in each frame
-        self._seen, self._stamp = np.full(states, -1), 0
-        self._some = np.empty(states, np.int64)
-        self.score, self.heard, self.told, self._level = -math.inf, 0, 0, 0.0
+        _check_settings(arcs, lag, {"beam": beam, "agreement beam": agreement_beam})
+        self.lag, self.revisable = lag, revisable
+        self._agreement_beam = math.inf if agreement_beam is None else agreement_beam
+        self._band = Band(arcs, math.inf if beam is None else beam)
+        self._traceback = Traceback(self._band.graph, self._band.width)
+        self._path = FrameValues(np.int64)
+        self._tops = FrameValues(np.float64)  # log weight of the best path to any state, in each frame
+        self._last_column = int(self._band.pdf.max())
+        self.score, self.heard, self.reported, self._ended = -math.inf, 0, 0, False
 
     @property
     def states(self) -> np.ndarray:
-        """(told,) int64: the states of the frames that were told, as they are held to be now."""
-        return self._path[: self.told]
+        """(reported,) int64: the states that were reported, as they are held to be now; of a `revisable`
+        search."""
+        self._need_all()
+        return self._path.between(0, self.reported)
 
     @property
     def best(self) -> int:
         """The best state of the last frame."""
-        from aligner.search.kernels.viterbi_numba import PAD
+        return self._band.best
 
-        lo, hi = self._band[:2]
-        return int(lo + self._now[lo + PAD : hi + PAD].argmax())
+    @property
+    def kept(self) -> int:
+        """Frames whose backpointers there is room for: what the search keeps in memory."""
+        return self._traceback.frames
 
-    def leading(self) -> np.ndarray:
-        """(heard,) int64: the path to the best state of the last frame, told or not."""
-        from aligner.search.kernels.live_numba import retrace
+    @property
+    def width(self) -> int:
+        """States between the first and the last that may be alive."""
+        return len(self._band.sums)
 
-        path, state, t = np.empty(self.heard, np.int64), self.best, self.heard - 1
-        for block in reversed(self._blocks):
-            state, t, _ = retrace(
-                state, t, 0, path, block.begin, block.rows, block.edges, self._width, self._graph
-            )
-        return path
+    @property
+    def shortfall(self) -> float:
+        """How far the best path that has reached the end of the graph is behind the best one; infinite if
+        none has.
+        """
+        if not self.heard:
+            return math.inf
+        return float(self._top() - self._band.level - self._band.ended()[1])
 
     def columns(self, frames: int) -> np.ndarray:
         """The columns of the scores that the next ``frames`` frames need: those of states that may be alive
         then.
         """
-        lo, hi = int(self._band[0]), self._reach(frames)
-        asked = lo // CELL * CELL, min(-(-hi // CELL) * CELL, len(self._pdf))
-        if asked != self._asked:
-            self._asked = asked
-            self._columns, self._local[slice(*asked)] = np.unique(
-                self._pdf[slice(*asked)], return_inverse=True
-            )
-        return self._columns
+        return self._band.columns(frames)
 
-    def _reach(self, frames: int) -> int:
-        """The last state, + 1, that may be alive after so many frames more."""
-        hi = int(self._band[1])
-        for _ in range(frames - (not self.heard)):
-            hi = int(self._ahead[hi - 1]) + 1
-        return hi
-
-    def advance(self, scores: Tensor) -> int:
-        """Hear more frames.
+    def advance(self, scores: Tensor, columns: np.ndarray | None = None) -> Reported:
+        """Hear the next frames, and report what can be reported.
 
         Parameters
         ----------
         scores : Tensor
-            (n, P) log-likelihoods of the next n frames under the `columns` for them.
+            (n, P) log-likelihoods of the next n frames, n from 0.
+        columns : ndarray, optional
+            The `columns` for n frames, if ``scores`` holds only those.
 
         Returns
         -------
-        int
-            The first frame whose told state is new or another one than before: `told` as it was, as a rule.
+        Reported
 
         Raises
         ------
@@ -193,200 +167,164 @@ class Live:
         ValueError
             If a score is NaN or their shape does not fit.
         """
-        if not len(scores):
-            return self.told
-        columns = self.columns(len(scores))
-        if scores.shape[1:] != columns.shape:
-            raise ValueError(f"scores of shape {tuple(scores.shape)}; (n, {len(columns)}) is needed")
-        values = scores.detach().float().contiguous().cpu().numpy()
-        if not values.max() < np.inf:
-            raise ValueError("NaN or +inf among the scores")
-        self._hear(values)
-        return self._tell()
+        if self._ended:
+            raise ValueError("the search has ended: begin a new one")
+        if scores.ndim == 2 and not len(scores):
+            return self._report(self.reported)
+        self._hear(self._checked(scores, columns), columns is None)
+        state, agreed = self._agreement()
+        if self.lag is not None and max(agreed, self.reported) < self.heard - self.lag:
+            until = self.heard - self.lag
+            state = int(self._traceback.ancestors(np.array([self.best]), self.heard - 1, until - 1)[0])
+            return self._settle(state, until, certain=False)
+        if agreed <= self.reported:
+            return self._report(self.reported)
+        return self._settle(state, agreed, certain=self._agreement_beam == math.inf)
 
-    def _hear(self, scores: np.ndarray) -> None:
-        from aligner.search.kernels.live_numba import hear
-
-        while len(scores):
-            block = self._room(len(scores))
-            some, scores = scores[: ROWS - block.used], scores[ROWS - block.used :]
-            first = block.used
-            if not self.heard:
-                self._begin(block, some[0])
-                some, first = some[1:], 1
-            place, until = slice(first, first + len(some)), block.begin + first + len(some)
-            self._now, self._spare, self._level = hear(
-                self._now,
-                self._spare,
-                some,
-                self._local,
-                self._band,
-                self._ahead,
-                self.beam,
-                self._graph,
-                *self._weights,
-                self._codes,
-                self._width,
-                block.rows[place],
-                block.edges[place],
-                self._tops[until - len(some) : until],
-                self._level,
-            )
-            block.used, self.heard = place.stop, until
-            if self._tops[until - 1] == -np.inf:
-                raise NoPath([0])
-
-    def _begin(self, block: _Block, scores: np.ndarray) -> None:
-        from aligner.search.kernels.viterbi_numba import PAD
-
-        lo, hi = self._band[:2]
-        self._now[lo + PAD : hi + PAD] = self._start[lo:hi] + scores[self._local[lo:hi]]
-        block.edges[0], self._tops[0] = (lo, hi), self._now.max()
-        if self._tops[0] == -np.inf:
-            raise NoPath([0])
-
-    def _room(self, frames: int) -> _Block:
-        """The last block, or a new one where it is full or too narrow; and room for the path."""
-        from aligner.search.kernels.viterbi_numba import new_rows, row_bytes
-
-        for name in ("_path", "_tops"):
-            while len(getattr(self, name)) < self.heard + frames:
-                setattr(self, name, np.concatenate([getattr(self, name), np.empty_like(getattr(self, name))]))
-        block = self._blocks[-1] if self._blocks else None
-        states = self._reach(min(frames, ROWS)) - int(self._band[0])
-        need = states if self._width > 8 else row_bytes(states, self._width)
-        if block is None or block.used == ROWS or block.rows.shape[1] < need:
-            room = min(2 * states, len(self._pdf))
-            block = _Block(self.heard, 0, new_rows(ROWS, room, self._width), np.empty((ROWS, 2), np.int64))
-            self._blocks.append(block)
-        return block
-
-    def _tell(self) -> int:
-        """Tell what can be told; the first frame that is new or changed."""
-        from aligner.search.kernels.viterbi_numba import PAD
-
-        lo, hi = self._band[:2]
-        now = self._now[lo + PAD : hi + PAD]
-        near = np.flatnonzero(now > -np.inf if self.sure == math.inf else now >= now.max() - self.sure)
-        self._some[: len(near)] = near + lo
-        count, t = self._back(len(near), self.told - 1, 1)
-        if count == 1 and t >= self.told:
-            return self._settle(int(self._some[0]), t)
-        if self.lag is not None and self.heard - self.lag > self.told:
-            self._some[0] = self.best
-            _, t = self._back(1, self.heard - self.lag - 1, 0)
-            return self._settle(int(self._some[0]), t)
-        return self.told
-
-    def _back(self, count: int, until: int, enough: int) -> tuple[int, int]:
-        """Follow ``_some[:count]`` back from the last frame; how many are left, and in which frame."""
-        from aligner.search.kernels.live_numba import back
-
-        t, until = self.heard - 1, max(until, 0)
-        for block in reversed(self._blocks):
-            count, t, self._stamp = back(
-                self._some,
-                count,
-                t,
-                max(until, block.begin - 1),
-                enough,
-                block.begin,
-                block.rows,
-                block.edges,
-                self._width,
-                self._graph,
-                self._seen,
-                self._stamp,
-            )
-            if t <= until or count <= enough:
-                break
-        return int(count), int(t)
-
-    def _settle(self, state: int, t: int) -> int:
-        """Tell the path that is in ``state`` at frame ``t``."""
-        from aligner.search.kernels.live_numba import retrace
-
-        known, self.told, met = self.told, t + 1, False
-        for block in reversed(self._blocks):
-            if t >= block.begin:
-                state, t, met = retrace(
-                    state,
-                    t,
-                    known,
-                    self._path,
-                    block.begin,
-                    block.rows,
-                    block.edges,
-                    self._width,
-                    self._graph,
-                )
-            if met:
-                break
-        return int(min(t + 1, known))
-
-    @property
-    def lacking(self) -> float:
-        """How far the best path that has reached the end of the graph is behind the best one; infinite if
-        none has.
-        """
-        from aligner.search.kernels.viterbi_numba import ended
-
-        if not self.heard:
-            return math.inf
-        return float(self._tops[self.heard - 1] - self._level - ended(self._now, self._final)[1])
-
-    def finish(self, anywhere: bool = False) -> int:
-        """There are no more frames: tell the states of all.
+    def finish(self, anywhere: bool = False) -> Reported:
+        """Report the states of all frames, for there are no more; `score` is then the path's.
 
         Parameters
         ----------
         anywhere : bool
             Take the best path of all, which need not have reached the end of the graph.
 
-        Returns
-        -------
-        int
-            The first frame whose told state is new or another one than before.
-
         Raises
         ------
         NoPath
-            If no path has reached a final state.
+            If no path has reached a final state (or, where what was reported binds, none that agrees with
+            it).
         """
-        from aligner.search.kernels.viterbi_numba import ended
-
+        if self._ended:
+            raise ValueError("the search has ended: begin a new one")
+        self._ended = True
         if not self.heard:
             raise NoPath([0])
-        state, total = (self.best, 0.0) if anywhere else ended(self._now, self._final)
+        state, total = (self.best, 0.0) if anywhere else self._band.ended()
         if total == -np.inf:
             raise NoPath([0])
-        self.score = float(self._tops[self.heard - 1]) if anywhere else float(total + self._level)
-        return self._settle(int(state), self.heard - 1)
+        self.score = self._top() if anywhere else total + self._band.level
+        first = self._traceback.write(state, self.heard - 1, self.reported, self._path)
+        self.reported = self.heard
+        return self._report(first)
+
+    def leading(self) -> np.ndarray:
+        """(heard,) int64: the path to the best state of the last frame, reported or not; of a `revisable`
+        search."""
+        from aligner.search.traceback import FrameValues
+
+        self._need_all()
+        path = FrameValues(np.int64)
+        path.make_room(self.heard)
+        self._traceback.write(self.best, self.heard - 1, 0, path)
+        return path.between(0, self.heard)
 
     def stray(self, emitted: np.ndarray) -> float:
-        """How far behind the best path of the moment the one that is told ever was.
+        """How far behind the best path of the moment the reported one ever was; of a `revisable` search.
 
         Parameters
         ----------
         emitted : ndarray
-            (told,) the scores of its states.
+            (reported,) the scores of its states.
         """
         path = self.states
-        gained = np.empty(self.told)
-        gained[0] = self._start[path[0]]
-        gained[1:] = [self._weight(a, b) for a, b in zip(path[:-1].tolist(), path[1:].tolist(), strict=True)]
-        return float((self._tops[: self.told] - np.cumsum(gained + emitted)).max())
+        gained = np.empty(self.reported)
+        gained[0] = self._band.start[path[0]]
+        steps = zip(path[:-1].tolist(), path[1:].tolist(), strict=True)
+        gained[1:] = [self._band.arc_weight(before, state) for before, state in steps]
+        return float((self._tops.between(0, self.reported) - np.cumsum(gained + emitted)).max())
 
-    def _weight(self, before: int, state: int) -> float:
-        diagonals, others = self._weights
-        arcs = range(self._graph.first[state], self._graph.first[state + 1])
-        direct = [diagonals[state - before, state]] if 0 <= state - before < len(diagonals) else []
-        return float(max(direct + [others[e] for e in arcs if self._graph.source[e] == before]))
+    def _checked(self, scores: Tensor, columns: np.ndarray | None) -> np.ndarray:
+        """New scores as a float32 array; the graph was looked at in the beginning."""
+        fits = scores.ndim == 2 and scores.is_floating_point()
+        needed = f"P above {self._last_column}"
+        if columns is None:
+            fits = fits and scores.shape[1] > self._last_column
+        else:
+            fits = fits and columns is self.columns(len(scores)) and scores.shape[1] == len(columns)
+            needed = "under the columns for n frames"
+        if not fits:
+            raise ValueError(
+                f"scores of shape {tuple(scores.shape)} and type {scores.dtype}; floating numbers (n, P) "
+                f"are needed, {needed}"
+            )
+        values: np.ndarray = scores.detach().float().contiguous().cpu().numpy()
+        if not values.max() < np.inf:
+            raise ValueError("NaN or +inf among the scores")
+        return values
+
+    def _hear(self, scores: np.ndarray, whole: bool) -> None:
+        """Take the band through new frames, block by block of backpointers."""
+        from aligner.search.kernels.live_numba import Record
+
+        self._path.make_room(self.heard + len(scores))
+        self._tops.make_room(self.heard + len(scores))
+        while len(scores):
+            lo, hi = self._band.reach(min(len(scores), self._traceback.block_frames))
+            block = self._traceback.block(self.heard, hi - lo)
+            some = scores[: len(block.rows) - block.used]
+            scores, until = scores[len(some) :], self.heard + len(some)
+            place = slice(block.used, block.used + len(some))
+            tops = self._tops.between(self.heard, until)
+            self._band.advance(some, whole, Record(block.rows[place], block.edges[place], tops))
+            block.used, self.heard = place.stop, until
+
+    def _top(self) -> float:
+        """Log weight of the best path to any state of the last frame."""
+        return float(self._tops.between(self.heard - 1, self.heard)[0])
+
+    def _agreement(self) -> tuple[int, int]:
+        """The state in which the paths that must agree have merged, and the number of frames that they agree
+        on; 0 frames if none beyond the reported ones.
+        """
+        near = self._band.near(self._agreement_beam)
+        states, frame = self._traceback.merge(near, self.heard - 1, self.reported - 1)
+        return int(states[0]), frame + 1 if len(states) == 1 and frame >= self.reported else 0
+
+    def _settle(self, state: int, until: int, certain: bool) -> Reported:
+        """Report the path that is in ``state`` at frame ``until`` - 1.
+
+        It is ``certain`` if all possible paths agree on it.
+        """
+        first = self._traceback.write(state, until - 1, self.reported, self._path)
+        self.reported = until
+        report = self._report(first)
+        if not (self.revisable or certain):
+            self._bind(state)
+        if not self.revisable:
+            self._forget()
+        return report
+
+    def _bind(self, state: int) -> None:
+        """Drop the paths that were not in ``state`` at the last reported frame."""
+        alive = self._band.near(math.inf)
+        came_from = self._traceback.ancestors(alive, self.heard - 1, self.reported - 1)
+        self._band.drop(alive[came_from != state])
+
+    def _forget(self) -> None:
+        """Drop what is kept of frames before the last reported one, a block at a time."""
+        self._traceback.forget(self.reported)
+        kept = min(self._traceback.begin, self.reported - 1)
+        if kept > self._path.begin:
+            self._path.forget(kept)
+            self._tops.forget(kept)
+
+    def _report(self, first: int) -> Reported:
+        return Reported(first, self._path.between(first, self.reported).copy())
+
+    def _need_all(self) -> None:
+        """Refuse what needs all frames where those that are settled are forgotten."""
+        if not self.revisable:
+            raise ValueError("a search that is not revisable forgets the states that it has reported")
 
 
-def _ahead(predecessors: np.ndarray) -> np.ndarray:
-    """(S,) the last state that any state up to each may lead to."""
-    states, most = np.arange(len(predecessors)), np.arange(len(predecessors))
-    targets = np.broadcast_to(states[:, None], predecessors.shape)
-    np.maximum.at(most, predecessors[predecessors >= 0], targets[predecessors >= 0])
-    return np.maximum.accumulate(most)
+def _check_settings(arcs: Arcs, lag: int | None, beams: dict[str, float | None]) -> None:
+    """Raise ValueError for a graph or settings that a live search cannot take."""
+    if len(arcs.pdf) != 1 or arcs.weights.shape[1] != 1:
+        raise ValueError("a live search needs one graph whose arcs weigh the same in every frame")
+    if lag is not None and lag < 0:
+        raise ValueError(f"a lag of {lag} frames; it cannot be negative")
+    for name, beam in beams.items():
+        if beam is not None and not beam > 0:
+            raise ValueError(f"a {name} of {beam}; it must be above 0")
+    check(arcs, torch.zeros(1, 1, int(arcs.pdf.max()) + 1), None)

@@ -286,7 +286,7 @@ def streaming() -> None:
     from aligner import Utterance, load_model
     from aligner.backends.hmm import HmmBackend
     from aligner.run.align import prepare
-    from aligner.search.stream import Stream
+    from aligner.search.live import LiveSearch
 
     torch.set_num_threads(1)
     model = load_model()
@@ -295,9 +295,9 @@ def streaming() -> None:
     ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model))
     wave = torch.randn(16_000)
     latencies = []
-    search = Stream(Arcs.of(ready.graph), beam=300.0)
+    search = LiveSearch(Arcs.of(ready.graph), beam=300.0)
     for _ in range(3):
-        search = Stream(Arcs.of(ready.graph), beam=300.0)
+        search = LiveSearch(Arcs.of(ready.graph), beam=300.0)
         for t in range(len(ready.frames)):
             begun = time.perf_counter()
             model.frontend(

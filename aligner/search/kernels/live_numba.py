@@ -1,10 +1,10 @@
-"""What `aligner.search.live` runs: steps over a band of living states, and ways back through rows of unlike
-bands.
+"""The kernels of `aligner.search.live`: a Viterbi recursion over the band of states that are alive, and
+tracebacks through rows of backpointers whose bands differ.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,79 +12,113 @@ from aligner.search.kernels import compiled
 from aligner.search.kernels.viterbi_numba import PAD, came_from, pack, step
 
 
+class WeighedGraph(NamedTuple):
+    """A graph whose arcs weigh the same in every frame, as the recursion over a band reads it."""
+
+    graph: Any
+    """`Layout` of the arcs."""
+    diagonals: Any
+    """(3, S): log weights of the arcs on the diagonals."""
+    others: Any
+    """(E,): log weights of all other arcs."""
+    lowest: Any
+    """(S,): the first state that any state from each one on has an arc to, or that state itself."""
+    highest: Any
+    """(S,): the last state that any state up to each one has an arc to, or that state itself."""
+
+
+class Record(NamedTuple):
+    """Where the recursion over a band writes what a traceback needs, a row a frame."""
+
+    rows: Any
+    """(T, bytes): packed backpointers."""
+    edges: Any
+    """(T, 2): the first state and the last + 1 that a row is of."""
+    tops: Any
+    """(T,) float64: log weight of the best path to any state."""
+
+
 @compiled
-def hear(
+def advance_band(
     now: Any,
     spare: Any,
+    band: Any,
     scores: Any,
     pdf: Any,
-    band: Any,
-    ahead: Any,
+    weighed: Any,
     beam: float,
-    graph: Any,
-    diagonals: Any,
-    others: Any,
     codes: Any,
     width: int,
-    rows: Any,
-    edges: Any,
-    tops: Any,
+    record: Any,
     level: float,
 ) -> Any:
     """Take ``now`` through all frames of ``scores`` (n, P); (result, scratch, what was subtracted in all).
 
-    Parameters
-    ----------
-    now, spare : ndarray
-        (`PAD` + S,) sums, -inf outside their bands.
-    band : ndarray
-        (4,): first state and last + 1 of ``now``, and of what ``spare`` may still hold; brought up to date.
-    ahead : ndarray
-        (S,): the last state that any up to each may lead to.
-    beam : float
-        What falls farther behind the best is set to -inf.
-    rows, edges, tops : ndarray
-        Receive, a row a frame, packed backpointers, (2,) the band that they are of, and the best sum.
-    level : float
-        What was subtracted before.
+    ``now`` and ``spare`` are (`PAD` + S,) sums, -inf outside their bands; ``band`` (4,) holds the first state
+    and last + 1 of ``now``, then of what ``spare`` may still hold, and is brought up to date.  A state
+    farther than ``beam`` behind the best one is dropped.  ``codes`` (S,) is scratch, ``level`` what was
+    subtracted before.
     """
     lo, hi, old_lo, old_hi = band[0], band[1], band[2], band[3]
     off = -np.inf
     for s in range(lo, hi):
         off = max(off, now[s + PAD])
     for t in range(len(scores)):
-        top = ahead[hi - 1] + 1
-        for s in range(old_lo, lo):
-            spare[s + PAD] = -np.inf
-        for s in range(top, old_hi):
-            spare[s + PAD] = -np.inf
+        bottom, top = weighed.lowest[lo], weighed.highest[hi - 1] + 1
+        _clear(spare, old_lo, bottom)
+        _clear(spare, top, old_hi)
         level += off
-        off = step(now, spare, codes, scores[t], now.dtype.type(off), pdf, lo, top, graph, diagonals, others)
-        pack(codes, lo, top, width, rows[t])
-        edges[t, 0], edges[t, 1], tops[t] = lo, top, level + off
+        off = step(
+            now,
+            spare,
+            codes,
+            scores[t],
+            now.dtype.type(off),
+            pdf,
+            bottom,
+            top,
+            weighed.graph,
+            weighed.diagonals,
+            weighed.others,
+        )
+        pack(codes, bottom, top, width, record.rows[t])
+        record.edges[t, 0], record.edges[t, 1], record.tops[t] = bottom, top, level + off
         now, spare = spare, now
-        old_lo, old_hi, hi = lo, hi, top
+        old_lo, old_hi, lo, hi = lo, hi, bottom, top
         if not off > -np.inf:
-            tops[len(tops) - 1] = off  # where it is looked for
+            record.tops[len(record.tops) - 1] = off  # where the caller looks for it
             break
-        for s in range(lo, hi):
-            if now[s + PAD] < off - beam:
-                now[s + PAD] = -np.inf
-        while now[lo + PAD] == -np.inf:
-            lo += 1
-        while now[hi - 1 + PAD] == -np.inf:
-            hi -= 1
+        lo, hi = _prune(now, lo, hi, off - beam)
     band[0], band[1], band[2], band[3] = lo, hi, old_lo, old_hi
     return now, spare, level
 
 
 @compiled
-def back(
-    some: Any,
+def _clear(sums: Any, lo: int, hi: int) -> None:
+    """Set the sums of states ``lo`` to ``hi`` - 1 to -inf."""
+    for s in range(lo, hi):
+        sums[s + PAD] = -np.inf
+
+
+@compiled
+def _prune(sums: Any, lo: int, hi: int, least: float) -> Any:
+    """Drop the states of a band whose sums are below ``least``; the band that is left."""
+    for s in range(lo, hi):
+        if sums[s + PAD] < least:
+            sums[s + PAD] = -np.inf
+    while sums[lo + PAD] == -np.inf:
+        lo += 1
+    while sums[hi - 1 + PAD] == -np.inf:
+        hi -= 1
+    return lo, hi
+
+
+@compiled
+def merge_back(
+    states: Any,
     count: int,
     t: int,
     until: int,
-    enough: int,
     begin: int,
     rows: Any,
     edges: Any,
@@ -93,20 +127,20 @@ def back(
     seen: Any,
     stamp: int,
 ) -> Any:
-    """Follow the paths to ``some[:count]``, states at frame ``t``, back to frame ``until``.
+    """Follow the paths to ``states[:count]`` at frame ``t`` back until they merge, or to frame ``until``.
 
-    Or until there are no more than ``enough`` states.  ``rows`` and ``edges`` begin with frame ``begin``.
-    ``some`` is changed in place; (states left, frame, last stamp used in ``seen``).
+    ``rows`` and ``edges`` begin with frame ``begin``.  ``states`` is changed in place; (states left, frame,
+    last stamp used in ``seen``).
     """
-    while t > until and count > enough:
+    while t > until and count > 1:
         lo, hi, row = edges[t - begin, 0], edges[t - begin, 1], rows[t - begin]
         stamp += 1
         left = 0
         for i in range(count):
-            before = came_from(some[i], row, lo, hi, width, graph)
+            before = came_from(states[i], row, lo, hi, width, graph)
             if seen[before] != stamp:
                 seen[before] = stamp
-                some[left] = before
+                states[left] = before
                 left += 1
         count = left
         t -= 1
@@ -114,13 +148,27 @@ def back(
 
 
 @compiled
-def retrace(
+def ancestors(
+    states: Any, t: int, until: int, begin: int, rows: Any, edges: Any, width: int, graph: Any
+) -> int:
+    """Put in place of each of ``states`` at frame ``t`` where its path was at frame ``until``, or at the last
+    frame before ``begin``, where ``rows`` and ``edges`` begin; the frame."""
+    while t > until and t >= begin:
+        lo, hi, row = edges[t - begin, 0], edges[t - begin, 1], rows[t - begin]
+        for i in range(len(states)):
+            states[i] = came_from(states[i], row, lo, hi, width, graph)
+        t -= 1
+    return t
+
+
+@compiled
+def write_path(
     state: int, t: int, known: int, path: Any, begin: int, rows: Any, edges: Any, width: int, graph: Any
 ) -> Any:
     """Write the path to ``state`` at frame ``t`` into ``path``, down to frame ``begin``.
 
     Or to where it meets the one that stands there in frames before ``known``; (state before, its frame,
-    whether it met it).
+    whether it met it).  Frames are counted from the first of ``path``.
     """
     while t >= begin:
         if t < known and path[t] == state:

@@ -178,49 +178,6 @@ def trace(state: int, rows: Any, opening: int, path: Any, lo: int, hi: int, widt
     return state
 
 
-@compiled
-def merged(states: Any, rows: Any, opening: int, count: int, width: int, graph: Any) -> int:
-    """Frames from row 0 on in which all paths that are now in ``states`` (n,) agree.
-
-    Row t holds frame t's backpointers; where ``opening`` is 1 the first has none.
-    """
-    some = states.copy()
-    n = len(some)
-    seen = np.empty(count, np.int64)
-    for s in range(count):
-        seen[s] = -1
-    for t in range(len(rows) - 1, -1, -1):
-        if n == 1:
-            return t + 1
-        if t < opening:
-            break
-        m = 0
-        for i in range(n):
-            before = came_from(some[i], rows[t], 0, count, width, graph)
-            if seen[before] != t:
-                seen[before] = t
-                some[m] = before
-                m += 1
-        n = m
-    return 0
-
-
-@compiled
-def coming_from(state: int, now: Any, rows: Any, count: int, width: int, graph: Any) -> Any:
-    """(S,) bool: whether the path to each state of ``now``, through ``rows``, came from ``state``."""
-    origin = np.arange(count)
-    before = np.empty(count, np.int64)
-    for t in range(len(rows)):
-        for s in range(count):
-            before[s] = origin[came_from(s, rows[t], 0, count, width, graph)]
-        for s in range(count):
-            origin[s] = before[s]
-    kept = np.empty(count, np.bool_)
-    for s in range(count):
-        kept[s] = origin[s] == state and now[s + PAD] > -np.inf
-    return kept
-
-
 def best_path(
     scores: Any, pdf: Any, weights: Any, start: Any, final: Any, graph: Any, width: int, path: Any
 ) -> float:
