@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from aligner.reference import espeak
-from aligner.reference.espeak import CLOSURE, Speech, Synthesiser, arpabet, languages, resolve
+from aligner.reference.espeak import Synthesiser, SyntheticSpeech, arpabet, languages, library, resolve
+from aligner.reference.espeak.languages import ALIASES
+from aligner.reference.espeak.onsets import STOP_CLOSURE
 from aligner.types import SAMPLE_RATE, SILENCE_LABEL, DataError, ModelError
 
 needs_espeak = pytest.mark.skipif(
@@ -36,16 +37,16 @@ SENTENCES = [
 
 @pytest.fixture
 def nothing_cached():
-    espeak._voices.cache_clear()
+    library.voices.cache_clear()
     yield
-    espeak._voices.cache_clear()
+    library.voices.cache_clear()
 
 
-def say(language: str, text: str, **options) -> Speech:
+def say(language: str, text: str, **options) -> SyntheticSpeech:
     return Synthesiser(language=language, **options)(text.split())
 
 
-def letters(speech: Speech, word: int) -> list[str]:
+def letters(speech: SyntheticSpeech, word: int) -> list[str]:
     return [phone.label for phone, own in zip(speech.phones, speech.words, strict=True) if own == word]
 
 
@@ -166,7 +167,7 @@ def test_a_stop_behind_a_pause_keeps_a_closure_and_no_more():
     speech = say("en", "see two", pause=0.3)
     i = next(i for i, phone in enumerate(speech.phones) if phone.label == "t")
     assert speech.words[i - 1] == -1
-    onset = speech.phones[i].start + CLOSURE
+    onset = speech.phones[i].start + STOP_CLOSURE
     assert energy(speech.wave, onset - 0.04, onset - 0.005) < 1e-6
     assert energy(speech.wave, onset, onset + 0.02) > 1e-6
 
@@ -270,7 +271,7 @@ def test_every_language_says_something():
 
 @needs_espeak
 def test_every_alias_leads_to_a_language():
-    assert set(espeak.ALIASES.values()) <= set(languages())
+    assert set(ALIASES.values()) <= set(languages())
 
 
 @needs_espeak
@@ -290,13 +291,13 @@ def test_what_has_no_sound_is_named():
 
 @needs_espeak
 def test_a_word_with_letters_that_stays_silent_is_named(monkeypatch):
-    synthesise = espeak._synthesise
+    synthesise = library.synthesise
 
     def deaf_to_it(library, text):
         samples, events = synthesise(library, text)
         return samples, [event for event in events if text[event[1] - 1 :].split()[:1] != ["dumb"]]
 
-    monkeypatch.setattr(espeak, "_synthesise", deaf_to_it)
+    monkeypatch.setattr(library, "synthesise", deaf_to_it)
     with pytest.raises(DataError, match=r"^dumb: eSpeak has no sound"):
         Synthesiser(language="en")(["one", "dumb", "word"])
 

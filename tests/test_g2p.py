@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aligner.reference import espeak
-from aligner.reference.espeak import EspeakG2P, Synthesiser, languages
+from aligner.reference.espeak import EspeakG2P, Synthesiser, languages, library
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.normalise import normalise
 from aligner.types import DataError, ModelError
@@ -54,8 +53,8 @@ WORDS = {
 def opened(monkeypatch) -> list[str]:
     """Grows whenever the library is loaded."""
     count: list[str] = []
-    load = espeak._library
-    monkeypatch.setattr(espeak, "_library", lambda: (count.append("once"), load())[1])
+    load = library.opened
+    monkeypatch.setattr(library, "opened", lambda: (count.append("once"), load())[1])
     return count
 
 
@@ -234,7 +233,7 @@ def test_an_unknown_language_is_refused():
 
 def test_without_the_package_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    espeak._voices.cache_clear()
+    library.voices.cache_clear()
     with pytest.raises(ModelError, match=re.escape("pip install 'aligner[dtw]'")):
         EspeakG2P("it")
-    espeak._voices.cache_clear()
+    library.voices.cache_clear()

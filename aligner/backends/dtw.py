@@ -36,7 +36,7 @@ from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
 
 FRONTEND = TemplateFrontend()
-MEASURED = Path(espeak.__file__).with_suffix(".json")  # what was measured of the synthesiser's voice
+MEASURED = Path(espeak.__file__).parent.with_suffix(".json")  # what was measured of the synthesiser's voice
 
 
 class Reference(NamedTuple):
