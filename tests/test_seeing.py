@@ -40,6 +40,7 @@ from aligner.bench.timing import Stopwatch, Timing, timed
 from aligner.check import doctor
 from aligner.check.doctor import BROKEN, NOTE, OK, SLOW, Finding
 from aligner.cli import main
+from aligner.cli.actions import aligning as align_action
 from aligner.cli.actions.aligning import align_behind_bar
 from aligner.cli.actions.bar import Bar
 from aligner.cli.actions.output import print_summary
@@ -306,7 +307,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
             seen.append(len(watching()))
         return summary
 
-    monkeypatch.setattr(running, "run", run)
+    monkeypatch.setattr(align_action, "run", run)
     job = plan(corpus, tmp_path / "out")
     assert job.failures
     summary = align_behind_bar(job, None, Console(file=io.StringIO()))
