@@ -16,6 +16,7 @@ import soundfile
 import textgrid
 import torch
 from click.testing import CliRunner
+from support.bars import at_most, share_at_least
 from support.places import JUDGE, SAMPLE
 
 import aligner
@@ -83,14 +84,13 @@ def test_the_sample_is_accurate(aligned_by):
     from aligner.evaluate.folders import evaluate
 
     report = evaluate(SAMPLE, aligned_by("hmm", SAMPLE).out).report
-    assert report.phones.mae < 13
-    assert report.phones.within[20] > 82
-    assert report.phone_error_rate < 3
+    assert report.phones.mae <= at_most(9.49)
+    assert report.phones.within[20] >= share_at_least(88.19)
+    assert report.phone_error_rate <= at_most(2.12)
 
 
 def test_accuracy_on_hand_labelled_speech(timit, aligned_by, tmp_path):
-    """The bar, by the judge: 16.0 ms, 75 % within 20 ms, 95 % within 50 ms, words 19.5 ms, nothing
-    missing."""
+    """What the judge measured, and nothing missing."""
     if not JUDGE.is_file():
         pytest.skip("the judge (shared/score/score.py) is not here")
     found = aligned_by("hmm", timit)
@@ -102,10 +102,10 @@ def test_accuracy_on_hand_labelled_speech(timit, aligned_by, tmp_path):
     )
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["missing"] == 0
-    assert score["phones"]["mae_ms"] <= 16.0
-    assert score["phones"]["within_20"] >= 75
-    assert score["phones"]["within_50"] >= 95
-    assert score["words"]["mae_ms"] <= 19.5
+    assert score["phones"]["mae_ms"] <= at_most(12.72)
+    assert score["phones"]["within_20"] >= share_at_least(81.49)
+    assert score["phones"]["within_50"] >= share_at_least(96.23)
+    assert score["words"]["mae_ms"] <= at_most(15.10)
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -198,7 +198,7 @@ def test_several_speakers_in_one_stereo_file(tmp_path):
         SAMPLE / "slt" / "harbour.flac", "The harbour was quiet before the first boats came in."
     )
     starts = [w.start + turn for w in alone.words if w.label]
-    assert np.abs(np.subtract(starts, [w.minTime for w in words])).max() < 0.03
+    assert np.abs(np.subtract(starts, [w.minTime for w in words])).max() <= at_most(0.00422)
     assert [(r["speaker"], r["words"]) for r in rows(tmp_path / "out" / "alignment.csv")] == [
         ("Zoë", "10"),
         ("Bob", "10"),
@@ -277,7 +277,7 @@ def test_align_file_takes_files_and_arrays():
         starts, abs=0.002
     )  # the last bit of silence
     high = align_file(np.repeat(samples, 3)[:, None], text, rate=48000)  # crudely made 48 kHz, as (N, 1)
-    assert max(abs(a.start - b.start) for a, b in zip(high.words, from_file.words, strict=True)) < 0.03
+    assert max(abs(a.start - b.start) for a, b in zip(high.words, from_file.words, strict=True)) < 0.0005
     assert [w.label for w in from_file.words if w.label][:3] == ["There", "is", "a"]
     assert align_file(torch.from_numpy(samples), text).phones == from_file.phones
     assert align_file(samples.tolist(), text).phones == from_file.phones
@@ -411,7 +411,7 @@ def test_noise_words(model):
     )
     assert result.words[0 if result.words[0].label else 1].label == "[static]"
     assert "spn" in [p.label for p in result.phones]
-    assert abs(next(w.start for w in result.words if w.label == "There") - 0.5 - 0.2) < 0.1
+    assert abs(next(w.start for w in result.words if w.label == "There") - 0.5 - 0.2) <= at_most(0.0288)
 
 
 def test_the_names_promised():

@@ -19,6 +19,7 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bars import at_most
 from support.graphs import cases, chain, pieces, speech_like
 from support.places import SAMPLE
 
@@ -73,7 +74,7 @@ def test_the_whole_is_refined_at_the_end(model):
     assert places(aligner.alignment.phones) == places(offline.phones)
     assert len(aligner.alignment.edges) == len(offline.phones) - 1
     starts = {w.label: w.start for w in offline.words}
-    assert 0 < max(abs(e.start - starts[e.label]) for e in told) < 0.06
+    assert 0 < max(abs(e.start - starts[e.label]) for e in told) <= at_most(0.00635)
 
 
 def places(intervals):
@@ -218,7 +219,7 @@ def test_live_tells_early_and_right(size, beam, monkeypatch):
     expected = viterbi(arcs, scores[None]).states[0].numpy()
     np.testing.assert_array_equal(search.states, expected)
     late = [min(size * k, 400) - len(states) for k, states in enumerate(told, 1)]
-    assert np.median(late) < 15
+    assert np.median(late) <= 6
     for states in told:
         np.testing.assert_array_equal(states, expected[: len(states)])
 
@@ -290,8 +291,10 @@ def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
 # The whole path.
 
 
-@pytest.mark.parametrize("chunk", [1, 7, None])
-def test_the_stream_ends_as_the_whole_is_aligned(running, chunk):
+@pytest.mark.parametrize(  # without a size, the size follows what the machine can do
+    ("chunk", "delay"), [(1, at_most(0.266)), (7, at_most(0.309)), (None, 0.4)]
+)
+def test_the_stream_ends_as_the_whole_is_aligned(running, chunk, delay):
     utterances = find(SAMPLE).utterances
     for utterance, offline in zip(utterances, align(utterances, running), strict=True):
         aligner, events = streamed(utterance, 160 * (chunk or 1) + 1, chunk)
@@ -303,7 +306,7 @@ def test_the_stream_ends_as_the_whole_is_aligned(running, chunk):
         assert [(e.start, e.end, e.label) for e in told] == [w for w in places(offline.words) if w[2]]
         assert not aligner.revised
         assert all(e.end <= e.heard for e in told)
-        assert np.median([e.heard - e.end for e in told]) < 0.4  # seconds of sound; no timing
+        assert np.median([e.heard - e.end for e in told]) <= delay  # seconds of sound; no timing
         assert events[-1].about["delay"]["median"] == pytest.approx(
             np.median([e.delay for e in told]), abs=1e-3
         )
@@ -425,7 +428,7 @@ def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
         sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
         [offline] = align([replace(utterance, audio=noisy)], running)
         assert places(sure.words) == places(offline.words)
-    assert finished >= 6
+    assert finished >= 7
 
 
 def test_a_recording_too_short_for_its_text_is_not_finished():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.bars import at_most, share_at_least
 from support.places import SAMPLE
 
 from aligner.backends.warp import phones_of, templates, warped
@@ -268,8 +269,8 @@ def test_silence_that_is_put_in_is_found(kitchen):
     spoken = [p for p in found if p.label]
     assert [p.label for p in spoken] == [p.label for p in shifted]
     errors = [abs(a.start - b.start) for a, b in zip(spoken, shifted, strict=True)]
-    assert max(errors) <= 0.03
-    assert np.mean(errors) <= 0.006
+    assert max(errors) <= at_most(0.0175)
+    assert np.mean(errors) <= at_most(0.00215)
     assert any(not p.label and p.start < at + 1.1 and p.end > at + 1.4 for p in found)
 
 
@@ -289,8 +290,8 @@ def test_silence_that_is_taken_out_is_not_needed(kitchen):
         reference, [*phones[:k], Interval(at, at + extra, ""), *moved], [*owners[:k], NONE, *owners[k:]]
     )
     errors = np.abs(late(phones, align(wave, choice)))
-    assert errors.max() <= 0.03
-    assert errors.mean() <= 0.006
+    assert errors.max() <= at_most(0.0125)
+    assert errors.mean() <= at_most(0.00199)
 
 
 def test_what_fits_and_what_does_not():
@@ -316,7 +317,7 @@ def test_a_reference_is_made_as_noisy_as_the_recording(kitchen):
     assert like.score / len(like.states) > clean.score / len(clean.states) + 0.1
     heard = FRONTEND.spectrum(noisy)
     found, planted = hiss(heard) * heard.sum(1).mean(), FRONTEND.spectrum(noise).mean(0)
-    assert 0.5 < float(found[20:200].mean() / planted[20:200].mean()) < 1.5
+    assert float(found[20:200].mean() / planted[20:200].mean()) == pytest.approx(0.873, rel=0.05)
 
 
 def test_too_fast_speech_has_no_path(kitchen):
@@ -338,7 +339,7 @@ def test_a_model_is_a_reference_too(model, kitchen):
     estimate = phones_of(path, model.clock, 0.0, len(wave) / SAMPLE_RATE)[1]
     errors = np.abs(late(phones, list(estimate)))
     assert len(errors) > 25
-    assert errors.mean() < 0.025
+    assert errors.mean() <= at_most(0.00874)
 
 
 def test_a_trajectory_goes_through_the_means_of_mixtures(model):
@@ -351,8 +352,11 @@ def test_a_trajectory_goes_through_the_means_of_mixtures(model):
     assert np.allclose((found.template.frames[0] / found.scale).numpy(), means, atol=1e-3)
 
 
-@pytest.mark.parametrize(("giver", "taker"), [(FEMALE, MALE), (MALE, FEMALE), (FEMALE, "dr7-fblv0")])
-def test_labels_of_another_speaker_come_over(timit, giver, taker):
+@pytest.mark.parametrize(
+    ("giver", "taker", "mae", "within50"),
+    [(FEMALE, MALE, 14.27, 93.65), (MALE, FEMALE, 14.83, 95.23), (FEMALE, "dr7-fblv0", 11.86, 97.05)],
+)
+def test_labels_of_another_speaker_come_over(timit, giver, taker, mae, within50):
     errors = []
     for name in ("sa1", "sa2"):
         source, target = timit / giver / name, timit / taker / name
@@ -363,8 +367,8 @@ def test_labels_of_another_speaker_come_over(timit, giver, taker):
         found = placed(phones, places(starts, fine_energies(wave), HOLD_CLOSE), 1.0).phones
         errors += late(list(read_reference(target.with_suffix(".phn"))[0]), list(found))
     figures = summary(errors)
-    assert figures.mae < 24
-    assert figures.within[50] > 88
+    assert figures.mae <= at_most(mae)
+    assert figures.within[50] >= share_at_least(within50)
     assert len(errors) > 60
 
 
