@@ -99,10 +99,14 @@ class Sources:
                 names = [f"{node.module}.{alias.name}", f"{node.module}"]
             yield from [name for name in names if name in self.trees][:1]
 
-    def graph(self) -> dict[str, set[str]]:
-        """The modules that each module imports when it runs, at its top or inside a function."""
+    def graph(self, for_types: bool = False) -> dict[str, set[str]]:
+        """The modules that each module imports when it runs, at its top or inside a function.
+
+        With ``for_types`` those that only type checkers see are there, too.
+        """
         return {
-            module: {n for i in imports(tree) if not i.for_types for n in self.imported(i.node)} - {module}
+            module: {n for i in imports(tree) if for_types or not i.for_types for n in self.imported(i.node)}
+            - {module}
             for module, tree in self.trees.items()
         }
 
