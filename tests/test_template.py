@@ -15,20 +15,9 @@ from aligner.evaluate.boundaries import phone_boundaries, summary
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.graph import NONE, Position
 from aligner.graph.template import TRAJECTORY_STEPS, Steps, build
-from aligner.reference.template import (
-    LEAST_FRAMES,
-    WARPS,
-    Matcher,
-    Pause,
-    Template,
-    TemplateFrontend,
-    hiss,
-    pause_of,
-    slope,
-    split,
-    trajectory,
-    warped_edges,
-)
+from aligner.reference.frontend import WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
+from aligner.reference.template import LEAST_PHONE_FRAMES, Matcher, Pause, Template, pause_of, split
+from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import placed
 from aligner.refine.segments import HOLD_CLOSE, fine_energies, places
 from aligner.refine.thresholds import LIMITS, WHOLE_RECORDING, Scores
@@ -192,7 +181,7 @@ def test_pauses_of_a_reference_are_left_out_and_short_phones_made_longer():
     frames = torch.arange(100.0)[:, None]
     template = Template.of(frames, FRONTEND.clock, phones, [NONE, 0, 0, 0])
     assert template.phone == ("a", "b", "c")
-    assert np.bincount(template.node).tolist() == [20, LEAST_FRAMES, 20]
+    assert np.bincount(template.node).tolist() == [20, LEAST_PHONE_FRAMES, 20]
     assert template.pause.tolist() == [True, False, True, True]  # there is a gap before the last
     inside = FRONTEND.clock.boundary(0) + 0.005 * template.frames[:, 0]
     assert inside[0] >= 0.095
@@ -316,7 +305,7 @@ def test_a_reference_is_made_as_noisy_as_the_recording(kitchen):
     clean, like = (warped(FRONTEND(noisy), templates(wave, phones, owners, given)) for given in (None, noisy))
     assert like.score / len(like.states) > clean.score / len(clean.states) + 0.1
     heard = FRONTEND.spectrum(noisy)
-    found, planted = hiss(heard) * heard.sum(1).mean(), FRONTEND.spectrum(noise).mean(0)
+    found, planted = noise_spectrum(heard) * heard.sum(1).mean(), FRONTEND.spectrum(noise).mean(0)
     assert float(found[20:200].mean() / planted[20:200].mean()) == pytest.approx(0.873, rel=0.05)
 
 

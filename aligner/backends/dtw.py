@@ -25,7 +25,9 @@ from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model, read_measured
 from aligner.reference import espeak
 from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
-from aligner.reference.template import Posteriorgram, Template, TemplateFrontend, pause_of, split, trajectory
+from aligner.reference.frontend import Posteriorgram, TemplateFrontend
+from aligner.reference.template import Template, pause_of, split
+from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
 from aligner.refine.pauses import PAUSE, Pauses
 from aligner.refine.segments import HOLD_CLOSE

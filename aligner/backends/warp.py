@@ -15,16 +15,8 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
-from aligner.reference.template import (
-    WARPS,
-    Matcher,
-    Pause,
-    Posteriorgram,
-    Template,
-    TemplateFrontend,
-    hiss,
-    pause_of,
-)
+from aligner.reference.frontend import WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
+from aligner.reference.template import Matcher, Pause, Template, pause_of
 from aligner.refine.confidence import Evidence, Phones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
@@ -88,7 +80,7 @@ def templates(
     frontend = frontend or TemplateFrontend()
     spectrum = frontend.spectrum(wave)
     if like is not None:
-        spectrum = spectrum + hiss(frontend.spectrum(like)) * spectrum.sum(1).mean()
+        spectrum = spectrum + noise_spectrum(frontend.spectrum(like)) * spectrum.sum(1).mean()
     numbered = Template.of(torch.arange(len(spectrum))[:, None], frontend.clock, phones, words)
     kept = numbered.frames[:, 0]
     made = [frontend.frames(spectrum, w) for w in warps]

@@ -53,7 +53,8 @@ from aligner.formats.textgrid import write_textgrid
 from aligner.graph import ctc
 from aligner.parallel.cores import cores
 from aligner.reference.espeak import arpabet
-from aligner.reference.template import TemplateFrontend, split
+from aligner.reference.frontend import TemplateFrontend
+from aligner.reference.template import split
 from aligner.run.align import prepare
 from aligner.run.folder import plan, run
 from aligner.run.prompts import plan_transfer
