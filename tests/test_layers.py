@@ -1,5 +1,5 @@
 """Data flows one way: a room imports only from rooms to its left, never from its neighbours; inside the big
-rooms a module imports from its own layer or those below; and nowhere do modules import one another in a circle.
+rooms a module imports from its own layer or those below; and no modules import one another in a circle.
 """
 
 from __future__ import annotations
