@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -156,7 +155,7 @@ def test_a_full_disk_fails_the_file_and_keeps_the_rest(corpus, tmp_path, monkeyp
 
 # `align` that stands still where it has written the first recording's files, until somebody stops it
 STANDING_STILL = """
-import sys, time
+import sys, threading
 from aligner.cli import align
 from aligner.cli.actions.bar import Bar
 
@@ -165,8 +164,7 @@ tick = Bar.tick
 def still(self):
     tick(self)
     print("one is done", flush=True)
-    while True:
-        time.sleep(1)
+    threading.Event().wait()
 
 Bar.tick = still
 align()
@@ -237,8 +235,7 @@ def test_ctrl_c_waits_for_what_belongs_together():
 
     def work():
         with unbroken():
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.01)
+            signal.raise_signal(signal.SIGINT)
             done.append("all")
 
     with pytest.raises(KeyboardInterrupt):

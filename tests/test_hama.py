@@ -12,10 +12,10 @@ import soundfile
 import torch
 from torch.nn.functional import pad
 
-from aligner.models.hama import HOP, WINDOW, HamaNetwork, _assets
+from aligner.models.hama import HOP, WINDOW, HamaNetwork, assets_folder
 from aligner.types import ModelError
 
-WEIGHTS = _assets() / "asr_waveform.hama"
+WEIGHTS = assets_folder() / "asr_waveform.hama"
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +69,10 @@ def equals_engine(network: HamaNetwork, engine, wave: torch.Tensor, monkeypatch)
     assert difference.mean() < 5e-4
     assert (ours.argmax(-1) == expected.argmax(-1)).float().mean() > 0.99
     as_engine = log_mel_in_engines_order(network, wave)
-    own = network._log_mel(pad(wave[None], (WINDOW // 2, WINDOW // 2), mode="reflect"))[0]
+    own = network.log_mel(pad(wave[None], (WINDOW // 2, WINDOW // 2), mode="reflect"))[0]
     assert (own != as_engine).float().mean() < 2e-3
     torch.testing.assert_close(own, as_engine, atol=0, rtol=2**-10)  # one step
-    monkeypatch.setattr(network, "_log_mel", lambda _wave: as_engine[None])
+    monkeypatch.setattr(network, "log_mel", lambda _wave: as_engine[None])
     torch.testing.assert_close(network(wave), expected, atol=1e-3, rtol=0)
 
 
@@ -119,7 +119,7 @@ def test_a_frame_stands_where_the_clock_says(network, frame):
     wave = torch.zeros(16000)
     middle = (network.clock.boundary(frame) + network.clock.boundary(frame + 1)) / 2 * network.clock.rate
     wave[round(middle)] = 1.0
-    energy = network._log_mel(pad(wave[None], (WINDOW // 2, WINDOW // 2), mode="reflect"))[0].sum(-1)
+    energy = network.log_mel(pad(wave[None], (WINDOW // 2, WINDOW // 2), mode="reflect"))[0].sum(-1)
     assert energy[::2].argmax() == frame  # the stem takes STFT frames 2t - 1, 2t, 2t + 1
     if frame:
         assert energy[2 * frame - 1] == energy[2 * frame + 1]
@@ -205,7 +205,7 @@ def test_a_missing_file_or_package_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("text", ["{", "[]", '{"decoder": ["a", "b"]}'])
 def test_another_vocabulary_is_refused(tmp_path, monkeypatch, text):
     (tmp_path / "g2p_vocab.json").write_text(text)
-    monkeypatch.setattr("aligner.models.hama._assets", lambda: Path(tmp_path))
+    monkeypatch.setattr("aligner.models.hama.assets_folder", lambda: Path(tmp_path))
     with pytest.raises(ModelError, match="g2p_vocab"):
         HamaNetwork.load(WEIGHTS)
 

@@ -8,6 +8,7 @@ import math
 import shutil
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -902,25 +903,33 @@ def test_an_overlap_bounds_the_delay():
         assert told >= 5 * (t + 1) - 10
 
 
-def test_the_chunk_size_follows_the_latency(monkeypatch):
-    """With a clock of our own: a chunk costs 40 ms and 1 ms a frame, frames come every 10 ms."""
-    now = [0.0]
-    monkeypatch.setattr("aligner.hmm.streaming.time.perf_counter", lambda: now[0])
-    model = StreamingHMM(2, 2)
-    processor = AdaptiveChunkProcessor(model, target_latency=0.2, hop=0.01, chunk_size=1, max_chunk_size=64)
-    listener = processor._decoder.advance
+class SlowDecoder:
+    """A decoder of one state, with a clock of its own: a chunk takes ``cost`` seconds and 1 ms a frame."""
 
-    def slow(chunk):
-        now[0] += processor.cost + 0.001 * len(chunk)
-        return listener(chunk)
+    def __init__(self):
+        self.decided, self.cost, self.now = 0, 0.04, 0.0
 
-    monkeypatch.setattr(processor._decoder, "advance", slow)
-    processor.cost = 0.04
+    def advance(self, chunk):
+        self.decided += len(chunk)
+        self.now += self.cost + 0.001 * len(chunk)
+        return torch.zeros(len(chunk), dtype=torch.int64)
+
+    def finish(self):
+        return torch.zeros(0, dtype=torch.int64)
+
+
+def test_the_chunk_size_follows_the_latency():
+    """Frames come every 10 ms."""
+    decoder = SlowDecoder()
+    model = SimpleNamespace(obs_dim=2, decoder=lambda lag: decoder)
+    processor = AdaptiveChunkProcessor(
+        model, target_latency=0.2, hop=0.01, chunk_size=1, max_chunk_size=64, clock=lambda: decoder.now
+    )
     for _ in range(100):
         processor.process_chunk(torch.zeros(4, 2))
     assert 4 <= processor.chunk_size <= 16
     assert processor.latency <= 0.2
-    processor.cost = 0.15  # the machine is busy now
+    decoder.cost = 0.15  # the machine is busy now
     sizes = []
     for _ in range(60):
         processor.process_chunk(torch.zeros(4, 2))

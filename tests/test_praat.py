@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from support.praat import EDIT, NEXT, SAVE, STOP, needs_praat, rehearse, run
+from support.processes import wait_until
 
 from aligner.check import praat
 from aligner.check.praat import CHECK, LOOK, SCRIPT, Item, inspection_script, launch, write_inspection
@@ -299,8 +300,12 @@ class TestLaunch:
 
     @pytest.mark.filterwarnings("ignore:subprocess .* is still running")
     def test_praat_that_stays_is_left_running(self, praat_that, tmp_path, monkeypatch):
-        praat_that(f'printf "%s\\n" "$@" > "{tmp_path}/seen"; sleep 2; echo end >> "{tmp_path}/seen"')
-        monkeypatch.setattr(praat, "START_UP", 1.0)
+        seen, gate = tmp_path / "seen", tmp_path / "gate"
+        os.mkfifo(gate)
+        praat_that(f'printf "%s\\n" "$@" > "{seen}.part"; mv "{seen}.part" "{seen}"; read line < "{gate}"')
+        monkeypatch.setattr(praat, "START_UP", 0.1)
         launch(tmp_path / "it's out" / SCRIPT)
-        seen = (tmp_path / "seen").read_text().splitlines()
+        wait_until(seen.exists)
+        gate.write_text("it may end\n")  # it runs until then
+        seen = seen.read_text().splitlines()
         assert seen[-3:] == ["--new-send", f"{tmp_path}/it's out/{SCRIPT}", LOOK]

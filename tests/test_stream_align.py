@@ -555,12 +555,15 @@ def test_files_that_cannot_be_heard_are_said(tmp_path):
             incoming.of_file(tmp_path / name, 16000, 0.01)
 
 
-def test_the_pace_is_that_of_the_clock(monkeypatch):
+def test_the_pace_is_that_of_the_clock():
     now = [100.0]
-    monkeypatch.setattr(incoming.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(incoming.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def sleep(seconds):
+        now[0] += seconds
+
     came = []
-    for piece in incoming.paced(iter(np.zeros((5, 1600), np.float32)), 16000):
+    pieces = iter(np.zeros((5, 1600), np.float32))
+    for piece in incoming.paced(pieces, 16000, clock=lambda: now[0], sleep=sleep):
         assert len(piece) == 1600
         came.append(now[0] - 100.0)
         now[0] += 0.25 if len(came) == 2 else 0.0  # what comes meanwhile waits, and is caught up with
@@ -710,7 +713,7 @@ def test_the_microphone_is_heard_until_ctrl_c(monkeypatch):
 
     fake = types.SimpleNamespace(InputStream=Line, PortAudioError=OSError)
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    drawn = incoming._drawn
+    drawn = incoming.pieces_of_line
 
     def pressed(line, heard):
         for piece in drawn(line, heard):
@@ -719,7 +722,7 @@ def test_the_microphone_is_heard_until_ctrl_c(monkeypatch):
                 os.kill(os.getpid(), signal.SIGINT)
                 signal.pause()
 
-    monkeypatch.setattr(incoming, "_drawn", pressed)
+    monkeypatch.setattr(incoming, "pieces_of_line", pressed)
     done = call(TEXT, "--mic", "--json")
     assert done.exit_code == 0, done.output
     assert sum(json.loads(line)["event"] == "word" for line in done.stdout.splitlines()) == len(TEXT.split())

@@ -323,7 +323,7 @@ def test_a_model_is_not_overwritten(tiny):
 
 # `aligner` that stands still where it has kept its first checkpoint, until somebody stops it
 STANDING_STILL = """
-import time
+import threading
 from aligner.cli import main
 from aligner.learn.checkpoint import Checkpoint
 
@@ -332,8 +332,7 @@ save = Checkpoint.save
 def still(self, *rest):
     save(self, *rest)
     print("one is kept", flush=True)
-    while True:
-        time.sleep(1)
+    threading.Event().wait()
 
 Checkpoint.save = still
 main()

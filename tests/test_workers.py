@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import types
 from dataclasses import replace
 from itertools import count
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.places import SAMPLE
+from support.processes import wait_until
 
 from aligner import find
 from aligner.backends.options import Compute
@@ -110,15 +110,6 @@ def slow_first(backend, utterances):
     if utterances[0].id == "first":
         wait_until(Path(utterances[0].transcript).exists)
     return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
-
-
-def wait_until(true):
-    """Wait for what will come; it takes as long as it takes, but not for ever."""
-    for _ in range(60_000):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it has not come in ten minutes")
 
 
 def several(gate):
@@ -395,19 +386,19 @@ def where(known, task):
 
 
 ORPHANS = r"""
-import os, signal, sys, time
+import os, signal, threading
 from aligner.parallel.pool import worker_pool
 
 def pid(known, task):
     os.write(1, f"{os.getpid()}\n".encode())
-    time.sleep(60)
+    threading.Event().wait()
 
 if __name__ == "__main__":
     # whoever runs the tests may ignore the signal
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with worker_pool(2, None) as submit:
         submit(pid, 0), submit(pid, 0)
-        time.sleep(60)
+        threading.Event().wait()
 """
 
 

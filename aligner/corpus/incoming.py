@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -177,23 +177,29 @@ def of_microphone(rate: int, seconds: float) -> Pieces:
         raise DataError(
             "--mic", f"the microphone cannot be opened ({error})", "check the system's sound input"
         ) from error
-    return _drawn(line, heard)
+    return pieces_of_line(line, heard)
 
 
-def _drawn(line: Any, heard: queue.SimpleQueue[np.ndarray]) -> Pieces:
+def pieces_of_line(line: Any, heard: queue.SimpleQueue[np.ndarray]) -> Pieces:
     """Pieces of a line that is open."""
     with line:
         while True:
             yield heard.get()
 
 
-def paced(pieces: Iterable[np.ndarray], rate: int) -> Pieces:
+def paced(
+    pieces: Iterable[np.ndarray],
+    rate: int,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Pieces:
     """Pieces when they would have come in: each at the time of its last sample after the first was asked
     for."""
-    began, samples = time.monotonic(), 0
+    began, samples = clock(), 0
     for piece in pieces:
         samples += len(piece)
-        time.sleep(max(0.0, began + samples / rate - time.monotonic()))
+        sleep(max(0.0, began + samples / rate - clock()))
         yield piece
 
 

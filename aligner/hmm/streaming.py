@@ -7,6 +7,7 @@ models with the graph of a transcript (`aligner.run.stream`).
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -227,6 +228,8 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
         The greatest size, in frames.
     overlap, buffer_size
         As `StreamingHMMProcessor`; the buffer must hold ``max_chunk_size``.
+    clock : callable
+        Tells the time in seconds, to measure what a chunk takes.
 
     Attributes
     ----------
@@ -251,6 +254,8 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
         max_chunk_size: int = 64,
         overlap: int | None = None,
         buffer_size: int = 1000,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         if target_latency <= 0 or hop <= 0 or not 1 <= chunk_size <= max_chunk_size:
             raise ValueError(
@@ -263,15 +268,15 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
                 f"{overlap or 0} do not fit"
             )
         self.target_latency, self.hop, self.max_chunk_size = target_latency, hop, max_chunk_size
-        self.latency = 0.0
+        self.latency, self._clock = 0.0, clock
         super().__init__(model, chunk_size, overlap, buffer_size)
         self._longest_chunk = max_chunk_size
         self.reset()
 
     def _process(self, size: int) -> Tensor:
-        began = time.perf_counter()
+        began = self._clock()
         states = super()._process(size)
-        self._adapt(size, time.perf_counter() - began)
+        self._adapt(size, self._clock() - began)
         return states
 
     def _adapt(self, size: int, seconds: float) -> None:

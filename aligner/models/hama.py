@@ -168,7 +168,7 @@ class HamaNetwork(nn.Module):
         ModelError
             If the package or its file is missing, damaged or of another layout.
         """
-        assets = _assets()
+        assets = assets_folder()
         path = path or assets / "asr_waveform.hama"
         with torch.device("meta"):  # neither memory nor random numbers are spent on what is replaced at once
             network = cls(_labels(assets / "g2p_vocab.json"))
@@ -206,7 +206,7 @@ class HamaNetwork(nn.Module):
         spans = [wave.shape[-1]] * len(wave) if lengths is None else lengths.flatten().tolist()
         _check(wave, spans)
         ends = torch.tensor(spans, device=wave.device)
-        logmel = self._log_mel(_mirror(wave, ends))
+        logmel = self.log_mel(_mirror(wave, ends))
         padded = (
             min(spans) < wave.shape[1]
         )  # without padding there is nothing to mask, and attention is quicker
@@ -218,7 +218,7 @@ class HamaNetwork(nn.Module):
             x = block(x, inside)
         return _blank(self.proj(x).log_softmax(-1), inside)
 
-    def _log_mel(self, wave: Tensor) -> Tensor:
+    def log_mel(self, wave: Tensor) -> Tensor:
         """(B, N + 400) -> (B, F, 80).
 
         In double precision, since the network expects logarithms rounded to half precision: a last digit that
@@ -259,7 +259,7 @@ def _blank(x: Tensor, inside: Tensor | None) -> Tensor:
     return x if inside is None else x.masked_fill(~inside[..., None], 0)
 
 
-def _assets() -> Path:
+def assets_folder() -> Path:
     """Where the package keeps its files, found without importing it: that would load its engine."""
     spec = importlib.util.find_spec("hama")
     if spec is None or not spec.submodule_search_locations:

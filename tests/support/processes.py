@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 # Root may write anywhere; what this program starts then may not
 BOUND = """
@@ -25,3 +27,12 @@ def alive(pid):
 def process_number(_task: object) -> int:
     """The number of the process that answers a task."""
     return os.getpid()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what other processes do; it takes as long as it takes, but not for ever."""
+    for _ in range(60_000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it has not come in ten minutes")
