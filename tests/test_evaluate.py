@@ -737,7 +737,7 @@ def test_a_thousand_files_go_to_several_processes(tmp_path):
     """The same figures from processes as from one."""
     from aligner.evaluate import folders
 
-    for k in range(folders.ALONE + 50):
+    for k in range(folders.ONE_PROCESS_FILES + 50):
         shifted(tmp_path / "ref", f"f{k}", 0.0)
         shifted(tmp_path / "out", f"f{k}", 0.0001 * k)
     (tmp_path / "ref" / "broken.phn").write_text("a b\n")
@@ -746,6 +746,6 @@ def test_a_thousand_files_go_to_several_processes(tmp_path):
     assert [p.rule for p in found.problems] == [
         "not a line of first sample, last sample, label"
     ]  # it came through
-    count = folders.ALONE + 50
+    count = folders.ONE_PROCESS_FILES + 50
     assert report.files == count
     assert report.phones.bias == pytest.approx(0.1 * (count - 1) / 2)

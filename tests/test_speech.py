@@ -15,19 +15,16 @@ import soundfile
 from support.places import SAMPLE
 
 from aligner.corpus.labels import read_timit
-from aligner.evaluate import speech, warping
+from aligner.evaluate import warping
+from aligner.evaluate.pitch import f0_errors
 from aligner.evaluate.speech import (
-    SpeechSettings,
-    analyse,
-    compare,
-    compare_folders,
+    compare_recordings,
     copy_synthesis_floor,
-    f0_errors,
-    mel_cepstra,
     mel_cepstrum_distortion,
-    resynthesise,
-    total,
+    pooled,
 )
+from aligner.evaluate.speech_folders import compare_folders
+from aligner.evaluate.vocoder import SpeechSettings, analyse, mel_alpha, mel_cepstra, resynthesise
 from aligner.evaluate.warping import aligned_path, dtw_path, linear_path
 from aligner.types import DataError, Interval, ModelError
 
@@ -101,9 +98,7 @@ def test_a_spectrum_moved_along_a_mel_cepstral_direction_has_its_exact_distortio
     back.
     """
     delta = 0.3
-    tilt = sptk.mc2sp(
-        delta * np.eye(25)[coefficient], speech.mel_alpha(RATE), 2 * (seen.envelope.shape[1] - 1)
-    )
+    tilt = sptk.mc2sp(delta * np.eye(25)[coefficient], mel_alpha(RATE), 2 * (seen.envelope.shape[1] - 1))
     moved = mel_cepstra(seen.envelope * tilt, RATE)
     expected = 10 / math.log(10) * math.sqrt(2) * delta
     distortion = mel_cepstrum_distortion(seen.cepstra, moved, linear_path(len(moved), len(moved)))
@@ -112,7 +107,7 @@ def test_a_spectrum_moved_along_a_mel_cepstral_direction_has_its_exact_distortio
 
 def test_alpha_is_the_mel_scale_of_the_rate(sptk):
     known = {16_000: 0.41, 22_050: 0.455, 24_000: 0.466, 44_100: 0.544, 48_000: 0.554}
-    assert {rate: speech.mel_alpha(rate) for rate in known} == known
+    assert {rate: mel_alpha(rate) for rate in known} == known
 
 
 # F0
@@ -283,7 +278,7 @@ def test_alignments_of_different_phones_are_refused():
 
 def test_identical_recordings_have_no_errors(world):
     x = recording("slt/doctor")
-    score = compare(x, x, RATE)
+    score = compare_recordings(x, x, RATE)
     assert (score.mcd, score.f0.rmse_hz, score.f0.rmse_cents) == (0, 0, 0)
     assert (score.f0.vuv, score.f0.gpe, score.f0.ffe) == (0, 0, 0)
     assert score.frames == score.reference_frames == score.estimate_frames == len(x) // 80 + 1
@@ -312,8 +307,8 @@ def test_a_slower_copy_is_as_near_as_its_own_floor(world, seen):
     phones = read_timit(SAMPLE / "slt" / "doctor.phn")
     slowly = [Interval(1.3 * p.start, 1.3 * p.end, p.label) for p in phones]
     x = recording("slt/doctor")
-    warped, straight = compare(x, slow, RATE), compare(x, slow, RATE, STRAIGHT)
-    aligned = compare(x, slow, RATE, phones=(phones, slowly))
+    warped, straight = compare_recordings(x, slow, RATE), compare_recordings(x, slow, RATE, STRAIGHT)
+    aligned = compare_recordings(x, slow, RATE, phones=(phones, slowly))
     assert warped.mcd < warped.floor + 0.5
     assert aligned.mcd < warped.floor + 0.7
     assert straight.mcd > warped.floor + 3
@@ -324,7 +319,7 @@ def test_a_slower_copy_is_as_near_as_its_own_floor(world, seen):
 
 def test_the_floor_is_below_another_voice(world, seen):
     floor = copy_synthesis_floor(seen)
-    other = compare(recording("slt/doctor"), recording("rms/station"), RATE)
+    other = compare_recordings(recording("slt/doctor"), recording("rms/station"), RATE)
     assert 1 < floor < 4.5 < 7 < other.mcd < 12
     assert other.floor == floor
 
@@ -336,7 +331,7 @@ def test_distortion_agrees_with_a_second_implementation(world):
     distances = np.linalg.norm(x[:, None, 1:] - y[None, :, 1:], axis=2)
     path = second_dtw(distances.tolist())
     expected = 10 / math.log(10) * math.sqrt(2) * np.mean([distances[p] for p in path])
-    score = compare(*waves, RATE, SpeechSettings(floor=False))
+    score = compare_recordings(*waves, RATE, SpeechSettings(floor=False))
     assert score.mcd == pytest.approx(expected, abs=0.02)
     assert score.frames == pytest.approx(len(path), abs=8)
 
@@ -393,29 +388,29 @@ def test_pauses_of_both_can_be_left_out(world):
     loud = x[RATE // 2 : RATE]
     audible = replace(STRAIGHT, silence_db=50)
     a, b, c = np.r_[hiss, x], np.r_[np.cumsum(hiss) / 10, x], np.r_[loud, x]
-    everything, heard = compare(a, b, RATE, STRAIGHT), compare(a, b, RATE, audible)
+    everything, heard = compare_recordings(a, b, RATE, STRAIGHT), compare_recordings(a, b, RATE, audible)
     assert heard.mcd < everything.mcd / 3
     assert everything.frames - 200 < heard.frames < everything.frames - 95
-    assert compare(a, c, RATE, audible).frames > heard.frames + 90  # a pause in one only counts
+    assert compare_recordings(a, c, RATE, audible).frames > heard.frames + 90  # a pause in one only counts
 
 
 def test_noise_has_no_f0_to_compare(world):
     random = np.random.default_rng(0)
-    score = compare(*(0.1 * random.normal(size=(2, RATE // 2))), RATE)
+    score = compare_recordings(*(0.1 * random.normal(size=(2, RATE // 2))), RATE)
     assert (score.f0.voiced, score.f0.rmse_hz, score.f0.rmse_cents, score.f0.gpe) == (0, None, None, None)
 
 
 def test_totals_weigh_by_frames(world):
     x = recording("slt/doctor")
-    scores = [compare(x[: round(s * RATE)], x[RATE:], RATE, STRAIGHT) for s in (0.5, 1.5)]
-    whole = total(scores)
+    scores = [compare_recordings(x[: round(s * RATE)], x[RATE:], RATE, STRAIGHT) for s in (0.5, 1.5)]
+    whole = pooled(scores)
     assert whole.frames == 101 + 301
     assert whole.mcd == pytest.approx((101 * scores[0].mcd + 301 * scores[1].mcd) / 402)
     assert whole.f0 == scores[0].f0 + scores[1].f0
     assert whole.floor is None
     floors = [replace(s, floor=f) for s, f in zip(scores, (1, 2), strict=True)]
-    assert total(floors).floor == pytest.approx((101 * 1 + 301 * 2) / 402)
-    assert total([]) is None
+    assert pooled(floors).floor == pytest.approx((101 * 1 + 301 * 2) / 402)
+    assert pooled([]) is None
 
 
 # Folders
@@ -450,7 +445,7 @@ def test_folders_are_paired_by_name_and_brought_to_one_rate(folders):
         assert score.f0.rmse_cents < 10
     assert report.rates == (RATE,)
     assert report.resampled == ("anna/doctor", "anna/harbour")
-    assert report.total == total(report.files.values())
+    assert report.total == pooled(report.files.values())
 
 
 def test_what_is_not_compared_is_said(folders):
@@ -505,9 +500,9 @@ def test_a_folder_without_recordings_is_refused(tmp_path, world):
 )
 def test_bad_recordings_are_refused(world, wave, rate, rule):
     with pytest.raises(DataError, match=rule) as error:
-        compare(recording("slt/doctor"), wave, rate, names=("r", "e")) if rate == RATE else analyse(
-            wave, rate, name="e"
-        )
+        compare_recordings(
+            recording("slt/doctor"), wave, rate, names=("r", "e")
+        ) if rate == RATE else analyse(wave, rate, name="e")
     assert error.value.where == "e"
 
 

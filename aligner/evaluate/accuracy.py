@@ -33,57 +33,50 @@ from aligner.evaluate.overlaps import equal_frames, intersection_over_union
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import Interval
 
-RESAMPLES, DRAWN = 1000, 50  # of the bootstrap, and how many of them at a time
-NONE = ""  # in place of a label that has no match
+RESAMPLES, RESAMPLES_AT_ONCE = 1000, 50  # of the bootstrap: all, and those drawn at a time
+UNMATCHED = ""  # in place of a label that has no match
 NO_HITS = Hits(0, 0, 0)
-BEYOND = 0.1  # s that a reference may end behind its recording
+LONGEST_OVERHANG = 0.1  # s that a reference may end behind its recording
 
 Lengths = tuple[str, float, float]  # label, and its length in the reference and the estimate, in seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FileResult:
-    """What one speaker of one file contributes; all of it adds up.
-
-    Attributes
-    ----------
-    file, speaker : str
-    several : bool
-        Whether the file has other speakers, too.
-    found : bool
-        Whether there is an alignment.
-    phones, words : tuple of Boundary
-        Those that both have.
-    confusions : mapping of (str, str) to int
-        How often each label of the reference is which of the alignment; `NONE` for unmatched ones.
-    hits : Hits
-    overlap, word_overlap : float
-        Sums of intersection over union.
-    frames : (int, int)
-        Equal ones and all.
-    lengths, word_lengths : tuple of (str, float, float)
-        Of phones of the same class, and of words.
-    matched_words, reference_words : int
-    beyond : float
-        Seconds by which the reference's labels end behind the alignment, that is, the recording.
-    """
+    """What one speaker of one file contributes; all of it adds up."""
 
     file: str
+    """Path of the file below its folder, without suffix."""
     speaker: str
+    """The speaker whose labels these are."""
     found: bool
+    """Whether there is an alignment."""
     phones: tuple[Boundary, ...] = ()
+    """Boundaries of phones that reference and alignment both have."""
     words: tuple[Boundary, ...] = ()
+    """Boundaries of words that both have."""
     confusions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often each label of the reference is which of the alignment; `UNMATCHED` for unmatched ones."""
     hits: Hits = NO_HITS
+    """Counts of phone boundaries found within the tolerance of detection."""
     overlap: float = 0.0
+    """Sum over the reference's phones of their intersection over union."""
     word_overlap: float = 0.0
+    """The same sum over the reference's words."""
     frames: tuple[int, int] = (0, 0)
+    """Frames of the same phone class, and all frames."""
     lengths: tuple[Lengths, ...] = ()
+    """Label and two durations of each pair of phones of the same class."""
     word_lengths: tuple[Lengths, ...] = ()
+    """Label and two durations of each pair of matched words."""
     matched_words: int = 0
+    """Number of the reference's words that the alignment has."""
     reference_words: int = 0
+    """Number of words in the reference."""
     beyond: float = 0.0
+    """Seconds by which the reference's labels end behind the alignment, that is, the recording."""
     several: bool = False
+    """Whether the file has other speakers, too."""
 
     @property
     def title(self) -> str:
@@ -92,27 +85,27 @@ class FileResult:
 
     @property
     def substitutions(self) -> int:
-        """Phones that are taken for others."""
+        """Number of phones that are taken for others."""
         return sum(n for (a, b), n in self.confusions.items() if a and b and not same(a, b))
 
     @property
     def deletions(self) -> int:
-        """Phones of the reference that the alignment lacks."""
-        return sum(n for (_, b), n in self.confusions.items() if b == NONE)
+        """Number of the reference's phones that the alignment lacks."""
+        return sum(n for (_, b), n in self.confusions.items() if b == UNMATCHED)
 
     @property
     def insertions(self) -> int:
-        """Phones that the reference lacks."""
-        return sum(n for (a, _), n in self.confusions.items() if a == NONE)
+        """Number of phones that the reference lacks."""
+        return sum(n for (a, _), n in self.confusions.items() if a == UNMATCHED)
 
     @property
     def reference_phones(self) -> int:
-        """Phones of the reference."""
-        return sum(n for (a, _), n in self.confusions.items() if a != NONE)
+        """Number of phones in the reference."""
+        return sum(n for (a, _), n in self.confusions.items() if a != UNMATCHED)
 
     @property
     def phone_error_rate(self) -> float:
-        """In percent of the reference's phones."""
+        """Substitutions, deletions and insertions in percent of the reference's phones."""
         return 100 * (self.substitutions + self.deletions + self.insertions) / max(1, self.reference_phones)
 
 
@@ -120,6 +113,7 @@ def compare(
     reference: Labels,
     estimate: Labels | None,
     phone_map: PhoneMap | None = None,
+    *,
     file: str = "",
     speaker: str = "",
     several: bool = False,
@@ -131,7 +125,11 @@ def compare(
     beyond = max(0.0, reference.end - estimate.end) if estimate is not None and _tiles(estimate) else 0.0
     result = _with_words(
         FileResult(
-            file, speaker, estimate is not None, beyond=beyond if beyond > BEYOND else 0.0, several=several
+            file=file,
+            speaker=speaker,
+            found=estimate is not None,
+            beyond=beyond if beyond > LONGEST_OVERHANG else 0.0,
+            several=several,
         ),
         reference.words or (),
         (estimate and estimate.words) or (),
@@ -185,80 +183,76 @@ def _confusions(
     return Counter(
         [
             *((a[i].label, b[j].label) for i, j in pairs),
-            *((p.label, NONE) for i, p in enumerate(a) if i not in mine),
-            *((NONE, p.label) for j, p in enumerate(b) if j not in theirs),
+            *((p.label, UNMATCHED) for i, p in enumerate(a) if i not in mine),
+            *((UNMATCHED, p.label) for j, p in enumerate(b) if j not in theirs),
         ]
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Accuracy over a set of files.
-
-    Attributes
-    ----------
-    files, missing : int
-        References (speakers of files), and those without an alignment.
-    phones, words : Summary or None
-        Boundary errors; None where there is nothing to compare.
-    phone_error_rate : float
-        In percent.
-    per_interval : (float, float) or None
-        95 % bootstrap interval over files of the phone error rate.
-    substitutions, deletions, insertions, reference_phones : int
-    confusions : tuple of (str, str, int)
-        Reference, alignment, how often: the unlike ones, the most frequent first.
-    detection : Detection
-        Of phone boundaries, within 20 ms.
-    overlap, word_overlap : float
-        Mean intersection over union of the reference's phones and words, in percent; unmatched ones are 0.
-    frame_accuracy : float
-        Share of 10 ms frames with the same phone class (silence is one), in percent.
-    durations, word_durations : DurationSummary or None
-    matched_words, reference_words : int
-    coverage : float
-        Share of the alignment's phones whose class is in the reference at all, in percent.
-    by_class, by_phone, by_speaker, by_file : mapping of str to Summary
-        Phone boundaries by the kinds of phones on both sides, by each phone that they bound, by speaker and
-        file.
-    per_by_file : mapping of str to float
-    """
+    """Accuracy over a set of files."""
 
     files: int
+    """Number of references: speakers of files."""
     missing: int
+    """Number of them without an alignment."""
     phones: Summary | None
+    """Errors of phone boundaries; None where there are none to compare."""
     words: Summary | None
+    """Errors of word boundaries; None where there are none to compare."""
     phone_error_rate: float
+    """Substitutions, deletions and insertions in percent of the reference's phones."""
     per_interval: tuple[float, float] | None
+    """95 % bootstrap interval over files of the phone error rate."""
     substitutions: int
+    """Number of phones that are taken for others."""
     deletions: int
+    """Number of the reference's phones that the alignments lack."""
     insertions: int
+    """Number of phones that the references lack."""
     reference_phones: int
+    """Number of phones in the references."""
     confusions: tuple[tuple[str, str, int], ...]
+    """Reference, alignment and how often: the unlike labels, the most frequent first."""
     detection: Detection
+    """Detection of phone boundaries within 20 ms."""
     overlap: float
+    """Mean intersection over union of the reference's phones, in percent; unmatched ones are 0."""
     word_overlap: float
+    """The same mean over the reference's words."""
     frame_accuracy: float
+    """Share of 10 ms frames with the same phone class (silence is one), in percent."""
     durations: DurationSummary | None
+    """Errors of phone durations; None where there are none to compare."""
     word_durations: DurationSummary | None
+    """Errors of word durations; None where there are none to compare."""
     matched_words: int
+    """Number of the references' words that the alignments have."""
     reference_words: int
+    """Number of words in the references."""
     coverage: float
+    """Share of the alignment's phones whose class is in the reference at all, in percent."""
     by_class: Mapping[str, Summary]
+    """Errors of phone boundaries by the kinds of phones on both sides, such as ``stop-vowel``."""
     by_phone: Mapping[str, Summary]
+    """Errors of phone boundaries by each phone that they bound."""
     by_speaker: Mapping[str, Summary]
+    """Errors of phone boundaries by speaker."""
     by_file: Mapping[str, Summary]
+    """Errors of phone boundaries by file."""
     per_by_file: Mapping[str, float]
+    """Phone error rate by file, in percent."""
 
 
 def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
-    """Figures over files; ``seed`` draws the bootstrap's resamples."""
+    """Summarise files; ``seed`` draws the bootstrap's resamples."""
     rows = list(files)
     intervals = _bootstrap(rows, seed)
     confusions: Counter[tuple[str, str]] = Counter()
     for f in rows:
         confusions.update(f.confusions)
-    total = FileResult("", "", True, confusions=confusions)
+    total = FileResult(file="", speaker="", found=True, confusions=confusions)
     unlike = [(a, b, n) for (a, b), n in confusions.most_common() if not same(a, b)]
     phones = [b for f in rows for b in f.phones]
     reference_words = sum(f.reference_words for f in rows)
@@ -295,7 +289,7 @@ def summarise(files: Iterable[FileResult], seed: int = 0) -> Report:
 
 def _coverage(confusions: Mapping[tuple[str, str], int]) -> float:
     known = {a for a, _ in confusions}
-    tokens = [(b, n) for (_, b), n in confusions.items() if b != NONE]
+    tokens = [(b, n) for (_, b), n in confusions.items() if b != UNMATCHED]
     return (
         100 * sum(n for b, n in tokens if any(same(a, b) for a in known)) / max(1, sum(n for _, n in tokens))
     )
@@ -338,7 +332,7 @@ def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tup
             keys = ("mae", "bias", *(f"within_{t}" for t in TOLERANCES_MS))
             scales = (1, 1, *[100] * len(TOLERANCES_MS))
             columns = zip(keys, scales, mean.T, strict=True)
-            found[name] = {key: middle(scale * column) for key, scale, column in columns}
+            found[name] = {key: percentiles_95(scale * column) for key, scale, column in columns}
     edits = np.array(
         [
             [f.substitutions + f.deletions + f.insertions, f.reference_phones]
@@ -348,7 +342,7 @@ def _bootstrap(rows: Sequence[FileResult], seed: int) -> dict[str, dict[str, tup
     ).reshape(-1, 2)
     if len(edits) > 1:
         total = resampled(edits, seed)
-        found["edits"] = {"per": middle(100 * total[:, 0] / total[:, 1])}
+        found["edits"] = {"per": percentiles_95(100 * total[:, 0] / total[:, 1])}
     return found
 
 
@@ -357,13 +351,13 @@ def resampled(table: np.ndarray, seed: int) -> np.ndarray:
     random, count = np.random.default_rng(seed), len(table)
     return np.concatenate(
         [
-            random.multinomial(count, np.full(count, 1 / count), DRAWN) @ table
-            for _ in range(RESAMPLES // DRAWN)
+            random.multinomial(count, np.full(count, 1 / count), RESAMPLES_AT_ONCE) @ table
+            for _ in range(RESAMPLES // RESAMPLES_AT_ONCE)
         ]
     )
 
 
-def middle(values: np.ndarray) -> tuple[float, float]:
-    """The middle 95 %."""
+def percentiles_95(values: np.ndarray) -> tuple[float, float]:
+    """The 2.5th and the 97.5th percentile of ``values``: 95 % lie between them."""
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -22,20 +22,16 @@ DETECTION_TOLERANCE = 0.020  # s
 
 
 class Boundary(NamedTuple):
-    """A boundary of the reference that the alignment has, too.
-
-    Attributes
-    ----------
-    left, right : str
-        The reference's labels on both sides; `SILENCE` where there is none.
-    reference, aligned : float
-        Where it is, in seconds.
-    """
+    """A boundary of the reference that the alignment has, too."""
 
     left: str
+    """The reference's label before the boundary; `SILENCE` where there is none."""
     right: str
+    """The reference's label behind it; `SILENCE` where there is none."""
     reference: float
+    """Where the reference has it, in seconds."""
     aligned: float
+    """Where the alignment has it, in seconds."""
 
     @property
     def late(self) -> float:
@@ -48,28 +44,23 @@ class Boundary(NamedTuple):
         return f"{kind(self.left)}-{kind(self.right)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Figures of a set of boundary errors.
-
-    Attributes
-    ----------
-    count : int
-    mae, median, bias : float
-        Mean and median absolute error and mean error (late is positive), in ms.
-    within : dict of int to float
-        Share in percent within each of `TOLERANCES_MS`.
-    interval : mapping of str to (float, float)
-        95 % bootstrap intervals over files, of ``mae``, ``bias`` and ``within_5`` ...; empty where it was not
-        asked for, or there are not two files.
-    """
+    """Errors of a set of boundaries."""
 
     count: int
+    """Number of boundaries."""
     mae: float
+    """Mean absolute error in ms."""
     median: float
+    """Median absolute error in ms."""
     bias: float
+    """Mean error in ms; late is positive."""
     within: dict[int, float]
+    """Share in percent within each of `TOLERANCES_MS`."""
     interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % bootstrap intervals over files, of ``mae``, ``bias`` and ``within_5`` ...; empty where it was not
+    asked for, or there are not two files."""
 
 
 def phone_boundaries(
@@ -110,7 +101,7 @@ def summary(
     late: Sequence[float] | np.ndarray,
     interval: Mapping[str, tuple[float, float]] | None = None,
 ) -> Summary | None:
-    """Figures of signed errors in seconds; None where there are none.
+    """Summarise signed errors in seconds; None where there are none.
 
     Examples
     --------
@@ -123,7 +114,14 @@ def summary(
         return None
     a = np.abs(e)
     within = {t: 100 * float((a <= t + ROUNDING_MS).mean()) for t in TOLERANCES_MS}
-    return Summary(len(e), float(a.mean()), float(np.median(a)), float(e.mean()), within, interval or {})
+    return Summary(
+        count=len(e),
+        mae=float(a.mean()),
+        median=float(np.median(a)),
+        bias=float(e.mean()),
+        within=within,
+        interval=interval or {},
+    )
 
 
 def sums(late: Sequence[float]) -> np.ndarray:
@@ -139,8 +137,11 @@ class Hits(NamedTuple):
     """Boundaries found within a tolerance, one to one; these add up over files."""
 
     hits: int
+    """Number of boundaries that both have."""
     reference: int
+    """Number of boundaries in the reference."""
     aligned: int
+    """Number of boundaries in the alignment."""
 
 
 def times(intervals: Iterable[Interval]) -> list[float]:
@@ -169,24 +170,20 @@ def hits(
 
 @dataclass(frozen=True)
 class Detection:
-    """Strict one-to-one detection of boundaries within `DETECTION_TOLERANCE`.
-
-    Attributes
-    ----------
-    precision, recall, f1 : float
-        From 0 to 1.
-    r_value : float
-        Rasanen, Laine & Altosaar (2009): 1 is perfect; over-segmentation does not pay as it does in F1.
-    """
+    """Strict one-to-one detection of boundaries within `DETECTION_TOLERANCE`."""
 
     precision: float
+    """Share of the alignment's boundaries that are in the reference, 0 to 1."""
     recall: float
+    """Share of the reference's boundaries that the alignment has, 0 to 1."""
     f1: float
+    """Harmonic mean of precision and recall, 0 to 1."""
     r_value: float
+    """Rasanen, Laine & Altosaar (2009): 1 is perfect; over-segmentation does not pay as it does in F1."""
 
 
 def detection(h: Hits) -> Detection:
-    """Precision, recall, F1 and R-value.
+    """Compute precision, recall, F1 and R-value from counts of boundaries found.
 
     Examples
     --------

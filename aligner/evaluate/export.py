@@ -10,7 +10,7 @@ from typing import Any
 from aligner.corpus.results import write_table
 from aligner.evaluate.boundaries import DETECTION_TOLERANCE
 from aligner.evaluate.folders import Evaluation
-from aligner.evaluate.speech import SpeechReport
+from aligner.evaluate.speech_folders import SpeechReport
 from aligner.formats.files import write_text
 
 SPEECH_COLUMNS = (
@@ -67,7 +67,7 @@ def write_figures(path: Path, evaluation: Evaluation) -> None:
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """What `write_figures` writes."""
+    """All figures of an evaluation, as `write_figures` writes them."""
     report = asdict(evaluation.report)
     if not evaluation.report.reference_phones:  # nothing was measured
         report |= dict.fromkeys(("phone_error_rate", "detection", "overlap", "frame_accuracy", "coverage"))

@@ -18,51 +18,41 @@ from aligner.parallel.pool import map_tasks, worker_pool
 from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError
 
-ALONE = 400  # files up to which starting other processes takes longer than it saves
+ONE_PROCESS_FILES = 400  # files up to which starting other processes takes longer than it saves
 MOST_JOBS = 60  # Windows waits for no more
-CHUNK = 50  # files that a process takes at a time
-PATIENCE = 600.0  # s that it may take for them
+CHUNK_FILES = 50  # files that a process takes at a time
+CHUNK_TIMEOUT = 600.0  # s that it may take for them
 LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
-LOOKED_AT = 50  # files from which a map is suggested
+MAP_FILES = 50  # files from which a map is suggested
 
 
 @dataclass(frozen=True)
 class Options:
-    """How labels are read and made comparable.
-
-    Attributes
-    ----------
-    phone_map : PhoneMap
-    reference_tiers, aligned_tiers : TierNames
-    """
+    """How labels are read and made comparable."""
 
     phone_map: PhoneMap = field(default_factory=PhoneMap)
+    """Which labels count as one class."""
     reference_tiers: TierNames = field(default_factory=TierNames)
+    """Names of the reference's tiers."""
     aligned_tiers: TierNames = field(default_factory=TierNames)
+    """Names of the alignment's tiers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """A report, and what is behind it.
-
-    Attributes
-    ----------
-    report : Report
-    results : tuple of FileResult
-    problems : tuple of DataError
-        References that could not be read, which are in no figure; alignments that could not be, which count
-        as missing; and references that end behind their recordings.
-    missing : mapping of str to str
-        Files without an alignment, and why, as far as the run's table tells.
-    suggested : mapping of str to str
-        A map for labels that the two sides do not share; empty where they do.
-    """
+    """A report, and what is behind it."""
 
     report: Report
+    """Figures over all files."""
     results: tuple[FileResult, ...]
+    """What each speaker of each file contributes to them."""
     problems: tuple[DataError, ...]
+    """References that could not be read, which are in no figure; alignments that could not be, which count as
+    missing; and references that end behind their recordings."""
     missing: Mapping[str, str]
+    """Files without an alignment, and why, as far as the run's table tells."""
     suggested: Mapping[str, str]
+    """A map for labels that the two sides do not share; empty where they do."""
 
 
 def evaluate(
@@ -91,9 +81,27 @@ def evaluate(
         If there is no reference at all, or the folder of alignments is not there.
     """
     options = options or Options()
+    results: list[FileResult] = []
+    work, problems = _paired(reference, aligned, only)
+    for found, wrong in _each(work, options, jobs):
+        results += found
+        problems += wrong
+    report = summarise(results)
+    return Evaluation(
+        report=report,
+        results=tuple(results),
+        problems=tuple(problems),
+        missing=_missing(results, aligned),
+        suggested=_suggested(report, work, options),
+    )
+
+
+def _paired(
+    reference: Path, aligned: Path, only: Set[str] | None
+) -> tuple[list[tuple[str, Source, Source | None]], list[DataError]]:
+    """Name, labels and aligned labels of each reference, and what is wrong with the folders."""
     references = find_labels(reference)
     check_aligned(aligned)
-    results: list[FileResult] = []
     problems: list[DataError] = []
     try:
         estimates = find_labels(aligned)
@@ -105,13 +113,7 @@ def evaluate(
         for name, source in references.items()
         if only is None or name in only
     ]
-    for found, wrong in _each(work, options, jobs):
-        results += found
-        problems += wrong
-    report = summarise(results)
-    return Evaluation(
-        report, tuple(results), tuple(problems), _missing(results, aligned), _suggested(report, work, options)
-    )
+    return work, problems
 
 
 def _each(
@@ -119,12 +121,12 @@ def _each(
 ) -> Iterator[tuple[list[FileResult], list[DataError]]]:
     """Results of each file in order; in several processes where there are many."""
     one = partial(compare_file, options=options)
-    if jobs == 1 or len(work) <= ALONE:
+    if jobs == 1 or len(work) <= ONE_PROCESS_FILES:
         yield from map(one, work)
         return
-    chunks = [work[k : k + CHUNK] for k in range(0, len(work), CHUNK)]
+    chunks = [work[k : k + CHUNK_FILES] for k in range(0, len(work), CHUNK_FILES)]
     with worker_pool(min(jobs, MOST_JOBS), options) as submit:
-        for results in map_tasks(submit, _compare_several, chunks, lambda _: PATIENCE):
+        for results in map_tasks(submit, _compare_several, chunks, lambda _: CHUNK_TIMEOUT):
             yield from results
 
 
@@ -132,7 +134,7 @@ def _compare_several(
     options: Options,
     items: Sequence[tuple[str, Source, Source | None]],
 ) -> list[tuple[list[FileResult], list[DataError]]]:
-    """In a worker."""
+    """Compare several files, in a worker process."""
     return [compare_file(item, options) for item in items]
 
 
@@ -158,9 +160,9 @@ def compare_file(
             own,
             _counterpart(speaker, labels, estimates),
             options.phone_map,
-            name,
-            speaker or folder,
-            len(labels) > 1,
+            file=name,
+            speaker=speaker or folder,
+            several=len(labels) > 1,
         )
         for speaker, own in labels.items()
     ]
@@ -217,7 +219,7 @@ def _suggested(
     if report.coverage >= LEAST_COVERAGE or report.missing == report.files:
         return {}
     together: Counter[tuple[str, str]] = Counter()
-    for name, reference, aligned in [w for w in work if w[2] is not None][:LOOKED_AT]:
+    for name, reference, aligned in [w for w in work if w[2] is not None][:MAP_FILES]:
         try:
             sides = (
                 read_labels(reference, options.reference_tiers),

@@ -15,14 +15,12 @@ from aligner.search.kernels import compiled
 from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, PhoneMap
 from aligner.types import Interval
 
-OTHER_KIND = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
-TIE, LARGEST = (
-    1e-5,
-    20.0,
-)  # costs that differ by less than this share count as equal, up to this cost: matches win ties
+OTHER_KIND_COST = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
+TIE = 1e-5  # share by which costs may differ and count as equal: matches win ties
+LARGEST_TIE = 20.0  # cost from which that share grows no more
 TIMIT_LABELS = frozenset(["h#", *CLOSURES])  # only beside these is a q a glottal stop
 SILENT_WORDS = frozenset(["", "<eps>", "<sil>", "sil", "sp", "h#"])
-UNLIKE_WORDS = 2.5  # cost of matching two different words: dearer than leaving both unmatched
+UNLIKE_WORDS_COST = 2.5  # cost of matching two different words: dearer than leaving both unmatched
 TIME_COST, LONGEST_TIME = 1e-3, 5.0  # cost a second of distance, and the seconds from which it is constant
 
 Pairs = list[tuple[int, int]]
@@ -75,17 +73,17 @@ def same(a: str, b: str) -> bool:
 
 def match_phones(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
     """Pairs (i, j) of phones: matching those of one class costs 0, of one kind 1, of two kinds
-    `OTHER_KIND`."""
+    `OTHER_KIND_COST`."""
     return _match(
         reference,
         estimate,
-        lambda a, b: 0.0 if same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND,
+        lambda a, b: 0.0 if same(a, b) else 1.0 if (a in VOWELS) == (b in VOWELS) else OTHER_KIND_COST,
     )
 
 
 def match_words(reference: Sequence[Interval], estimate: Sequence[Interval]) -> Pairs:
     """Pairs (i, j) of words; unlike words are never matched."""
-    return _match(reference, estimate, lambda a, b: 0.0 if a == b else UNLIKE_WORDS)
+    return _match(reference, estimate, lambda a, b: 0.0 if a == b else UNLIKE_WORDS_COST)
 
 
 def _match(
@@ -120,7 +118,7 @@ def _edit_path(a, b, table, a_starts, b_starts):  # type: ignore[no-untyped-def]
             both = corner + table[a[i - 1], b[j - 1]] + TIME_COST * apart
             above, left, corner = total[j] + 1, total[j - 1] + 1, total[j]
             total[j] = min(both, above, left)
-            slack = 1e-9 + TIE * min(total[j], LARGEST)
+            slack = 1e-9 + TIE * min(total[j], LARGEST_TIE)
             came[i, j] = 0 if both <= total[j] + slack else 1 if above <= total[j] + slack else 2
     pairs, i, j = [(0, 0) for _ in range(0)], n, m
     while i and j:

@@ -11,7 +11,7 @@ from aligner.evaluate.matching import Pairs
 from aligner.text.phones import SILENCE
 from aligner.types import Interval
 
-FRAME = 0.010  # s; of the frame accuracy
+FRAME_HOP = 0.010  # s between the frames of the frame accuracy
 
 
 def intersection_over_union(
@@ -45,7 +45,7 @@ def equal_frames(reference: Sequence[Interval], estimate: Sequence[Interval], en
     end : float
         Of the reference, in seconds.
     """
-    middles = (np.arange(round(end / FRAME)) + 0.5) * FRAME
+    middles = (np.arange(round(end / FRAME_HOP)) + 0.5) * FRAME_HOP
     codes: dict[str, int] = {SILENCE: 0}
     a, b = (_at(side, middles, codes) for side in (reference, estimate))
     return int((a == b).sum()), len(middles)

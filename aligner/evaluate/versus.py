@@ -9,45 +9,37 @@ from pathlib import Path
 
 import numpy as np
 
-from aligner.evaluate.accuracy import FileResult, middle, resampled
+from aligner.evaluate.accuracy import FileResult, percentiles_95, resampled
 from aligner.evaluate.boundaries import Boundary
 from aligner.evaluate.folders import Evaluation, Options, evaluate
 
-SIGNIFICANT = 0.05
-FEWEST = 6  # files from which the test can tell anything at that level
+SIGNIFICANT = 0.05  # p-value below which a difference is none of chance
+FEWEST_FILES = 6  # files from which the test can tell anything at that level
 
 Chosen = Callable[[FileResult], tuple[Boundary, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How much two aligners differ on the boundaries that both have.
-
-    Attributes
-    ----------
-    boundaries, files : int
-        Those that both have.
-    first, second : float
-        Mean absolute errors on them, in ms.
-    difference : float
-        First less second; below 0 the first is closer to the reference.
-    interval : (float, float) or None
-        95 % bootstrap interval of the difference, over files.
-    typical : float
-        The median of the files' differences: what the test is about.
-    p_value : float or None
-        That files differ as much if the two were equally good: Wilcoxon's signed-rank test (1945) of the
-        files' mean errors, two-sided; None for fewer than `FEWEST` files, or where nothing differs.
-    """
+    """How much two aligners differ on the boundaries that both have."""
 
     boundaries: int
+    """Number of boundaries that both aligners have."""
     files: int
+    """Number of files with such boundaries."""
     first: float
+    """Mean absolute error of the first aligner on them, in ms."""
     second: float
+    """Mean absolute error of the second aligner on them, in ms."""
     difference: float
+    """``first`` less ``second``, in ms; below 0 the first is closer to the reference."""
     interval: tuple[float, float] | None
+    """95 % bootstrap interval of the difference, over files."""
     typical: float
+    """The median of the files' differences: what the test is about."""
     p_value: float | None
+    """Probability that files differ as much if the two were equally good: Wilcoxon's signed-rank test (1945)
+    of the files' mean errors, two-sided; None for fewer than `FEWEST_FILES`, or where nothing differs."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +47,13 @@ class Versus:
     """Both evaluations and the differences; None where there is nothing that both have."""
 
     first: Evaluation
+    """Evaluation of the first aligner."""
     second: Evaluation
+    """Evaluation of the second aligner."""
     phones: Difference | None
+    """Difference on phone boundaries; None where there are none that both have."""
     words: Difference | None
+    """Difference on word boundaries; None where there are none that both have."""
 
 
 def versus(
@@ -93,14 +89,14 @@ def difference(
     total = resampled(rows, seed)
     mean_a, mean_b = a.sum() / count.sum(), b.sum() / count.sum()
     return Difference(
-        int(count.sum()),
-        len(rows),
-        float(mean_a),
-        float(mean_b),
-        float(mean_a - mean_b),
-        middle((total[:, 1] - total[:, 2]) / total[:, 0]) if len(rows) > 1 else None,
-        float(np.median(per_file)),
-        _p_value(per_file),
+        boundaries=int(count.sum()),
+        files=len(rows),
+        first=float(mean_a),
+        second=float(mean_b),
+        difference=float(mean_a - mean_b),
+        interval=percentiles_95((total[:, 1] - total[:, 2]) / total[:, 0]) if len(rows) > 1 else None,
+        typical=float(np.median(per_file)),
+        p_value=_p_value(per_file),
     )
 
 
@@ -122,6 +118,6 @@ def _errors(boundaries: Sequence[Boundary]) -> Mapping[tuple[str, str, float], f
 def _p_value(per_file: np.ndarray) -> float | None:
     from scipy.stats import wilcoxon  # slow to import
 
-    if len(per_file) < FEWEST or not np.abs(per_file).max() > 1e-9:
+    if len(per_file) < FEWEST_FILES or not np.abs(per_file).max() > 1e-9:
         return None
     return float(wilcoxon(per_file).pvalue)

@@ -20,8 +20,9 @@ from aligner.cli.checks import Labelling
 from aligner.evaluate.accuracy import summarise
 from aligner.evaluate.export import write_boundaries, write_figures, write_speech
 from aligner.evaluate.folders import Evaluation, Options, evaluate
-from aligner.evaluate.speech import SpeechSettings, compare_folders
+from aligner.evaluate.speech_folders import compare_folders
 from aligner.evaluate.versus import versus
+from aligner.evaluate.vocoder import SpeechSettings
 from aligner.parallel.cores import cores
 
 

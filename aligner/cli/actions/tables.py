@@ -15,8 +15,9 @@ from aligner.evaluate.accuracy import Report
 from aligner.evaluate.boundaries import TOLERANCES_MS, Summary
 from aligner.evaluate.durations import DurationSummary
 from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
-from aligner.evaluate.speech import SpeechReport, SpeechSettings, mel_alpha
+from aligner.evaluate.speech_folders import SpeechReport
 from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
+from aligner.evaluate.vocoder import SpeechSettings, mel_alpha
 from aligner.parallel.monitor import in_units
 from aligner.text.phones import plain
 
