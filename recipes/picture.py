@@ -22,7 +22,8 @@ import matplotlib.pyplot as plt
 
 from aligner import Interval, Utterance
 from aligner.corpus.audio import read
-from aligner.corpus.labels import read_timit, tier
+from aligner.corpus.labels import tier
+from aligner.formats.timit import read_timit
 from aligner.types import SAMPLE_RATE
 
 WINDOW, HOP, HIGHEST = 0.005, 0.001, 6000  # s, s, Hz: a wideband spectrogram, as phoneticians read them

@@ -137,16 +137,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_a_full_disk_fails_the_file_and_keeps_the_rest(corpus, tmp_path, monkeypatch):
-    from aligner.corpus import results
+    from aligner.formats import textgrid
 
-    original = results.write_textgrid
+    original = textgrid.write_textgrid
 
     def full(path, *rest):
         if path.stem == "kitchen":
             raise OSError(28, "No space left on device")
         original(path, *rest)
 
-    monkeypatch.setattr(results, "write_textgrid", full)
+    monkeypatch.setattr(textgrid, "write_textgrid", full)
     result = run(corpus, tmp_path / "out")
     assert result.exit_code == 1
     assert "kitchen: its output cannot be written (No space left on device)" in result.output

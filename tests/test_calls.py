@@ -318,14 +318,14 @@ def test_the_words_of_options_are_those_of_the_work():
     from aligner.backends.choose import MADE
     from aligner.bench.family import MODELS
     from aligner.cli.actions.training import TRAINERS
-    from aligner.corpus.results import WRITERS
+    from aligner.formats.registry import FORMATS
     from aligner.train.stages import RECIPES
 
     assert tuple(MADE) == names.BACKENDS
     assert tuple(RECIPES) == names.RECIPES
     assert tuple(MODELS) == names.FAMILY
     assert set(TRAINERS) == set(names.TRAINED)
-    assert set(names.FORMATS) <= set(WRITERS)
+    assert set(names.FORMATS) == {f.name for f in FORMATS.values() if f.write and f.offered}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "mps"])

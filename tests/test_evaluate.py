@@ -29,7 +29,6 @@ from aligner.corpus.labels import (
     find_labels,
     read_labels,
     read_reference,
-    read_timit,
     tier,
 )
 from aligner.evaluate import boundaries
@@ -40,6 +39,7 @@ from aligner.evaluate.folders import Options, evaluate
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.evaluate.versus import difference, versus
 from aligner.formats.textgrid import write_textgrid
+from aligner.formats.timit import read_timit
 from aligner.text.phones import PhoneMap, fold, parse_map
 from aligner.types import Interval
 

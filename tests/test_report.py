@@ -20,8 +20,8 @@ from aligner.check.praat import items_of
 from aligner.cli import main
 from aligner.corpus.labels import tier
 from aligner.corpus.outcome import read_outcome
-from aligner.corpus.results import read_table, write_table
 from aligner.evaluate.page import spectrogram, write_page
+from aligner.formats.table import read_table, write_table
 from aligner.formats.textgrid import write_textgrid
 from aligner.types import Interval, Suspicion
 

@@ -14,7 +14,6 @@ import pytest
 import soundfile
 from support.places import SAMPLE
 
-from aligner.corpus.labels import read_timit
 from aligner.evaluate import warping
 from aligner.evaluate.pitch import f0_errors
 from aligner.evaluate.speech import (
@@ -26,6 +25,7 @@ from aligner.evaluate.speech import (
 from aligner.evaluate.speech_folders import compare_folders
 from aligner.evaluate.vocoder import SpeechSettings, analyse, mel_alpha, mel_cepstra, resynthesise
 from aligner.evaluate.warping import aligned_path, dtw_path, linear_path
+from aligner.formats.timit import read_timit
 from aligner.types import DataError, Interval, ModelError
 
 RATE, HOP = 16_000, 0.005

@@ -25,10 +25,12 @@ from aligner.check.praat import CHECK, SCRIPT, items_of
 from aligner.cli import align as command
 from aligner.cli import main
 from aligner.corpus.outcome import read_outcome
-from aligner.corpus.results import points, tiers, write
 from aligner.evaluate.export import figures
 from aligner.evaluate.folders import evaluate
+from aligner.formats.registry import write
 from aligner.formats.textgrid import grid_end, read_textgrid, write_textgrid
+from aligner.formats.tiers import tiers
+from aligner.formats.uncertainty import points
 from aligner.types import Interval, Quality
 
 KINDS = ("uncertainty", "json", "csv")

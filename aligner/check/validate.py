@@ -29,8 +29,9 @@ from aligner.check.faults import (
 )
 from aligner.corpus import audio
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
-from aligner.corpus.results import DECIMALS, OOV_COLUMNS, PROBLEM_COLUMNS, write_table
+from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.formats.files import read_text
+from aligner.formats.table import DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores

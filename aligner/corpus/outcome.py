@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aligner.corpus.audio import SUFFIXES
-from aligner.corpus.results import ALIGNMENT_TABLE, output_path, read_run_record, read_table, suspicions_of
+from aligner.corpus.results import ALIGNMENT_TABLE, read_run_record, suspicions_of
+from aligner.formats.registry import GRID, output_path
+from aligner.formats.table import read_table
 from aligner.types import DataError, Suspicion, first_place
 
 FIGURES = (
@@ -120,7 +122,7 @@ def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
 
 def _row(cells: Mapping[str, str], out: Path, home: Path | None) -> Row:
     file, status = cells["file"], cells.get("status") or "ok"
-    grid = output_path(out, file, "textgrid")
+    grid = output_path(out, file, GRID)
     return Row(
         file=file,
         speaker=cells.get("speaker") or "",

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aligner.corpus.results import write_table
 from aligner.evaluate.boundaries import DETECTION_TOLERANCE
 from aligner.evaluate.folders import Evaluation
 from aligner.evaluate.speech_folders import SpeechReport
 from aligner.formats.files import write_text
+from aligner.formats.table import write_table
 
 SPEECH_COLUMNS = (
     "file",

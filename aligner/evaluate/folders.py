@@ -10,10 +10,11 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from aligner.corpus.labels import Labels, Source, TierNames, check_aligned, find_labels, read_labels
-from aligner.corpus.results import ALIGNMENT_TABLE, read_table
+from aligner.corpus.results import ALIGNMENT_TABLE
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time
+from aligner.formats.table import read_table
 from aligner.parallel.pool import map_tasks, worker_pool
 from aligner.text.phones import PhoneMap, suggestion
 from aligner.types import DataError

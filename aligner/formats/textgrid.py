@@ -9,10 +9,12 @@ from pathlib import Path
 
 import textgrid
 
+from aligner.formats.base import Format, Tiers
 from aligner.formats.files import read_text, written_whole
-from aligner.types import DataError, Interval
+from aligner.formats.tiers import tiers
+from aligner.types import Alignment, DataError, Interval
 
-Tiers = list[tuple[str, list[Interval]]]
+SUFFIX = ".TextGrid"
 Points = Mapping[str, Mapping[float, str]]  # marks by their time in seconds, by the name of their tier
 
 # Praat reads a text file as free-standing strings, numbers and flags; all else is comment
@@ -40,12 +42,12 @@ def read_textgrid(path: Path) -> Tiers:
     if "ooTextFile" not in text[:200] or "TextGrid" not in text[:400]:
         raise DataError(path, "it is not a TextGrid", 'it should begin with File type = "ooTextFile"')
     try:
-        tiers = _tiers(_FREE_STANDING.findall(text))
+        found = _tiers(_FREE_STANDING.findall(text))
     except (StopIteration, ValueError) as error:
         raise DataError(path, "it ends early or is damaged", "open and save it in Praat") from error
-    for name, intervals in tiers:
+    for name, intervals in found:
         _check(path, name, intervals)
-    return tiers
+    return found
 
 
 def grid_end(path: Path) -> float:
@@ -65,14 +67,14 @@ def grid_end(path: Path) -> float:
 
 def _tiers(tokens: list[str]) -> Tiers:
     values = iter(tokens[tokens.index("<exists>") + 1 :] if "<exists>" in tokens else ())
-    tiers = []
+    found = []
     for _ in range(int(next(values))):
         kind, name = _string(next(values)), _string(next(values))
         next(values), next(values)
         marks = [_mark(values, kind) for _ in range(int(next(values)))]
         if kind == "IntervalTier":
-            tiers.append((name, marks))
-    return tiers
+            found.append((name, marks))
+    return found
 
 
 def _mark(values: Iterator[str], kind: str) -> Interval:
@@ -106,13 +108,13 @@ def _check(path: Path, tier: str, intervals: Sequence[Interval]) -> None:
 
 
 def write_textgrid(
-    path: Path, tiers: Mapping[str, Sequence[Interval]], duration: float, points: Points | None = None
+    path: Path, intervals: Mapping[str, Sequence[Interval]], duration: float, points: Points | None = None
 ) -> None:
     """Write interval tiers that each fill 0 to ``duration`` (s), then point tiers; in place when complete."""
     grid = textgrid.TextGrid(minTime=0.0, maxTime=duration)
-    for name, intervals in tiers.items():
+    for name, own in intervals.items():
         tier = textgrid.IntervalTier(name.replace('"', '""'), 0.0, duration)
-        tier.intervals = [textgrid.Interval(i.start, i.end, i.label) for i in intervals]
+        tier.intervals = [textgrid.Interval(i.start, i.end, i.label) for i in own]
         grid.append(tier)
     for name, marks in (points or {}).items():
         tier = textgrid.PointTier(name.replace('"', '""'), 0.0, duration)
@@ -120,3 +122,16 @@ def write_textgrid(
         grid.append(tier)
     with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
         grid.write(file)  # by name it would open it for slow writes
+
+
+def read(path: Path, recording: str = "") -> Tiers:
+    """Read the interval tiers of a TextGrid (see `read_textgrid`)."""
+    return read_textgrid(path)
+
+
+def write(path: Path, alignments: Sequence[Alignment], several: bool = False) -> None:
+    """Write the tiers of one recording's words and phones."""
+    write_textgrid(path, tiers(alignments, several), alignments[0].duration)
+
+
+FORMAT = Format(name="textgrid", suffix=SUFFIX, write=write, read=read)

@@ -20,9 +20,9 @@ from aligner.backends.options import Compute
 from aligner.backends.options import Options as AlignOptions
 from aligner.corpus import audio
 from aligner.corpus.find import find
-from aligner.corpus.results import write_table
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend
 from aligner.formats.files import read_text, write_text
+from aligner.formats.table import write_table
 from aligner.learn.checkpoint import Checkpoint
 from aligner.learn.history import HISTORY, Row, plot
 from aligner.learn.pronouncing import Text, phones_of, speller

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from aligner.corpus import audio
-from aligner.corpus.results import write_table
+from aligner.formats.table import write_table
 from aligner.learn import train_hmm
 from aligner.learn.history import HISTORY
 from aligner.learn.pronouncing import Text

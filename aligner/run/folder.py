@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from aligner import __version__
 from aligner.backends.base import Backend
 from aligner.corpus import results
+from aligner.formats import registry
 from aligner.formats.files import unbroken
 from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
@@ -203,10 +204,10 @@ def _written(job: Job, members: Sequence[Result], english: bool | None) -> Seque
     kinds = [
         k
         for k in job.kinds
-        if job.existing == "overwrite" or not results.output_path(job.out, file, k).exists()
+        if job.existing == "overwrite" or not registry.output_path(job.out, file, k).exists()
     ]
     try:
-        results.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
+        registry.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return [

@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 from aligner.corpus import results
 from aligner.corpus.find import Corpus, check_recording, find, find_one
+from aligner.formats import registry
 from aligner.formats.files import check_reachable
 from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
 from aligner.text.normalise import normalise
@@ -116,7 +117,7 @@ def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: 
     )  # so that it lies below the root
     found = find_one(placed, text, root)
     file = found.utterances[0].file
-    grid = results.output_path(out, file, results.GRID)
+    grid = registry.output_path(out, file, registry.GRID)
     if grid.parent.resolve() == path.parent.resolve():
         raise DataError(
             out,
@@ -149,7 +150,7 @@ def _corpus_of(path: Path, out: Path) -> Path:
 def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
     """As `plan`, of a corpus that was found and may have its output there."""
     check_writable(out)
-    all_kinds = results.all_kinds(kinds)
+    all_kinds = registry.all_kinds(kinds)
     refused: list[Failure] = []
     skipped: list[str] = []
     utterances: list[Utterance] = []
@@ -160,7 +161,7 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     )  # a run that was killed left outputs without rows: these are done again
     for file, group in groupby(found.utterances, key=lambda u: u.file):
         members = list(group)
-        outputs = [results.output_path(out, file, kind) for kind in all_kinds]
+        outputs = [registry.output_path(out, file, kind) for kind in all_kinds]
         there = [p for p in outputs if p.exists()]
         if existing == "skip" and len(there) == len(outputs) and file in tabled:
             skipped.append(file)

@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from aligner.corpus import results
 from aligner.corpus.find import Corpus, find_recordings
-from aligner.corpus.labels import SUFFIXES, Source, TierNames, find_labels, read_labels
+from aligner.corpus.labels import Source, TierNames, find_labels, read_labels
+from aligner.formats import registry
 from aligner.run.plan import Job, check_place, check_writable, planned
 from aligner.text.phones import kind
 from aligner.types import SILENCE_LABEL, DataError, Failure, Fault, Interval, Utterance
@@ -37,9 +37,9 @@ def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
     """
     for needed in (recording, labels.path):
         _check_file(needed)
-    if labels.path.suffix.lower() not in SUFFIXES:
+    if labels.path.suffix.lower() not in registry.readers():
         raise DataError(
-            labels.path, "it is no file of labels", f"the second file ends in {', '.join(SUFFIXES)}"
+            labels.path, "it is no file of labels", f"the second file ends in {', '.join(registry.readers())}"
         )
     return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
@@ -207,7 +207,7 @@ def plan_one(
     DataError
         If it is not there, or an output is there already and ``existing`` is 'error'.
     """
-    paths = {k: results.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
+    paths = {k: registry.output_path(out, target.stem, k) for k in dict.fromkeys(("textgrid", *kinds))}
     if prompt.labels.path.resolve() in [p.resolve() for p in paths.values()]:
         raise DataError(
             prompt.labels.path,

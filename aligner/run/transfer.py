@@ -13,7 +13,8 @@ from aligner.backends.base import Heard
 from aligner.backends.dtw import DtwBackend, Reference, posteriorgram
 from aligner.backends.options import Compute, Options
 from aligner.backends.warp import templates
-from aligner.corpus import audio, results
+from aligner.corpus import audio
+from aligner.formats import registry
 from aligner.formats.textgrid import grid_end
 from aligner.run.align import align
 from aligner.run.prompts import KEPT, One, Prompt, known, reading_of
@@ -93,5 +94,5 @@ def transfer_one(plan: One, options: Options, compute: Compute) -> Alignment | N
     [result] = align([reading], by_prompts({reading.file: plan.prompt}, options, compute))
     if isinstance(result, Failure):
         raise result.error(target)
-    results.write(plan.out, [result], plan.kinds)
+    registry.write(plan.out, [result], plan.kinds)
     return result

@@ -31,7 +31,7 @@ import torch
 from aligner import Compute, StreamAligner, align, find, load_model
 from aligner.backends.choose import chosen
 from aligner.corpus import audio
-from aligner.corpus.results import write
+from aligner.formats.registry import write
 from aligner.run.stream import streaming
 from aligner.types import Alignment, Utterance
 

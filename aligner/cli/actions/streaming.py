@@ -13,8 +13,8 @@ import torch
 from aligner.backends.options import Options
 from aligner.cli.checks import STANDARD_INPUT
 from aligner.corpus.incoming import Pieces, of_bytes, of_file, of_microphone, paced, until_interrupted
-from aligner.corpus.results import tiers
 from aligner.formats.textgrid import write_textgrid
+from aligner.formats.tiers import tiers
 from aligner.run.stream import LATENCY, Event, StreamAligner, follow
 from aligner.types import AlignerError
 

@@ -1,0 +1,82 @@
+"""The formats that there are: a new one is a module of this room, and a line here.
+
+A module has a `Format` named ``FORMAT``, with a function that writes the alignments of a recording, or one
+that reads labels, or both.  Its files are then written beside the TextGrids, and found and read wherever
+labels are.  ``--format`` offers the words in `aligner.names.FORMATS`, which loads nothing; a test tells where
+it lacks one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from aligner.formats import csv, ctm, htk, json, segments, textgrid, timit, uncertainty
+from aligner.formats.base import Format, Tiers
+from aligner.types import Alignment
+
+FORMATS: dict[str, Format] = {
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        timit,
+        textgrid,
+        json,
+        csv,
+        ctm,
+        htk,
+        uncertainty,
+        segments,
+    )
+}
+"""Formats by their names; of several files of labels with one stem that of the first format here counts."""
+
+GRID = textgrid.FORMAT.name
+UNCERTAINTY = uncertainty.FORMAT.name
+
+
+def readers() -> Mapping[str, Format]:
+    """Formats that can be read, by their suffix in small letters, in the order in which they count."""
+    return {f.suffix.lower(): f for f in FORMATS.values() if f.read is not None}
+
+
+def read(path: Path, recording: str = "") -> Tiers:
+    """Read the tiers of labels of a file, of ``recording`` where it tells of several.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    reader = readers()[path.suffix.lower()].read
+    assert reader is not None
+    return reader(path, recording)
+
+
+def all_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
+    """What to write where ``kinds`` are asked for: a TextGrid always, and each once.
+
+    Examples
+    --------
+    >>> all_kinds(["json"]), all_kinds(["textgrid", "json", "uncertainty"])
+    (('textgrid', 'json'), ('uncertainty', 'json'))
+    """
+    wanted = tuple(kinds)
+    grid = UNCERTAINTY if UNCERTAINTY in wanted else GRID
+    return tuple(dict.fromkeys((grid, *(k for k in wanted if k != GRID))))
+
+
+def output_path(out: Path, file: str, kind: str) -> Path:
+    """Where the output of a recording goes: its own path below ``out`` and the format's folder there."""
+    chosen = FORMATS[kind]
+    return out / chosen.folder / f"{file}{chosen.suffix}"
+
+
+def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str], several: bool = False) -> None:
+    """Write one recording's alignments in each of ``kinds``.
+
+    ``several`` says whether it has several speakers, who are then told apart by their names.
+    """
+    for kind in kinds:
+        writer = FORMATS[kind].write
+        assert writer is not None
+        writer(output_path(out, alignments[0].utterance.file, kind), alignments, several)
