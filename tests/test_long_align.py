@@ -47,7 +47,7 @@ from aligner.run.long import (
     plan,
 )
 from aligner.search.viterbi import reference
-from aligner.types import STAR_LABEL, Alignment, Failure, Fault, Interval, Utterance
+from aligner.types import STAR_LABEL, Alignment, Failure, Fault, Interval, Quality, Utterance
 
 SILENCE, PHONES = 0, 8  # of the toy: phones 1 to 7 are of words
 STEP = 0.03
@@ -300,13 +300,24 @@ def test_silence_is_heard_as_silence(model):
 
 
 def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
+    quality = Quality(
+        log_likelihood=-9.0,
+        margin=1.0,
+        worst_margin=0.5,
+        confidence=0.9,
+        crammed_run=0,
+        speech=0.8,
+        longest_word=0.4,
+        snr=None,
+        clipped=0.0,
+    )
     part = Alignment(
-        Utterance("a", np.zeros(0), "one two", start=0.0, end=2.0),
-        (Interval(0.0, 2.0, "one"),),
-        (Interval(0.0, 2.0, "AH"),),
-        9.0,
-        None,
-    )  # type: ignore[arg-type]
+        utterance=Utterance("a", np.zeros(0), "one two", start=0.0, end=2.0),
+        words=(Interval(0.0, 2.0, "one"),),
+        phones=(Interval(0.0, 2.0, "AH"),),
+        duration=9.0,
+        quality=quality,
+    )
     failed = Failure(
         Utterance("a", np.zeros(0), "three four", start=2.0, end=4.0),
         "it is too short",
@@ -314,9 +325,8 @@ def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
     )
     planned = long.Plan((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
     whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(long, "_quality", lambda parts, seconds: None)
-        result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
+    result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
+    assert result.quality == replace(quality, speech=0.4)  # half of it is no speech that is known
     assert [w.label for w in result.words] == ["one", STAR_LABEL]
     [suspicion] = result.suspicions
     assert (suspicion.test, suspicion.at) == (Test.UNALIGNED, 2.0)
