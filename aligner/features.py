@@ -1,4 +1,4 @@
-"""Waveform -> frames (T, D): windows, mel cepstra, mean normalisation, differences.
+"""Acoustic features: windows, mel cepstra, mean normalisation, differences.
 
 Small pure functions, and `SphinxFrontend`, which strings them together as CMU Sphinx does.
 All work on torch tensors of any floating type and device.
@@ -34,28 +34,28 @@ LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphi
 
 
 def preemphasise(wave: Tensor, alpha: float) -> Tensor:
-    """x[n] - alpha * x[n-1], with x[-1] = 0; shape (N,) -> (N,)."""
+    """Pre-emphasis x[n] - alpha * x[n-1], with x[-1] = 0; shape (N,) -> (N,)."""
     return wave - alpha * torch.nn.functional.pad(wave[:-1], (1, 0))
 
 
 def frame_count(samples: int, window: int, hop: int) -> int:
-    """How many frames `windows` cuts from ``samples`` samples: all whole ones and one padded at the end."""
+    """Number of frames that `windows` cuts from ``samples`` samples: all whole ones and one padded at the
+    end.
+    """
     if samples <= 0:
         return 0
     return 1 + max(0, -(-(samples - window) // hop))
 
 
 def windows(wave: Tensor, window: int, hop: int) -> Tensor:
-    """Overlapping stretches of a wave, shape (N,) -> (T, window); the last is padded with zeros."""
+    """Cut a wave (N,) into overlapping windows (T, window); the last is padded with zeros."""
     count = frame_count(len(wave), window, hop)
     padded = torch.nn.functional.pad(wave, (0, (count - 1) * hop + window - len(wave)))
     return padded.unfold(0, window, hop)
 
 
 def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
-    """Mean square of the middle hop of each of ``frames`` windows, without the recording's offset; (N,) ->
-    (T,).
-    """
+    """Mean square (T,) of the middle hop of each of ``frames`` windows of a wave (N,), without its offset."""
     begin = (clock.window - clock.hop) // 2  # below 0 where the first window begins before the recording
     middle = (wave - wave.mean())[max(begin, 0) : begin + frames * clock.hop]
     before = max(-begin, 0)
@@ -64,7 +64,7 @@ def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
-    """Hamming window and squared magnitude of the transform, (T, window) -> (T, nfft // 2 + 1)."""
+    """Power spectrum of frames under a Hamming window, (T, window) -> (T, nfft // 2 + 1)."""
     hamming = torch.hamming_window(frames.shape[1], periodic=False, dtype=frames.dtype, device=frames.device)
     spectrum = torch.fft.rfft(frames * hamming, nfft)
     power: Tensor = spectrum.real.square() + spectrum.imag.square()
@@ -72,7 +72,7 @@ def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
 
 
 def mel(hertz: float) -> float:
-    """O'Shaughnessy's mel scale."""
+    """Convert a frequency in Hz to O'Shaughnessy's mel scale."""
     return 2595.0 * math.log10(1.0 + hertz / 700.0)
 
 
@@ -88,9 +88,7 @@ def mel_filters(count: int, low: float, high: float, nfft: int, rate: int, round
 
 
 def mel_edges(count: int, low: float, high: float) -> Tensor:
-    """Where ``count`` filters that overlap by half begin, peak and end, evenly in mel: (count + 2,) Hz,
-    float64.
-    """
+    """Edges in Hz (count + 2,), float64, of ``count`` filters that overlap by half, evenly spaced in mel."""
     step = (mel(high) - mel(low)) / (count + 1)
     return torch.tensor(
         [700.0 * (10 ** ((mel(low) + i * step) / 2595.0) - 1.0) for i in range(count + 2)],
@@ -99,8 +97,8 @@ def mel_edges(count: int, low: float, high: float) -> Tensor:
 
 
 def triangles(edges: Tensor, nfft: int, rate: int) -> Tensor:
-    """Triangular filters of unit area, shape (nfft // 2 + 1, count), float64, between ``edges`` (count + 2,)
-    in Hz.
+    """Triangular filters of unit area (nfft // 2 + 1, count), float64, between ``edges`` (count + 2,) in
+    Hz.
     """
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     hertz = (torch.arange(nfft // 2 + 1, dtype=torch.float64) * (rate / nfft))[:, None]
@@ -111,7 +109,7 @@ def triangles(edges: Tensor, nfft: int, rate: int) -> Tensor:
 
 
 def cosine_transform(size_in: int, size_out: int, kind: str) -> Tensor:
-    """Log filter energies -> cepstra, as a matrix (size_in, size_out), float64.
+    """Matrix (size_in, size_out), float64, that turns log filter energies into cepstra.
 
     ``kind``: 'dct' orthonormal DCT-II; 'htk' the same with an unscaled first row;
     'legacy' Sphinx-2's, divided by the number of filters and with half the first filter.
@@ -129,13 +127,15 @@ def cosine_transform(size_in: int, size_out: int, kind: str) -> Tensor:
 
 
 def lifter(size: int, order: int) -> Tensor:
-    """Weights 1 + order/2 * sin(pi * i / order) that even out the cepstra, shape (size,), float64."""
+    """Liftering weights 1 + order/2 * sin(pi * i / order) that even out the cepstra, shape (size,),
+    float64.
+    """
     i = torch.arange(size, dtype=torch.float64)
     return 1.0 + order / 2.0 * torch.sin(math.pi * i / order) if order else torch.ones_like(i)
 
 
 def shifted(cepstra: Tensor, by: int, lengths: Tensor | None = None) -> Tensor:
-    """Row t of the result is row t + by, the first and last rows repeated beyond the ends.
+    """Shift rows: row t of the result is row t + by, the first and last rows repeated beyond the ends.
 
     With ``lengths`` (B,) the rows are those of several recordings, one behind the other, each with its own
     ends.
@@ -151,18 +151,17 @@ def shifted(cepstra: Tensor, by: int, lengths: Tensor | None = None) -> Tensor:
 
 
 def difference(cepstra: Tensor, reach: int = 2) -> Tensor:
-    """c[t + reach] - c[t - reach]."""
+    """Difference c[t + reach] - c[t - reach] of each row."""
     return shifted(cepstra, reach) - shifted(cepstra, -reach)
 
 
 def second_difference(cepstra: Tensor) -> Tensor:
-    """(c[t+3] - c[t-1]) - (c[t+1] - c[t-3])."""
+    """Second difference (c[t+3] - c[t-1]) - (c[t+1] - c[t-3]) of each row."""
     return shifted(cepstra, 3) - shifted(cepstra, -1) - shifted(cepstra, 1) + shifted(cepstra, -3)
 
 
 def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) -> Tensor:
-    """What the mean of cepstra is held to be in each frame, by it and the frames before; later ones change
-    nothing.
+    """Running estimate of the mean of cepstra, in each frame by it and the frames before.
 
     It begins with speech in general, `BELIEF` frames' worth of it, so that it makes sense from the first
     frame on, and slowly forgets (`MEMORY`).
@@ -246,27 +245,25 @@ class SphinxFrontend:
 
     @property
     def clock(self) -> Clock:
-        """Hop and window in samples."""
+        """Clock of the frames, with hop and window in samples."""
         return Clock(self.samprate // self.frate, int(self.wlen * self.samprate + 0.5), self.samprate)
 
     @property
     def size(self) -> int:
-        """D, the numbers in a frame."""
+        """Number D of features in a frame."""
         return 3 * self.ncep if self.feat == "1s_c_d_dd" else 4 * self.ncep - 1
 
     @property
     def reach(self) -> int:
-        """Frames on either side that the differences of a frame look at."""
+        """Frames on either side that the differences of a frame depend on."""
         return 3 if self.feat == "1s_c_d_dd" else 4
 
     def cepstra(self, wave: Tensor) -> Tensor:
-        """Mel cepstra before normalisation, (N,) -> (T, ncep); block by block, so that hours need little
-        memory.
-        """
+        """Mel cepstra (T, ncep) of a wave (N,) before normalisation, block by block to save memory."""
         return self._blocks(wave, self.cepstral, self.ncep)
 
     def energies(self, wave: Tensor) -> Tensor:
-        """Logarithms of the energies in the mel filters, (N,) -> (T, nfilt); block by block."""
+        """Log energies (T, nfilt) of the mel filters of a wave (N,), block by block."""
         return self._blocks(wave, self._energies, self.nfilt)
 
     def _blocks(self, wave: Tensor, of: Callable[[Tensor, bool], Tensor], size: int) -> Tensor:
@@ -279,11 +276,11 @@ class SphinxFrontend:
         return torch.cat(parts) if parts else wave.new_zeros(0, size)
 
     def cepstral(self, wave: Tensor, led: bool) -> Tensor:
-        """`cepstra` of a stretch of a wave; where ``led``, its first sample is only for the pre-emphasis."""
+        """Cepstra of a stretch of a wave; where ``led``, its first sample only feeds the pre-emphasis."""
         return self.transformed(self._energies(wave, led))
 
     def transformed(self, energies: Tensor) -> Tensor:
-        """Log energies (T, nfilt) -> cepstra (T, ncep)."""
+        """Cepstra (T, ncep) of log energies (T, nfilt)."""
         return energies @ _matrices(self, energies.dtype, energies.device)[1]
 
     def _energies(self, wave: Tensor, led: bool) -> Tensor:
@@ -296,7 +293,7 @@ class SphinxFrontend:
         return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR)
 
     def normalise(self, cepstra: Tensor) -> Tensor:
-        """Take out the utterance's mean (and its spread, where the model was trained so)."""
+        """Subtract the utterance's mean (and divide by its deviation, where the model was trained so)."""
         if self.cmn == "none":
             return cepstra
         if self.cmn == "running":
@@ -305,7 +302,7 @@ class SphinxFrontend:
         return centred / centred.square().mean(0).sqrt().clamp(min=1e-6) if self.varnorm else centred
 
     def streams(self, cepstra: Tensor) -> Tensor:
-        """Cepstra and their differences, in the order of the model's streams, (T, ncep) -> (T, D)."""
+        """Cepstra and their differences in the order of the model's streams, (T, ncep) -> (T, D)."""
         if self.feat == "1s_c_d_dd":
             return torch.cat([cepstra, difference(cepstra), second_difference(cepstra)], 1)
         c, d, long, dd = cepstra, difference(cepstra), difference(cepstra, 4), second_difference(cepstra)
@@ -313,12 +310,12 @@ class SphinxFrontend:
         return torch.cat([c[:, 1:], d[:, 1:], long[:, 1:], power, dd[:, 1:]], 1)  # s2_4x
 
     def __call__(self, wave: Tensor) -> Tensor:
-        """Waveform (N,) -> frames (T, D)."""
+        """Compute the frames (T, D) of a waveform (N,)."""
         return self.streams(self.normalise(self.cepstra(wave)))
 
 
 class Incremental:
-    """A front end that hears a recording piece by piece; the frames are those of the whole.
+    """A front end for streams: it takes a recording piece by piece, and gives the frames of the whole.
 
     Parameters
     ----------
@@ -361,7 +358,7 @@ class Incremental:
         self._told = 0  # frames
 
     def hear(self, wave: Tensor) -> Tensor:
-        """The frames (n, D), n from 0, that can be told when samples (N,), N from 0, have come in."""
+        """Take in samples (N,), N from 0, and return the frames (n, D) that are complete."""
         self._wave = torch.cat([self._wave, wave])
         self._heard += len(wave)
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
@@ -369,12 +366,12 @@ class Incremental:
         return self._tell(self._normalised(count), self.frontend.reach)
 
     def finish(self) -> Tensor:
-        """There is no more: the frames (n, D) not yet told."""
+        """End the recording, and return the remaining frames (n, D)."""
         count = frame_count(self._heard, self.frontend.clock.window, self.frontend.clock.hop) - self._cut
         return self._tell(self._normalised(count), 0)
 
     def _normalised(self, count: int) -> Tensor:
-        """Cepstra of the next ``count`` windows."""
+        """Normalised cepstra of the next ``count`` windows."""
         if not count:
             return self._rows[:0]
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
@@ -388,7 +385,7 @@ class Incremental:
         return (cepstra - means).to(cepstra.dtype)
 
     def _tell(self, cepstra: Tensor, ahead: int) -> Tensor:
-        """All frames but the last ``ahead``, once these normalised cepstra are there."""
+        """Take in normalised cepstra, and return all complete frames but the last ``ahead``."""
         self._rows = torch.cat([self._rows, cepstra])
         reach = self.frontend.reach
         kept = min(reach, self._told)  # rows before the next frame to tell
@@ -403,7 +400,7 @@ class Incremental:
 
 @lru_cache(maxsize=8)
 def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Filter bank and cosine transform (with its lifter) of a front end, made once."""
+    """Filter bank and cosine transform (with its lifter) of a front end, computed once."""
     filters = mel_filters(
         frontend.nfilt,
         frontend.lowerf,
@@ -419,7 +416,8 @@ def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device
 
 def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -> Tensor:
     """Slope of each column over 2 * ``reach`` + 1 frames, by least squares (HTK's deltas); (T, D) -> (T,
-    D)."""
+    D).
+    """
     rises = torch.zeros_like(cepstra)
     for k in range(1, reach + 1):
         rises += k * (shifted(cepstra, k, lengths) - shifted(cepstra, -k, lengths))
@@ -427,14 +425,15 @@ def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -
 
 
 def splice(cepstra: Tensor, reach: int, lengths: Tensor | None = None) -> Tensor:
-    """Each frame with ``reach`` frames on either side of it: (T, D) -> (T, (2 * reach + 1) * D), earliest
-    first.
+    """Concatenate each frame with ``reach`` frames on either side: (T, D) -> (T, (2 * reach + 1) * D),
+    earliest first.
     """
     return torch.cat([shifted(cepstra, k, lengths) for k in range(-reach, reach + 1)], 1)
 
 
 def affine(frames: Tensor, matrix: Tensor) -> Tensor:
-    """Each frame times a matrix; its last column is added, where it has one more than the frame has numbers.
+    """Multiply frames by a matrix; its last column is added, where it has one more than the frame has
+    numbers.
 
     Parameters
     ----------
@@ -460,8 +459,7 @@ def affine(frames: Tensor, matrix: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Moments:
-    """How many frames there were, their sum and their sum of squares, (D,) float64: what adds up over
-    recordings.
+    """First and second moments of frames; they add up over recordings.
 
     Examples
     --------
@@ -479,7 +477,7 @@ class Moments:
 
     @classmethod
     def of(cls, frames: Tensor) -> Moments:
-        """Of frames (T, D)."""
+        """Compute the moments of frames (T, D)."""
         x = frames.double()
         return cls(len(x), x.sum(0), x.square().sum(0))
 
@@ -488,23 +486,22 @@ class Moments:
 
     @property
     def mean(self) -> Tensor:
-        """(D,)"""
+        """Mean (D,) of the frames."""
         return self.first / self.count
 
     @property
     def deviation(self) -> Tensor:
-        """Standard deviation (D,)."""
+        """Standard deviation (D,) of the frames."""
         return (self.second / self.count - self.mean.square()).clamp(min=1e-8).sqrt()
 
     def weighted(self, count: float) -> Moments:
-        """The same mean and deviation, as if of ``count`` frames."""
+        """Moments of the same mean and deviation, as if of ``count`` frames."""
         return Moments(count, self.first * (count / self.count), self.second * (count / self.count))
 
 
 @dataclass(frozen=True, eq=False)
 class CepstralFrontend:
-    """The features of models that are trained here: normalised cepstra in context, through a linear
-    transform.
+    """The features of models that are trained here: normalised cepstra in context, linearly transformed.
 
     Mean and variance of each cepstrum are the utterance's own, drawn towards its speaker's where these are
     known: a word alone says more about itself than about its speaker.
@@ -528,22 +525,22 @@ class CepstralFrontend:
 
     @property
     def clock(self) -> Clock:
-        """Hop and window in samples."""
+        """Clock of the frames, with hop and window in samples."""
         return self.cepstral.clock
 
     @property
     def size(self) -> int:
-        """D, the numbers in a frame."""
+        """Number D of features in a frame."""
         if self.transform is not None:
             return len(self.transform)
         return self.cepstral.ncep * (2 * self.reach + 1 if self.reach else 3)
 
     def cepstra(self, wave: Tensor) -> Tensor:
-        """Cepstra before anything is normalised, (N,) -> (T, ncep)."""
+        """Cepstra (T, ncep) of a wave (N,) before normalisation."""
         return self.cepstral.cepstra(wave)
 
     def normalise(self, cepstra: Tensor, speaker: Moments | None = None) -> Tensor:
-        """Take out mean and spread of the utterance and its ``speaker``; (T, ncep) -> (T, ncep)."""
+        """Normalise cepstra (T, ncep) by the mean and deviation of the utterance and its ``speaker``."""
         if not len(cepstra):
             return cepstra
         own = Moments.of(cepstra)
@@ -551,7 +548,7 @@ class CepstralFrontend:
         return ((cepstra - both.mean) / both.deviation).to(cepstra.dtype)
 
     def expand(self, cepstra: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Normalised cepstra (T, ncep) -> frames (T, D); with ``lengths`` (B,), of recordings one behind the
+        """Frames (T, D) of normalised cepstra (T, ncep); with ``lengths`` (B,), of recordings one behind the
         other.
         """
         if self.reach:
@@ -562,5 +559,5 @@ class CepstralFrontend:
         return frames if self.transform is None else affine(frames, self.transform.to(frames))
 
     def __call__(self, wave: Tensor, speaker: Moments | None = None) -> Tensor:
-        """Waveform (N,) -> frames (T, D)."""
+        """Compute the frames (T, D) of a waveform (N,)."""
         return self.expand(self.normalise(self.cepstra(wave), speaker))

@@ -1,2 +1,1 @@
-"""How fast it is here, where the time goes, and whether all is well: `aligner bench`, `profile` and
-`doctor`."""
+"""Measuring speed, profiling, and self-tests: `aligner bench`, `profile` and `doctor`."""

@@ -1,4 +1,4 @@
-"""Whether each kernel that runs here gives what the reference gives, on small random problems."""
+"""Checks that each kernel that runs here equals the reference, on small random problems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Search = Callable[[str, torch.device], tuple[Tensor, ...]]
 
 
 class Agreement(NamedTuple):
-    """What came of a comparison."""
+    """The outcome of comparing a kernel with the reference."""
 
     kernel: str
     """Kernel that was compared."""
@@ -37,7 +37,7 @@ class Agreement(NamedTuple):
 
 
 def places(devices: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(kernel, device) of all that run here."""
+    """List the (kernel, device) pairs that run here."""
     for device in devices:
         for kernel in KERNELS:
             try:
@@ -48,7 +48,7 @@ def places(devices: tuple[str, ...]) -> Iterator[tuple[str, str]]:
 
 
 def compare(kernel: str, device: str) -> Iterator[Agreement]:
-    """Every search with this kernel beside the reference."""
+    """Compare every search with this kernel against the reference."""
     for name, search in SEARCHES.items():
         yield Agreement(kernel, device, name, _trouble(search, kernel, device))
 
@@ -70,7 +70,7 @@ def _trouble(search: Search, kernel: str, device: str) -> str:
 
 
 def _problem(device: torch.device) -> tuple[Arcs, Tensor, Tensor]:
-    """Graphs from left to right with skips, scores (B, T, S) and lengths (B,)."""
+    """Make left-to-right graphs with skips, scores (B, T, S) and lengths (B,)."""
     generator = torch.Generator().manual_seed(0)
     s = torch.arange(STATES)
     jump = s[None] - s[:, None]

@@ -1,4 +1,4 @@
-"""The speed of `align`: its backends on a corpus, everything counted, and the stages of one of them apart."""
+"""Measuring the speed of `align`: whole runs of each backend, and the stages of one run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS, UTTERANCES = 4.0, 12  # of a corpus that is made up
 
 @contextmanager
 def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]:
-    """A folder of recordings of noise, each with a transcript; it is gone after the block.
+    """Make a folder of recordings of noise, each with a transcript; it is removed after the block.
 
     The search is exact, so that it takes as long on noise as on speech; what comes out means nothing.
     """
@@ -46,7 +46,7 @@ def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]
 
 
 def whole(corpus: Path, backend: Backend, monitor: Monitor | None = None) -> Summary:
-    """Align a corpus and write the results to a folder that is gone afterwards.
+    """Align a corpus, and write the results to a temporary folder.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def whole(corpus: Path, backend: Backend, monitor: Monitor | None = None) -> Sum
 
 
 def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.perf_counter) -> list[Row]:
-    """The stages of a run in one process, and what lies between them: they add up to the run.
+    """Measure the stages of a run in one process, and the rest between them: they add up to the run.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.per
 def backends(
     names: Sequence[str], corpus: Path, repeats: int, jobs: int, clock: Clock = time.perf_counter
 ) -> Iterator[Row]:
-    """Whole runs of `align`: finding and reading files, features, scores, search, writing.
+    """Measure whole runs of `align`: finding and reading files, features, scores, search, writing.
 
     Models are loaded before.  A backend that cannot run here has a row that says why.
     """

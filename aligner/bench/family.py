@@ -1,4 +1,4 @@
-"""The speed of the models of `aligner.hmm`."""
+"""Measuring the speed of the models of `aligner.hmm`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BATCHES, LENGTHS = (1, 32), (100, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to measure: every model with every batch and length on every device."""
+    """The plan of a measurement: every model with every batch and length on every device."""
 
     models: Sequence[str] = tuple(MODELS)
     """Names of models, keys of `MODELS`."""
@@ -56,12 +56,12 @@ class Plan:
 
 
 def devices() -> tuple[str, ...]:
-    """Where torch can compute: the CPU, and CUDA where there is a device."""
+    """Devices that torch can compute on: the CPU, and CUDA where there is one."""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 
 
 def check_devices(names: Sequence[str]) -> None:
-    """Raises DataError where torch cannot compute on one of them."""
+    """Raise DataError where torch cannot compute on one of the devices."""
     for name in names:
         try:
             torch.zeros(1, device=name)
@@ -72,7 +72,7 @@ def check_devices(names: Sequence[str]) -> None:
 
 
 def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:
-    """Measure: a row for each combination.
+    """Measure every combination of the plan, and yield a row for each.
 
     Observations are noise: the recursions take as long whatever they are.
     """
@@ -105,7 +105,7 @@ def _row(name: str, device: torch.device, batch: int, length: int, plan: Plan, c
 
 
 def work(name: str, device: torch.device, batch: int, length: int, task: str) -> Callable[[], object]:
-    """A call that does a task with so many sequences of so many frames."""
+    """Make a call that does a task with ``batch`` sequences of ``length`` frames."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     model = MODELS[name]().to(device)
@@ -127,7 +127,7 @@ def work(name: str, device: torch.device, batch: int, length: int, task: str) ->
 
 
 def listen(model: StreamingHMM, observations: Tensor) -> list[Tensor]:
-    """The states (T,) of each sequence (B, T, D), told chunk by chunk as they settle."""
+    """Decode each sequence (B, T, D) as a stream, chunk by chunk: its states (T,)."""
     found = []
     for sequence in observations:
         processor = StreamingHMMProcessor(model, chunk_size=CHUNK)
@@ -142,6 +142,6 @@ def _gradient(model: HMM, observations: Tensor) -> None:
 
 
 def settle(device: torch.device) -> None:
-    """Wait until a device has done all that it was told to."""
+    """Wait until a device has done all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,4 +1,4 @@
-"""What this machine is."""
+"""A description of this machine, which measured speeds belong to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, and in h
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What figures of speed belong to."""
+    """A description of a machine."""
 
     cpu: str
     """Name of the processor."""
@@ -42,7 +42,7 @@ class Machine:
 
     @classmethod
     def here(cls) -> Machine:
-        """This one."""
+        """Describe the machine that this runs on."""
         import torch
 
         return cls(
@@ -79,7 +79,7 @@ def cuda_devices() -> tuple[str, ...]:
 
 
 def use_threads(count: int) -> None:
-    """Have torch compute in so many threads from now on."""
+    """Let torch compute in ``number`` threads from now on."""
     import torch
 
     torch.set_num_threads(count)

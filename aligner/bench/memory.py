@@ -1,4 +1,4 @@
-"""How much memory a call takes above what was there before."""
+"""Measuring the memory that a call takes above what was in use before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SELF = Path("/proc/self")
 
 
 def taken(call: Callable[[], object], device: torch.device) -> int | None:
-    """Bytes that a call takes at the most, above what was there before; None where the system does not tell.
+    """Peak memory of a call in bytes, above what was in use before; None where the system does not tell.
 
     On CUDA, of torch's allocator.  On the CPU, of the whole process, others' threads too: the kernel's
     high-water mark, which is set back first (Linux).
@@ -35,6 +35,6 @@ def taken(call: Callable[[], object], device: torch.device) -> int | None:
 
 
 def _status(field: str) -> int:
-    """Bytes."""
+    """Value of a field of the process's status, in bytes."""
     lines = (SELF / "status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

@@ -1,4 +1,4 @@
-"""A language of four tones, and a sentence in it whose boundaries are known: the whole path must find them.
+"""A self-test on a language of four tones, whose boundaries are planted and must be found.
 
 Nothing of it is on disk: the sound is made, and the model from more such sound.
 """
@@ -29,7 +29,7 @@ VARIANCE = 0.05  # floor of the Gaussians: a tone hardly varies
 
 
 class Spoken(NamedTuple):
-    """A sound and what it says."""
+    """A waveform with its phones and their times."""
 
     wave: np.ndarray
     """(N,): waveform at 16 kHz."""
@@ -40,7 +40,7 @@ class Spoken(NamedTuple):
 
 
 def speak(letters: str, seed: int) -> Spoken:
-    """Each letter a tone of 80 to 200 ms, in hiss."""
+    """Synthesise letters as tones of 80 to 200 ms, in noise."""
     rng = np.random.default_rng(seed)
     lengths = [PAUSE, *rng.uniform(0.08, 0.2, len(letters)), PAUSE]
     edges = np.round(np.cumsum([0.0, *lengths]) * SAMPLE_RATE).astype(int)
@@ -54,7 +54,7 @@ def speak(letters: str, seed: int) -> Spoken:
 
 
 def learnt() -> MarkovModel:
-    """A model of the tones: a Gaussian for all states of each."""
+    """Make a model of the tones: a Gaussian for all states of each."""
     frontend, topology = SphinxFrontend(cmn="none"), TreeTopology.of_phones(list(TONES))
     lesson = speak(LESSON, 1)
     frames = frontend(torch.from_numpy(lesson.wave)).double()

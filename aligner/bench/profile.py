@@ -1,4 +1,4 @@
-"""Where the time of a run goes: by stage of the path, by operator of torch, and as a trace to look at."""
+"""Profiling a run: times by stage of the path and by operator of torch, and a trace to look at."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOLDER = Path("profile")
 
 @dataclass(frozen=True)
 class Line:
-    """A stage, or an operator of torch; in seconds."""
+    """The times of a stage, or of an operator of torch."""
 
     name: str
     """Name of the stage or operator."""
@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Where the time went."""
+    """The result of profiling a run."""
 
     seconds: float
     """Duration of the run, in seconds."""
@@ -61,7 +61,7 @@ class Profile:
 
 
 def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None) -> Profile:
-    """Align a corpus in this process under torch's profiler, and write what was seen to ``out``.
+    """Align a corpus in this process under torch's profiler, and write the results to ``out``.
 
     One utterance is aligned before, so that what is loaded and compiled once is not in it.
     ``out/trace.json`` opens in Perfetto or Chrome, ``out/profile.json`` has the tables, ``out/aligned`` what
@@ -109,9 +109,7 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
 
 @contextmanager
 def recorded() -> Iterator[Any]:
-    """torch's profiler, of all threads of this process: torch's own default is this one, which `align` may
-    not use.
-    """
+    """Run torch's profiler over all threads of this process; its default is one thread."""
     os.environ.setdefault(
         "KINETO_LOG_LEVEL", "99"
     )  # else it tells on the standard error when it begins and ends
@@ -131,7 +129,7 @@ def _lines(events: Iterable[Any]) -> Iterator[Line]:
 
 
 def new_folder(out: Path | None) -> Path:
-    """The folder to write to: a new one, ``profile``, ``profile-2`` and so on, unless one is named.
+    """Choose the folder to write to: a new one, ``profile``, ``profile-2`` and so on, unless one is named.
 
     Raises
     ------

@@ -1,6 +1,4 @@
-"""How long something takes, honestly: what is done once apart, the device waited for, and how far repeats
-differ.
-"""
+"""Measuring times: the first call apart, the device waited for, and the spread of repeats."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ HOP = 0.01  # s from one frame to the next, by which frames are counted as audio
 
 @dataclass(frozen=True)
 class Timing:
-    """What a call took, in seconds.
+    """Measured times of a call, in seconds.
 
     Examples
     --------
@@ -34,17 +32,17 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """Of the repeats."""
+        """Median time of the repeats, in seconds."""
         return median(self.repeats)
 
     @property
     def fastest(self) -> float:
-        """Of the repeats."""
+        """Shortest time of the repeats, in seconds."""
         return min(self.repeats)
 
     @property
     def slowest(self) -> float:
-        """Of the repeats."""
+        """Longest time of the repeats, in seconds."""
         return max(self.repeats)
 
 
@@ -54,7 +52,7 @@ def timed(
     clock: Clock = time.perf_counter,
     settle: Callable[[], object] = lambda: None,
 ) -> Timing:
-    """Call it once, and then so many times.
+    """Measure a call: once, and then ``repeats`` times more.
 
     Parameters
     ----------
@@ -78,7 +76,7 @@ def timed(
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the table.
+    """A row of the table of results.
 
     Examples
     --------
@@ -111,16 +109,16 @@ class Row:
 
     @property
     def audio_per_second(self) -> float | None:
-        """Seconds of audio in a second, by the median; None where nothing was measured, or no time passed."""
+        """Seconds of audio per second, by the median; None where nothing was measured, or no time passed."""
         return self.audio / self.timing.median if self.timing and self.timing.median > 0 else None
 
     @property
     def frames_per_second(self) -> float | None:
-        """As `audio_per_second`, in frames of 10 ms."""
+        """Frames of 10 ms per second, by the median; None as in `audio_per_second`."""
         return None if self.audio_per_second is None else self.audio_per_second / HOP
 
     def figures(self) -> dict[str, object]:
-        """All of it, for JSON."""
+        """All figures of the row, for JSON."""
         found: dict[str, object] = {
             "kind": self.kind,
             "name": self.name,
@@ -164,7 +162,7 @@ class Stopwatch:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Around a stage."""
+        """Measure a stage, as a context manager."""
         inner: list[list[float]] = self._here.__dict__.setdefault(
             "inner", [[]]
         )  # seconds of stages within each

@@ -1,4 +1,4 @@
-"""Pronunciations x topology -> Graph: flat arrays, no objects per state.
+"""Graphs of all that a transcript may sound like, made of pronunciations and a topology, as flat arrays.
 
 Indices, all zero-based:
 

@@ -22,7 +22,7 @@ STAR_WEIGHT = -8.0  # log weight of a wildcard that the transcript does not ask 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """What a network has a column for."""
+    """The columns of a network's posteriors."""
 
     column: Callable[[str], int | None]
     """Function that gives a phone's or a character's column; None where the network lacks it."""
@@ -34,7 +34,7 @@ class Alphabet:
     """Column of the wildcard."""
 
     def of(self, label: str) -> int:
-        """A label's column; `STAR` is the wildcard's.
+        """Look up a label's column; `STAR` is the wildcard's.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Alphabet:
 
 @dataclass
 class _Chain:
-    """States as they are added, in topological order; a state is a node of its own."""
+    """The states of a CTC graph under construction, in topological order; each state is a node of its own."""
 
     columns: list[int] = field(default_factory=list)
     rows: list[list[tuple[int, float]]] = field(default_factory=list)
@@ -65,12 +65,12 @@ class _Chain:
         return state
 
     def except_same(self, column: int, before: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-        """Without states that the label's own column would run into."""
+        """Drop the states that share the label's column, since the two could not be told apart."""
         return [(s, w) for s, w in before if self.columns[s] != column]
 
 
 def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: Sequence[bool] = ()) -> Graph:
-    """All that a network may write for a sequence of words.
+    """Build the graph of all label sequences that a network may write for some words.
 
     Every pronunciation of every word, blanks and, where the network has it, the label of a word
     boundary between words.  Variants that have the same labels are one.
@@ -116,7 +116,7 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
 def _distinct(
     pronunciations: Sequence[Pronunciation], alphabet: Alphabet
 ) -> list[tuple[tuple[str, ...], float]]:
-    """Labels and log weight of the pronunciations that the network can tell apart."""
+    """List labels and log weight of the pronunciations that the network can tell apart."""
     found: dict[tuple[int, ...], tuple[tuple[str, ...], float]] = {}
     for p in pronunciations:
         columns = tuple(map(alphabet.of, p.phones))
@@ -129,7 +129,7 @@ def _distinct(
 def _word(
     chain: _Chain, alphabet: Alphabet, word: int, phones: Sequence[str], before: list[tuple[int, float]]
 ) -> int:
-    """Add one pronunciation behind ``before``; its last state."""
+    """Add one pronunciation behind ``before``, and return its last state."""
     for k, phone in enumerate(phones):
         column = alphabet.of(phone)
         state = chain.add(column, phone, word, chain.except_same(column, before))
@@ -141,7 +141,7 @@ def _word(
 def _gap(
     chain: _Chain, alphabet: Alphabet, ends: list[tuple[int, float]], wild: bool
 ) -> list[tuple[int, float]]:
-    """What may stand between two words: a blank, then maybe a boundary or the wildcard, and a blank again."""
+    """Add the states between two words: a blank, then maybe a boundary or the wildcard, and a blank again."""
     blank = [(chain.add(alphabet.blank, BLANK, NONE, ends), 0.0)]
     states = list(blank)
     star = alphabet.star if wild else None

@@ -1,4 +1,4 @@
-"""A graph as flat arrays, no objects per state; the indices are explained in `aligner.graph`."""
+"""The graph of a transcript as flat arrays; `aligner.graph` explains its indices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NONE = -1  # no predecessor, or no word
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """Everything a transcript may sound like.
+    """The graph of all ways in which a transcript may be said.
 
     S states, at most K predecessors each, N nodes, P pdfs.
     """
@@ -38,7 +38,7 @@ class Graph:
 
     @property
     def shortest(self) -> int:
-        """The least number of frames that a path through the graph takes."""
+        """Least number of frames that a path through the graph takes."""
         frames = np.where(np.isfinite(self.start), 1, np.iinfo(np.int64).max // 2)
         for s, row in enumerate(self.predecessors):  # one pass: the order is topological
             before = row[(row != NONE) & (row != s)]
@@ -48,7 +48,7 @@ class Graph:
 
 
 def padded(rows: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Ragged rows of arcs as two arrays, (S, K) int32 and float32."""
+    """Turn ragged rows of arcs into two arrays, (S, K) int32 and float32."""
     sizes = np.array([len(r) for r in rows])
     filled = np.arange(sizes.max()) < sizes[:, None]
     predecessors = np.full(filled.shape, NONE, np.int32)

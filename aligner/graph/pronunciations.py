@@ -15,7 +15,7 @@ from aligner.types import Pronunciation
 
 
 class Position(IntEnum):
-    """Where in its word a phone stands."""
+    """Position of a phone in its word."""
 
     INTERNAL = 0
     BEGIN = 1
@@ -24,7 +24,7 @@ class Position(IntEnum):
 
 
 class Unit(NamedTuple):
-    """What a model has for a phone in its context."""
+    """A phone in its context: the pdfs of its states, and its transitions."""
 
     pdfs: tuple[int, ...]
     """One pdf a state, from left to right."""
@@ -33,7 +33,7 @@ class Unit(NamedTuple):
 
 
 class Topology(Protocol):
-    """A model's phones and their states."""
+    """The phones of a model and their states."""
 
     def knows(self, label: str) -> bool:
         """Whether a dictionary may use this phone."""
@@ -41,17 +41,17 @@ class Topology(Protocol):
 
     @property
     def shortest(self) -> int:
-        """The least number of frames that a phone takes."""
+        """Least number of frames that a phone takes."""
         ...
 
     @property
     def silence(self) -> str:
-        """The phone of silence."""
+        """Label of the phone that stands for silence."""
         ...
 
     @property
     def noises(self) -> tuple[str, ...]:
-        """Phones of noise, for words such as [laughter]."""
+        """Labels of noise phones, which stand for words such as [laughter]."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class Topology(Protocol):
         ...
 
     def number(self, label: str) -> int:
-        """Which row of `alone` a phone of the dictionary's is."""
+        """Row of `alone` that a phone of the dictionary has."""
         ...
 
     @property
@@ -75,7 +75,7 @@ class Topology(Protocol):
 
 @dataclass(kw_only=True)
 class _Net:
-    """Nodes and the arcs between them, before they become states."""
+    """Nodes (phones in context) and the arcs between them, before they are expanded into states."""
 
     units: list[Unit] = field(default_factory=list)
     """The unit of each node."""
@@ -100,7 +100,9 @@ class _Net:
 
 @dataclass(frozen=True, kw_only=True)
 class _Exit:
-    """An end of a word: a node, what it takes for granted about what follows, and the weights of that."""
+    """The end of a pronunciation: its last node, the phones that its context expects next, and the
+    weights.
+    """
 
     node: int
     """The node of the word's last phone."""
@@ -115,7 +117,7 @@ class _Exit:
 
 
 def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph:
-    """All that a sequence of words may sound like.
+    """Build the graph of all ways in which a sequence of words may be said.
 
     Every pronunciation of every word, each phone in the context of its neighbours across words
     too, with silence or not between words and at both ends.
@@ -171,7 +173,7 @@ def _word(
     quiet: int,
     follows: frozenset[str],
 ) -> list[_Exit]:
-    """Add one pronunciation behind ``exits`` and the silence ``quiet``; its own ends."""
+    """Add one pronunciation behind ``exits`` and the silence ``quiet``, and return its own exits."""
     last = len(p.phones) - 1
     entries = _entries(p, exits, quiet, topology.silence)
     opening = _weight(p.probability)
@@ -217,7 +219,7 @@ def _weight(probability: float) -> float:
 def _entries(
     p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str
 ) -> dict[str, list[tuple[int, float]]]:
-    """How a pronunciation may be reached, by the phone before it."""
+    """List the nodes from which a pronunciation may be reached, by the phone before it."""
     entries = {silence: [(quiet, _weight(p.silence_before))]}
     for e in exits:
         if p.phones[0] in e.follows:
@@ -228,7 +230,7 @@ def _entries(
 def _distinct(
     topology: Topology, phone: str, lefts: Sequence[str], rights: Sequence[str], position: Position
 ) -> list[tuple[tuple[str, ...], Unit, tuple[str, ...]]]:
-    """The copies of a phone that the model can tell apart: (left contexts, unit, right contexts).
+    """List the copies of a phone that the model can tell apart: (left contexts, unit, right contexts).
 
     Left contexts share copies where they agree on the unit for every right context.
     """
@@ -242,7 +244,7 @@ def _distinct(
 
 
 class _Arcs(NamedTuple):
-    """A transition matrix as lists."""
+    """The arcs inside a phone and out of it, from its transition matrix."""
 
     inner: list[list[tuple[int, float]]]
     """Per state its (predecessor, log weight) pairs, the self-loop included."""
@@ -257,7 +259,7 @@ def _arcs(matrix: np.ndarray, states: int) -> _Arcs:
 
 
 def _states(net: _Net, topology: Topology) -> Graph:
-    """Replace every node by its states."""
+    """Expand every node into its states."""
     sizes = {u.transitions: len(u.pdfs) for u in net.units}
     arcs = {matrix: _arcs(topology.transitions[matrix], size) for matrix, size in sizes.items()}
     first = np.cumsum([0] + [len(u.pdfs) for u in net.units]).tolist()

@@ -19,7 +19,7 @@ from aligner.types import SILENCE_LABEL
 
 
 class Steps(NamedTuple):
-    """What the arcs of a template's graph cost."""
+    """Costs of the arcs of a template's graph."""
 
     stay: float = 0.3
     """Cost of one more frame of the target for a frame of the reference."""
@@ -38,7 +38,7 @@ TRAJECTORY_STEPS = Steps(
 def build(
     node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: Steps = STEPS
 ) -> Graph:
-    """All ways to say a reference's phones, at any pace, with pauses or without.
+    """Build the graph of all ways to say a reference's phones, at any pace, with pauses or without.
 
     The nodes are the phones in order with the pauses between them; no phone is ever left out.  Column r of
     the scores is frame r of the reference, column R the pause's.
@@ -104,7 +104,7 @@ def build(
 
 
 def _placed(some: np.ndarray, values: np.ndarray | int, others: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """An array (int32) that has ``values`` at the places ``some`` and ``rest`` at all ``others``."""
+    """Merge two arrays (int32): ``values`` at the places ``some``, ``rest`` at all ``others``."""
     whole = np.empty(len(some) + len(others), np.int32)
     whole[some], whole[others] = values, rest
     return whole

@@ -1,4 +1,4 @@
-"""The HMM family as torch modules, for other people's programs.
+"""The HMM family as torch modules, for use in other programs.
 
 They are made of the same Gaussians and the same search as the aligner; they move with ``.to(device)``,
 run under autocast (Gaussians and recursions stay in the parameters' type), compile, and save as any module.

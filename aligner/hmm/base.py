@@ -1,4 +1,4 @@
-"""What all models of the family have in common: everything but their scores.
+"""What all models of the family share: everything but their scores.
 
 A model gives its `Potentials` for a batch of observations; likelihoods, posteriors and best paths are
 then `aligner.search`'s, and expected counts for EM are gradients of the likelihood.
@@ -64,7 +64,7 @@ def collate(sequences: Sequence[Tensor]) -> Batch:
 
 
 class HMM(nn.Module, ABC):
-    """A hidden Markov or semi-Markov model.
+    """Base class of hidden Markov and semi-Markov models.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class HMM(nn.Module, ABC):
 
     @abstractmethod
     def potentials(self, observations: Tensor) -> Potentials:
-        """Arcs, scores and durations of a batch (B, T, D)."""
+        """Compute arcs, scores and durations of a batch (B, T, D)."""
 
     @abstractmethod
     def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
@@ -101,14 +101,14 @@ class HMM(nn.Module, ABC):
     def fit(
         self, data: Tensor | Iterable[Batch], lengths: Tensor | None = None, iterations: int = 10
     ) -> list[float]:
-        """Learn from observations; the mean log-likelihood per frame before each iteration and after the
-        last.
+        """Learn from observations, and return the mean log-likelihood per frame before each iteration and at
+        the end.
         """
 
     def forward(
         self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
     ) -> Tensor:
-        """Log-likelihoods, differentiable.
+        """Compute log-likelihoods; differentiable.
 
         Parameters
         ----------
@@ -143,7 +143,9 @@ class HMM(nn.Module, ABC):
     def posteriors(
         self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
     ) -> Posteriors | SegmentPosteriors:
-        """Probabilities of states (B, T, S) and arcs, and durations where the model has them."""
+        """Compute the probabilities of states (B, T, S) and arcs, and of durations where the model has
+        them.
+        """
         with torch.no_grad():
             found: Posteriors | SegmentPosteriors = _joined(
                 self._in_chunks(self._posteriors, observations, lengths, chunk_size)
@@ -153,7 +155,7 @@ class HMM(nn.Module, ABC):
     def viterbi(
         self, observations: Tensor, lengths: Tensor | None = None, chunk_size: int | None = None
     ) -> Path | Segments:
-        """The best path: ``states`` (B, T), -1 beyond a sequence's length, and ``score`` (B,)."""
+        """Find the best path: ``states`` (B, T), -1 beyond a sequence's length, and ``score`` (B,)."""
         with torch.no_grad():
             found: Path | Segments = _joined(
                 self._in_chunks(self._viterbi, observations, lengths, chunk_size)
@@ -218,7 +220,7 @@ class HMM(nn.Module, ABC):
     def _over_time(
         self, score: Callable[[Tensor, int, int], Tensor], observations: Tensor, numbers: int
     ) -> Tensor:
-        """``score(observations, first, last)`` -> (B, last - first, ...) for all frames.
+        """Call ``score(observations, first, last)`` -> (B, last - first, ...) for all frames.
 
         With gradients, checkpointed if so wished; without, in stretches of time over which the ``numbers``
         that are made for each frame stay in the cache of a core.
@@ -244,7 +246,7 @@ class HMM(nn.Module, ABC):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error is the device's or the machine's way to say so."""
+    """Whether an error says that the device or the machine is out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(
@@ -253,7 +255,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[Batch]:
-    """Batches of observations and lengths: one tensor is one batch."""
+    """Iterate over batches of observations and lengths; a tensor is one batch."""
     if isinstance(data, Tensor):
         yield data, checked_lengths(lengths, *data.shape[:2]) if data.ndim == 3 else torch.empty(0)
         return
@@ -273,7 +275,7 @@ def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[
 
 
 def again(data: Tensor | Iterable[Batch]) -> Tensor | Iterable[Batch]:
-    """``data`` in a form that can be gone through more than once."""
+    """Make ``data`` iterable more than once."""
     return list(data) if isinstance(data, Iterator) else data
 
 
@@ -284,12 +286,14 @@ def positive(num_frames: int, batch: int) -> None:
 
 
 def real_frames(observations: Tensor, lengths: Tensor) -> Tensor:
-    """Frames (n, D) of a batch without its padding."""
+    """Select the frames (n, D) of a batch without its padding."""
     return observations[within(lengths, observations.shape[1], observations.device)]
 
 
 def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
-    """``observations`` with 0 beyond each sequence's length: what a network may read, NaN or not."""
+    """Set ``observations`` to 0 beyond each sequence's length, so that a network may read them, NaN or
+    not.
+    """
     return observations.masked_fill(
         ~within(lengths, observations.shape[1], observations.device)[..., None], 0.0
     )
@@ -298,7 +302,7 @@ def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
 def climb(
     model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int, learning_rate: float
 ) -> list[float]:
-    """Fit by gradient (Adam); a step for each batch, so many times through the data."""
+    """Fit a model by gradient (Adam), with one step for each batch and ``iterations`` passes."""
     if iterations < 0:
         raise ValueError(f"{iterations} iterations; at least 0 are needed")
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
@@ -319,5 +323,5 @@ def climb(
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Named tuples of tensors, end to end."""
+    """Concatenate named tuples of tensors field by field."""
     return parts[0] if len(parts) == 1 else type(parts[0])(*map(torch.cat, zip(*parts, strict=True)))

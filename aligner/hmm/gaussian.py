@@ -1,4 +1,4 @@
-"""The HMM whose states are mixtures of Gaussians, and the EM that fits it and its kin.
+"""The HMM whose states are Gaussian mixtures, and the EM that fits it and its relatives.
 
 The expected counts are the gradients of the log-likelihood with respect to scores and weights, so one
 E step serves them all (Eisner 2016, *Inside-outside and forward-backward algorithms are just backprop*).
@@ -22,7 +22,7 @@ from aligner.search.arcs import within
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Expected counts; those of two sets of recordings add up to those of both."""
+    """Expected counts of EM; those of two sets of recordings add up to those of both."""
 
     log_likelihood: float
     """Log-likelihood of all sequences."""
@@ -91,7 +91,7 @@ class MixtureGaussianHMM(HMM):
         return transitions
 
     def potentials(self, observations: Tensor) -> Potentials:
-        """Arcs and scores of a batch (B, T, D)."""
+        """Compute arcs and scores of a batch (B, T, D)."""
         return self._potentials_of(self._frame_scores(observations))
 
     def _frame_scores(self, observations: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class MixtureGaussianHMM(HMM):
         return self.emissions.draw(states.flatten(), generator).view(batch, num_frames, -1), states
 
     def _walk(self, num_frames: int, batch: int, generator: torch.Generator | None) -> Tensor:
-        """States (B, T), by the transitions alone."""
+        """Draw states (B, T) by the transitions alone."""
         start, follow = self._probabilities()
         states = [torch.multinomial(start.expand(batch, -1), 1, generator=generator).squeeze(1)]
         while len(states) < num_frames:
@@ -127,7 +127,7 @@ class MixtureGaussianHMM(HMM):
         return torch.stack(states, 1)
 
     def _probabilities(self) -> tuple[Tensor, Tensor]:
-        """Of the start (S,), and of transitions from row to column (S, S)."""
+        """Probabilities of the start (S,), and of transitions from row to column (S, S)."""
         arcs = self.transitions()
         follow = torch.zeros(
             self.num_states, self.num_states, device=arcs.start.device, dtype=arcs.start.dtype
@@ -202,7 +202,7 @@ class MixtureGaussianHMM(HMM):
             self.update(total)
 
     def statistics(self, observations: Tensor, lengths: Tensor | None = None) -> Statistics:
-        """Expected counts of a batch under the model as it is (the E step)."""
+        """Compute the expected counts of a batch (the E step)."""
         lengths = self._checked(observations, lengths)
         real = within(lengths, observations.shape[1], observations.device)
         observations = observations.masked_fill(~real[..., None], 0.0)
@@ -235,9 +235,7 @@ class MixtureGaussianHMM(HMM):
 
     @torch.no_grad()
     def _moments(self, observations: Tensor, occupied: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Counts (N, M), sums and sums of squares of frames, each frame shared by the Gaussians of its
-        mixtures.
-        """
+        """Counts (N, M), sums and sums of squares of frames, weighted by the Gaussians' posteriors."""
         frames, shares = observations[real], occupied[real]
         mixtures, ready = self.emissions, self.emissions.ready()
         sums: list[Any] = [0.0, 0.0, 0.0]
@@ -259,13 +257,13 @@ class MixtureGaussianHMM(HMM):
         return sums[0].view(shape[:2]), sums[1].view(shape), sums[2].view(*shape[:2], *sums[2].shape[1:])
 
     def update(self, statistics: Statistics) -> None:
-        """The parameters that make the expected counts most likely (the M step)."""
+        """Set the parameters to those that maximise the expected likelihood (the M step)."""
         self.transitions.update(statistics.arcs, statistics.start)
         self.emissions.update(statistics.occupancy, statistics.first, statistics.second)
 
     @torch.no_grad()
     def initialise(self, observations: Tensor, lengths: Tensor, seed: int = 0) -> None:
-        """Place the Gaussians by the data; see `fit`."""
+        """Place the Gaussians by the data (see `fit`)."""
         if not bool(torch.isfinite(real_frames(observations, lengths)).all()):
             raise ValueError("NaN or infinity among the observations")
         frames, mixture = self._assigned(observations.double(), lengths, seed)
@@ -285,7 +283,7 @@ class MixtureGaussianHMM(HMM):
         self.emissions.update(occupancy, first, second)
 
     def _assigned(self, observations: Tensor, lengths: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """Frames (n, D) and the mixture (n,) that each starts with."""
+        """Frames (n, D), and the mixture (n,) that each is assigned to at first."""
         frames, count = real_frames(observations, lengths), len(self.emissions.means)
         if not self._onward:
             return frames, clusters(frames, count, seed)

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians as parameters: what gives the frames of most models."""
+"""Gaussian mixtures as parameters: the emissions of most models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES = 20_000  # frames that k-means looks at
 
 
 class Ready(NamedTuple):
-    """`Mixtures` laid out for scoring: Gaussians, and log weights (N, M)."""
+    """Mixtures laid out for scoring."""
 
     gaussians: Diagonal | Full
     """Gaussians laid out for a product with frames."""
@@ -74,11 +74,11 @@ class Mixtures(nn.Module):
 
     @property
     def covariances(self) -> Tensor:
-        """(N, M, D), or (N, M, D, D)."""
+        """Covariances: (N, M, D) variances, or (N, M, D, D) matrices."""
         return self.cholesky @ self.cholesky.mT if self.full else self.log_variances.exp()
 
     def ready(self) -> Ready:
-        """What scores frames, made of the parameters once; differentiable."""
+        """Lay the parameters out for scoring; differentiable."""
         with torch.autocast(self.means.device.type, enabled=False):
             return Ready(self.gaussians, self.weight_logits.log_softmax(1))
 
@@ -87,7 +87,7 @@ class Mixtures(nn.Module):
         return self.ready().score(frames)
 
     def draw(self, mixture: Tensor, generator: torch.Generator | None) -> Tensor:
-        """A frame (n, D) from each of the mixtures (n,)."""
+        """Draw a frame (n, D) from each of the mixtures (n,)."""
         which = torch.multinomial(self.weight_logits.softmax(1)[mixture], 1, generator=generator).squeeze(1)
         noise = torch.randn(
             len(mixture),
@@ -102,7 +102,7 @@ class Mixtures(nn.Module):
 
     @torch.no_grad()
     def update(self, occupancy: Tensor, first: Tensor, second: Tensor) -> None:
-        """Means, covariances and weights from expected counts.
+        """Set means, covariances and weights from expected counts.
 
         A Gaussian that accounts for nothing stays as it is, and so do parameters that are frozen
         (``requires_grad_(False)``).
@@ -128,13 +128,13 @@ class Mixtures(nn.Module):
 
 
 def _set(parameter: nn.Parameter, value: Tensor) -> None:
-    """Unless it is frozen."""
+    """Set a parameter unless it is frozen."""
     if parameter.requires_grad:
         parameter.copy_(value)
 
 
 def clusters(frames: Tensor, count: int, seed: int = 0) -> Tensor:
-    """The k-means cluster (n,) of each of ``frames`` (n, D)."""
+    """Assign each of ``frames`` (n, D) to a k-means cluster (n,)."""
     from sklearn.cluster import KMeans  # slow to import
 
     if count == 1 or len(frames) <= count:

@@ -1,4 +1,4 @@
-"""An HMM whose emissions and transitions come from a network that has heard the frames before."""
+"""An HMM whose emissions and transitions are predicted by a network from the frames before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aligner.hmm.transitions import ArcWeights, Transitions, checked
 
 
 class Causal(nn.Module):
-    """What the last frames say: a convolution over them, (B, T, D) -> (B, T, H).
+    """A causal convolution over the last frames, (B, T, D) -> (B, T, H).
 
     Row t reads frames t - ``context`` + 1 to t.
     """
@@ -26,7 +26,7 @@ class Causal(nn.Module):
         self.output = nn.Linear(hidden, hidden)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Read ``frames`` (B, T, D)."""
+        """Encode frames (B, T, D) as (B, T, H)."""
         padded = nn.functional.pad(frames.transpose(1, 2), (self.context - 1, 0))
         read: Tensor = self.output(torch.tanh(self.convolution(padded)).transpose(1, 2))
         return torch.tanh(read)
@@ -88,7 +88,7 @@ class NeuralHMM(HMM):
         nn.init.zeros_(self.changes.bias)
 
     def potentials(self, observations: Tensor) -> Potentials:
-        """Arcs that vary in time, and scores, of a batch (B, T, D)."""
+        """Compute arcs that vary in time, and scores, of a batch (B, T, D)."""
         observations = observations.to(self.log_variances.dtype)
         heard = self._heard(observations)
 
@@ -100,7 +100,7 @@ class NeuralHMM(HMM):
         return Potentials(self.transitions(changes), scores, None)
 
     def _heard(self, observations: Tensor) -> Tensor:
-        """What the network says for each frame (B, T, H): it has read the frames before, not the frame."""
+        """Network output (B, T, H) for each frame, computed from the frames before it."""
         before = nn.functional.pad(observations, (0, 0, 1, 0))[:, :-1]
         said = self.network(before)
         heard: Tensor = said[0] if isinstance(said, tuple) else said
@@ -112,7 +112,7 @@ class NeuralHMM(HMM):
         return heard
 
     def _score(self, observations: Tensor, heard: Tensor) -> Tensor:
-        """Log-likelihoods (B, T, S)."""
+        """Log-likelihoods (B, T, S) of frames, given the network's output."""
         means = self.means(heard).to(self.log_variances.dtype).unflatten(2, (self.num_states, self.obs_dim))
         precisions = (-self.log_variances).exp()
         distance: Tensor = ((observations[:, :, None] - means).square() * precisions).sum(3)
@@ -121,8 +121,7 @@ class NeuralHMM(HMM):
 
     @torch.no_grad()
     def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
-        """Draw observations (B, T, D) and the states (B, T) behind them: each frame is read before the
-        next."""
+        """Draw observations (B, T, D) frame by frame, and the states (B, T) behind them."""
         positive(num_frames, batch)
         device, dtype = self.log_variances.device, self.log_variances.dtype
         observations = torch.zeros(batch, num_frames, self.obs_dim, device=device, dtype=dtype)

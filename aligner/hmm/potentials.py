@@ -1,4 +1,4 @@
-"""What a model makes of a batch, and its log-likelihood: also as one operation for ``torch.compile``."""
+"""The potentials of a batch, and their log-likelihood, also as one operation for ``torch.compile``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aligner.search.segmental import segmental_log_partition
 
 
 class Potentials(NamedTuple):
-    """What a model makes of a batch: see `aligner.search.arcs` and `aligner.search.segmental` for the shapes.
+    """The potentials of a batch; `aligner.search.arcs` and `aligner.search.segmental` explain the shapes.
 
     ``durations`` is None for a model whose states last as their self-loops say.
     """
@@ -27,7 +27,7 @@ class Potentials(NamedTuple):
 
 
 def likelihood(potentials: Potentials, lengths: Tensor | None, kernel: str = "auto") -> Tensor:
-    """log Z of potentials (B,)."""
+    """Log partition function (B,) of potentials."""
     arcs, scores, durations = potentials
     if torch.compiler.is_compiling():
         given = torch.full((len(scores),), scores.shape[1]) if lengths is None else lengths
@@ -60,7 +60,7 @@ def _opaque(
     lengths: Tensor,
     kernel: str,
 ) -> Tensor:
-    """`likelihood` as one operation that ``torch.compile`` does not look into."""
+    """Compute `likelihood` as one operation that ``torch.compile`` does not look into."""
     arcs = Arcs(pdf, predecessors, weights, start, final)
     return likelihood(Potentials(arcs, scores, durations), lengths, kernel).clone()
 
@@ -83,7 +83,7 @@ def _gradients(
     lengths: Tensor,
     kernel: str,
 ) -> list[Tensor]:
-    """Gradients of `_opaque`; the forward pass is made again."""
+    """Compute the gradients of `_opaque`; the forward pass is made again."""
     leaves = [t.detach().requires_grad_() for t in (scores, weights, start, final)]
     lasting = None if durations is None else durations.detach().requires_grad_()
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""Models whose states say how long they last: HSMM, and the segment model."""
+"""Models with explicit durations of states: the HSMM, and the segment model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STRETCHES = 400  # of observations that a segment model begins with
 
 
 class HSMM(MixtureGaussianHMM):
-    """A hidden semi-Markov model: states say how long they last.
+    """A hidden semi-Markov model: states have explicit duration distributions.
 
     `sample` cuts its last segment off at the end; a state without arcs, as the last from left to right, then
     begins again, and what was drawn may be longer than any path.
@@ -88,7 +88,7 @@ class HSMM(MixtureGaussianHMM):
     def _segments(
         self, num_frames: int, batch: int, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """States and regions (B, T), segment after segment; the last is cut off at the end."""
+        """Draw states and regions (B, T), segment after segment; the last is cut off at the end."""
         start, follow = self._probabilities()
         lasting = self.durations().exp()
         states = torch.empty(batch, num_frames, dtype=torch.long, device=start.device)
@@ -104,13 +104,13 @@ class HSMM(MixtureGaussianHMM):
         return states, regions
 
     def update(self, statistics: Statistics) -> None:
-        """The parameters that make the expected counts most likely (the M step)."""
+        """Set the parameters to those that maximise the expected likelihood (the M step)."""
         super().update(statistics)
         self.durations.fit(statistics.durations)
 
 
 class SemiMarkovHMM(HSMM):
-    """A segment model: what a segment scores depends on all of it, not on its frames one by one.
+    """A segment model: a segment's score depends on all of it, not on its frames one by one.
 
     Each state has ``num_regions`` mixtures, which a segment passes in equal parts however long it is: the
     beginning of a long vowel scores as the beginning of a short one (Ostendorf, Digalakis and Kimball 1996).
@@ -177,7 +177,7 @@ class SemiMarkovHMM(HSMM):
         self.scorer = scorer
 
     def potentials(self, observations: Tensor) -> Potentials:
-        """Arcs, no scores of frames, and those of all segments, of a batch (B, T, D)."""
+        """Compute arcs and segment scores of a batch (B, T, D); frames have no scores of their own."""
         if self.scorer is None:
             return super().potentials(observations)
         scores = self.scorer(observations)
@@ -205,7 +205,7 @@ class SemiMarkovHMM(HSMM):
         return self.emissions.draw(mixture.flatten(), generator).view(batch, num_frames, -1), states
 
     def _assigned(self, observations: Tensor, lengths: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-        """As for an HMM, but where states come in any order, by clusters of stretches, not of frames.
+        """Assign frames as an HMM does; where states come in any order, by clusters of whole stretches.
 
         Stretches of the expected length are cut at random and known by the means of their parts: what lies at
         the centre of a cluster looks like a segment.
@@ -239,7 +239,7 @@ class SemiMarkovHMM(HSMM):
         learning_rate: float = 1e-2,
         seed: int = 0,
     ) -> list[float]:
-        """As `MixtureGaussianHMM.fit`.
+        """Learn from observations as `MixtureGaussianHMM.fit` does.
 
         Raises
         ------
@@ -285,7 +285,7 @@ class SemiMarkovHMM(HSMM):
 
 
 def segment_scores(regions: Tensor, longest: int) -> Tensor:
-    """Scores of all segments from those of frames in each region.
+    """Compute the scores of all segments from those of frames in each region.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which states may follow which: builders, and the module that holds the arcs' probabilities."""
+"""Transitions between states: builders, and the module that holds their probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RAREST = 1e-30  # probability below which counts do not bring an arc: it stays a
 
 @dataclass(frozen=True, kw_only=True)
 class Transitions:
-    """Arcs and where paths begin and end.
+    """The arcs of a model, and the states where paths begin and end.
 
     Examples
     --------
@@ -36,8 +36,9 @@ class Transitions:
 
     @classmethod
     def of(cls, matrix: Tensor, start: Tensor, final: Tensor | None = None) -> Transitions:
-        """From probabilities (S, S), from row to column, and (S,); a 0 is no arc.  Rows are made to sum
-        to 1."""
+        """Make transitions of a matrix (S, S), from row to column, and start (S,); 0 is no arc, rows are
+        normalised.
+        """
         if matrix.shape != (len(start), len(start)):
             raise ValueError(
                 f"a matrix of shape {tuple(matrix.shape)} and a start of {len(start)} states; (S, S) and "
@@ -48,7 +49,7 @@ class Transitions:
         return cls(source=source, target=target, probability=matrix[source, target], start=start, final=ends)
 
     def without_loops(self) -> Transitions:
-        """Without arcs from a state to itself; the others share what those had."""
+        """Remove arcs from a state to itself, and share their probability among the others."""
         kept = self.source != self.target
         source, weight = self.source[kept], self.probability[kept]
         total = torch.zeros(len(self.start), dtype=weight.dtype).index_add(0, source, weight)
@@ -59,12 +60,12 @@ class Transitions:
 
 
 def left_to_right(num_states: int, stay: float = 0.5) -> Transitions:
-    """Each state to itself or the next; from the first to the last."""
+    """Transitions of each state to itself or the next, from the first state to the last."""
     return skip(num_states, stay, 0.0)
 
 
 def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitions:
-    """As `left_to_right`, and over the next state with probability ``skipping``."""
+    """Transitions as `left_to_right`, and over the next state with probability ``skipping``."""
     if num_states < 1 or skipping < 0 or not 0 < stay < 1 - skipping:
         raise ValueError(
             f"{num_states} states that stay with probability {stay} and skip one with {skipping}: at "
@@ -89,7 +90,7 @@ def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitio
 
 
 def ergodic(num_states: int, stay: float | None = None) -> Transitions:
-    """Every state to every state; paths begin and end anywhere."""
+    """Transitions of every state to every state; paths begin and end anywhere."""
     if num_states < 1 or (stay is not None and not 0 <= stay <= 1):
         raise ValueError(
             f"{num_states} states that stay with probability {stay}; at least one, and 0 to 1, are needed"
@@ -101,7 +102,7 @@ def ergodic(num_states: int, stay: float | None = None) -> Transitions:
 
 
 def checked(transitions: Transitions | None, num_states: int) -> Transitions:
-    """Transitions for so many states; `ergodic` ones unless given.
+    """Return transitions for ``num_states`` states, `ergodic` ones unless given.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def checked(transitions: Transitions | None, num_states: int) -> Transitions:
 
 
 def _check(t: Transitions) -> None:
-    """Raise unless shapes, indices and probabilities are what they should be."""
+    """Raise unless shapes, indices and probabilities are valid."""
     states = len(t.start)
     shapes = {len(t.source), len(t.target), len(t.probability)}
     if t.start.ndim != 1 or t.final.shape != t.start.shape or len(shapes) != 1:
@@ -138,7 +139,7 @@ def _check(t: Transitions) -> None:
 
 
 class ArcWeights(nn.Module):
-    """The arcs' log probabilities as parameters, those out of a state normalised; and those of the start.
+    """The log probabilities of arcs, normalised per state, and of the start, as parameters.
 
     Parameters
     ----------
@@ -185,9 +186,7 @@ class ArcWeights(nn.Module):
         self.pdf: Tensor
 
     def forward(self, change: Tensor | None = None) -> Arcs:
-        """The arcs of a batch: one graph; or, with ``change`` (B, T, E) of the logits, one each that varies
-        in time.
-        """
+        """Arcs of a batch: one graph; or one per sequence that varies in time, with ``change`` (B, T, E)."""
         logits = self.logits[None, None] if change is None else self.logits + change
         arcs = self.normalised(logits) if len(self.source) else logits.new_zeros(*logits.shape[:2], 1)
         arcs = arcs[..., self.number.clamp(min=0)].masked_fill(self.number < 0, -torch.inf)
@@ -201,7 +200,7 @@ class ArcWeights(nn.Module):
         return Arcs(pdf, predecessors, arcs, start, final)
 
     def normalised(self, logits: Tensor) -> Tensor:
-        """Log probabilities (..., E) of arcs; those out of each state sum to 1."""
+        """Normalise the logits (..., E) of arcs to log probabilities; those out of each state sum to 1."""
         shape = (*logits.shape[:-1], len(self.pdf))
         index = self.source.expand(logits.shape)
         most = torch.full(shape, -torch.inf, dtype=logits.dtype, device=logits.device).scatter_reduce(
@@ -214,7 +213,7 @@ class ArcWeights(nn.Module):
 
     @torch.no_grad()
     def update(self, arcs: Tensor, start: Tensor) -> None:
-        """Take probabilities from expected counts of arcs (S, K) and beginnings (S,).
+        """Set the probabilities from expected counts of arcs (S, K) and beginnings (S,).
 
         What was never seen stays as it is: for want of counts no state loses its arcs.
         """

@@ -1,1 +1,1 @@
-"""What scores frames."""
+"""Acoustic models, which score the frames of a recording."""

@@ -1,4 +1,4 @@
-"""What every acoustic model offers: the seam between what scores frames and what searches them."""
+"""The interface of acoustic models, through which search gets scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aligner.types import Clock
 
 
 class Model(Protocol):
-    """What scores frames.
+    """An acoustic model, as every backend sees it.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class Model(Protocol):
     def taught(self) -> BoundaryModel | None: ...  # noqa: D102
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under only the ``pdfs`` asked for."""
+        """Score ``frames`` (T, D) under only the given ``pdfs``: log-likelihoods (T, P)."""
         ...
 
 
 class HmmModel(Model, Protocol):
-    """What scores the states of phones in context.
+    """An acoustic model that scores the states of phones in context.
 
     Attributes
     ----------

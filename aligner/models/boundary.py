@@ -1,5 +1,4 @@
-"""A small network that tells where between two phones people put the boundary, learnt from what they
-corrected.
+"""A small network that learns from corrections where people put the boundary between two phones.
 
 It hears log mel energies every 5 ms, some 70 ms to either side (dilated convolutions over time, shared by all
 boundaries of an utterance), and weighs what it hears by the two phones that meet and by their classes.  It
@@ -42,7 +41,7 @@ UNKNOWN = 0  # the number of phones that were not in the lessons
 
 
 class BoundaryNetwork(nn.Module):
-    """How much more likely the places are, by the sound around them (see the head of this file).
+    """Scores the candidate places of boundaries by the sound around them (see the head of this file).
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ class BoundaryNetwork(nn.Module):
         nn.init.zeros_(self.trust_of_classes.weight)
 
     def hear(self, energies: Tensor) -> Tensor:
-        """Normalised energies (B, T, 26) -> what is heard before each frame (B, T, WIDTH)."""
+        """Encode normalised energies (B, T, 26) to features before each frame (B, T, WIDTH)."""
         heard = energies
         for layer, dilation in zip(self.layers, DILATIONS, strict=True):
             weight, bias = layer.parameters()
@@ -77,7 +76,7 @@ class BoundaryNetwork(nn.Module):
     def forward(
         self, heard: Tensor, at: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor, away: Tensor
     ) -> Tensor:
-        """Log-odds of places.
+        """Log-odds of candidate places.
 
         Parameters
         ----------
@@ -108,8 +107,7 @@ class BoundaryNetwork(nn.Module):
 
     @staticmethod
     def _weighed(heard: Tensor, at: Tensor, weights: Tensor) -> Tensor:
-        """What is heard (T, D) ``at`` places (N, W), weighed by (N, D); some boundaries at once, for all
-        their frames.
+        """Dot products (N, W) of features (T, D) ``at`` places (N, W) with weights (N, D).
 
         So nothing is copied to (N, W, D), which would take longer than all else here.
         """
@@ -122,7 +120,7 @@ class BoundaryNetwork(nn.Module):
 
 
 def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
-    """A dilated convolution over time as one product of matrices, faster than torch's on so few numbers.
+    """Convolve over time, with dilation, as one matrix product: faster than torch's on so few numbers.
 
     Parameters
     ----------
@@ -151,7 +149,7 @@ def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Te
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BoundaryModel:
-    """Networks of one kind, whose average counts, and how far they are to be believed."""
+    """An ensemble of boundary networks, and how far its predictions are trusted."""
 
     backend: str
     """Backend whose boundaries it was learnt from ('hmm', 'ctc', 'dtw'): others make other errors."""
@@ -175,7 +173,7 @@ class BoundaryModel:
         likely: np.ndarray,
         away: np.ndarray,
     ) -> np.ndarray:
-        """Probabilities (N, W) of places.
+        """Probabilities (N, W) of candidate places.
 
         Parameters
         ----------
@@ -204,7 +202,7 @@ class BoundaryModel:
         return found
 
     def save(self, folder: Path, **more: Any) -> None:
-        """Write it into a folder; ``more`` is for its table."""
+        """Write the model into a folder; ``more`` goes into its table."""
         table = {
             "backend": self.backend,
             "phones": list(self.phones),
@@ -226,7 +224,7 @@ class BoundaryModel:
 
     @classmethod
     def load(cls, folder: Path) -> tuple[BoundaryModel, Mapping[str, Any]]:
-        """What `save` wrote, and its table.
+        """Read what `save` wrote: the model, and its table.
 
         Raises
         ------
@@ -246,7 +244,7 @@ class BoundaryModel:
 
 
 def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryModel:
-    """A model of what `BoundaryModel.save` wrote; raises ValueError, and what damaged fields raise."""
+    """Rebuild a model from its table and tensors; raises ValueError, and whatever damaged fields raise."""
     phones = tuple(str(p) for p in table["phones"])
     count, share, width = table["networks"], float(table["share"]), float(table["width"])
     if not isinstance(table["backend"], str):
@@ -274,7 +272,8 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
 
 
 def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
-    """Probabilities (N, W) of which only a ``share`` of the evidence comes from the networks.
+    """Mix the networks' probabilities with the prior ones (N, W), a ``share`` of the evidence from the
+    networks.
 
     Examples
     --------
@@ -288,22 +287,19 @@ def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
 
 
 def normalised(energies: Tensor) -> Tensor:
-    """Log energies (T, 26) with mean 0 in each band, and unit variance over all."""
+    """Normalise log energies (T, 26): mean 0 in each band, unit variance over all bands."""
     audible = energies.clamp(min=QUIETEST)
     return (audible - audible.mean(0)) / audible.std().clamp(min=1e-3)
 
 
 def indices(middle: np.ndarray, frames: int, reach: int) -> np.ndarray:
-    """The frames (N, 2 reach + 1) that follow the places around each of ``middle`` (N,), within the
-    recording.
-    """
+    """Indices (N, 2 reach + 1) of the frames around each of ``middle`` (N,), clipped to the recording."""
     at: np.ndarray = np.clip(middle[:, None] + np.arange(-reach, reach + 1), 0, frames - 1)
     return at
 
 
 def numbered(labels: Sequence[str], phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the phones on both sides of each boundary (N, 2), and of the pair of their classes (N,),
-    int64.
+    """Numbers of the phones on both sides of each boundary (N, 2), and of their pair of classes (N,), int64.
 
     Examples
     --------

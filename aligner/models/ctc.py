@@ -1,5 +1,4 @@
-"""Networks that write what they hear: log posteriors of phones or characters, and of a blank, for every
-frame.
+"""CTC networks: log posteriors of phones or characters, and of a blank, for every frame.
 
 A network hears a label for a frame or two and blanks in between, so that its boundaries are known
 only roughly; `aligner.refine.segments` finds them in the sound itself.
@@ -33,7 +32,7 @@ SINGLE = 0.8  # share of labels of one character from which a network writes cha
 
 
 class Network(Protocol):
-    """Waveform -> log posteriors.
+    """A network that gives log posteriors for a waveform.
 
     Attributes
     ----------
@@ -61,7 +60,7 @@ class Network(Protocol):
 
 
 class Elsewhere:
-    """A network on another device than the waveforms that it hears and the posteriors that it gives."""
+    """A network on another device than the waveforms it takes and the posteriors it returns."""
 
     def __init__(self, network: Network, device: str) -> None:
         self.labels, self.blank, self.boundary, self.clock = (
@@ -81,7 +80,7 @@ class Elsewhere:
 def posteriors(
     network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP
 ) -> Tensor:
-    """What a network says of a recording of any length: (N,) -> (T, V).
+    """Log posteriors (T, V) of a recording (N,) of any length.
 
     Long recordings are heard in chunks that overlap, so that memory does not grow with the square of
     their length.  Frames come from the chunk that has more context around them.
@@ -113,7 +112,7 @@ def posteriors(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CtcModel:
-    """A network and what its labels mean (see `aligner.models.base.Model`)."""
+    """A CTC network with the meaning of its labels (see `aligner.models.base.Model`)."""
 
     name: str
     """Name that the model goes by."""
@@ -142,17 +141,17 @@ class CtcModel:
     """Boundary model learnt from corrections, if there is one."""
 
     def on(self, device: str) -> CtcModel:
-        """The model with its network on a device; what that hears comes back."""
+        """Move the network to a device; its posteriors come back to the CPU."""
         return self if device == "cpu" else replace(self, network=Elsewhere(self.network, device))
 
     @cached_property
     def clock(self) -> Clock:
-        """Turns frames into seconds; without what the network is late on the average."""
+        """Clock of the frames, with the network's mean delay taken out."""
         return replace(self.network.clock, delay=self.delay)
 
     @cached_property
     def alphabet(self) -> Alphabet:
-        """The columns of its frames: the classes in their order, the blank, the boundary, the wildcard."""
+        """Columns of the frames: the classes in their order, the blank, the boundary, the wildcard."""
         column = {name: k for k, name in enumerate(self.classes)}
         n, has = len(column), self.network.boundary is not None
         find = (
@@ -172,14 +171,14 @@ class CtcModel:
 
     @cached_property
     def _log_priors(self) -> Tensor:
-        """(C,) of all columns but the wildcard's; 0 where none are known."""
+        """Log priors (C,) of all columns but the wildcard's; 0 where they are unknown."""
         net = self.network
         names = [*self.classes, net.labels[net.blank], *([net.boundary] if net.boundary else [])]
         return torch.tensor([self.priors.get(name, 1.0) for name in names]).log()
 
     def frontend(self, wave: Tensor) -> Tensor:
-        """Waveform (N,) -> log posteriors (T, C + 1) of the classes, the blank and the boundary; last the
-        wildcard.
+        """Log posteriors (T, C + 1) of the classes, the blank, the boundary and last the wildcard, of a wave
+        (N,).
 
         The wildcard is as likely in each frame as the likeliest of all.
         """
@@ -198,7 +197,7 @@ class CtcModel:
 
 
 def spelled(name: str, network: Network, case: str | None, star: str | None = None) -> CtcModel:
-    """A network whose every label stands for itself.
+    """Make a model of a network whose every label stands for itself.
 
     Labels in angle or square brackets, the blank, the boundary and the network's own wildcard are none of a
     transcript's.  Where nearly all others are single letters, transcripts are spelled; otherwise the labels

@@ -1,4 +1,4 @@
-"""How long states last: distributions over 1 to D frames, one for each state.
+"""Distributions of the durations of states, over 1 to D frames.
 
 Gamma, Poisson and log-normal densities are taken at the whole numbers of frames from the shortest to
 the longest and made to sum to 1 there; ``free`` has a probability for each (Levinson 1986,
@@ -60,7 +60,7 @@ class Durations(nn.Module):
         self.allowed: Tensor
 
     def forward(self) -> Tensor:
-        """Log probabilities (S, D); row d - 1 is of d frames."""
+        """Log probabilities (S, D); column d - 1 is that of d frames."""
         return self._table(self.parameters_, self.frames.to(self.parameters_))
 
     def _table(self, parameters: Tensor, frames: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Durations(nn.Module):
         return density.masked_fill(~self.allowed, -torch.inf).log_softmax(1)
 
     def get_extra_state(self) -> dict[str, str | int]:
-        """What parameters alone do not tell: kept beside them in ``state_dict``."""
+        """What the parameters alone do not say, stored beside them in ``state_dict``."""
         return {"kind": self.kind, "shortest": self.shortest, "longest": self.longest}
 
     def set_extra_state(self, state: dict[str, str | int]) -> None:
@@ -78,12 +78,12 @@ class Durations(nn.Module):
 
     @property
     def means(self) -> Tensor:
-        """Expected frames of each state (S,)."""
+        """Expected duration of each state (S,), in frames."""
         return (self.forward().exp() * self.frames.to(self.parameters_)).sum(1)
 
     @torch.no_grad()
     def fit(self, counts: Tensor) -> None:
-        """Make the expected counts (S, D) of durations as likely as the optimiser can, never less likely.
+        """Maximise the likelihood of expected counts (S, D) of durations; it never falls.
 
         States never seen stay as they are, and so do parameters that are frozen (``requires_grad_(False)``).
         """
@@ -130,29 +130,29 @@ class Durations(nn.Module):
 
 
 def _gamma(parameters: Tensor, frames: Tensor) -> Tensor:
-    """With (log shape, log scale)."""
+    """Unnormalised gamma log densities, with parameters (log shape, log scale)."""
     shape, scale = parameters.exp()[:, :1], parameters.exp()[:, 1:]
     return (shape - 1) * frames.log() - frames / scale
 
 
 def _poisson(parameters: Tensor, frames: Tensor) -> Tensor:
-    """With (log rate,)."""
+    """Unnormalised Poisson log probabilities, with the parameter (log rate,)."""
     return frames * parameters - torch.lgamma(frames + 1)
 
 
 def _lognormal(parameters: Tensor, frames: Tensor) -> Tensor:
-    """With (mean, log standard deviation) of the logarithm."""
+    """Unnormalised log-normal log densities, with (mean, log standard deviation) of the logarithm."""
     z = (frames.log() - parameters[:, :1]) / parameters[:, 1:].exp()
     return -0.5 * z.square() - frames.log()
 
 
 def _free(parameters: Tensor, frames: Tensor) -> Tensor:
-    """With a logit for each number of frames."""
+    """Free log probabilities: the parameters are a logit for each number of frames."""
     return parameters
 
 
 def _start(kind: str, mean: float, longest: int) -> Tensor:
-    """Parameters (1, ...) to begin with."""
+    """Initial parameters (1, ...) of a distribution with this mean."""
     values = {
         "gamma": [math.log(4.0), math.log(mean / 4.0)],
         "poisson": [math.log(mean)],

@@ -38,24 +38,24 @@ class Gaussians(Protocol):
 
     @property
     def constant(self) -> Tensor:
-        """(C, M): what does not depend on x."""
+        """Terms (C, M) of the log densities that do not depend on x."""
         ...
 
     @property
     def numbers(self) -> int:
-        """Made on the way for every frame."""
+        """Intermediate numbers that the product makes for every frame."""
         ...
 
     def take(self, books: Tensor, densities: int | None = None) -> Gaussians:
-        """Those of some codebooks only, and the first so many of each."""
+        """Select some codebooks, and the first ``densities`` Gaussians of each."""
         ...
 
     def turned(self) -> Gaussians:
-        """M x C Gaussians, the same."""
+        """Transpose to M x C Gaussians."""
         ...
 
     def in_bits(self) -> Gaussians:
-        """The same with logarithms of densities to base 2."""
+        """Scale the log densities to base 2."""
         ...
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
@@ -88,7 +88,7 @@ class Diagonal(NamedTuple):
 
     @classmethod
     def of(cls, means: Tensor, variances: Tensor) -> Diagonal:
-        """From means and variances (C, M, D); differentiable in both."""
+        """Lay out means and variances (C, M, D); differentiable in both."""
         center = means.detach().mean((0, 1))
         centered, precision = means - center, 1.0 / variances
         quadratic = torch.cat([-0.5 * precision, centered * precision], 2)
@@ -97,11 +97,11 @@ class Diagonal(NamedTuple):
 
     @property
     def numbers(self) -> int:
-        """Made on the way for every frame."""
+        """Intermediate numbers that the product makes for every frame."""
         return self.constant.numel()
 
     def take(self, books: Tensor, densities: int | None = None) -> Diagonal:
-        """Those of some codebooks only, and the first so many of each."""
+        """Select some codebooks, and the first ``densities`` Gaussians of each."""
         books = books.to(self.constant.device)
         return Diagonal(
             self.center,
@@ -110,13 +110,13 @@ class Diagonal(NamedTuple):
         )
 
     def turned(self) -> Diagonal:
-        """M x C Gaussians, the same."""
+        """Transpose to M x C Gaussians."""
         return Diagonal(
             self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous()
         )
 
     def in_bits(self) -> Diagonal:
-        """The same with logarithms of densities to base 2."""
+        """Scale the log densities to base 2."""
         return Diagonal(self.center, self.quadratic / BIT, self.constant / BIT)
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
@@ -151,12 +151,12 @@ class Full(NamedTuple):
 
     @classmethod
     def of(cls, means: Tensor, covariances: Tensor) -> Full:
-        """From means (C, M, D) and covariances (C, M, D, D); differentiable in both."""
+        """Lay out means (C, M, D) and covariances (C, M, D, D); differentiable in both."""
         return cls.of_cholesky(means, torch.linalg.cholesky(covariances))
 
     @classmethod
     def of_cholesky(cls, means: Tensor, factors: Tensor) -> Full:
-        """From means (C, M, D) and the covariances' lower Cholesky factors (C, M, D, D)."""
+        """Lay out means (C, M, D) and the covariances' lower Cholesky factors (C, M, D, D)."""
         identity = torch.eye(means.shape[2], dtype=means.dtype, device=means.device)
         inverse = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
         shift = (inverse @ means[..., None]).squeeze(3)
@@ -166,11 +166,11 @@ class Full(NamedTuple):
 
     @property
     def numbers(self) -> int:
-        """Made on the way for every frame."""
+        """Intermediate numbers that the product makes for every frame."""
         return self.shift.numel()
 
     def take(self, books: Tensor, densities: int | None = None) -> Full:
-        """Those of some codebooks only, and the first so many of each."""
+        """Select some codebooks, and the first ``densities`` Gaussians of each."""
         return Full(
             self.whitening[:, books, :densities],
             self.shift[books, :densities],
@@ -178,7 +178,7 @@ class Full(NamedTuple):
         )
 
     def turned(self) -> Full:
-        """M x C Gaussians, the same."""
+        """Transpose to M x C Gaussians."""
         return Full(
             self.whitening.transpose(1, 2).contiguous(),
             self.shift.transpose(0, 1).contiguous(),
@@ -186,7 +186,7 @@ class Full(NamedTuple):
         )
 
     def in_bits(self) -> Full:
-        """The same with logarithms of densities to base 2."""
+        """Scale the log densities to base 2."""
         root = math.sqrt(BIT)  # distances are squared
         return Full(self.whitening / root, self.shift / root, self.constant / BIT)
 
@@ -201,7 +201,7 @@ class Full(NamedTuple):
 
 
 def _multiply(weights: Tensor, shares: Tensor, out: Tensor) -> None:
-    """Batched product, into memory that is there already; in the lower precision under autocast."""
+    """Batched product into memory that is there already; in the lower precision under autocast."""
     if torch.is_autocast_enabled(out.device.type):
         out.copy_(torch.bmm(weights, shares))
     else:
@@ -209,18 +209,18 @@ def _multiply(weights: Tensor, shares: Tensor, out: Tensor) -> None:
 
 
 def _rows(table: Tensor, rows: np.ndarray) -> Tensor:
-    """Those rows of a table; faster than by brackets."""
+    """Select rows of a table; faster than indexing with brackets."""
     return table.index_select(0, torch.from_numpy(rows).to(table.device))
 
 
 def block_length(numbers: int) -> int:
-    """Frames to score at once, where so many numbers are made on the way for every frame."""
+    """Number of frames to score at once, where ``numbers`` intermediate numbers are made for each."""
     return max(8, min(max(BLOCK, NEAR // max(numbers, 1)), CACHE // max(numbers, 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """One stream's parameters."""
+    """The parameters of one feature stream."""
 
     columns: slice
     """Columns of the features that belong to the stream."""
@@ -236,8 +236,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Selection:
-    """The parameters that a set of pdfs uses, gathered: C codebooks, those that serve as many of the pdfs
-    together.
+    """The parameters that a set of pdfs uses, gathered and grouped by how many pdfs share a codebook.
 
     Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
     ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf
@@ -257,13 +256,13 @@ class Selection:
 
     @property
     def rows(self) -> int:
-        """Slots in all."""
+        """Number of slots over all groups."""
         return sum(w.shape[0] * w.shape[1] for w in self.weights[0])
 
 
 @dataclass(frozen=True)
 class GaussianMixtures:
-    """The pdfs of a model."""
+    """The pdfs of a model: Gaussian mixtures over one or more feature streams."""
 
     streams: tuple[Stream, ...]
     """Parameters of each stream."""
@@ -278,7 +277,7 @@ class GaussianMixtures:
         weights: Sequence[np.ndarray],
         codebook: np.ndarray,
     ) -> GaussianMixtures:
-        """From lists over streams.
+        """Make mixtures of arrays, one of each kind per stream.
 
         Means (C, M, D), covariances (C, M, D) if they are diagonal and (C, M, D, D) if not, weights (pdfs,
         M).
@@ -297,7 +296,7 @@ class GaussianMixtures:
         weights: Sequence[Tensor],
         codebook: np.ndarray,
     ) -> GaussianMixtures:
-        """As `of`, from tensors of any device."""
+        """Make mixtures of tensors on any device, one of each kind per stream."""
         streams, first = [], 0
         for mean, covariance, weight in zip(means, covariances, weights, strict=True):
             columns = slice(first, first + mean.shape[2])
@@ -311,12 +310,12 @@ class GaussianMixtures:
         return cls(tuple(streams), codebook)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent elsewhere as what it was made of, which is half as much."""
+        """Pickle only means, covariances and weights, which is half as much."""
         sides = zip(*((s.means, s.covariances, s.weights) for s in self.streams), strict=True)
         return GaussianMixtures.of_tensors, (*map(list, sides), self.codebook)
 
     def to(self, device: torch.device | str) -> GaussianMixtures:
-        """The same on another device."""
+        """Copy the mixtures to another device."""
         return GaussianMixtures.of_tensors(
             [s.means.to(device) for s in self.streams],
             [s.covariances.to(device) for s in self.streams],
@@ -326,9 +325,7 @@ class GaussianMixtures:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(pdfs,): how many densities each has, the last of them with a weight; the greatest over the
-        streams.
-        """
+        """Number of densities (pdfs,) up to the last with a weight; the greatest over the streams."""
         used = [(s.weights > 0).cpu().numpy() for s in self.streams]
         last = np.stack([u.shape[1] - np.argmax(u[:, ::-1], 1) for u in used])
         return np.asarray(last.max(0))
@@ -338,7 +335,7 @@ class GaussianMixtures:
         return tuple(s.gaussians.in_bits() for s in self.streams)
 
     def select(self, pdfs: np.ndarray, densities: int | None = None) -> Selection:
-        """Gather what ``pdfs`` need, grouped by codebook; of no more than so many densities each."""
+        """Gather the parameters of ``pdfs`` by codebook, of at most ``densities`` Gaussians each."""
         books, group, sharing = np.unique(self.codebook[pdfs], return_inverse=True, return_counts=True)
         if sharing.max() == 1:
             chosen = torch.from_numpy(books)
@@ -384,7 +381,7 @@ class GaussianMixtures:
         )
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods, shape (T, P), of ``frames`` (T, D) under ``pdfs``, float32.
+        """Score ``frames`` (T, D) under ``pdfs``: log-likelihoods (T, P), float32.
 
         A mixture that has no weight on its codebook's best density gets at least that density less 87 (the
         smallest float32).  Under autocast the mixing is done in the lower precision, never the Gaussians.
@@ -408,7 +405,7 @@ class GaussianMixtures:
         return result
 
     def _alike(self, pdfs: np.ndarray) -> list[tuple[np.ndarray, int | None]]:
-        """Which of the pdfs to score together, and how many densities they have: all, or two groups.
+        """Group the pdfs to score together, with the number of their densities: all, or two groups.
 
         Where each has its own codebook some have several times as many as most, and all would be scored as if
         they had the most.
@@ -426,7 +423,7 @@ class GaussianMixtures:
         return [(np.flatnonzero(sizes <= limit), limit), (np.flatnonzero(sizes > limit), most)]
 
     def _block(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
-        """`score` of a few frames: per stream one product for the Gaussians, and a few for the mixtures."""
+        """Score a few frames: per stream one product for the Gaussians and a few for the mixtures."""
         total, mixed = (frames.new_zeros(chosen.rows, len(frames), dtype=torch.float32) for _ in range(2))
         level = torch.zeros((), device=frames.device)
         for stream, gaussians, weights in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
@@ -446,7 +443,7 @@ class GaussianMixtures:
         return total.index_select(0, slots).T.add(level.index_select(1, books)).mul_(BIT)
 
     def _own(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
-        """`_block` where every pdf has its own codebook."""
+        """Score a few frames where every pdf has its own codebook."""
         total = torch.zeros((), device=frames.device)
         for stream, gaussians, (weights,) in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
             densities = gaussians(frames[:, stream.columns], room)  # (n, M, C)
@@ -457,7 +454,9 @@ class GaussianMixtures:
         return total.mul_(BIT).index_select(1, chosen.slots.to(total.device))
 
     def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """The formula at the top of this page as it stands, in float64: the yardstick of `score`."""
+        """Compute the formula at the top of this page as it stands, in float64, as a reference for
+        `score`.
+        """
         chosen = torch.from_numpy(np.asarray(pdfs))
         books = torch.from_numpy(self.codebook[pdfs])
         total = torch.zeros(len(frames), len(books), dtype=torch.float64)

@@ -52,26 +52,26 @@ REMEDY = "pip install --force-reinstall 'hama>=1.7,<2'"
 
 
 class FeedForward(nn.Module):
-    """What a block adds first and last."""
+    """The feed-forward layers at the beginning and the end of a block."""
 
     def __init__(self) -> None:
         super().__init__()
         self.norm, self.fc1, self.fc2 = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, INNER), nn.Linear(INNER, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, 144) -> (B, T, 144)."""
+        """Map frames (B, T, 144) to frames (B, T, 144)."""
         return self.fc2(F.silu(self.fc1(self.norm(x))))  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):
-    """Self-attention without positions."""
+    """Self-attention of 4 heads, without positional encoding."""
 
     def __init__(self) -> None:
         super().__init__()
         self.in_proj, self.out_proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
 
     def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
-        """(B, T, 144) -> (B, T, 144); only frames ``inside`` (B, T) are attended to."""
+        """Map frames (B, T, 144) to the same shape, attending only to frames ``inside`` (B, T)."""
         query, key, value = self.in_proj(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         mask = None if inside is None else inside[:, None, None, :]
         heard = F.scaled_dot_product_attention(query, key, value, mask)
@@ -88,14 +88,14 @@ class Convolution(nn.Module):
         self.depthwise = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=KERNEL // 2, groups=WIDTH)
 
     def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
-        """(B, T, 144) -> (B, T, 144); zeros surround the frames ``inside`` (B, T)."""
+        """Map frames (B, T, 144) to the same shape, with zeros around the frames ``inside`` (B, T)."""
         gated = _blank(F.glu(self.pointwise1(self.norm(x))), inside)
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
         return self.pointwise2(F.silu(mixed))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
-    """A Conformer block."""
+    """A Conformer block: feed-forward, attention, convolution, feed-forward and a layer norm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Block(nn.Module):
         self.conv, self.norm = Convolution(), nn.LayerNorm(WIDTH)
 
     def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
-        """(B, T, 144) -> (B, T, 144)."""
+        """Map frames (B, T, 144) to frames (B, T, 144)."""
         x = x + self.ffn1(x) / 2
         x = x + self.attn(self.attn_norm(x), inside)
         x = x + self.conv(x, inside)
@@ -177,7 +177,7 @@ class HamaNetwork(nn.Module):
 
     @staticmethod
     def frames(samples: int) -> int:
-        """How many frames that many samples give."""
+        """Number of frames that a number of samples gives."""
         return samples // (HOP * STRIDE) + 1
 
     @torch.no_grad()  # not inference_mode: its tensors cannot enter a search that takes gradients
@@ -219,7 +219,7 @@ class HamaNetwork(nn.Module):
         return _blank(self.proj(x).log_softmax(-1), inside)
 
     def log_mel(self, wave: Tensor) -> Tensor:
-        """(B, N + 400) -> (B, F, 80).
+        """Log mel energies (B, F, 80) of mirrored waves (B, N + 400).
 
         In double precision, since the network expects logarithms rounded to half precision: a last digit that
         depends on the order of a sum would sometimes tip that rounding, and a batch would differ from its
@@ -244,14 +244,14 @@ def _check(wave: Tensor, spans: list[int]) -> None:
 
 
 def _mirror(wave: Tensor, lengths: Tensor) -> Tensor:
-    """(B, N) -> (B, N + 400), mirrored at both of each utterance's own ends."""
+    """Pad waves (B, N) to (B, N + 400) by mirroring each utterance at its own ends."""
     last = lengths[:, None] - 1
     index = torch.arange(-PAD, wave.shape[1] + PAD, device=wave.device).abs()
     return wave.gather(1, (last - (last - index).abs()).clamp_min(0))
 
 
 def _inside(lengths: Tensor, hop: int, count: int) -> Tensor:
-    """(B, count): which frames are an utterance's own."""
+    """Mask (B, count) of the frames that are an utterance's own."""
     return torch.arange(count, device=lengths.device) <= lengths[:, None] // hop
 
 
@@ -260,7 +260,7 @@ def _blank(x: Tensor, inside: Tensor | None) -> Tensor:
 
 
 def assets_folder() -> Path:
-    """Where the package keeps its files, found without importing it: that would load its engine."""
+    """Find the package's files without importing it, which would load its engine."""
     spec = importlib.util.find_spec("hama")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("hama", "the package that holds the phoneme recogniser is not installed", REMEDY)
@@ -278,7 +278,7 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 
 def _arrange(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What the file holds, under the names and in the shapes of ``expected``."""
+    """Bring the file's tensors under the names and into the shapes of ``expected``."""
     stored, single = _read(path), [key for key in expected if key != "stft"]
     if odd := sorted(stored.keys() ^ {*KERNELS, *map(_stored_name, single)}):
         fault = "is unknown" if odd[0] in stored else "is missing"
@@ -294,7 +294,7 @@ def _arrange(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _stored_name(key: str) -> str:
-    """The file's name for a parameter; ONNX numbers what it folded or transposed."""
+    """Name of a parameter in the file; ONNX numbers what it folded or transposed."""
     if key == "mel":
         return "mel_fb"
     part, kind = key.rsplit(".", 1)
@@ -309,7 +309,7 @@ def _stored_name(key: str) -> str:
 
 
 def _oriented(key: str, tensor: Tensor) -> Tensor:
-    """As torch's layers hold it: products are stored (in, out), convolutions over one frame (out, in, 1)."""
+    """Turn a tensor as torch's layers hold it: products are stored (in, out), convolutions (out, in, 1)."""
     if _stored_name(key).startswith("onnx::MatMul"):
         return tensor.T.contiguous()
     return tensor[..., 0] if re.search(r"(pointwise\d|proj)\.weight$", key) and tensor.ndim == 3 else tensor
@@ -317,9 +317,7 @@ def _oriented(key: str, tensor: Tensor) -> Tensor:
 
 @cache
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.hama`` file: magic, a table of names, types, shapes, offsets and sizes, then the
-    numbers.
-    """
+    """Read a ``.hama`` file: magic, a table of names, types, shapes, offsets and sizes, then the numbers."""
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -30,7 +30,7 @@ INSTALL = "pip install 'aligner[ctc]'"
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedNetwork:
-    """A network of somebody else's."""
+    """A CTC network that others trained, with what is needed to spell transcripts in its labels."""
 
     name: str
     """Name or folder that the network was loaded from."""
@@ -52,13 +52,13 @@ class PretrainedNetwork:
     """Function that gives the module's logits (T, V without the star) for a wave (N,)."""
 
     def to(self, device: torch.device | str) -> PretrainedNetwork:
-        """Move the module; waves are taken there when they come, and posteriors stay there."""
+        """Move the module to a device; waves are moved when they come, and posteriors stay there."""
         self.module.to(device)
         return self
 
     @torch.no_grad()
     def __call__(self, wave: Tensor) -> Tensor:
-        """Log posteriors (T, V), float32, of a wave (N,), full scale 1, at the clock's rate.
+        """Log posteriors (T, V), float32, of a wave (N,) of full scale 1 at the clock's rate.
 
         A wave that is shorter than the window is padded with zeros behind: T is at least 1.
         """
@@ -69,7 +69,7 @@ class PretrainedNetwork:
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
-    """Hop and window, in samples, of convolutions one on the other.
+    """Hop and window, in samples, of a stack of convolutions.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> tuple[int
 
 
 def letter_case(labels: Iterable[str]) -> str | None:
-    """Whether the labels that are one letter are all ``upper`` or all ``lower`` case.
+    """Whether the single letters among the labels are all ``upper`` or all ``lower`` case; else None.
 
     Examples
     --------
@@ -98,9 +98,7 @@ def letter_case(labels: Iterable[str]) -> str | None:
 
 
 def torchaudio_bundles() -> tuple[str, ...]:
-    """The names of torchaudio's pipelines that give posteriors of labels: ``MMS_FA``, but not
-    ``HUBERT_BASE``.
-    """
+    """Names of torchaudio's pipelines that give posteriors of labels: ``MMS_FA``, but not ``HUBERT_BASE``."""
     from torchaudio import pipelines
 
     return tuple(
@@ -114,7 +112,7 @@ def torchaudio_bundles() -> tuple[str, ...]:
 
 
 def torchaudio_network(name: str) -> PretrainedNetwork:
-    """A network of ``torchaudio.pipelines``; torchaudio fetches the weights once and keeps them.
+    """Load a network of ``torchaudio.pipelines``; torchaudio fetches the weights once and keeps them.
 
     Parameters
     ----------
@@ -163,7 +161,7 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
 
 
 def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
-    """A bundle's module with its weights, read without running what a pickle might hold."""
+    """Load a bundle's module with its weights, without running what a pickle might hold."""
     try:
         module: nn.Module = bundle.get_model(**options, dl_kwargs={"weights_only": True})
     except OSError as error:  # a URLError is one
@@ -177,7 +175,7 @@ def _fetched(name: str, bundle: Any, options: dict[str, bool]) -> nn.Module:
 
 
 def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
-    """A CTC network in the form of Hugging Face's ``transformers``, from a folder or by its name on the hub.
+    """Load a CTC network of Hugging Face's ``transformers``, from a folder or by its name on the hub.
 
     The network is any that takes samples (wav2vec 2.0, HuBERT, WavLM, SEW, data2vec, ...).  A folder holds
     config.json, model.safetensors (or pytorch_model.bin), vocab.json and preprocessor_config.json (or
@@ -213,7 +211,7 @@ def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
 
 
 def _read(where: str, reading: Callable[[], Any]) -> Any:
-    """What ``reading`` gives; its errors are the model's."""
+    """Call ``reading``, and turn its errors into the model's."""
     from safetensors import SafetensorError
 
     try:
@@ -236,7 +234,7 @@ def _read(where: str, reading: Callable[[], Any]) -> Any:
 
 
 def _extractor(where: str, local: bool) -> Any:
-    """What prepares a wave for the module."""
+    """Load the feature extractor, which prepares waves for the module."""
     from transformers import AutoFeatureExtractor
 
     extractor = AutoFeatureExtractor.from_pretrained(where, local_files_only=local)
@@ -246,14 +244,14 @@ def _extractor(where: str, local: bool) -> Any:
 
 
 def _heard(extractor: Any, wave: Tensor) -> Tensor:
-    """The extractor's idea of a wave (N,), as a batch (1, N) on the wave's device."""
+    """Run the extractor on a wave (N,): a batch (1, N) on the wave's device."""
     made = extractor(wave.cpu().numpy(), sampling_rate=extractor.sampling_rate, return_tensors="pt")
     values: Tensor = made["input_values"]
     return values.to(wave.device)
 
 
 def _module(where: str, local: bool) -> nn.Module:
-    """The module, in float32; transformers would draw weights that the file lacks at random."""
+    """Load the module in float32; ValueError where the file lacks weights, which would be random."""
     from transformers import AutoModelForCTC
 
     module, told = AutoModelForCTC.from_pretrained(
@@ -266,9 +264,7 @@ def _module(where: str, local: bool) -> nn.Module:
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """The module with weights as they are used: one that computes them anew each time cannot be sent to a
-    process.
-    """
+    """Replace parametrised weights by plain ones, since the former cannot be sent to a process."""
     part: Any
     for part in module.modules():
         if parametrize.is_parametrized(part):
@@ -278,7 +274,7 @@ def _plain(module: nn.Module) -> nn.Module:
 
 
 def _json(where: str, local: bool, name: str, must: bool = True) -> dict[str, Any]:
-    """One of the JSON files beside a network; empty where it need not be there and is not."""
+    """Read a JSON file beside a network; empty where it is missing and not required."""
     from transformers.utils import cached_file
 
     path = cached_file(where, name, local_files_only=local, _raise_exceptions_for_missing_entries=must)
@@ -289,7 +285,7 @@ def _json(where: str, local: bool, name: str, must: bool = True) -> dict[str, An
 
 
 def _delimiter(where: str, local: bool) -> str | None:
-    """The label between words, as the tokenizer has it."""
+    """Label between words, as the tokenizer has it."""
     found: str | dict[str, str] | None
     found = _json(where, local, "tokenizer_config.json", must=False).get(
         "word_delimiter_token", WORD_DELIMITER
@@ -298,7 +294,7 @@ def _delimiter(where: str, local: bool) -> str | None:
 
 
 def _labels(where: str, vocabulary: dict[str, Any], size: int, blank: int) -> tuple[str, ...]:
-    """The columns' labels; one without any in the vocabulary gets its number."""
+    """Labels of the columns; a column without one in the vocabulary is labelled by its number."""
     if not all(isinstance(column, int) for column in vocabulary.values()):
         raise ModelError(
             where,
@@ -320,7 +316,7 @@ def _labels(where: str, vocabulary: dict[str, Any], size: int, blank: int) -> tu
 
 
 def _stride(where: str, config: Any) -> tuple[int, int]:
-    """Hop and window in samples."""
+    """Hop and window of a network's convolutions, in samples; ModelError where they are unknown."""
     if getattr(config, "add_adapter", False):
         raise ModelError(
             where,
@@ -338,5 +334,5 @@ def _stride(where: str, config: Any) -> tuple[int, int]:
 
 
 def _boundary(labels: Iterable[str], delimiter: str | None = WORD_DELIMITER) -> str | None:
-    """The delimiter, where it is among the labels."""
+    """Return the delimiter where it is among the labels, otherwise None."""
     return delimiter if delimiter in tuple(labels) else None

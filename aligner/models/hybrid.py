@@ -1,4 +1,4 @@
-"""States that a network scores: posteriors over priors in place of Gaussian mixtures.
+"""States scored by a network: posteriors over priors in place of Gaussian mixtures.
 
 A hidden Markov model asks how likely a frame is, given its state; by Bayes's rule that is, but for what is
 the same for all states, the network's posterior of the state divided by its prior (Bourlard & Morgan 1994,
@@ -20,7 +20,7 @@ from aligner.types import Clock
 
 @dataclass(frozen=True, eq=False)
 class HybridFrontend:
-    """Waveform (N,) -> log posteriors less log priors (T, P) of a model's P pdfs."""
+    """A network as a front end: its frames are log posteriors less log priors (T, P) of a model's P pdfs."""
 
     network: TcnNetwork
     """Network with a column for each pdf."""
@@ -31,16 +31,16 @@ class HybridFrontend:
 
     @cached_property
     def clock(self) -> Clock:
-        """Of its frames."""
+        """Clock of the frames, with the delay of the alignments it learnt from."""
         return replace(CLOCK, delay=self.delay)
 
     @property
     def size(self) -> int:
-        """P."""
+        """Number P of pdfs, which is the size of a frame."""
         return len(self.network.labels)
 
     def __call__(self, wave: Tensor) -> Tensor:
-        """Scores (T, P)."""
+        """Scaled log-likelihoods (T, P) of a wave (N,)."""
         posteriors = self.network(wave)
         scores: Tensor = posteriors - self.weight * self.network.log_priors.to(posteriors)
         return scores
@@ -48,8 +48,8 @@ class HybridFrontend:
 
 @dataclass(frozen=True)
 class Columns:
-    """Takes a frame's own numbers for the scores of the pdfs (see `aligner.models.markov.Scorer`)."""
+    """A scorer that takes a frame's own numbers for the scores (see `aligner.models.markov.Scorer`)."""
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """(T, P) -> (T, Q) of the pdfs asked for."""
+        """Select the columns of ``pdfs``: (T, P) -> (T, Q)."""
         return frames[:, torch.from_numpy(np.asarray(pdfs, np.int64))]

@@ -1,4 +1,4 @@
-"""Which models there are, by name or by the files in a folder: what is known of them before one is loaded."""
+"""The models that there are, known by name or by the files in a folder before one is loaded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ TABLES = (*HMMS, *NETWORKS, TAUGHT_TABLE)  # a folder that has one is a model's
 
 
 def in_a_folder(name_or_path: str | Path) -> bool:
-    """Whether a model is in a folder of its own, not one that goes by its name."""
+    """Whether a model is in a folder of its own, and not one that goes by its name."""
     return name_or_path not in (ENGLISH, HAMA) and os.path.isdir(name_or_path)
 
 
 def check_known(name_or_path: str | Path) -> None:
-    """Raise where no model goes by this name.
+    """Raise unless a model goes by this name.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def check_known(name_or_path: str | Path) -> None:
 
 
 def no_model_in(folder: str | Path) -> ModelError:
-    """What is wrong with a folder that has no model's files."""
+    """Error that says that a folder has no model's files."""
     return ModelError(
         folder,
         "there is no model in this folder",
@@ -68,7 +68,7 @@ def no_model_in(folder: str | Path) -> ModelError:
 
 
 def kind_of(name_or_path: str | Path | None) -> str | None:
-    """``hmm`` or ``ctc``, by the name or the files of a model; None where that takes more than a look."""
+    """Kind of a model, ``hmm`` or ``ctc``, by its name or its files; None if it would have to be loaded."""
     if name_or_path is None or name_or_path == ENGLISH:
         return None if name_or_path is None else "hmm"
     folder = Path(name_or_path)

@@ -1,4 +1,4 @@
-"""A hidden Markov model of phones: a front end, a topology, and what scores the states."""
+"""A hidden Markov model of phones: a front end, a topology, and a scorer of its states."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
 
 
 class Scorer(Protocol):
-    """Frames -> log-likelihoods."""
+    """Scores frames under pdfs, as Gaussian mixtures do."""
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """(T, D) -> (T, P) of only the ``pdfs`` asked for."""
+        """Log-likelihoods (T, P) of frames (T, D) under only the given ``pdfs``."""
         ...
 
 
 class Frontend(Protocol):
-    """Waveform -> frames."""
+    """Turns waveforms into frames."""
 
     @property
     def clock(self) -> Clock:
-        """Of its frames."""
+        """Clock of the frames."""
         ...
 
     def __call__(self, wave: Tensor, /) -> Tensor:
-        """(N,) -> (T, D)."""
+        """Compute the frames (T, D) of a waveform (N,)."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """What is known of a speaker."""
+    """A speaker's normalisation: moments of the cepstra, and a transform of the frames."""
 
     cepstra: Moments | None = None
     """Moments of the speaker's cepstra, before normalisation."""
@@ -52,25 +52,23 @@ class Voice:
     """(D, D + 1) fMLLR transform that brings the speaker's frames to the model."""
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """Frames (T, D), transformed where there is a transform."""
+        """Apply the transform, if there is one, to frames (T, D)."""
         return frames if self.transform is None else affine(frames, self.transform.to(frames))
 
     @cached_property
     def log_determinant(self) -> float:
-        """What the transform adds to the log-likelihood of a frame, lest shrinking all frames look like a
-        good fit.
-        """
+        """Term of a frame's log-likelihood for the transform, lest shrinking frames look like a good fit."""
         return 0.0 if self.transform is None else log_determinant(self.transform)
 
 
 def log_determinant(transform: Tensor) -> float:
-    """Of an affine transform (D, D + 1)."""
+    """Logarithm of the absolute determinant of an affine transform (D, D + 1)."""
     return float(torch.linalg.slogdet(transform[:, : len(transform)].double())[1])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MarkovModel:
-    """A hidden Markov model (see `aligner.models.base.HmmModel`)."""
+    """A hidden Markov model of phones (see `aligner.models.base.HmmModel`)."""
 
     name: str
     """Name that the model goes by."""
@@ -103,16 +101,16 @@ class MarkovModel:
 
     @property
     def clock(self) -> Clock:
-        """Turns frames into seconds."""
+        """Clock of the front end's frames."""
         return self.frontend.clock
 
     @property
     def for_adapted(self) -> MarkovModel:
-        """The model of frames that their speakers' transforms brought to it."""
+        """The model with the mixtures for frames that went through their speaker's transform."""
         return self if self.adapted is None else replace(self, mixtures=self.adapted)
 
     def to(self, device: torch.device | str) -> MarkovModel:
-        """The model with its mixtures on another device."""
+        """Copy the model with its mixtures to another device."""
         plain, adapted = (
             m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted)
         )
@@ -120,17 +118,19 @@ class MarkovModel:
         return replace(self, mixtures=plain, adapted=adapted)
 
     def hear(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
-        """Waveform (N,) of a speaker -> frames (T, D)."""
+        """Compute the frames (T, D) of a speaker's waveform (N,)."""
         return self.frames(self.base(wave, voice), voice)
 
     def base(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
-        """What there is to be kept of a waveform (N,): normalised cepstra (T, C), or whole frames."""
+        """Speaker-normalised cepstra (T, C) of a waveform (N,), or whole frames where there are no
+        cepstra.
+        """
         if isinstance(self.frontend, CepstralFrontend):
             return self.frontend.normalise(self.frontend.cepstra(wave), voice.cepstra if voice else None)
         return self.frontend(wave)
 
     def frames(self, base: Tensor, voice: Voice | None = None, lengths: Tensor | None = None) -> Tensor:
-        """Frames (T, D) of what `base` kept; with ``lengths`` (B,), of recordings one behind the other."""
+        """Expand `base` to frames (T, D); with ``lengths`` (B,), of recordings one behind the other."""
         frames = self.frontend.expand(base, lengths) if isinstance(self.frontend, CepstralFrontend) else base
         if self.transform is not None:
             frames = affine(frames, self.transform.to(frames))

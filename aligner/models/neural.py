@@ -1,4 +1,4 @@
-"""A small CTC network that is trained here: log mel energies and dilated convolutions.
+"""A small CTC network that is trained here, on log mel energies with dilated convolutions.
 
 It sees less than a second around each frame (Bai, Kolter, Koltun 2018, "An empirical evaluation of generic
 convolutional and recurrent networks for sequence modeling"), so it cannot learn to place a label far from its
@@ -42,7 +42,7 @@ KIND = "tcn"
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a network is.
+    """The size of a network.
 
     Examples
     --------
@@ -70,17 +70,17 @@ class Shape:
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """Of each block, in frames."""
+        """Dilation of each block, in frames."""
         return tuple(2 ** (k % 4) for k in range(self.layers))
 
     @property
     def reach(self) -> int:
-        """How many frames before and after its own can change a posterior."""
+        """Number of frames on either side that a posterior depends on."""
         return sum(self.dilations) * (self.kernel // 2)
 
 
 def log_mel(wave: Tensor) -> Tensor:
-    """Log energies of mel filters, each with mean 0 and variance 1 over the utterance; (N,) -> (T, 80).
+    """Log mel energies (T, 80) of a wave (N,), each with mean 0 and variance 1 over the utterance.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def _filters(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 class Block(nn.Module):
-    """x + perceptron(norm(depthwise convolution(x)))."""
+    """A residual block: x + perceptron(norm(depthwise convolution(x)))."""
 
     def __init__(self, shape: Shape, dilation: int) -> None:
         super().__init__()
@@ -125,14 +125,14 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, width) -> the same."""
+        """Map frames (B, T, width) to frames of the same shape."""
         over_time = self.time(x.transpose(1, 2)).transpose(1, 2)
         added: Tensor = self.dropout(self.narrower(gelu(self.wider(self.norm(over_time)))))
         return x + added
 
 
 class TcnNetwork(nn.Module):
-    """Log posteriors of labels from a wave.
+    """A temporal convolutional network: log posteriors of labels from a wave.
 
     Parameters
     ----------
@@ -203,17 +203,13 @@ class TcnNetwork(nn.Module):
         )  # they are in the table, where people can read them
 
     def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """`log_mel` of each of ``waves`` (B, N) with ``lengths`` (B,) samples: (B, T, 80), and how many
-        frames (B,).
-        """
+        """`log_mel` (B, T, 80) of ``waves`` (B, N) with ``lengths`` (B,) samples, and their frames (B,)."""
         made = [log_mel(wave[:n]) for wave, n in zip(waves, lengths.tolist(), strict=True)]
         counts = torch.tensor([len(m) for m in made], device=waves.device)
         return pad_sequence(made, batch_first=True), counts
 
     def encode(self, frames: Tensor, counts: Tensor) -> Tensor:
-        """Log posteriors (B, T, V), float32, of ``frames`` (B, T, 80); what lies behind ``counts`` changes
-        nothing.
-        """
+        """Log posteriors (B, T, V), float32, of ``frames`` (B, T, 80), of which ``counts`` (B,) are real."""
         real = (torch.arange(frames.shape[1], device=frames.device) < counts[:, None])[..., None]
         x = self.first(frames)
         for block in self.blocks:
@@ -243,8 +239,7 @@ class TcnNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, wave: Tensor) -> Tensor:
-        """Log posteriors (T, V) of a wave (N,), full scale 1, at the clock's rate: for aligning, without
-        gradients.
+        """Log posteriors (T, V) of a wave (N,), full scale 1, at the clock's rate, without gradients.
 
         An hour is heard in pieces, each with all that its frames depend on around it.
         """
@@ -293,7 +288,7 @@ class TcnNetwork(nn.Module):
 
     @classmethod
     def _of(cls, table: dict[str, Any]) -> TcnNetwork:
-        """A network as a table says, its weights still at random."""
+        """Make a network as a table says, its weights still random."""
         if table["kind"] != KIND or Clock(**table["clock"]) != CLOCK:
             raise ValueError(f"a {table['kind']!r} network with frames of another kind")
         network = cls(
@@ -311,7 +306,7 @@ class TcnNetwork(nn.Module):
         return network.eval()
 
     def _with_weights(self, path: Path) -> TcnNetwork:
-        """Itself, with the weights of a file."""
+        """Load the weights of a file, and return the network."""
         from safetensors.torch import load_file
 
         weights = load_file(path)
@@ -322,7 +317,7 @@ class TcnNetwork(nn.Module):
 
 
 def _table(path: Path) -> dict[str, Any]:
-    """The JSON beside the weights."""
+    """Read the JSON table beside the weights."""
 
     def read() -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -334,7 +329,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _checked(path: Path, work: Callable[[], T]) -> T:
-    """What ``work`` makes of a file; whatever is wrong with the file is the model's error."""
+    """Call ``work`` on a file, and turn whatever is wrong with the file into the model's error."""
     from safetensors import SafetensorError
 
     try:

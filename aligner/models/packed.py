@@ -1,4 +1,4 @@
-"""Numbers and words in a folder: tensors in safetensors, all else in a table of JSON that people can read.
+"""Storing numbers and words in a folder: tensors in safetensors, all else in a table of JSON.
 
 Neither can run anything.  The table names the file of its tensors, which is named after their content; so the
 two belong together, and a folder is changed all at once, by renaming the table.
@@ -27,7 +27,7 @@ AGAIN = "copy the model again, or train it again"
 def write(
     folder: Path, name: str, table: Mapping[str, Any], tensors: Mapping[str, Tensor | np.ndarray]
 ) -> None:
-    """Write a table and its tensors; what was there under this name stays whole until all is written.
+    """Write a table and its tensors; an older table of this name stays whole until all is written.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def write(
 
 
 def _named(path: Path) -> str:
-    """The tensors' file that a table names, if there is a table."""
+    """Name of the tensors' file in a table; empty if there is no table."""
     try:
         name = json.loads(path.read_text(encoding="utf-8"))["weights"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -81,7 +81,7 @@ def _tensor(value: Tensor | np.ndarray) -> Tensor:
 
 
 def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `write` wrote.
+    """Read a table and its tensors as `write` wrote them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which torchaudio goes with which torch.
+"""Which releases of torchaudio go with which of torch.
 
 torchaudio has a compiled part that loads beside some builds of torch, and its metadata does not say beside
 which.  What stands here was tried, with the wheels for Linux that pip takes when no other index is named;
@@ -20,7 +20,7 @@ import torch
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair that was tried."""
+    """A pair of torch and torchaudio that was tried."""
 
     torch: str
     """Release of torch, such as ``2.14``."""
@@ -99,12 +99,12 @@ def installed() -> str | None:
 
 
 def here() -> str:
-    """What to install for torchaudio beside the torch that is here."""
+    """What to install for torchaudio beside the installed torch."""
     return advice(torch.__version__, torch.version.cuda is not None)
 
 
 def torchaudio() -> Any:
-    """The module, after it has shown that its compiled part works.
+    """Import torchaudio, and check that its compiled part works.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Hidden Markov models as folders: what is trained and adapted here, whole.
+"""Storing hidden Markov models, trained or adapted here, as folders.
 
 ============================  =============================================================================
 ``hmm.json``                  phones, front end, language, how it was trained, on what, with which figures
@@ -80,7 +80,7 @@ def load(folder: Path, name: str = TABLE) -> MarkovModel:
 
 
 def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]:
-    """A model as a table and tensors."""
+    """Split a model into a table and tensors."""
     front, of_front = _of_frontend(model.frontend)
     topology, of_topology = _of_topology(model.topology)
     table = {
@@ -177,8 +177,9 @@ def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarra
 
 
 def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> MarkovModel:
-    """A model of its parts; ``path`` is that of its table, and unless ``finished`` it is still in
-    training."""
+    """Rebuild a model from its table, at ``path``, and tensors; unless ``finished`` it is still in
+    training.
+    """
 
     def field(name: str, make: Callable[[], R]) -> R:
         try:

@@ -1,4 +1,4 @@
-"""Reads the acoustic models of CMU Sphinx: continuous, semi-continuous and phonetically tied.
+"""Reading the acoustic models of CMU Sphinx: continuous, semi-continuous and phonetically tied.
 
 A model is a folder with ``mdef`` (which states make up which phone in which context; text or
 binary), ``means``, ``variances``, ``mixture_weights`` or ``sendump``, ``transition_matrices``,
@@ -32,7 +32,7 @@ BYTE_ORDER_MAGIC = 0x11223344
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDefinition:
-    """Which states (senones) and which transition matrix each phone in context has."""
+    """The model definition: states (senones) and transition matrix of each phone in context."""
 
     phones: tuple[str, ...]
     """Context-independent phones; a phone's place in this tuple is its index everywhere below."""
@@ -52,7 +52,7 @@ class ModelDefinition:
     """Number of senones in the model."""
 
     def nearest(self, position: int, base: int, left: int, right: int) -> Unit:
-        """The unit of a phone in its context, or the closest that the model has.
+        """Find the unit of a phone in its context, or the closest that the model has.
 
         Contexts that were not trained back off over the position in the word, then to silence
         around it, then to the phone without context (``bin_mdef_phone_id_nearest`` of pocketsphinx).
@@ -74,7 +74,7 @@ class ModelDefinition:
 
 
 def context_key(position: int, base: int, left: int, right: int) -> int:
-    """A phone in its context as one number; indices are below 2**12."""
+    """Pack a phone in its context into one number; indices are below 2**12."""
     return ((position << 12 | base) << 12 | left) << 12 | right
 
 
@@ -110,7 +110,7 @@ class SphinxTopology:
         return self.definition.states[: len(self.definition.phones)]
 
     def number(self, label: str) -> int:
-        """Which row of `alone` a phone is."""
+        """Row of `alone` that a phone has."""
         index = self._number(label)
         if index is None:
             raise KeyError(f"no such phone: {label}")
@@ -118,12 +118,12 @@ class SphinxTopology:
 
     @property
     def shortest(self) -> int:
-        """The least number of frames that a phone takes."""
+        """Least number of frames that a phone takes."""
         return int(self.definition.states.shape[1])
 
     @property
     def silence(self) -> str:
-        """The phone of silence."""
+        """Label of the phone that stands for silence."""
         return self.definition.phones[self.definition.silence]
 
     def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
@@ -138,7 +138,7 @@ class SphinxTopology:
 
 
 def load(folder: str | Path) -> MarkovModel:
-    """Read a model.
+    """Load a model from its folder.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def codebooks(definition: ModelDefinition, count: int, folder: Path) -> np.ndarr
 
 
 def read_frontend(path: Path) -> SphinxFrontend:
-    """Options of ``feat.params`` as a front end; what it does not mention has Sphinx's default."""
+    """Make a front end of the options in ``feat.params``; those that are missing have Sphinx's defaults."""
     words = path.read_text().split() if path.is_file() else []
     options = dict(zip((w.lstrip("-") for w in words[::2]), words[1::2], strict=False))
     if "cmn" in options:
@@ -242,14 +242,14 @@ def read_frontend(path: Path) -> SphinxFrontend:
 
 
 def _option(text: str, default: object) -> Any:
-    """An option in the type of its default."""
+    """Parse an option as the type of its default."""
     if isinstance(default, bool):
         return text in ("yes", "true", "1")
     return type(default)(text) if isinstance(default, (int, float)) else text
 
 
 def read_noises(path: Path, definition: ModelDefinition) -> tuple[str, ...]:
-    """The noise phones of ``noisedict``: fillers other than silence."""
+    """Read the noise phones of ``noisedict``: fillers other than silence."""
     lines = path.read_text().splitlines() if path.is_file() else []
     phones = dict.fromkeys(line.split()[1] for line in lines if len(line.split()) > 1)
     return tuple(p for p in phones if p in definition.phones and p != definition.phones[definition.silence])
@@ -259,7 +259,7 @@ def read_noises(path: Path, definition: ModelDefinition) -> tuple[str, ...]:
 
 
 def _read_s3(path: Path) -> tuple[np.ndarray, str]:
-    """What follows the header, as bytes, and its byte order."""
+    """Read the bytes behind the header, and their byte order."""
     raw = path.read_bytes()
     end = raw.find(b"endhdr\n")
     if not raw.startswith(b"s3") or end < 0 or len(raw) < end + 11:
@@ -272,7 +272,7 @@ def _read_s3(path: Path) -> tuple[np.ndarray, str]:
 
 
 def _counts_and_values(path: Path, counts: int) -> tuple[list[int], np.ndarray, str]:
-    """The first ``counts`` integers and the bytes after them."""
+    """Read the first ``counts`` integers, the bytes behind them, and the byte order."""
     body, order = _read_s3(path)
     if len(body) < 4 * counts:
         raise ModelError(path, "it ends before its counts", "the file is truncated")
@@ -288,7 +288,7 @@ def _floats(path: Path, body: np.ndarray, order: str, count: int) -> np.ndarray:
 
 
 def read_gaussians(path: Path) -> list[np.ndarray]:
-    """Means or variances: one array (codebooks, densities, dimensions) a stream."""
+    """Read means or variances: one array (codebooks, densities, dimensions) a stream."""
     (books, streams, densities), rest, order = _counts_and_values(path, 3)
     if min(books, streams, densities) < 1 or streams > 64:
         raise ModelError(
@@ -304,7 +304,7 @@ def read_gaussians(path: Path) -> list[np.ndarray]:
 
 
 def read_transitions(path: Path) -> np.ndarray:
-    """Log transition probabilities (matrices, states, states + 1); the last column leaves the phone."""
+    """Read log transition probabilities (matrices, states, states + 1); the last column leaves the phone."""
     (matrices, rows, columns, _), rest, order = _counts_and_values(path, 4)
     table = (
         _floats(path, rest, order, matrices * rows * columns)
@@ -319,7 +319,7 @@ def read_transitions(path: Path) -> np.ndarray:
 
 
 def read_weights(folder: Path, senones: int, streams: int, densities: int) -> list[np.ndarray]:
-    """Mixture weights, one array (senones, densities) a stream, from mixture_weights or sendump."""
+    """Read mixture weights, one array (senones, densities) a stream, from mixture_weights or sendump."""
     full, packed = folder / "mixture_weights", folder / "sendump"
     if packed.is_file():
         steps = np.exp(-SENDUMP_LOG_BASE * np.arange(256)).astype(np.float32)
@@ -340,7 +340,7 @@ def read_weights(folder: Path, senones: int, streams: int, densities: int) -> li
 
 
 def _sendump(path: Path, streams: int, densities: int, senones: int) -> np.ndarray:
-    """Minus the log weights, (streams, densities, senones), in steps of `SENDUMP_LOG_BASE`.
+    """Read minus the log weights (streams, densities, senones), in steps of `SENDUMP_LOG_BASE`.
 
     They stand at the file's end, a byte each; or, where its header says cluster_bits 4, two to a byte,
     the lower half first, as indices into 16 bytes before them.
@@ -362,7 +362,7 @@ def _sendump(path: Path, streams: int, densities: int, senones: int) -> np.ndarr
 
 
 def read_mdef(path: Path) -> ModelDefinition:
-    """Read ``mdef``, text or binary."""
+    """Read the model definition ``mdef``, text or binary."""
     raw = path.read_bytes()
     try:
         return _binary_mdef(raw) if raw[:4] in (b"BMDF", b"FDMB") else _text_mdef(raw.decode("ascii"))

@@ -88,7 +88,7 @@ def _in_folder(folder: Path) -> MarkovModel | CtcModel:
 
 
 def _of_a_hub(name: str) -> CtcModel:
-    """A network that torchaudio or Hugging Face have."""
+    """Load a network that torchaudio or Hugging Face have."""
     network = (
         huggingface_network(name.removeprefix(HUB)) if name.startswith(HUB) else torchaudio_network(name)
     )
@@ -124,15 +124,14 @@ def _hama() -> CtcModel:
 
 
 def cmu_dictionary() -> Path:
-    """Where the CMU dictionary lies."""
+    """Path of the CMU dictionary inside the pocketsphinx package."""
     import pocketsphinx
 
     return Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
 
 
 def read_measured(path: Path) -> dict[str, Any]:
-    """What was measured of a model's boundaries, in seconds: its ``offsets``, and its ``delay`` if the file
-    has one.
+    """Read a model's measured ``offsets`` and, if the file has one, its ``delay``, in seconds.
 
     The file holds ``{"offsets_ms": {"class before, class after": milliseconds, ...}}`` (see
     `aligner.refine.offsets`), and ``"delay_ms"`` for a network, which is how late it is on the average.

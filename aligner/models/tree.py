@@ -1,4 +1,4 @@
-"""Phonetic decision trees: which pdf each state of a phone has between its neighbours.
+"""Phonetic decision trees, which give each state of a phone in its context a pdf.
 
 Every state of every phone has a tree of its own.  Its nodes ask whether the phone before, the phone after, or
 the place in the word is in a set; its leaves are pdfs (Young, Odell & Woodland 1994, "Tree-based state tying
@@ -32,7 +32,7 @@ LEAF = -1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Forest:
-    """The trees of a model, as flat arrays."""
+    """The decision trees of a model, as flat arrays."""
 
     questions: np.ndarray
     """(Q, max(N, 4)) bool: sets of phones, or of places in the word (see `aligner.graph.Position`)."""
@@ -49,7 +49,7 @@ class Forest:
 
     @classmethod
     def alone(cls, sizes: Sequence[int]) -> Forest:
-        """A leaf for each state of phones with ``sizes`` (N,) states.
+        """Make trees of one leaf for each state of phones with ``sizes`` (N,) states.
 
         Examples
         --------
@@ -75,7 +75,7 @@ class Forest:
         )
 
     def leaf(self, phone: int, state: int, context: tuple[int, int, int]) -> int:
-        """The pdf of a phone's state, with ``context`` (phone before, phone after, place in the word)."""
+        """Find the pdf of a phone's state; ``context`` is (phone before, phone after, place in the word)."""
         node = int(self.roots[phone, state])
         while self.asked[node] != LEAF:
             answer = self.questions[self.asked[node], context[self.about[node]]]
@@ -84,12 +84,12 @@ class Forest:
 
     @property
     def pdfs(self) -> int:
-        """How many there are."""
+        """Number of leaves, which is the number of pdfs."""
         return int((self.asked == LEAF).sum())
 
     @property
     def sizes(self) -> np.ndarray:
-        """(N,): how many states each phone has."""
+        """Number of states of each phone (N,)."""
         sizes: np.ndarray = (self.roots >= 0).sum(1)
         return sizes
 
@@ -110,7 +110,7 @@ class TreeTopology:
 
     @classmethod
     def of_phones(cls, labels: Sequence[str]) -> TreeTopology:
-        """Of phones without context, as training begins with.
+        """Make the topology of phones without context, with which training begins.
 
         Examples
         --------
@@ -128,7 +128,7 @@ class TreeTopology:
         )
 
     def __getstate__(self) -> dict[str, object]:
-        """Without what can be looked up again."""
+        """Pickle without the tables that can be made again."""
         return {name: value for name, value in self.__dict__.items() if name != "_index"} | {"_units": {}}
 
     @cached_property
@@ -140,23 +140,23 @@ class TreeTopology:
         return label not in FIRST and (label in self._index or unstressed(label) in self._index)
 
     def number(self, label: str) -> int:
-        """Which of ``phones`` a label is; KeyError if it is none."""
+        """Number of a label among ``phones``; KeyError if it is none of them."""
         found = self._index.get(label)
         return self._index[unstressed(label)] if found is None else found
 
     @property
     def shortest(self) -> int:
-        """The least number of frames that a phone takes."""
+        """Least number of frames that a phone takes."""
         return int(self.forest.sizes.min())
 
     @property
     def silence(self) -> str:
-        """The phone of silence."""
+        """Label of the phone that stands for silence."""
         return SILENCE
 
     @property
     def noises(self) -> tuple[str, ...]:
-        """The phone of noise."""
+        """Labels of noise phones: there is one."""
         return (NOISE_LABEL,)
 
     def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
@@ -171,12 +171,12 @@ class TreeTopology:
 
 
 def even_transitions(sizes: Sequence[int] | np.ndarray, stay: float = 0.75) -> np.ndarray:
-    """Log transitions (N, K, K + 1) from left to right, all states alike."""
+    """Log transitions (N, K, K + 1) from left to right with the same self-loop in all states."""
     return left_to_right(np.full((len(sizes), max(sizes)), stay), sizes)
 
 
 def left_to_right(stay: np.ndarray, sizes: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Log transitions (N, K, K + 1) of states that stay with a probability (N, K) or go on to the next."""
+    """Log transitions (N, K, K + 1) of states that stay with probability ``stay`` (N, K) or go on."""
     phones, most = stay.shape
     table = np.full((phones, most, most + 1), -np.inf, np.float32)
     each = np.arange(most)
@@ -186,7 +186,7 @@ def left_to_right(stay: np.ndarray, sizes: Sequence[int] | np.ndarray) -> np.nda
 
 
 def repeated(roots: np.ndarray) -> np.ndarray:
-    """``roots`` (N, K) with the last state's node in place of the states that a phone has not."""
+    """Fill rows of ``roots`` (N, K) beyond a phone's states with the node of its last state."""
     last = (roots >= 0).sum(1, keepdims=True) - 1
     filled: np.ndarray = np.take_along_axis(roots, np.minimum(np.arange(roots.shape[1]), last), 1)
     return filled

@@ -1,1 +1,1 @@
-"""Speech whose times are known: a synthesiser's, and templates to warp."""
+"""Reference speech whose times are known: a synthesiser's, and templates to warp onto a recording."""

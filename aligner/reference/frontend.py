@@ -75,7 +75,7 @@ class TemplateFrontend:
 
     @property
     def clock(self) -> Clock:
-        """Clock of the frames."""
+        """Clock of the front end's frames."""
         return Clock(self.hop, self.window, self.rate)
 
     def spectrum(self, wave: Tensor) -> Tensor:
@@ -83,11 +83,11 @@ class TemplateFrontend:
         return power_spectrum(windows(preemphasise(wave, 0.97), self.window, self.hop), self.nfft)
 
     def __call__(self, wave: Tensor, warp: float = 1.0) -> Tensor:
-        """Waveform (N,) -> frames (T, D), as if its frequencies were divided by ``warp``."""
+        """Frames (T, D) of a waveform (N,), as if its frequencies were divided by ``warp``."""
         return self.frames(self.spectrum(wave), warp)
 
     def frames(self, spectrum: Tensor, warp: float = 1.0) -> Tensor:
-        """Power spectrum (T, bins) -> frames (T, D)."""
+        """Frames (T, D) of a power spectrum (T, bins)."""
         filters, transform, weights = _matrices(self, warp)
         energies = spectrum @ filters
         cepstra = torch.log(energies + ENERGY_FLOOR_SHARE * energies.mean().clamp(min=1e-12)) @ transform

@@ -1,4 +1,4 @@
-"""Dynamic time warping as a graph: a state for each frame of a reference that is known to say the words.
+"""Dynamic time warping as a graph: a state for each frame of a reference that says the same words.
 
 Where an acoustic model is missing, any recording of the same words will do, if it is known when its phones
 are said: another speaker's, or a synthesiser's.  Its frames are the states of a graph (see
@@ -35,7 +35,7 @@ LOUD_SHARE = 0.75  # above it a frame is never in a pause
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A reference as frames: what it says, and where the target may pause."""
+    """A reference as frames, with its phones and the places where the target may pause."""
 
     frames: Tensor
     """(R, D): frames of the reference without its pauses."""
@@ -114,7 +114,7 @@ def pauses_between(word: np.ndarray, apart: Sequence[bool]) -> np.ndarray:
 def split(
     phones: Sequence[Interval], words: Sequence[int], rename: Callable[[str], Sequence[str]]
 ) -> tuple[tuple[Interval, ...], tuple[int, ...]]:
-    """Phones in another set of labels; one that has several there is cut into equal parts.
+    """Rename phones to another set of labels; one that becomes several there is cut into equal parts.
 
     A label that the other set has nothing for stays as it is.
 
@@ -134,7 +134,7 @@ def split(
 
 
 class Pause(NamedTuple):
-    """The pauses of a recording."""
+    """The pauses of a recording, by their mean frame and the level that excludes one."""
 
     mean: Tensor
     """(D,): mean frame of a pause."""
@@ -160,8 +160,7 @@ class Matcher:
     """Pauses of the target."""
 
     def score(self, frames: Tensor, columns: np.ndarray | None = None) -> Tensor:
-        """Minus the distances, root mean square over D, of ``frames`` (T, D) to the template's and to a
-        pause.
+        """Minus the root mean square distances of ``frames`` (T, D) to the template's and to a pause.
 
         Parameters
         ----------

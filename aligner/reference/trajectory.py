@@ -1,4 +1,4 @@
-"""An acoustic model's own reference for a transcript: the means that it goes through when it says it."""
+"""References made by an acoustic model: the means that it goes through for a transcript."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Trajectory(NamedTuple):
 
 
 def trajectory(topology: Topology, mixtures: GaussianMixtures, words: Sequence[Sequence[str]]) -> Trajectory:
-    """The means that a model goes through when it says ``words``, each given as its phones.
+    """Make a reference of the means that a model goes through for ``words``, each given as its phones.
 
     A state's mean is that of its mixture; typical durations take the place of known ones.
     """

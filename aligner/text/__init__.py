@@ -1,1 +1,1 @@
-"""Transcript -> pronunciations."""
+"""From transcripts to the pronunciations of their words."""

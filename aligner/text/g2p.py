@@ -143,7 +143,7 @@ _MARKS = re.compile(r"[\s ː̯̪̞̩̟̠̥̬̃̊̚‿]|(?<![td])͡|͡(?![ʃʒɕ�
 
 
 def to_arpabet(ipa: str) -> tuple[str, ...]:
-    """IPA as the nearest ARPAbet phones, without stress.
+    """Map IPA to the nearest ARPAbet phones, without stress.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def to_arpabet(ipa: str) -> tuple[str, ...]:
 
 
 class HamaG2P:
-    """English letters to ARPAbet; the network is loaded with the first word."""
+    """Pronounces English words in ARPAbet; its network is loaded with the first word."""
 
     @cached_property
     def _network(self) -> Any:
@@ -164,7 +164,7 @@ class HamaG2P:
         return G2PModel()
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """Phones of a word; none where it has no letters that are read in English."""
+        """Pronounce a word; an empty tuple where it has no letters that are read in English."""
         plain = "".join(
             c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)
         )

@@ -37,7 +37,7 @@ G2P = Callable[[str], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Words and their pronunciations."""
+    """A pronunciation dictionary: words and their pronunciations."""
 
     entries: Mapping[str, str]
     """Case-folded word -> the rest of its dictionary lines, one line a pronunciation."""
@@ -45,7 +45,7 @@ class Lexicon:
 
     @classmethod
     def parse(cls, text: str, known: Callable[[str], bool], path: str | Path = "dictionary") -> Lexicon:
-        """Make sense of a dictionary's text.
+        """Read a dictionary from its text.
 
         Parameters
         ----------
@@ -85,12 +85,12 @@ class Lexicon:
 
     @cached_property
     def phones(self) -> frozenset[str]:
-        """All that occur in it."""
+        """Set of all phones that occur in the dictionary."""
         lines = (line for lines in self.entries.values() for line in lines.split("\n"))
         return frozenset(phone for line in lines for phone in _split_fields(line.split())[1])
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
-        """All pronunciations of a word in any case, with or without accents; none if it is not there."""
+        """Look up all pronunciations of a word, whatever its case and accents; none if it is unknown."""
         for key in _spellings(word):
             if key in self.entries:
                 if key not in self._made:
@@ -99,7 +99,7 @@ class Lexicon:
         return ()
 
     def split(self, word: str) -> tuple[str, ...]:
-        """The parts of a compound (merry-go-round) or of a word with clitics (c'est, l'amour).
+        """Split a compound (merry-go-round) or a word with clitics (c'est, l'amour) into its parts.
 
         As the Montreal Forced Aligner does: only where the whole is not in the dictionary, and
         at an apostrophe only where a clitic of the dictionary and the rest of the word are.
@@ -116,8 +116,8 @@ class Lexicon:
 
 
 def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
-    """Where a clitic may be cut off: (place, clitic, rest); English 's sounds by its neighbour and is not
-    cut.
+    """List where a clitic may be cut off: (place, clitic, rest); English 's depends on its neighbour and
+    stays.
     """
     for k in (m.start() for m in re.finditer("'", word)):
         if 0 < k < len(word) - 1:
@@ -127,14 +127,14 @@ def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _spellings(word: str) -> Iterable[str]:
-    """How a dictionary may spell a word, likeliest first."""
+    """List the ways in which a dictionary may spell a word, the likeliest first."""
     low = word.lower()
     plain = "".join(c for c in unicodedata.normalize("NFKD", low) if not unicodedata.combining(c))
     return dict.fromkeys(s for s in (low, plain, plain.rstrip("."), plain.strip("'")) if s)
 
 
 def _content(line: str) -> str:
-    """A line without CMU's comments: ``;;;`` at its start, or ``#`` behind the phones."""
+    """Strip a line of CMU's comments: ``;;;`` at its start, or ``#`` behind the phones."""
     return "" if line.startswith(";;;") else line.split(" #", 1)[0]
 
 
@@ -145,7 +145,7 @@ def _is_noise(lines: str, known: Callable[[str], bool]) -> bool:
 
 
 def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The numbers and the phones of a line."""
+    """Split a line into its numbers and its phones."""
     count = next((k for k, f in enumerate(fields) if not _NUMBER.fullmatch(f)), len(fields))
     return list(fields[:count]), list(fields[count:])
 
@@ -156,7 +156,7 @@ def _pronunciation(behind: str) -> Pronunciation:
 
 
 def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
-    """Raise the DataError that a dictionary's line deserves."""
+    """Raise a DataError that says what is wrong with a line of a dictionary; nothing if it is right."""
     word, *fields = line.split() or [""]
     if not word:
         return
@@ -190,7 +190,7 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """A word that is said: which token it belongs to, and how it may sound."""
+    """A word as it is said."""
 
     token: int
     """Index of the token that the word belongs to."""
@@ -215,7 +215,7 @@ class Pronouncer:
     _guessed: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
-        """Spoken words, and the (word, phones) of those that are not in the lexicon.
+        """Return the spoken words, and the (word, phones) of those that are not in the lexicon.
 
         Raises
         ------
@@ -248,7 +248,7 @@ class Pronouncer:
         return tuple(Pronunciation((phone,)) for phone in self.noises)
 
     def _possessive(self, word: str) -> tuple[Pronunciation, ...]:
-        """A word of the lexicon with English 's behind it."""
+        """Pronounce a word of the lexicon with English 's behind it."""
         base = self.lexicon.lookup(word[:-2]) if word.lower().endswith("'s") else ()
         return tuple(
             replace(p, phones=(*p.phones, *_plural(p.phones[-1])))
@@ -257,7 +257,7 @@ class Pronouncer:
         )
 
     def _guess(self, word: str) -> tuple[Pronunciation, ...]:
-        """What a word that is not in the lexicon may sound like: its letters' names, or by G2P."""
+        """Pronounce a word that is not in the lexicon, by the names of its letters or by G2P."""
         if self.g2p is None:
             raise DataError(
                 "transcript",
@@ -278,7 +278,7 @@ class Pronouncer:
         return self._guessed[word]
 
     def _letters(self, word: str) -> tuple[str, ...]:
-        """The names of an abbreviation's letters: BBC."""
+        """Spell an abbreviation such as BBC by the names of its letters."""
         if not (word.isupper() and 2 <= len(word) <= SPELLED):
             return ()
         names = [self.lexicon.lookup("a." if c == "A" else c) for c in word]
@@ -296,6 +296,6 @@ class Pronouncer:
 
 
 def _plural(last: str) -> tuple[str, ...]:
-    """How English 's sounds behind a phone."""
+    """Phones of English 's behind a phone."""
     phone = last.rstrip("012")
     return ("IH", "Z") if phone in SIBILANTS else ("S",) if phone in VOICELESS else ("Z",)

@@ -1,4 +1,4 @@
-"""Transcript -> tokens: what the user wrote, and the words that are said for it.
+"""From transcripts to tokens: what the user wrote, and the words that are said for it.
 
 Numbers, dates, times, currency, units and abbreviations are spoken out in English; everything else
 is left to the dictionary.  American readings are used: 1984 is "nineteen eighty four", 250 "two
@@ -17,7 +17,7 @@ from num2words import num2words
 
 @dataclass(frozen=True)
 class Token:
-    """A word of the transcript."""
+    """A word of the transcript as written, with the words that are spoken for it."""
 
     spelling: str
     """The word as the user wrote it, without the punctuation around it."""
@@ -171,7 +171,7 @@ LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
 
 def spoken_english(language: str | None) -> bool:
-    """Whether transcripts are English, as they are where nothing is said.
+    """Whether transcripts are English, as they are unless a language is named.
 
     Examples
     --------
@@ -252,7 +252,7 @@ _ADDRESS = re.compile(
 
 
 def _strip(word: str) -> str:
-    """A word without the punctuation around it; abbreviations keep their dot, numbers their signs."""
+    """Strip a word of the punctuation around it; abbreviations keep their dot, numbers their signs."""
     word = word.lstrip("\"'([{<*_~^|/\\-–—.,;:!?¿¡«»„‚›‹") if not re.match(r"-\d|\.\d|'\w", word) else word
     if re.fullmatch(r"\W+", word) and word not in SYMBOLS:
         return ""
@@ -293,7 +293,7 @@ KEPT_APOSTROPHES = frozenset(
 
 
 def _spoken(core: str, before: str, after: str) -> list[str]:
-    """The words that are said for one token, given the ones around it."""
+    """List the words that are said for one token, given the tokens around it."""
     if BRACKETED.fullmatch(core):
         return [core]
     low = FRACTIONS.get(core, core.lower())
@@ -336,7 +336,7 @@ def _saint_or_street(low: str, before: str, after: str) -> list[str]:
 
 
 def _letter(c: str) -> str:
-    """The name of a letter as CMUdict spells it: "a." is EY, "a" mostly AH."""
+    """Name a letter as CMUdict spells it: "a." is EY, "a" mostly AH."""
     return "a." if c == "a" else c
 
 
@@ -351,7 +351,7 @@ def _address(low: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """num2words' English as plain words, American: no commas, hyphens or "and"."""
+    """Reduce num2words' English to plain American words: no commas, hyphens or "and"."""
     return [w for w in re.split(r"[\s,-]+", text) if w and w != "and"]
 
 
@@ -364,7 +364,7 @@ def cardinal(digits: str) -> list[str]:
 
 
 def ordinal(number: int) -> list[str]:
-    """Say "first", "twenty second", ..."""
+    """Say an ordinal number: "first", "twenty second", and so on."""
     return _words(num2words(number, to="ordinal"))
 
 
@@ -432,7 +432,7 @@ def _range(m: re.Match[str], after: str) -> list[str]:
 
 
 def _plain(digits: str) -> list[str]:
-    """A bare number: four digits from 1100 to 2099 are a year."""
+    """Say a bare number; four digits from 1100 to 2099 are a year."""
     return year(int(digits)) if re.fullmatch(r"1[1-9]\d\d|20\d\d", digits) else cardinal(digits)
 
 

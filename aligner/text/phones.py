@@ -1,4 +1,4 @@
-"""What phones are: their kinds, the classes that they are compared in, and maps between label sets."""
+"""Kinds of phones, the classes that they are compared in, and maps between label sets."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's na
 
 
 def phone_class(label: str) -> str:
-    """The `kind` of a phone for tables of offsets, where what is unknown is a silence or noise.
+    """The `kind` of a phone for tables of offsets, where an unknown one counts as silence.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def kind(label: str) -> str:
 
 
 def fold(label: str) -> str:
-    """The class of a label among the 39 of Lee & Hon (1989), or in lower case.
+    """Fold a label to one of the 39 classes of Lee & Hon (1989); others to lower case.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def fold(label: str) -> str:
 
 
 def unstressed(label: str) -> str:
-    """A phone without the digits of its stress; a phone that is a digit stays (X-SAMPA has them).
+    """Strip a phone of its stress digits; a phone that is a digit itself stays (X-SAMPA has them).
 
     Examples
     --------
@@ -121,7 +121,7 @@ def unstressed(label: str) -> str:
 
 @dataclass(frozen=True)
 class PhoneMap:
-    """How labels of two sets are made comparable."""
+    """A map that makes the labels of two phone sets comparable."""
 
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Label -> the label that it counts as, in the reference and in the alignment."""
@@ -130,7 +130,7 @@ class PhoneMap:
     glottal stops are dropped; otherwise labels stay as they are."""
 
     def __call__(self, label: str) -> str:
-        """The class of a label.
+        """Map a label to the class that it is compared in.
 
         Examples
         --------
@@ -208,7 +208,7 @@ def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
 
 
 def plain(label: str) -> str:
-    """A label as YAML takes it: in quotes where it would be read as something else."""
+    """Quote a label for YAML where it would be read as something else."""
     if re.fullmatch(r"[A-Za-z][A-Za-z_]*", label) and label.lower() not in (
         "y",
         "n",

@@ -1,4 +1,4 @@
-"""Transcript -> sentences, where a transcript is long."""
+"""Splitting long transcripts into sentences."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _split(words: list[str]) -> list[list[str]]:
-    """At words that end a sentence, where the next one begins as sentences do."""
+    """Split words behind those that end a sentence, where the next one begins as sentences do."""
     found: list[list[str]] = [[]]
     for word, following in zip(words, [*words[1:], ""], strict=True):
         found[-1].append(word)
@@ -59,7 +59,7 @@ def _abbreviated(word: str) -> bool:
 
 
 def _short(words: list[str]) -> list[list[str]]:
-    """Parts of at most `LONGEST` words, cut behind the last comma that serves, or in equal parts."""
+    """Cut a sentence into parts of at most `LONGEST` words, behind the last comma that serves or evenly."""
     found = []
     while len(words) > LONGEST:
         commas = [k + 1 for k, word in enumerate(words[:LONGEST]) if _COMMA.search(word)]

@@ -1,4 +1,4 @@
-"""Words as the characters they are written with, for models whose alphabet is letters."""
+"""Words as sequences of their characters, for models whose alphabet is letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
 
 @dataclass(frozen=True)
 class Speller:
-    """Finds the characters of a transcript's tokens; called as `aligner.text.lexicon.Pronouncer` is."""
+    """Finds the characters of a transcript's tokens; it is called as `aligner.text.lexicon.Pronouncer` is."""
 
     known: Callable[[str], bool]
     """Predicate that tells whether the alphabet has a character."""
@@ -26,7 +26,7 @@ class Speller:
     """Labels that stand for bracketed words such as [laughter]."""
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
-        """Spoken words, and none that is out of vocabulary.
+        """Return the spoken words, and an empty list of words out of vocabulary.
 
         Raises
         ------
@@ -58,7 +58,7 @@ class Speller:
         return (Pronunciation(tuple(characters)),)
 
     def _characters(self, character: str, word: str) -> str:
-        """A character as the alphabet has it: itself, or without its accents."""
+        """Write a character as the alphabet has it: itself, or without its accents."""
         bare = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
         for candidate in (character, bare):
             if candidate and all(map(self.known, candidate)):
@@ -76,14 +76,13 @@ class Speller:
 
 
 def _is_soundless(character: str) -> bool:
-    """Whether it may be left out where the alphabet lacks it: an apostrophe, a joiner of letters, an
-    accent."""
+    """Whether a character may be left out where the alphabet lacks it, as an apostrophe or an accent."""
     category = unicodedata.category(character)
     return category[0] in "PS" or category == "Cf" or character in ACCENTS
 
 
 def is_letter(character: str) -> bool:
-    """Whether it is a letter or a sign on one, as vowels are in many scripts.
+    """Whether a character is a letter or a sign on one, as vowels are in many scripts.
 
     An accent that no letter takes in, such as a stress mark in Russian, is none; nor is a whole syllable of
     Korean, whose letters are.

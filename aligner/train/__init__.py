@@ -1,1 +1,1 @@
-"""Models from recordings and their transcripts."""
+"""Training of models from recordings and their transcripts."""

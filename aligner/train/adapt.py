@@ -1,4 +1,4 @@
-"""Bringing a model to other speech: what was learnt before counts as some frames more (MAP).
+"""MAP adaptation: a model is moved towards other speech, its old parameters counting as some frames.
 
 Gauvain & Lee 1994, "Maximum a posteriori estimation for multivariate Gaussian mixture observations of Markov
 chains". Speakers' transforms are in `aligner.train.transforms`.
@@ -23,7 +23,7 @@ SMALLEST_VARIANCE = 1e-4
 
 @dataclass(frozen=True)
 class PriorCounts:
-    """How many frames what was learnt before counts for."""
+    """The frames that the parameters learnt before count for, as the prior of MAP."""
 
     means: float = 20.0
     """Frames that the prior mean of each Gaussian counts for."""
@@ -40,7 +40,7 @@ class PriorCounts:
 def map_update(
     mixtures: GaussianMixtures, sums: Sequence[StreamSums], belief: PriorCounts
 ) -> GaussianMixtures:
-    """Mixtures between what they were and what the frames say; a Gaussian without frames stays as it is.
+    """Interpolate mixtures with the statistics of new frames; a Gaussian without frames stays as it is.
 
     Works for codebooks that several pdfs draw on, too: these move as a whole.
     """
@@ -81,7 +81,7 @@ def map_rounds(
     number: int,
     spread: Map[Any] = map,
 ) -> Iterator[tuple[MarkovModel, Statistics]]:
-    """A model after every round of MAP, and what the round before it saw.
+    """Yield the model after every round of MAP, with the statistics of the round.
 
     Every round aligns anew, and draws towards the model that it all began with.
     """

@@ -1,4 +1,4 @@
-"""Training of CTC networks that know where their labels are.
+"""Training of CTC networks, with label priors so that they know where their labels are.
 
 Plain CTC is free to say a label in one frame and blank in all others, and most networks end so: their spikes
 tell what was said, hardly when.  Huang et al. 2024 ("Less peaky and more accurate CTC forced alignment by
@@ -39,7 +39,7 @@ MASKED_PER_SECOND, MASKED_FRAMES = 1.0, 8  # stretches of time, and how many fra
 
 @dataclass(frozen=True)
 class Example:
-    """An utterance to learn from."""
+    """An utterance for a CTC network to learn from."""
 
     id: str
     """Id of the utterance."""
@@ -51,7 +51,7 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How to train."""
+    """Settings of a training."""
 
     epochs: int = 30
     """Passes over the examples."""
@@ -84,7 +84,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the examples came to."""
+    """Figures of one pass over the examples."""
 
     number: int
     """Number of the epoch, from 1."""
@@ -102,7 +102,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network, how its training went, and the (id, reason) of the examples that could not be used."""
+    """The result of a training."""
 
     network: TcnNetwork
     """The network, ready to align."""
@@ -194,7 +194,7 @@ def prior_ctc_loss(
     alpha: float,
     blank: int,
 ) -> Tensor:
-    """The loss at the top of this page, of each utterance.
+    """CTC loss of each utterance with label priors, as defined at the top of this page.
 
     The ratios do not sum to 1 over a frame's labels, and torch's gradient is wrong for such; so the loss of
     what does is taken, and the sums apart.
@@ -235,7 +235,7 @@ def prior_ctc_loss(
 
 
 def least_frames(labels: Sequence[int]) -> int:
-    """Frames that labels take at least: one each, and a blank between two that are the same.
+    """Least number of frames for some labels: one each, and a blank between two that are the same.
 
     Examples
     --------
@@ -246,7 +246,7 @@ def least_frames(labels: Sequence[int]) -> int:
 
 
 def batched_by_length(lengths: dict[int, int], samples: float) -> list[list[int]]:
-    """Indices in batches of like length that hold up to so many samples, padding included; or one utterance.
+    """Batch indices of like length up to ``samples`` with padding; one utterance if it is longer.
 
     Examples
     --------
@@ -262,7 +262,7 @@ def batched_by_length(lengths: dict[int, int], samples: float) -> list[list[int]
 
 
 def warm_then_cosine(steps: int) -> Callable[[int], float]:
-    """The learning rate's factor by step.
+    """Make a schedule of the learning rate: a linear rise, then half a cosine.
 
     Examples
     --------
@@ -277,7 +277,7 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
 
 @dataclass(kw_only=True)
 class _EpochTotals:
-    """What adds up over an epoch."""
+    """Running totals of an epoch."""
 
     posteriors: Tensor
     """(V,) float64: posteriors summed over frames."""
@@ -299,7 +299,7 @@ class _EpochTotals:
         )
 
     def add(self, posteriors: Tensor, counts: Tensor, loss: float, labels: int) -> None:
-        """Take in a batch's log posteriors (B, T, V)."""
+        """Add a batch's log posteriors (B, T, V)."""
         real = torch.arange(posteriors.shape[1], device=posteriors.device) < counts[:, None]
         self.posteriors += posteriors.detach().exp()[real].sum(0)
         self.frames += int(counts.sum())
@@ -307,12 +307,12 @@ class _EpochTotals:
         self.labels += labels
 
     def priors(self) -> Tensor:
-        """(V,): the labels' mean posteriors."""
+        """Mean posteriors (V,) of the labels so far."""
         return (self.posteriors / self.frames).float().clamp(min=SMALLEST_PRIOR)
 
 
 def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int, int], list[tuple[str, str]]]:
-    """Samples of each example that can be learnt from, and (id, reason) of the others."""
+    """Find the examples that can be learnt from, with their samples, and (id, reason) of the others."""
     lengths: dict[int, int] = {}
     left_out = []
     for k, example in enumerate(examples):
@@ -329,7 +329,7 @@ def _usable(network: TcnNetwork, examples: Sequence[Example]) -> tuple[dict[int,
 
 
 def _why_unusable(network: TcnNetwork, example: Example) -> str:
-    """Why an example cannot be learnt from; empty where it can."""
+    """Reason why an example cannot be learnt from; empty where it can."""
     wrong = [c for c in example.labels if not 0 <= c < len(network.labels) or c == network.blank]
     if wrong:
         raise ValueError(
@@ -351,7 +351,7 @@ def _loss(
     generator: torch.Generator,
     passed: _EpochTotals,
 ) -> Tensor:
-    """A batch's mean loss per label, with all that is to be known of it added to ``passed``."""
+    """Mean loss per label of a batch; its figures are added to ``passed``."""
     device = network.log_priors.device
     waves = pad_sequence([e.wave for e in batch], batch_first=True).to(device)
     frames, counts = network.features(waves, torch.tensor([len(e.wave) for e in batch]))
@@ -376,7 +376,7 @@ def _loss(
 
 
 def gradient_step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-    """Follow the gradient."""
+    """Clip the gradient of the loss and let the optimiser follow it."""
     optimiser.zero_grad()
     torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM_LIMIT)
@@ -384,8 +384,7 @@ def gradient_step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Opti
 
 
 def masks(counts: Sequence[int], frames: int, generator: torch.Generator) -> Tensor:
-    """What is left to see of a batch, (B, frames, 80): 1, or 0 where bands and stretches of time are
-    hidden."""
+    """Random masks (B, frames, 80): 1, or 0 where bands and stretches of time are hidden."""
     seen = torch.ones(len(counts), frames, MELS)
     for row, count in zip(seen, counts, strict=True):
         for start, stop in _stretches(MASKED_BANDS, MASKED_BAND_WIDTH, MELS, generator):
@@ -400,7 +399,7 @@ def masks(counts: Sequence[int], frames: int, generator: torch.Generator) -> Ten
 def _stretches(
     number: int, longest: int, within: int, generator: torch.Generator
 ) -> Iterator[tuple[int, int]]:
-    """So many stretches of 0 to ``longest`` places somewhere in ``within``."""
+    """Draw ``number`` random stretches of 0 to ``longest`` places within ``within``."""
     for width, place in torch.rand(number, 2, generator=generator).tolist():
         length = min(int(width * (longest + 1)), within)
         start = int(place * (within - length + 1))

@@ -1,4 +1,4 @@
-"""Expectation maximisation: the one loop that every stage of training is a schedule of.
+"""Expectation maximisation: the loop of which every stage of training is a schedule.
 
 Each step aligns all utterances with the model there is, adds up what the frames say, and makes the next model
 of the sums.  The sums are additive: shards of the corpus may be anywhere, and the ``map`` that is handed in
@@ -49,7 +49,7 @@ LEAST_POSTERIOR = 1e-3  # a posterior below which a frame says nothing of a pdf
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
-    """An utterance to learn from."""
+    """An utterance for a hidden Markov model to learn from."""
 
     id: str
     """Id of the utterance."""
@@ -64,7 +64,7 @@ class Example:
 
 
 class Aligned(NamedTuple):
-    """An utterance on its way through the model: S states of its graph."""
+    """An utterance aligned with a model; S states of its graph."""
 
     example: Example
     """The utterance."""
@@ -85,7 +85,7 @@ class Aligned(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """Where utterances go through a model, kept so that the next iterations need not search."""
+    """The paths of a shard's utterances, kept so that the next iterations need not search."""
 
     pdfs: tuple[np.ndarray, ...]
     """Of each utterance the pdf (T,) of every frame; (0,) of an utterance without a path."""
@@ -94,7 +94,7 @@ class Paths(NamedTuple):
 
 
 class ShardTask(NamedTuple):
-    """What is to be done with one shard; all of it can be sent elsewhere."""
+    """The work on one shard; it can be sent to another process or machine."""
 
     model: MarkovModel
     """Model to align with."""
@@ -109,33 +109,32 @@ class ShardTask(NamedTuple):
 
 
 class Unaligned(NamedTuple):
-    """The id of an utterance that no path goes through."""
+    """An utterance that has no path through its graph."""
 
     id: str
     """Id of the utterance."""
 
 
 def trees_of(model: MarkovModel) -> TreeTopology:
-    """The topology of a model that is trained here."""
+    """The topology of a model that is trained here, as a `TreeTopology`."""
     assert isinstance(model.topology, TreeTopology)
     return model.topology
 
 
 def gaussians_of(model: MarkovModel) -> GaussianMixtures:
-    """The mixtures of a model that is trained here."""
+    """The mixtures of a model that is trained here, as `GaussianMixtures`."""
     assert isinstance(model.mixtures, GaussianMixtures)
     return model.mixtures
 
 
 def cepstral_frontend(model: MarkovModel) -> CepstralFrontend:
-    """The front end of a model that is trained here."""
+    """The front end of a model that is trained here, as a `CepstralFrontend`."""
     assert isinstance(model.frontend, CepstralFrontend)
     return model.frontend
 
 
 def sharded(examples: Sequence[Example], frames: int = SHARD_FRAMES) -> list[list[Example]]:
-    """Utterances in rows of like length and of up to about ``frames`` frames, in their order; an even number
-    of rows.
+    """Split utterances, in order, into an even number of shards of about ``frames`` frames.
 
     The shards do not depend on how many processes there are, so that neither do the sums' last digits.
     """
@@ -150,14 +149,12 @@ def sharded(examples: Sequence[Example], frames: int = SHARD_FRAMES) -> list[lis
 
 
 def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
-    """What the model hears of an utterance (T, D)."""
+    """Frames (T, D) of an utterance, as the model sees them."""
     return model.frames(example.cepstra, voices.get(example.speaker))
 
 
 def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voices) -> Tensor:
-    """What the model hears of utterances (T, D), one behind the other: as `frames_of` has it, at once for a
-    speaker.
-    """
+    """Frames (T, D) of utterances one behind the other, computed speaker by speaker."""
     parts = []
     for speaker, group in groupby(examples, key=lambda e: e.speaker):
         own = list(group)
@@ -167,7 +164,7 @@ def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voice
 
 
 def aligned(task: ShardTask) -> Iterator[Aligned | Unaligned]:
-    """Every utterance of a shard along its best path, and what belongs to which pdf."""
+    """Align every utterance of a shard."""
     on_cpu = not task.examples or task.examples[0].cepstra.device.type == "cpu"
     size = 1 if on_cpu else DEVICE_BATCH
     for first in range(0, len(task.examples), size):
@@ -175,7 +172,7 @@ def aligned(task: ShardTask) -> Iterator[Aligned | Unaligned]:
 
 
 def _batch(task: ShardTask, examples: Sequence[Example]) -> Iterator[Aligned | Unaligned]:
-    """`aligned` of utterances that are searched together."""
+    """Align utterances that are searched together."""
     if not examples:
         return
     frames = [frames_of(task.model, e, task.voices) for e in examples]
@@ -196,7 +193,7 @@ def _batch(task: ShardTask, examples: Sequence[Example]) -> Iterator[Aligned | U
 
 
 class _PathCounts(NamedTuple):
-    """Of one utterance; see `Aligned`."""
+    """The path of one utterance, and its counts (see `Aligned`)."""
 
     states: np.ndarray
     """(T,): state of every frame along the best path."""
@@ -211,7 +208,7 @@ class _PathCounts(NamedTuple):
 
 
 def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_PathCounts]:
-    """The ways of utterances through their graphs; NoPath where there is none."""
+    """Find the paths of utterances through their graphs; raises NoPath where there is none."""
     asked = np.unique(np.concatenate([g.pdfs for g in graphs]))
     columns = [np.searchsorted(asked, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
     arcs = Arcs.of([replace(g, pdf=c) for g, c in zip(graphs, columns, strict=True)], frames[0].device)
@@ -246,7 +243,7 @@ def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) 
 
 
 def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _PathCounts:
-    """The way of a best path (T,)."""
+    """Count along a best path of states (T,)."""
     pdfs = _pdfs(graph, device)[torch.from_numpy(states).to(device)]
     occupied = Occupancies(
         torch.arange(len(states), device=device),
@@ -265,12 +262,12 @@ def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.dev
 
 
 def _pdfs(graph: Graph, device: torch.device) -> Tensor:
-    """(S,) the model's pdf of each state."""
+    """The model's pdf (S,) of each state."""
     return torch.from_numpy(graph.pdfs[graph.pdf]).to(device)
 
 
 def _sparse(gammas: Tensor, pdfs: Tensor) -> Occupancies:
-    """Posteriors of states (T, S) as pairs of frames and pdfs, without the faintest."""
+    """Turn posteriors of states (T, S) into pairs of frames and pdfs, without the smallest."""
     frames, states = torch.nonzero(gammas > LEAST_POSTERIOR, as_tuple=True)
     weights = gammas[frames, states]
     total = gammas.new_zeros(len(gammas)).index_add_(0, frames, weights)
@@ -278,13 +275,13 @@ def _sparse(gammas: Tensor, pdfs: Tensor) -> Occupancies:
 
 
 def phone_and_state(graph: Graph, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """Of each state of a graph (S,) the number of its phone, and which of the phone's states it is."""
+    """Number of the phone (S,), and of the state within it (S,), of each state of a graph."""
     numbers = np.array([topology.number(phone) for phone in graph.phone])
     return numbers[graph.node], np.arange(len(graph.node)) - np.searchsorted(graph.node, graph.node)
 
 
 class AlignedShard(NamedTuple):
-    """Utterances, one behind the other, and what belongs to which pdf."""
+    """The aligned utterances of a shard, one behind the other."""
 
     examples: Sequence[Example]
     """Utterances that have a path."""
@@ -297,7 +294,7 @@ class AlignedShard(NamedTuple):
 
 
 def aligned_shard(task: ShardTask) -> AlignedShard:
-    """A shard's utterances along their known paths, or those that are found."""
+    """Align a shard along its known paths, or along new ones."""
     if task.known is None:
         return concatenated([a for a in aligned(task) if isinstance(a, Aligned)])
     found = [(e, pdfs) for e, pdfs in zip(task.examples, task.known.pdfs, strict=True) if len(pdfs)]
@@ -312,7 +309,7 @@ def aligned_shard(task: ShardTask) -> AlignedShard:
 
 
 def concatenated(ways: Sequence[Aligned]) -> AlignedShard:
-    """Utterances that were aligned, one behind the other."""
+    """Put aligned utterances one behind the other."""
     if not ways:
         nobody = torch.zeros(0, dtype=torch.int64)
         return AlignedShard(
@@ -332,7 +329,7 @@ def concatenated(ways: Sequence[Aligned]) -> AlignedShard:
 
 
 class ShardExpectation(NamedTuple):
-    """What the E-step of a shard comes to: sums, and the paths that they were taken along."""
+    """The result of the E-step of a shard."""
 
     statistics: Statistics
     """Expected counts of the shard."""
@@ -341,14 +338,14 @@ class ShardExpectation(NamedTuple):
 
 
 def shard_expectation(task: ShardTask) -> ShardExpectation:
-    """The E-step of one shard."""
+    """Run the E-step of one shard, along known paths or new ones."""
     return (
         _on_new_paths(task) if task.known is None or task.em == "full" else _on_known_paths(task, task.known)
     )
 
 
 def _on_new_paths(task: ShardTask) -> ShardExpectation:
-    """Along new paths."""
+    """Run the E-step of a shard along new paths."""
     mixtures, topology = gaussians_of(task.model), task.model.topology
     stays, leaves = (np.zeros(topology.alone.shape) for _ in range(2))
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
@@ -383,7 +380,7 @@ def _on_new_paths(task: ShardTask) -> ShardExpectation:
 
 
 def word_pairs(way: Aligned) -> Iterator[tuple[SpokenForm, SpokenForm, bool]]:
-    """Each word behind another along the best path, and whether there is silence between them."""
+    """List each pair of neighbouring words on the best path, and whether silence stands between them."""
     nodes = way.graph.node[way.states]
     visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))]
     before, silent = START, False
@@ -415,7 +412,7 @@ def _paths(task: ShardTask, found: Mapping[str, Aligned | Unaligned], emitted: M
 
 
 def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
-    """Along the paths of an earlier iteration; transitions are as they were counted then."""
+    """Run the E-step of a shard along the paths of an earlier iteration, without transitions."""
     mixtures = gaussians_of(task.model)
     table = np.zeros(task.model.topology.alone.shape)
     heard = aligned_shard(task)
@@ -451,7 +448,7 @@ def e_step(
     spread: Map[Any] = map,
     known: Sequence[Paths] | None = None,
 ) -> tuple[Statistics, tuple[Paths, ...]]:
-    """What all shards say, added up, and the paths of each shard.
+    """Run the E-step over all shards, and return the summed statistics and the paths of each shard.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""From sums to parameters: the M-step, and mixtures that grow where there is speech for it.
+"""The M-step: from statistics to parameters, with mixtures that grow where there is speech for it.
 
 P pdfs of up to M Gaussians over D dimensions; N phones of up to K states.
 """
@@ -32,19 +32,19 @@ STAY_LEAST, STAY_MOST = 0.05, 0.98
 
 @dataclass(frozen=True)
 class VarianceFloor:
-    """The least variances (D,), as shares of the variance of all speech."""
+    """The least variances of Gaussians, as shares of the variance of all speech."""
 
     variances: Tensor
     """(D,): least variance of each dimension."""
 
     @classmethod
     def of(cls, variances: Tensor, share: float = 0.01) -> VarianceFloor:
-        """A ``share`` of ``variances`` (D,)."""
+        """Make a floor that is a ``share`` of ``variances`` (D,)."""
         return cls(share * variances)
 
 
 def m_step(model: MarkovModel, statistics: Statistics, floors: VarianceFloor) -> MarkovModel:
-    """The model that makes what was counted likeliest (Rabiner 1989, eqs. 40 and 52-54).
+    """Re-estimate a model to maximise the likelihood (Rabiner 1989, eqs. 40 and 52-54).
 
     Gaussians that hardly any frame belongs to stay as they are; pdfs that hardly any frame belongs to learn
     from all phones of their kind, too.
@@ -71,7 +71,7 @@ def m_step(model: MarkovModel, statistics: Statistics, floors: VarianceFloor) ->
 
 
 def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: VarianceFloor) -> GaussianMixtures:
-    """Mixtures of other frames, from sums of those by the shares of the old ones.
+    """Estimate mixtures in a new feature space from sums that were weighted in the old one.
 
     A Gaussian that hardly any frame belongs to gets what its pdf has on the whole.
     """
@@ -121,7 +121,7 @@ def _transitions(topology: TreeTopology, s: Statistics) -> np.ndarray:
 
 
 def phone_states_of_pdfs(forest: Forest) -> np.ndarray:
-    """(P, 2): the phone and the state that each pdf is of."""
+    """Phone and state (P, 2) that each pdf belongs to."""
     found = np.zeros((forest.pdfs, 2), np.int64)
     for (phone, state), root in np.ndenumerate(forest.roots):
         waiting = [int(root)] if root >= 0 else []
@@ -135,7 +135,7 @@ def phone_states_of_pdfs(forest: Forest) -> np.ndarray:
 
 
 def pools_of_pdfs(topology: TreeTopology) -> np.ndarray:
-    """(P,): which pool each pdf may learn from: the same state of phones of the same kind.
+    """Number (P,) of the pool of each pdf: the same state of phones of the same kind.
 
     Silence and noise are pools of their own.
     """
@@ -210,7 +210,7 @@ def split_gaussians(
 
 
 def padded_gaussians(values: Tensor, width: int) -> Tensor:
-    """(P, M, ...) -> (P, width, ...): more Gaussians like the first, of weight 0."""
+    """Pad (P, M, ...) to (P, width, ...) with copies of the first Gaussian, of weight 0."""
     more = width - values.shape[1]
     if values.ndim == 2:
         return torch.nn.functional.pad(values, (0, more))
@@ -218,8 +218,7 @@ def padded_gaussians(values: Tensor, width: int) -> Tensor:
 
 
 def allocate_gaussians(occupancy: np.ndarray, have: np.ndarray, total: int) -> np.ndarray:
-    """How many Gaussians each pdf should have (P,): one more at a time to where there is most speech for
-    each.
+    """Number of Gaussians (P,) for each pdf, given one by one to where there is most speech for each.
 
     Examples
     --------
@@ -250,7 +249,7 @@ def single_gaussians(
     floors: VarianceFloor,
     device: torch.device | str = "cpu",
 ) -> GaussianMixtures:
-    """Mixtures of one Gaussian each, from frames (P,), their sums and their sums of squares (P, D)."""
+    """Make mixtures of one Gaussian each, from frame counts (P,), sums and sums of squares (P, D)."""
     n = np.maximum(np.asarray(counts, np.float64), 1e-10)[:, None]
     means = first / n
     variances = np.maximum(second / n - means**2, floors.variances.cpu().numpy())

@@ -1,4 +1,4 @@
-"""From the last state of a training to a model that aligns: what only aligning needs is made here."""
+"""From the last state of a training to a model that aligns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KMEANS_ITERATIONS = 8  # rounds of k-means
 
 
 def finished_model(speech: TrainingSet, state: TrainingState) -> MarkovModel:
-    """The model of a training's last state, with all that aligning asks for.
+    """Make the model of a training's last state, complete with what only aligning needs.
 
     After speaker-adaptive training these are mixtures for speakers of whom nothing is known yet, learnt from
     the same paths in frames that are not transformed; and for models of phones in context, the phones
@@ -48,7 +48,7 @@ def finished_model(speech: TrainingSet, state: TrainingState) -> MarkovModel:
 def with_monophones(
     model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray
 ) -> GaussianMixtures:
-    """Mixtures with those of phones without context behind them, in the order of `TreeTopology.alone`.
+    """Append mixtures of phones without context, in the order of `TreeTopology.alone`.
 
     Each is made of the Gaussians of all leaves of its phone's state, those that are alike joined to one.
 

@@ -1,4 +1,4 @@
-"""A network that scores a model's states, learnt from the alignments of another model of the same corpus.
+"""Training of a network to score the states of a model, on that model's alignments of a corpus.
 
 Every frame has one right answer, so it is plain classification; bands and stretches of time are hidden at
 random, as in the training of CTC networks.
@@ -41,7 +41,7 @@ LABEL_SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
 
 @dataclass(frozen=True)
 class LabelledUtterance:
-    """An utterance with the right answers."""
+    """An utterance with the state of each of its frames."""
 
     id: str
     """Id of the utterance."""
@@ -53,7 +53,7 @@ class LabelledUtterance:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the lessons came to: the loss per frame, and the share of right answers."""
+    """Figures of one pass over the utterances."""
 
     number: int
     """Number of the epoch, from 1."""
@@ -82,7 +82,7 @@ def frame_states(task: ShardTask) -> dict[str, np.ndarray]:
 
 
 def monophone_topology(teacher: MarkovModel) -> TreeTopology:
-    """The topology of the states: the teacher's phones without context, with its transitions."""
+    """Topology of the network's states: the teacher's phones without context."""
     topology = TreeTopology.of_phones(trees_of(teacher).phones)
     return replace(topology, transitions=trees_of(teacher).transitions)
 
@@ -93,7 +93,7 @@ def fit(
     options: Options,
     notice: Callable[[Epoch], None] = lambda _: None,
 ) -> TcnNetwork:
-    """Teach a network, in place; its priors are the shares of the states in the lessons.
+    """Train a network in place; its priors become the shares of the states in the utterances.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def fit(
 def _answered(
     network: TcnNetwork, batch: Sequence[LabelledUtterance], options: Options, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Log posteriors (B, T, P) and the right answers (B, T)."""
+    """Log posteriors (B, T, P) of a batch, and the states (B, T) to predict."""
     device = network.log_priors.device
     waves = pad_sequence([lesson.wave for lesson in batch], batch_first=True).to(device)
     frames, counts = network.features(waves, torch.tensor([len(lesson.wave) for lesson in batch]))
@@ -159,7 +159,7 @@ def _priors(lessons: Sequence[LabelledUtterance], size: int) -> Tensor:
 
 
 def hybrid_model(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
-    """The teacher's model with its states scored by a network."""
+    """Make the teacher's model with its states scored by a network."""
     delay = (
         (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
     )  # the answers are those of the teacher's frames

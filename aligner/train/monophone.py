@@ -1,4 +1,4 @@
-"""The flat start: a first model of a corpus, of which nothing is known but what is said."""
+"""The flat start: the first model of a corpus, from nothing but its transcripts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aligner.types import DataError
 def flat_start(
     frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example], voices: Voices
 ) -> tuple[MarkovModel, VarianceFloor, tuple[Unaligned, ...]]:
-    """A model of one Gaussian a state, from utterances that are cut into states of equal length.
+    """Estimate one Gaussian a state from utterances cut into states of equal length.
 
     Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that
     follow will find out.
@@ -84,13 +84,13 @@ def flat_start(
 
 
 class _NoScorer:
-    """Scores nothing: the model there is before there is one."""
+    """A scorer for the time before there are any mixtures."""
 
     def score(self, frames: torch.Tensor, pdfs: np.ndarray) -> torch.Tensor:
         raise NotImplementedError
 
 
 def _states(example: Example, topology: TreeTopology) -> np.ndarray:
-    """The pdfs of an utterance in a row: silence, the first pronunciation of every word, silence."""
+    """Pdfs of an utterance in a row: silence, the first pronunciation of every word, silence."""
     phones = [SILENCE, *(p for word in example.words for p in word[0].phones), SILENCE]
     return np.array([pdf for p in phones for pdf in topology.unit(p, SILENCE, SILENCE, Position.SINGLE).pdfs])

@@ -1,4 +1,4 @@
-"""How often each pronunciation of a word is said, and how often silence stands around it.
+"""Estimating how often each pronunciation is said, and how often silence stands around it.
 
 Chen, Xu, Povey & Khudanpur 2015, "Pronunciation and silence probability modeling for ASR" (Interspeech); the
 numbers are those of the Montreal Forced Aligner's dictionaries.
@@ -22,7 +22,7 @@ BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
 def with_probabilities(
     words: Mapping[str, Sequence[Pronunciation]], counts: PronunciationCounts
 ) -> dict[str, tuple[Pronunciation, ...]]:
-    """Pronunciations with their probabilities, and those of silence around them.
+    """Give pronunciations their probabilities, and those of silence around them.
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ def with_probabilities(
 
 
 def _rounded(number: float) -> float:
-    """As a dictionary has it; never 0, which would forbid."""
+    """Round a probability as dictionaries do, but never to 0, which would forbid the pronunciation."""
     return max(round(number, 4), 0.0001)
 
 
 def with_pronunciations(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
-    """An utterance whose words have the pronunciations of ``weights``, where they are there."""
+    """Replace the pronunciations of an utterance's words by those in ``weights``, where there are some."""
     return replace(
         example,
         words=tuple(

@@ -1,4 +1,4 @@
-"""A training from the flat start to the last pass: each stage is a short schedule over the one loop of EM.
+"""Training from the flat start to the last pass; each stage is a short schedule of EM.
 
 ===============  =================================================================================
 monophone        phones without context, from utterances cut into equal pieces
@@ -74,7 +74,7 @@ FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundarie
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage's schedule."""
+    """The schedule of one stage."""
 
     kind: str
     """Kind of the stage, one of `KINDS`."""
@@ -122,7 +122,7 @@ RECIPES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """Where a training stands: all that it needs to go on."""
+    """The state of a training: all that it needs to go on."""
 
     stage: int
     """Number of the stage, from 0."""
@@ -146,7 +146,7 @@ class TrainingState:
     """Expected counts of the last iteration, for those who watch; nothing depends on them."""
 
     def has_paths_of(self, speech: TrainingSet) -> bool:
-        """Whether the paths are those of these examples, and not of some others of the corpus."""
+        """Whether the paths are those of these examples, and not of others of the corpus."""
         return self.paths is not None and [
             len(p) or len(e.cepstra)
             for p, e in zip((p for shard in self.paths for p in shard.pdfs), speech.examples, strict=False)
@@ -154,7 +154,7 @@ class TrainingState:
 
 
 class TrainingSet(NamedTuple):
-    """What a training learns from, and how."""
+    """The utterances that a training learns from, and how it does so."""
 
     examples: Sequence[Example]
     """Utterances to learn from."""
@@ -169,11 +169,11 @@ class TrainingSet(NamedTuple):
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames of all examples."""
         return sum(len(e.cepstra) for e in self.examples)
 
     def subset(self, minutes: float, rate: float) -> TrainingSet:
-        """Some of the examples, spread evenly, of up to so many minutes at ``rate`` frames a second."""
+        """Select examples evenly, up to ``minutes`` of speech at ``rate`` frames a second."""
         wanted = minutes * 60 * rate
         if self.frames <= wanted:
             return self
@@ -181,7 +181,7 @@ class TrainingSet(NamedTuple):
         return self._replace(examples=[self.examples[k * len(self.examples) // kept] for k in range(kept)])
 
     def tasks(self, state: TrainingState) -> list[ShardTask]:
-        """One a shard, with the pronunciations' probabilities and the paths, where there are some."""
+        """Make a task for each shard, with the current pronunciations and paths."""
         examples = (
             [with_pronunciations(e, state.weights) for e in self.examples] if state.weights else self.examples
         )
@@ -193,12 +193,12 @@ class TrainingSet(NamedTuple):
         ]
 
     def map_and_add(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Any:
-        """The sum of what ``work`` makes of all tasks."""
+        """Add up what ``work`` makes of all tasks."""
         return reduce(add, self.spread(work, tasks))
 
 
 def affordable(stages: Sequence[Stage], minutes: float) -> tuple[Stage, ...]:
-    """The stages up to the first that needs more speech than ``minutes``; those that change no model stay."""
+    """Keep the stages up to the first that needs more speech than ``minutes``; "pronunciations" stays."""
     modelled = takewhile(lambda s: minutes >= s.minutes, (s for s in stages if s.kind != "pronunciations"))
     kept = set(modelled)
     return tuple(s for s in stages if s in kept or s.kind == "pronunciations")
@@ -210,7 +210,7 @@ def train(
     frontend: CepstralFrontend,
     begun: TrainingState | None = None,
 ) -> Iterator[TrainingState]:
-    """Train; a state after every iteration, the last of which holds the model.
+    """Train, and yield the state after every iteration; the last one holds the model.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def train(
 
 
 def _iterate(speech: TrainingSet, stage: Stage, state: TrainingState) -> TrainingState:
-    """One iteration of a stage."""
+    """Run one iteration of a stage."""
     done = state.iteration + 1
     if done % stage.every == 0:
         state = replace(state, paths=None)
@@ -266,7 +266,7 @@ def _iterate(speech: TrainingSet, stage: Stage, state: TrainingState) -> Trainin
 
 
 def _gaussian_target(stage: Stage, frames: int, done: int) -> int:
-    """How many Gaussians there should be after so many iterations; 0 where none is to be added."""
+    """Number of Gaussians after ``done`` iterations; 0 where none is to be added."""
     most = min(
         stage.gaussians,
         frames // (FRAMES_PER_GAUSSIAN if stage.kind == "monophone" else FRAMES_PER_CONTEXT_GAUSSIAN),
@@ -287,7 +287,7 @@ def _begin_monophone(
 def _begin_triphone(
     speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
 ) -> TrainingState:
-    """One Gaussian a leaf, of trees over what the last model aligns."""
+    """Grow trees over what the last model aligns, with one Gaussian a leaf."""
     assert state is not None
     model = state.model
     found = list(speech.spread(shard_contexts, speech.tasks(replace(state, paths=None))))
@@ -319,12 +319,12 @@ def _begin_triphone(
 
 
 def single_pass_retrained(speech: TrainingSet, state: TrainingState, view: FeatureSpace) -> GaussianMixtures:
-    """The state's mixtures for frames as ``view`` has them, with the shares that they had in the old."""
+    """Estimate the state's mixtures in the feature space ``view`` by single-pass retraining."""
     return gaussians_of(_in_feature_space(speech, state, view, "").model)
 
 
 def _sums_in_space(asked: tuple[ShardTask, FeatureSpace]) -> tuple[StreamSums, ...]:
-    """Sums of frames in another view, by the shares of the task's own."""
+    """Sum a shard's frames in another feature space, weighted by the posteriors of the task's own."""
     task, view = asked
     mixtures, own = gaussians_of(task.model), aligned_shard(task)
     if not own.examples:
@@ -333,7 +333,7 @@ def _sums_in_space(asked: tuple[ShardTask, FeatureSpace]) -> tuple[StreamSums, .
 
 
 def _floors(total: StreamSums) -> VarianceFloor:
-    """From the variance of all frames."""
+    """Floors from the variance of all frames."""
     n = total.counts.sum()
     mean = total.first.sum((0, 1)) / n
     return VarianceFloor.of((total.second.sum((0, 1)) / n - mean.square()).float())
@@ -342,7 +342,7 @@ def _floors(total: StreamSums) -> VarianceFloor:
 def _in_feature_space(
     speech: TrainingSet, state: TrainingState, view: FeatureSpace, name: str
 ) -> TrainingState:
-    """The same model in other frames."""
+    """Move a model to another feature space."""
     tasks = [(task, view) for task in speech.tasks(state)]
     total = reduce(StreamSums.plus, (streams[0] for streams in speech.spread(_sums_in_space, tasks)))
     floors = _floors(total)
@@ -354,7 +354,7 @@ def _in_feature_space(
 def _begin_lda(
     speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
 ) -> TrainingState:
-    """Spliced frames, of which LDA keeps what tells the last model's pdfs apart."""
+    """Splice frames, and keep the LDA directions that tell the last model's pdfs apart."""
     assert state is not None
     wide = FeatureSpace(replace(cepstral_frontend(state.model), reach=SPLICE_REACH, transform=None), {})
     s: Scatter = speech.map_and_add(shard_scatter, [ScatterTask(task, wide) for task in speech.tasks(state)])
@@ -363,7 +363,7 @@ def _begin_lda(
 
 
 def _with_mllt(speech: TrainingSet, state: TrainingState) -> TrainingState:
-    """The frames turned so that diagonal covariances fit better, and the means with them."""
+    """Apply MLLT to frames and means, so that diagonal covariances fit better."""
     s: Scatter = speech.map_and_add(
         shard_scatter, [ScatterTask(task, None, True) for task in speech.tasks(state)]
     )
@@ -382,14 +382,14 @@ def _with_mllt(speech: TrainingSet, state: TrainingState) -> TrainingState:
 def _begin_sat(
     speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
 ) -> TrainingState:
-    """The frames of all speakers brought together."""
+    """Bring the frames of all speakers together by their fMLLR transforms."""
     assert state is not None
     view = FeatureSpace(cepstral_frontend(state.model), _fmllr_of_speakers(speech, state))
     return _in_feature_space(speech, state, view, stage.kind)
 
 
 def _fmllr_of_speakers(speech: TrainingSet, state: TrainingState) -> dict[str, Voice]:
-    """Each speaker's transform to the model there is."""
+    """Estimate each speaker's fMLLR transform to the current model."""
     of = added_by_speaker(speech.spread(speaker_sums, speech.tasks(state)))
     return {speaker: Voice(transform=fmllr(s)) for speaker, s in of.items()}
 
@@ -397,7 +397,7 @@ def _fmllr_of_speakers(speech: TrainingSet, state: TrainingState) -> dict[str, V
 def _begin_pronunciations(
     speech: TrainingSet, stage: Stage, state: TrainingState | None, frontend: CepstralFrontend
 ) -> TrainingState:
-    """Pronunciations and silences with their probabilities."""
+    """Give pronunciations and silences their probabilities."""
     assert state is not None
     words = {word: said for e in speech.examples for word, said in zip(e.spelled, e.words, strict=True)}
     return replace(state, weights=with_probabilities(words, state.pronunciations), paths=None)

@@ -1,5 +1,4 @@
-"""What recordings say about a model's parameters: sums that add up over frames, utterances, processes and
-machines.
+"""Sufficient statistics of EM: sums that add up over frames, utterances, processes and machines.
 
 P pdfs drawing on C codebooks of M Gaussians; streams of D dimensions; N phones of up to K states.
 """
@@ -23,7 +22,7 @@ from aligner.search.arcs import arrays
 
 
 class Occupancies(NamedTuple):
-    """Which pdf a frame belongs to, and how much: n pairs of a frame and a pdf."""
+    """Posterior probabilities of pdfs: n pairs of a frame and a pdf."""
 
     frames: Tensor
     """(n,) int64: frame of each pair."""
@@ -34,7 +33,7 @@ class Occupancies(NamedTuple):
 
 
 class StreamSums(NamedTuple):
-    """Sums of one stream, float64: how often each Gaussian of each pdf, and what the Gaussians saw."""
+    """Sums of one feature stream, in float64."""
 
     counts: Tensor
     """(P, M): summed posteriors of each Gaussian of each pdf."""
@@ -44,7 +43,7 @@ class StreamSums(NamedTuple):
     """(C, M, D): weighted sums of the squared frames."""
 
     def plus(self, other: StreamSums) -> StreamSums:
-        """Added up."""
+        """Add the sums of other frames."""
         return StreamSums(*(a + b for a, b in zip(self, other, strict=True)))
 
 
@@ -54,7 +53,7 @@ START: SpokenForm = ("<s>", ())  # what stands before the first word, and behind
 
 @dataclass(frozen=True)
 class PronunciationCounts:
-    """How words were said: counts that add up."""
+    """Counts of how words were said; they add up."""
 
     pairs: Counter[tuple[SpokenForm, SpokenForm, bool]] = field(default_factory=Counter)
     """How often a word stands behind another, with silence between them or without."""
@@ -65,7 +64,7 @@ class PronunciationCounts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Statistics:
-    """Everything that one step of EM needs."""
+    """The sufficient statistics of one step of EM."""
 
     streams: tuple[StreamSums, ...]
     """Sums of each stream."""
@@ -99,14 +98,14 @@ class Statistics:
 
     @property
     def occupancy(self) -> Tensor:
-        """(P,): frames of each pdf."""
+        """Number of frames (P,) of each pdf."""
         return self.streams[0].counts.sum(1)
 
 
 def accumulate(
     mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
-    """What frames (T, D) say about mixtures, and the log-likelihood (n,) of each pair of a frame and its pdf.
+    """Accumulate the sums of frames (T, D), and the log-likelihood (n,) of each pair of a frame and its pdf.
 
     The frames of a codebook are one product with its Gaussians; each Gaussian's share of a frame is its
     posterior among those of the pdf.  With ``seen`` (T, E) it is these that are added up, by the shares of
@@ -131,7 +130,7 @@ def accumulate(
 def reference(
     mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
-    """`accumulate` in plain torch, on any device."""
+    """Do as `accumulate` in plain torch, on any device."""
     found = zero_sums(mixtures) if seen is None else zero_sums(mixtures, seen.shape[1])
     emitted = occupied.weights.new_zeros(len(occupied.frames))
     y = frames if seen is None else seen
@@ -174,23 +173,21 @@ def _by_numba(
 
 
 def log_joints(mixtures: GaussianMixtures, x: Tensor, pdfs: Tensor, book: int) -> Iterator[Tensor]:
-    """Of each stream, log densities and weights (n, M), float64, of codebook ``book`` in frames (n, D) of
-    ``pdfs``.
-    """
+    """Yield per stream the weighted log densities (n, M), float64, of codebook ``book`` in frames (n, D)."""
     for stream in mixtures.streams:
         densities = stream.gaussians.take(torch.tensor([book]))(x[:, stream.columns])[:, 0].double()
         yield densities + stream.weights[pdfs].double().log()
 
 
 def by_group(groups: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Each number in ``groups`` (n,) with the places where it stands."""
+    """Yield each number in ``groups`` (n,) with the places where it stands."""
     order = torch.argsort(groups, stable=True)
     numbers, counts = torch.unique_consecutive(groups[order], return_counts=True)
     yield from zip(numbers.tolist(), torch.split(order, counts.tolist()), strict=True)
 
 
 def zero_sums(mixtures: GaussianMixtures, size: int | None = None) -> tuple[StreamSums, ...]:
-    """The sums of no frames; of frames of ``size`` numbers, where they are other than the mixtures'."""
+    """Make sums of no frames; ``size`` is that of the frames where it differs from the mixtures'."""
 
     def empty(like: Tensor, *shape: int) -> Tensor:
         return like.new_zeros(shape, dtype=torch.float64)
@@ -205,5 +202,5 @@ def zero_sums(mixtures: GaussianMixtures, size: int | None = None) -> tuple[Stre
 
 
 def total(parts: Iterable[Statistics]) -> Statistics:
-    """The sum of at least one; no more than two are needed at a time."""
+    """Add up at least one set of statistics, holding no more than two at a time."""
     return reduce(add, parts)

@@ -1,4 +1,4 @@
-"""`aligner.train.statistics.accumulate` on the CPU; must equal its reference to rounding."""
+"""The CPU kernel of `aligner.train.statistics.accumulate`; it must equal its reference to rounding."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def add_up(
     second: Any,
     emitted: Any,
 ) -> None:
-    """Add the frames ``y`` (T, E), by the shares that Gaussians have in ``x`` (T, D), to the sums of one
-    stream.
+    """Add frames ``y`` (T, E), weighted by the posteriors of Gaussians in ``x`` (T, D), to one stream's sums.
 
     ``frames``, ``pdfs``, ``weights`` (n,) are pairs of a frame and a pdf; ``means``, ``precisions`` (C, M,
     D), ``constants`` (C, M) and ``log_weights`` (P, M) the stream's; ``counts`` (P, M), ``first``, ``second``

@@ -1,5 +1,4 @@
-"""Linear transforms: what tells sounds apart (LDA), makes dimensions independent (MLLT), fits a speaker
-(fMLLR).
+"""Linear transforms of frames: LDA, MLLT, and the fMLLR of speakers.
 
 C classes (pdfs), D dimensions, T frames.  References: Haeb-Umbach & Ney 1992 (LDA); Gales 1999, "Semi-tied
 covariance matrices for hidden Markov models" (MLLT); Gales 1998, "Maximum likelihood linear transformations
@@ -32,8 +31,7 @@ THINNING_FRAMES = (
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """How many frames each class has (C,), their sums (C, D), and sums of products (C, D, D) or, over all,
-    (D, D).
+    """Scatter statistics of classes, in float64; they add up.
 
     In float64; they add up.
     """
@@ -50,9 +48,7 @@ class Scatter:
 
 
 class ScatterTask(NamedTuple):
-    """A shard with its paths, how its frames are seen, and whether each class's products are wanted, or only
-    all's.
-    """
+    """The work of collecting the scatter of a shard."""
 
     task: ShardTask
     """The shard."""
@@ -63,7 +59,7 @@ class ScatterTask(NamedTuple):
 
 
 def shard_scatter(asked: ScatterTask) -> Scatter:
-    """What a shard says of its pdfs, along its paths."""
+    """Collect the scatter of a shard's pdfs along its paths."""
     task, view, by_class = asked
     heard = aligned_shard(task._replace(em="viterbi"))  # a frame is of one class
     size = cepstral_frontend(task.model).size if view is None else view.frontend.size
@@ -84,7 +80,7 @@ def shard_scatter(asked: ScatterTask) -> Scatter:
 
 
 def lda(s: Scatter, dims: int) -> Tensor:
-    """The directions (dims, D) in which classes differ most for how much they vary inside.
+    """Directions (dims, D) with the greatest variance between classes for the variance within.
 
     Frames then have unit variance within classes.
     """
@@ -103,7 +99,7 @@ def lda(s: Scatter, dims: int) -> Tensor:
 
 
 def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
-    """A transform (D, D) after which diagonal covariances fit each class as well as may be.
+    """Estimate a transform (D, D) after which diagonal covariances fit each class as well as possible.
 
     Parameters
     ----------
@@ -144,7 +140,7 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
 
 
 def transformed_mixtures(mixtures: GaussianMixtures, matrix: Tensor) -> GaussianMixtures:
-    """Mixtures whose means go along with frames that are multiplied with ``matrix`` (D, D).
+    """Transform the means of mixtures along with frames that are multiplied by ``matrix`` (D, D).
 
     Variances are those of the transformed diagonals; the next step of EM finds better ones.
     """
@@ -157,7 +153,7 @@ def transformed_mixtures(mixtures: GaussianMixtures, matrix: Tensor) -> Gaussian
 
 @dataclass(frozen=True, eq=False)
 class TransformSums:
-    """What a speaker's frames say of the transform that fits them to a model: sums that add up, float64.
+    """Statistics of a speaker's frames for estimating fMLLR, in float64; they add up.
 
     Of the D + 1 numbers of an extended frame (x, 1).
     """
@@ -176,7 +172,7 @@ class TransformSums:
 
 
 def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies) -> TransformSums:
-    """Of frames (T, D) of one speaker, in which pdfs are occupied."""
+    """Collect the fMLLR statistics of one speaker's frames (T, D)."""
     size = frames.shape[1]
     precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
     codebook = torch.from_numpy(mixtures.codebook).to(frames.device)
@@ -196,7 +192,7 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupan
 
 
 def speaker_sums(task: ShardTask) -> dict[str, TransformSums]:
-    """By speaker, what a shard's utterances say of the transform that brings them to the model.
+    """Collect the fMLLR statistics of a shard, by speaker.
 
     Where the task's paths are not known they are searched for with the mixtures for unknown speakers.
     """
@@ -219,7 +215,7 @@ def speaker_sums(task: ShardTask) -> dict[str, TransformSums]:
 
 
 def added_by_speaker(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, TransformSums]:
-    """The sums of shards."""
+    """Add up the statistics of shards, speaker by speaker."""
     total: dict[str, TransformSums] = {}
     for part in parts:
         for speaker, s in part.items():
@@ -230,7 +226,7 @@ def added_by_speaker(parts: Iterable[Mapping[str, TransformSums]]) -> dict[str, 
 def fmllr(
     s: TransformSums, blocks: Sequence[slice] | None = None, rounds: int = FMLLR_ROUNDS
 ) -> Tensor | None:
-    """The affine transform (D, D + 1) that makes a speaker's frames likeliest; None where there is too little
+    """Estimate a speaker's affine transform (D, D + 1) by maximum likelihood; None where there is too little
     speech.
 
     With little speech only an offset is learnt.
@@ -264,8 +260,7 @@ def fmllr(
 
 
 def _columns(size: int, blocks: Sequence[slice] | None) -> list[Tensor]:
-    """Of each row of a transform, the columns that may be other than 0: those of its block, and the
-    offset."""
+    """Columns of each row of a transform that may differ from 0: those of its block, and the offset."""
     block = torch.zeros(size, dtype=torch.int64)
     for k, columns in enumerate(blocks or [slice(0, size)]):
         block[columns] = k
@@ -275,12 +270,12 @@ def _columns(size: int, blocks: Sequence[slice] | None) -> list[Tensor]:
 
 
 def _little(square: Tensor) -> Tensor:
-    """What keeps a matrix from being singular and changes nothing else."""
+    """Small diagonal matrix that keeps a matrix from being singular and changes nothing else."""
     return 1e-8 * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
 
 
 def _row(inverse: Tensor, linear: Tensor, cofactors: Tensor, count: float) -> Tensor:
-    """The likeliest row of a transform while the others stand (Gales 1998, eqs. 51-53).
+    """Maximum likelihood row of a transform while the others stand (Gales 1998, eqs. 51-53).
 
     Of the two solutions the one that keeps the determinant above 0: a voice is not the mirror image of
     another.
@@ -301,7 +296,7 @@ def _offset(s: TransformSums, matrix: Tensor) -> Tensor:
 
 
 def fmllr_gain(s: TransformSums, matrix: Tensor) -> float:
-    """What a transform adds to the log-likelihood, per frame (Gales 1998, eq. 45), against none."""
+    """Gain of a transform in log-likelihood per frame, against none (Gales 1998, eq. 45)."""
     size = len(s.linear)
 
     def value(w: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Growing decision trees: which contexts of a phone sound alike (Young, Odell & Woodland 1994).
+"""Growing of phonetic decision trees (Young, Odell & Woodland 1994).
 
 The questions are made from the data, too: phones are clustered by how they sound, and every cluster is one
 (the way of Kaldi's recipes); so no one needs to know the language.  A question is worth what it adds to the
@@ -47,7 +47,7 @@ FIRST_TIED_PHONE = len(FIRST)  # phones before this are not split: silence and n
 
 @dataclass(frozen=True, eq=False)
 class ContextSums:
-    """What was heard of each event: sums that add up."""
+    """Frame sums of each event (a phone's state in one context); they add up."""
 
     codes: np.ndarray
     """(E,) int, ascending: one code per event (see `event_codes`)."""
@@ -60,7 +60,7 @@ class ContextSums:
 
     @classmethod
     def of(cls, codes: np.ndarray, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> ContextSums:
-        """From rows of which some are of the same event."""
+        """Make sums of rows, some of which belong to the same event."""
         found, place = np.unique(codes, return_inverse=True)
         return cls(found, *(_summed(v, place, len(found)) for v in (counts, first, second)))
 
@@ -82,12 +82,12 @@ class ContextSums:
 
     @cached_property
     def keys(self) -> np.ndarray:
-        """(E, 5) int: phone, state, phone before, phone after, place in the word."""
+        """Events (E, 5) int: phone, state, phone before, phone after, place in the word."""
         return np.stack([self.codes >> CODE_BITS * k & (1 << CODE_BITS) - 1 for k in range(4, -1, -1)], 1)
 
 
 def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
-    """Rows of ``values`` added up where ``place`` is the same."""
+    """Add up the rows of ``values`` that have the same ``place``."""
     order = np.argsort(place, kind="stable")
     firsts = np.searchsorted(place[order], np.arange(size))
     total: np.ndarray = (
@@ -97,7 +97,7 @@ def _summed(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
 
 
 class FeatureSpace(NamedTuple):
-    """Frames as another front end, and other transforms of the speakers, have them."""
+    """A front end with transforms of the speakers."""
 
     frontend: CepstralFrontend
     """Front end of the frames."""
@@ -106,13 +106,13 @@ class FeatureSpace(NamedTuple):
 
 
 def frames_in(model: MarkovModel, examples: Sequence[Example], view: FeatureSpace) -> torch.Tensor:
-    """Frames (T, D) of utterances, one behind the other, as ``view`` has them."""
+    """Frames (T, D) of utterances in a feature space, one behind the other."""
     other = replace(model, frontend=view.frontend, transform=None)
     return all_frames_of(other, examples, view.voices)
 
 
 class ShardContexts(NamedTuple):
-    """What a shard says about every event, and the events of each utterance's frames."""
+    """The events of a shard: their sums, and those of each utterance's frames."""
 
     contexts: ContextSums
     """Sums of every event."""
@@ -121,7 +121,7 @@ class ShardContexts(NamedTuple):
 
 
 def shard_contexts(task: ShardTask) -> ShardContexts:
-    """A shard's events, along new paths."""
+    """Align a shard anew, and sum its frames by event."""
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
     ways = [f for f in found.values() if isinstance(f, Aligned)]
     size = cepstral_frontend(task.model).size
@@ -138,7 +138,7 @@ def shard_contexts(task: ShardTask) -> ShardContexts:
 
 
 def event_codes(keys: np.ndarray) -> np.ndarray:
-    """Events (n, 5) as one number each (n,)."""
+    """Pack events (n, 5) into one number each (n,)."""
     code = np.zeros(len(keys), np.int64)
     for column in keys.T:
         code = code << CODE_BITS | column
@@ -146,7 +146,7 @@ def event_codes(keys: np.ndarray) -> np.ndarray:
 
 
 def events_along_path(way: Aligned, topology: TreeTopology) -> np.ndarray:
-    """The event of every frame (T, 5) along an utterance's best path."""
+    """Events (T, 5) of the frames along an utterance's best path."""
     graph, nodes = way.graph, way.graph.node[way.states]
     starts = np.flatnonzero(np.diff(nodes, prepend=-1))
     inner = phone_and_state(graph, topology)[1][way.states]
@@ -165,8 +165,7 @@ def events_along_path(way: Aligned, topology: TreeTopology) -> np.ndarray:
 
 
 def phone_questions(events: ContextSums, topology: TreeTopology) -> np.ndarray:
-    """Sets of phones that sound alike (Q, N) bool: the clusters of a tree that joins the two most alike
-    first.
+    """Sets of phones that sound alike (Q, N) bool, by agglomerative clustering.
 
     What phones sound like is their middle state without context; single phones are questions, too.
     """
@@ -194,7 +193,7 @@ def phone_questions(events: ContextSums, topology: TreeTopology) -> np.ndarray:
 
 
 def _scattered(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
-    """Rows of ``values`` added up by their ``place``, some of which may have none."""
+    """Add up rows of ``values`` by their ``place``; places without rows get 0."""
     table = np.zeros((size, *values.shape[1:]))
     np.add.at(table, place, values)
     return table
@@ -203,7 +202,7 @@ def _scattered(values: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
 def _most_alike(
     order: Sequence[int], values: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]], floor: np.ndarray
 ) -> tuple[int, int]:
-    """The two whose joining costs the least likelihood."""
+    """Find the two clusters whose merging costs the least likelihood."""
     n, s, q = (np.stack([np.asarray(values[p][k]) for p in order]) for k in range(3))
     alone = log_likelihood(n, s, q, floor)
     joined = log_likelihood(n[:, None] + n, s[:, None] + s, q[:, None] + q, floor)
@@ -214,7 +213,7 @@ def _most_alike(
 
 
 def variance_floor(events: ContextSums, share: float = 0.01) -> np.ndarray:
-    """(D,): a share of the variance of all frames."""
+    """Least variances (D,): a share of the variance of all frames."""
     n = events.counts.sum()
     mean = events.first.sum(0) / n
     floor: np.ndarray = np.maximum(share * (events.second.sum(0) / n - mean**2), 1e-10)
@@ -222,7 +221,7 @@ def variance_floor(events: ContextSums, share: float = 0.01) -> np.ndarray:
 
 
 def log_likelihood(n: np.ndarray, first: np.ndarray, second: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Log-likelihood (...) of frames (...,) under the Gaussian that fits them best, from their sums (..., D).
+    """Log-likelihood (...) of frames under their maximum likelihood Gaussian, from sums (..., D).
 
     Up to what is the same for all ways to divide the frames up.
     """
@@ -233,7 +232,7 @@ def log_likelihood(n: np.ndarray, first: np.ndarray, second: np.ndarray, floor: 
 
 
 class Split(NamedTuple):
-    """The best question of a node."""
+    """A node's best question."""
 
     gain: float
     """Gain in log-likelihood."""
@@ -248,7 +247,7 @@ class Split(NamedTuple):
 def best_split(
     events: ContextSums, rows: np.ndarray, answers: Sequence[np.ndarray], floor: np.ndarray, least: float
 ) -> Split | None:
-    """The question that adds most likelihood, of those that leave ``least`` frames on either side.
+    """Find the question that adds most likelihood and leaves at least ``least`` frames on either side.
 
     Parameters
     ----------
@@ -285,7 +284,7 @@ def best_split(
 
 
 def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float = 100.0) -> TreeTopology:
-    """Trees of up to so many ``leaves`` in all, whichever splits gain most.
+    """Grow trees of up to ``leaves`` leaves in all, splitting where the gain is greatest.
 
     Parameters
     ----------
@@ -328,7 +327,7 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
 
 
 class _Builder:
-    """Trees on their way: nodes as lists, and the best split of each leaf waiting in a heap."""
+    """Trees under construction: nodes as lists, and the best split of each leaf in a heap."""
 
     def __init__(
         self,
@@ -360,7 +359,7 @@ class _Builder:
         return node
 
     def split(self, leaves: int) -> None:
-        """Ask the questions that gain most, until there are so many leaves."""
+        """Split leaves by greatest gain until there are ``leaves`` of them."""
         count = len(self._rows)
         while self._waiting and count < leaves:
             _, node, split = heapq.heappop(self._waiting)
@@ -370,7 +369,7 @@ class _Builder:
             count += 1
 
     def forest(self, table: np.ndarray, places: int) -> Forest:
-        """The trees as flat arrays; questions about places begin at ``places`` in the table."""
+        """Make the trees flat arrays; questions about places begin at row ``places`` of the table."""
         about, asked, yes, no = np.array(self._asked).T.copy()
         asked = np.where((about == PLACE) & (asked != LEAF), asked + places, asked)
         is_leaf = asked == LEAF
@@ -379,7 +378,7 @@ class _Builder:
 
 
 def pdfs_of_events(events: ContextSums, topology: TreeTopology) -> np.ndarray:
-    """(E,) the pdf of each event."""
+    """The pdf (E,) of each event."""
     return np.array(
         [
             topology.forest.leaf(phone, state, (left, right, place))
