@@ -461,7 +461,7 @@ def test_runs_count_from_finding_files_to_writing(corpus, tmp_path, monkeypatch)
 
 
 def test_a_backend_that_is_not_here_has_a_row_that_says_why(corpus, monkeypatch):
-    def none(model, options):
+    def none(model, options, compute):
         raise ModelError("espeak", "the package is missing", "pip install it")
 
     monkeypatch.setattr(aligning, "chosen", none)
@@ -717,7 +717,7 @@ def test_the_doctor_ends_with_1_only_where_something_is_broken(monkeypatch, find
 
 
 def test_the_doctor_tells_that_nothing_can_be_loaded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "aligner.check.doctor", None)
+    monkeypatch.setitem(sys.modules, "aligner.cli.actions.examining", None)
     told, data = called("doctor"), called("doctor", "--json")
     assert told.exit_code == data.exit_code == 1
     assert told.output.startswith("X a library cannot be loaded")

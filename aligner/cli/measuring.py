@@ -195,10 +195,10 @@ def doctor(*, as_json: bool) -> int:
     broken, otherwise 1.
     """
     try:
-        from aligner.cli.actions import examining
+        from aligner.cli.actions.examining import examine
     except (ImportError, OSError) as error:  # torch or another without which nothing runs at all
         return _tell_broken(error, as_json)
-    return examining.examine(as_json)
+    return examine(as_json)
 
 
 def _tell_broken(error: Exception, as_json: bool) -> int:
