@@ -50,7 +50,7 @@ from aligner.train.estimate import (
 from aligner.train.finish import finished_model, merged_mixture
 from aligner.train.monophone import flat_start
 from aligner.train.pronunciations import with_probabilities
-from aligner.train.stages import Stage, TrainingSet, TrainingState, train
+from aligner.train.stages import Stage, TrainingSet, train
 from aligner.train.statistics import START, Occupancies, PronunciationCounts, accumulate, total
 from aligner.train.transforms import (
     Scatter,
@@ -1044,12 +1044,12 @@ def test_counts_of_words_add_up():
 
 
 def test_a_dictionary_as_written_reads_the_same():
-    from aligner.learn.train_hmm import _lines
+    from aligner.learn.dictionary import lines as dictionary_lines
+    from aligner.learn.dictionary import pronunciations_of
 
     words = with_probabilities(TOLD, HEARD)
-    state = TrainingState(stage=0, iteration=1, model=None, floors=None, weights=words)
     text = SimpleNamespace(dictionary=None, english=False)
-    lines = "".join(_lines(text, SimpleNamespace(examples=[]), state))
+    lines = "".join(dictionary_lines(text, words))
     lexicon = Lexicon.parse(lines, known=str.isupper)
     assert {word: lexicon.lookup(word) for word in words} == words
     bare = Example(
@@ -1059,13 +1059,7 @@ def test_a_dictionary_as_written_reads_the_same():
         words=tuple(map(tuple, TOLD.values())),
         spelled=tuple(TOLD),
     )
-    lines = "".join(
-        _lines(
-            text,
-            SimpleNamespace(examples=[bare]),
-            TrainingState(stage=0, iteration=1, model=None, floors=None),
-        )
-    )
+    lines = "".join(dictionary_lines(text, pronunciations_of([bare])))
     assert Lexicon.parse(lines, known=str.isupper).lookup("the") == tuple(TOLD["the"])
 
 

@@ -37,8 +37,9 @@ from aligner.corpus import audio
 from aligner.features import CepstralFrontend, affine
 from aligner.learn import adapt as adapting
 from aligner.learn import spread
+from aligner.learn.hmm_options import Options, options_of
 from aligner.learn.pronouncing import Text
-from aligner.learn.train_hmm import Options, options_of, train_hmm
+from aligner.learn.train_hmm import train_hmm
 from aligner.models import packed, saved
 from aligner.models.markov import MarkovModel, Voice
 from aligner.train import stages as schedule
@@ -122,7 +123,7 @@ def whole(tmp_path_factory, grows) -> Path:
         rows.append(row)
         shutil.copytree(base / "model", base / f"after{len(rows)}")
 
-    train_hmm(SAMPLE, base / "model", TEXT, Options(EVERY, jobs=1), notice)
+    train_hmm(SAMPLE, base / "model", TEXT, Options(stages=EVERY, jobs=1), on_iteration=notice)
     assert max(r.pdfs for r in rows) > rows[0].pdfs  # else nothing is tested of trees
     assert max(r.gaussians for r in rows) > max(r.pdfs for r in rows)
     return base / "model"
@@ -132,7 +133,7 @@ def whole(tmp_path_factory, grows) -> Path:
 def tiny(tmp_path_factory, grows) -> Path:
     """Phones without context, hardly trained."""
     out = tmp_path_factory.mktemp("tiny") / "model"
-    train_hmm(SAMPLE, out, TEXT, Options(TINY, jobs=1))
+    train_hmm(SAMPLE, out, TEXT, Options(stages=TINY, jobs=1))
     return out
 
 
@@ -194,13 +195,13 @@ def test_a_damaged_model_is_told(tiny, tmp_path):
 
 def test_the_same_seed_gives_the_same_model(whole, tmp_path):
     """However many processes there are; and what is returned is what is saved."""
-    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=2))
+    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(stages=EVERY, jobs=2))
     assert numbers(tmp_path / "model") == numbers(whole)
     same(summary.model, load_model(tmp_path / "model"))
 
 
 def test_another_seed_gives_another(whole, tmp_path):
-    train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, seed=1, jobs=2))
+    train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(stages=EVERY, seed=1, jobs=2))
     assert numbers(tmp_path / "model") != numbers(whole)
 
 
@@ -209,7 +210,9 @@ def test_another_seed_gives_another(whole, tmp_path):
 def test_what_stopped_goes_on_as_if_it_had_not(whole, tmp_path, done):
     model, rows = tmp_path / "model", []
     shutil.copytree(whole.parent / f"after{done}", model)
-    summary = train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=1, resume=True), rows.append)
+    summary = train_hmm(
+        SAMPLE, model, TEXT, Options(stages=EVERY, jobs=1, resume=True), on_iteration=rows.append
+    )
     assert len(rows) == ITERATIONS - done
     assert numbers(model) == numbers(whole)
     assert (model / "dictionary.dict").read_text() == (whole / "dictionary.dict").read_text()
@@ -232,8 +235,14 @@ def test_interrupted_again_and_again(whole, tmp_path):
 
     for k in range(ITERATIONS // 5):
         with pytest.raises(KeyboardInterrupt):
-            train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=1, resume=k > 0), stop)
-    train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, jobs=1, resume=True), stop)
+            train_hmm(
+                SAMPLE,
+                tmp_path / "model",
+                TEXT,
+                Options(stages=EVERY, jobs=1, resume=k > 0),
+                on_iteration=stop,
+            )
+    train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(stages=EVERY, jobs=1, resume=True), on_iteration=stop)
     assert len(told) == ITERATIONS
     assert numbers(tmp_path / "model") == numbers(whole)
 
@@ -241,11 +250,11 @@ def test_interrupted_again_and_again(whole, tmp_path):
 def test_full_em_goes_on_too(tmp_path):
     """Its paths are not remembered, and mixtures grow at random from the seed and the iteration."""
     options = Options(
-        (
+        stages=(
             Stage(kind="monophone", iterations=6, gaussians=300),
             Stage(kind="triphone", iterations=2, gaussians=300, leaves=100),
         ),
-        "full",
+        em="full",
         jobs=2,
     )
 
@@ -253,17 +262,17 @@ def test_full_em_goes_on_too(tmp_path):
         if (row.stage, row.iteration) == ("triphone", 1):
             shutil.copytree(tmp_path / "one", tmp_path / "two")
 
-    train_hmm(SAMPLE, tmp_path / "one", TEXT, options, stop)
+    train_hmm(SAMPLE, tmp_path / "one", TEXT, options, on_iteration=stop)
     train_hmm(SAMPLE, tmp_path / "two", TEXT, replace(options, resume=True))
     assert numbers(tmp_path / "one") == numbers(tmp_path / "two")
 
 
 OTHERS = {
-    "seed": (SAMPLE, TEXT, Options(EVERY, seed=1, resume=True)),
-    "stages": (SAMPLE, TEXT, Options(EVERY[:-1], resume=True)),
-    "em": (SAMPLE, TEXT, Options(EVERY, "full", resume=True)),
+    "seed": (SAMPLE, TEXT, Options(stages=EVERY, seed=1, resume=True)),
+    "stages": (SAMPLE, TEXT, Options(stages=EVERY[:-1], resume=True)),
+    "em": (SAMPLE, TEXT, Options(stages=EVERY, em="full", resume=True)),
     "features": (SAMPLE, TEXT, options_of("quick", None, resume=True)),
-    "letters": (SAMPLE, Text(characters=True), Options(EVERY, resume=True)),
+    "letters": (SAMPLE, Text(characters=True), Options(stages=EVERY, resume=True)),
 }
 
 
@@ -283,7 +292,7 @@ def test_another_corpus_does_not_go_on(whole, sample, tmp_path):
     shutil.copytree(whole.parent / "after3", tmp_path / "model")
     (sample / "rms" / "winter.lab").write_text("Winter storms had washed the old bridge into the sea.")
     with pytest.raises(DataError, match="training of another corpus"):
-        train_hmm(sample, tmp_path / "model", TEXT, Options(EVERY, resume=True))
+        train_hmm(sample, tmp_path / "model", TEXT, Options(stages=EVERY, resume=True))
 
 
 def test_a_training_that_stopped_is_not_overwritten(whole, tmp_path):
@@ -304,7 +313,7 @@ def test_a_damaged_state_is_told(whole, tmp_path, name):
     del table[name]
     path.write_text(json.dumps(table))
     with pytest.raises(ModelError, match=rf"state\.json: .*'{name}'"):
-        train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(EVERY, resume=True))
+        train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(stages=EVERY, resume=True))
 
 
 def test_a_model_is_not_overwritten(tiny):
@@ -353,7 +362,9 @@ def test_a_polite_kill_leaves_what_can_be_gone_on_with(tmp_path):
     assert "Traceback" not in printed
     assert not list(model.rglob("*.part"))
     rows = []
-    result = train_hmm(SAMPLE, model, TEXT, options_of("standard", path, jobs=2, resume=True), rows.append)
+    result = train_hmm(
+        SAMPLE, model, TEXT, options_of("standard", path, jobs=2, resume=True), on_iteration=rows.append
+    )
     assert len(rows) == 19
     assert result.utterances == 10
 
@@ -397,10 +408,10 @@ def test_a_full_disk_leaves_the_last_state(whole, tmp_path, full_disk, monkeypat
     shutil.copytree(whole.parent / "after8", model)
     full_disk()
     with pytest.raises(ModelError, match=r"cannot be written .No space left") as error:
-        train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=1, resume=True))
+        train_hmm(SAMPLE, model, TEXT, Options(stages=EVERY, jobs=1, resume=True))
     assert str(model) in str(error.value)
     monkeypatch.undo()
-    train_hmm(SAMPLE, model, TEXT, Options(EVERY, jobs=1, resume=True))
+    train_hmm(SAMPLE, model, TEXT, Options(stages=EVERY, jobs=1, resume=True))
     assert numbers(model) != b""
     assert not (model / ".training").exists()
 
@@ -626,7 +637,7 @@ def test_too_little_speech(sample, tmp_path, texts, rule):
 def test_too_little_for_a_stage(tmp_path, monkeypatch):
     """What there is speech for is trained, and told."""
     short = tuple(replace(s, iterations=2) for s in RECIPES["standard"])
-    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(short, jobs=2))
+    summary = train_hmm(SAMPLE, tmp_path / "model", TEXT, Options(stages=short, jobs=2))
     assert any(
         n.startswith(
             "with 0.6 minutes of speech the stage 'monophone' is the last that makes sense; "
@@ -661,8 +672,8 @@ def test_what_was_left_out_is_told_after_an_interruption_too(sample, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_hmm(sample, tmp_path / "model", TEXT, Options(TINY, jobs=1), stop)
-    summary = train_hmm(sample, tmp_path / "model", TEXT, Options(TINY, jobs=1, resume=True))
+        train_hmm(sample, tmp_path / "model", TEXT, Options(stages=TINY, jobs=1), on_iteration=stop)
+    summary = train_hmm(sample, tmp_path / "model", TEXT, Options(stages=TINY, jobs=1, resume=True))
     assert [f.utterance.id.split("/")[-1] for f in summary.failures] == ["winter"]
     assert summary.utterances == 9
 
@@ -680,7 +691,7 @@ def test_phones_that_are_never_said(tiny, sample, tmp_path):
     """A dictionary may have them, and a word of such aligns."""
     book = tmp_path / "my.dict"
     book.write_text((tiny / "dictionary.dict").read_text() + "clix\tQX IY QX\n")
-    summary = train_hmm(SAMPLE, tmp_path / "model", Text(book), Options(EVERY[:2], jobs=2))
+    summary = train_hmm(SAMPLE, tmp_path / "model", Text(book), Options(stages=EVERY[:2], jobs=2))
     assert "QX" in summary.phones
     [never] = [n for n in summary.notes if "never said" in n]
     assert "QX" in never

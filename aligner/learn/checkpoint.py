@@ -1,4 +1,4 @@
-"""Where a training stands, on disk: what ``--resume`` goes on from."""
+"""The state of a training on disk, from which ``--resume`` goes on."""
 
 from __future__ import annotations
 
@@ -27,19 +27,28 @@ AGAIN = "train again, into another folder"
 
 
 class Checkpoint:
-    """The state of a training in the folder ``.training`` of its model."""
+    """The checkpoint of a training, in the folder ``.training`` of its model."""
 
     def __init__(self, model: Path) -> None:
         self._folder = model / ".training"
 
     @property
-    def there(self) -> bool:
-        """Whether a training stopped here."""
+    def exists(self) -> bool:
+        """Whether a training stopped in this folder and can be resumed."""
         return (self._folder / NAME).is_file()
 
     def save(self, state: TrainingState, rows: Sequence[Row], key: str) -> None:
-        """Keep a state in place of the one before; ModelError if it cannot be written (that one is intact
+        """Write a state in place of the one before; ModelError if it cannot be written (that one is intact
         then).
+
+        Parameters
+        ----------
+        state : TrainingState
+            The state after an iteration.
+        rows : sequence of Row
+            The history so far.
+        key : str
+            A hash of what the training is of; only a training of the same key resumes.
         """
         voices = {
             speaker: f"voice.{k}"
@@ -67,7 +76,7 @@ class Checkpoint:
         saved.save(state.model, self._folder, NAME, more, tensors)
 
     def load(self, key: str, device: str = "cpu") -> tuple[TrainingState, list[Row]]:
-        """The state that was kept, and the rows of its history.
+        """Read the state, and the rows of its history.
 
         Raises
         ------
@@ -93,7 +102,7 @@ class Checkpoint:
             ) from error
 
     def remove(self) -> None:
-        """Take away what this and no other program made, once it is not needed any more."""
+        """Remove the files of the checkpoint, and its folder if nothing else is in it."""
         for path in (*self._folder.glob("state-*.safetensors"), self._folder / NAME):
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
@@ -130,7 +139,7 @@ def _said(word: Any) -> SpokenForm:
 
 
 def _of_paths(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:
-    """Paths end to end: of all utterances, how many each has, and how many utterances a shard."""
+    """Return paths as arrays: those of all utterances end to end, their lengths, and utterances a shard."""
     every = [pdfs for shard in paths for pdfs in shard.pdfs]
     return {
         "paths.pdfs": torch.from_numpy(np.concatenate([np.zeros(0, np.int32), *every])),

@@ -1,4 +1,4 @@
-"""How a training went, iteration by iteration: a table, and a picture of it."""
+"""The history of a training, iteration by iteration: a table, and a picture of it."""
 
 from __future__ import annotations
 
@@ -11,48 +11,41 @@ from aligner.formats.files import write_text
 HISTORY, PLOT = "training.csv", "training.html"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One iteration.
-
-    Attributes
-    ----------
-    stage : str
-    iteration, iterations : int
-        From 1, and how many the stage has.
-    log_likelihood : float
-        Per frame, before the iteration; comparable only within a stage.
-    unaligned : float
-        Share of the utterances.
-    pdfs, gaussians : int
-    seconds : float
-        That it took, with all that the stage begins with.
-    speed : float
-        Seconds of speech per second.
-    """
+    """One iteration of a training."""
 
     stage: str
+    """The kind of the stage."""
     iteration: int
+    """The number of the iteration within its stage, from 1."""
     iterations: int
+    """The number of iterations of the stage."""
     log_likelihood: float
+    """The log-likelihood per frame before the iteration; comparable only within a stage."""
     unaligned: float
+    """The share of the utterances for which no path was found."""
     pdfs: int
+    """The number of probability densities, one for each leaf of the trees."""
     gaussians: int
+    """The number of Gaussians with a weight above 0."""
     seconds: float
+    """How long the iteration took, with all that its stage begins with."""
     speed: float
+    """Seconds of speech per second."""
 
     @classmethod
     def columns(cls) -> list[str]:
-        """Of the table."""
+        """Return the heads of the table's columns."""
         return [f.name for f in fields(cls)]
 
     def cells(self) -> list[object]:
-        """Of the table; numbers as people read them."""
+        """Return the cells of the table's row; numbers rounded as people read them."""
         return [round(v, 4) if isinstance(v, float) else v for v in astuple(self)]
 
 
 def plot(rows: Sequence[Row], folder: Path) -> None:
-    """Likelihood and share of unaligned utterances over all iterations, as a page that opens from disk."""
+    """Draw likelihood and share of unaligned utterances by iteration, on a page that opens from disk."""
     from plotly.graph_objects import Scatter
     from plotly.subplots import make_subplots
 

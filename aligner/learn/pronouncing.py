@@ -1,4 +1,4 @@
-"""How a corpus's transcripts become phones, where a model is to be made of them."""
+"""The pronunciations of a corpus's words, where a model is to be trained on it."""
 
 from __future__ import annotations
 
@@ -19,33 +19,26 @@ from aligner.types import NOISE_LABEL, DataError, Fault
 
 @dataclass(frozen=True)
 class Text:
-    """How transcripts are read.
-
-    Attributes
-    ----------
-    dictionary : Path or None
-        None takes the CMU dictionary where the language is English, and eSpeak NG's pronunciations of any
-        other.
-    g2p : bool
-        Whether words that the dictionary lacks get a pronunciation from their letters.
-    characters : bool
-        Whether the letters that words are written with stand for phones; no dictionary is used then.
-    language : str
-    """
+    """How the transcripts of a training are read."""
 
     dictionary: Path | None = None
+    """A file of pronunciations; None takes the CMU dictionary where the language is English, and eSpeak NG's
+    pronunciations of any other."""
     g2p: bool = True
+    """Whether words that the dictionary lacks get a pronunciation from their letters."""
     characters: bool = False
+    """Whether the letters that words are written with stand for phones; no dictionary is used then."""
     language: str = "en"
+    """The code of the language."""
 
     @property
     def english(self) -> bool:
-        """Whether numbers and the like are spoken out in English."""
+        """Whether the language is English, so that numbers and the like are spoken out."""
         return spoken_english(self.language)
 
     @property
-    def way(self) -> str:
-        """From letters to phones: one of `aligner.models.markov.G2PS`."""
+    def letters_to_phones(self) -> str:
+        """How words that no dictionary has get their phones: one of `aligner.models.markov.G2PS`."""
         if self.characters:
             return "letters"
         if self.english:
@@ -53,7 +46,7 @@ class Text:
         return "espeak" if self.dictionary is None else "none"
 
     def tokens(self, transcript: str) -> tuple[Token, ...]:
-        """The words of a transcript; DataError if there is none."""
+        """Split a transcript into its words; DataError if there is none."""
         tokens = normalise(transcript, self.english)
         if not tokens:
             raise DataError(
@@ -63,7 +56,14 @@ class Text:
 
 
 def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
-    """What finds the pronunciations of a corpus's ``words``.
+    """Return what finds the pronunciations of a corpus's words.
+
+    Parameters
+    ----------
+    text : Text
+        How transcripts are read.
+    words : sequence of str
+        The words, which eSpeak pronounces all at once.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
     path = text.dictionary or cmu_dictionary()
     lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
     phones = set(map(unstressed, lexicon.phones))
-    guess = HamaG2P() if text.way == "english" else None
+    guess = HamaG2P() if text.letters_to_phones == "english" else None
     return Pronouncer(
         lexicon=lexicon, g2p=guess, known=lambda phone: unstressed(phone) in phones, noises=noises
     )
@@ -94,7 +94,7 @@ def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> 
 
 
 def phones_of(spell: Pronouncer | Speller, said: Sequence[Sequence[SpokenWord]]) -> tuple[str, ...]:
-    """The phones of a corpus and its dictionary: all of which some word may be made."""
+    """Return the phones of a corpus and its dictionary: all that some word may be made of."""
     heard = {phone for spoken in said for word in spoken for p in word.pronunciations for phone in p.phones}
     known = spell.lexicon.phones if isinstance(spell, Pronouncer) else frozenset[str]()
     return tuple(sorted(set(map(unstressed, heard | known)) - NOISE_PHONES))

@@ -1,4 +1,4 @@
-"""A corpus in, a CTC network out: what ``aligner train --backend ctc`` does."""
+"""Training a CTC network: from a corpus to the folder of a model."""
 
 from __future__ import annotations
 
@@ -29,27 +29,20 @@ DICTIONARY = "dictionary.dict"  # in the model's folder
 
 @dataclass(frozen=True)
 class Summary:
-    """What a training did.
-
-    Attributes
-    ----------
-    utterances : int
-        That were learnt from.
-    labels : tuple of str
-        That the network writes, without the blank.
-    history : tuple of Epoch
-    failures : tuple of Failure
-        What could not be learnt from, and why.
-    """
+    """The result of a training."""
 
     utterances: int
+    """The number of utterances that were learnt from."""
     labels: tuple[str, ...]
+    """The labels that the network writes, without the blank."""
     history: tuple[Epoch, ...]
+    """Loss and time of each pass over the corpus."""
     failures: tuple[Failure, ...]
+    """What could not be learnt from, and why."""
 
 
 class Recordings(Sequence[Example]):
-    """Examples whose recordings are read when they are asked for: a corpus may be larger than memory."""
+    """Examples whose recordings are read as they are taken: a corpus may be larger than memory."""
 
     def __init__(self, utterances: Sequence[Utterance], labels: Sequence[Sequence[int]]) -> None:
         self._utterances, self._labels = utterances, labels
@@ -58,7 +51,7 @@ class Recordings(Sequence[Example]):
         return len(self._utterances)
 
     def __getitem__(self, k):  # type: ignore[no-untyped-def]
-        """Utterance ``k``, read."""
+        """Read the recording of utterance ``k``, and return it as an example."""
         utterance = self._utterances[k]
         return Example(
             utterance.id, torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave), self._labels[k]
@@ -66,20 +59,27 @@ class Recordings(Sequence[Example]):
 
 
 def train_ctc(
-    corpus: Path, out: Path, text: Text, options: Options, notice: Callable[[Epoch], None] = lambda _: None
+    corpus: Path,
+    out: Path,
+    text: Text,
+    options: Options,
+    *,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Summary:
     """Train a CTC network with label priors on a corpus, and save it.
 
     Parameters
     ----------
     corpus : Path
-        Recordings and transcripts, as for `align`.
+        The folder of recordings and transcripts, as for `align`.
     out : Path
-        Of the model; a folder that is not there yet, or holds no model.
+        The folder of the model; it must not exist, or hold no model.
     text : Text
+        How transcripts are read.
     options : Options
-    notice : callable
-        Told of every epoch.
+        How to train.
+    on_epoch : callable
+        Called after each pass over the corpus.
 
     Raises
     ------
@@ -94,21 +94,14 @@ def train_ctc(
         check_spoken(text.language, corpus, espeak=False)
     check_rights(out)
     spell = speller(text, ())
-    said: list[tuple[Utterance, list[str]]] = []
-    failures = list(found.failures)
-    for utterance in found.utterances:
-        try:
-            audio.read(utterance, SAMPLE_RATE)
-            said.append((utterance, _labels(utterance.transcript, spell, text)))
-        except DataError as error:
-            failures.append(Failure.of(utterance, error))
+    said, failures = _labelled(found.utterances, spell, text)
     # a label for each phone of the dictionary, said or not, so that every word can be aligned
     written = {label for _, of in said for label in of}
     known = set() if isinstance(spell, Speller) else set(map(unstressed, spell.lexicon.phones))
     labels = (BLANK, *sorted(written | known))
     number = {label: k for k, label in enumerate(labels)}
     examples = Recordings([u for u, _ in said], [[number[label] for label in of] for _, of in said])
-    trained = train(examples, labels, options, notice, case="lower" if text.characters else None)
+    trained = train(examples, labels, options, on_epoch, case="lower" if text.characters else None)
     by_id = {u.id: u for u, _ in said}
     failures += [
         Failure(by_id[name], reason, "is it the transcript of another recording?", fault=Fault.TOO_SHORT)
@@ -117,11 +110,30 @@ def train_ctc(
     trained.network.save(out)
     if not text.characters:
         shutil.copyfile(text.dictionary or cmu_dictionary(), out / DICTIONARY)
-    return Summary(len(said) - len(trained.left_out), labels[1:], trained.history, tuple(failures))
+    return Summary(
+        utterances=len(said) - len(trained.left_out),
+        labels=labels[1:],
+        history=trained.history,
+        failures=(*found.failures, *failures),
+    )
+
+
+def _labelled(
+    utterances: Sequence[Utterance], spell: Pronouncer | Speller, text: Text
+) -> tuple[list[tuple[Utterance, list[str]]], list[Failure]]:
+    """Return the utterances that can be read with their labels, and a failure for each of the others."""
+    said, failures = [], []
+    for utterance in utterances:
+        try:
+            audio.read(utterance, SAMPLE_RATE)
+            said.append((utterance, _labels(utterance.transcript, spell, text)))
+        except DataError as error:
+            failures.append(Failure.of(utterance, error))
+    return said, failures
 
 
 def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[str]:
-    """A transcript's labels: of each word's first pronunciation, without stress; or its characters."""
+    """Return a transcript's labels: phones of each word's first pronunciation, without stress; or letters."""
     tokens = text.tokens(transcript)
     if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
         raise DataError(

@@ -19,10 +19,11 @@ from aligner.cli.actions.aligning import align_behind_bar
 from aligner.cli.actions.output import print_failures, print_summary
 from aligner.cli.checks import TrainRequest
 from aligner.learn.history import HISTORY, PLOT, Row
+from aligner.learn.hmm_options import Options as HmmOptions
+from aligner.learn.hmm_options import options_of
 from aligner.learn.pronouncing import Text
 from aligner.learn.train_ctc import train_ctc
-from aligner.learn.train_hmm import Options as HmmOptions
-from aligner.learn.train_hmm import options_of, train_hmm
+from aligner.learn.train_hmm import train_hmm
 from aligner.learn.train_neural import TEACHER, teacher_of, train_neural
 from aligner.models.saved import TABLE
 from aligner.parallel.cores import cores
@@ -47,7 +48,9 @@ def train(call: TrainRequest) -> int:
 
 def _train_hmm(call: TrainRequest, text: Text) -> Sequence[Failure]:
     with _progress() as (read, iterated):
-        summary = train_hmm(call.corpus, call.model, text, _hmm_options(call), iterated, read)
+        summary = train_hmm(
+            call.corpus, call.model, text, _hmm_options(call), on_iteration=iterated, on_progress=read
+        )
     click.echo(f"learnt    {summary.utterances} utterances, {summary.seconds / 60:.1f} minutes")
     click.echo(f"phones    {' '.join(summary.phones)}")
     for stage, row in summary.model.about["figures"].items():
@@ -113,7 +116,7 @@ def _progress() -> Iterator[tuple[Callable[[str, int, int], None], Callable[[Row
 
 def _train_ctc(call: TrainRequest, text: Text) -> Sequence[Failure]:
     options = _network_options(call, call.epochs or CTC_EPOCHS, call.alpha)
-    summary = train_ctc(call.corpus, call.model, text, options, _print_epoch)
+    summary = train_ctc(call.corpus, call.model, text, options, on_epoch=_print_epoch)
     click.echo(f"learnt    {summary.utterances} utterances")
     click.echo(f"labels    {' '.join(summary.labels)}")
     print_failures(summary.failures)
@@ -122,7 +125,7 @@ def _train_ctc(call: TrainRequest, text: Text) -> Sequence[Failure]:
 
 
 def _train_neural(call: TrainRequest, text: Text) -> Sequence[Failure]:
-    listening = options_of(call.recipe, call.config, jobs=call.jobs or cores(), device="cpu")
+    reading = options_of(call.recipe, call.config, jobs=call.jobs or cores(), device="cpu")
     teacher = call.teacher or call.model / TEACHER
     check_new(call.model / TABLE)  # before the teacher is trained
     if call.teacher is None:
@@ -132,7 +135,14 @@ def _train_neural(call: TrainRequest, text: Text) -> Sequence[Failure]:
     options = _network_options(call, call.epochs or NEURAL_EPOCHS, 0.0)
     with _progress() as (read, _):
         summary = train_neural(
-            call.corpus, call.model, text, teacher_of(teacher), listening, options, _print_epoch, read
+            call.corpus,
+            call.model,
+            text,
+            teacher_of(teacher),
+            reading=reading,
+            options=options,
+            on_epoch=_print_epoch,
+            on_progress=read,
         )
     click.echo(f"learnt    {summary.utterances} utterances; {summary.history[-1]}")
     print_failures(summary.failures)

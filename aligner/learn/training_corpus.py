@@ -1,0 +1,147 @@
+"""The corpus of a training, read: cepstra of the recordings, pronunciations of the transcripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aligner.corpus import audio
+from aligner.corpus.find import find
+from aligner.features import Moments
+from aligner.learn.hmm_options import Options
+from aligner.learn.pronouncing import Text, phones_of, speller
+from aligner.text.lexicon import SpokenWord
+from aligner.text.normalise import Token
+from aligner.text.phones import unstressed
+from aligner.train.em import Example
+from aligner.types import DataError, Failure, Pronunciation, Utterance
+
+Progress = Callable[[str, int, int], None]  # told what is done, how much of it is done, and of how much
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCorpus:
+    """A corpus that has been read, ready to be learnt from."""
+
+    utterances: Sequence[Utterance]
+    """The utterances that can be learnt from."""
+    examples: Sequence[Example]
+    """Their cepstra and pronunciations, in the same order."""
+    labels: tuple[str, ...]
+    """The phones of the corpus and its dictionary."""
+    failures: Sequence[Failure]
+    """What cannot be learnt from, and why."""
+    seconds: float
+    """The length of the speech."""
+
+    def phone_counts(self) -> Counter[str]:
+        """Count how often each phone is said, by the first pronunciation of each word."""
+        return Counter(p for e in self.examples for w in e.words for p in w[0].phones)
+
+
+def read_training_corpus(
+    corpus: Path, text: Text, options: Options, on_progress: Progress = lambda *_: None
+) -> TrainingCorpus:
+    """Read a corpus: what is said, by whom, and the normalised cepstra of the recordings.
+
+    Parameters
+    ----------
+    corpus : Path
+        The folder of recordings and transcripts.
+    text : Text
+        How transcripts are read.
+    options : Options
+        How features are computed, by how many threads, on which device.
+    on_progress : callable
+        Called after each recording.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, or the dictionary is at fault.
+    ModelError
+        If eSpeak is needed and missing.
+    """
+    found = find(corpus)
+    failures = list(found.failures)
+    tokens: dict[str, tuple[Token, ...]] = {}
+    for utterance in found.utterances:
+        try:
+            tokens[utterance.id] = text.tokens(utterance.transcript)
+        except DataError as error:
+            failures.append(Failure.of(utterance, error))
+    spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
+    spoken: dict[str, list[SpokenWord]] = {}
+    cepstra: dict[str, Tensor] = {}
+    readable = [u for u in found.utterances if u.id in tokens]
+    for u, result in _each_read(readable, options, on_progress):
+        try:
+            if isinstance(result, DataError):
+                raise result
+            spoken[u.id], _ = spell(tokens[u.id])
+            cepstra[u.id] = result
+        except DataError as error:
+            failures.append(Failure.of(u, error))
+    usable = [u for u in readable if u.id in cepstra]
+    return TrainingCorpus(
+        utterances=usable,
+        labels=phones_of(spell, list(spoken.values())),
+        examples=list(_examples(usable, cepstra, spoken, options)),
+        failures=failures,
+        seconds=options.frontend.clock.seconds(sum(map(len, cepstra.values()))),
+    )
+
+
+def _each_read(
+    utterances: Sequence[Utterance], options: Options, on_progress: Progress
+) -> Iterator[tuple[Utterance, Tensor | DataError]]:
+    """Yield each utterance with its cepstra, or with why they cannot be had."""
+
+    def cepstra(utterance: Utterance) -> Tensor | DataError:
+        try:
+            wave = torch.from_numpy(audio.read(utterance, options.frontend.clock.rate).wave)
+        except DataError as error:
+            return error
+        return options.frontend.cepstra(wave.to(options.device))
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for k, (utterance, result) in enumerate(
+            zip(utterances, pool.map(cepstra, utterances), strict=True), start=1
+        ):
+            on_progress("reading", k, len(utterances))
+            yield utterance, result
+
+
+def _examples(
+    utterances: Sequence[Utterance],
+    cepstra: Mapping[str, Tensor],
+    spoken: Mapping[str, list[SpokenWord]],
+    options: Options,
+) -> Iterator[Example]:
+    """Yield examples whose cepstra are normalised by utterance and speaker."""
+    voices: dict[str, Moments] = {}
+    for u in utterances:
+        own = Moments.of(cepstra[u.id])
+        voices[u.speaker] = voices[u.speaker] + own if u.speaker in voices else own
+    for u in utterances:
+        said = spoken[u.id]
+        yield Example(
+            id=u.id,
+            speaker=u.speaker,
+            cepstra=options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
+            words=tuple(tuple(_without_probabilities(w.pronunciations)) for w in said),
+            spelled=tuple(w.word for w in said),
+        )
+
+
+def _without_probabilities(pronunciations: Sequence[Pronunciation]) -> Iterator[Pronunciation]:
+    """Yield pronunciations without stress, which is not heard, and without the probabilities of a
+    dictionary, which are of other speech.
+    """
+    yield from dict.fromkeys(Pronunciation(tuple(map(unstressed, p.phones))) for p in pronunciations)
