@@ -36,7 +36,12 @@ INSIDE = {
     "search": [["arcs", "fitting", "steps"], ["kernels", "kernels.*"], ["*"]],
     "backends": [["options"], ["base", "path", "warp", "calls"], ["*"], ["choose"]],
     "run": [["*"], ["align"], ["folder", "transfer"]],
-    "learn": [["history", "checkpoint", "pronouncing", "spread"], ["*"]],
+    "learn": [
+        ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins"],
+        ["checkpoint", "training_corpus"],
+        ["account"],
+        ["*"],
+    ],
     "cli": [["common", "checks", "calls", "mfa"], ["actions", "actions.*", "looking"], ["*"], [""]],
 }
 MODULES = [name for name in GRAPH if name != "aligner"]

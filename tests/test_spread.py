@@ -17,7 +17,7 @@ from support.examples import EXAMPLES, example
 from support.processes import alive, wait_until
 
 from aligner.learn import spread as spreading
-from aligner.learn.spread import AHEAD, FILE, SERIAL, spread
+from aligner.learn.spread import CEPSTRA_FILE, MAX_SERIAL_FRAMES, TASKS_AHEAD, spread
 from aligner.models.markov import Voice
 from aligner.train.em import ShardTask
 from aligner.types import DataError, ModelError
@@ -26,7 +26,7 @@ from aligner.types import DataError, ModelError
 @pytest.fixture(scope="module", autouse=True)
 def little_is_enough():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spreading, "SERIAL", 0)
+        patch.setattr(spreading, "MAX_SERIAL_FRAMES", 0)
         yield
 
 
@@ -35,7 +35,7 @@ def mapped(tmp_path_factory):
     """Of two processes; the folder is left as it was."""
     out = tmp_path_factory.mktemp("model")
     with spread(2, EXAMPLES, out) as found:
-        assert [p.name for p in out.iterdir()] == [FILE]
+        assert [p.name for p in out.iterdir()] == [CEPSTRA_FILE]
         yield found
     assert not list(out.iterdir())
 
@@ -79,7 +79,7 @@ def test_no_more_is_asked_than_is_needed(mapped):
 
     for k, answer in enumerate(mapped(sum, tasks())):
         assert answer == k
-        assert len(asked) <= k + 2 * AHEAD
+        assert len(asked) <= k + 2 * TASKS_AHEAD
 
 
 def test_what_goes_wrong_there_goes_wrong_here(mapped):
@@ -91,7 +91,7 @@ def test_what_goes_wrong_there_goes_wrong_here(mapped):
 @pytest.mark.parametrize("why", ["one job", "little speech", "a device"])
 def test_what_needs_no_processes(tmp_path, monkeypatch, two_threads, why):
     if why == "little speech":
-        monkeypatch.setattr(spreading, "SERIAL", SERIAL)
+        monkeypatch.setattr(spreading, "MAX_SERIAL_FRAMES", MAX_SERIAL_FRAMES)
     examples = (
         [replace(EXAMPLES[0], cepstra=torch.zeros(9, 3, device="meta"))] if why == "a device" else EXAMPLES
     )
@@ -130,7 +130,7 @@ def asleep(task):
 
 
 def test_a_process_that_is_stuck_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(spreading, "PATIENCE", 0.1)
+    monkeypatch.setattr(spreading, "TASK_TIMEOUT", 0.1)
     with (
         pytest.raises(ModelError, match="gave no sign of life for minutes, twice"),
         spread(2, EXAMPLES, tmp_path) as found,

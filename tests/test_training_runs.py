@@ -107,7 +107,7 @@ def grows():
         ):
             patch.setattr(schedule, name, value)
         patch.setattr(schedule, "grow", partial(schedule.grow, least=20.0))
-        patch.setattr(spread, "SERIAL", 0)
+        patch.setattr(spread, "MAX_SERIAL_FRAMES", 0)
         yield
 
 
@@ -927,7 +927,7 @@ def test_two_transforms_as_one():
     first, second = (torch.randn(5, 6, generator=generator) for _ in range(2))
     frames = torch.randn(7, 5, generator=generator)
     torch.testing.assert_close(
-        affine(frames, adapting._after(second, first)),
+        affine(frames, adapting.composed(second, first)),
         affine(affine(frames, first), second),
         rtol=1e-4,
         atol=1e-4,

@@ -1,4 +1,4 @@
-"""A corpus and a model in, a model of that corpus's speech out: what ``aligner adapt`` does."""
+"""Adapting a model to a corpus: fMLLR transforms, then MAP of means and weights."""
 
 from __future__ import annotations
 
@@ -30,61 +30,43 @@ from aligner.train.statistics import Statistics
 from aligner.train.transforms import TransformSums, added_by_speaker, fmllr_gain, speaker_sums
 from aligner.types import DataError, Failure, ModelError, Utterance
 
-ALIKE, OTHER = (
-    PriorCounts(20.0, 20.0),
-    PriorCounts(5.0, 5.0),
-)  # in the model, for speech like what it knows, and for other
+# what the model counts for, and rounds of MAP: for speech like what it knows, and for other speech
+ALIKE, OTHER = PriorCounts(20.0, 20.0), PriorCounts(5.0, 5.0)
 ALIKE_ROUNDS, OTHER_ROUNDS = 1, 4
-TRANSFORM_ROUNDS = (
-    2  # of one transform for all speakers, and then of one each: each aligns better than the one before
-)
+TRANSFORM_ROUNDS = 2  # of estimating transforms: each round aligns better than the one before
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to adapt.
-
-    Attributes
-    ----------
-    transforms : bool
-        Whether frames are brought to the model (fMLLR): those of all recordings, then those of each speaker.
-    belief : PriorCounts or None
-        What the model counts for, in MAP; None believes it less where the speech is other than what it knows.
-    rounds : int or None
-        Of MAP; 0 leaves it out; None goes by the speech, too.
-    """
+    """How to adapt."""
 
     transforms: bool = True
+    """Whether frames are transformed to fit the model (fMLLR): those of all recordings, then those of each
+    speaker."""
     belief: PriorCounts | None = None
+    """How much the model counts for in MAP; None takes less where the speech is other than what it knows."""
     rounds: int | None = None
+    """The number of rounds of MAP; 0 leaves it out; None takes more where the speech is other, too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What an adaptation did.
-
-    Attributes
-    ----------
-    model : MarkovModel
-    utterances : int
-        That were learnt from.
-    failures : tuple of Failure
-        What could not be learnt from.
-    gain : float
-        Of the transform of all recordings, in nats a frame.
-    other : bool
-        Whether the speech is other than what the model knows.
-    before, after : float
-        Log-likelihood per frame.
-    """
+    """The result of an adaptation."""
 
     model: MarkovModel
+    """The model as it was saved."""
     utterances: int
+    """The number of utterances that were learnt from."""
     failures: tuple[Failure, ...]
+    """What could not be learnt from, and why."""
     gain: float
+    """What the transform of all recordings gains, in nats a frame."""
     other: bool
+    """Whether the speech is other than what the model knows."""
     before: float
+    """The log-likelihood per frame of the model as it was."""
     after: float
+    """The log-likelihood per frame of the adapted model."""
 
 
 def adapt(
@@ -92,21 +74,23 @@ def adapt(
     backend: HmmBackend,
     out: Path,
     options: Options,
-    notice: Callable[[str, float], None] = lambda *_: None,
+    *,
+    on_round: Callable[[str, float], None] = lambda *_: None,
 ) -> Summary:
     """Adapt a model to a corpus, and save it.
 
     Parameters
     ----------
     corpus : Path
-        Recordings and transcripts, as for `align`.
+        The folder of recordings and transcripts, as for `align`.
     backend : HmmBackend
-        With the model; one of Gaussian mixtures.
+        The backend of the model, which must be one of Gaussian mixtures.
     out : Path
-        Of the new model; a folder that is not there yet, or holds no model.
+        The folder of the new model; it must not exist, or hold no model.
     options : Options
-    notice : callable
-        Told what is done, and the log-likelihood per frame that it began with.
+        How to adapt.
+    on_round : callable
+        Called after each round with what was adapted, and the log-likelihood per frame that it began with.
 
     Raises
     ------
@@ -132,27 +116,37 @@ def adapt(
             corpus, f"nothing can be learnt from{why}", "correct the corpus: aligner validate tells what"
         )
     with spread(backend.compute.jobs, examples, out) as mapped:
-        learnt = _learnt(backend.model, examples, options, notice, mapped)
-    told = {
-        "from": learnt.model.name,
+        adapted = _adapted(backend.model, examples, options, on_round, mapped)
+    return Summary(
+        model=_save(adapted, examples, backend, out),
+        utterances=len(examples),
+        failures=(*found.failures, *failures),
+        gain=adapted.gain,
+        other=adapted.other,
+        before=adapted.likelihoods[0] if adapted.likelihoods else 0.0,
+        after=adapted.likelihoods[-1] if adapted.likelihoods else 0.0,
+    )
+
+
+def _save(adapted: _Adapted, examples: Sequence[Example], backend: HmmBackend, out: Path) -> MarkovModel:
+    """Save the model with its dictionary, and return it as it was saved."""
+    about = {
+        "from": adapted.model.name,
         "utterances": len(examples),
         "speakers": len({e.speaker for e in examples}),
-        "gain": round(learnt.gain, 3),
+        "gain": round(adapted.gain, 3),
     }
-    model = replace(learnt.model, name=out.resolve().name, about={**learnt.model.about, "adapted": told})
+    model = replace(adapted.model, name=out.resolve().name, about={**adapted.model.about, "adapted": about})
     dictionary = backend.options.dictionary or backend.model.dictionary
     if dictionary is not None:
         with room_in(out):
             shutil.copyfile(dictionary, out / saved.DICTIONARY)
     saved.save(model, out)
-    before, after = (learnt.likelihoods[0], learnt.likelihoods[-1]) if learnt.likelihoods else (0.0, 0.0)
-    return Summary(
-        model, len(examples), (*found.failures, *failures), learnt.gain, learnt.other, before, after
-    )
+    return model
 
 
-class _Learnt(NamedTuple):
-    """The model with its new parameters, and the figures of `Summary`."""
+class _Adapted(NamedTuple):
+    """A model with its new parameters, and the figures of `Summary`."""
 
     model: MarkovModel
     gain: float
@@ -160,46 +154,45 @@ class _Learnt(NamedTuple):
     likelihoods: list[float]
 
 
-def _learnt(
+def _adapted(
     model: MarkovModel,
     examples: Sequence[Example],
     options: Options,
-    notice: Callable[[str, float], None],
+    on_round: Callable[[str, float], None],
     mapped: Map[Any],
-) -> _Learnt:
-    """What a model learns from the examples: transforms, then means and weights, without and with the
-    speakers'.
-    """
+) -> _Adapted:
+    """Adapt transforms, then means and weights: without the speakers' transforms, and with them."""
     shards = sharded(examples)
-    won, voices = 0.0, {}
+    gain, voices = 0.0, {}
     if options.transforms:
-        model, won = _moved(model, shards, mapped)
-        voices = _voices(model, shards, 0.0 if won >= UNLIKE else UNLIKE, mapped)
-    other = won >= UNLIKE
+        model, gain = _with_transform(model, shards, mapped)
+        voices = _speaker_transforms(model, shards, 0.0 if gain >= UNLIKE else UNLIKE, mapped)
+    other = gain >= UNLIKE
     belief = options.belief or (OTHER if other else ALIKE)
-    number = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
+    rounds = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
     likelihoods: list[float] = []
 
-    def mixtures_of(begun: MarkovModel, known: dict[str, Voice], name: str) -> GaussianMixtures:
-        view, occupancy = begun, None
-        for view, s in map_rounds(begun, shards, known, belief, number, mapped):  # noqa: B007
+    def by_map(start: MarkovModel, voices: dict[str, Voice], name: str) -> GaussianMixtures:
+        """Return the mixtures that MAP makes of a model's, for frames that the voices have transformed."""
+        view, occupancy = start, None
+        for view, s in map_rounds(start, shards, voices, belief, number=rounds, spread=mapped):  # noqa: B007
             likelihoods.append(per_frame(s))
-            notice(name, likelihoods[-1])
+            on_round(name, likelihoods[-1])
             occupancy = s.occupancy
-        if number:
-            likelihoods.append(per_frame(e_step(view, shards, known, spread=mapped)[0]))
+        if rounds:
+            likelihoods.append(per_frame(e_step(view, shards, voices, spread=mapped)[0]))
         mixtures = gaussians_of(view)
         if occupancy is None or not isinstance(view.topology, TreeTopology):
             return mixtures
-        return _alone_again(view, mixtures, occupancy.numpy())
+        return _with_monophones(view, mixtures, occupancy.numpy())
 
-    plain = mixtures_of(model, {}, "adapting")
-    brought = mixtures_of(model.for_adapted, voices, "adapting to speakers") if _any(voices) else None
-    return _Learnt(replace(model, mixtures=plain, adapted=brought), won, other, likelihoods)
+    plain = by_map(model, {}, "adapting")
+    transformed = by_map(model.for_adapted, voices, "adapting to speakers") if _any(voices) else None
+    return _Adapted(replace(model, mixtures=plain, adapted=transformed), gain, other, likelihoods)
 
 
 def per_frame(s: Statistics) -> float:
-    """The log-likelihood."""
+    """Return the log-likelihood per frame."""
     return s.log_likelihood / max(s.frames, 1)
 
 
@@ -208,7 +201,7 @@ def _any(voices: dict[str, Voice]) -> bool:
 
 
 def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[list[Example], list[Failure]]:
-    """Utterances with the frames' base and the pronunciations; and those that cannot be read or spelled."""
+    """Return examples of the utterances, and a failure for each that cannot be read or pronounced."""
 
     def one(u: Utterance) -> Example | Failure:
         try:
@@ -230,24 +223,25 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
     return [m for m in made if isinstance(m, Example)], [m for m in made if isinstance(m, Failure)]
 
 
-def _sums(
+def _transform_sums(
     model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice], mapped: Map[Any]
 ) -> dict[str, TransformSums]:
+    """Return what the transform of each speaker is estimated from."""
     return added_by_speaker(
         mapped(speaker_sums, [ShardTask(model=model, examples=shard, voices=voices) for shard in shards])
     )
 
 
-def _moved(
+def _with_transform(
     model: MarkovModel, shards: Sequence[Sequence[Example]], mapped: Map[Any]
 ) -> tuple[MarkovModel, float]:
-    """The model with one transform for all recordings, if they are other than what it knows; and what that
-    gains.
+    """Return the model with one transform for all recordings, if their speech is other than what it knows;
+    and what the transform gains in nats a frame.
     """
     of_all: dict[str, Voice] = {}
-    won, transform = 0.0, None
+    gained, transform = 0.0, None
     for _ in range(TRANSFORM_ROUNDS):
-        sums = _sums(model, shards, of_all, mapped)
+        sums = _transform_sums(model, shards, of_all, mapped)
         if not sums:
             break
         first, *rest = sums.values()
@@ -255,17 +249,17 @@ def _moved(
         transform = transform_for(model, everyone, 0.0)
         if transform is None:
             break
-        won = fmllr_gain(everyone, transform)
-        if won < UNLIKE:
-            return model, won
+        gained = fmllr_gain(everyone, transform)
+        if gained < UNLIKE:
+            return model, gained
         of_all = {speaker: Voice(transform=transform) for speaker in sums}
     if transform is None:
-        return model, won
-    return replace(model, transform=_after(transform, model.transform)), won
+        return model, gained
+    return replace(model, transform=composed(transform, model.transform)), gained
 
 
-def _after(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor:
-    """One affine transform that does what two do, one after the other."""
+def composed(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor:
+    """Return the affine transform that does what two do: first ``before``, then ``transform``."""
     if before is None:
         return transform
     size = len(transform)
@@ -274,19 +268,23 @@ def _after(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tensor
     return torch.cat([(moved[1:] - moved[0]).T, moved[0][:, None]], 1)
 
 
-def _voices(
+def _speaker_transforms(
     model: MarkovModel, shards: Sequence[Sequence[Example]], least: float, mapped: Map[Any]
 ) -> dict[str, Voice]:
-    """Each speaker's transform, where it gains enough."""
+    """Return each speaker's transform, where it gains at least ``least`` nats a frame."""
     voices: dict[str, Voice] = {}
     for _ in range(TRANSFORM_ROUNDS):
-        sums = _sums(model, shards, voices, mapped)
+        sums = _transform_sums(model, shards, voices, mapped)
         voices = {speaker: Voice(transform=transform_for(model, s, least)) for speaker, s in sums.items()}
     return voices
 
 
-def _alone_again(model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray) -> GaussianMixtures:
-    """Phones without context follow the leaves, where the model has them apart."""
+def _with_monophones(
+    model: MarkovModel, mixtures: GaussianMixtures, occupancy: np.ndarray
+) -> GaussianMixtures:
+    """Return mixtures in which phones without context are made of those in context anew, where the model has
+    both.
+    """
     topology = model.topology
     assert isinstance(topology, TreeTopology)
     leaves = topology.forest.pdfs

@@ -1,4 +1,4 @@
-"""Work on examples spread over processes: a ``map`` to hand to what knows nothing of them.
+"""A ``map`` that spreads work on examples over processes, for code that knows nothing of processes.
 
 Threads would not do.  Most of the work is outside Python, but in pieces so small that threads mostly wait for
 one another to let them back in: two were no faster than one.
@@ -28,28 +28,27 @@ from aligner.run.plan import room_in
 from aligner.train.em import Example, Map
 from aligner.types import ModelError
 
-SERIAL = 60_000  # frames, ten minutes, up to which one process is faster than starting others
-FILE = ".cepstra"
-AHEAD = 2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
-PATIENCE, SLOWEST = (
-    300.0,
-    0.2,
-)  # s, and s a frame, for which a process may work at a task without a sign of life
+MAX_SERIAL_FRAMES = 60_000  # frames, ten minutes, up to which one process is faster than starting others
+CEPSTRA_FILE = ".cepstra"
+TASKS_AHEAD = (
+    2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
+)
+TASK_TIMEOUT, FRAME_TIMEOUT = 300.0, 0.2  # s, and s a frame, for which a worker may work at a task
 KILLED = (
     "one of the processes was killed twice over the same recordings, as happens where memory is short",
     "name fewer --jobs; a training goes on with --resume",
 )
-STUCK = (
+TIMED_OUT = (
     "one of the processes gave no sign of life for minutes, twice over the same recordings, and was ended",
     "a training goes on with --resume; please report this",
 )
 
-_Asked = Callable[[], Future[bytes]]
+_SubmitTask = Callable[[], Future[bytes]]  # of one task; called again where it was lost
 
 
 @contextmanager
 def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[Any]]:
-    """A ``map`` over so many processes, each of which computes in one thread.
+    """Yield a ``map`` over processes, each of which computes in one thread.
 
     It is Python's own with one job, for little speech, and for examples on a device, which does all at once.
 
@@ -60,8 +59,9 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
     Parameters
     ----------
     jobs : int
+        The number of processes.
     examples : sequence of Example
-        That tasks will be about; others are sent with them.
+        The examples that tasks will be about; others are sent with the tasks.
     out : Path
         The folder of the model, where the file is kept meanwhile.
 
@@ -76,7 +76,7 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
     torch.set_num_threads(1)  # so that one job gives the same digits as many
     try:
         elsewhere = any(e.cepstra.device.type != "cpu" for e in examples[:1])
-        if jobs == 1 or elsewhere or sum(len(e.cepstra) for e in examples) <= SERIAL:
+        if jobs == 1 or elsewhere or sum(len(e.cepstra) for e in examples) <= MAX_SERIAL_FRAMES:
             yield map
             return
         with _processes(jobs, examples, out) as submit:
@@ -84,72 +84,75 @@ def spread(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Map[An
             names |= {id(e.cepstra): ("cepstra", k) for k, e in enumerate(examples)}
 
             def mapped(work: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-                asked = (partial(_put, submit, *_packed((work, task), names)) for task in tasks)
+                submits = (partial(_submit, submit, *_packed((work, task), names)) for task in tasks)
                 try:
-                    for answer in _ahead(asked, AHEAD * jobs):
-                        yield pickle.loads(answer)
+                    for result in _in_order(submits, TASKS_AHEAD * jobs):
+                        yield pickle.loads(result)
                 except WorkerLost as how:
-                    raise ModelError(out, *(STUCK if isinstance(how, WorkerTimeout) else KILLED)) from how
+                    raise ModelError(out, *(TIMED_OUT if isinstance(how, WorkerTimeout) else KILLED)) from how
 
             yield mapped
     finally:
         torch.set_num_threads(threads)
 
 
-def _put(submit: Submit, question: bytes, frames: int) -> Future[bytes]:
-    return submit(_answer, question, timeout=PATIENCE + SLOWEST * frames)
+def _submit(submit: Submit, request: bytes, frames: int) -> Future[bytes]:
+    return submit(_respond, request, timeout=TASK_TIMEOUT + FRAME_TIMEOUT * frames)
 
 
 @contextmanager
 def _processes(jobs: int, examples: Sequence[Example], out: Path) -> Iterator[Submit]:
-    """Workers that know the examples."""
-    path = out / FILE
+    """Start a pool of workers that share the examples."""
+    path = out / CEPSTRA_FILE
     try:
         with room_in(out), path.open("wb") as file:
             for example in examples:
                 example.cepstra.numpy().tofile(file)
             size, nothing = file.tell(), torch.zeros(0)
             pickle.dump([(replace(e, cepstra=nothing), tuple(e.cepstra.shape)) for e in examples], file)
-        with worker_pool(jobs, _Kept(path.absolute(), size)) as submit:
+        with worker_pool(jobs, _StoredExamples(path.absolute(), size)) as submit:
             yield submit
     finally:
         path.unlink(missing_ok=True)
 
 
-def _ahead(asked: Iterable[_Asked], number: int) -> Iterator[bytes]:
-    """Answers in order, so many asked for before the first is given; what is lost is asked for once more,
-    alone.
-    """
-    waiting: deque[tuple[_Asked, Future[bytes]]] = deque()
+def _in_order(submits: Iterable[_SubmitTask], ahead: int) -> Iterator[bytes]:
+    """Yield results in the order of the tasks, ``ahead`` of which are submitted before the first is awaited.
 
-    def first() -> bytes:
-        again, future = waiting.popleft()
+    A task that was lost with its worker is submitted once more when no other is in work.
+    """
+    pending: deque[tuple[_SubmitTask, Future[bytes]]] = deque()
+
+    def first_result() -> bytes:
+        submit, future = pending.popleft()
         try:
             return future.result()
         except WorkerLost:
-            wait([other for _, other in waiting])
-            return again().result()
+            wait([other for _, other in pending])
+            return submit().result()
 
-    for put in asked:
-        waiting.append((put, put()))
-        if len(waiting) >= number:
-            yield first()
-    while waiting:
-        yield first()
+    for submit in submits:
+        pending.append((submit, submit()))
+        if len(pending) >= ahead:
+            yield first_result()
+    while pending:
+        yield first_result()
 
 
-class _Kept(NamedTuple):
-    """Examples in a file, ``size`` bytes of which are cepstra; to whom it is sent it opens itself."""
+class _StoredExamples(NamedTuple):
+    """Examples in a file; a process that it is sent to receives the examples themselves."""
 
     path: Path
+    """The file: cepstra, and behind them the pickled rest."""
     size: int
+    """The number of bytes that are cepstra."""
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[Path, int]]:
-        return _opened, (self.path, self.size)
+        return _loaded, (self.path, self.size)
 
 
-def _opened(path: Path, size: int) -> list[Example]:
-    """In a worker, or whoever forks it, once."""
+def _loaded(path: Path, size: int) -> list[Example]:
+    """Load examples in a worker, or in the process that forks it; cepstra are mapped from the file."""
     with path.open("rb") as file:
         file.seek(size)
         bare, shapes = zip(*pickle.load(file), strict=True)
@@ -158,39 +161,43 @@ def _opened(path: Path, size: int) -> list[Example]:
     return [replace(e, cepstra=part.view(shape)) for e, part, shape in zip(bare, parts, shapes, strict=True)]
 
 
-def _answer(examples: Sequence[Example], asked: bytes) -> bytes:
-    """In a worker, for every task."""
-    work, task = _Unpickler(io.BytesIO(asked), examples).load()
+def _respond(examples: Sequence[Example], request: bytes) -> bytes:
+    """Do a task in a worker."""
+    work, task = _Unpickler(io.BytesIO(request), examples).load()
     return _packed(work(task), {})[0]
 
 
-def _packed(thing: Any, names: Mapping[int, Any]) -> tuple[bytes, int]:
-    """As bytes, and how many frames there are in what they only name."""
+def _packed(value: Any, names: Mapping[int, Any]) -> tuple[bytes, int]:
+    """Return a value as bytes, and the number of frames in the examples that they only name."""
     file = io.BytesIO()
     pickler = _Pickler(file, names)
-    pickler.dump(thing)
+    pickler.dump(value)
     return file.getvalue(), pickler.frames
 
 
 class _Pickler(pickle.Pickler):
-    """Names what the workers have; tensors go as arrays, which takes a tenth of the time."""
+    """A pickler that only names the examples that workers have, and sends tensors as arrays, which takes a
+    tenth of the time.
+    """
 
     def __init__(self, file: io.BytesIO, names: Mapping[int, Any]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._names, self.frames = names, 0
 
-    def persistent_id(self, thing: Any) -> Any:
-        name = self._names.get(id(thing))
+    def persistent_id(self, value: Any) -> Any:
+        name = self._names.get(id(value))
         if name is not None:
-            self.frames += len(thing if isinstance(thing, Tensor) else thing.cepstra)
+            self.frames += len(value if isinstance(value, Tensor) else value.cepstra)
         return name
 
-    def reducer_override(self, thing: Any) -> Any:
-        array = as_array(thing) if type(thing) is Tensor else None
+    def reducer_override(self, value: Any) -> Any:
+        array = as_array(value) if type(value) is Tensor else None
         return NotImplemented if array is None else (torch.from_numpy, (array,))
 
 
 class _Unpickler(pickle.Unpickler):
+    """An unpickler that puts examples in the place of their names."""
+
     def __init__(self, file: io.BytesIO, examples: Sequence[Example]) -> None:
         super().__init__(file)
         self._examples = examples

@@ -45,7 +45,7 @@ def adapt_to_corpus(
     backend = chosen(model, wanted, compute)
     if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
         raise not_adaptable(model)
-    summary = adapt(corpus, backend, new, options, _print_fit)
+    summary = adapt(corpus, backend, new, options, on_round=_print_fit)
     click.echo(f"learnt    {summary.utterances} utterances")
     if options.transforms:
         kind = "other speech than the model knows" if summary.other else "speech like what the model knows"
