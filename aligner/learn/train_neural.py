@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from aligner.corpus import audio
-from aligner.formats.table import write_table
 from aligner.features import CepstralFrontend
+from aligner.formats.table import write_table
 from aligner.learn import hmm_options
 from aligner.learn.history import HISTORY
 from aligner.learn.margins import margin_spread
