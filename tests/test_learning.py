@@ -31,11 +31,21 @@ from aligner.models.boundary import (
     numbered,
 )
 from aligner.refine import learning
-from aligner.refine.boundaries import Around, Refinement, Searched, placed, sharpened
+from aligner.refine.boundaries import MedianGrid, Refinement, Searched, apply_boundary_model, place_at_medians
 from aligner.refine.confidence import Evidence
-from aligner.refine.learning import FAR, FEWEST, PIECE, Fit, Lesson, _pieces, fitted, learn, parts_of
-from aligner.refine.offsets import SHORTEST
-from aligner.refine.segments import FINE, STEP, ZERO, places
+from aligner.refine.learning import (
+    FARTHEST_LABEL,
+    FEWEST_LESSONS,
+    PIECE_BOUNDARIES,
+    FitTask,
+    Lesson,
+    _pieces,
+    assign_folds,
+    fit_network,
+    learn,
+)
+from aligner.refine.offsets import SHORTEST_INTERVAL
+from aligner.refine.segments import FINE_FRONTEND, FIRST_PLACE, PLACE_STEP, boundary_distributions
 from aligner.text.phones import phone_class
 from aligner.types import COVERAGE, Interval, ModelError
 
@@ -62,12 +72,20 @@ def lesson(rng, group: str, count: int = 14, truth=habit) -> Lesson:
     edges = np.cumsum(lengths)
     spectra = np.repeat([SPECTRA[p] for p in labels], lengths, 0)
     energies = torch.from_numpy(8 + spectra + rng.normal(0, 0.7, spectra.shape)).float()
-    changes = ZERO + STEP * edges[:-1]
+    changes = FIRST_PLACE + PLACE_STEP * edges[:-1]
     expected = np.sort(changes + rng.normal(0, WANDER, count - 1))
-    phones = tiling([0.0, *expected.tolist(), STEP * float(edges[-1])], labels)
+    phones = tiling([0.0, *expected.tolist(), PLACE_STEP * float(edges[-1])], labels)
     late = np.array([truth(a, b) for a, b in pairwise(labels)]) + rng.normal(0, HAND, count - 1)
     words = np.arange(count - 1) % 3 == 0
-    return Lesson(group, phones, energies, places(expected, energies), 1.7, changes + late, words)
+    return Lesson(
+        group=group,
+        phones=phones,
+        energies=energies,
+        distributions=boundary_distributions(expected, energies),
+        width=1.7,
+        truth=changes + late,
+        words=words,
+    )
 
 
 def tiling(edges, labels):
@@ -80,7 +98,9 @@ def lessons(seed: int, count: int = 12, speakers: int = 4, truth=habit) -> list[
 
 
 def refined(one: Lesson, model: BoundaryModel):
-    return placed(one.phones, sharpened(one.places, one.phones, one.energies, model), model.width)
+    return place_at_medians(
+        one.phones, apply_boundary_model(one.distributions, one.phones, one.energies, model), model.width
+    )
 
 
 def late(one: Lesson, found) -> np.ndarray:
@@ -124,7 +144,7 @@ def test_what_was_learnt_holds_for_others_pair_by_pair(learnt):
     moves: dict[bool, list[float]] = {True: [], False: []}
     errors = []
     for one in fresh:
-        found, was = refined(one, learnt.model), placed(one.phones, one.places, 1.0)
+        found, was = refined(one, learnt.model), place_at_medians(one.phones, one.distributions, 1.0)
         errors.append(np.abs(late(one, found)))
         for k, (a, b) in enumerate(zip(was.phones[1:], found.phones[1:], strict=True)):
             moves[phone_class(one.labels[k]) == "vowel"].append(b.start - a.start)
@@ -152,8 +172,8 @@ def test_nothing_is_learnt_of_noise(monkeypatch, seed):
 
 
 def test_too_few_lessons_are_none():
-    with pytest.raises(ValueError, match=f"{FEWEST - 1} lessons"):
-        learn(lessons(0, FEWEST - 1), "hmm")
+    with pytest.raises(ValueError, match=f"{FEWEST_LESSONS - 1} lessons"):
+        learn(lessons(0, FEWEST_LESSONS - 1), "hmm")
 
 
 def test_unknown_places_are_neither_learnt_nor_judged(monkeypatch):
@@ -175,10 +195,10 @@ def test_unknown_places_are_neither_learnt_nor_judged(monkeypatch):
     )
     assert with_far.before.mae > with_holes.before.mae + 200
     fits = [
-        learning._fit([list(_pieces(one, tuple(SPECTRA))) for one in some], range(6), len(SPECTRA), 3)
+        learning._task([list(_pieces(one, tuple(SPECTRA))) for one in some], range(6), len(SPECTRA), 3)
         for some in (holes, far)
     ]
-    assert same_networks(*map(fitted, fits))
+    assert same_networks(*map(fit_network, fits))
 
 
 def same_networks(a: BoundaryNetwork, b: BoundaryNetwork) -> bool:
@@ -189,16 +209,16 @@ def same_networks(a: BoundaryNetwork, b: BoundaryNetwork) -> bool:
 
 def test_the_same_seed_gives_the_same_network_here_and_in_other_processes():
     pieces = [piece for one in lessons(3, 4) for piece in _pieces(one, tuple(SPECTRA))]
-    fits = [Fit(pieces, len(SPECTRA) + 1, 4, seed) for seed in (0, 1)]
+    fits = [FitTask(pieces=pieces, phones=len(SPECTRA) + 1, steps=4, seed=seed) for seed in (0, 1)]
     torch.manual_seed(7)
     state = torch.get_rng_state()
-    first, other = map(fitted, fits)
+    first, other = map(fit_network, fits)
     assert torch.equal(torch.get_rng_state(), state)  # nobody else's random numbers change
     torch.manual_seed(8)
-    assert same_networks(first, fitted(fits[0]))
+    assert same_networks(first, fit_network(fits[0]))
     assert not same_networks(first, other)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert all(map(same_networks, pool.map(fitted, fits), (first, other)))
+        assert all(map(same_networks, pool.map(fit_network, fits), (first, other)))
 
 
 def test_a_map_over_others_gives_the_same_model(monkeypatch):
@@ -214,7 +234,7 @@ def test_a_map_over_others_gives_the_same_model(monkeypatch):
 
 @given(st.lists(st.sampled_from("abcdefg"), min_size=2, max_size=40))
 def test_parts_hold_whole_groups_and_balance(groups):
-    parts = parts_of(groups)
+    parts = assign_folds(groups)
     names = set(groups)
     assert set(parts) == set(range(max(parts) + 1))
     assert len(set(parts)) == (
@@ -230,23 +250,25 @@ def test_parts_hold_whole_groups_and_balance(groups):
         assert max(Counter(parts).values()) - min(Counter(parts).values()) <= 1
 
 
-@pytest.mark.parametrize("count", [2, PIECE, PIECE + 1, PIECE + 2, 2 * PIECE + 1, 130])
+@pytest.mark.parametrize(
+    "count", [2, PIECE_BOUNDARIES, PIECE_BOUNDARIES + 1, PIECE_BOUNDARIES + 2, 2 * PIECE_BOUNDARIES + 1, 130]
+)
 def test_pieces_hold_every_boundary_once(count):
     one = lesson(np.random.default_rng(count), "anna", count)
-    around, (pairs, classes) = Around.of(one.places), numbered(one.labels, tuple(SPECTRA))
+    around, (pairs, classes) = MedianGrid.around(one.distributions), numbered(one.labels, tuple(SPECTRA))
     pieces = list(_pieces(one, tuple(SPECTRA)))
-    assert all(1 <= len(p.at) <= PIECE for p in pieces)
+    assert all(1 <= len(p.at) <= PIECE_BOUNDARIES for p in pieces)
     for name, whole in (
         ("pairs", pairs),
         ("classes", classes),
-        ("likely", around.likely.astype(np.float32)),
-        ("away", around.away.astype(np.float32)),
+        ("log_probability", around.log_probability.astype(np.float32)),
+        ("distance", around.distance.astype(np.float32)),
     ):
         assert np.array_equal(np.concatenate([getattr(p, name) for p in pieces]), whole)
-    grid = ZERO + STEP * (around.middle[:, None] + np.arange(-REACH, REACH + 1))
+    grid = FIRST_PLACE + PLACE_STEP * (around.middle[:, None] + np.arange(-REACH, REACH + 1))
     target = np.concatenate([p.target for p in pieces])
     assert np.allclose(target, np.abs(grid - one.truth[:, None]), atol=1e-6)
-    assert np.array_equal(np.concatenate([p.known for p in pieces]), target[:, REACH] < FAR)
+    assert np.array_equal(np.concatenate([p.known for p in pieces]), target[:, REACH] < FARTHEST_LABEL)
 
 
 def test_a_piece_is_heard_as_the_whole_is():
@@ -255,7 +277,7 @@ def test_a_piece_is_heard_as_the_whole_is():
     network = BoundaryNetwork(3).eval()
     with torch.inference_mode():
         whole = network.hear(normalised(one.energies)[None])[0]
-        at = indices(Around.of(one.places).middle, len(whole), REACH)
+        at = indices(MedianGrid.around(one.distributions).middle, len(whole), REACH)
         heard = [network.hear(piece.energies[None])[0][piece.at] for piece in _pieces(one, ())]
     assert torch.allclose(torch.cat(heard), whole[at], atol=1e-5)
 
@@ -273,8 +295,8 @@ def test_variations_are_of_the_spectrum_and_leave_time_as_it_is():
 
 
 def probabilities(model: BoundaryModel, one: Lesson) -> np.ndarray:
-    around = Around.of(one.places)
-    return model(one.energies, around.middle, one.labels, around.likely, around.away)
+    around = MedianGrid.around(one.distributions)
+    return model(one.energies, around.middle, one.labels, around.log_probability, around.distance)
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +401,7 @@ def test_a_truncated_file_is_told(tmp_path, suffix, kept):
 
 
 def test_nothing_counts_where_the_share_is_none(spoken):
-    before = np.exp(Around.of(spoken.places).likely)
+    before = np.exp(MedianGrid.around(spoken.distributions).log_probability)
     before /= before.sum(1, keepdims=True)
     assert np.allclose(probabilities(random_model(1, share=0.0), spoken), before)
     assert not np.allclose(probabilities(random_model(1, share=0.5), spoken), before, atol=0.05)
@@ -438,7 +460,7 @@ def test_no_network_reorders_or_empties_an_interval(parts, seed, share, width, s
             np.random.default_rng(seed).normal(size=max(round(16000 * edges[-1]), 400))
         ).float()
     )
-    clock = FINE.clock
+    clock = FINE_FRONTEND.clock
     frames = round(clock.frame(edges[-1])) + 2
     nothing = np.zeros(max(frames, len(parts)))
     searched = Searched(before, range(len(parts)), Evidence(nothing, nothing, nothing, nothing), clock)
@@ -448,7 +470,7 @@ def test_no_network_reorders_or_empties_an_interval(parts, seed, share, width, s
     assert (after[0].start, after[-1].end) == (before[0].start, before[-1].end)
     assert all(a.end == b.start for a, b in pairwise(after))
     for old, new in zip(before, after, strict=True):
-        assert new.duration >= min(SHORTEST, old.duration) - 1e-4
+        assert new.duration >= min(SHORTEST_INTERVAL, old.duration) - 1e-4
         assert new.duration > 0
     assert [e.time for e in sure] == [p.start for p in after[1:]]
     assert all(after[0].start <= e.low <= e.time <= e.high <= after[-1].end for e in sure)
@@ -471,16 +493,18 @@ def test_a_refinement_uses_what_was_taught(learnt, spoken):
     wave = torch.from_numpy(
         np.random.default_rng(0).normal(0, 0.1, round(16000 * one.phones[-1].end))
     ).float()
-    nothing = np.zeros(round(one.phones[-1].end / STEP))
+    nothing = np.zeros(round(one.phones[-1].end / PLACE_STEP))
     searched = Searched(
         one.phones,
-        [round(p.start / STEP) for p in one.phones],
+        [round(p.start / PLACE_STEP) for p in one.phones],
         Evidence(nothing, nothing, nothing, nothing),
-        FINE.clock,
+        FINE_FRONTEND.clock,
     )
     how = Refinement(taught=learnt.model)
     found = how(searched, wave)
-    energies = FINE.energies(wave)
-    expected = replace(one, energies=energies, places=how.places(searched, one.phones, energies))
+    energies = FINE_FRONTEND.energies(wave)
+    expected = replace(
+        one, energies=energies, distributions=how.distributions(searched, one.phones, energies)
+    )
     assert found == refined(expected, learnt.model)
     assert found.phones != Refinement()(searched, wave).phones

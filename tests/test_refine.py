@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from aligner.corpus.audio import clipped
 from aligner.refine import segments as segments_module
 from aligner.refine.boundaries import Refinement, Searched
-from aligner.refine.confidence import Evidence, Phones, evidence
-from aligner.refine.offsets import SHORTEST, correct
+from aligner.refine.confidence import Evidence, PathPhones, evidence
+from aligner.refine.offsets import SHORTEST_INTERVAL, correct
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.refine.pauses import Pauses
-from aligner.refine.segments import Leaning, Places, marginals
+from aligner.refine.segments import BoundaryDistributions, LikelihoodRatios, marginals
 from aligner.refine.suspect import Solved, _long, measure, suspicions
 from aligner.refine.thresholds import THRESHOLDS, Test, markdown, threshold
 from aligner.text.phones import phone_class
@@ -64,7 +64,7 @@ def test_order_and_tiles_are_kept(parts, offsets):
     assert (moved[0].start, moved[-1].end) == (phones[0].start, phones[-1].end)
     assert all(a.end == b.start for a, b in itertools.pairwise(moved))
     for before, after in zip(phones, moved, strict=True):
-        assert after.duration >= min(SHORTEST, before.duration) - 1e-4
+        assert after.duration >= min(SHORTEST_INTERVAL, before.duration) - 1e-4
 
 
 def phones_of(*lengths: float) -> list[Interval]:
@@ -180,7 +180,7 @@ def test_figures_of_the_recording():
 def test_posteriors_and_margins_by_hand():
     rivals = np.log([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
     found = evidence(
-        np.log([0.5, 0.1]), rivals, Phones(np.array([0, 2]), np.array([-1, 0]), np.array([2, -1]))
+        np.log([0.5, 0.1]), rivals, PathPhones(np.array([0, 2]), np.array([-1, 0]), np.array([2, -1]))
     )
     assert found.margin == pytest.approx(np.log([1.0, 0.125]))
     assert found.posterior == pytest.approx([0.5 / 1.3, 0.1])
@@ -230,7 +230,7 @@ def test_places_are_as_likely_as_all_ways_to_cut_together(seed):
             continue
         pieces = np.split(frames, edges)
         inside = sum(float(np.square(p - p.mean(0)).sum()) for p in pieces if len(p))
-        likely = np.exp(prior[range(3), choice].sum() - segments_module.LIKENESS * inside)
+        likely = np.exp(prior[range(3), choice].sum() - segments_module.DISTANCE_WEIGHT * inside)
         for k, j in enumerate(choice):
             expected[k, j] += likely
     expected /= expected.sum(1, keepdims=True)
@@ -250,7 +250,7 @@ def test_crammed_boundaries_have_distributions_too():
 
 
 def test_quantiles_lie_between_the_places():
-    found = Places(np.array([1.0, 2.0]), 0.1, np.array([[0.25, 0.5, 0.25], [1.0, 0.0, 0.0]]))
+    found = BoundaryDistributions(np.array([1.0, 2.0]), 0.1, np.array([[0.25, 0.5, 0.25], [1.0, 0.0, 0.0]]))
     assert found.quantile(0.5) == pytest.approx([1.1, 2.0])
     assert found.quantile(0.25) == pytest.approx([1.05, 1.975])
     assert found.quantile(1.0)[0] == pytest.approx(1.25)
@@ -264,13 +264,13 @@ def test_a_model_leans_to_where_its_phones_score_better():
     before, after = np.full(10, -5.0), np.full(10, -5.0)
     before[4:6] = 3.0
     seen = Evidence(np.zeros(10), np.zeros(10), before, after)
-    leaning = Leaning.of(seen, [0, 4], np.array([0.0]), clock)
+    leaning = LikelihoodRatios.of(seen, [0, 4], np.array([0.0]), clock)
     grid = np.arange(0.0, 0.11, 0.01)[None]
     assert leaning(grid)[0].argmax() == 6
     assert leaning(grid)[0, [4, 5, 6, 7]] == pytest.approx([-6.0, -3.0, 0.0, -5.0])
-    late = Leaning.of(seen, [0, 4], np.array([0.02]), clock)  # what the model calls 0.06 s is 0.04 s
+    late = LikelihoodRatios.of(seen, [0, 4], np.array([0.02]), clock)  # what the model calls 0.06 s is 0.04 s
     assert late(grid)[0].argmax() == 4
-    assert Leaning.of(Evidence(*np.zeros((4, 10))), [0, 4], np.zeros(1), clock) is None
+    assert LikelihoodRatios.of(Evidence(*np.zeros((4, 10))), [0, 4], np.zeros(1), clock) is None
 
 
 def refined(phones, wave, how="full", offsets=None):
@@ -279,7 +279,7 @@ def refined(phones, wave, how="full", offsets=None):
     found = Searched(
         tuple(phones), firsts, Evidence(silent, silent, silent, silent), Clock(hop=160, window=160)
     )
-    return Refinement(how, offsets or {}, hold=0.025)(found, wave)
+    return Refinement(how=how, offsets=offsets or {}, deviation=0.025)(found, wave)
 
 
 def test_boundaries_are_found_in_the_sound():

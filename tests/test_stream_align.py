@@ -40,7 +40,7 @@ from aligner.features import (
 from aligner.formats.textgrid import read_textgrid
 from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.store import load_model
-from aligner.refine.offsets import correct, following
+from aligner.refine.offsets import correct, corrected_end
 from aligner.run import stream as streaming_module
 from aligner.run.align import align
 from aligner.run.stream import Line, Spoken, StreamAligner, follow, streaming
@@ -284,7 +284,7 @@ def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
     phones[-1] = replace(phones[-1], end=phones[-1].end + 9.0)  # so that its end pushes nothing together
     found = [0.0]
     for phone, after in itertools.pairwise(phones):
-        found.append(following(found[-1], phone, after.label, offsets))
+        found.append(corrected_end(found[-1], phone, after.label, offsets))
     assert found == [p.start for p in correct(phones, offsets)]
 
 

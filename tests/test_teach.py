@@ -40,9 +40,9 @@ from aligner.models.boundary import TABLE, BoundaryModel
 from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
 from aligner.refine import learning
-from aligner.refine.boundaries import placed, sharpened
-from aligner.refine.learning import Figures, Learnt, Lesson, learn
-from aligner.refine.offsets import moved
+from aligner.refine.boundaries import apply_boundary_model, place_at_medians
+from aligner.refine.learning import BoundaryFigures, LearningResult, Lesson, learn
+from aligner.refine.offsets import with_starts
 from aligner.text.phones import phone_class
 from aligner.types import Interval, ModelError
 
@@ -56,15 +56,19 @@ def call(*words):
 
 def later(phones) -> tuple[Interval, ...]:
     """Phones whose vowels end `LATE` s later."""
-    return moved(phones, [b.start + LATE * (phone_class(a.label) == "vowel") for a, b in pairwise(phones)])
+    return with_starts(
+        phones, [b.start + LATE * (phone_class(a.label) == "vowel") for a, b in pairwise(phones)]
+    )
 
 
-def figures(mae: float) -> Figures:
-    return Figures(mae, mae, (50.0, 80.0, 90.0), mae, 90.0)
+def figures(mae: float) -> BoundaryFigures:
+    return BoundaryFigures(mae=mae, median=mae, within=(50.0, 80.0, 90.0), words=mae, covered=90.0)
 
 
-def learnt_of(model: BoundaryModel | None) -> Learnt:
-    return Learnt(model, 9, 2, figures(12.0), figures(11.0), 1.0, 0.1)
+def learnt_of(model: BoundaryModel | None) -> LearningResult:
+    return LearningResult(
+        model=model, boundaries=9, groups=2, before=figures(12.0), after=figures(11.0), gain=1.0, error=0.1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +193,8 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
         assert call("teach", run / "out" / "corrected", model, out, "-j", 1).exit_code == 0
     first, again = lessons[: len(NAMES)], lessons[len(NAMES) :]
     assert all(
-        np.array_equal(a.places.probability, b.places.probability) for a, b in zip(first, again, strict=True)
+        np.array_equal(a.distributions.probability, b.distributions.probability)
+        for a, b in zip(first, again, strict=True)
     )
     assert all(a.width == b.width for a, b in zip(first, again, strict=True))
     files = sorted(p.name for p in (tmp_path / "again").iterdir())
@@ -209,7 +214,7 @@ def test_lessons_of_corrections_tell_the_planted_habit(run, english):
     late, vowel = [], []
     for item in known:
         one = _lesson(english, item)
-        found = placed(one.phones, one.places, one.width).phones
+        found = place_at_medians(one.phones, one.distributions, one.width).phones
         late += (one.truth - [p.start for p in found[1:]]).tolist()
         vowel += [phone_class(p.label) == "vowel" for p in found[:-1]]
     late, vowel = np.array(late), np.array(vowel)
@@ -438,7 +443,7 @@ def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, engli
         assert one.phones[0].start == pytest.approx(item.utterance.start)
         assert len(truth) > 0.8 * len(one.truth)
         assert np.mean([np.abs(there - t).min() < 1e-4 for t in truth]) > 0.9
-        found = placed(one.phones, one.places, one.width).phones
+        found = place_at_medians(one.phones, one.distributions, one.width).phones
         off = np.array([p.start - one.phones[0].start for p in found[1:]]) - one.truth
         assert np.nanmean(np.abs(off)) < 0.025
 
@@ -559,20 +564,24 @@ def real(timit, english) -> dict[str, list[Lesson]]:
 
 
 @pytest.fixture(scope="module")
-def four(real) -> Learnt:
-    """Learnt from five sentences of each of four speakers, in fewer steps than users get."""
+def four(real) -> LearningResult:
+    """LearningResult from five sentences of each of four speakers, in fewer steps than users get."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "STEPS", 80)
         return learn([one for speaker in sorted(real)[:4] for one in real[speaker][:5]], "hmm")
 
 
-def of(lessons, model: BoundaryModel | None = None) -> Figures:
+def of(lessons, model: BoundaryModel | None = None) -> BoundaryFigures:
     return learning._figures(
         lessons,
         [
-            placed(one.phones, one.places, one.width)
+            place_at_medians(one.phones, one.distributions, one.width)
             if model is None
-            else placed(one.phones, sharpened(one.places, one.phones, one.energies, model), model.width)
+            else place_at_medians(
+                one.phones,
+                apply_boundary_model(one.distributions, one.phones, one.energies, model),
+                model.width,
+            )
             for one in lessons
         ],
     )

@@ -18,8 +18,8 @@ from aligner.graph.template import TRAJECTORY_STEPS, Steps, build
 from aligner.reference.frontend import WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
 from aligner.reference.template import LEAST_PHONE_FRAMES, Matcher, Pause, Template, pause_of, split
 from aligner.reference.trajectory import trajectory
-from aligner.refine.boundaries import placed
-from aligner.refine.segments import HOLD_CLOSE, fine_energies, places
+from aligner.refine.boundaries import place_at_medians
+from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE, boundary_distributions, fine_energies
 from aligner.refine.thresholds import LIMITS, WHOLE_RECORDING, Scores
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi
@@ -353,7 +353,9 @@ def test_labels_of_another_speaker_come_over(timit, giver, taker, mae, within50)
         wave = wave_of(target.with_suffix(".wav"))
         phones = align(wave, choice)
         starts = np.array([p.start for p in phones[1:]])
-        found = placed(phones, places(starts, fine_energies(wave), HOLD_CLOSE), 1.0).phones
+        found = place_at_medians(
+            phones, boundary_distributions(starts, fine_energies(wave), PRIOR_DEVIATION_REFERENCE), 1.0
+        ).phones
         errors += late(list(read_reference(target.with_suffix(".phn"))[0]), list(found))
     figures = summary(errors)
     assert figures.mae <= at_most(mae)

@@ -21,7 +21,7 @@ from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
-from aligner.refine.agreement import agreed
+from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.suspect import Solved, measure, suspicions
@@ -209,7 +209,7 @@ def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
     with stage("refinement"):
         better = backend.refinement(as_searched(found, backend), heard.wave)
         if found.opinions:
-            better = agreed(better, found.opinions)
+            better = median_boundaries(better, found.opinions)
     with stage("figures"):
         sure = means(found.evidence.posterior, found.firsts).tolist()
         phones, refined = (

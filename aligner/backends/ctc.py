@@ -17,7 +17,7 @@ from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.ctc import CtcModel
 from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
-from aligner.refine.confidence import Evidence, Phones, evidence
+from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import Arcs, NoPath
@@ -69,8 +69,8 @@ class CtcBackend:
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
         return Refinement(
-            self.options.refine,
-            self.model.offsets,
+            how=self.options.refine,
+            offsets=self.model.offsets,
             width=WIDTH_NETWORK,
             taught=taught_for(self.model, self.name),
         )
@@ -190,7 +190,7 @@ class CtcBackend:
         on = graph.pdfs[graph.pdf[states]]
         anything = on == self.model.alphabet.star
         own = np.where(anything, scores.max(1), scores[np.arange(len(states)), np.where(anything, 0, on)])
-        seen = evidence(own, scores, Phones.alone(np.where(anything, scores.argmax(1), on)))
+        seen = evidence(own, scores, PathPhones.without_neighbours(np.where(anything, scores.argmax(1), on)))
         posterior = seen.posterior.copy()
         for piece, last in zip(pieces, [*(p.frame for p in pieces[1:]), len(states)], strict=True):
             if piece.spike is not None:

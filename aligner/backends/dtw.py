@@ -29,8 +29,8 @@ from aligner.reference.frontend import Posteriorgram, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
-from aligner.refine.pauses import PAUSE, Pauses
-from aligner.refine.segments import HOLD_CLOSE
+from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
+from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
 from aligner.text.normalise import BRACKETED, spoken_english
@@ -115,7 +115,13 @@ class DtwBackend:
     @property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.offsets, HOLD_CLOSE, WIDTH_CLOSE, self.taught)
+        return Refinement(
+            how=self.options.refine,
+            offsets=self.offsets,
+            deviation=PRIOR_DEVIATION_REFERENCE,
+            width=WIDTH_CLOSE,
+            taught=self.taught,
+        )
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the features, and have the reference say the same."""
@@ -169,7 +175,7 @@ def unpaused(
     kept: list[tuple[int, Interval, int]] = []
     joined: tuple[int, Interval] | None = None
     for k, (first, phone, owner) in enumerate(zip(firsts, phones, owners, strict=True)):
-        inner = 0 < k < len(phones) - 1 and owner == NO_OWNER and phone.duration < PAUSE
+        inner = 0 < k < len(phones) - 1 and owner == NO_OWNER and phone.duration < SHORTEST_PAUSE
         if inner and not pauses.mostly_quiet(phone.start - start, phone.end - start):
             joined = first, phone
             continue

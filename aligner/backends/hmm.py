@@ -58,7 +58,11 @@ class HmmBackend:
     @cached_property
     def refinement(self) -> Refinement:
         """What makes its boundaries better."""
-        return Refinement(self.options.refine, self.model.offsets, taught=taught_for(self.model, self.name))
+        return Refinement(
+            how=self.options.refine,
+            offsets=self.model.offsets,
+            taught=taught_for(self.model, self.name),
+        )
 
     @property
     def model_name(self) -> str:

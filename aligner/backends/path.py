@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.models.base import HmmModel
-from aligner.refine.confidence import Evidence, Phones, evidence
+from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
@@ -60,7 +60,7 @@ def best_path(
             path = viterbi(*_columns(arcs, scores, np.searchsorted(asked, pdfs), spans), kernel=kernel)
         with stage("evidence"):
             states = path.states[0].numpy()
-            phones = Phones.of(graph.node[states], numbers)
+            phones = PathPhones.of(graph.node[states], numbers)
             return path, _compared(frames, graph, phones, numbers, model, states, scores.numpy(), asked)
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
@@ -82,7 +82,7 @@ def compared(
     """
     numbers, _ = _asked(graph, model)
     phones, alone, parts = (
-        Phones.of(graph.node[states], numbers),
+        PathPhones.of(graph.node[states], numbers),
         model.topology.alone[np.unique(numbers)],
         [],
     )
@@ -102,7 +102,7 @@ def compared(
                 asked,
             )
         )
-    return Evidence.joined(parts)
+    return Evidence.concatenated(parts)
 
 
 def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
@@ -156,7 +156,7 @@ def best_paths(
     found: list[tuple[Path, Evidence] | None] = []
     for b, (x, graph, s, length) in enumerate(zip(frames, graphs, scored, lengths.tolist(), strict=True)):
         own = states[b : b + 1, :length]
-        phones = Phones.of(graph.node[own[0].numpy()], s.numbers)
+        phones = PathPhones.of(graph.node[own[0].numpy()], s.numbers)
         seen = _compared(x, graph, phones, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
         found.append((Path(own, totals[b : b + 1]), seen))
     return found
@@ -206,7 +206,7 @@ def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
 def _compared(
     frames: Tensor,
     graph: Graph,
-    phones: Phones,
+    phones: PathPhones,
     numbers: np.ndarray,
     model: HmmModel,
     states: np.ndarray,
@@ -223,7 +223,7 @@ def _compared(
     frames : Tensor
         (T, D): all of an utterance, or a piece of it.
     graph : Graph
-    phones : Phones
+    phones : PathPhones
         Of the path in these frames.
     numbers : ndarray
         (nodes,) the model's number of each phone of the graph.

@@ -17,7 +17,7 @@ from aligner.graph import Graph
 from aligner.graph.template import STEPS, Steps
 from aligner.reference.frontend import WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
 from aligner.reference.template import Matcher, Pause, Template, pause_of
-from aligner.refine.confidence import Evidence, Phones, evidence
+from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
@@ -172,7 +172,7 @@ def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarra
         first, last = max(reached[piece][0] - NEAR, 0), min(reached[piece][-1] + NEAR, rows)
         columns = np.append(np.arange(first, last), rows)
         parts.append(_evidence(matcher.score(frames[piece], columns).numpy(), graph, states[piece], columns))
-    return Evidence.joined(parts)
+    return Evidence.concatenated(parts)
 
 
 def _evidence(
@@ -202,7 +202,7 @@ def _evidence(
     rivals = np.maximum.reduceat(SHARP * scores[:, order], firsts, axis=1)
     on = np.searchsorted(columns, graph.pdf[states])
     own = SHARP * scores[np.arange(len(states)), on]
-    seen = evidence(own, rivals, Phones.alone(here[on]))
+    seen = evidence(own, rivals, PathPhones.without_neighbours(here[on]))
     return seen._replace(margin=seen.margin + own - SHARP * USUAL)
 
 

@@ -26,9 +26,17 @@ from aligner.models import boundary, saved
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
 from aligner.parallel.pool import map_tasks, try_map, worker_pool
-from aligner.refine.boundaries import placed
-from aligner.refine.learning import FAR, FEWEST, Fit, Learnt, Lesson, fitted, learn
-from aligner.refine.offsets import SHORTEST, correct
+from aligner.refine.boundaries import place_at_medians
+from aligner.refine.learning import (
+    FARTHEST_LABEL,
+    FEWEST_LESSONS,
+    FitTask,
+    LearningResult,
+    Lesson,
+    fit_network,
+    learn,
+)
+from aligner.refine.offsets import SHORTEST_INTERVAL, correct
 from aligner.refine.segments import fine_energies
 from aligner.run.align import prepare
 from aligner.run.long import patience
@@ -54,7 +62,7 @@ class Taught:
     """What corrections of a backend's boundaries gave, and what could not be learnt from."""
 
     backend: str
-    learnt: Learnt
+    learnt: LearningResult
     lessons: int
     failures: tuple[Failure, ...]
 
@@ -108,25 +116,25 @@ def teach(
                         fault=result.fault_or(Fault.INTERNAL),
                     )
                 )
-    if len(lessons) < FEWEST:
+    if len(lessons) < FEWEST_LESSONS:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(
             corrected,
-            f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST} are needed{why}",
+            f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST_LESSONS} are needed{why}",
             "correct more, or mend these",
         )
     with worker_pool(backend.compute.jobs, None) as submit:
 
-        def mapped(work: object, fits: Iterable[Fit]) -> Iterator[BoundaryNetwork]:
+        def mapped(work: object, fits: Iterable[FitTask]) -> Iterator[BoundaryNetwork]:
             yield from map_tasks(submit, _fitted, fits, lambda _: FITTING)
 
         learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
     return Taught(backend.name, learnt, len(lessons), tuple(failures))
 
 
-def _fitted(_: None, fit: Fit) -> BoundaryNetwork:
+def _fitted(_: None, fit: FitTask) -> BoundaryNetwork:
     """In a worker."""
-    return fitted(fit)
+    return fit_network(fit)
 
 
 def with_taught(backend: Backend, taught: BoundaryModel | None) -> Backend:
@@ -168,12 +176,12 @@ def learnt_by(
     return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
 
 
-def save_taught(learnt: Learnt, model: str | Path, dictionary: Path | None, out: Path) -> None:
+def save_taught(learnt: LearningResult, model: str | Path, dictionary: Path | None, out: Path) -> None:
     """Save what was learnt with the acoustic model: a copy of its folder, or its name.
 
     Parameters
     ----------
-    learnt : Learnt
+    learnt : LearningResult
         That has a model.
     model : str or Path
         Name or folder of the acoustic model.
@@ -355,8 +363,10 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
     phones = correct(found.phones, refinement.offsets)
     if len(phones) < 2:
         return Failure(item.utterance, "there is no boundary in it", "leave it out", fault=Fault.LABELS)
-    likely = refinement.places(as_searched(found, backend), phones, energies)
-    truth = true_places(item.phones, placed(phones, likely, refinement.width).phones, bool(backend.english))
+    likely = refinement.distributions(as_searched(found, backend), phones, energies)
+    truth = true_places(
+        item.phones, place_at_medians(phones, likely, refinement.width).phones, bool(backend.english)
+    )
     if np.isnan(truth).all():
         return Failure(
             item.utterance,
@@ -364,22 +374,22 @@ def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
             "is it the transcript of another recording?",
             fault=Fault.LABELS,
         )
-    if not (np.abs(truth - [p.start for p in phones[1:]]) < FAR).any():
+    if not (np.abs(truth - [p.start for p in phones[1:]]) < FARTHEST_LABEL).any():
         return Failure(
             item.utterance,
-            f"all its boundaries are {1000 * FAR:g} ms and more from those that were found",
+            f"all its boundaries are {1000 * FARTHEST_LABEL:g} ms and more from those that were found",
             "are they labels of another recording, or of a part of it?",
             fault=Fault.LABELS,
         )
     owners = np.array(found.owners)
     return Lesson(
-        item.utterance.speaker,
-        phones,
-        energies,
-        likely,
-        refinement.width,
-        truth - phones[0].start,
-        owners[1:] != owners[:-1],
+        group=item.utterance.speaker,
+        phones=phones,
+        energies=energies,
+        distributions=likely,
+        width=refinement.width,
+        truth=truth - phones[0].start,
+        words=owners[1:] != owners[:-1],
     )
 
 
@@ -401,5 +411,9 @@ def true_places(reference: Sequence[Interval], phones: Sequence[Interval], engli
     places: dict[float, list[float]] = {}
     for edge in phone_boundaries(known, own, match_phones(known, own)):
         places.setdefault(edge.aligned, []).append(edge.reference)
-    sure = {at: float(np.mean(there)) for at, there in places.items() if max(there) - min(there) <= SHORTEST}
+    sure = {
+        at: float(np.mean(there))
+        for at, there in places.items()
+        if max(there) - min(there) <= SHORTEST_INTERVAL
+    }
     return np.array([sure.get(p.start, np.nan) for p in phones[1:]])

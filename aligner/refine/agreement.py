@@ -12,12 +12,12 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from aligner.refine.boundaries import Refined
-from aligner.refine.offsets import moved
+from aligner.refine.offsets import with_starts
 from aligner.text.phones import unstressed
 from aligner.types import DECIMALS, SILENCE_LABEL, Edge, Interval
 
 
-def agreed(own: Refined, others: Sequence[Refined]) -> Refined:
+def median_boundaries(own: Refined, others: Sequence[Refined]) -> Refined:
     """The phones of the first, each boundary at the median of where all have it, its interval likewise.
 
     Parameters
@@ -32,15 +32,15 @@ def agreed(own: Refined, others: Sequence[Refined]) -> Refined:
     >>> first = Refined((Interval(0.0, 0.10, "AA"), Interval(0.10, 0.3, "T")))
     >>> second = Refined((Interval(0.0, 0.2, "AA"), Interval(0.2, 0.3, "T")))
     >>> third = Refined((Interval(0.0, 0.12, "AA"), Interval(0.12, 0.3, "T")))
-    >>> agreed(first, [second, third]).phones[1].start
+    >>> median_boundaries(first, [second, third]).phones[1].start
     0.12
     """
     all_edges = np.array([_edges(own), *(_common(own, other) for other in others)])
     low, middle, high = np.nanmedian(all_edges, 0).T
-    phones = moved(own.phones, middle.tolist())
+    phones = with_starts(own.phones, middle.tolist())
     if not own.edges:
         return Refined(phones)
-    # what `moved` shifted further takes its interval along
+    # what `with_starts` shifted further takes its interval along
     edges = [
         Edge(p.start, round(min(p.start + a, p.start), DECIMALS), round(max(p.start + b, p.start), DECIMALS))
         for p, a, b in zip(phones[1:], (low - middle).tolist(), (high - middle).tolist(), strict=True)

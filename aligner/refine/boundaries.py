@@ -18,17 +18,17 @@ from torch import Tensor
 
 from aligner.models.boundary import REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
-from aligner.refine.offsets import correct, moved
+from aligner.refine.offsets import correct, with_starts
 from aligner.refine.segments import (
-    HOLD,
-    LEANING,
-    LEANING_PLAIN,
-    STEP,
-    ZERO,
-    Leaning,
-    Places,
+    FIRST_PLACE,
+    PLACE_STEP,
+    PRIOR_DEVIATION,
+    RATIO_WEIGHT,
+    RATIO_WEIGHT_UNMEASURED,
+    BoundaryDistributions,
+    LikelihoodRatios,
+    boundary_distributions,
     fine_energies,
-    places,
 )
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
@@ -41,167 +41,152 @@ WIDTH_NETWORK, WIDTH_CLOSE = (
 LEAST_WIDTH = (
     0.0025  # s that an interval reaches to either side at least: half of the way from place to place
 )
-POSSIBLE = 0.01  # probability that every place keeps, however unlikely the sound makes it
-FEWEST = 160  # samples; what is shorter has no sound to look into
+LEAST_PROBABILITY = 0.01  # probability that every place keeps, however unlikely the sound makes it
+SHORTEST_WAVE = 160  # samples; what is shorter has no sound to look into
 
 
 class Searched(NamedTuple):
-    """What a search found in an utterance.
-
-    Attributes
-    ----------
-    phones : tuple of Interval
-        From its start to its end without gaps.
-    firsts : sequence of int
-        The frame that each begins with.
-    evidence : Evidence
-    clock : Clock
-        Of the frames.
-    """
+    """What a search found in an utterance."""
 
     phones: tuple[Interval, ...]
+    """Phones from the utterance's start to its end, without gaps."""
     firsts: Sequence[int]
+    """The frame that each phone begins with."""
     evidence: Evidence
+    """What each frame says about the path."""
     clock: Clock
+    """Clock of the frames."""
 
 
 class Refined(NamedTuple):
-    """The same phones with better boundaries, and how sure these are (empty where that was not looked
-    into)."""
+    """The phones of a search with better boundaries, and how sure these are."""
 
     phones: tuple[Interval, ...]
+    """Phones with their better boundaries."""
     edges: tuple[Edge, ...] = ()
+    """Each boundary with the interval around it; empty where that was not looked into."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Refinement:
-    """How boundaries are refined.
-
-    Attributes
-    ----------
-    how : {'full', 'offsets', 'none'}
-    offsets : mapping of (str, str) to float
-        See `aligner.refine.offsets`.
-    hold : float
-        How far off a boundary usually is after that, in seconds.
-    width : float
-        How much wider than the distributions of boundaries the intervals around them are.
-    taught : BoundaryModel or None
-        What was learnt from corrections.
-    """
+    """How boundaries are refined after the search."""
 
     how: str = "full"
+    """'full': by offsets and the sound; 'offsets': by the table alone; 'none': boundaries stay where they
+    are."""
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    hold: float = HOLD
+    """Table of offsets between classes of phones (see `aligner.refine.offsets`)."""
+    deviation: float = PRIOR_DEVIATION
+    """Standard deviation of boundaries around where they are after the table, in seconds."""
     width: float = WIDTH
+    """Factor by which the intervals around boundaries are wider than their distributions."""
 
     taught: BoundaryModel | None = None
+    """Model of what was learnt from corrections; None if nothing was."""
 
     def __call__(self, found: Searched, wave: Tensor) -> Refined:
         """Refine what was found in a ``wave`` (N,) at 16 kHz.
 
         Labels and their order stay; intervals stay without gaps, and none is made shorter than
-        `aligner.refine.offsets.SHORTEST` unless it was.
+        `aligner.refine.offsets.SHORTEST_INTERVAL` unless it was.
         """
         if self.how == "none":
             return Refined(found.phones)
         corrected = correct(found.phones, self.offsets)
-        if self.how == "offsets" or len(corrected) < 2 or len(wave) < FEWEST:
+        if self.how == "offsets" or len(corrected) < 2 or len(wave) < SHORTEST_WAVE:
             return Refined(corrected)
         energies = fine_energies(wave)
-        likely = self.places(found, corrected, energies)
+        likely = self.distributions(found, corrected, energies)
         if self.taught is None:
-            return placed(corrected, likely, self.width)
-        return placed(corrected, sharpened(likely, corrected, energies, self.taught), self.taught.width)
+            return place_at_medians(corrected, likely, self.width)
+        return place_at_medians(
+            corrected, apply_boundary_model(likely, corrected, energies, self.taught), self.taught.width
+        )
 
-    def places(self, found: Searched, corrected: Sequence[Interval], energies: Tensor) -> Places:
+    def distributions(
+        self, found: Searched, corrected: Sequence[Interval], energies: Tensor
+    ) -> BoundaryDistributions:
         """How likely each boundary is at each place near where the table of offsets has it; seconds from the
         start.
         """
         starts, expected = (
             np.array([p.start - phones[0].start for p in phones[1:]]) for phones in (found.phones, corrected)
         )
-        leaning = Leaning.of(
-            found.evidence,
-            found.firsts,
-            starts - expected,
-            found.clock,
-            LEANING if self.offsets else LEANING_PLAIN,
-        )
-        return places(expected, energies, self.hold, leaning)
+        weight = RATIO_WEIGHT if self.offsets else RATIO_WEIGHT_UNMEASURED
+        late = starts - expected
+        ratios = LikelihoodRatios.of(found.evidence, found.firsts, late, found.clock, weight=weight)
+        return boundary_distributions(expected, energies, self.deviation, ratios)
 
 
-class Around(NamedTuple):
-    """The places around the likeliest of each boundary.
-
-    Attributes
-    ----------
-    middle : ndarray
-        (N,) int64, the number of the middle place.
-    likely : ndarray
-        (N, W) log-probabilities up to a constant; what is beyond reach is not impossible.
-    away : ndarray
-        (N, W) how far each place is from the likeliest, in seconds.
-    """
+class MedianGrid(NamedTuple):
+    """Places on a regular grid around the median of each boundary, as a boundary model reads them."""
 
     middle: np.ndarray
-    likely: np.ndarray
-    away: np.ndarray
+    """(N,) int64: the number of the middle place."""
+    log_probability: np.ndarray
+    """(N, W) up to a constant; what is beyond reach is not impossible."""
+    distance: np.ndarray
+    """(N, W) seconds of each place from the median."""
 
     @classmethod
-    def of(cls, found: Places) -> Around:
-        """Places around the medians of distributions."""
+    def around(cls, found: BoundaryDistributions) -> MedianGrid:
+        """The grid around the medians of distributions."""
         median = found.quantile(0.5)
-        middle = np.rint((median - ZERO) / STEP).astype(np.int64)
+        middle = np.rint((median - FIRST_PLACE) / PLACE_STEP).astype(np.int64)
         grid = middle[:, None] + np.arange(-REACH, REACH + 1)
-        column = grid - np.rint((found.first - ZERO) / STEP).astype(np.int64)[:, None]
+        column = grid - np.rint((found.first - FIRST_PLACE) / PLACE_STEP).astype(np.int64)[:, None]
         within = (column >= 0) & (column < found.probability.shape[1])
         own = np.take_along_axis(found.probability, np.where(within, column, 0), 1)
         return cls(
-            middle, np.log(np.where(within, own, 0.0) + POSSIBLE), ZERO + STEP * grid - median[:, None]
+            middle,
+            np.log(np.where(within, own, 0.0) + LEAST_PROBABILITY),
+            FIRST_PLACE + PLACE_STEP * grid - median[:, None],
         )
 
     @property
     def first(self) -> np.ndarray:
-        """(N,) seconds of the first place of each."""
-        return ZERO + STEP * (self.middle - REACH)
+        """(N,) seconds of the first place of each boundary."""
+        return FIRST_PLACE + PLACE_STEP * (self.middle - REACH)
 
-    def places(self, probability: np.ndarray) -> Places:
-        """With other probabilities (N, W)."""
-        return Places(self.first, STEP, probability)
+    def distributions(self, probability: np.ndarray) -> BoundaryDistributions:
+        """Distributions that give these places other probabilities (N, W)."""
+        return BoundaryDistributions(self.first, PLACE_STEP, probability)
 
 
-def sharpened(likely: Places, phones: Sequence[Interval], energies: Tensor, taught: BoundaryModel) -> Places:
+def apply_boundary_model(
+    likely: BoundaryDistributions, phones: Sequence[Interval], energies: Tensor, taught: BoundaryModel
+) -> BoundaryDistributions:
     """Distributions as what was learnt from corrections changes them.
 
     Parameters
     ----------
-    likely : Places
+    likely : BoundaryDistributions
         By the sound alone.
     phones : sequence of Interval
     energies : Tensor
         (T, 26) of their sound.
     taught : BoundaryModel
     """
-    around = Around.of(likely)
-    return around.places(
-        taught(energies, around.middle, [p.label for p in phones], around.likely, around.away)
+    around = MedianGrid.around(likely)
+    labels = [phone.label for phone in phones]
+    return around.distributions(
+        taught(energies, around.middle, labels, around.log_probability, around.distance)
     )
 
 
-def placed(phones: Sequence[Interval], likely: Places, width: float) -> Refined:
+def place_at_medians(phones: Sequence[Interval], likely: BoundaryDistributions, width: float) -> Refined:
     """Phones with their boundaries at the medians of distributions in seconds from where the first begins.
 
     Parameters
     ----------
     phones : sequence of Interval
-    likely : Places
+    likely : BoundaryDistributions
     width : float
         How much wider than these distributions the intervals are.
     """
     start = phones[0].start
     low, middle, high = (likely.quantile(q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
-    found = moved(phones, [start + t for t in middle.tolist()])
+    found = with_starts(phones, [start + t for t in middle.tolist()])
     before, after = (width * part + LEAST_WIDTH for part in (middle - low, high - middle))
     edges = [
         Edge(

@@ -16,46 +16,42 @@ import numpy as np
 
 
 class Evidence(NamedTuple):
-    """What each frame says about the path.
-
-    Attributes
-    ----------
-    margin : ndarray
-        (T,) log-likelihood of the path's state less that of the best state of any phone without
-        context; often above 0 where the transcript is right, far below where it is wrong.
-    posterior : ndarray
-        (T,) probability of the path's phone among all phones, each equally likely beforehand.
-    earlier, later : ndarray
-        (T,) log-likelihood of the phone before the path's, and of the one after it, less that of the path's
-        own, all without context; 0 where there is none, or nothing is known of it.
-    """
+    """What each frame says about the path."""
 
     margin: np.ndarray
+    """(T,) log-likelihood of the path's state less that of the best state of any phone without context; often
+    above 0 where the transcript is right, far below where it is wrong."""
     posterior: np.ndarray
+    """(T,) probability of the path's phone among all phones, each equally likely beforehand."""
     earlier: np.ndarray
+    """(T,) log-likelihood of the phone before the path's less that of the path's own, both without context; 0
+    where there is none, or nothing is known of it."""
     later: np.ndarray
+    """(T,) the same of the phone after the path's."""
 
     @classmethod
-    def joined(cls, parts: Sequence[Evidence]) -> Evidence:
-        """Of consecutive stretches of frames."""
+    def concatenated(cls, parts: Sequence[Evidence]) -> Evidence:
+        """The evidence of consecutive stretches of frames as that of all."""
         return cls(*(np.concatenate(of) for of in zip(*parts, strict=True)))
 
 
-class Phones(NamedTuple):
-    """The phones of a path, frame by frame, each (T,): its own, the one before and the one after; -1 is
-    none."""
+class PathPhones(NamedTuple):
+    """The phones of a path, frame by frame."""
 
     own: np.ndarray
+    """(T,) number of each frame's phone."""
     before: np.ndarray
+    """(T,) number of the phone before it; -1 is none."""
     after: np.ndarray
+    """(T,) number of the phone after it; -1 is none."""
 
     @classmethod
-    def of(cls, nodes: np.ndarray, numbers: np.ndarray) -> Phones:
-        """Of a path through ``nodes`` (T,), whose phones have ``numbers`` (nodes,).
+    def of(cls, nodes: np.ndarray, numbers: np.ndarray) -> PathPhones:
+        """The phones of a path through ``nodes`` (T,), whose phones have ``numbers`` (nodes,).
 
         Examples
         --------
-        >>> Phones.of(np.array([3, 3, 5, 6]), np.array([0, 0, 0, 7, 0, 8, 8])).before.tolist()
+        >>> PathPhones.of(np.array([3, 3, 5, 6]), np.array([0, 0, 0, 7, 0, 8, 8])).before.tolist()
         [-1, -1, 7, 8]
         """
         begins = np.diff(nodes, prepend=-1) != 0
@@ -64,17 +60,17 @@ class Phones(NamedTuple):
         return cls(sequence[at], sequence[at - 1], sequence[at + 1])
 
     @classmethod
-    def alone(cls, own: np.ndarray) -> Phones:
-        """Without neighbours."""
+    def without_neighbours(cls, own: np.ndarray) -> PathPhones:
+        """Phones (T,) without any before or after them."""
         none = np.full(len(own), -1)
         return cls(own, none, none)
 
-    def within(self, piece: slice) -> Phones:
-        """Of a stretch of the frames."""
-        return Phones(*(of[piece] for of in self))
+    def within(self, piece: slice) -> PathPhones:
+        """The phones of a stretch of the frames."""
+        return PathPhones(*(of[piece] for of in self))
 
 
-def evidence(own: np.ndarray, rivals: np.ndarray, phones: Phones) -> Evidence:
+def evidence(own: np.ndarray, rivals: np.ndarray, phones: PathPhones) -> Evidence:
     """Compare a path with all phones, frame by frame.
 
     Parameters
@@ -83,12 +79,12 @@ def evidence(own: np.ndarray, rivals: np.ndarray, phones: Phones) -> Evidence:
         (T,) log-likelihoods of the path's states.
     rivals : ndarray
         (T, phones) log-likelihoods of each phone without context: of its best state.
-    phones : Phones
+    phones : PathPhones
         The path's, among them.
 
     Examples
     --------
-    >>> found = evidence(np.array([-2.0]), np.array([[-3.0, -2.0]]), Phones(*np.array([[0], [-1], [1]])))
+    >>> found = evidence(np.array([-2.0]), np.array([[-3.0, -2.0]]), PathPhones(*np.array([[0], [-1], [1]])))
     >>> found.margin, found.posterior, found.later
     (array([0.]), array([0.5]), array([1.]))
     """

@@ -28,138 +28,144 @@ from aligner.models.boundary import (
     numbered,
     shared,
 )
-from aligner.refine.boundaries import LEAST_WIDTH, Around, Refined, placed
-from aligner.refine.segments import STEP, Places
+from aligner.refine.boundaries import LEAST_WIDTH, MedianGrid, Refined, place_at_medians
+from aligner.refine.segments import PLACE_STEP, BoundaryDistributions
 from aligner.text.phones import unstressed
 from aligner.types import COVERAGE, Interval
 
-FEWEST = 5  # lessons from which anything is learnt
+FEWEST_LESSONS = 5  # lessons from which anything is learnt
 FOLDS = 4  # parts that are left out in turn
 NETWORKS = 2  # whose average counts in the end
-SHARES = (0.25, 0.5, 0.75, 1.0)  # of belief in them, of which the best is taken
-BATCH = 8  # pieces of lessons that a step learns from
-PIECE = 48  # boundaries in a piece
+BELIEF_SHARES = (0.25, 0.5, 0.75, 1.0)  # of belief in them, of which the best is taken
+BATCH_PIECES = 8  # pieces of lessons that a step learns from
+PIECE_BOUNDARIES = 48  # boundaries in a piece
 STEPS_FEW, STEPS, STEPS_MANY = 150, 300, 600  # of learning, by the number of boundaries:
 FEW, MANY = 400, 6000
 RATE, DECAY = 3e-3, 1e-2  # of AdamW
-SHARP = 0.005  # s; how sharply a hand label is one
-FAR = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
-ERROR = 0.01  # s of expected error that weigh as much as a nat
-INDEPENDENT = 0.25  # share of the boundaries that tell of one another's intervals nothing
-LUCK = 1.64  # standard errors that a gain must be above to be none of chance, nineteen times of twenty
+LABEL_DEVIATION = 0.005  # s; how sharply a hand label is one
+FARTHEST_LABEL = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
+ERROR_SCALE = 0.01  # s of expected error that weigh as much as a nat
+INDEPENDENT_SHARE = 0.25  # share of the boundaries that tell of one another's intervals nothing
+SIGNIFICANT_GAIN = (
+    1.64  # standard errors that a gain must be above to be none of chance, nineteen times of twenty
+)
 WARP, TILT, NOISE = 0.1, 0.3, 0.2  # of energies: other vocal tracts, other microphones, other noise
-KNOWN = ("at", "pairs", "classes", "likely", "away", "target")  # of a piece, for each boundary
-EDGE = 16  # frames around a piece that its places hear
+BOUNDARY_FIELDS = (
+    "at",
+    "pairs",
+    "classes",
+    "log_probability",
+    "distance",
+    "target",
+)  # of a piece, for each boundary
+CONTEXT_FRAMES = 16  # frames around a piece that its places hear
 
-MapOf = Callable[[Callable[["Fit"], BoundaryNetwork], Iterable["Fit"]], Iterable[BoundaryNetwork]]
+MapOf = Callable[[Callable[["FitTask"], BoundaryNetwork], Iterable["FitTask"]], Iterable[BoundaryNetwork]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Lesson:
-    """An utterance whose boundaries are known.
-
-    Attributes
-    ----------
-    group : str
-        Its speaker.
-    phones : tuple of Interval
-        As the table of offsets leaves them; N + 1.
-    energies : Tensor
-        (T, 26)
-    places : Places
-        Of the N boundaries by the sound alone.
-    width : float
-        Of the intervals without a lesson (see `aligner.refine.boundaries.Refinement`).
-    truth : ndarray
-        (N,) where people put them, in seconds from the first phone's start; NaN where that is not known.
-    words : ndarray
-        (N,) whether a word begins or ends there.
-    """
+    """An utterance whose boundaries are known."""
 
     group: str
+    """Speaker of the utterance."""
     phones: tuple[Interval, ...]
+    """N + 1 phones, as the table of offsets leaves them."""
     energies: Tensor
-    places: Places
+    """(T, 26) log energies of its sound (see `aligner.refine.segments.fine_energies`)."""
+    distributions: BoundaryDistributions
+    """Distributions of the N boundaries by the sound alone."""
     width: float
+    """Width of intervals without a lesson (see `aligner.refine.boundaries.Refinement`)."""
     truth: np.ndarray
+    """(N,) where people put them, in seconds from the first phone's start; NaN where that is not known."""
     words: np.ndarray
+    """(N,) whether a word begins or ends there."""
 
     @property
     def labels(self) -> list[str]:
-        """Of the phones."""
+        """The labels of its phones."""
         return [p.label for p in self.phones]
 
 
-class Piece(NamedTuple):
+class LessonPiece(NamedTuple):
     """Consecutive boundaries of a lesson, and the frames around them; see `aligner.models.boundary`."""
 
     energies: Tensor
+    """(T, 26) normalised energies of the piece."""
     at: np.ndarray
+    """(N, W) frame of each place."""
     pairs: np.ndarray
+    """(N, 2) numbers of the phones on both sides."""
     classes: np.ndarray
-    likely: np.ndarray
-    away: np.ndarray
+    """(N, 2) numbers of their classes."""
+    log_probability: np.ndarray
+    """(N, W) of the places by the sound alone."""
+    distance: np.ndarray
+    """(N, W) seconds of the places from the median."""
     target: np.ndarray
+    """(N, W) seconds of the places from where a person put the boundary."""
     known: np.ndarray
+    """(N,) whether that is known."""
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
-    """A network to be learnt: all that `fitted` needs, so that it may do so in another process."""
+class FitTask:
+    """A network to be learnt: all that `fit_network` needs, so that it may do so in another process."""
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[LessonPiece]
+    """Pieces of lessons to learn from."""
     phones: int
+    """Number of phones, the unknown one included."""
     steps: int
+    """Number of steps of the optimiser."""
     seed: int
+    """Seed of everything random."""
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Of boundaries: mean and median absolute error in ms, shares within 10, 20 and 50 ms in percent, and
-    words' MAE.
-
-    ``covered`` is the share of people's boundaries that lie within the intervals, in percent.
-    """
+@dataclass(frozen=True, kw_only=True)
+class BoundaryFigures:
+    """Errors of boundaries against those of people, and how many the intervals around them hold."""
 
     mae: float
+    """Mean absolute error in ms."""
     median: float
+    """Median absolute error in ms."""
     within: tuple[float, float, float]
+    """Shares within 10, 20 and 50 ms, in percent."""
     words: float | None
+    """Mean absolute error of word boundaries in ms; None where there are none."""
     covered: float
+    """Share of people's boundaries within the intervals, in percent."""
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """What lessons gave.
-
-    Attributes
-    ----------
-    model : BoundaryModel or None
-        None if it would not help.
-    boundaries, groups : int
-        That it was learnt from.
-    before, after : Figures
-        On lessons left out: without it, and with it.
-    gain, error : float
-        By how much the mean error fell, in ms, and the standard error of that over lessons.
-    """
+@dataclass(frozen=True, kw_only=True)
+class LearningResult:
+    """What was learnt from lessons, and what it is worth on lessons left out."""
 
     model: BoundaryModel | None
+    """The model; None if it would not help."""
     boundaries: int
+    """Number of boundaries that it was learnt from."""
     groups: int
-    before: Figures
-    after: Figures
+    """Number of speakers that it was learnt from."""
+    before: BoundaryFigures
+    """Figures without it, on lessons left out."""
+    after: BoundaryFigures
+    """Figures with it, on lessons left out."""
     gain: float
+    """By how much the mean error fell over lessons, in ms."""
     error: float
+    """Standard error of ``gain`` over lessons, in ms."""
 
 
-def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learnt:
+def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> LearningResult:
     """Learn from lessons, and find out what it is worth.
 
     Parameters
     ----------
     lessons : sequence of Lesson
-        At least `FEWEST`.
+        At least `FEWEST_LESSONS`.
     backend : str
         Whose boundaries they are.
     mapped : callable
@@ -170,71 +176,109 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
     ValueError
         If there are too few lessons.
     """
-    if len(lessons) < FEWEST:
-        raise ValueError(f"{len(lessons)} lessons, not {FEWEST}")
+    if len(lessons) < FEWEST_LESSONS:
+        raise ValueError(f"{len(lessons)} lessons, not {FEWEST_LESSONS}")
     phones = tuple(sorted({unstressed(label) for lesson in lessons for label in lesson.labels}))
-    pieces = [list(_pieces(lesson, phones)) for lesson in lessons]
-    folds = parts_of([lesson.group for lesson in lessons])
-    fits = [
-        _fit(pieces, [k for k, other in enumerate(folds) if other != fold], len(phones), fold)
-        for fold in range(max(folds) + 1)
-    ]
-    fits += [_fit(pieces, range(len(lessons)), len(phones), FOLDS + k) for k in range(NETWORKS)]
-    networks = list(mapped(fitted, fits))
-    untouched = [BoundaryModel(backend=backend, phones=phones, networks=(networks[fold],)) for fold in folds]
-    around = [Around.of(lesson.places) for lesson in lessons]
-    heard = [
-        model(lesson.energies, a.middle, lesson.labels, a.likely, a.away)
-        for model, lesson, a in zip(untouched, lessons, around, strict=True)
-    ]
-
-    def sharpened(share: float) -> list[Places]:
-        return [a.places(shared(p, a.likely, share)) for a, p in zip(around, heard, strict=True)]
-
-    def errors(all_places: Sequence[Places]) -> list[np.ndarray]:
-        return [
-            _late(lesson, placed(lesson.phones, at, 1.0))
-            for lesson, at in zip(lessons, all_places, strict=True)
-        ]
-
-    before = errors([lesson.places for lesson in lessons])
-    tried = {share: errors(sharpened(share)) for share in SHARES}
+    folds = assign_folds([lesson.group for lesson in lessons])
+    networks = list(mapped(fit_network, _tasks(lessons, folds, phones)))
+    held_out = _HeldOut.of(
+        lessons,
+        [BoundaryModel(backend=backend, phones=phones, networks=(networks[fold],)) for fold in folds],
+    )
+    by_sound = [lesson.distributions for lesson in lessons]
+    before = held_out.errors(by_sound)
+    tried = {share: held_out.errors(held_out.believed(share)) for share in BELIEF_SHARES}
     share = min(tried, key=lambda s: float(np.abs(np.concatenate(tried[s])).mean()))
-    final = sharpened(share)
+    final = held_out.believed(share)
     width = _width(lessons, final)
-    gains = np.array(
-        [
-            1000 * (np.abs(b).mean() - np.abs(a).mean())
-            for b, a in zip(before, tried[share], strict=True)
-            if len(b)
-        ]
-    )
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-    was = _figures(lessons, [placed(lesson.phones, lesson.places, lesson.width) for lesson in lessons])
-    now = _figures(
-        lessons, [placed(lesson.phones, at, width) for lesson, at in zip(lessons, final, strict=True)]
-    )
+    gain, error = _gain(before, tried[share])
+    was = held_out.figures(by_sound, [lesson.width for lesson in lessons])
+    now = held_out.figures(final, [width] * len(lessons))
+    helps = gain > SIGNIFICANT_GAIN * error and now.mae < was.mae
     model = BoundaryModel(
         backend=backend, phones=phones, networks=tuple(networks[-NETWORKS:]), share=share, width=width
     )
-    helps = float(gains.mean()) > LUCK * error and now.mae < was.mae
-    return Learnt(
-        model if helps else None,
-        sum(map(len, before)),
-        len({lesson.group for lesson in lessons}),
-        was,
-        now,
-        float(gains.mean()),
-        error,
+    return LearningResult(
+        model=model if helps else None,
+        boundaries=sum(map(len, before)),
+        groups=len({lesson.group for lesson in lessons}),
+        before=was,
+        after=now,
+        gain=gain,
+        error=error,
     )
 
 
-def parts_of(groups: Sequence[str]) -> list[int]:
+class _HeldOut(NamedTuple):
+    """Lessons, and what networks that were not taught by them say of their boundaries."""
+
+    lessons: Sequence[Lesson]
+    grids: list[MedianGrid]
+    heard: list[np.ndarray]
+    """(N, W) probabilities of each lesson's places."""
+
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], models: Sequence[BoundaryModel]) -> _HeldOut:
+        """What each model says of its lesson."""
+        grids = [MedianGrid.around(lesson.distributions) for lesson in lessons]
+        heard = [
+            model(lesson.energies, grid.middle, lesson.labels, grid.log_probability, grid.distance)
+            for model, lesson, grid in zip(models, lessons, grids, strict=True)
+        ]
+        return cls(lessons, grids, heard)
+
+    def believed(self, share: float) -> list[BoundaryDistributions]:
+        """The distributions of boundaries if the networks are believed to a ``share``."""
+        return [
+            grid.distributions(shared(probability, grid.log_probability, share))
+            for grid, probability in zip(self.grids, self.heard, strict=True)
+        ]
+
+    def errors(self, distributions: Sequence[BoundaryDistributions]) -> list[np.ndarray]:
+        """How late the medians of ``distributions`` are, lesson by lesson, in seconds."""
+        return [
+            _late(lesson, place_at_medians(lesson.phones, own, 1.0))
+            for lesson, own in zip(self.lessons, distributions, strict=True)
+        ]
+
+    def figures(
+        self, distributions: Sequence[BoundaryDistributions], widths: Sequence[float]
+    ) -> BoundaryFigures:
+        """Figures of the boundaries at medians, with intervals that are ``widths`` times as wide."""
+        return _figures(
+            self.lessons,
+            [
+                place_at_medians(lesson.phones, own, width)
+                for lesson, own, width in zip(self.lessons, distributions, widths, strict=True)
+            ],
+        )
+
+
+def _tasks(lessons: Sequence[Lesson], folds: Sequence[int], phones: Sequence[str]) -> list[FitTask]:
+    """The networks to be learnt: one without the lessons of each fold, and those that count in the end."""
+    pieces = [list(_pieces(lesson, phones)) for lesson in lessons]
+    tasks = [
+        _task(pieces, [k for k, other in enumerate(folds) if other != fold], len(phones), fold)
+        for fold in range(max(folds) + 1)
+    ]
+    return tasks + [_task(pieces, range(len(lessons)), len(phones), FOLDS + k) for k in range(NETWORKS)]
+
+
+def _gain(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> tuple[float, float]:
+    """By how much the lessons' mean errors fell, in ms, and the standard error of that."""
+    gains = np.array(
+        [1000 * (np.abs(b).mean() - np.abs(a).mean()) for b, a in zip(before, after, strict=True) if len(b)]
+    )
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    return float(gains.mean()), error
+
+
+def assign_folds(groups: Sequence[str]) -> list[int]:
     """The part of each lesson, to be left out in turn: whole groups, unless there is but one.
 
     Examples
     --------
-    >>> parts_of(["anna", "bob", "anna"]), parts_of(["anna"] * 6)
+    >>> assign_folds(["anna", "bob", "anna"]), assign_folds(["anna"] * 6)
     ([0, 1, 0], [0, 1, 2, 3, 0, 1])
     """
     names = list(dict.fromkeys(groups))
@@ -250,38 +294,39 @@ def parts_of(groups: Sequence[str]) -> list[int]:
     return [part[group] for group in groups]
 
 
-def _fit(pieces: Sequence[Sequence[Piece]], chosen: Iterable[int], phones: int, seed: int) -> Fit:
+def _task(pieces: Sequence[Sequence[LessonPiece]], chosen: Iterable[int], phones: int, seed: int) -> FitTask:
     own = [piece for k in chosen for piece in pieces[k] if piece.known.any()]
     count = sum(int(piece.known.sum()) for piece in own)
-    return Fit(own, phones + 1, STEPS_FEW if count < FEW else STEPS if count < MANY else STEPS_MANY, seed)
+    steps = STEPS_FEW if count < FEW else STEPS if count < MANY else STEPS_MANY
+    return FitTask(pieces=own, phones=phones + 1, steps=steps, seed=seed)
 
 
-def _pieces(lesson: Lesson, phones: Sequence[str]) -> Iterator[Piece]:
+def _pieces(lesson: Lesson, phones: Sequence[str]) -> Iterator[LessonPiece]:
     """A lesson in pieces, so that long ones do not fill the memory."""
-    around = Around.of(lesson.places)
+    grid = MedianGrid.around(lesson.distributions)
     pairs, classes = numbered(lesson.labels, phones)
     energies = normalised(lesson.energies)
-    at = indices(around.middle, len(energies), REACH)
-    grid = around.first[:, None] + STEP * np.arange(around.likely.shape[1])
-    target = np.abs(grid - lesson.truth[:, None])
+    at = indices(grid.middle, len(energies), REACH)
+    seconds = grid.first[:, None] + PLACE_STEP * np.arange(grid.log_probability.shape[1])
+    target = np.abs(seconds - lesson.truth[:, None])
     with np.errstate(invalid="ignore"):
-        known = np.abs(grid[:, REACH] - lesson.truth) < FAR
-    for k in range(0, len(pairs), PIECE):
-        own = slice(k, k + PIECE)
-        first, last = max(int(at[own].min()) - EDGE, 0), int(at[own].max()) + EDGE
-        yield Piece(
-            energies[first:last],
-            at[own] - first,
-            pairs[own],
-            classes[own],
-            around.likely[own].astype(np.float32),
-            around.away[own].astype(np.float32),
-            np.nan_to_num(target[own]).astype(np.float32),
-            known[own],
+        known = np.abs(seconds[:, REACH] - lesson.truth) < FARTHEST_LABEL
+    for k in range(0, len(pairs), PIECE_BOUNDARIES):
+        own = slice(k, k + PIECE_BOUNDARIES)
+        first, last = max(int(at[own].min()) - CONTEXT_FRAMES, 0), int(at[own].max()) + CONTEXT_FRAMES
+        yield LessonPiece(
+            energies=energies[first:last],
+            at=at[own] - first,
+            pairs=pairs[own],
+            classes=classes[own],
+            log_probability=grid.log_probability[own].astype(np.float32),
+            distance=grid.distance[own].astype(np.float32),
+            target=np.nan_to_num(target[own]).astype(np.float32),
+            known=known[own],
         )
 
 
-def fitted(fit: Fit) -> BoundaryNetwork:
+def fit_network(fit: FitTask) -> BoundaryNetwork:
     """A network learnt from its pieces; the same pieces and seed give the same one."""
     rng = np.random.default_rng(fit.seed)
     with torch.random.fork_rng(devices=[]):
@@ -302,12 +347,12 @@ def _batches(count: int, steps: int, rng: np.random.Generator) -> Iterator[list[
     """``steps`` batches; all pieces are in one before any is in another."""
     waiting: list[int] = []
     for _ in range(steps):
-        if len(waiting) < min(BATCH, count):
+        if len(waiting) < min(BATCH_PIECES, count):
             waiting = rng.permutation(count).tolist()
-        yield [waiting.pop() for _ in range(min(BATCH, count))]
+        yield [waiting.pop() for _ in range(min(BATCH_PIECES, count))]
 
 
-def _loss(network: BoundaryNetwork, pieces: Sequence[Piece], rng: np.random.Generator) -> Tensor:
+def _loss(network: BoundaryNetwork, pieces: Sequence[LessonPiece], rng: np.random.Generator) -> Tensor:
     """How unlikely people's places are, and how far off the others are on the average."""
     longest = max(len(p.energies) for p in pieces)
     heard = network.hear(
@@ -315,14 +360,12 @@ def _loss(network: BoundaryNetwork, pieces: Sequence[Piece], rng: np.random.Gene
     )
     odds, targets = [], []
     for own, piece in zip(heard, pieces, strict=True):
-        at, pairs, classes, likely, away, target = (
-            torch.from_numpy(getattr(piece, name)[piece.known]) for name in KNOWN
-        )
-        odds.append(network(own, at, pairs, classes, likely, away))
+        *places, target = (torch.from_numpy(getattr(piece, name)[piece.known]) for name in BOUNDARY_FIELDS)
+        odds.append(network(own, *places))
         targets.append(target)
     logs, target = log_softmax(torch.cat(odds), -1), torch.cat(targets)
-    wanted = (-target / SHARP).softmax(-1)
-    return -(wanted * logs).sum(-1).mean() + (logs.exp() * target).sum(-1).mean() / ERROR
+    wanted = (-target / LABEL_DEVIATION).softmax(-1)
+    return -(wanted * logs).sum(-1).mean() + (logs.exp() * target).sum(-1).mean() / ERROR_SCALE
 
 
 def varied(energies: Tensor, rng: np.random.Generator) -> Tensor:
@@ -342,7 +385,7 @@ def _late(lesson: Lesson, found: Refined) -> np.ndarray:
     return known
 
 
-def _width(lessons: Sequence[Lesson], all_places: Sequence[Places]) -> float:
+def _width(lessons: Sequence[Lesson], all_places: Sequence[BoundaryDistributions]) -> float:
     """How much wider than their distributions intervals must be to hold `COVERAGE` of people's boundaries.
 
     The fewer there are, the more is aimed at: by a standard error, where only some of the boundaries of a
@@ -356,11 +399,11 @@ def _width(lessons: Sequence[Lesson], all_places: Sequence[Places]) -> float:
         ratios.append(np.maximum(np.abs(late) - LEAST_WIDTH, 0) / np.maximum(side, 1e-6))
     known = np.concatenate(ratios)
     known = known[~np.isnan(known)]
-    error = np.sqrt(COVERAGE * (1 - COVERAGE) / (INDEPENDENT * len(known)))
+    error = np.sqrt(COVERAGE * (1 - COVERAGE) / (INDEPENDENT_SHARE * len(known)))
     return float(np.quantile(known, min(COVERAGE + error, 1.0)))
 
 
-def _figures(lessons: Sequence[Lesson], found: Sequence[Refined]) -> Figures:
+def _figures(lessons: Sequence[Lesson], found: Sequence[Refined]) -> BoundaryFigures:
     late, words, covered = [], [], []
     for lesson, refined in zip(lessons, found, strict=True):
         start = lesson.phones[0].start
@@ -373,10 +416,10 @@ def _figures(lessons: Sequence[Lesson], found: Sequence[Refined]) -> Figures:
                 words += [late[-1]] if word else []
     a = np.array(late)
     ten, twenty, fifty = (100 * float((a <= t + 1e-6).mean()) for t in (10, 20, 50))
-    return Figures(
-        float(a.mean()),
-        float(np.median(a)),
-        (ten, twenty, fifty),
-        float(np.mean(words)) if words else None,
-        100 * float(np.mean(covered)),
+    return BoundaryFigures(
+        mae=float(a.mean()),
+        median=float(np.median(a)),
+        within=(ten, twenty, fifty),
+        words=float(np.mean(words)) if words else None,
+        covered=100 * float(np.mean(covered)),
     )

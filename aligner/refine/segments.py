@@ -20,47 +20,49 @@ from torch import Tensor
 
 from aligner.features import SphinxFrontend
 from aligner.refine.confidence import Evidence
-from aligner.refine.offsets import SHORTEST
+from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.types import Clock
 
-FINE = SphinxFrontend(
+FINE_FRONTEND = SphinxFrontend(
     frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True
 )
-STEP, ZERO = FINE.clock.seconds(1), FINE.clock.boundary(0)  # s; from one place to the next, and the first
-REACH = 12  # places on either side of where a boundary is expected that it may have
-LIKENESS = (
+PLACE_STEP, FIRST_PLACE = (
+    FINE_FRONTEND.clock.seconds(1),
+    FINE_FRONTEND.clock.boundary(0),
+)  # s; from one place to the next, and the first
+PLACES_EACH_SIDE = 12  # places on either side of where a boundary is expected that it may have
+DISTANCE_WEIGHT = (
     0.07  # log-probability that a squared distance costs; less than 1/2, for frames are not independent
 )
-HOLD = 0.015  # s; standard deviation of where a boundary is around where it is expected
-HOLD_CLOSE = 0.0085  # s; the same where a warped reference expects it, which has boundaries of its own
-LEANING = 0.1  # weight of a model's log-likelihoods, whose frames are not independent either
-LEANING_PLAIN = 0.04  # the same where nobody has measured what the model is off by: it leans to that, too
-CRAMMED = 1e6  # log-probability that each frame of a segment costs which it lacks to be `SHORTEST`
+PRIOR_DEVIATION = 0.015  # s; standard deviation of where a boundary is around where it is expected
+PRIOR_DEVIATION_REFERENCE = (
+    0.0085  # s; the same where a warped reference expects it, which has boundaries of its own
+)
+RATIO_WEIGHT = 0.1  # weight of a model's log-likelihoods, whose frames are not independent either
+RATIO_WEIGHT_UNMEASURED = (
+    0.04  # the same where nobody has measured what the model is off by: its ratios are biased, too
+)
+SHORT_SEGMENT_COST = (
+    1e6  # log-probability that each frame of a segment costs which it lacks to be `SHORTEST_INTERVAL`
+)
 
 
-class Places(NamedTuple):
-    """Where each boundary may be, and how likely.
-
-    Attributes
-    ----------
-    first : ndarray
-        (N,) seconds of the first place of each.
-    step : float
-        Seconds from one place to the next.
-    probability : ndarray
-        (N, W) of the places, which sum to 1.
-    """
+class BoundaryDistributions(NamedTuple):
+    """Where each boundary may be, and how likely."""
 
     first: np.ndarray
+    """(N,) seconds of each boundary's first place."""
     step: float
+    """Seconds from one place to the next."""
     probability: np.ndarray
+    """(N, W) probability of each place; rows sum to 1."""
 
     def quantile(self, share: float) -> np.ndarray:
         """(N,) seconds before which ``share`` of each distribution lies; between places it is spread evenly.
 
         Examples
         --------
-        >>> Places(np.array([1.0]), 0.1, np.array([[0.0, 1.0, 0.0]])).quantile(0.5).round(3)
+        >>> BoundaryDistributions(np.array([1.0]), 0.1, np.array([[0.0, 1.0, 0.0]])).quantile(0.5).round(3)
         array([1.1])
         """
         total = np.cumsum(self.probability, 1)
@@ -72,9 +74,12 @@ class Places(NamedTuple):
         return found
 
 
-def places(
-    expected: np.ndarray, energies: Tensor, hold: float = HOLD, leaning: Leaning | None = None
-) -> Places:
+def boundary_distributions(
+    expected: np.ndarray,
+    energies: Tensor,
+    deviation: float = PRIOR_DEVIATION,
+    ratios: LikelihoodRatios | None = None,
+) -> BoundaryDistributions:
     """How likely each boundary is at each place near where it is expected.
 
     Parameters
@@ -83,56 +88,56 @@ def places(
         (N,) seconds from the start of the wave, ascending.
     energies : Tensor
         (T, 26), see `fine_energies`.
-    hold : float
+    deviation : float
         Standard deviation around where they are expected, in seconds.
-    leaning : Leaning, optional
+    ratios : LikelihoodRatios, optional
         What a model says of the frames around each.
     """
     frames = features_of(energies)
-    middle = np.clip(np.rint((expected - ZERO) / STEP), 0, len(frames)).astype(np.int64)
-    grid = ZERO + STEP * (middle[:, None] + np.arange(-REACH, REACH + 1))
-    prior = -np.square((grid - expected[:, None]) / hold) / 2
-    if leaning is not None:
-        prior += leaning.weight * leaning(grid)
-    return Places(grid[:, 0], STEP, marginals(frames, middle, prior, round(SHORTEST / STEP)))
+    middle = np.clip(np.rint((expected - FIRST_PLACE) / PLACE_STEP), 0, len(frames)).astype(np.int64)
+    grid = FIRST_PLACE + PLACE_STEP * (middle[:, None] + np.arange(-PLACES_EACH_SIDE, PLACES_EACH_SIDE + 1))
+    prior = -np.square((grid - expected[:, None]) / deviation) / 2
+    if ratios is not None:
+        prior += ratios.weight * ratios(grid)
+    return BoundaryDistributions(
+        grid[:, 0], PLACE_STEP, marginals(frames, middle, prior, round(SHORTEST_INTERVAL / PLACE_STEP))
+    )
 
 
-class Leaning(NamedTuple):
-    """What a model's frames say for each boundary: for an earlier or a later one.
-
-    Attributes
-    ----------
-    before : ndarray
-        (T,) log-likelihood of the phone before each frame's own, less its own.
-    after : ndarray
-        (T,) of the phone after it.
-    edges : ndarray
-        (N + 2,) frames that the phones begin with, and the last + 1.
-    late : ndarray
-        (N,) how late the model is at each boundary, in seconds.
-    clock : Clock
-        Of the frames.
-    weight : float
-        Of the log-likelihoods.
-    """
+class LikelihoodRatios(NamedTuple):
+    """Log-likelihood ratios of a model's frames, which speak for an earlier or a later boundary."""
 
     before: np.ndarray
+    """(T,) log-likelihood of the phone before each frame's own, less that of its own."""
     after: np.ndarray
+    """(T,) log-likelihood of the phone after each frame's own, less that of its own."""
     edges: np.ndarray
+    """(N + 2,) frames that the phones begin with, and the last + 1."""
     late: np.ndarray
+    """(N,) how late the model is at each boundary, in seconds."""
     clock: Clock
-    weight: float = LEANING
+    """Clock of the frames."""
+    weight: float = RATIO_WEIGHT
+    """Weight of the log-likelihoods."""
 
     @classmethod
     def of(
-        cls, seen: Evidence, firsts: Sequence[int], late: np.ndarray, clock: Clock, weight: float = LEANING
-    ) -> Leaning | None:
-        """Of an utterance whose phones begin with the frames ``firsts``; None where the evidence has nothing
-        to say.
+        cls,
+        seen: Evidence,
+        firsts: Sequence[int],
+        late: np.ndarray,
+        clock: Clock,
+        *,
+        weight: float = RATIO_WEIGHT,
+    ) -> LikelihoodRatios | None:
+        """The ratios of an utterance whose phones begin with the frames ``firsts``.
+
+        None where the evidence has nothing to say.
         """
         if not seen.earlier.any() and not seen.later.any():
             return None
-        return cls(seen.earlier, seen.later, np.array([*firsts, len(seen.later)]), late, clock, weight)
+        edges = np.array([*firsts, len(seen.later)])
+        return cls(before=seen.earlier, after=seen.later, edges=edges, late=late, clock=clock, weight=weight)
 
     def __call__(self, grid: np.ndarray) -> np.ndarray:
         """(N, W) log-likelihood, up to a constant, of the frames around each boundary if it is at ``grid``
@@ -157,15 +162,15 @@ class Leaning(NamedTuple):
 
 def fine_energies(wave: Tensor) -> Tensor:
     """Log energies (T, 26) of mel filters every 5 ms of a wave (N,) at 16 kHz."""
-    return FINE.energies(wave)
+    return FINE_FRONTEND.energies(wave)
 
 
 def features_of(energies: Tensor) -> np.ndarray:
     """Log energies (T, 26) -> cepstra (T, 13), each of unit variance times a weight that falls with its
     number.
     """
-    cepstra = FINE.normalise(FINE.transformed(energies))
-    weights = (1.0 + torch.arange(FINE.ncep)).rsqrt()
+    cepstra = FINE_FRONTEND.normalise(FINE_FRONTEND.transformed(energies))
+    weights = (1.0 + torch.arange(FINE_FRONTEND.ncep)).rsqrt()
     scaled: np.ndarray = (cepstra * weights / weights.square().mean().sqrt()).numpy()
     return scaled
 
@@ -174,7 +179,7 @@ def marginals(frames: np.ndarray, middle: np.ndarray, prior: np.ndarray, shortes
     """Probability of each place of each boundary, over all ways to cut ``frames`` into segments.
 
     The log-probability of a way is, up to a constant, what the ``prior`` gives its boundaries, less
-    `LIKENESS` times the squared distances of all frames to the mean of their segment.
+    `DISTANCE_WEIGHT` times the squared distances of all frames to the mean of their segment.
 
     Parameters
     ----------
@@ -198,19 +203,26 @@ def marginals(frames: np.ndarray, middle: np.ndarray, prior: np.ndarray, shortes
     >>> marginals(frames, np.array([7, 22]), np.zeros((2, 13)), 2).argmax(1) + [1, 16]
     array([10, 20])
     """
-    from aligner.refine.segments_numba import forward_backward  # numba is slow to import
+    from aligner.refine.segments_numba import Cuts, forward_backward  # numba is slow to import
 
     x = frames.astype(np.float64)
     sums = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x, 0)])
     squares = np.concatenate([[0.0], np.cumsum(np.square(x).sum(1))])
-    found: np.ndarray = forward_backward(
-        sums, squares, middle, np.ascontiguousarray(prior, np.float64), shortest, LIKENESS, CRAMMED
+    cuts = Cuts(
+        sums=sums,
+        squares=squares,
+        middle=middle,
+        prior=np.ascontiguousarray(prior, np.float64),
+        shortest=shortest,
+        distance_weight=DISTANCE_WEIGHT,
+        short_cost=SHORT_SEGMENT_COST,
     )
+    found: np.ndarray = forward_backward(cuts)
     return found
 
 
 def reference(frames: np.ndarray, middle: np.ndarray, prior: np.ndarray, shortest: int) -> np.ndarray:
-    """`marginals` in plain numpy."""
+    """Compute `marginals` in plain numpy, as the formulas have it."""
     count, reach = len(middle), prior.shape[1] // 2
     at = [np.zeros(1, np.int64), *(m + np.arange(-reach, reach + 1) for m in middle), np.array([len(frames)])]
     joint = [_pairs(frames, a, b, shortest if 0 < k < count else 0) for k, (a, b) in enumerate(pairwise(at))]
@@ -235,6 +247,6 @@ def _pairs(frames: np.ndarray, first: np.ndarray, last: np.ndarray, shortest: in
         for j, b in enumerate(last):
             inside = frames[max(a, 0) : max(b, 0)]
             if len(inside):
-                found[i, j] = -LIKENESS * np.square(inside - inside.mean(0)).sum()
-            found[i, j] -= CRAMMED * max(shortest - (b - a), 0)
+                found[i, j] = -DISTANCE_WEIGHT * np.square(inside - inside.mean(0)).sum()
+            found[i, j] -= SHORT_SEGMENT_COST * max(shortest - (b - a), 0)
     return found

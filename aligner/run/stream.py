@@ -33,8 +33,8 @@ from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.models.markov import MarkovModel
 from aligner.refine.boundaries import Refinement
-from aligner.refine.offsets import following
-from aligner.refine.pauses import below
+from aligner.refine.offsets import corrected_end
+from aligner.refine.pauses import quiet_frames
 from aligner.search.arcs import Arcs
 from aligner.search.live import LiveSearch
 from aligner.text.lexicon import SpokenWord
@@ -249,7 +249,7 @@ class Line:
         edge = raw
         if self.firsts:
             phone = Interval(self.raw[-1], raw, self.names[self.nodes[-1]])
-            edge = following(self.edges[-1], phone, self.names[node], self.offsets)
+            edge = corrected_end(self.edges[-1], phone, self.names[node], self.offsets)
         self.firsts.append(frame)
         self.nodes.append(node)
         self.raw.append(raw)
@@ -341,7 +341,7 @@ class StreamAligner:
         how = (
             "none" if self.backend.options.refine == "none" else "offsets"
         )  # nothing else can be told at once
-        self.telling = Refinement(how, model.offsets)
+        self.telling = Refinement(how=how, offsets=model.offsets)
         self.tokens = tokens_of(text, self.backend.english, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
@@ -469,7 +469,9 @@ class StreamAligner:
             )
         self._process(self._ear.finish())
         if not self.complete:
-            self.search.quiet = below(levels(wave, self.backend.clock, sum(map(len, self._frames))).numpy())
+            self.search.quiet = quiet_frames(
+                levels(wave, self.backend.clock, sum(map(len, self._frames))).numpy()
+            )
         self._processor.finish()
         self._wave, self._over = [wave], True
         return self._grown()

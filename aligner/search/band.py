@@ -11,7 +11,7 @@ import numpy as np
 
 from aligner.search.arcs import Arcs, NoPath, arrays
 from aligner.search.kernels.layout import DIAGONALS, backpointer_bits, layout, weigh
-from aligner.search.kernels.live_numba import Record, WeighedGraph, advance_band
+from aligner.search.kernels.live_numba import Record, WeighedGraph, advance_band, prune
 from aligner.search.kernels.viterbi_numba import PAD, ended
 
 COLUMN_STEP = 64  # states; the band that scores are asked for is rounded to such, so that it seldom changes
@@ -126,7 +126,6 @@ class Band:
             scores,
             pdf,
             self._weighed,
-            self._beam,
             self._codes,
             self.width,
             record,
@@ -143,6 +142,11 @@ class Band:
         if record.tops[0] == -np.inf:
             raise NoPath([0])
         self._begun = True
+
+    def prune(self) -> None:
+        """Drop the states that have fallen farther behind the best one than the beam."""
+        if self._beam < np.inf:
+            prune(self._now, self._edges, self._beam)
 
     def drop(self, states: np.ndarray) -> None:
         """Make ``states`` impossible from now on."""

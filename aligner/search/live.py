@@ -54,8 +54,8 @@ class LiveSearch:
         States are reported at the latest by the call to `advance` that brings so many later frames (those of
         the same call count: longer chunks hear more).  Unless given, there is no such limit.
     beam : float, optional
-        How far a state may fall behind the best one, in log weight, before it is dropped; none is unless
-        given.
+        How far a state may fall behind the best one, in log weight, before it is dropped at the end of a call
+        to `advance`; none is unless given.
     agreement_beam : float, optional
         States are reported when the paths to all states that are within so much of the best one agree on
         them.  Unless given, the paths to all possible states must agree.
@@ -268,6 +268,7 @@ class LiveSearch:
             tops = self._tops.between(self.heard, until)
             self._band.advance(some, whole, Record(block.rows[place], block.edges[place], tops))
             block.used, self.heard = place.stop, until
+        self._band.prune()
 
     def _top(self) -> float:
         """Log weight of the best path to any state of the last frame."""

@@ -41,7 +41,7 @@ from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.learn.teach import teach, with_taught
 from aligner.refine.boundaries import Refinement
-from aligner.refine.segments import HOLD_CLOSE
+from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.run.align import prepare
 from aligner.run.folder import plan, run
 from aligner.tracing import traced_by
@@ -69,7 +69,7 @@ def ways(own: Refinement) -> Iterator[tuple[str, Refinement, bool]]:
     """Name, refinement, and whether it may look at what the model says of its frames."""
     for how in ("none", "offsets"):
         yield how, replace(own, how=how), True
-    yield "sound", replace(own, hold=HOLD_CLOSE), False
+    yield "sound", replace(own, deviation=PRIOR_DEVIATION_REFERENCE), False
     yield "full", own, True
 
 

@@ -10,7 +10,7 @@ import click
 from aligner.cli.common import FIRST_REASONS
 from aligner.learn.teach import Taught
 from aligner.parallel.monitor import Usage, in_units
-from aligner.refine.learning import Figures
+from aligner.refine.learning import BoundaryFigures
 from aligner.run.folder import Summary, suspects_of
 from aligner.run.plan import Job
 from aligner.types import Failure, foremost
@@ -95,7 +95,7 @@ def print_taught(taught: Taught) -> None:
         click.echo("          it does not help, so nothing is changed: correct more sentences")
 
 
-def _row(f: Figures) -> str:
+def _row(f: BoundaryFigures) -> str:
     ten, twenty, fifty = f.within
     words = "" if f.words is None else f"{f.words:.1f} ms"
     shares = f"{ten:5.1f} %  {twenty:5.1f} %  {fifty:5.1f} %"

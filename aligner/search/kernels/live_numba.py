@@ -46,7 +46,6 @@ def advance_band(
     scores: Any,
     pdf: Any,
     weighed: Any,
-    beam: float,
     codes: Any,
     width: int,
     record: Any,
@@ -55,9 +54,8 @@ def advance_band(
     """Take ``now`` through all frames of ``scores`` (n, P); (result, scratch, what was subtracted in all).
 
     ``now`` and ``spare`` are (`PAD` + S,) sums, -inf outside their bands; ``band`` (4,) holds the first state
-    and last + 1 of ``now``, then of what ``spare`` may still hold, and is brought up to date.  A state
-    farther than ``beam`` behind the best one is dropped.  ``codes`` (S,) is scratch, ``level`` what was
-    subtracted before.
+    and last + 1 of ``now``, then of what ``spare`` may still hold, and is brought up to date.  ``codes`` (S,)
+    is scratch, ``level`` what was subtracted before.
     """
     lo, hi, old_lo, old_hi = band[0], band[1], band[2], band[3]
     off = -np.inf
@@ -88,7 +86,7 @@ def advance_band(
         if not off > -np.inf:
             record.tops[len(record.tops) - 1] = off  # where the caller looks for it
             break
-        lo, hi = _prune(now, lo, hi, off - beam)
+        lo, hi = _shrunk(now, lo, hi)
     band[0], band[1], band[2], band[3] = lo, hi, old_lo, old_hi
     return now, spare, level
 
@@ -101,11 +99,21 @@ def _clear(sums: Any, lo: int, hi: int) -> None:
 
 
 @compiled
-def _prune(sums: Any, lo: int, hi: int, least: float) -> Any:
-    """Drop the states of a band whose sums are below ``least``; the band that is left."""
+def prune(sums: Any, band: Any, beam: float) -> None:
+    """Drop the states of a ``band`` whose sums are more than ``beam`` behind the greatest."""
+    lo, hi = band[0], band[1]
+    most = -np.inf
     for s in range(lo, hi):
-        if sums[s + PAD] < least:
+        most = max(most, sums[s + PAD])
+    for s in range(lo, hi):
+        if sums[s + PAD] < most - beam:
             sums[s + PAD] = -np.inf
+    band[0], band[1] = _shrunk(sums, lo, hi)
+
+
+@compiled
+def _shrunk(sums: Any, lo: int, hi: int) -> Any:
+    """The band without the impossible states at its ends."""
     while sums[lo + PAD] == -np.inf:
         lo += 1
     while sums[hi - 1 + PAD] == -np.inf:
