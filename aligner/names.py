@@ -10,6 +10,7 @@ TRAINED = ("hmm", "neural", "ctc")  # kinds of models that can be trained
 RECIPES = ("quick", "standard", "large")  # of training a hidden Markov model
 EM = ("viterbi", "full")  # what a frame counts for in training: the best path, or all
 REFINEMENTS = ("full", "offsets", "none")  # of boundaries after the search
+TRANSFER_REFINEMENTS = ("full", "none")  # of boundaries that are carried over from another recording
 PRECISIONS = ("full", "mixed")  # of networks and mixtures
 KERNELS = ("auto", "numba", "triton", "reference")  # that run a search
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of them; a colon and a number may follow

@@ -1,6 +1,4 @@
-"""How commands take a wrong call: one line that says what is wrong and what to call instead, and exit status
-2.
-"""
+"""Commands that answer a wrong call in one line, which says what is wrong and what to call instead."""
 
 from __future__ import annotations
 
@@ -14,58 +12,58 @@ import click
 from aligner.parallel.cores import limit_threads
 
 
-class Wrong(click.UsageError):
-    """A wrong call, told in one line."""
+class WrongCall(click.UsageError):
+    """A wrong call, whose message is one line."""
 
     def __init__(self, message: str, ctx: click.Context) -> None:
         super().__init__(message, ctx)
         self.name = ctx.info_name
 
     def show(self, file: Any = None) -> None:
-        """Print it, without the usage."""
+        """Print the message, without the usage that click prints."""
         click.echo(f"{self.name}: {self.message}", file=file or sys.stderr)
 
 
 class Command(click.Command):
-    """A command whose wrong calls are told in one line."""
+    """A command that answers a wrong call in one line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does."""
+        """Parse arguments as click does, but explain errors in one line."""
         given = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise Wrong(_told(error, ctx, given), ctx) from error
+            raise WrongCall(_explained(error, ctx, given), ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; what the command itself finds wrong is told in one line, too."""
+        """Run the command as click does; a usage error of its own is one line, too."""
         limit_threads()
         try:
             return super().invoke(ctx)
-        except Wrong:
+        except WrongCall:
             raise
         except click.UsageError as error:
-            raise Wrong(error.message, ctx) from error
+            raise WrongCall(error.message, ctx) from error
 
 
 class Group(click.Group):
-    """Commands whose wrong calls are told in one line."""
+    """A group of commands that answers a wrong call in one line."""
 
     command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does."""
+        """Parse arguments as click does, but explain errors in one line."""
         if not args:
             return super().parse_args(ctx, args)  # tells its help
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise Wrong(_told(error, ctx, ()), ctx) from error
+            raise WrongCall(_explained(error, ctx, ()), ctx) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command of a name, or what is the likeliest to be meant."""
+        """Return the command of a name; if there is none, raise an error that names the likeliest."""
         if self.get_command(ctx, args[0]) is None:
             self._unknown(ctx, args)
         return super().resolve_command(ctx, args)
@@ -73,28 +71,27 @@ class Group(click.Group):
     def _unknown(self, ctx: click.Context, args: list[str]) -> NoReturn:
         from difflib import get_close_matches
 
-        from aligner.cli.mfa import COMMANDS, said
+        from aligner.cli.mfa import COMMANDS, quoted
 
         name = args[0]
         close = get_close_matches(name, self.commands, 1)
         if name in COMMANDS and "align" in self.commands:
             remedy = COMMANDS[name]
         elif "align" in self.commands and Path(name).exists():
-            remedy = f"call: {said(ctx.command_path, 'align', *args)}"
+            remedy = f"call: {quoted(ctx.command_path, 'align', *args)}"
         elif close:
-            remedy = f"did you mean {said(ctx.command_path, close[0])}?"
+            remedy = f"did you mean {quoted(ctx.command_path, close[0])}?"
         else:
             remedy = f"{ctx.command_path} --help lists them"
-        raise Wrong(f"{name}: there is no such command: {remedy}", ctx)
+        raise WrongCall(f"{name}: there is no such command: {remedy}", ctx)
 
 
-def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> str:
-    """What is wrong and what to do, of what click found."""
+def _explained(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> str:
+    """Return what is wrong and what to do about an error that click found."""
     from aligner.cli.mfa import flag_of, translated  # which only a wrong call needs
 
-    several = (
-        _several(given) if type(error) is click.UsageError else ""
-    )  # which is what too many arguments are
+    # too many arguments are a plain UsageError
+    several = _several_recordings(given) if type(error) is click.UsageError else ""
     if several:
         return several
     mistyped = isinstance(error, click.NoSuchOption) and flag_of(error.option_name) is None
@@ -114,16 +111,16 @@ def _told(error: click.UsageError, ctx: click.Context, given: Sequence[str]) -> 
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{_name(error.param)}: it is missing: call: {usage}"
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return f"{_name(error.param)}: {_of_value(error, ctx)}"
+        return f"{_name(error.param)}: {_value_error(error, ctx)}"
     if isinstance(error, click.BadOptionUsage):
-        told = _lower(error.message).removeprefix(f"option {error.option_name!r} ")
-        return f"{error.option_name}: it {told}: {ctx.command_path} --help tells what it takes"
+        rule = _lower(error.message).removeprefix(f"option {error.option_name!r} ")
+        return f"{error.option_name}: it {rule}: {ctx.command_path} --help tells what it takes"
     return f"{_lower(error.message)}: call: {usage}"
 
 
-def _several(given: Sequence[str]) -> str:
-    """What to do where a shell made several recordings of a pattern such as ``*.wav``; nothing where there
-    are none.
+def _several_recordings(given: Sequence[str]) -> str:
+    """Return what to do where a shell made several recordings of a pattern such as ``*.wav``; empty where it
+    did not.
     """
     from aligner.corpus.audio import SUFFIXES
 
@@ -137,12 +134,12 @@ def _several(given: Sequence[str]) -> str:
 
 
 def _name(param: click.Parameter) -> str:
-    """What a user calls a parameter."""
+    """Return the name by which a user knows a parameter."""
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
-def _of_value(error: click.BadParameter, ctx: click.Context) -> str:
-    """What is wrong with a value."""
+def _value_error(error: click.BadParameter, ctx: click.Context) -> str:
+    """Return what is wrong with the value of a parameter."""
     kind = error.param.type if error.param is not None else None
     if isinstance(kind, click.Choice):
         return f"{_lower(error.message)}: take one of these"
@@ -150,6 +147,6 @@ def _of_value(error: click.BadParameter, ctx: click.Context) -> str:
 
 
 def _lower(message: str) -> str:
-    """A sentence of click's as part of ours: on one line, without its full stop."""
+    """Turn a sentence of click's into a part of ours: on one line, without its full stop."""
     text = " ".join(message.split()).rstrip(".")
     return text[:1].lower() + text[1:]

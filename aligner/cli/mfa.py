@@ -1,4 +1,4 @@
-"""Calls as the Montreal Forced Aligner takes them, translated: only looked at when a call is wrong."""
+"""Translation of calls that the Montreal Forced Aligner (MFA) would take; used when a call is wrong."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import click
 
 from aligner.models.known import ENGLISH, HAMA
 
-# of its commands, in its order; those with dashes are options here, an empty one has no counterpart
+# of MFA's commands, in its order; those with dashes are options here, an empty one has no counterpart
 ARGUMENTS = {
     "align": ("corpus", "--dictionary", "--model", "out"),
     "train": ("corpus", "--dictionary", "model"),
     "adapt": ("corpus", "--dictionary", "model", "new"),
     "validate": ("corpus", "--dictionary", ""),
 }
-COMMANDS = {  # of its own that go by another name here, or by none
+COMMANDS = {  # of MFA that have another name here, or none
     "align_one": "call: align FILE OUT, with --text 'what is said' where no transcript lies beside it",
     "model": "call: aligner models list (nothing has to be fetched: an English model is inside)",
     "models": "call: aligner models list",
@@ -41,12 +41,14 @@ FOLDERS = "the folder that holds a recording is its speaker"
 
 @dataclass(frozen=True)
 class Flag:
-    """An option of MFA's: whether it takes a value, what it is here (nothing: it is left out), and why
-    not."""
+    """An option of MFA's."""
 
     takes: bool = False
+    """Whether it takes a value."""
     here: tuple[str, ...] = ()
+    """The option's counterpart here, '{}' being its value; empty where it is left out."""
     why: str = ""
+    """Why it is left out."""
 
 
 FLAGS = {
@@ -97,33 +99,37 @@ TEXTGRIDS = ("long_textgrid", "short_textgrid", "textgrid")  # which are always 
 
 
 @dataclass
-class _Read:
-    """A call taken apart."""
+class _ParsedCall:
+    """The words of a call, sorted, with MFA's options translated."""
 
     positional: list[str] = field(default_factory=list)
+    """The arguments that are no options."""
     options: list[str] = field(default_factory=list)
+    """The options of this program, with their values."""
     left_out: list[str] = field(default_factory=list)
-    theirs: bool = False
+    """The options of MFA that have no counterpart, each with the reason."""
+    is_mfa: bool = False
+    """Whether something in the call is MFA's."""
 
 
-def said(*words: str) -> str:
-    """A command that can be pasted into a shell.
+def quoted(*words: str) -> str:
+    """Return a command that can be pasted into a shell.
 
     Examples
     --------
-    >>> said("align", "my corpus", "out")
+    >>> quoted("align", "my corpus", "out")
     "align 'my corpus' out"
     """
     return " ".join(shlex.quote(w) for w in words)
 
 
 def flag_of(name: str) -> Flag | None:
-    """MFA's option of that name, with underscores or dashes; None if it has none."""
+    """Return MFA's option of a name, with underscores or dashes; None if it has none."""
     return FLAGS.get(f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name)
 
 
 def translated(ctx: click.Context, args: Sequence[str]) -> str:
-    """What to call instead, where a wrong call is one of MFA's; otherwise nothing."""
+    """Return what to call instead, where a wrong call is one of MFA's; otherwise an empty text."""
     order = ARGUMENTS.get(ctx.command.name or "")
     own = [p.name or "" for p in ctx.command.params if isinstance(p, click.Argument)]
     if order is None or (
@@ -139,24 +145,24 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
         found = dict(zip(slots, arguments, strict=True))
         arguments = [found[name] for name in own if name in found]
         for slot in (s for s in slots if s not in own):
-            _option(slot, found[slot], read)
-        read.theirs = True
-    if not read.theirs or len(arguments) != len(own):
-        return "" if not read.left_out else _alone(read)
+            _add_option(slot, found[slot], read)
+        read.is_mfa = True
+    if not read.is_mfa or len(arguments) != len(own):
+        return "" if not read.left_out else _only_options(read)
     left_out = f" (left out: {'; '.join(read.left_out)})" if read.left_out else ""
     return (
         "so the Montreal Forced Aligner is called: here it is: "
-        f"{said(*ctx.command_path.split(), *arguments, *options)}{left_out}"
+        f"{quoted(*ctx.command_path.split(), *arguments, *options)}{left_out}"
     )
 
 
-def _alone(read: _Read) -> str:
-    """Of a call that lacks more than its flags: what becomes of these."""
+def _only_options(read: _ParsedCall) -> str:
+    """Return what to do with MFA's options where the rest of the call is no call of MFA's."""
     return f"the Montreal Forced Aligner's options are not ours: leave out {'; '.join(read.left_out)}"
 
 
-def _option(slot: str, value: str, read: _Read) -> None:
-    """A dictionary or a model: an option here, unless it is one that only MFA has."""
+def _add_option(slot: str, value: str, read: _ParsedCall) -> None:
+    """Turn a dictionary or a model into an option, unless it is one that only MFA has."""
     path = Path(value)
     fetched = not path.exists() and value not in (ENGLISH, HAMA) and path.stem == value  # a bare name
     if slot and not fetched and not value.endswith(".zip"):
@@ -169,21 +175,21 @@ def _option(slot: str, value: str, read: _Read) -> None:
         read.left_out.append(value)
 
 
-def _read(command: click.Command, args: Sequence[str]) -> _Read:
-    """Sort the words of a call; our own options stay as they are."""
+def _read(command: click.Command, args: Sequence[str]) -> _ParsedCall:
+    """Sort the words of a call; options of this program stay as they are."""
     known = {
         o: p for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)
     }
-    read, rest = _Read(), list(args)
+    read, rest = _ParsedCall(), list(args)
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
         if not word.startswith("-") or word == "-":
             read.positional.append(word)
         elif name not in known and (flag := flag_of(name)) is not None:
-            read.theirs = True
+            read.is_mfa = True
             values = [value] if equals else [rest.pop(0)] if flag.takes and rest else []
-            _flag(name, flag, values, read)
+            _add_flag(name, flag, values, read)
         else:
             read.options.append(word)
             option = known.get(name)
@@ -192,8 +198,8 @@ def _read(command: click.Command, args: Sequence[str]) -> _Read:
     return read
 
 
-def _flag(name: str, flag: Flag, values: list[str], read: _Read) -> None:
-    """One of its options: what it is here, or why it is left out."""
+def _add_flag(name: str, flag: Flag, values: list[str], read: _ParsedCall) -> None:
+    """Translate one of MFA's options, or note why it is left out."""
     if name.endswith("format") and values and values[0] in TEXTGRIDS:
         read.left_out.append(f"{name}, for TextGrids are always written")
     elif flag.here:

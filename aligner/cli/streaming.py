@@ -10,9 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, guarded
-
-HOP = 10  # ms, of the models' frames
+from aligner.cli.common import CONTEXT, STREAM_HOP, guarded
 
 
 @click.command(
@@ -76,13 +74,13 @@ HOP = 10  # ms, of the models' frames
 )
 @click.option(
     "--chunk",
-    type=click.IntRange(min=HOP),
+    type=click.IntRange(min=STREAM_HOP),
     metavar="MS",
     help="Process so much at once.  [default: what --latency allows]",
 )
 @click.option(
     "--latency",
-    type=click.IntRange(min=HOP),
+    type=click.IntRange(min=STREAM_HOP),
     metavar="MS",
     help="Let the size of chunks follow what they "
     "cost, so that no sound waits longer than this to be processed.  [default: 50]",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aligner import names
 from aligner.cli.calls import Command
 from aligner.cli.common import CONTEXT, EXISTING, FORMATS, POSTERIORS, guarded
 
@@ -34,7 +35,7 @@ from aligner.cli.common import CONTEXT, EXISTING, FORMATS, POSTERIORS, guarded
 @EXISTING
 @click.option(
     "--refine",
-    type=click.Choice(["full", "none"]),
+    type=click.Choice(names.TRANSFER_REFINEMENTS),
     default="full",
     show_default=True,
     help="Look for boundaries in the sound itself, or leave them as the search put them.",

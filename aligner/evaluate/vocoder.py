@@ -16,6 +16,7 @@ import numpy as np
 
 from aligner.corpus.audio import read
 from aligner.evaluate.warping import HOP
+from aligner.names import WARPS
 from aligner.types import DataError, ModelError, Utterance
 
 LOWEST_RATE = 16_000  # Hz; D4C reads the spectrum up to 7.9 kHz, and beyond its end if there is none
@@ -44,7 +45,7 @@ class SpeechSettings:
     """Whether to compute the copy-synthesis floor."""
 
     def __post_init__(self) -> None:
-        if self.warp not in ("dtw", "none"):
+        if self.warp not in WARPS:
             raise ValueError(f"warp is 'dtw' or 'none', not {self.warp!r}")
         for name in ("order", "hop", "silence_db"):
             if (value := getattr(self, name)) is not None and value <= 0:

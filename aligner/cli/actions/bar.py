@@ -8,19 +8,20 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-BETWEEN = 0.1  # s from one drawing to the next, at least
+DRAWING_INTERVAL = 0.1  # s from one drawing to the next, at least
 
 
 class Bar(Progress):
-    """How far a run has come; nothing at all where the console is no terminal.
+    """A bar that shows how far a run has come; it shows nothing where the console is no terminal.
 
     Parameters
     ----------
     what : str
-        That is done.
+        The name of what is done, in front of the bar.
     console : Console
+        Where the bar is drawn.
     line : callable
-        What stands below the bar, asked for whenever it is drawn.
+        Returns the line below the bar; it is called whenever the bar is drawn.
     """
 
     def __init__(self, what: str, console: Console, line: Callable[[], str]) -> None:
@@ -38,12 +39,12 @@ class Bar(Progress):
         )  # by no thread: processes are yet to be forked
 
     def tick(self) -> None:
-        """Draw it anew, unless that was done just now."""
-        if self.get_time() - self._drawn >= BETWEEN:
+        """Draw the bar anew, unless that was done less than `DRAWING_INTERVAL` ago."""
+        if self.get_time() - self._drawn >= DRAWING_INTERVAL:
             self._drawn = self.get_time()
             self.refresh()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The bar, and the line."""
+        """Yield what is drawn: the bar, and the line below it."""
         yield from super().get_renderables()
         yield Text(self._line(), style="dim", no_wrap=True, overflow="ellipsis")

@@ -9,9 +9,9 @@ from dataclasses import asdict
 import click
 
 from aligner.check import doctor
-from aligner.check.doctor import Finding
+from aligner.check.doctor import BROKEN, NOTE, OK, SLOW, Finding
 
-MARKS = {"ok": "  ", "note": "- ", "slow": "! ", "broken": "X "}
+MARKS = {OK: "  ", NOTE: "- ", SLOW: "! ", BROKEN: "X "}
 
 
 def examine(as_json: bool) -> int:
@@ -20,8 +20,8 @@ def examine(as_json: bool) -> int:
         found = [(part, finding) for part, finding in doctor.examine()]
     else:
         found = list(_printed())
-    broken = sum(f.state == "broken" for _, f in found)
-    slow = sum(f.state == "slow" for _, f in found)
+    broken = sum(f.state == BROKEN for _, f in found)
+    slow = sum(f.state == SLOW for _, f in found)
     if as_json:
         findings = [{"part": part, **asdict(f)} for part, f in found]
         click.echo(json.dumps({"well": not broken, "findings": findings}, ensure_ascii=False, indent=1))

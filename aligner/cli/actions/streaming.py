@@ -12,13 +12,12 @@ import torch
 
 from aligner.backends.options import Options
 from aligner.cli.checks import STANDARD_INPUT
+from aligner.cli.common import STREAM_HOP
 from aligner.corpus.incoming import Pieces, of_bytes, of_file, of_microphone, paced, until_interrupted
 from aligner.formats.textgrid import write_textgrid
 from aligner.formats.tiers import tiers
 from aligner.run.stream import LATENCY, Event, StreamAligner, follow
 from aligner.types import AlignerError
-
-HOP = 10  # ms, of the models' frames
 
 
 def stream(
@@ -61,11 +60,11 @@ def stream(
         Whether events are printed as JSON.
     """
     torch.set_num_threads(1)  # pieces are small: threads would wait for each other
-    frames = None if chunk is None else max(1, round(chunk / HOP))
+    frames = None if chunk is None else max(1, round(chunk / STREAM_HOP))
     aligner = StreamAligner(
         said, model, options, frames, LATENCY if latency is None else latency / 1000, complete
     )
-    pieces = _pieces(source, aligner.rate, (frames or 1) * HOP / 1000, rate, realtime)
+    pieces = _pieces(source, aligner.rate, (frames or 1) * STREAM_HOP / 1000, rate, realtime)
     # models and dictionaries stay: looking through them for garbage takes a tenth of a second
     gc.freeze()
     try:

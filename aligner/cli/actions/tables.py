@@ -30,15 +30,40 @@ WIDTH = 120
 LONGEST_NAME = 26  # of a file or a speaker in the first column
 MOST = 10  # rows of what may be long: files, confusions, problems
 
+BOUNDARY_COLUMNS = ("boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
+DURATION_COLUMNS = (
+    "",
+    "pairs",
+    "RMSE ms",
+    "log RMSE",
+    "correlation",
+    "bias ms",
+    "within 20 %",
+    "within 20 ms",
+)
+SPEECH_COLUMNS = (
+    "",
+    "frames",
+    "MCD dB",
+    "floor dB",
+    "F0 Hz",
+    "F0 cents",
+    "V/UV %",
+    "GPE %",
+    "FFE %",
+)
+SPEED_COLUMNS = ("audio s/s", "frames/s", "median ms", "fastest", "slowest", "first")
+STAGE_COLUMNS = ("stage", "calls", "ms", "%", "of which torch", "numpy, numba, Python")
+
 
 def show(table: Table) -> None:
-    """Print a table."""
+    """Print a table on the standard output."""
     Console(width=WIDTH, highlight=False).print(table)
 
 
 def accuracy(report: Report, title: str) -> Table:
-    """The figures that everyone asks for: phones and words by tolerance, with intervals."""
-    table = _table(title, "", "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
+    """Return a table of the accuracy of phones and words, by tolerance, with confidence intervals."""
+    table = _table(title, ("", *BOUNDARY_COLUMNS))
     for name, s in (("phones", report.phones), ("words", report.words)):
         if s is None:
             continue
@@ -60,8 +85,8 @@ def accuracy(report: Report, title: str) -> Table:
 
 
 def groups(rows: Mapping[str, Summary], title: str, name: str) -> Table:
-    """Phone boundaries of each of ``rows``, one a line."""
-    table = _table(title, name, "boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
+    """Return a table of the accuracy of phone boundaries, a line for each group of boundaries."""
+    table = _table(title, (name, *BOUNDARY_COLUMNS))
     for key, s in rows.items():
         table.add_row(key, str(s.count), *_figures(s))
     return table
@@ -77,18 +102,8 @@ def _figures(s: Summary) -> list[str]:
 
 
 def durations(report: Report) -> Table:
-    """Lengths of phones and words, "duration accuracy" by both definitions."""
-    table = _table(
-        "durations",
-        "",
-        "pairs",
-        "RMSE ms",
-        "log RMSE",
-        "correlation",
-        "bias ms",
-        "within 20 %",
-        "within 20 ms",
-    )
+    """Return a table of how far durations of phones and words agree, by both definitions of accuracy."""
+    table = _table("durations", DURATION_COLUMNS)
     for name, d in (("phones", report.durations), ("words", report.word_durations)):
         if d is not None:
             table.add_row(name, *_durations(d))
@@ -109,15 +124,16 @@ def _durations(d: DurationSummary) -> list[str]:
 
 
 class _Table(Table):
-    """A table whose cells stand as they are: `[noise]` is a phone, not markup; names are cut from the
-    left."""
+    """A table whose cells are printed as they are (`[noise]` is a phone, not markup); long names lose their
+    beginning.
+    """
 
     def add_row(self, name: str, *cells: str, style: str | None = None) -> None:  # type: ignore[override]
         short = name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
         super().add_row(Text(short), *map(Text, cells), style=style)
 
 
-def _table(title: str, *columns: str) -> _Table:
+def _table(title: str, columns: Iterable[str]) -> _Table:
     table = _Table(title=Text(title, style="italic"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for k, column in enumerate(columns):
         table.add_column(column, justify="right" if k else "left", no_wrap=True)
@@ -125,7 +141,7 @@ def _table(title: str, *columns: str) -> _Table:
 
 
 def print_brief(e: Evaluation, title: str) -> None:
-    """The main table, and what is missing or wrong."""
+    """Print the main table of an evaluation, and what is missing or wrong."""
     r = e.report
     if r.phones is not None or r.words is not None:
         show(accuracy(r, title))
@@ -174,7 +190,7 @@ def _print_some(lines: Sequence[str], what: str) -> None:
 
 
 def print_details(r: Report) -> None:
-    """Everything else that a report holds."""
+    """Print the tables of a report other than the main one."""
     if r.reference_phones:
         _print_phones(r)
     click.echo(
@@ -212,23 +228,15 @@ def _print_phones(r: Report) -> None:
 
 
 def _confusions(rows: Iterable[tuple[str, str, int]]) -> Table:
-    table = _table("most frequent phone errors", "reference", "alignment", "times")
+    table = _table("most frequent phone errors", ("reference", "alignment", "times"))
     for a, b, n in rows:
         table.add_row(a or "(none)", b or "(none)", str(n))
     return table
 
 
 def print_versus(v: Versus, first: str, second: str) -> None:
-    """Both aligners side by side, and whether they differ."""
-    table = _table(
-        "against the reference",
-        "",
-        "boundaries",
-        "MAE ms",
-        "median",
-        "bias",
-        *(f"≤{t}" for t in TOLERANCES_MS),
-    )
+    """Print the accuracy of two aligners side by side, and whether they differ."""
+    table = _table("against the reference", ("", *BOUNDARY_COLUMNS))
     for kind in ("phones", "words"):
         for letter, e in (("A", v.first), ("B", v.second)):
             s = getattr(e.report, kind)
@@ -249,7 +257,7 @@ def print_versus(v: Versus, first: str, second: str) -> None:
 
 
 def _verdict(d: Difference) -> str:
-    """One sentence on a difference; a winner only where the mean and the test agree on it."""
+    """Describe a difference in a sentence that names a winner only where the mean and the test agree."""
     better = "A" if d.difference < 0 else "B"
     interval = "" if d.interval is None else ", 95 % {:+.2f} to {:+.2f}".format(*d.interval)
     base = (
@@ -271,21 +279,19 @@ def _verdict(d: Difference) -> str:
 
 
 def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -> None:
-    """MCD, F0 and voicing, for all files and each."""
-    table = _table(
-        "speech", "", "frames", "MCD dB", "floor dB", "F0 Hz", "F0 cents", "V/UV %", "GPE %", "FFE %"
-    )
+    """Print a table of MCD, F0 and voicing, for all files together and for each."""
+    table = _table("speech", SPEECH_COLUMNS)
     rows = [("all", report.total)] if report.total is not None else []
     for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST]):
         table.add_row(
             name,
             str(s.frames),
             f"{s.mcd:.2f}",
-            _known(s.floor),
-            _known(s.f0.rmse_hz),
-            _known(s.f0.rmse_cents, 0),
+            _number_or_dash(s.floor),
+            _number_or_dash(s.f0.rmse_hz),
+            _number_or_dash(s.f0.rmse_cents, 0),
             f"{s.f0.vuv:.1f}",
-            _known(s.f0.gpe, 1),
+            _number_or_dash(s.f0.gpe, 1),
             f"{s.f0.ffe:.1f}",
         )
     if report.files:
@@ -311,12 +317,12 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
     _print_some([f"note: {p}" for p in report.problems], "more")
 
 
-def _known(value: float | None, decimals: int = 2) -> str:
+def _number_or_dash(value: float | None, decimals: int = 2) -> str:
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
 def print_machine(machine: Machine) -> None:
-    """What the figures below belong to."""
+    """Print the machine that the figures below are of."""
     gpus = "; ".join(machine.gpus) or "no GPU"
     click.echo(
         f"{machine.cpu}, {machine.cores} cores, {in_units(machine.memory)}, {gpus}; torch {machine.torch} "
@@ -332,11 +338,9 @@ HEADS = {
 
 
 def print_rows(kind: str, title: str, rows: Iterable[Row]) -> list[Row]:
-    """A table of speeds; the rows, measured one after the other."""
+    """Print a table of speeds, and return its rows, which are measured as they are taken."""
     memory = {"models": ("MB",), "stages": (), "backends": ("MB", "")}[kind]
-    table = _table(
-        title, *HEADS[kind], "audio s/s", "frames/s", "median ms", "fastest", "slowest", "first", *memory
-    )
+    table = _table(title, (*HEADS[kind], *SPEED_COLUMNS, *memory))
     done = []
     for row in rows:
         done.append(row)
@@ -354,7 +358,7 @@ def print_rows(kind: str, title: str, rows: Iterable[Row]) -> list[Row]:
 
 
 def _speeds(row: Row) -> list[str]:
-    """The cells of what was timed."""
+    """Return the cells of a row's times and rates."""
     if row.timing is None:
         return ["–"] * 6
     rates = [
@@ -365,24 +369,18 @@ def _speeds(row: Row) -> list[str]:
 
 
 def print_profile(found: Profile, most: int) -> None:
-    """Where the time went."""
+    """Print where the time of a profiled run went: by stage, and by operator of torch."""
     click.echo(
         f"{found.utterances} utterances, {found.failures} failures, {found.audio:.1f} s of audio in "
         f"{found.seconds:.2f} s under the profiler, which slows it down"
     )
-    stages = _table("by stage", "stage", "calls", "ms", "%", "of which torch", "numpy, numba, Python")
+    stages = _table("by stage", STAGE_COLUMNS)
     for line in found.stages:
         share = 100 * line.whole / found.seconds
-        stages.add_row(
-            line.name,
-            str(line.calls),
-            f"{1000 * line.whole:.1f}",
-            f"{share:.1f}",
-            f"{1000 * (line.whole - line.own):.1f}",
-            f"{1000 * line.own:.1f}",
-        )
+        times = (1000 * line.whole, share, 1000 * (line.whole - line.own), 1000 * line.own)
+        stages.add_row(line.name, str(line.calls), *(f"{time:.1f}" for time in times))
     show(stages)
-    operators = _table("by operator of torch, without what it calls", "operator", "calls", "ms", "%")
+    operators = _table("by operator of torch, without what it calls", ("operator", "calls", "ms", "%"))
     for line in found.operators[:most]:
         operators.add_row(
             line.name, str(line.calls), f"{1000 * line.own:.1f}", f"{100 * line.own / found.seconds:.1f}"
