@@ -26,8 +26,8 @@ from aligner.evaluate.matching import scored_phones
 from aligner.run.folder import plan, run
 from aligner.types import Interval
 
-# MAE, <= 50 ms of phones; the same of words.  Wanted were 34, 82, 34, 84; measured 14.5, 94.2, 15.9, 92.9
-BARS = {"espeak": (17, 92, 19, 90), "english": (17, 92, 20, 90)}
+# MAE, <= 50 ms of phones; the same of words
+MEASURED = {"espeak": (14.26, 94.53, 15.94, 93.00), "english": (13.89, 95.40, 16.83, 93.65)}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def command(*words: object):
     return CliRunner().invoke(main, [str(w) for w in words])
 
 
-@pytest.mark.parametrize("reference", list(BARS))
+@pytest.mark.parametrize("reference", list(MEASURED))
 def test_real_speech(reference, timit, aligned_by, tmp_path, espeak):
     if reference == "espeak":
         out, summary = aligned_by("dtw", timit)
@@ -49,7 +49,7 @@ def test_real_speech(reference, timit, aligned_by, tmp_path, espeak):
     assert not summary.failures
     assert not summary.suspects
     report = evaluate(timit, out).report
-    mae, within50, of_words, words_within50 = BARS[reference]
+    mae, within50, of_words, words_within50 = MEASURED[reference]
     assert report.phones.mae <= at_most(mae)
     assert report.phones.within[50] >= share_at_least(within50)
     assert report.words.mae <= at_most(of_words)
@@ -63,7 +63,7 @@ def test_the_sample_is_aligned_as_the_hmm_aligns_it(model, espeak):
     ):
         words = [[w for w in a.words if w.label] for a in (ours, theirs)]
         assert [w.label for w in words[0]] == [w.label for w in words[1]]
-        assert np.median([abs(a.start - b.start) for a, b in zip(*words, strict=True)]) < 0.03
+        assert np.median([abs(a.start - b.start) for a, b in zip(*words, strict=True)]) <= at_most(0.0113)
         assert ours.phones[0].start == 0
         assert ours.phones[-1].end == theirs.phones[-1].end
         assert all(map(model.topology.knows, {p.label for p in ours.phones if p.label}))
@@ -84,19 +84,19 @@ def spoken(language: str, text: str, **voice) -> tuple[np.ndarray, list[Interval
 
 
 @pytest.mark.parametrize(
-    ("language", "text"),
+    ("language", "text", "apart"),
     [
-        ("sw", "habari yako rafiki yangu leo ni siku nzuri"),
-        ("es", "buenos días, me llamo juan"),
-        ("de", "guten morgen ich wohne in berlin"),
+        ("sw", "habari yako rafiki yangu leo ni siku nzuri", 0.0101),
+        ("es", "buenos días, me llamo juan", 0.0107),
+        ("de", "guten morgen ich wohne in berlin", 0.035),
     ],
 )
-def test_a_language_without_a_model(language, text, espeak):
+def test_a_language_without_a_model(language, text, apart, espeak):
     wave, words = spoken(language, text, variant="f2", speed=140)
     result = align_file(wave, text, options=Options(language=language))
     found = [w for w in result.words if w.label]
     assert [w.label.lower() for w in found] == [w.label for w in words]
-    assert max(abs(a.start - b.start) for a, b in zip(found, words, strict=True)) < 0.06
+    assert max(abs(a.start - b.start) for a, b in zip(found, words, strict=True)) <= at_most(apart)
     assert result.status == "ok"
 
 
@@ -169,7 +169,7 @@ def test_long_recordings_have_the_same_boundaries(espeak, monkeypatch):
     monkeypatch.setattr("aligner.backends.warp.PIECE", 200)
     [piecewise] = align([utterance], None, options)
     apart = [abs(a.start - b.start) for a, b in zip(whole.phones, piecewise.phones, strict=True)]
-    assert max(apart) < 0.02  # the template may be of another vocal tract
+    assert max(apart) < 0.001  # the template may be of another vocal tract
     assert piecewise.quality.margin == pytest.approx(whole.quality.margin, abs=0.5)
 
 
@@ -242,7 +242,7 @@ def test_posteriors_of_a_model(espeak, timit, tmp_path):
     shutil.copytree(timit / "dr3-falk0", tmp_path / "corpus" / "dr3-falk0")
     summary = run(plan(tmp_path / "corpus", tmp_path / "out"), chosen(None, options))
     assert not summary.suspects
-    assert evaluate(tmp_path / "corpus", tmp_path / "out").report.phones.mae < 17
+    assert evaluate(tmp_path / "corpus", tmp_path / "out").report.phones.mae <= at_most(12.27)
     with pytest.raises(ModelError, match="it is a CTC network"):
         chosen(None, Options(backend="dtw", posteriors="hama"))
 
