@@ -23,9 +23,9 @@ def flagged(speech, model) -> float:
 
 
 def test_intact_speech_is_left_in_peace(speech, model):
-    assert flagged(speech, model) <= 3
+    assert flagged(speech, model) <= 1.3  # none is today; one of 80 may be
 
 
 @pytest.mark.parametrize("damage", recipe.DAMAGES, ids=lambda d: d.__name__)
 def test_damage_is_found(speech, model, damage):
-    assert flagged(recipe.damaged(speech, damage, seed=7), model) >= 95
+    assert flagged(recipe.damaged(speech, damage, seed=7), model) >= 98.7  # all are; one of 80 may not
