@@ -5,7 +5,13 @@ Nothing is imported here, so that a call is known to be wrong before torch is lo
 
 from __future__ import annotations
 
-BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw", "median")  # ways of aligning
+BACKENDS = {  # ways of aligning, each with the module whose `make(model, options, compute)` gives the backend
+    "hmm": "aligner.backends.hmm",
+    "ctc": "aligner.backends.ctc",
+    "ctc+hmm": "aligner.backends.ctc_hmm",
+    "dtw": "aligner.backends.dtw",
+    "median": "aligner.backends.median",
+}
 TRAINED = ("hmm", "neural", "ctc")  # kinds of models that can be trained
 RECIPES = ("quick", "standard", "large")  # of training a hidden Markov model
 EM = ("viterbi", "full")  # what a frame counts for in training: the best path, or all

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from aligner import Alignment, Failure, Options, align, find
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.corpus.audio import read
 from aligner.types import SAMPLE_RATE, Utterance
@@ -98,7 +98,7 @@ def damaged(speech: Sequence[Speech], damage: Callable[..., Speech], seed: int) 
     return [damage(s, draw.choice([o for o in speech if o[1] != s[1]]), draw) for s in speech]
 
 
-def suspicious(speech: Sequence[Speech], backend: Backend) -> list[str]:
+def suspicious(speech: Sequence[Speech], backend: AnyBackend) -> list[str]:
     """Why each is suspect or failed; empty where it is neither."""
     results = align([Utterance(str(k), wave, text) for k, (wave, text) in enumerate(speech)], backend)
     return [_reason(result) for result in results]

@@ -18,6 +18,7 @@ import torch
 from click.testing import CliRunner
 from support.bars import at_most, share_at_least
 from support.places import JUDGE, SAMPLE
+from support.toy_backend import ToyBackend
 
 import aligner
 from aligner import Alignment, Compute, Failure, Utterance, align, align_file, find
@@ -386,19 +387,14 @@ def test_a_kernel_that_does_not_run_here_is_told_before_the_work(tmp_path, monke
     assert not (tmp_path / "out").exists()
 
 
-def test_a_fault_of_ours_takes_no_other_file_with_it(model, monkeypatch):
-    from aligner.run import align as module
-
+def test_a_fault_of_ours_takes_no_other_file_with_it():
     utterances = find(SAMPLE).utterances[:3]
-    original = module.solve
 
-    def broken(prepared, *rest):
-        if prepared.heard.utterance.id == utterances[1].id:
+    def broken(heard):
+        if heard.utterance.id == utterances[1].id:
             raise RuntimeError("boom")
-        return original(prepared, *rest)
 
-    monkeypatch.setattr(module, "solve", broken)
-    results = list(align(utterances, model, compute=Compute(jobs=1)))
+    results = list(align(utterances, ToyBackend(before=broken)))
     assert [type(r) for r in results] == [Alignment, Failure, Alignment]
     assert "boom" in results[1].message
 

@@ -11,11 +11,12 @@ import torch
 from support.places import SAMPLE
 
 from aligner import find
+from aligner.backends.base import prepare
 from aligner.backends.choose import chosen
-from aligner.backends.device import on_device
 from aligner.backends.options import Compute, Options
 from aligner.parallel.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
-from aligner.run.align import prepare
+from aligner.parallel.device import DeviceWork, on_device
+from aligner.parallel.schedule import Placed, Ready, TooLong
 from aligner.types import DataError
 
 CPU = torch.device("cpu")
@@ -58,13 +59,32 @@ def test_an_utterance_without_a_path_leaves_the_others_alone(backend, prepared):
 
 
 def test_everything_goes_through_the_device_and_keeps_its_place(backend, prepared):
-    items = [(k, p) if k != 3 else (k, "long") for k, p in enumerate(prepared)]
-    found = dict(on_device(iter(items), backend, BatchSize(CPU, fixed=6.0)))
-    assert sorted(found) == list(range(len(prepared)))
-    assert found.pop(3) == "long"
-    for k, (own, what) in found.items():
-        assert own is prepared[k]
-        same(what, backend.find(own))
+    placed = [Placed(k, f"u{k}", Ready(p) if k != 3 else TooLong()) for k, p in enumerate(prepared)]
+    work = DeviceWork(
+        device=CPU,
+        start=backend.batched,
+        finish=lambda p, found: (p, found),
+        seconds=lambda p: p.heard.seconds,
+    )
+    made = list(on_device(iter(placed), work, BatchSize(CPU, fixed=6.0)))
+    assert sorted(place for place, *_ in made) == list(range(len(prepared)))
+    for place, item, outcome in made:
+        assert item == f"u{place}"
+        if place == 3:
+            assert outcome == TooLong()
+            continue
+        own, found = outcome.result
+        assert own is prepared[place]
+        same(found, backend.find(own))
+
+
+def test_nothing_moves_to_the_device_before_something_is_ready():
+    def start():
+        raise AssertionError
+
+    work = DeviceWork(device=CPU, start=start, finish=lambda p, found: found, seconds=lambda p: 1.0)
+    placed = [Placed(k, k, TooLong()) for k in range(3)]
+    assert list(on_device(iter(placed), work, BatchSize(CPU, fixed=6.0))) == placed
 
 
 def test_batches_are_of_like_length_and_hold_no_more_than_they_may():

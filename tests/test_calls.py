@@ -315,13 +315,11 @@ def test_planning_imports_nothing_heavy():
 
 
 def test_the_words_of_options_are_those_of_the_work():
-    from aligner.backends.choose import MADE
     from aligner.bench.family import MODELS
     from aligner.cli.actions.training import TRAINERS
     from aligner.formats.registry import FORMATS
     from aligner.train.stages import RECIPES
 
-    assert tuple(MADE) == names.BACKENDS
     assert tuple(RECIPES) == names.RECIPES
     assert tuple(MODELS) == names.FAMILY
     assert set(TRAINERS) == set(names.TRAINED)

@@ -294,12 +294,12 @@ def test_speech_that_begins_and_ends_at_once():
 
 def test_no_wildcard_inside_a_number():
     """What is spliced into a number stays in it: a token is one word."""
-    from aligner.backends.base import hear
+    from aligner.backends.base import prepare
     from aligner.corpus.audio import read
 
     utterance = replace(find(SAMPLE).utterances[0], transcript="nineteen 1998 it is")
     backend = chosen(None, Options(backend="ctc", star=True))
-    prepared = backend.prepare(hear(utterance, backend))
+    prepared = prepare(utterance, backend)
     graph = prepared.graph
     states = [k for k, label in enumerate(graph.phone) if label == STAR]
     follows = [

@@ -179,8 +179,8 @@ def test_blocks_of_large_models_stay_small():
 def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
     """The mixtures in bfloat16, the Gaussians not: every boundary of the labelled speech."""
     from aligner import find
+    from aligner.backends.base import prepare
     from aligner.backends.hmm import HmmBackend
-    from aligner.run.align import prepare
     from aligner.search.arcs import Arcs
     from aligner.search.viterbi import viterbi
 

@@ -34,7 +34,14 @@ LEVEL = {room: k for k, layer in enumerate(LAYERS) for room in layer}
 # Patterns of module names, the lowest layer first; "" is the room's own __init__
 INSIDE = {
     "search": [["arcs", "fitting", "steps"], ["kernels", "kernels.*"], ["*"]],
-    "backends": [["options"], ["base", "path", "warp", "calls"], ["*"], ["choose"]],
+    "backends": [
+        ["options"],
+        ["base", "path", "warp", "calls", "spotting"],
+        ["abilities", "loading", "speakers"],
+        ["*"],
+        ["choose"],
+    ],
+    "parallel": [["*"], ["schedule"], ["device"]],
     "run": [["*"], ["align"], ["folder", "transfer"]],
     "learn": [
         ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins"],

@@ -24,27 +24,32 @@ from aligner.corpus import audio
 from aligner.formats.textgrid import read_textgrid
 from aligner.parallel.pool import worker_pool
 from aligner.refine.thresholds import Test
+from aligner.run import first_pass as first_passes
 from aligner.run import long
+from aligner.run.first_pass import (
+    DOOR,
+    FILLER_COST,
+    FILLER_EDGE,
+    FILLER_LOSS,
+    PAUSE_COST,
+    SKIP_COST,
+    STAY_COST,
+    Layout,
+    Stretch,
+    chain_arcs,
+    first_pass,
+    gaps,
+    layout,
+    sentence_chain,
+)
 from aligner.run.folder import said
 from aligner.run.long import (
-    ANYTHING,
-    BEGINNING,
-    DOOR,
-    EDGE,
-    LEAVING_OUT,
-    PAUSING,
-    STAYING,
-    Stretch,
     aligned_in_parts,
-    arcs_of,
-    chain,
-    first_pass,
-    hear_piece,
     is_cut,
     is_long,
     joined,
     pieces_of,
-    plan,
+    score_piece,
 )
 from aligner.search.viterbi import reference
 from aligner.types import STAR_LABEL, Alignment, Failure, Fault, Interval, Quality, Utterance
@@ -64,7 +69,7 @@ def toy(spoken, words, seed=0):
             row = np.full(PHONES, -9.0)
             row[rng.integers(1, PHONES) if item is None else item] = 0.0
             frames.append(row)
-    return np.array(frames, np.float32), chain(words, SILENCE, PHONES)
+    return np.array(frames, np.float32), sentence_chain(words, SILENCE, PHONES)
 
 
 def sentence(rng, words=4):
@@ -88,8 +93,8 @@ def test_the_price_of_a_path_is_what_it_says(seed):
     scores, states = toy(
         [(None if rng.random() < 0.3 else int(rng.integers(0, PHONES)), 3) for _ in range(30)], words, seed
     )
-    arcs = arcs_of(states, SILENCE)
-    whole = torch.from_numpy(np.concatenate([scores, scores.max(1, keepdims=True) - ANYTHING], 1))[None]
+    arcs = chain_arcs(states, SILENCE)
+    whole = torch.from_numpy(np.concatenate([scores, scores.max(1, keepdims=True) - FILLER_LOSS], 1))[None]
     best = reference(arcs, whole, torch.tensor([len(scores)]))
     path = first_pass(scores, states, SILENCE)
     star = states.phone[path] == PHONES
@@ -98,11 +103,11 @@ def test_the_price_of_a_path_is_what_it_says(seed):
         np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR)
     )
     for a, b in pairwise(path):
-        price -= PAUSING * (inner[b] and not inner[a])
-        price -= STAYING * (a == b and states.word[a])
-        price -= LEAVING_OUT * _doors_passed(states, a, b)
-        price -= BEGINNING * (states.phone[b] == PHONES and states.phone[a] != PHONES)
-    price -= BEGINNING * star[0]
+        price -= PAUSE_COST * (inner[b] and not inner[a])
+        price -= STAY_COST * (a == b and states.word[a])
+        price -= SKIP_COST * _doors_passed(states, a, b)
+        price -= FILLER_COST * (states.phone[b] == PHONES and states.phone[a] != PHONES)
+    price -= FILLER_COST * star[0]
     assert price == pytest.approx(float(best.score[0]), abs=1e-2)
 
 
@@ -119,7 +124,7 @@ def test_sentences_that_are_not_said_and_sound_that_is_not_written():
     words = [sentence(rng) for _ in range(5)]
     spoken = [*heard(words[0]), (None, 60), *heard(words[1]), *heard(words[3]), (None, 40), *heard(words[4])]
     scores, states = toy(spoken, words)
-    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    found = layout(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
     assert [s.sentences for s in found.stretches] == [(0,), (1, 3), (4,)]
     assert [k for k, _ in found.missing] == [2]
     first, second, third = found.stretches
@@ -136,7 +141,7 @@ def test_a_right_transcript_has_no_gaps():
     rng = np.random.default_rng(4)
     words = [sentence(rng, 30) for _ in range(4)]
     scores, states = toy([item for w in words for item in heard(w)], words)
-    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    found = layout(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
     assert not found.missing
     first, second = found.stretches  # each ends with the pause in which it has lasted long enough
     assert (first.sentences, second.sentences) == ((0, 1), (2, 3))
@@ -152,17 +157,17 @@ def test_sound_before_between_and_behind(where):
     parts = [heard(words[0]), heard(words[1])]
     parts.insert(where, [(None, 50)])
     scores, states = toy([item for part in parts for item in part], words)
-    found = plan(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
+    found = layout(first_pass(scores, states, SILENCE), states, PHONES, STEP, len(scores) * STEP)
     total = len(scores) * STEP
-    gaps = long._between([(s.start, s.end) for s in found.stretches], 0.0, total)
-    assert len(gaps) == 1
-    assert gaps[0][1] - gaps[0][0] == pytest.approx((50 + (10 if where == 1 else 5)) * STEP, abs=0.1)
+    left = gaps([(s.start, s.end) for s in found.stretches], 0.0, total)
+    assert len(left) == 1
+    assert left[0][1] - left[0][0] == pytest.approx((50 + (10 if where == 1 else 5)) * STEP, abs=0.1)
 
 
 def test_without_a_pause_the_sentence_gets_a_bit_of_what_is_beside_it():
-    assert long._beside(3.0, 3.1, 9.0) == pytest.approx(3.1 + EDGE)
-    assert long._beside(3.0, 3.1, 3.2) == 3.2
-    assert -long._beside(-9.0, -8.9, -4.0) == pytest.approx(8.9 - EDGE)
+    assert first_passes._stretch_end(3.0, 3.1, 9.0) == pytest.approx(3.1 + FILLER_EDGE)
+    assert first_passes._stretch_end(3.0, 3.1, 3.2) == 3.2
+    assert -first_passes._stretch_end(-9.0, -8.9, -4.0) == pytest.approx(8.9 - FILLER_EDGE)
 
 
 # Real speech.
@@ -187,7 +192,7 @@ def strung(sentences, said_, rng):
 
 @pytest.mark.parametrize("piece", [3.0, 30.0])
 def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypatch, piece):
-    monkeypatch.setattr(long, "PIECE", piece)
+    monkeypatch.setattr(long, "FIRST_PASS_PIECE", piece)
     rng = np.random.default_rng(0)
     said_, written = [k != 3 for k in range(10)], [k != 6 for k in range(10)]
     wave, places = strung(sentences_of_sample, said_, rng)
@@ -282,9 +287,9 @@ def test_pieces_fit_together(model):
     wave = audio.read(find(SAMPLE).utterances[0]).wave
     utterance = Utterance("a", np.tile(wave, 3), "a")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(long, "PIECE", 1.5)
-        parts = np.concatenate([hear_piece(backend, p) for p in pieces_of(utterance)])
-    whole = hear_piece(
+        patch.setattr(long, "FIRST_PASS_PIECE", 1.5)
+        parts = np.concatenate([score_piece(backend, p) for p in pieces_of(utterance)])
+    whole = score_piece(
         backend, utterance if utterance.end else replace(utterance, end=len(utterance.audio) / 16000)
     )
     assert parts.shape == whole.shape
@@ -295,7 +300,7 @@ def test_pieces_fit_together(model):
 
 def test_silence_is_heard_as_silence(model):
     backend = chosen(model, Options())
-    scores = hear_piece(backend, Utterance("a", np.zeros(32000, np.float32), "a", end=2.0))
+    scores = score_piece(backend, Utterance("a", np.zeros(32000, np.float32), "a", end=2.0))
     assert (scores.argmax(1) == model.topology.number(model.topology.silence)).all()
 
 
@@ -323,7 +328,7 @@ def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
         "it is too short",
         fault=Fault.TOO_SHORT,
     )
-    planned = long.Plan((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
+    planned = Layout((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
     whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
     result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
     assert result.quality == replace(quality, speech=0.4)  # half of it is no speech that is known

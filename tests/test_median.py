@@ -12,14 +12,14 @@ from support.bars import at_most
 from support.places import SAMPLE
 
 from aligner import find
-from aligner.backends.base import as_searched
+from aligner.backends.base import prepare
 from aligner.backends.choose import chosen
 from aligner.backends.median import MedianBackend
 from aligner.backends.options import Compute, Options
 from aligner.learn.teach import teach
 from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined
-from aligner.run.align import prepare, solve
+from aligner.run.align import align_utterance
 from aligner.types import DataError, Edge, Interval, ModelError
 
 
@@ -96,10 +96,10 @@ def kitchen():
 def test_the_first_says_which_phones_and_all_where(backend, kitchen):
     assert isinstance(backend, MedianBackend)
     parts = (backend.first, *backend.others)
-    assert [b.name for b in parts] == ["hmm", "ctc", "dtw"]
+    assert [b.traits.name for b in parts] == ["hmm", "ctc", "dtw"]
     together, alone = (
-        solve(prepare(kitchen, backend), backend),
-        [solve(prepare(kitchen, b), b) for b in parts],
+        align_utterance(kitchen, backend),
+        [align_utterance(kitchen, b) for b in parts],
     )
     assert [p.label for p in together.phones] == [p.label for p in alone[0].phones]
     assert [w.label for w in together.words] == [w.label for w in alone[0].words]
@@ -124,10 +124,9 @@ def test_one_that_cannot_align_has_no_say(backend, kitchen, monkeypatch):
     monkeypatch.setattr(type(ctc), "find", fails)
     none = backend.find(prepare(kitchen, backend))
     assert none.opinions == ()
-    own = backend.first.refinement(as_searched(none, backend.first), prepare(kitchen, backend).heard.wave)
-    assert [p.start for p in solve(prepare(kitchen, backend), backend).phones] == [
-        p.start for p in own.phones
-    ]
+    traits = backend.first.traits
+    own = traits.refinement(none.searched(traits.clock), prepare(kitchen, backend).heard.wave)
+    assert [p.start for p in align_utterance(kitchen, backend).phones] == [p.start for p in own.phones]
     monkeypatch.setattr(type(backend.first), "find", fails)
     with pytest.raises(DataError):
         backend.find(prepare(kitchen, backend))
@@ -150,8 +149,10 @@ def test_real_speech_is_nearer(timit, backend):
     for u in find(timit).utterances[::6]:
         known = scored_phones(read_reference(timit / f"{u.file}.phn")[0])
         for b in (backend, backend.first):
-            found = scored_phones(solve(prepare(u, b), b).phones)
-            late[b.name] += [abs(e.late) for e in phone_boundaries(known, found, match_phones(known, found))]
+            found = scored_phones(align_utterance(u, b).phones)
+            late[b.traits.name] += [
+                abs(e.late) for e in phone_boundaries(known, found, match_phones(known, found))
+            ]
     assert np.mean(late["median"]) <= at_most(0.01164)
     assert np.mean(late["median"]) < np.mean(late["hmm"])
     assert np.mean(np.array(late["median"]) > 0.05) <= np.mean(np.array(late["hmm"]) > 0.05)

@@ -753,8 +753,8 @@ def test_both_kernels_agree_on_speech(model):
     from support.places import SAMPLE
 
     from aligner import Utterance
+    from aligner.backends.base import prepare
     from aligner.backends.hmm import HmmBackend
-    from aligner.run.align import prepare
 
     folder = SAMPLE / "slt"
     utterance = Utterance("u", folder / "vowels.flac", (folder / "vowels.lab").read_text())

@@ -456,7 +456,7 @@ def test_a_text_without_words_is_said(text, message):
 
 def test_processors_drive_the_acoustic_model(running):
     """The same classes as for the torch modules; their states are those of the offline search."""
-    from aligner.run.align import prepare
+    from aligner.backends.base import prepare
 
     [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
     ready = prepare(utterance, running)
@@ -473,7 +473,7 @@ def test_processors_drive_the_acoustic_model(running):
 
 def test_a_line_of_phones_may_change_at_its_end(running):
     """Grown by any steps, and changed on the way, it has the phones of the path that it ends with."""
-    from aligner.run.align import prepare
+    from aligner.backends.base import prepare
 
     [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
     ready = prepare(utterance, running)

@@ -34,7 +34,6 @@ from aligner.learn.teach import (
     corrections,
     save_taught,
     true_places,
-    with_taught,
 )
 from aligner.models.boundary import TABLE, BoundaryModel
 from aligner.models.saved import DICTIONARY
@@ -544,9 +543,9 @@ def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of,
     save_taught(learnt_of(replace(random_model(1), backend=of)), model, None, tmp_path / "new")
     found = chosen(tmp_path / "new", Options(backend=backend), Compute(jobs=1))
     assert (found.refinement.taught is not None) == used
-    assert with_taught(found, None).refinement.taught is None
+    assert found.with_taught(None).traits.refinement.taught is None
     taught = replace(random_model(2), backend="hmm" if backend == "ctc+hmm" else backend)
-    assert with_taught(found, taught).refinement.taught is taught
+    assert found.with_taught(taught).traits.refinement.taught is taught
 
 
 # On real speech

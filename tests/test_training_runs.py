@@ -30,7 +30,7 @@ from aligner import Alignment, align, find, load_model
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute
 from aligner.backends.options import Options as AlignOptions
-from aligner.backends.speakers import acquainted, transform_for
+from aligner.backends.speakers import transform_for
 from aligner.check.models import checked, told
 from aligner.cli import main
 from aligner.corpus import audio
@@ -913,12 +913,12 @@ def test_a_voice_like_those_the_model_knows_is_left_alone(model, monkeypatch):
     ).items():
         transform = transform_for(model, s, 0.0)
         won = fmllr_gain(s, transform)
-        assert won > voices.UNLIKE, speaker
+        assert won > voices.LEAST_GAIN, speaker
         assert transform_for(model, s, won + 1e-6) is None
         assert torch.equal(transform_for(model, s, won - 1e-6), transform)
-    assert all(v.transform is not None for v in acquainted(backend, utterances).voices.values())
-    monkeypatch.setattr(voices, "UNLIKE", 10.0)
-    assert all(v.transform is None for v in acquainted(backend, utterances).voices.values())
+    assert all(v.transform is not None for v in backend.speaker_pass()(utterances).voices.values())
+    monkeypatch.setattr(voices, "LEAST_GAIN", 10.0)
+    assert all(v.transform is None for v in backend.speaker_pass()(utterances).voices.values())
     assert boundaries(model, utterances, adapt=True) == boundaries(model, utterances, adapt=False)
 
 
@@ -1002,7 +1002,7 @@ def test_an_utterance_is_heard_with_its_speaker(whole):
         own = [u for u in utterances if u.speaker == speaker]
         assert boundaries(trained, own) == [together[u.id] for u in own]
     backend = chosen(trained, compute=Compute(jobs=1))
-    one, other = (acquainted(backend, us).voices for us in (utterances, utterances[::-1]))
+    one, other = (backend.speaker_pass()(us).voices for us in (utterances, utterances[::-1]))
     for speaker in one:
         torch.testing.assert_close(
             one[speaker].cepstra.mean, other[speaker].cepstra.mean, rtol=1e-6, atol=1e-6

@@ -20,15 +20,25 @@ import numpy as np
 import pytest
 from support.places import SAMPLE
 from support.processes import wait_until
+from support.toy_backend import ToyBackend
 
 from aligner import find
 from aligner.backends.options import Compute
-from aligner.parallel import fork_server, pool
+from aligner.parallel import fork_server, pool, schedule
 from aligner.parallel.pool import WorkerDied, WorkerTimeout, map_tasks, worker_pool
+from aligner.parallel.schedule import (
+    TASK_ITEMS,
+    TASKS_AHEAD,
+    Done,
+    Placed,
+    TooLong,
+    deferring,
+    in_order,
+    in_pool,
+)
 from aligner.parallel.worker import heartbeat
-from aligner.run import align as aligning
-from aligner.run.align import AHEAD, TASK, align, completed, deferring
-from aligner.types import Alignment, DataError, Failure, Fault, Utterance
+from aligner.run.align import align, completed
+from aligner.types import Alignment, DataError, Fault, Utterance
 
 UTTERANCES = find(SAMPLE).utterances
 
@@ -101,86 +111,77 @@ def test_a_corpus_without_end_is_read_as_it_is_needed(way, model):
 
     results = completed(forever(), model, compute=Compute(jobs=2))
     assert all(isinstance(next(results)[1], Alignment) for _ in range(5))
-    assert next(taken) <= 5 + (2 * AHEAD + 2) * TASK
+    assert next(taken) <= 5 + (2 * TASKS_AHEAD + 2) * TASK_ITEMS
     results.close()  # processes end with it, although there is work left
 
 
-def slow_first(backend, utterances):
-    """The first, whose text names a file, is done when that is there."""
-    if utterances[0].id == "first":
-        wait_until(Path(utterances[0].transcript).exists)
-    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
+def slow_first(gate, items):
+    """The first is done when the gate is there."""
+    if items[0] == 0:
+        wait_until(gate.exists)
+    return [Done(item) for item in items]
 
 
-def several(gate):
-    return [
-        Utterance("first", Path("a"), str(gate)),
-        *(Utterance(f"u{k}", Path("a"), "a") for k in range(40)),
-    ]
+def done_by_two(gate):
+    """41 items, done by two workers."""
+    with worker_pool(2, gate) as submit:
+        yield from in_pool(range(41), submit, slow_first, 2, 600.0)
 
 
-def test_the_others_do_not_wait_for_a_slow_one(way, monkeypatch, model, tmp_path):
+def test_the_others_do_not_wait_for_a_slow_one(way, tmp_path):
     """But for the one task that its worker has already."""
-    monkeypatch.setattr(aligning, "_aligned", slow_first)
     gate, places = tmp_path / "gate", []
-    for place, _ in completed(several(gate), model, compute=Compute(jobs=2)):
+    for place, item, outcome in done_by_two(gate):
+        assert outcome == Done(place) == Done(item)
         places.append(place)
-        if len(places) == 41 - 2 * TASK:
+        if len(places) == 41 - 2 * TASK_ITEMS:
             gate.touch()
     assert sorted(places) == list(range(41))
-    assert 0 not in places[: 41 - 2 * TASK]
-    assert [r.utterance.id for r in align(several(gate), model, compute=Compute(jobs=2))] == [
-        u.id for u in several(gate)
-    ]
+    assert 0 not in places[: 41 - 2 * TASK_ITEMS]
+    assert list(in_order((place, item) for place, item, _ in done_by_two(gate))) == list(range(41))
 
 
-def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, model, tmp_path):
-    monkeypatch.setattr(aligning, "_aligned", slow_first)
-    monkeypatch.setattr(aligning, "BEYOND", 12)
+def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, tmp_path):
+    monkeypatch.setattr(schedule, "MOST_BEYOND", 12)
     gate, places = tmp_path / "gate", []
-    for place, _ in completed(several(gate), model, compute=Compute(jobs=2)):
+    for place, *_ in done_by_two(gate):
         places.append(place)
         if (
-            len(places) == 12 - TASK
-        ):  # what may be done before the first is, but for what its worker has already
+            len(places) == 12 - TASK_ITEMS
+        ):  # what may be done before the first, but for its worker's next task
             gate.touch()
     assert sorted(places) == list(range(41))
-    assert places.index(0) <= 12 + TASK
+    assert places.index(0) <= 12 + TASK_ITEMS
 
 
-def deadly(backend, utterances):
-    for u in utterances:
-        if u.id == "deadly":
-            os.kill(os.getpid(), signal.SIGKILL)
-    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
+def noises(count, odd):
+    """Utterances without speech, one of which is odd."""
+    wave = np.random.default_rng(0).standard_normal(1600).astype(np.float32)
+    return [Utterance("odd" if k == odd else f"u{k}", wave, "a") for k in range(count)]
 
 
-def test_a_killed_worker_takes_one_utterance_with_it(way, monkeypatch, model):
-    monkeypatch.setattr(aligning, "_aligned", deadly)
-    some = [Utterance("deadly" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
-    results = list(align(some, model, compute=Compute(jobs=2)))
+def deadly(heard):
+    if heard.utterance.id == "odd":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def endless(heard):
+    heartbeat(0.1 if heard.utterance.id == "odd" else None)
+    if heard.utterance.id == "odd":
+        threading.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("before", "fault", "rule"),
+    [(deadly, Fault.KILLED, "was killed"), (endless, Fault.STUCK, "gave no sign of life")],
+)
+def test_a_worker_that_is_lost_takes_one_utterance_with_it(way, before, fault, rule):
+    some = noises(30, odd=13)
+    results = list(align(some, ToyBackend(compute=Compute(jobs=2), before=before)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
-    assert {r.rule for r in results if r.utterance.id != "deadly"} == {"done"}
-    assert "was killed" in results[13].rule
-    assert results[13].fault is Fault.KILLED
-
-
-def endless(backend, utterances):
-    for u in utterances:
-        heartbeat(0.1 if u.id == "endless" else None)
-        if u.id == "endless":
-            threading.Event().wait()
-    return [Failure(u, "done", fault=Fault.INPUT) for u in utterances]
-
-
-def test_a_stuck_worker_takes_one_utterance_with_it(way, monkeypatch, model):
-    monkeypatch.setattr(aligning, "_aligned", endless)
-    some = [Utterance("endless" if k == 13 else f"u{k}", Path("a"), "a") for k in range(30)]
-    results = list(align(some, model, compute=Compute(jobs=2)))
-    assert [r.utterance.id for r in results] == [u.id for u in some]
-    assert {r.rule for r in results if r.utterance.id != "endless"} == {"done"}
-    assert "gave no sign of life" in results[13].rule
-    assert results[13].fault is Fault.STUCK
+    assert [k for k, r in enumerate(results) if not isinstance(r, Alignment)] == [13]
+    assert rule in results[13].rule
+    assert results[13].fault is fault
     assert results[13].remedy
 
 
@@ -439,25 +440,39 @@ def lives(pid):
 )
 def test_long_ones_wait_for_others_but_not_for_ever(monkeypatch, places, expected):
     """They are for all workers together; and results in order would pile up behind the first."""
-    monkeypatch.setattr(aligning, "DEFERRED", 6)
-    long = Utterance("long", Path("a"), "a")
-    found = deferring(((k, long if k == 1 else "done") for k in places), lambda place, u: (place, u.id))
-    assert list(found) == [(k, "long" if k == 1 else "done") for k in expected]
+    monkeypatch.setattr(schedule, "DEFERRED_BEHIND", 6)
+    placed = (Placed(k, k, TooLong() if k == 1 else Done("alone")) for k in places)
+    found = list(deferring(placed, lambda item: f"{item} together"))
+    assert found == [Placed(k, k, Done("1 together" if k == 1 else "alone")) for k in expected]
 
 
-def test_long_ones_are_aligned_in_parts_by_the_same_workers(way, monkeypatch, model):
-    monkeypatch.setattr(aligning, "aligned_in_parts", in_parts)
-    monkeypatch.setattr(aligning, "_aligned", hardly)
-    some = [Utterance("long" if k in (1, 38) else f"u{k}", Path("a"), "a") for k in range(40)]
-    results = list(completed(some, model, compute=Compute(jobs=2)))
-    assert sorted(place for place, _ in results) == list(range(40))
-    assert all((r.rule == "there") == (place in (1, 38)) for place, r in results)
+class NamesProcess:
+    """A first pass that fails in the worker that scores a piece, and names its process."""
+
+    silence, phones, step = 0, 1, 0.03
+
+    def is_spoken(self, text):
+        return True
+
+    def pronounced(self, text):
+        return [[0]]
+
+    def scores(self, piece):
+        raise DataError("process", str(os.getpid()))
 
 
-def in_parts(utterance, backend, submit, work):
-    assert submit(process, None).result() != os.getpid()
-    return Failure(utterance, "there", fault=Fault.INPUT)
+class SpottingToy(ToyBackend):
+    def spotter(self):
+        return NamesProcess()
 
 
-def hardly(backend, utterances):
-    return [u if u.id == "long" else Failure(u, "done", fault=Fault.INPUT) for u in utterances]
+def test_long_ones_are_aligned_in_parts_by_the_workers(way):
+    some = [
+        replace(u, audio=np.tile(u.audio, 1201)) if k in (1, 38) else u for k, u in enumerate(noises(40, 0))
+    ]
+    results = dict(completed(some, SpottingToy(compute=Compute(jobs=2))))
+    assert sorted(results) == list(range(40))
+    failed = {place for place, r in results.items() if not isinstance(r, Alignment)}
+    assert failed == {1, 38}
+    assert all(int(results[place].rule) != os.getpid() for place in failed)
+    assert [place for place in results if place in failed] == list(results)[-2:]

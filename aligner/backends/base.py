@@ -1,7 +1,8 @@
-"""What a way of aligning offers, and what they all share: from an utterance that was read to its alignment.
+"""What a way of aligning (a backend) offers, and the steps that all of them share.
 
-A backend prepares an utterance (its features, and the graph of all that it may sound like) and finds the best
-path; what comes before, reading, and what comes after, figures, suspicions and results, is the same for all.
+An utterance is heard (`hear`), prepared by the backend (its frames, and the graph of all that it may sound
+like), searched for the best path by the backend, refined (`refine`), and judged (`judge`).  So a backend is
+its `Traits` and two methods.  What only some can do besides is in `aligner.backends.abilities`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -31,136 +32,164 @@ from aligner.text.normalise import Token, normalise
 from aligner.tracing import stage
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
 
-NO_OWNER = -1  # of a silence
+NO_OWNER = -1  # the word of a silence
+
+P = TypeVar("P")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What is known of a backend before it has heard anything."""
+
+    name: str
+    """Its word among the options, such as 'hmm'."""
+
+    model_name: str
+    """The name of its model, or of its models."""
+
+    about: str
+    """What scores the frames, in a user's words."""
+
+    english: bool | None
+    """Whether transcripts are read as English; None leaves a transcript as it is, one word whatever it
+    holds."""
+
+    clock: Clock
+    """Turns its frames into seconds."""
+
+    shortest: float
+    """Seconds that a phone lasts at least."""
+
+    limits: Limits
+    """Margins below which an alignment is suspect."""
+
+    refinement: Refinement
+    """How its boundaries are refined after the search."""
+
+    boundaries_of: str | None = None
+    """The backend that places its boundaries, where that is another ('hmm' in 'ctc+hmm'): what is learnt from
+    corrections holds for that one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Heard:
-    """An utterance that was read.
-
-    Attributes
-    ----------
-    utterance : Utterance
-        With ``end`` filled in.
-    duration : float
-        Of the whole recording, in seconds.
-    tokens : tuple of Token
-    wave : Tensor
-        (N,) the utterance alone, at the backend's rate.
-    clipped : float
-        Share of its samples.
-    """
+    """An utterance whose recording and transcript were read."""
 
     utterance: Utterance
+    """The utterance, with its ``end`` filled in."""
+
     duration: float
+    """Seconds that the whole recording lasts."""
+
     tokens: tuple[Token, ...]
+    """The words of the transcript."""
+
     wave: Tensor
+    """(N,) samples of the utterance alone, at the backend's rate."""
+
     clipped: float
+    """Share of the samples that are clipped."""
 
     @property
     def start(self) -> float:
-        """In the recording, in seconds."""
+        """Seconds from the start of the recording to that of the utterance."""
         return self.utterance.start
 
     @property
     def end(self) -> float:
-        """In the recording, in seconds."""
+        """Seconds from the start of the recording to the end of the utterance."""
         assert self.utterance.end is not None
         return self.utterance.end
 
+    @property
+    def seconds(self) -> float:
+        """How long the utterance lasts."""
+        return self.end - self.start
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """An utterance with all that the search needs."""
+    """An utterance with its frames and the graph of its pronunciations."""
 
     heard: Heard
+    """The utterance as it was read."""
+
     spoken: Sequence[SpokenWord]
+    """The words of the graph, in order, with their pronunciations."""
+
     oovs: tuple[tuple[str, str], ...]
+    """Words that no dictionary held, each with the pronunciation that it was given."""
+
     graph: Graph
+    """All that the utterance may sound like."""
+
     frames: Tensor
+    """(T, D) what the model hears."""
 
 
-class Found(NamedTuple):
-    """Where a backend's search found things.
-
-    Attributes
-    ----------
-    phones : tuple of Interval
-        From the utterance's start to its end without gaps, as the search left them.
-    owners : sequence of int
-        The place in ``spellings`` of each phone's word; `NO_OWNER` for silence.
-    spellings : sequence of str
-        Of the words; those of the tokens come first.
-    firsts : sequence of int
-        The frame that each phone begins with.
-    evidence : Evidence
-    log_likelihood : float
-        Of the path, per frame.
-    opinions : tuple of Refined
-        Of other backends on the same utterance.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Where a backend's search found the phones and words of an utterance."""
 
     phones: tuple[Interval, ...]
+    """Phones and silences from the utterance's start to its end without gaps, as the search left them."""
+
     owners: Sequence[int]
+    """The place in ``spellings`` of each phone's word; `NO_OWNER` for a silence."""
+
     spellings: Sequence[str]
+    """The words as they are written; those of the transcript come first."""
+
     firsts: Sequence[int]
+    """The frame that each phone begins with."""
+
     evidence: Evidence
+    """What each frame says about the path."""
+
     log_likelihood: float
+    """The path's log-likelihood per frame."""
+
+    oovs: tuple[tuple[str, str], ...] = ()
+    """Words that no dictionary held, each with the pronunciation that was used."""
+
     opinions: tuple[Refined, ...] = ()
+    """The same phones as other backends place them."""
+
+    def searched(self, clock: Clock) -> Searched:
+        """The part of it that refinement needs, with the clock of its frames."""
+        return Searched(self.phones, self.firsts, self.evidence, clock)
 
 
 @runtime_checkable
-class Backend(Protocol):
-    """A way of aligning.
-
-    Attributes
-    ----------
-    name : str
-    model_name : str
-    about : str
-        What scores the frames, in a user's words.
-    english : bool or None
-        Whether transcripts are read as English; None leaves them as they are, whatever they hold.
-    options : Options
-    compute : Compute
-    clock : Clock
-        Of its frames.
-    shortest : float
-        Seconds that a phone lasts at least.
-    limits : Limits
-        Of what is suspect.
-    refinement : Refinement
-        What makes its boundaries better.
-    """
+class Backend(Protocol[P]):
+    """A way of aligning; ``P`` is an utterance as the backend prepares it, of whatever type it likes."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def model_name(self) -> str: ...  # noqa: D102
-    @property
-    def about(self) -> str: ...  # noqa: D102
-    @property
-    def english(self) -> bool | None: ...  # noqa: D102
-    @property
-    def options(self) -> Options: ...  # noqa: D102
-    @property
-    def compute(self) -> Compute: ...  # noqa: D102
-    @property
-    def clock(self) -> Clock: ...  # noqa: D102
-    @property
-    def shortest(self) -> float: ...  # noqa: D102
-    @property
-    def limits(self) -> Limits: ...  # noqa: D102
-    @property
-    def refinement(self) -> Refinement: ...  # noqa: D102
-
-    def prepare(self, heard: Heard) -> Prepared:
-        """Take the features and build the graph; raises DataError if that cannot be done."""
+    def traits(self) -> Traits:
+        """What is known of it before it has heard anything."""
         ...
 
-    def find(self, prepared: Prepared) -> Found:
-        """Search; raises DataError if no path is possible."""
+    @property
+    def options(self) -> Options:
+        """What it was asked for."""
         ...
+
+    @property
+    def compute(self) -> Compute:
+        """How it computes."""
+        ...
+
+    def prepare(self, heard: Heard) -> P:
+        """Take the frames of an utterance and build its graph; raise DataError if that cannot be done."""
+        ...
+
+    def find(self, prepared: P) -> Found:
+        """Search for the best path through the graph; raise DataError if none is possible."""
+        ...
+
+
+AnyBackend = Backend[Any]
+"""A backend of whatever kind, for whoever does not look into what it prepares."""
 
 
 def arithmetic(compute: Compute) -> AbstractContextManager[object]:
@@ -169,28 +198,54 @@ def arithmetic(compute: Compute) -> AbstractContextManager[object]:
     return torch.autocast(kind, torch.bfloat16) if compute.precision == "mixed" else nullcontext()
 
 
-def hear(utterance: Utterance, backend: Backend) -> Heard:
-    """Read an utterance's recording and transcript.
+def hear(utterance: Utterance, traits: Traits) -> Heard:
+    """Read an utterance's recording and transcript as a backend of these traits needs them.
 
     Raises
     ------
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = tokens_of(utterance.transcript, backend.english, utterance.file or utterance.id)
+    tokens = tokens_of(utterance.transcript, traits.english, utterance.file or utterance.id)
     with stage("reading"):
-        sound = audio.read(utterance, backend.clock.rate)
-    placed = replace(utterance, start=sound.start, end=sound.end)
-    return Heard(placed, sound.duration, tokens, torch.from_numpy(sound.wave), sound.clipped)
+        sound = audio.read(utterance, traits.clock.rate)
+    return Heard(
+        utterance=replace(utterance, start=sound.start, end=sound.end),
+        duration=sound.duration,
+        tokens=tokens,
+        wave=torch.from_numpy(sound.wave),
+        clipped=sound.clipped,
+    )
+
+
+def prepare(utterance: Utterance, backend: Backend[P]) -> P:
+    """Hear an utterance and let a backend prepare it.
+
+    Raises
+    ------
+    DataError
+        If either cannot be done.
+    """
+    heard = hear(utterance, backend.traits)
+    with arithmetic(backend.compute):
+        return backend.prepare(heard)
 
 
 def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token, ...]:
     """The words of a transcript.
 
+    Parameters
+    ----------
+    transcript : str
+    english : bool or None
+        See `Traits`.
+    where : str
+        The file that the transcript is from, for the error.
+
     Raises
     ------
     DataError
-        If there is none; it names ``where`` the transcript is from.
+        If there is no word in it.
     """
     if english is None:
         whole = " ".join(transcript.split())
@@ -203,65 +258,60 @@ def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token,
     return tokens
 
 
-def finish(prepared: Prepared, found: Found, backend: Backend) -> Alignment:
-    """What was found as an alignment, with the figures that say how good it is."""
-    heard = prepared.heard
+def refine(heard: Heard, found: Found, traits: Traits) -> Refined:
+    """The phones of a path with better boundaries, agreed on with the other backends where there are any."""
     with stage("refinement"):
-        better = backend.refinement(as_searched(found, backend), heard.wave)
-        if found.opinions:
-            better = median_boundaries(better, found.opinions)
+        better = traits.refinement(found.searched(traits.clock), heard.wave)
+        return median_boundaries(better, found.opinions) if found.opinions else better
+
+
+def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Alignment:
+    """The alignment of an utterance, with the figures that say how good it is and what looks wrong in it."""
     with stage("figures"):
         sure = means(found.evidence.posterior, found.firsts).tolist()
-        phones, refined = (
+        searched, phones = (
             tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
-            for side in (found.phones, better.phones)
+            for side in (found.phones, refined.phones)
         )
-        power = levels(heard.wave, backend.clock, len(prepared.frames)).numpy()
         solved = Solved(
-            words_of(phones, found.owners, found.spellings),
-            phones,
-            found.firsts,
-            found.evidence,
-            power,
-            backend.clock,
-            backend.shortest,
-            backend.limits,
+            words=words_of(searched, found.owners, found.spellings),
+            phones=searched,
+            firsts=found.firsts,
+            evidence=found.evidence,
+            levels=levels(heard.wave, traits.clock, len(found.evidence.margin)).numpy(),
+            clock=traits.clock,
+            shortest=traits.shortest,
+            limits=traits.limits,
         )
         quality = measure(solved, found.log_likelihood, heard.clipped)
-        words = words_of(refined, found.owners, found.spellings)
         return Alignment(
-            heard.utterance,
-            words,
-            refined,
-            heard.duration,
-            quality,
-            prepared.oovs,
-            suspicions(solved, quality),
-            edges=better.edges,
+            utterance=heard.utterance,
+            words=words_of(phones, found.owners, found.spellings),
+            phones=phones,
+            duration=heard.duration,
+            quality=quality,
+            oovs=found.oovs,
+            suspicions=suspicions(solved, quality),
+            edges=refined.edges,
         )
 
 
 def taught_for(model: Model, backend: str) -> BoundaryModel | None:
-    """What a model learnt from corrections, if these were of this backend's boundaries: others are off
-    elsewhere.
+    """What a model learnt from corrections, if these were of this backend's boundaries.
+
+    The boundaries of another backend are off elsewhere.
     """
     return model.taught if model.taught is not None and model.taught.backend == backend else None
 
 
-def as_searched(found: Found, backend: Backend) -> Searched:
-    """What refinement needs of what was found."""
-    return Searched(found.phones, found.firsts, found.evidence, backend.clock)
-
-
-def too_short(prepared: Prepared, clock: Clock) -> DataError:
-    """Why no path goes through an utterance's graph."""
-    where, least = prepared.heard.utterance.file, prepared.graph.shortest
-    if len(prepared.frames) < least:
-        have = clock.seconds(len(prepared.frames))
+def too_short(heard: Heard, graph: Graph, frames: int, clock: Clock) -> DataError:
+    """Why no path of so many ``frames`` goes through an utterance's graph."""
+    where, least = heard.utterance.file, graph.shortest
+    if frames < least:
         return DataError(
             where,
             f"the transcript's phones take at least {clock.seconds(least):.2f} s, the recording "
-            f"has {have:.2f} s",
+            f"has {clock.seconds(frames):.2f} s",
             "is it the transcript of another recording?",
             fault=Fault.TOO_SHORT,
         )
@@ -276,7 +326,14 @@ def too_short(prepared: Prepared, clock: Clock) -> DataError:
 def words_of(
     phones: Sequence[Interval], owners: Sequence[int], spellings: Sequence[str]
 ) -> tuple[Interval, ...]:
-    """Words in the user's spelling, with the silences between them; one within a word is part of it."""
+    """Words in the user's spelling, with the silences between them; a silence within a word is part of it.
+
+    Parameters
+    ----------
+    phones : sequence of Interval
+    owners, spellings
+        See `Found`.
+    """
     last = {owner: k for k, owner in enumerate(owners)}
     inside = list(owners)
     for k in range(1, len(owners)):
@@ -286,18 +343,12 @@ def words_of(
     for owner, group in groupby(range(len(phones)), key=inside.__getitem__):
         members = list(group)
         label = spellings[owner] if owner >= 0 else SILENCE_LABEL
-        words.append(
-            Interval(
-                phones[members[0]].start,
-                phones[members[-1]].end,
-                label,
-                _confidence([phones[k] for k in members]),
-            )
-        )
+        confidence = _confidence([phones[k] for k in members])
+        words.append(Interval(phones[members[0]].start, phones[members[-1]].end, label, confidence))
     return tuple(words)
 
 
 def _confidence(phones: Sequence[Interval]) -> float:
-    """Of a word: that of its phones, each for as long as it lasts."""
+    """The confidence of a word: the mean of its phones', each for as long as it lasts."""
     total = sum(p.duration for p in phones)
     return sum((p.confidence or 0.0) * p.duration for p in phones) / total if total else 0.0

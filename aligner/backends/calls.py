@@ -43,14 +43,24 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
         check_star(name)
     if model is not None:
         check_kind(name, kind, model)
-    if name in OF_TWO or (model is None and name != "dtw") or (name == "dtw" and model == ENGLISH):
-        check_english(HAMA if name == "ctc" or (name in OF_TWO and kind == "hmm") else ENGLISH, language)
+    inside = _english_inside(name, kind, model)
+    if inside is not None:
+        check_english(inside, language)
     if name == "dtw":
         check_warping(compute.device, dictionary if model is None else None)
         if model is None:
             from aligner.reference.espeak import resolve
 
             resolve(language or "en")
+
+
+def _english_inside(backend: str, kind: str | None, model: str | None) -> str | None:
+    """The model of English inside the package that a backend takes beside a named model, or without one."""
+    if backend in OF_TWO:
+        return HAMA if kind == "hmm" else ENGLISH
+    if backend == "dtw":
+        return ENGLISH if model == ENGLISH else None
+    return {"hmm": ENGLISH, "ctc": HAMA}.get(backend) if model is None else None
 
 
 def usual(kind: str | None, language: str | None) -> str:

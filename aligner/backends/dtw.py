@@ -6,21 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
+from aligner.backends.calls import check_warping
 from aligner.backends.hmm import pronouncer
+from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.warp import phones_of, templates, warped
+from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
+from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model, read_measured
 from aligner.reference import espeak
@@ -37,94 +43,117 @@ from aligner.text.normalise import BRACKETED, spoken_english
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
 
+NAME = "dtw"
 FRONTEND = TemplateFrontend()
 MEASURED = Path(espeak.__file__).parent.with_suffix(".json")  # what was measured of the synthesiser's voice
 
 
-class Reference(NamedTuple):
-    """Speech that says what an utterance says.
-
-    Attributes
-    ----------
-    templates : sequence of Template
-        Of which the best is taken; a word is a place in ``spellings``.
-    spellings : sequence of str
-    scale : Tensor or None
-        (D,): what the recording's frames are multiplied with first.
-    quiet : Tensor or None
-        (D,): a frame of a pause; the recording's own unless given.
-    oovs : tuple of (str, str)
-        Words that no dictionary held, with the pronunciation that was used.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Speech that says what an utterance says."""
 
     templates: Sequence[Template]
+    """Templates of which the best is taken; the words of a template are places in ``spellings``."""
+
     spellings: Sequence[str]
+    """The words as they are written."""
+
     scale: Tensor | None = None
+    """(D,) factors that the recording's frames are multiplied with first; None for none."""
+
     quiet: Tensor | None = None
+    """(D,) a frame of a pause; None takes the recording's own."""
+
     oovs: tuple[tuple[str, str], ...] = ()
+    """Words that no dictionary held, each with the pronunciation that was used."""
 
 
-@dataclass(frozen=True)
-class Referred(Prepared):
-    """An utterance with its reference."""
+@dataclass(frozen=True, kw_only=True)
+class Referred:
+    """An utterance with its frames, and the speech that is warped on it."""
+
+    heard: Heard
+    """The utterance as it was read."""
 
     reference: Reference
+    """The speech that says the same."""
+
+    graph: Graph
+    """The reference's phones as states."""
+
+    frames: Tensor
+    """(T, D) of the recording, as the reference's are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DtwBackend:
-    """Reference speech warped on the recording (see `aligner.backends.base.Backend`).
-
-    Attributes
-    ----------
-    refer : callable
-        An utterance's reference; raises DataError if there is none.
-    posteriors : Posteriorgram or None
-        What is put beside the frames.
-    frontend : callable
-        Waveform (N,) -> frames (T, D).
-    clock : Clock
-        Of these.
-    steps : Steps
-    offsets : mapping of (str, str) to float
-        See `aligner.refine.offsets`.
-    taught : BoundaryModel or None
-        What was learnt from corrections of its boundaries.
-    """
+    """A backend that warps reference speech on the recording (see `aligner.backends.base.Backend`)."""
 
     refer: Callable[[Heard], Reference]
+    """Gives an utterance its reference; raises DataError if there is none."""
+
     model_name: str
+    """The name of what speaks the reference."""
+
     about: str
+    """What speaks the reference, in a user's words."""
+
     options: Options
+    """What is wanted."""
+
     compute: Compute
+    """How it is computed."""
+
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Corrections of boundaries by classes of phones (see `aligner.refine.offsets`)."""
+
     english: bool | None = True
+    """Whether transcripts are read as English; None leaves each as it is."""
+
     posteriors: Posteriorgram | None = None
+    """What gives posteriors of phones that are put beside the frames."""
+
     frontend: Callable[[Tensor], Tensor] = FRONTEND
+    """Waveform (N,) -> frames (T, D)."""
+
     clock: Clock = FRONTEND.clock
+    """Turns frames into seconds."""
+
     steps: Steps = STEPS
+    """How a path may go through the reference."""
+
     limits: Limits = LIMITS[Scores.DISTANCES]
+    """Margins below which an alignment is suspect."""
+
     taught: BoundaryModel | None = None
-    name: str = "dtw"
+    """What was learnt from corrections of its boundaries."""
 
-    @property
-    def shortest(self) -> float:
-        """Seconds that a phone lasts at least."""
-        return self.clock.seconds(2)
-
-    @property
-    def refinement(self) -> Refinement:
-        """What makes its boundaries better."""
-        return Refinement(
-            how=self.options.refine,
-            offsets=self.offsets,
-            deviation=PRIOR_DEVIATION_REFERENCE,
-            width=WIDTH_CLOSE,
-            taught=self.taught,
+    @cached_property
+    def traits(self) -> Traits:
+        """What is known of it before it has heard anything."""
+        return Traits(
+            name=NAME,
+            model_name=self.model_name,
+            about=self.about,
+            english=self.english,
+            clock=self.clock,
+            shortest=self.clock.seconds(2),
+            limits=self.limits,
+            refinement=Refinement(
+                how=self.options.refine,
+                offsets=self.offsets,
+                deviation=PRIOR_DEVIATION_REFERENCE,
+                width=WIDTH_CLOSE,
+                taught=self.taught,
+            ),
         )
 
-    def prepare(self, heard: Heard) -> Prepared:
-        """Take the features, and have the reference say the same."""
+    def with_taught(self, taught: BoundaryModel | None) -> DtwBackend:
+        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        return replace(self, taught=taught)
+
+    def prepare(self, heard: Heard) -> Referred:
+        """Take the frames of an utterance, and have the reference say the same."""
         with stage("reference"):
             reference = self.refer(heard)
         with stage("features"):
@@ -134,20 +163,19 @@ class DtwBackend:
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
             graph = reference.templates[0].graph(self.steps)
-        return Referred(heard, (), reference.oovs, graph, scaled, reference)
+        return Referred(heard=heard, reference=reference, graph=graph, frames=scaled)
 
-    def find(self, prepared: Prepared) -> Found:
-        """The best path through the best of the templates."""
-        assert isinstance(prepared, Referred)
+    def find(self, prepared: Referred) -> Found:
+        """Search for the best path through the best of the templates."""
         heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
         try:
             found = warped(
                 frames,
                 reference.templates,
-                pause_of(frames, reference.quiet),
-                self.steps,
-                self.compute.kernel,
-                prepared.graph,
+                pause=pause_of(frames, reference.quiet),
+                steps=self.steps,
+                kernel=self.compute.kernel,
+                graph=prepared.graph,
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -157,18 +185,27 @@ class DtwBackend:
                     "is it the transcript of another recording?",
                     fault=Fault.NO_PATH,
                 ) from None
-            raise too_short(prepared, self.clock) from None
-        pauses = Pauses.of(heard.wave)
+            raise too_short(heard, prepared.graph, len(frames), self.clock) from None
         firsts, phones, owners = unpaused(
-            *phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start
+            *phones_of(found, self.clock, heard.start, heard.end), Pauses.of(heard.wave), heard.start
         )
-        return Found(phones, owners, reference.spellings, firsts, found.evidence, found.score / len(frames))
+        return Found(
+            phones=phones,
+            owners=owners,
+            spellings=reference.spellings,
+            firsts=firsts,
+            evidence=found.evidence,
+            log_likelihood=found.score / len(frames),
+            oovs=reference.oovs,
+        )
 
 
 def unpaused(
     firsts: Sequence[int], phones: Sequence[Interval], owners: Sequence[int], pauses: Pauses, start: float
 ) -> tuple[list[int], tuple[Interval, ...], list[int]]:
-    """Without the short pauses between words in which something is said; they go to the phone behind them.
+    """The phones of a path without the short pauses between words in which something is said.
+
+    Such a pause becomes a part of the phone behind it.
 
     What a path takes for such a pause is a closure with a voice in it, or a sound that the reference has not.
     """
@@ -186,7 +223,7 @@ def unpaused(
 
 
 def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
-    """A synthesiser's voice as the reference.
+    """The backend whose reference is a synthesiser's voice.
 
     Raises
     ------
@@ -217,9 +254,10 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
             )
         speech = speak([word for word, _ in said])
         owners = [said[w][1] if w >= 0 else w for w in speech.words]
-        phones, owners_ = split(speech.phones, owners, arpabet if english else lambda label: (label,))
-        made = templates(torch.from_numpy(speech.wave), phones, owners_, heard.wave, beside)
-        return Reference(made, [t.spelling for t in heard.tokens])
+        phones, words = split(speech.phones, owners, arpabet if english else lambda label: (label,))
+        wave = torch.from_numpy(speech.wave)
+        made = templates(wave, phones, words, like=heard.wave, posteriors=beside)
+        return Reference(templates=made, spellings=[t.spelling for t in heard.tokens])
 
     measured = read_measured(MEASURED)["offsets"]
     return DtwBackend(
@@ -235,7 +273,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
 
 
 def posteriorgram(options: Options) -> Posteriorgram | None:
-    """What the options want beside the frames.
+    """What gives the posteriors that the options want beside the frames; None for none.
 
     Raises
     ------
@@ -255,7 +293,7 @@ def posteriorgram(options: Options) -> Posteriorgram | None:
 
 
 def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBackend:
-    """What a model of mixtures expects to hear, as the reference.
+    """The backend whose reference is what a model of mixtures expects to hear: its means.
 
     Raises
     ------
@@ -275,7 +313,13 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
         labels = tuple(NOISE_LABEL if p in model.topology.noises else p for p in made.template.phone)
         owners = np.array([spoken[w].token for w in made.template.word])
         template = replace(made.template, phone=labels, word=owners)
-        return Reference([template], [t.spelling for t in heard.tokens], made.scale, made.quiet, tuple(oovs))
+        return Reference(
+            templates=[template],
+            spellings=[t.spelling for t in heard.tokens],
+            scale=made.scale,
+            quiet=made.quiet,
+            oovs=tuple(oovs),
+        )
 
     return DtwBackend(
         refer=refer,
@@ -289,5 +333,25 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
         frontend=model.frontend,
         clock=model.clock,
         steps=TRAJECTORY_STEPS,
-        taught=taught_for(model, "dtw"),
+        taught=taught_for(model, NAME),
     )
+
+
+def make(model: Model | None, options: Options, compute: Compute) -> DtwBackend:
+    """The backend whose reference is the model that was named, or eSpeak's voice of the language.
+
+    Raises
+    ------
+    DataError
+        If eSpeak does not speak the language, or the dictionary or the device is of no use here.
+    ModelError
+        If the model has no means, or eSpeak is not installed.
+    """
+    check_warping(compute.device, options.dictionary if model is None else None)
+    if model is not None:
+        reference = own_model(ENGLISH, options) if model.name == ENGLISH else model
+        return by_model(markov_model(reference), options, compute)
+    backend = by_espeak(options.language or "en", options, compute)
+    if options.backend is None:
+        return replace(backend, about=f"{backend.about}, for there is no model of this language here")
+    return backend

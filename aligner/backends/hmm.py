@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path as File
 
 import numpy as np
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
+from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.path import best_path, best_paths
+from aligner.backends.speakers import SpeakerAnalysis
+from aligner.backends.spotting import Spotter
+from aligner.features import SphinxFrontend
 from aligner.formats.files import read_text
 from aligner.graph import build
+from aligner.models.base import Model
+from aligner.models.boundary import BoundaryModel
+from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel, Voice
 from aligner.parallel.batches import moved
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
-from aligner.refine.thresholds import LIMITS, Limits, Scores
+from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, DataError, Interval, Utterance
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, DataError, Interval, ModelError, Utterance
+
+NAME = "hmm"
 
 
 @dataclass(frozen=True)
 class HmmBackend:
-    """A model of phones in context (see `aligner.backends.base.Backend`).
+    """A backend by a hidden Markov model of phones in context (see `aligner.backends.base.Backend`).
 
     Raises
     ------
@@ -40,75 +49,80 @@ class HmmBackend:
     """
 
     model: MarkovModel
+    """The model that scores frames."""
+
     options: Options = field(default_factory=Options)
+    """What is wanted."""
+
     compute: Compute = field(default_factory=Compute)
-    name: str = "hmm"
+    """How it is computed."""
+
+    _: KW_ONLY
+
     english: bool = True
+    """Whether transcripts are read as English."""
+
     voices: Mapping[str, Voice] = field(default_factory=dict)
+    """What is known of each speaker, by name."""
+
     pronounce: Pronouncer | Speller = field(init=False)
+    """Gives words their pronunciations."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pronounce", pronouncer(self.model, self.options))
 
     @cached_property
-    def limits(self) -> Limits:
-        """Of what is suspect."""
-        return LIMITS[Scores.GAUSSIANS].times(self.model.spread)
-
-    @cached_property
-    def refinement(self) -> Refinement:
-        """What makes its boundaries better."""
-        return Refinement(
-            how=self.options.refine,
-            offsets=self.model.offsets,
-            taught=taught_for(self.model, self.name),
+    def traits(self) -> Traits:
+        """What is known of it before it has heard anything."""
+        taught = taught_for(self.model, NAME)
+        return Traits(
+            name=NAME,
+            model_name=self.model.name,
+            about=f"hidden Markov model {self.model.name!r}",
+            english=self.english,
+            clock=self.model.clock,
+            shortest=self.model.clock.seconds(self.model.topology.shortest),
+            limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
+            refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),
         )
 
-    @property
-    def model_name(self) -> str:
-        """Of the model."""
-        return self.model.name
-
-    @property
-    def about(self) -> str:
-        """What scores the frames."""
-        return f"hidden Markov model {self.model.name!r}"
-
-    @property
-    def clock(self) -> Clock:
-        """Of its frames."""
-        return self.model.clock
-
-    @cached_property
-    def shortest(self) -> float:
-        """Seconds that a phone lasts at least."""
-        return self.clock.seconds(self.model.topology.shortest)
-
     def prepare(self, heard: Heard) -> Prepared:
-        """Take the features and build the graph."""
+        """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
             spoken, oovs = self.pronounce(heard.tokens)
             graph = build([w.pronunciations for w in spoken], self.model.topology)
         with stage("features"):
             frames = self.model.hear(heard.wave, self.voice_of(heard.utterance))
-        return Prepared(heard, spoken, tuple(oovs), graph, frames)
-
-    def voice_of(self, utterance: Utterance) -> Voice | None:
-        """What is known of an utterance's speaker."""
-        return self.voices.get(utterance.speaker)
+        return Prepared(heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames)
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
-        """The best path; with ``spans`` (S, 2) of frames, one that is in each state only there."""
+        """Search for the best path.
+
+        Parameters
+        ----------
+        prepared : Prepared
+        spans : ndarray, optional
+            (S, 2) the first frame, and the last + 1, in which the path may be in each state; any frame unless
+            given.
+
+        Raises
+        ------
+        DataError
+            If no path is possible.
+        """
+        model = self._model_for(prepared.heard)
         try:
-            found = best_path(
-                prepared.frames, prepared.graph, self._model_for(prepared.heard), self.compute.kernel, spans
-            )
+            path, seen = best_path(prepared.frames, prepared.graph, model, self.compute.kernel, spans)
         except NoPath:
-            raise too_short(prepared, self.clock) from None
-        return self._of_path(prepared, *found)
+            raise self._too_short(prepared) from None
+        return self._of_path(prepared, path, seen)
+
+    def batched(self) -> Callable[[Sequence[Prepared]], list[Found | DataError]]:
+        """Move the model to the device, and give the search of a batch there (see `Batched`)."""
+        return replace(self, model=self.model.to(self.compute.device)).find_all
 
     def find_all(self, prepared: Sequence[Prepared]) -> list[Found | DataError]:
-        """`find` of a batch on the model's device; an error for an utterance that has no path."""
+        """Search a batch of utterances on the model's device; an error for an utterance that has no path."""
         by_model: dict[int, tuple[MarkovModel, list[int]]] = {}
         for k, p in enumerate(prepared):
             model = self._model_for(p.heard)
@@ -117,30 +131,95 @@ class HmmBackend:
         for model, places in by_model.values():
             frames = moved([prepared[k].frames for k in places], self.compute.device)
             paths = best_paths(frames, [prepared[k].graph for k in places], model, self.compute.kernel)
-            for k, path in zip(places, paths, strict=True):
-                results[k] = self._of_path(prepared[k], *path) if path else too_short(prepared[k], self.clock)
+            for k, found in zip(places, paths, strict=True):
+                one = prepared[k]
+                results[k] = self._too_short(one) if found is None else self._of_path(one, *found)
         return [results[k] for k in range(len(prepared))]
 
     def _of_path(self, prepared: Prepared, path: Path, seen: Evidence) -> Found:
         return self.found(prepared, path.states[0].numpy(), seen, float(path.score))
 
     def found(self, prepared: Prepared, states: np.ndarray, seen: Evidence, score: float) -> Found:
-        """What a path through ``states`` (T,) of a ``score`` has found."""
+        """What a path has found.
+
+        Parameters
+        ----------
+        prepared : Prepared
+        states : ndarray
+            (T,) the states of the graph that the path goes through.
+        seen : Evidence
+        score : float
+            The path's log-likelihood.
+        """
         firsts, phones, owners = self._phones(states, prepared)
-        spellings = [t.spelling for t in prepared.heard.tokens]
-        return Found(phones, owners, spellings, firsts, seen, score / len(prepared.frames))
+        return Found(
+            phones=phones,
+            owners=owners,
+            spellings=[t.spelling for t in prepared.heard.tokens],
+            firsts=firsts,
+            evidence=seen,
+            log_likelihood=score / len(prepared.frames),
+            oovs=prepared.oovs,
+        )
+
+    def speaker_pass(self) -> Callable[[Sequence[Utterance]], HmmBackend] | None:
+        """The pass in which it gets to know the speakers, where its model needs one (see `SpeakerAware`)."""
+        first = SpeakerAnalysis(
+            model=self.model,
+            traits=self.traits,
+            pronounce=self.pronounce,
+            adapt=self.options.adapt,
+            jobs=self.compute.jobs,
+        )
+        if not first.normalises and not first.transforms:
+            return None
+        return lambda utterances: replace(self, voices=first.voices(utterances))
+
+    def spotter(self) -> Spotter:
+        """What scores its phones in the first pass over a long recording (see `Spotting`)."""
+        return Spotter(model=self.model, voices=self.voices, pronounce=self.pronounce, english=self.english)
+
+    def streaming(self) -> HmmBackend:
+        """The same backend with features that are normalised as a recording comes in.
+
+        Raises
+        ------
+        ModelError
+            If its features need the whole recording.
+        """
+        frontend = self.model.frontend
+        if not isinstance(frontend, SphinxFrontend) or frontend.varnorm:
+            raise ModelError(
+                self.model.name,
+                "its features are normalised by mean and variance of the whole recording",
+                "take 'english' or another CMU Sphinx model without variance normalisation",
+            )
+        if frontend.cmn == "none":
+            return self
+        return replace(self, model=replace(self.model, frontend=replace(frontend, cmn="running")))
+
+    def with_taught(self, taught: BoundaryModel | None) -> HmmBackend:
+        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        return replace(self, model=replace(self.model, taught=taught))
+
+    def voice_of(self, utterance: Utterance) -> Voice | None:
+        """What is known of an utterance's speaker."""
+        return self.voices.get(utterance.speaker)
+
+    def label(self, phone: str) -> str:
+        """The label of a phone of the graph on the tier of phones."""
+        topology = self.model.topology
+        if phone == topology.silence:
+            return SILENCE_LABEL
+        return NOISE_LABEL if phone in topology.noises else phone
 
     def _model_for(self, heard: Heard) -> MarkovModel:
-        """The mixtures that the frames of an utterance's speaker were brought to."""
+        """The model with the mixtures for an utterance's speaker: others where frames are transformed."""
         voice = self.voice_of(heard.utterance)
         return self.model if voice is None or voice.transform is None else self.model.for_adapted
 
-    def label(self, phone: str) -> str:
-        """What a phone of the graph is called on the tier of phones."""
-        topology = self.model.topology
-        return (
-            SILENCE_LABEL if phone == topology.silence else NOISE_LABEL if phone in topology.noises else phone
-        )
+    def _too_short(self, prepared: Prepared) -> DataError:
+        return too_short(prepared.heard, prepared.graph, len(prepared.frames), self.model.clock)
 
     def _phones(
         self, states: np.ndarray, prepared: Prepared
@@ -152,12 +231,28 @@ class HmmBackend:
         labels = [self.label(graph.phone[n]) for n in nodes[firsts]]
         owners = [prepared.spoken[w].token if w >= 0 else NO_OWNER for w in graph.word[nodes[firsts]]]
         frames = firsts.tolist()
-        return frames, self.clock.tile(frames, labels, heard.start, heard.end), owners
+        return frames, self.model.clock.tile(frames, labels, heard.start, heard.end), owners
+
+
+def make(model: Model | None, options: Options, compute: Compute) -> HmmBackend:
+    """The backend with a model that was named, or the one of English that comes with the package.
+
+    Raises
+    ------
+    DataError
+        If the dictionary is at fault, or the device cannot be used.
+    ModelError
+        If the model is a network, or of another language.
+    """
+    compute.check()
+    markov = markov_model(model or own_model(ENGLISH, options))
+    english = spoken_english(options.language or markov.language)
+    return HmmBackend(markov, options, compute, english=english)
 
 
 def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
-    """The dictionary that the options name, or the model's own, with G2P behind it; or letters, if it knows
-    those.
+    """What gives words their pronunciations: the dictionary that the options name, or the model's own, with
+    G2P for other words; or the letters of words, for a model whose phones are letters.
 
     Raises
     ------
@@ -182,7 +277,25 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
 def dictionary(
     name: str, own: File | None, known: Callable[[str], bool], noises: tuple[str, ...], options: Options
 ) -> Pronouncer:
-    """The dictionary that the options name, or a model's ``own``, with G2P behind it."""
+    """The dictionary that the options name, or a model's ``own``, with G2P for other words.
+
+    Parameters
+    ----------
+    name : str
+        The model's.
+    own : Path or None
+        The model's dictionary.
+    known : callable
+        Whether the model knows a phone.
+    noises : tuple of str
+        Its phones of noises, which may stand in brackets in a transcript.
+    options : Options
+
+    Raises
+    ------
+    DataError
+        If there is no dictionary, or it is at fault.
+    """
     path = options.dictionary or own
     if path is None:
         raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")

@@ -1,102 +1,112 @@
-"""Several backends at once: the phones of the first, boundaries where they agree that these are."""
+"""Aligning with several backends at once: the phones of the first, boundaries where they agree."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
-from aligner.backends.base import Backend, Found, Heard, Prepared, as_searched
+from aligner.backends import ctc, dtw, hmm
+from aligner.backends.base import AnyBackend, Found, Heard, Traits
 from aligner.backends.options import Compute, Options
-from aligner.refine.boundaries import Refined, Refinement
-from aligner.refine.thresholds import Limits
-from aligner.types import Clock, DataError
+from aligner.models.base import Model
+from aligner.models.ctc import CtcModel
+from aligner.refine.boundaries import Refined
+from aligner.types import DataError, ModelError
+
+NAME = "median"
 
 
 @dataclass(frozen=True)
-class Together(Prepared):
-    """An utterance as each of several backends has prepared it, with the backend."""
+class Together:
+    """An utterance as each of several backends has prepared it."""
 
-    parts: Sequence[tuple[Backend, Prepared]]
+    heard: Heard
+    """The utterance as it was read."""
+
+    first: Any
+    """The utterance as the first backend has prepared it."""
+
+    others: Sequence[tuple[AnyBackend, Any]]
+    """The other backends that could prepare it, each with what it made of it."""
 
 
 @dataclass(frozen=True)
 class MedianBackend:
-    """The median of several backends (see `aligner.backends.base.Backend`, and `aligner.refine.agreement`).
+    """A backend that takes the median of several (see `aligner.refine.agreement`)."""
 
-    Attributes
-    ----------
-    first : Backend
-        Which says what phones there are, and judges the result; an utterance that it cannot align fails.
-    others : tuple of Backend
-        One that cannot align an utterance has no say in it.
-    """
+    first: AnyBackend
+    """The backend that says what phones there are, and whose measures judge the result; an utterance that it
+    cannot align fails."""
 
-    first: Backend
-    others: tuple[Backend, ...]
-    name: str = "median"
+    others: tuple[AnyBackend, ...]
+    """Backends whose boundaries count, too; one that cannot align an utterance has no say in it."""
 
-    @property
-    def model_name(self) -> str:
-        """Of all."""
-        return " + ".join(b.model_name for b in (self.first, *self.others))
-
-    @property
-    def about(self) -> str:
-        """What scores the frames."""
-        return f"the median of {'; '.join(b.about for b in (self.first, *self.others))}"
-
-    @property
-    def english(self) -> bool | None:
-        """Whether transcripts are read as English."""
-        return self.first.english
+    @cached_property
+    def traits(self) -> Traits:
+        """Those of the first, with the names of all; the others' boundaries are refined already."""
+        all_traits = [backend.traits for backend in (self.first, *self.others)]
+        return replace(
+            self.first.traits,
+            name=NAME,
+            model_name=" + ".join(t.model_name for t in all_traits),
+            about=f"the median of {'; '.join(t.about for t in all_traits)}",
+        )
 
     @property
     def options(self) -> Options:
-        """Of all."""
+        """What all were asked for."""
         return self.first.options
 
     @property
     def compute(self) -> Compute:
-        """How it is computed."""
+        """How all compute."""
         return self.first.compute
 
-    @property
-    def clock(self) -> Clock:
-        """Of the first's frames."""
-        return self.first.clock
+    def with_members(self, change: Callable[[AnyBackend], AnyBackend]) -> MedianBackend:
+        """The same backend with each of the several changed (see `Composite`)."""
+        first, *others = (change(backend) for backend in (self.first, *self.others))
+        return MedianBackend(first, tuple(others))
 
-    @property
-    def shortest(self) -> float:
-        """Seconds that a phone lasts at least."""
-        return self.first.shortest
-
-    @property
-    def limits(self) -> Limits:
-        """Of what is suspect, as the first sees it."""
-        return self.first.limits
-
-    @property
-    def refinement(self) -> Refinement:
-        """Of the first; the others' opinions are refined already."""
-        return self.first.refinement
-
-    def prepare(self, heard: Heard) -> Prepared:
-        """Let all prepare it."""
+    def prepare(self, heard: Heard) -> Together:
+        """Let each of the backends prepare an utterance."""
         own = self.first.prepare(heard)
-        parts = []
+        others = []
         for backend in self.others:
             with suppress(DataError):
-                parts.append((backend, backend.prepare(heard)))
-        return Together(own.heard, own.spoken, own.oovs, own.graph, own.frames, parts)
+                others.append((backend, backend.prepare(heard)))
+        return Together(heard, own, others)
 
-    def find(self, prepared: Prepared) -> Found:
-        """What the first finds, with the others' opinions."""
-        assert isinstance(prepared, Together)
-        own = self.first.find(prepared)
+    def find(self, prepared: Together) -> Found:
+        """Search with the first backend, and ask the others where they have its boundaries."""
+        own = self.first.find(prepared.first)
         opinions: list[Refined] = []
-        for backend, part in prepared.parts:
+        for backend, part in prepared.others:
             with suppress(DataError):
-                found = backend.find(part)
-                opinions.append(backend.refinement(as_searched(found, backend), part.heard.wave))
-        return own._replace(opinions=tuple(opinions))
+                found, traits = backend.find(part), backend.traits
+                opinions.append(traits.refinement(found.searched(traits.clock), prepared.heard.wave))
+        return replace(own, opinions=tuple(opinions))
+
+
+def make(model: Model | None, options: Options, compute: Compute) -> MedianBackend:
+    """A hidden Markov model, a network, and warped speech; the model that was named in place of its kind.
+
+    The others are those that come with the package, which are of English.
+
+    Raises
+    ------
+    DataError
+        If the dictionary or the device is of no use here.
+    ModelError
+        If a model is of another language.
+    """
+    of_network = isinstance(model, CtcModel)
+    first = hmm.make(None if of_network else model, options, compute)
+    network = ctc.make(model if of_network else None, options, compute)
+    try:
+        warped = dtw.make(None, replace(options, dictionary=None), compute)
+    except ModelError:  # eSpeak is not installed
+        warped = dtw.make(first.model, options, compute)
+    return MedianBackend(first, (network, warped))

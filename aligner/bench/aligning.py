@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import soundfile
 
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.bench.timing import Clock, Row, Stopwatch, Timing, timed
@@ -45,7 +45,7 @@ def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]
         yield Path(folder)
 
 
-def whole(corpus: Path, backend: Backend, monitor: Monitor | None = None) -> Summary:
+def whole(corpus: Path, backend: AnyBackend, monitor: Monitor | None = None) -> Summary:
     """Align a corpus, and write the results to a temporary folder.
 
     Raises
@@ -67,13 +67,13 @@ def whole(corpus: Path, backend: Backend, monitor: Monitor | None = None) -> Sum
     return summary
 
 
-def stages(corpus: Path, backend: Backend, repeats: int, clock: Clock = time.perf_counter) -> list[Row]:
+def stages(corpus: Path, backend: AnyBackend, repeats: int, clock: Clock = time.perf_counter) -> list[Row]:
     """Measure the stages of a run in one process, and the rest between them: they add up to the run.
 
     Parameters
     ----------
     corpus : Path
-    backend : Backend
+    backend : AnyBackend
     repeats : int
         Runs that are counted, after one that is not.
     clock : callable
@@ -117,7 +117,7 @@ def backends(
             yield Row(kind="backend", name=name, device="cpu", audio=0.0, timing=None, note=str(error))
 
 
-def _backend(name: str, backend: Backend, corpus: Path, repeats: int, clock: Clock) -> Row:
+def _backend(name: str, backend: AnyBackend, corpus: Path, repeats: int, clock: Clock) -> Row:
     done: list[Summary] = []
     timing = timed(lambda: done.append(whole(corpus, backend)), repeats, clock)
     with Monitor(interval=OFTEN) as monitor:  # a run of its own: whoever looks this often takes time

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch._C._profiler import _ExperimentalConfig  # torch has no other name for it
 
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.formats.files import write_text
 from aligner.run.align import align
 from aligner.run.folder import plan, run
@@ -60,7 +60,7 @@ class Profile:
     """Times of torch's operators, the longest first."""
 
 
-def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None) -> Profile:
+def profile(corpus: Path, out: Path, backend: AnyBackend, limit: int | None = None) -> Profile:
     """Align a corpus in this process under torch's profiler, and write the results to ``out``.
 
     One utterance is aligned before, so that what is loaded and compiled once is not in it.
@@ -71,7 +71,7 @@ def profile(corpus: Path, out: Path, backend: Backend, limit: int | None = None)
     ----------
     corpus, out : Path
         See `new_folder`.
-    backend : Backend
+    backend : AnyBackend
     limit : int, optional
         The most utterances.
 

@@ -38,7 +38,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
 @click.option(
     "--backend",
     "-b",
-    type=click.Choice(names.BACKENDS),
+    type=click.Choice(list(names.BACKENDS)),
     help="How: hidden Markov model, network (CTC), "
     "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
     "three.  [default: hmm; dtw where the language has no model]",

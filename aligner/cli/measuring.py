@@ -44,7 +44,7 @@ PROFILED = 50  # utterances of a profile: a trace of some 15 MB
     "--backend",
     "-b",
     multiple=True,
-    type=click.Choice(names.BACKENDS),
+    type=click.Choice(list(names.BACKENDS)),
     help="Of align; may be repeated.  [default: all]",
 )
 @click.option(
@@ -129,7 +129,7 @@ def bench(
         corpus=corpus,
         wanted=wanted,
         plan=plan,
-        backends=backend or names.BACKENDS,
+        backends=backend or tuple(names.BACKENDS),
         jobs=jobs,
         threads=threads,
         target=figures,
@@ -153,7 +153,7 @@ def _wanted(corpus: Path | None, models: tuple[str, ...], backend: tuple[str, ..
 )
 @click.argument("corpus", type=FOLDER)
 @click.argument("out", required=False, type=FOLDER)
-@click.option("--backend", "-b", type=click.Choice(names.BACKENDS), help="As of align.")
+@click.option("--backend", "-b", type=click.Choice(list(names.BACKENDS)), help="As of align.")
 @click.option("--model", "-m", metavar="NAME|FOLDER", help="As of align.")
 @click.option("--language", "-l", metavar="CODE", help="As of align.")
 @click.option("--dictionary", "-d", type=click.Path(path_type=Path), help="As of align.")

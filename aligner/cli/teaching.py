@@ -31,7 +31,7 @@ from aligner.cli.common import CONTEXT, guarded, warm_up
 @click.option(
     "--backend",
     "-b",
-    type=click.Choice(names.BACKENDS),
+    type=click.Choice(list(names.BACKENDS)),
     help="Whose boundaries they are.  [default: the model's]",
 )
 @click.option(

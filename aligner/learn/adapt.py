@@ -14,7 +14,7 @@ import torch
 
 from aligner.backends.base import hear
 from aligner.backends.hmm import HmmBackend
-from aligner.backends.speakers import UNLIKE, acquainted, transform_for
+from aligner.backends.speakers import LEAST_GAIN, transform_for
 from aligner.corpus.find import find
 from aligner.features import affine
 from aligner.learn.spread import spread
@@ -108,7 +108,9 @@ def adapt(
     check_new(out / saved.TABLE)
     check_rights(out)
     found = find(corpus)
-    backend = acquainted(replace(backend, options=replace(backend.options, adapt=False)), found.utterances)
+    plain = replace(backend, options=replace(backend.options, adapt=False))
+    first = plain.speaker_pass()
+    backend = plain if first is None else first(found.utterances)
     examples, failures = _examples(found.utterances, backend)
     if not examples:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
@@ -166,8 +168,8 @@ def _adapted(
     gain, voices = 0.0, {}
     if options.transforms:
         model, gain = _with_transform(model, shards, mapped)
-        voices = _speaker_transforms(model, shards, 0.0 if gain >= UNLIKE else UNLIKE, mapped)
-    other = gain >= UNLIKE
+        voices = _speaker_transforms(model, shards, 0.0 if gain >= LEAST_GAIN else LEAST_GAIN, mapped)
+    other = gain >= LEAST_GAIN
     belief = options.belief or (OTHER if other else ALIKE)
     rounds = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
     likelihoods: list[float] = []
@@ -205,7 +207,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
 
     def one(u: Utterance) -> Example | Failure:
         try:
-            heard = hear(u, backend)
+            heard = hear(u, backend.traits)
             spoken, _ = backend.pronounce(heard.tokens)
         except DataError as error:
             return Failure.of(u, error)
@@ -250,7 +252,7 @@ def _with_transform(
         if transform is None:
             break
         gained = fmllr_gain(everyone, transform)
-        if gained < UNLIKE:
+        if gained < LEAST_GAIN:
             return model, gained
         of_all = {speaker: Voice(transform=transform) for speaker in sums}
     if transform is None:

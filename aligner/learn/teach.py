@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from aligner.backends.base import Backend, arithmetic, as_searched
+from aligner.backends.abilities import Composite, Teachable
+from aligner.backends.base import AnyBackend, arithmetic, hear
 from aligner.backends.calls import check_folder, check_refined
-from aligner.backends.ctc import CtcBackend, CtcHmmBackend
-from aligner.backends.dtw import DtwBackend
-from aligner.backends.hmm import HmmBackend
-from aligner.backends.median import MedianBackend
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
@@ -38,8 +35,7 @@ from aligner.refine.learning import (
 )
 from aligner.refine.offsets import SHORTEST_INTERVAL, correct
 from aligner.refine.segments import fine_energies
-from aligner.run.align import prepare
-from aligner.run.long import patience
+from aligner.run.long import timeout_of
 from aligner.run.plan import room_in
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import DataError, Failure, Fault, Interval, ModelError, Utterance
@@ -68,7 +64,7 @@ class Taught:
 
 
 def teach(
-    corrected: Path, backend: Backend, corpus: Path | None = None, names: TierNames | None = None
+    corrected: Path, backend: AnyBackend, corpus: Path | None = None, names: TierNames | None = None
 ) -> Taught:
     """Learn from corrected boundaries.
 
@@ -76,7 +72,7 @@ def teach(
     ----------
     corrected : Path
         Folder of TextGrids, or other labels, with phones and words.
-    backend : Backend
+    backend : AnyBackend
         Whose boundaries were corrected.
     corpus : Path, optional
         Where the recordings are, at the same paths, if not beside the labels; unless given, where the corpus
@@ -90,18 +86,14 @@ def teach(
     ModelError
         If the backend is several.
     """
-    if isinstance(backend, MedianBackend):
-        raise ModelError(
-            backend.name,
-            "what several models learn cannot be kept with one of them",
-            "align with --corrections, or take --backend hmm, ctc or dtw",
-        )
-    plain = with_taught(backend, None)
+    if not isinstance(backend, Teachable):
+        raise _unteachable(backend)
+    plain = backend.with_taught(None)
     known, failures = corrections(corrected, corpus, names or TierNames())
     lessons: list[Lesson] = []
     with worker_pool(backend.compute.jobs, plain) as submit:
         for item, result in zip(
-            known, try_map(submit, _lesson, known, lambda c: patience(c.utterance)), strict=True
+            known, try_map(submit, _lesson, known, lambda c: timeout_of(c.utterance)), strict=True
         ):
             if isinstance(result, Lesson):
                 lessons.append(result)
@@ -128,8 +120,9 @@ def teach(
         def mapped(work: object, fits: Iterable[FitTask]) -> Iterator[BoundaryNetwork]:
             yield from map_tasks(submit, _fitted, fits, lambda _: FITTING)
 
-        learnt = learn(lessons, "hmm" if isinstance(backend, CtcHmmBackend) else backend.name, mapped)
-    return Taught(backend.name, learnt, len(lessons), tuple(failures))
+        traits = backend.traits
+        learnt = learn(lessons, traits.boundaries_of or traits.name, mapped)
+    return Taught(traits.name, learnt, len(lessons), tuple(failures))
 
 
 def _fitted(_: None, fit: FitTask) -> BoundaryNetwork:
@@ -137,26 +130,14 @@ def _fitted(_: None, fit: FitTask) -> BoundaryNetwork:
     return fit_network(fit)
 
 
-def with_taught(backend: Backend, taught: BoundaryModel | None) -> Backend:
-    """A backend that has learnt this, and nothing else."""
-    if isinstance(backend, CtcHmmBackend):
-        return replace(backend, hmm=replace(backend.hmm, model=replace(backend.hmm.model, taught=taught)))
-    if isinstance(backend, HmmBackend):
-        return replace(backend, model=replace(backend.model, taught=taught))
-    if isinstance(backend, CtcBackend):
-        return replace(backend, model=replace(backend.model, taught=taught))
-    assert isinstance(backend, DtwBackend)
-    return replace(backend, taught=taught)
-
-
 def learnt_by(
-    backend: Backend, corrected: Path, corpus: Path | None, notice: Callable[[Taught], None]
-) -> Backend:
+    backend: AnyBackend, corrected: Path, corpus: Path | None, notice: Callable[[Taught], None]
+) -> AnyBackend:
     """A backend that has learnt from corrections, if they help; of several, each from the same.
 
     Parameters
     ----------
-    backend : Backend
+    backend : AnyBackend
     corrected, corpus : Path
         See `teach`.
     notice : callable
@@ -168,12 +149,25 @@ def learnt_by(
         If the options leave no use for it, or too little can be learnt from.
     """
     check_refined(backend.options.refine)
-    if isinstance(backend, MedianBackend):
-        first, *others = (learnt_by(b, corrected, corpus, notice) for b in (backend.first, *backend.others))
-        return replace(backend, first=first, others=tuple(others))
+    if isinstance(backend, Composite):
+        return backend.with_members(lambda member: learnt_by(member, corrected, corpus, notice))
+    if not isinstance(backend, Teachable):
+        raise _unteachable(backend)
     taught = teach(corrected, backend, corpus)
     notice(taught)
-    return backend if taught.learnt.model is None else with_taught(backend, taught.learnt.model)
+    return backend if taught.learnt.model is None else backend.with_taught(taught.learnt.model)
+
+
+def _unteachable(backend: AnyBackend) -> ModelError:
+    """Why a backend cannot keep what corrections teach."""
+    rule = (
+        "what several models learn cannot be kept with one of them"
+        if isinstance(backend, Composite)
+        else "it does not learn from corrections"
+    )
+    return ModelError(
+        backend.traits.name, rule, "align with --corrections, or take --backend hmm, ctc or dtw"
+    )
 
 
 def save_taught(learnt: LearningResult, model: str | Path, dictionary: Path | None, out: Path) -> None:
@@ -351,21 +345,22 @@ def _stretches(words: Sequence[Interval], end: float) -> list[tuple[float, float
     return [*found, (start, end, own)]
 
 
-def _lesson(backend: Backend, item: Corrected) -> Lesson | Failure:
+def _lesson(backend: AnyBackend, item: Corrected) -> Lesson | Failure:
     """In a worker: an utterance aligned, and where its boundaries should be."""
     try:
-        prepared = prepare(item.utterance, backend)
+        heard = hear(item.utterance, backend.traits)
         with arithmetic(backend.compute):
-            found = backend.find(prepared)
+            found = backend.find(backend.prepare(heard))
     except DataError as error:
         return Failure.of(item.utterance, error)
-    refinement, energies = backend.refinement, fine_energies(prepared.heard.wave)
+    traits, energies = backend.traits, fine_energies(heard.wave)
+    refinement = traits.refinement
     phones = correct(found.phones, refinement.offsets)
     if len(phones) < 2:
         return Failure(item.utterance, "there is no boundary in it", "leave it out", fault=Fault.LABELS)
-    likely = refinement.distributions(as_searched(found, backend), phones, energies)
+    likely = refinement.distributions(found.searched(traits.clock), phones, energies)
     truth = true_places(
-        item.phones, place_at_medians(phones, likely, refinement.width).phones, bool(backend.english)
+        item.phones, place_at_medians(phones, likely, refinement.width).phones, bool(traits.english)
     )
     if np.isnan(truth).all():
         return Failure(

@@ -147,11 +147,7 @@ def try_map(
 
     def retry(task: T) -> R | WorkerLost:
         wait_for([future for _, future in submitted])
-        try:
-            result: R = submit(work, task, timeout=timeout(task)).result()
-        except WorkerLost as lost:
-            return lost
-        return result
+        return try_task(submit, work, task, timeout(task))
 
     def results() -> Iterator[R | WorkerLost]:
         for task, future in submitted:
@@ -162,6 +158,15 @@ def try_map(
             yield result
 
     return results()
+
+
+def try_task(submit: Submit, work: Callable[[Any, T], R], task: T, timeout: float) -> R | WorkerLost:
+    """Do one task in a pool; the result, or the error if the task was lost with its worker."""
+    try:
+        result: R = submit(work, task, timeout=timeout).result()
+    except WorkerLost as lost:
+        return lost
+    return result
 
 
 def map_tasks(

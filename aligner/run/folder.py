@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aligner import __version__
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.corpus import results
 from aligner.formats import registry
 from aligner.formats.files import unbroken
@@ -73,13 +73,13 @@ class Summary:
             self.suspects[utterance] = (*self.suspects.get(utterance, ()), *suspicions)
 
 
-def run(job: Job, backend: Backend, notice: Callable[[Result], None] = lambda _: None) -> Summary:
+def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda _: None) -> Summary:
     """Align, write each recording's files as soon as it is done, and the tables at the end.
 
     Parameters
     ----------
     job : Job
-    backend : Backend
+    backend : AnyBackend
     notice : callable
         Told every result.
 
@@ -107,7 +107,7 @@ def run(job: Job, backend: Backend, notice: Callable[[Result], None] = lambda _:
         for group in _groups(job, backend):
             with unbroken():  # no file without its row
                 with stage("writing"):
-                    members = _written(job, group, backend.english)
+                    members = _written(job, group, backend.traits.english)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
@@ -163,24 +163,24 @@ class _Corpus:
                 yield utterance, found
 
 
-def _record(job: Job, backend: Backend) -> dict[str, object]:
+def _record(job: Job, backend: AnyBackend) -> dict[str, object]:
     """What the run was, for those who look at its results later."""
     options = backend.options
     return {
         "aligner": __version__,
         "corpus": str(job.corpus.resolve()),
-        "backend": backend.name,
-        "model": backend.model_name,
+        "backend": backend.traits.name,
+        "model": backend.traits.model_name,
         "language": options.language,
         "dictionary": str(options.dictionary.resolve()) if options.dictionary else None,
         "g2p": options.g2p,
         "refine": options.refine,
-        "taught": backend.refinement.taught is not None,
+        "taught": backend.traits.refinement.taught is not None,
         "formats": list(job.kinds),
     }
 
 
-def _groups(job: Job, backend: Backend) -> Iterator[Sequence[Result]]:
+def _groups(job: Job, backend: AnyBackend) -> Iterator[Sequence[Result]]:
     """Every result, those of one recording together as soon as the last of them is done."""
     yield (*job.failures, *job.refused)
     missing = Counter(u.file for u in job.utterances)

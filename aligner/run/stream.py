@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import Backend, Found, Heard, Prepared, as_searched, finish, tokens_of
+from aligner.backends.base import AnyBackend, Backend, Found, Heard, Prepared, judge, refine, tokens_of
 from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
@@ -222,7 +222,7 @@ class Line:
     """
 
     def __init__(self, backend: HmmBackend, graph: Graph, spoken: Sequence[SpokenWord]) -> None:
-        self.clock, self.graph, self.spoken = backend.clock, graph, spoken
+        self.clock, self.graph, self.spoken = backend.traits.clock, graph, spoken
         self.offsets = {} if backend.options.refine == "none" else backend.model.offsets
         self.names = [backend.label(phone) for phone in graph.phone]
         self.firsts: list[int] = []  # frame that each phone begins with
@@ -342,7 +342,7 @@ class StreamAligner:
             "none" if self.backend.options.refine == "none" else "offsets"
         )  # nothing else can be told at once
         self.telling = Refinement(how=how, offsets=model.offsets)
-        self.tokens = tokens_of(text, self.backend.english, "text")
+        self.tokens = tokens_of(text, self.backend.traits.english, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
         self.graph = build([w.pronunciations for w in self.spoken], model.topology)
@@ -371,7 +371,7 @@ class StreamAligner:
     @property
     def rate(self) -> int:
         """Samples per second that `hear` takes."""
-        return self.backend.clock.rate
+        return self.backend.traits.clock.rate
 
     @property
     def heard(self) -> float:
@@ -470,7 +470,7 @@ class StreamAligner:
         self._process(self._ear.finish())
         if not self.complete:
             self.search.quiet = quiet_frames(
-                levels(wave, self.backend.clock, sum(map(len, self._frames))).numpy()
+                levels(wave, self.backend.traits.clock, sum(map(len, self._frames))).numpy()
             )
         self._processor.finish()
         self._wave, self._over = [wave], True
@@ -489,7 +489,7 @@ class StreamAligner:
         if self.search.finished:
             found = self._decide(wave)
             owners = [None if owner < 0 else owner for owner in found.owners]
-            told = self.telling(as_searched(found, self.backend), wave).phones
+            told = self.telling(found.searched(self.backend.traits.clock), wave).phones
             phones = {
                 k: p for k, (p, owner) in enumerate(zip(told, owners, strict=True)) if owner is not None
             }
@@ -513,15 +513,21 @@ class StreamAligner:
         utterance = Utterance(
             "recording", wave.numpy(), self._text, file="recording", end=self.heard, rate=self.rate
         )
-        heard = Heard(utterance, self.heard, self.tokens, wave, clipped(wave.numpy()))
-        prepared = Prepared(heard, self.spoken, self.oovs, self.graph, frames)
+        heard = Heard(
+            utterance=utterance,
+            duration=self.heard,
+            tokens=self.tokens,
+            wave=wave,
+            clipped=clipped(wave.numpy()),
+        )
+        prepared = Prepared(heard=heard, spoken=self.spoken, oovs=self.oovs, graph=self.graph, frames=frames)
         emitted = along(frames, self.graph, backend.model, states) if self.search.pruned else np.empty(0)
         if self.search.pruned and self.search.live.stray(emitted) > TRUSTED:
             found = backend.find(prepared)
         else:
             seen = compared(frames, self.graph, backend.model, states, SHORT)
             found = backend.found(prepared, states, seen, score)
-        self.alignment = finish(prepared, found, backend)
+        self.alignment = judge(heard, found, refine(heard, found, backend.traits), backend.traits)
         self.words, self.phones = self.alignment.words, self.alignment.phones
         return found
 
@@ -556,7 +562,7 @@ class StreamAligner:
         return Event("end", self.heard, 0.0, self.heard, about=about)
 
 
-def _chosen(model: Backend | Model | str | Path | None, options: Options | None) -> Backend:
+def _chosen(model: AnyBackend | Model | str | Path | None, options: Options | None) -> AnyBackend:
     """The backend for a model, a hidden Markov model unless the options name another."""
     if isinstance(model, Backend):
         return chosen(model, options)
@@ -564,30 +570,30 @@ def _chosen(model: Backend | Model | str | Path | None, options: Options | None)
     return chosen(model, replace(options, backend=options.backend or "hmm"), Compute(jobs=1))
 
 
-def streaming(backend: Any) -> HmmBackend:
-    """A backend whose features are normalised as it goes.
+@runtime_checkable
+class Streaming(Protocol):
+    """A backend that can align a recording while it comes in."""
+
+    def streaming(self) -> HmmBackend:
+        """The backend by whose model and frames that is done; ModelError if its model needs all of it."""
+        ...
+
+
+def streaming(backend: AnyBackend) -> HmmBackend:
+    """The backend by which a recording is aligned while it comes in.
 
     Raises
     ------
     ModelError
-        If it is no hidden Markov model, or its features need the whole recording.
+        If it needs the whole recording.
     """
-    if not isinstance(backend, HmmBackend):
+    if not isinstance(backend, Streaming):
         raise ModelError(
-            backend.model_name,
-            f"the backend {backend.name!r} needs the whole recording",
+            backend.traits.model_name,
+            f"the backend {backend.traits.name!r} needs the whole recording",
             "take the backend hmm",
         )
-    frontend = backend.model.frontend
-    if not isinstance(frontend, SphinxFrontend) or frontend.varnorm:
-        raise ModelError(
-            backend.model.name,
-            "its features are normalised by mean and variance of the whole recording",
-            "take 'english' or another CMU Sphinx model without variance normalisation",
-        )
-    if frontend.cmn == "none":
-        return backend
-    return replace(backend, model=replace(backend.model, frontend=replace(frontend, cmn="running")))
+    return backend.streaming()
 
 
 def _practise(spoken: Spoken) -> None:

@@ -29,9 +29,8 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options, compute: Compute)
 
     def refer(heard: Heard) -> Reference:
         spoken = _spoken(chosen[heard.utterance.file])
-        return Reference(
-            templates(spoken.wave, spoken.phones, spoken.owners, heard.wave, beside), spoken.words
-        )
+        made = templates(spoken.wave, spoken.phones, spoken.owners, like=heard.wave, posteriors=beside)
+        return Reference(templates=made, spellings=spoken.words)
 
     return DtwBackend(
         refer=refer,

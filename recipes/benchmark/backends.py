@@ -34,14 +34,14 @@ from functools import cache, cached_property, partial
 from itertools import groupby, pairwise
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import soundfile
 import torch
 
 from aligner import Utterance, find
-from aligner.backends.base import Backend, Heard, Prepared, hear
+from aligner.backends.base import AnyBackend, Heard, hear, prepare
 from aligner.backends.choose import chosen
 from aligner.backends.ctc import CtcBackend
 from aligner.backends.options import Compute, Options
@@ -55,7 +55,6 @@ from aligner.parallel.cores import cores
 from aligner.reference.espeak import arpabet
 from aligner.reference.frontend import TemplateFrontend
 from aligner.reference.template import split
-from aligner.run.align import prepare
 from aligner.run.folder import plan, run
 from aligner.run.prompts import plan_transfer
 from aligner.run.transfer import by_prompts
@@ -171,11 +170,11 @@ def ours(bench: Bench, backend: str, model: str | None = None, alone: bool = Fal
     return Row(align, bench.corpus, bench.audio, searches_of(way, prepared))
 
 
-def searches_of(way: Backend, prepared: Sequence[Prepared]) -> list[Callable[[], object]]:
+def searches_of(way: AnyBackend, prepared: Sequence[Any]) -> list[Callable[[], object]]:
     return [partial(search, way, p) for p in prepared]
 
 
-def search(way: Backend, prepared: Prepared) -> object:
+def search(way: AnyBackend, prepared: Any) -> object:
     if isinstance(way, CtcBackend):
         graph = ctc.build([w.pronunciations for w in prepared.spoken], way.model.alphabet)
     else:
@@ -194,7 +193,7 @@ class Posteriors(NamedTuple):
 
 
 def posteriors(way: CtcBackend, utterance: Utterance) -> Posteriors:
-    heard = hear(utterance, way)
+    heard = hear(utterance, way.traits)
     spoken = way.pronounce(heard.tokens)[0]
     phones = [
         [p for w in group for p in w.pronunciations[0].phones]
@@ -455,7 +454,7 @@ def transfers(bench: Bench) -> Row:
     """`aligner transfer`, a run for each speaker whose labels are carried over to the others."""
     given, options = readings(bench), Options(backend="dtw")
 
-    def jobs(out: Path) -> Iterator[tuple[object, Backend]]:
+    def jobs(out: Path) -> Iterator[tuple[object, AnyBackend]]:
         for s in given.speakers:
             job, prompts = plan_transfer(
                 given.prompts / s, given.targets / s, out / s, TierNames(), existing="overwrite"

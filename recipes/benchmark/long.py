@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from aligner import find, load_model
+from aligner.backends.base import prepare
 from aligner.backends.hmm import HmmBackend
 from aligner.graph import build
-from aligner.run.align import prepare
 from aligner.search.arcs import Arcs
 from aligner.search.long import BAND, long_path
 

@@ -34,15 +34,14 @@ from typing import NamedTuple
 import numpy as np
 
 from aligner import Compute, Options, find
-from aligner.backends.base import Backend, Found, Prepared, as_searched, words_of
+from aligner.backends.base import AnyBackend, Found, Heard, hear, words_of
 from aligner.backends.choose import chosen
 from aligner.bench.timing import Stopwatch
 from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import compare, summarise
-from aligner.learn.teach import teach, with_taught
+from aligner.learn.teach import teach
 from aligner.refine.boundaries import Refinement
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
-from aligner.run.align import prepare
 from aligner.run.folder import plan, run
 from aligner.tracing import traced_by
 from aligner.types import DataError, Utterance
@@ -50,16 +49,16 @@ from aligner.types import DataError, Utterance
 NEEDED = {"hmm": (), "ctc": ("transformers", "hama"), "dtw": ("espeakng_loader",)}  # packages
 BAR = 30.0  # percent that refinement may add to a run
 
-Searched = list[tuple[Labels, Prepared | None, Found | None]]
+Searched = list[tuple[Labels, Heard | None, Found | None]]
 
 
-def searched(utterances: Iterable[Utterance], labels: Mapping[str, Labels], backend: Backend) -> Searched:
+def searched(utterances: Iterable[Utterance], labels: Mapping[str, Labels], backend: AnyBackend) -> Searched:
     """What the search found, beside the labels; None where it failed."""
     found: Searched = []
     for utterance in utterances:
         try:
-            prepared = prepare(utterance, backend)
-            found.append((labels[utterance.file], prepared, backend.find(prepared)))
+            heard = hear(utterance, backend.traits)
+            found.append((labels[utterance.file], heard, backend.find(backend.prepare(heard))))
         except DataError:
             found.append((labels[utterance.file], None, None))
     return found
@@ -73,20 +72,20 @@ def ways(own: Refinement) -> Iterator[tuple[str, Refinement, bool]]:
     yield "full", own, True
 
 
-def worth(found: Searched, refinement: Refinement, with_evidence: bool, backend: Backend) -> str:
+def worth(found: Searched, refinement: Refinement, with_evidence: bool, backend: AnyBackend) -> str:
     """Figures of one way to refine."""
     results = []
-    for labels, prepared, what in found:
-        if prepared is None or what is None:
+    for labels, heard, what in found:
+        if heard is None or what is None:
             results.append(compare(labels, None))
             continue
-        seen = as_searched(what, backend)
+        seen = what.searched(backend.traits.clock)
         if not with_evidence:
             nothing = np.zeros_like(seen.evidence.later)
             seen = seen._replace(evidence=seen.evidence._replace(earlier=nothing, later=nothing))
-        phones = refinement(seen, prepared.heard.wave).phones
+        phones = refinement(seen, heard.wave).phones
         words = words_of(phones, what.owners, what.spellings)
-        results.append(compare(labels, Labels(phones, words, prepared.heard.duration)))
+        results.append(compare(labels, Labels(phones, words, heard.duration)))
     report = summarise(results)
     assert report.phones is not None
     assert report.words is not None
@@ -127,7 +126,7 @@ class Taken(NamedTuple):
     refinement: float
 
 
-def taken(corpus: Path, backend: Backend) -> Taken:
+def taken(corpus: Path, backend: AnyBackend) -> Taken:
     """A run in this process."""
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as out:
@@ -139,7 +138,7 @@ def taken(corpus: Path, backend: Backend) -> Taken:
     return Taken(wall, sum(watch.seconds.values()), watch.seconds["refinement"])
 
 
-def times(corpus: Path, kinds: Mapping[str, Backend], rounds: int) -> Iterator[str]:
+def times(corpus: Path, kinds: Mapping[str, AnyBackend], rounds: int) -> Iterator[str]:
     """Lines of a table; every kind in every round, after one that does not count."""
     found: dict[str, list[Taken]] = defaultdict(list)
     for k in range(rounds + 1):
@@ -166,7 +165,7 @@ def times(corpus: Path, kinds: Mapping[str, Backend], rounds: int) -> Iterator[s
         )
 
 
-def kinds_of(backend: Backend, name: str, corpus: Path) -> dict[str, Backend]:
+def kinds_of(backend: AnyBackend, name: str, corpus: Path) -> dict[str, AnyBackend]:
     """Backends that differ in how they refine."""
     kinds = {
         how: chosen(None, Options(backend=name, refine=how), Compute(jobs=1))
@@ -176,7 +175,7 @@ def kinds_of(backend: Backend, name: str, corpus: Path) -> dict[str, Backend]:
     if model is None:
         print("taught    it did not help, and is not timed")
         return kinds
-    return kinds | {"taught": with_taught(kinds["full"], model)}
+    return kinds | {"taught": kinds["full"].with_taught(model)}
 
 
 def main() -> None:
@@ -200,7 +199,7 @@ def main() -> None:
         backend = chosen(None, Options(backend=name))
         found = searched(utterances, labels, backend)
         print(f"{name:8} {'MAE':>9} {'<= 10 ms':>9} {'<= 20':>8} {'<= 50':>8} {'words MAE':>10}")
-        for title, refinement, with_evidence in ways(backend.refinement):
+        for title, refinement, with_evidence in ways(backend.traits.refinement):
             print(f"{title:8} {worth(found, refinement, with_evidence, backend)}", flush=True)
         if given.no_times:
             continue

@@ -284,8 +284,8 @@ def table() -> None:
 def streaming() -> None:
     """Chunks of 10 ms through the English model and the graph of a sentence, on one core."""
     from aligner import Utterance, load_model
+    from aligner.backends.base import prepare
     from aligner.backends.hmm import HmmBackend
-    from aligner.run.align import prepare
     from aligner.search.live import LiveSearch
 
     torch.set_num_threads(1)

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aligner import Alignment, Options, align, find
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.corpus.labels import Labels, find_labels, read_labels
 from aligner.evaluate.accuracy import FileResult, compare, summarise
-from aligner.learn.teach import teach, with_taught
+from aligner.learn.teach import teach
 from aligner.types import Utterance
 
 HEAD = (
@@ -74,7 +74,7 @@ def _is_sa(utterance: Utterance) -> bool:
     return Path(utterance.file).name.lower().startswith("sa")
 
 
-def taught(corpus: Path, lessons: Iterable[Utterance], backend: Backend) -> Backend:
+def taught(corpus: Path, lessons: Iterable[Utterance], backend: AnyBackend) -> AnyBackend:
     """The backend with what it learns from the labels of some utterances; as it was, where they do not
     help."""
     with tempfile.TemporaryDirectory() as folder:
@@ -83,10 +83,10 @@ def taught(corpus: Path, lessons: Iterable[Utterance], backend: Backend) -> Back
             target.parent.mkdir(parents=True, exist_ok=True)
             for path in (corpus / lesson.file).parent.glob(f"{target.name}.*"):
                 (target.parent / path.name).symlink_to(path.resolve())
-        return with_taught(backend, teach(Path(folder), backend).learnt.model)
+        return backend.with_taught(teach(Path(folder), backend).learnt.model)
 
 
-def judged(utterances: Sequence[Utterance], labels: dict[str, Labels], backend: Backend) -> list[Judged]:
+def judged(utterances: Sequence[Utterance], labels: dict[str, Labels], backend: AnyBackend) -> list[Judged]:
     """Align, and compare with the labels; what fails counts as missing."""
     results = align(utterances, backend)
     return [

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from aligner.backends.choose import chosen
-from aligner.backends.hmm import HmmBackend
+from aligner.backends import hmm
 from aligner.backends.options import Compute
 from aligner.backends.options import Options as AlignOptions
 from aligner.cli.actions.output import print_failures
 from aligner.cli.checks import not_adaptable
 from aligner.learn.adapt import Options, adapt
 from aligner.models.markov import MarkovModel
+from aligner.models.store import load_model
 from aligner.train.adapt import PriorCounts
 
 
@@ -42,9 +42,10 @@ def adapt_to_corpus(
     compute : Compute
         In how many threads and processes.
     """
-    backend = chosen(model, wanted, compute)
-    if not isinstance(backend, HmmBackend) or not isinstance(backend.model, MarkovModel):
+    loaded = load_model(model)
+    if not isinstance(loaded, MarkovModel):
         raise not_adaptable(model)
+    backend = hmm.make(loaded, wanted, compute)
     summary = adapt(corpus, backend, new, options, on_round=_print_fit)
     click.echo(f"learnt    {summary.utterances} utterances")
     if options.transforms:

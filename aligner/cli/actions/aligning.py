@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from aligner.backends.base import Backend
+from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.cli.actions.bar import Bar
 from aligner.cli.actions.output import print_summary, print_taught
@@ -32,7 +32,7 @@ def align(request: AlignRequest) -> int:
     if request.corrections is not None:
         backend = learnt_by(backend, request.corrections, job.corpus, print_taught)
     summary = align_behind_bar(job, backend, Console(stderr=True, highlight=False, soft_wrap=True))
-    click.echo(f"backend   {backend.name}: {backend.about}")
+    click.echo(f"backend   {backend.traits.name}: {backend.traits.about}")
     print_summary(summary, job)
     if request.reference is not None:
         _print_accuracy(request.reference, job)
@@ -41,7 +41,7 @@ def align(request: AlignRequest) -> int:
     return 1 if summary.failures else 0
 
 
-def align_behind_bar(job: Job, backend: Backend, console: Console) -> Summary:
+def align_behind_bar(job: Job, backend: AnyBackend, console: Console) -> Summary:
     """Align and write behind a progress bar, and return what was done."""
     audio, failed, begun = 0.0, 0, time.perf_counter()
 
