@@ -133,11 +133,19 @@ def problems() -> str:
     return table(("kind", "what it is"), ([f"`{kind}`", what] for kind, what in KINDS.items()))
 
 
+def thresholds() -> str:
+    """The tests of suspicion with their limits, and the reason for each."""
+    from aligner.refine.thresholds import markdown
+
+    return markdown()
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "mfa-arguments": mfa_arguments,
     "mfa-commands": mfa_commands,
     "mfa-flags": mfa_flags,
     "problems": problems,
+    "thresholds": thresholds,
 }
 
 
