@@ -24,12 +24,10 @@ SPOKEN = (
     3.0,
     -1.0,
 )  # mean cepstra of speech in general, all further ones 0: where Sphinx begins, too (-cmninit)
-BELIEF = (
-    20.0  # frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
-)
-MEMORY = (
-    100.0  # frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
-)
+# frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
+BELIEF = 20.0
+# frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
+MEMORY = 100.0
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 

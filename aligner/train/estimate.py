@@ -21,9 +21,8 @@ from aligner.train.statistics import Statistics, StreamSums
 LEAST_GAUSSIAN_FRAMES = 3.0  # frames that a Gaussian must account for; one with fewer keeps mean and variance
 LEAST_MIXTURE_WEIGHT = 1e-5  # of a Gaussian in its mixture, unless it is not there at all
 SPLIT_OFFSET = 0.2  # standard deviations between a Gaussian that is split and its halves
-ALLOCATION_POWER = (
-    0.25  # Gaussians are dealt out by the number of frames to this power: rare sounds get their share
-)
+# Gaussians are dealt out by the number of frames to this power: rare sounds get their share
+ALLOCATION_POWER = 0.25
 FRAMES_TO_SPLIT = 20.0  # frames that each Gaussian of a pdf has at least when they are dealt out
 POOLING_FRAMES = 15.0  # frames below which a pdf also learns from its kind (vowels, stops, ...)
 STAY_PRIOR, STAY_COUNT = 0.75, 5.0  # of a state's self-loop, and how many frames that counts for

@@ -65,10 +65,8 @@ SPLIT_INTERVAL = 2  # iterations from one addition to the next
 SPLICE_REACH, LDA_DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
 MLLT_ITERATIONS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
 FMLLR_ITERATIONS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
-FRAMES_PER_GAUSSIAN, FRAMES_PER_CONTEXT_GAUSSIAN = (
-    60,
-    100,
-)  # fewer make no sense, whatever the recipe says; of phones in context
+# fewer make no sense, whatever the recipe says; of phones in context
+FRAMES_PER_GAUSSIAN, FRAMES_PER_CONTEXT_GAUSSIAN = 60, 100
 FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundaries differently
 
 

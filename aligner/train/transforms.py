@@ -24,9 +24,8 @@ FMLLR_ROUNDS = 10  # over the rows of a transform; each row depends on the other
 LEAST_SPEAKER_FRAMES = 300.0  # of speech below which a speaker gets no transform
 LEAST_FRAMES_FOR_MATRIX = 1000.0  # below which only an offset
 PAIRS_AT_ONCE = 1024  # of a frame and a pdf that are looked at together
-THINNING_FRAMES = (
-    2000  # frames of a speaker in a shard from which only every second is looked at, or third, ...
-)
+# frames of a speaker in a shard from which only every second is looked at, or third, ...
+THINNING_FRAMES = 2000
 
 
 @dataclass(frozen=True, eq=False)
