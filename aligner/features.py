@@ -18,16 +18,13 @@ from torch import Tensor
 from aligner.types import SAMPLE_RATE, Clock, ModelError
 
 INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
-BLOCK = 4096  # frames that are transformed at once
-SPOKEN = (
-    40.0,
-    3.0,
-    -1.0,
-)  # mean cepstra of speech in general, all further ones 0: where Sphinx begins, too (-cmninit)
-# frames' worth of belief in these; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
-BELIEF = 20.0
-# frames that a running mean reaches back, as it were; with all, half a minute of silence spoils it
-MEMORY = 100.0
+BLOCK_FRAMES = 4096  # frames that are transformed at once
+# mean cepstra of speech in general, all further ones 0; Sphinx begins with the same (-cmninit)
+SPEECH_MEAN = (40.0, 3.0, -1.0)
+# frames that SPEECH_MEAN counts for; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
+SPEECH_MEAN_FRAMES = 20.0
+# effective number of frames in a running mean; with all of them, half a minute of silence spoils it
+RUNNING_MEAN_FRAMES = 100.0
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -161,8 +158,8 @@ def second_difference(cepstra: Tensor) -> Tensor:
 def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) -> Tensor:
     """Running estimate of the mean of cepstra, in each frame by it and the frames before.
 
-    It begins with speech in general, `BELIEF` frames' worth of it, so that it makes sense from the first
-    frame on, and slowly forgets (`MEMORY`).
+    It begins with the mean of speech in general, which counts as `SPEECH_MEAN_FRAMES` frames so that the
+    estimate makes sense from the first frame on, and slowly forgets (`RUNNING_MEAN_FRAMES`).
 
     Parameters
     ----------
@@ -183,12 +180,12 @@ def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) 
     [[38.1, 2.9], [20.0, 1.5], [0.9, 0.1]]
     """
     mean = np.zeros(cepstra.shape[1])
-    mean[: len(SPOKEN)] = SPOKEN[: cepstra.shape[1]]
+    mean[: len(SPEECH_MEAN)] = SPEECH_MEAN[: cepstra.shape[1]]
     if before is not None:
         mean = before.cpu().numpy()
     means = cepstra.double().cpu().numpy().copy()
     for t, row in enumerate(means):
-        mean = mean + (row - mean) / min(BELIEF + count + t + 1, MEMORY)
+        mean = mean + (row - mean) / min(SPEECH_MEAN_FRAMES + count + t + 1, RUNNING_MEAN_FRAMES)
         means[t] = mean
     return torch.from_numpy(means).to(cepstra.device)
 
@@ -200,7 +197,7 @@ class SphinxFrontend:
     Call it with a waveform (N,), full scale 1, at ``samprate``: frames (T, D), the model's streams
     side by side.  Sphinx's noise removal is left out.  ``cmn`` is 'batch' (the mean is that of the whole
     recording), 'none', or 'running': that of what was heard up to each frame (see `running_mean`), as
-    `Incremental` has it, too.
+    `IncrementalFrontend` has it, too.
 
     Examples
     --------
@@ -268,8 +265,11 @@ class SphinxFrontend:
         window, hop = self.clock.window, self.clock.hop
         count = frame_count(len(wave), window, hop)
         parts = [
-            of(wave[max(first * hop - 1, 0) : (min(first + BLOCK, count) - 1) * hop + window], first > 0)
-            for first in range(0, count, BLOCK)
+            of(
+                wave[max(first * hop - 1, 0) : (min(first + BLOCK_FRAMES, count) - 1) * hop + window],
+                first > 0,
+            )
+            for first in range(0, count, BLOCK_FRAMES)
         ]
         return torch.cat(parts) if parts else wave.new_zeros(0, size)
 
@@ -312,7 +312,7 @@ class SphinxFrontend:
         return self.streams(self.normalise(self.cepstra(wave)))
 
 
-class Incremental:
+class IncrementalFrontend:
     """A front end for streams: it takes a recording piece by piece, and gives the frames of the whole.
 
     Parameters
@@ -328,8 +328,8 @@ class Incremental:
     Examples
     --------
     >>> frontend, wave = SphinxFrontend(cmn="running"), torch.rand(16000)
-    >>> ear = Incremental(frontend)
-    >>> frames = torch.cat([*(ear.hear(piece) for piece in wave.split(1000)), ear.finish()])
+    >>> ear = IncrementalFrontend(frontend)
+    >>> frames = torch.cat([*(ear.advance(piece) for piece in wave.split(1000)), ear.finish()])
     >>> torch.allclose(frames, frontend(wave), atol=1e-3)
     True
     """
@@ -355,18 +355,18 @@ class Incremental:
         self._rows = torch.empty(0, frontend.ncep)  # normalised cepstra that differences still need
         self._told = 0  # frames
 
-    def hear(self, wave: Tensor) -> Tensor:
+    def advance(self, wave: Tensor) -> Tensor:
         """Take in samples (N,), N from 0, and return the frames (n, D) that are complete."""
         self._wave = torch.cat([self._wave, wave])
         self._heard += len(wave)
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
         count = max(0, (len(self._wave) - led - window) // hop + 1)
-        return self._tell(self._normalised(count), self.frontend.reach)
+        return self._complete(self._normalised(count), self.frontend.reach)
 
     def finish(self) -> Tensor:
         """End the recording, and return the remaining frames (n, D)."""
         count = frame_count(self._heard, self.frontend.clock.window, self.frontend.clock.hop) - self._cut
-        return self._tell(self._normalised(count), 0)
+        return self._complete(self._normalised(count), 0)
 
     def _normalised(self, count: int) -> Tensor:
         """Normalised cepstra of the next ``count`` windows."""
@@ -382,7 +382,7 @@ class Incremental:
         self._mean = means[-1]
         return (cepstra - means).to(cepstra.dtype)
 
-    def _tell(self, cepstra: Tensor, ahead: int) -> Tensor:
+    def _complete(self, cepstra: Tensor, ahead: int) -> Tensor:
         """Take in normalised cepstra, and return all complete frames but the last ``ahead``."""
         self._rows = torch.cat([self._rows, cepstra])
         reach = self.frontend.reach

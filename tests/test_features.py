@@ -113,5 +113,5 @@ def test_blocks_do_not_change_cepstra(samples, monkeypatch):
     wave = torch.randn(samples, generator=torch.Generator().manual_seed(0)) * 0.1
     frontend = SphinxFrontend(remove_dc=True)
     whole = frontend.cepstra(wave)
-    monkeypatch.setattr(features, "BLOCK", 25)
+    monkeypatch.setattr(features, "BLOCK_FRAMES", 25)
     torch.testing.assert_close(frontend.cepstra(wave), whole, atol=1e-3, rtol=1e-4)

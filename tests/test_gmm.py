@@ -93,8 +93,8 @@ def test_mixtures_of_different_sizes_equal_the_formula(dims):
 def test_blocks_do_not_change_scores(monkeypatch):
     mixtures, frames = random_mixtures(4, 3, 9), torch.randn(50, 5)
     whole = mixtures.score(frames, np.arange(9))
-    monkeypatch.setattr(gmm, "BLOCK", 7)
-    monkeypatch.setattr(gmm, "NEAR", 0)
+    monkeypatch.setattr(gmm, "BLOCK_FRAMES", 7)
+    monkeypatch.setattr(gmm, "BLOCK_NUMBERS", 0)
     torch.testing.assert_close(mixtures.score(frames, np.arange(9)), whole)
 
 
@@ -172,7 +172,7 @@ def test_means_far_from_zero_keep_their_digits():
 
 
 def test_blocks_of_large_models_stay_small():
-    assert gmm.BLOCK / 2 < gmm.block_length(42 * 128) <= gmm.BLOCK
+    assert gmm.BLOCK_FRAMES / 2 < gmm.block_length(42 * 128) <= gmm.BLOCK_FRAMES
     assert gmm.block_length(5000 * 40) < 10
 
 

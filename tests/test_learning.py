@@ -21,14 +21,14 @@ from support.random_models import random_model
 from aligner.models import boundary
 from aligner.models.boundary import (
     BANDS,
-    REACH,
+    CANDIDATE_REACH,
     TABLE,
-    UNKNOWN,
+    UNKNOWN_PHONE,
     BoundaryModel,
     BoundaryNetwork,
-    indices,
+    frames_around,
     normalised,
-    numbered,
+    phone_and_class_numbers,
 )
 from aligner.refine import learning
 from aligner.refine.boundaries import MedianGrid, Refinement, Searched, apply_boundary_model, place_at_medians
@@ -255,7 +255,10 @@ def test_parts_hold_whole_groups_and_balance(groups):
 )
 def test_pieces_hold_every_boundary_once(count):
     one = lesson(np.random.default_rng(count), "anna", count)
-    around, (pairs, classes) = MedianGrid.around(one.distributions), numbered(one.labels, tuple(SPECTRA))
+    around, (pairs, classes) = (
+        MedianGrid.around(one.distributions),
+        phone_and_class_numbers(one.labels, tuple(SPECTRA)),
+    )
     pieces = list(_pieces(one, tuple(SPECTRA)))
     assert all(1 <= len(p.at) <= PIECE_BOUNDARIES for p in pieces)
     for name, whole in (
@@ -265,10 +268,14 @@ def test_pieces_hold_every_boundary_once(count):
         ("distance", around.distance.astype(np.float32)),
     ):
         assert np.array_equal(np.concatenate([getattr(p, name) for p in pieces]), whole)
-    grid = FIRST_PLACE + PLACE_STEP * (around.middle[:, None] + np.arange(-REACH, REACH + 1))
+    grid = FIRST_PLACE + PLACE_STEP * (
+        around.middle[:, None] + np.arange(-CANDIDATE_REACH, CANDIDATE_REACH + 1)
+    )
     target = np.concatenate([p.target for p in pieces])
     assert np.allclose(target, np.abs(grid - one.truth[:, None]), atol=1e-6)
-    assert np.array_equal(np.concatenate([p.known for p in pieces]), target[:, REACH] < FARTHEST_LABEL)
+    assert np.array_equal(
+        np.concatenate([p.known for p in pieces]), target[:, CANDIDATE_REACH] < FARTHEST_LABEL
+    )
 
 
 def test_a_piece_is_heard_as_the_whole_is():
@@ -276,9 +283,9 @@ def test_a_piece_is_heard_as_the_whole_is():
     torch.manual_seed(0)
     network = BoundaryNetwork(3).eval()
     with torch.inference_mode():
-        whole = network.hear(normalised(one.energies)[None])[0]
-        at = indices(MedianGrid.around(one.distributions).middle, len(whole), REACH)
-        heard = [network.hear(piece.energies[None])[0][piece.at] for piece in _pieces(one, ())]
+        whole = network.encode(normalised(one.energies)[None])[0]
+        at = frames_around(MedianGrid.around(one.distributions).middle, len(whole), CANDIDATE_REACH)
+        heard = [network.encode(piece.energies[None])[0][piece.at] for piece in _pieces(one, ())]
     assert torch.allclose(torch.cat(heard), whole[at], atol=1e-5)
 
 
@@ -416,13 +423,13 @@ def test_networks_are_averaged(spoken):
 def test_unknown_phones_are_as_one(spoken):
     """Labels that were in no lesson count by their class alone."""
     model = random_model(4, size=0.2)
-    pairs, classes = numbered(["ZH", "AA1", "9", "_^~", "ɱ", "AA"], model.phones)
+    pairs, classes = phone_and_class_numbers(["ZH", "AA1", "9", "_^~", "ɱ", "AA"], model.phones)
     assert pairs.tolist() == [
-        [UNKNOWN, 2],
-        [2, UNKNOWN],
-        [UNKNOWN, UNKNOWN],
-        [UNKNOWN, UNKNOWN],
-        [UNKNOWN, 2],
+        [UNKNOWN_PHONE, 2],
+        [2, UNKNOWN_PHONE],
+        [UNKNOWN_PHONE, UNKNOWN_PHONE],
+        [UNKNOWN_PHONE, UNKNOWN_PHONE],
+        [UNKNOWN_PHONE, 2],
     ]
     assert ((classes >= 0) & (classes < len(boundary.CLASSES) ** 2)).all()
     voices = [
@@ -482,7 +489,7 @@ def test_rows_are_distributions(seed, share, size):
     found = probabilities(
         random_model(seed, share=share, size=size), lesson(np.random.default_rng(seed), "anna", 6)
     )
-    assert found.shape == (5, 2 * REACH + 1)
+    assert found.shape == (5, 2 * CANDIDATE_REACH + 1)
     assert (found >= 0).all()
     assert np.allclose(found.sum(1), 1)
 

@@ -606,9 +606,9 @@ def test_features_that_are_wrong_are_heard(monkeypatch):
     monkeypatch.setattr(
         planted.SphinxFrontend, "cepstra", lambda self, wave: frontend(self, wave).roll(50, 0)
     )
-    model = planted.learnt()
+    model = planted.trained_model()
     monkeypatch.setattr(planted.SphinxFrontend, "cepstra", frontend)
-    monkeypatch.setattr(planted, "learnt", lambda: model)
+    monkeypatch.setattr(planted, "trained_model", lambda: model)
     assert planted.trouble() != ""
 
 

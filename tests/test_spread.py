@@ -18,7 +18,7 @@ from support.processes import alive, wait_until
 
 from aligner.learn import spread as spreading
 from aligner.learn.spread import CEPSTRA_FILE, MAX_SERIAL_FRAMES, TASKS_AHEAD, spread
-from aligner.models.markov import Voice
+from aligner.models.markov import SpeakerTransform
 from aligner.train.em import ShardTask
 from aligner.types import DataError, ModelError
 
@@ -51,7 +51,7 @@ def test_what_is_known_and_what_is_not_arrives_whole(mapped):
         ShardTask(
             model=None,
             examples=[EXAMPLES[4], changed],
-            voices={"s0": Voice(transform=torch.eye(3, 4).T.contiguous().T)},
+            voices={"s0": SpeakerTransform(transform=torch.eye(3, 4).T.contiguous().T)},
         ),
         ShardTask(model=None, examples=[example(30)], voices={}),
         ShardTask(model=None, examples=[], voices={}),

@@ -29,11 +29,11 @@ from aligner.backends.options import Compute, Options
 from aligner.cli import main
 from aligner.corpus import audio, incoming
 from aligner.features import (
-    BELIEF,
-    MEMORY,
-    SPOKEN,
+    RUNNING_MEAN_FRAMES,
+    SPEECH_MEAN,
+    SPEECH_MEAN_FRAMES,
     CepstralFrontend,
-    Incremental,
+    IncrementalFrontend,
     SphinxFrontend,
     running_mean,
 )
@@ -100,31 +100,31 @@ def streamed(utterance, size=800, chunk=4, **more):
 def test_features_of_pieces_are_those_of_the_whole(samples, size, feat, cmn):
     wave = torch.randn(samples, generator=torch.Generator().manual_seed(samples)) * 0.1
     frontend = SphinxFrontend(feat=feat, cmn=cmn, remove_dc=cmn == "none")
-    ear = Incremental(frontend)
-    frames = torch.cat([*(ear.hear(piece) for piece in wave.split(size)), ear.finish()])
+    ear = IncrementalFrontend(frontend)
+    frames = torch.cat([*(ear.advance(piece) for piece in wave.split(size)), ear.finish()])
     torch.testing.assert_close(frames, frontend(wave), atol=2e-3, rtol=1e-4)
 
 
 def test_nothing_gives_no_frames():
-    ear = Incremental(SphinxFrontend(cmn="running"))
-    assert ear.hear(torch.empty(0)).shape == ear.finish().shape == (0, 39)
+    ear = IncrementalFrontend(SphinxFrontend(cmn="running"))
+    assert ear.advance(torch.empty(0)).shape == ear.finish().shape == (0, 39)
 
 
 def test_features_come_as_soon_as_they_can():
     """A frame needs its window and the three after it, for the differences."""
     frontend = SphinxFrontend(cmn="running")
-    ear, told = Incremental(frontend), 0
+    ear, told = IncrementalFrontend(frontend), 0
     for k, piece in enumerate(torch.randn(16000).split(10), 1):
-        told += len(ear.hear(piece))
+        told += len(ear.advance(piece))
         assert told == max(0, (10 * k - frontend.clock.window) // frontend.clock.hop + 1 - 3)
 
 
 def test_the_running_mean_is_a_weighted_mean_of_speech_in_general_and_the_frames_so_far():
     cepstra = torch.randn(250, 5, dtype=torch.float64)
-    steps = [1 / min(BELIEF + t + 1, MEMORY) for t in range(250)]
+    steps = [1 / min(SPEECH_MEAN_FRAMES + t + 1, RUNNING_MEAN_FRAMES) for t in range(250)]
     for t in (0, 3, 79, 80, 249):
         weights = np.array([steps[i] * np.prod([1 - s for s in steps[i + 1 : t + 1]]) for i in range(t + 1)])
-        expected = weights @ cepstra[: t + 1].numpy() + (1 - weights.sum()) * np.array([*SPOKEN, 0, 0])
+        expected = weights @ cepstra[: t + 1].numpy() + (1 - weights.sum()) * np.array([*SPEECH_MEAN, 0, 0])
         np.testing.assert_allclose(running_mean(cepstra)[t], expected, atol=1e-9)
 
 
@@ -139,7 +139,7 @@ def test_a_mean_once_used_never_changes():
 def test_features_of_whole_recordings_are_refused(model):
     for frontend in (SphinxFrontend(), SphinxFrontend(cmn="running", varnorm=True), CepstralFrontend()):
         with pytest.raises(ModelError, match="whole recording"):
-            Incremental(frontend)
+            IncrementalFrontend(frontend)
     with pytest.raises(ModelError, match="whole recording"):
         StreamAligner("hello", replace(model, frontend=CepstralFrontend()))
     with pytest.raises(ModelError, match="CTC"):

@@ -165,7 +165,7 @@ def test_pieces_are_as_the_whole(monkeypatch):
     network = TcnNetwork(LABELS, SMALL).eval()
     wave = torch.cat(some_waves())
     whole = network(wave)
-    monkeypatch.setattr(neural, "PIECE", 10)
+    monkeypatch.setattr(neural, "PIECE_FRAMES", 10)
     torch.testing.assert_close(network(wave), whole, rtol=1e-4, atol=1e-4)
     assert len(whole) > 5 * 10
 

@@ -20,7 +20,7 @@ from aligner import names
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend, affine, regression
 from aligner.graph import NONE, Position, build
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.markov import Voice
+from aligner.models.markov import SpeakerTransform
 from aligner.models.tree import LEAF, LEFT, PLACE, RIGHT, SILENCE, Forest, TreeTopology
 from aligner.text.lexicon import Lexicon
 from aligner.train import em, estimate, statistics, transforms
@@ -305,7 +305,10 @@ def test_shards_hold_everything_once_and_are_of_like_length(corpus):
 def test_processes_and_threads_give_the_same_numbers(corpus, flat):
     """Tasks and what is found of them can be sent elsewhere, with voices and known paths."""
     model, floors = flat
-    voices = {"s0": Voice(transform=torch.eye(12, 13) * 1.01), "s1": Voice(Moments.of(torch.randn(9, 4)))}
+    voices = {
+        "s0": SpeakerTransform(transform=torch.eye(12, 13) * 1.01),
+        "s1": SpeakerTransform(Moments.of(torch.randn(9, 4))),
+    }
     shards = split(corpus[0], 4)
     here, paths = e_step(model, shards, voices)
     again, _ = e_step(model, shards, voices, known=paths)
@@ -325,7 +328,7 @@ def test_processes_and_threads_give_the_same_numbers(corpus, flat):
 
 
 def test_statistics_along_known_paths_are_those_of_the_search(corpus, flat):
-    voices = {"s0": Voice(transform=torch.eye(12, 13) * 1.01)}
+    voices = {"s0": SpeakerTransform(transform=torch.eye(12, 13) * 1.01)}
     searched, paths = e_step(flat[0], split(corpus[0], 3), voices)
     known, _ = e_step(flat[0], split(corpus[0], 3), voices, known=paths)
     assert known.log_likelihood == pytest.approx(searched.log_likelihood, rel=1e-7)
@@ -402,7 +405,7 @@ def test_the_likelihood_is_the_speakers_frames_own():
     )
     plain, _ = e_step(model, [examples], {})
     shrunk, _ = e_step(
-        replace(model, mixtures=half), [examples], {"s0": Voice(transform=torch.eye(12, 13) / 2)}
+        replace(model, mixtures=half), [examples], {"s0": SpeakerTransform(transform=torch.eye(12, 13) / 2)}
     )
     assert shrunk.log_likelihood == pytest.approx(plain.log_likelihood, rel=1e-6)
 

@@ -41,7 +41,7 @@ from aligner.learn.hmm_options import Options, options_of
 from aligner.learn.pronouncing import Text
 from aligner.learn.train_hmm import train_hmm
 from aligner.models import packed, saved
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.train import stages as schedule
 from aligner.train.stages import RECIPES, Stage
 from aligner.types import DataError, ModelError
@@ -564,14 +564,15 @@ def test_a_damaged_model_names_file_and_field(tiny, tmp_path, make, rule):
     assert ": " in error.value.message
 
 
-def same(a: MarkovModel, b: MarkovModel, speaker: Voice | None = None) -> None:
+def same(a: MarkovModel, b: MarkovModel, speaker: SpeakerTransform | None = None) -> None:
     """One recording is scored alike to the last bit, as is, alone and for a voice."""
     wave = torch.from_numpy(audio.read(find(SAMPLE).utterances[0], a.clock.rate).wave)
     pdfs = np.unique(np.concatenate([a.topology.alone.ravel(), b.topology.alone.ravel()]))
     for one, other in ((a, b), (a.for_adapted, b.for_adapted)):
-        assert torch.equal(one.hear(wave, speaker), other.hear(wave, speaker))
+        assert torch.equal(one.frames_of_wave(wave, speaker), other.frames_of_wave(wave, speaker))
         assert torch.equal(
-            one.score(one.hear(wave, speaker), pdfs), other.score(other.hear(wave, speaker), pdfs)
+            one.score(one.frames_of_wave(wave, speaker), pdfs),
+            other.score(other.frames_of_wave(wave, speaker), pdfs),
         )
     assert (a.adapted is None) == (b.adapted is None)
     for name in ("language", "g2p", "spread", "offsets", "clock"):
@@ -598,7 +599,11 @@ def test_a_model_of_all_stages_comes_back(whole, tmp_path):
         offsets={("stop", "vowel"): 0.003},
     )
     saved.save(a, tmp_path)
-    same(a, saved.load(tmp_path), Voice(transform=torch.cat([0.9 * torch.eye(40), torch.zeros(40, 1)], 1)))
+    same(
+        a,
+        saved.load(tmp_path),
+        SpeakerTransform(transform=torch.cat([0.9 * torch.eye(40), torch.zeros(40, 1)], 1)),
+    )
     assert [vars(a.topology.forest)[k].tolist() for k in vars(a.topology.forest)] == [
         v.tolist() for v in vars(saved.load(tmp_path).topology.forest).values()
     ]

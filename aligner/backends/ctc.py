@@ -262,4 +262,4 @@ def make(model: Model | None, options: Options, compute: Compute) -> CtcBackend:
     network = ctc_model(model or own_model(HAMA, options))
     compute.check()
     english = spoken_english(options.language)
-    return CtcBackend(network.on(compute.device), options, compute, english=english)
+    return CtcBackend(network.on_device(compute.device), options, compute, english=english)

@@ -21,7 +21,7 @@ from aligner.graph import build
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.known import ENGLISH
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.parallel.batches import moved
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
@@ -62,7 +62,7 @@ class HmmBackend:
     english: bool = True
     """Whether transcripts are read as English."""
 
-    voices: Mapping[str, Voice] = field(default_factory=dict)
+    voices: Mapping[str, SpeakerTransform] = field(default_factory=dict)
     """What is known of each speaker, by name."""
 
     pronounce: Pronouncer | Speller = field(init=False)
@@ -92,7 +92,7 @@ class HmmBackend:
             spoken, oovs = self.pronounce(heard.tokens)
             graph = build([w.pronunciations for w in spoken], self.model.topology)
         with stage("features"):
-            frames = self.model.hear(heard.wave, self.voice_of(heard.utterance))
+            frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
         return Prepared(heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames)
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
@@ -202,7 +202,7 @@ class HmmBackend:
         """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
         return replace(self, model=replace(self.model, taught=taught))
 
-    def voice_of(self, utterance: Utterance) -> Voice | None:
+    def voice_of(self, utterance: Utterance) -> SpeakerTransform | None:
         """What is known of an utterance's speaker."""
         return self.voices.get(utterance.speaker)
 

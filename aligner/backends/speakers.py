@@ -18,7 +18,7 @@ from aligner.backends.base import Traits, hear
 from aligner.corpus import audio
 from aligner.features import CepstralFrontend, Moments
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.parallel.batches import windows
 from aligner.text.lexicon import Pronouncer
 from aligner.text.spelling import Speller
@@ -65,22 +65,22 @@ class SpeakerAnalysis:
             return False
         return self.model.adapted is not None if self.adapt is None else self.adapt
 
-    def voices(self, utterances: Sequence[Utterance]) -> dict[str, Voice]:
+    def voices(self, utterances: Sequence[Utterance]) -> dict[str, SpeakerTransform]:
         """What the model should know of each speaker, by name.
 
         An utterance that cannot be read or aligned is passed over; it fails when its turn to be aligned has
         come.
         """
-        found: dict[str, Voice] = {}
+        found: dict[str, SpeakerTransform] = {}
         with ThreadPoolExecutor(self.jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             if isinstance(self.model.frontend, CepstralFrontend):
                 moments = speaker_moments(self.model.frontend, utterances, pool)
-                found = {name: Voice(m) for name, m in moments.items()}
+                found = {name: SpeakerTransform(m) for name, m in moments.items()}
             if self.transforms:
                 parts = _pooled(lambda u: self._transform_sums(u, found), utterances, pool)
                 sums = added_by_speaker([s for s in parts if s])
                 found = {
-                    name: Voice(
+                    name: SpeakerTransform(
                         found[name].cepstra if name in found else None,
                         transform_for(self.model, sums.get(name)),
                     )
@@ -88,7 +88,9 @@ class SpeakerAnalysis:
                 }
         return found
 
-    def _transform_sums(self, utterance: Utterance, voices: Mapping[str, Voice]) -> dict[str, TransformSums]:
+    def _transform_sums(
+        self, utterance: Utterance, voices: Mapping[str, SpeakerTransform]
+    ) -> dict[str, TransformSums]:
         """What an utterance says of its speaker's transform; nothing where it cannot be aligned."""
         try:
             heard = hear(utterance, self.traits)
@@ -101,7 +103,7 @@ class SpeakerAnalysis:
         example = Example(
             id=utterance.id,
             speaker=utterance.speaker,
-            cepstra=self.model.base(heard.wave, voice),
+            cepstra=self.model.base_features(heard.wave, voice),
             words=tuple(w.pronunciations for w in spoken),
             spelled=tuple(w.word for w in spoken),
         )

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from aligner.corpus import audio
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import normalise
 from aligner.text.spelling import Speller
@@ -26,7 +26,7 @@ class Spotter:
     model: MarkovModel
     """The model whose phones are scored."""
 
-    voices: Mapping[str, Voice]
+    voices: Mapping[str, SpeakerTransform]
     """What is known of each speaker, by name."""
 
     pronounce: Pronouncer | Speller
@@ -81,7 +81,7 @@ class Spotter:
             heard = np.full((count, len(alone)), UNHEARD, np.float32)
             heard[:, self.silence] = 0.0
             return heard
-        frames = self.model.hear(torch.from_numpy(wave), self.voices.get(piece.speaker))
+        frames = self.model.frames_of_wave(torch.from_numpy(wave), self.voices.get(piece.speaker))
         pdfs, place = np.unique(alone, return_inverse=True)
         scored = self.model.score(frames[STRIDE // 2 :: STRIDE][:count], pdfs).numpy()
         best = scored[:, place.reshape(alone.shape)].max(2)

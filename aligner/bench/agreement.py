@@ -18,7 +18,7 @@ from aligner.search.viterbi import viterbi
 BATCH, FRAMES, STATES, LONGEST = 3, 17, 6, 5
 TOLERANCE = 1e-3  # of sums in float32, whose terms are below 100
 KERNELS = ("numba", "triton")
-WORDY = 200  # characters of an error that are told
+LONGEST_ERROR = 200  # characters of an error that are told
 
 Search = Callable[[str, torch.device], tuple[Tensor, ...]]
 
@@ -58,7 +58,7 @@ def _trouble(search: Search, kernel: str, device: str) -> str:
     try:
         found = search(kernel, torch.device(device))
     except Exception as error:  # whatever a compiler or a driver throws is what we want to know
-        return f"it fails ({type(error).__name__}: {' '.join(str(error).split())[:WORDY]})"
+        return f"it fails ({type(error).__name__}: {' '.join(str(error).split())[:LONGEST_ERROR]})"
     for one, other in zip(found, expected, strict=True):
         one = one.cpu()
         if one.shape != other.shape:

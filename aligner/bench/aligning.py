@@ -21,7 +21,7 @@ from aligner.run.folder import Summary, plan, run
 from aligner.tracing import STAGES, traced_by
 from aligner.types import SAMPLE_RATE, AlignerError, DataError
 
-OFTEN = 0.1  # s between two looks at the memory of a run
+MEMORY_INTERVAL = 0.1  # s between two looks at the memory of a run
 REST = "all else"  # of a run: dictionaries, rows, tables, Python between the stages
 TEXT = "the quick brown fox jumps over the lazy dog and runs away"
 SECONDS, UTTERANCES = 4.0, 12  # of a corpus that is made up
@@ -120,7 +120,9 @@ def backends(
 def _backend(name: str, backend: AnyBackend, corpus: Path, repeats: int, clock: Clock) -> Row:
     done: list[Summary] = []
     timing = timed(lambda: done.append(whole(corpus, backend)), repeats, clock)
-    with Monitor(interval=OFTEN) as monitor:  # a run of its own: whoever looks this often takes time
+    with Monitor(
+        interval=MEMORY_INTERVAL
+    ) as monitor:  # a run of its own: whoever looks this often takes time
         whole(corpus, backend, monitor)
     lost = f", {len(done[-1].failures)} failed" if done[-1].failures else ""
     peak = monitor.peak

@@ -25,7 +25,7 @@ from aligner.hmm.base import out_of_memory
 from aligner.types import DataError
 
 STATES, DIMENSIONS, COMPONENTS = 10, 80, 8
-CHUNK = 10  # frames that the streaming model hears at a time
+CHUNK_FRAMES = 10  # frames that the streaming model hears at a time
 MODELS: dict[str, Callable[[], HMM]] = {
     "MixtureGaussianHMM": lambda: MixtureGaussianHMM(STATES, DIMENSIONS, COMPONENTS),
     "HSMM": lambda: HSMM(STATES, DIMENSIONS, COMPONENTS, max_duration=60),
@@ -112,7 +112,7 @@ def work(name: str, device: torch.device, batch: int, length: int, task: str) ->
     observations = torch.randn(batch, length, DIMENSIONS, generator=generator).to(device)
     if isinstance(model, StreamingHMM):
         streaming = model
-        return lambda: listen(streaming, observations)
+        return lambda: decode_as_stream(streaming, observations)
     if task == "viterbi":
         return lambda: model.viterbi(observations)
     if task == "gradient":
@@ -126,12 +126,12 @@ def work(name: str, device: torch.device, batch: int, length: int, task: str) ->
     return likelihood
 
 
-def listen(model: StreamingHMM, observations: Tensor) -> list[Tensor]:
+def decode_as_stream(model: StreamingHMM, observations: Tensor) -> list[Tensor]:
     """Decode each sequence (B, T, D) as a stream, chunk by chunk: its states (T,)."""
     found = []
     for sequence in observations:
-        processor = StreamingHMMProcessor(model, chunk_size=CHUNK)
-        told = [processor.process_chunk(piece).states for piece in sequence.split(CHUNK)]
+        processor = StreamingHMMProcessor(model, chunk_size=CHUNK_FRAMES)
+        told = [processor.process_chunk(piece).states for piece in sequence.split(CHUNK_FRAMES)]
         found.append(torch.cat([*told, processor.finish().states]))
     return found
 

@@ -15,16 +15,16 @@ from aligner.backends.options import Compute, Options
 from aligner.features import SphinxFrontend
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
-from aligner.models.tree import FIRST, SILENCE, TreeTopology
+from aligner.models.tree import COMMON_PHONES, SILENCE, TreeTopology
 from aligner.run.align import align
 from aligner.types import SAMPLE_RATE, Failure, Utterance
 
 TONES = {"a": (300, 900), "b": (700, 1900), "c": (1500, 3100), "d": (450, 4200)}  # Hz: two partials each
 SENTENCE = "abc dab cad bad"
-LESSON = "abcdbadcacbdabdc"  # that the model is made of
+TRAINING_TEXT = "abcdbadcacbdabdc"  # that the model is made of
 PAUSE = 0.3  # s, at both ends
-NEAR = 0.02  # s from the planted boundary: a tone is heard half a window and half a hop before it begins
-HISS = 0.003  # of full scale
+TOLERANCE = 0.02  # s from the planted boundary: a tone is heard half a window and half a hop before it begins
+NOISE_LEVEL = 0.003  # of full scale
 VARIANCE = 0.05  # floor of the Gaussians: a tone hardly varies
 
 
@@ -44,7 +44,7 @@ def speak(letters: str, seed: int) -> Spoken:
     rng = np.random.default_rng(seed)
     lengths = [PAUSE, *rng.uniform(0.08, 0.2, len(letters)), PAUSE]
     edges = np.round(np.cumsum([0.0, *lengths]) * SAMPLE_RATE).astype(int)
-    wave = HISS * rng.normal(size=edges[-1])
+    wave = NOISE_LEVEL * rng.normal(size=edges[-1])
     for letter, (first, last) in zip(letters, pairwise(edges[1:-1]), strict=True):
         time = np.arange(last - first) / SAMPLE_RATE
         wave[first:last] += sum(0.1 * np.sin(2 * np.pi * hertz * time) for hertz in TONES[letter])
@@ -53,10 +53,10 @@ def speak(letters: str, seed: int) -> Spoken:
     )
 
 
-def learnt() -> MarkovModel:
+def trained_model() -> MarkovModel:
     """Make a model of the tones: a Gaussian for all states of each."""
     frontend, topology = SphinxFrontend(cmn="none"), TreeTopology.of_phones(list(TONES))
-    lesson = speak(LESSON, 1)
+    lesson = speak(TRAINING_TEXT, 1)
     frames = frontend(torch.from_numpy(lesson.wave)).double()
     middles = (np.arange(len(frames)) * frontend.clock.hop + frontend.clock.window / 2) / SAMPLE_RATE
     at = np.searchsorted(lesson.edges, middles, side="right") - 1
@@ -64,7 +64,7 @@ def learnt() -> MarkovModel:
     means, variances = [], []
     for number in range(len(topology.phones)):
         own = frames[
-            torch.from_numpy(label == (0 if number < len(FIRST) else number))
+            torch.from_numpy(label == (0 if number < len(COMMON_PHONES) else number))
         ]  # noise is like silence
         means.append(own.mean(0))
         variances.append(own.var(0).clamp(min=VARIANCE))
@@ -89,11 +89,11 @@ def trouble() -> str:
     """What is wrong with how the sentence is aligned; empty where all is well."""
     said = speak(SENTENCE.replace(" ", ""), 2)
     options = Options(backend="hmm", refine="none", language="planted")
-    [found] = align([Utterance("planted", said.wave, SENTENCE)], learnt(), options, Compute(jobs=1))
+    [found] = align([Utterance("planted", said.wave, SENTENCE)], trained_model(), options, Compute(jobs=1))
     if isinstance(found, Failure):
         return f"the sentence cannot be aligned ({found.message})"
     labels = tuple(p.label or SILENCE for p in found.phones)
     if labels != said.phones:
         return f"it hears {' '.join(labels)}, not {' '.join(said.phones)}"
     away = max(abs(p.start - edge) for p, edge in zip(found.phones, said.edges[:-1], strict=True))
-    return f"a boundary is {1000 * away:.0f} ms from where it was planted" if away > NEAR else ""
+    return f"a boundary is {1000 * away:.0f} ms from where it was planted" if away > TOLERANCE else ""

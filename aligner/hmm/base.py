@@ -27,7 +27,7 @@ from aligner.search.segmental import (
 )
 from aligner.search.viterbi import viterbi
 
-CACHE = 2**18  # numbers made at once when frames are scored without gradients
+CACHE_NUMBERS = 2**18  # numbers made at once when frames are scored without gradients
 
 R = TypeVar("R")
 Batch = tuple[Tensor, Tensor]
@@ -147,7 +147,7 @@ class HMM(nn.Module, ABC):
         them.
         """
         with torch.no_grad():
-            found: Posteriors | SegmentPosteriors = _joined(
+            found: Posteriors | SegmentPosteriors = _concatenated(
                 self._in_chunks(self._posteriors, observations, lengths, chunk_size)
             )
         return found
@@ -157,7 +157,7 @@ class HMM(nn.Module, ABC):
     ) -> Path | Segments:
         """Find the best path: ``states`` (B, T), -1 beyond a sequence's length, and ``score`` (B,)."""
         with torch.no_grad():
-            found: Path | Segments = _joined(
+            found: Path | Segments = _concatenated(
                 self._in_chunks(self._viterbi, observations, lengths, chunk_size)
             )
         return found
@@ -238,7 +238,7 @@ class HMM(nn.Module, ABC):
                 1,
             )
         small = observations.device.type == "cpu" and not torch.compiler.is_compiling()
-        length = max(1, CACHE // (len(observations) * numbers)) if small else frames
+        length = max(1, CACHE_NUMBERS // (len(observations) * numbers)) if small else frames
         parts = [
             score(observations, first, min(first + length, frames)) for first in range(0, frames, length)
         ]
@@ -274,12 +274,12 @@ def batches(data: Tensor | Iterable[Batch], lengths: Tensor | None) -> Iterator[
         raise ValueError("there is no data: not one batch")
 
 
-def again(data: Tensor | Iterable[Batch]) -> Tensor | Iterable[Batch]:
+def repeatable(data: Tensor | Iterable[Batch]) -> Tensor | Iterable[Batch]:
     """Make ``data`` iterable more than once."""
     return list(data) if isinstance(data, Iterator) else data
 
 
-def positive(num_frames: int, batch: int) -> None:
+def check_positive(num_frames: int, batch: int) -> None:
     """Raise unless there is something to draw."""
     if num_frames < 1 or batch < 1:
         raise ValueError(f"{batch} sequences of {num_frames} frames; at least 1 of each is needed")
@@ -299,14 +299,14 @@ def unpadded(observations: Tensor, lengths: Tensor) -> Tensor:
     )
 
 
-def climb(
+def fit_by_gradient(
     model: HMM, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int, learning_rate: float
 ) -> list[float]:
     """Fit a model by gradient (Adam), with one step for each batch and ``iterations`` passes."""
     if iterations < 0:
         raise ValueError(f"{iterations} iterations; at least 0 are needed")
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    data = again(data)
+    data = repeatable(data)
     history: list[float] = []
     for _ in range(iterations + 1):
         total, frames, last = 0.0, 0, len(history) == iterations
@@ -322,6 +322,6 @@ def climb(
     return history
 
 
-def _joined(parts: list[Any]) -> Any:
+def _concatenated(parts: list[Any]) -> Any:
     """Concatenate named tuples of tensors field by field."""
     return parts[0] if len(parts) == 1 else type(parts[0])(*map(torch.cat, zip(*parts, strict=True)))

@@ -13,7 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aligner.hmm.base import CACHE, HMM, Batch, again, batches, climb, positive, real_frames
+from aligner.hmm.base import (
+    CACHE_NUMBERS,
+    HMM,
+    Batch,
+    batches,
+    check_positive,
+    fit_by_gradient,
+    real_frames,
+    repeatable,
+)
 from aligner.hmm.mixtures import Mixtures, clusters
 from aligner.hmm.potentials import Potentials, likelihood
 from aligner.hmm.transitions import ArcWeights, Transitions, checked
@@ -114,7 +123,7 @@ class MixtureGaussianHMM(HMM):
         Paths go on for ``num_frames`` frames wherever they are then, final state or not; a state without
         arcs is kept.
         """
-        positive(num_frames, batch)
+        check_positive(num_frames, batch)
         states = self._walk(num_frames, batch, generator)
         return self.emissions.draw(states.flatten(), generator).view(batch, num_frames, -1), states
 
@@ -178,12 +187,12 @@ class MixtureGaussianHMM(HMM):
             raise ValueError(
                 f"method {method!r}, {iterations} iterations; 'em' or 'gradient', and at least 0"
             )
-        data = again(data)
+        data = repeatable(data)
         if initialise:
             observations, counts = next(iter(batches(data, lengths)))
             self.initialise(observations, self._checked(observations, counts), seed)
         if method == "gradient":
-            return climb(self, data, lengths, iterations, learning_rate)
+            return fit_by_gradient(self, data, lengths, iterations, learning_rate)
         return self._em(data, lengths, iterations, tolerance)
 
     def _em(
@@ -239,7 +248,7 @@ class MixtureGaussianHMM(HMM):
         frames, shares = observations[real], occupied[real]
         mixtures, ready = self.emissions, self.emissions.ready()
         sums: list[Any] = [0.0, 0.0, 0.0]
-        length = max(1, 16 * CACHE // mixtures.means.numel())
+        length = max(1, 16 * CACHE_NUMBERS // mixtures.means.numel())
         for first in range(0, len(frames), length):
             x = frames[first : first + length]
             weighted = ready.components(x)

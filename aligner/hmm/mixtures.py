@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from aligner.models.gmm import Diagonal, Full
 
-SEEN = 1e-8  # frames that a Gaussian must account for, lest it stay as it is
-SAMPLES = 20_000  # frames that k-means looks at
+LEAST_OCCUPANCY = 1e-8  # frames that a Gaussian must account for, lest it stay as it is
+KMEANS_FRAMES = 20_000  # frames that k-means looks at
 
 
-class Ready(NamedTuple):
+class ScoringMixtures(NamedTuple):
     """Mixtures laid out for scoring."""
 
     gaussians: Diagonal | Full
@@ -77,10 +77,10 @@ class Mixtures(nn.Module):
         """Covariances: (N, M, D) variances, or (N, M, D, D) matrices."""
         return self.cholesky @ self.cholesky.mT if self.full else self.log_variances.exp()
 
-    def ready(self) -> Ready:
+    def ready(self) -> ScoringMixtures:
         """Lay the parameters out for scoring; differentiable."""
         with torch.autocast(self.means.device.type, enabled=False):
-            return Ready(self.gaussians, self.weight_logits.log_softmax(1))
+            return ScoringMixtures(self.gaussians, self.weight_logits.log_softmax(1))
 
     def forward(self, frames: Tensor) -> Tensor:
         """Log-likelihoods (n, N) of ``frames`` (n, D)."""
@@ -107,8 +107,8 @@ class Mixtures(nn.Module):
         A Gaussian that accounts for nothing stays as it is, and so do parameters that are frozen
         (``requires_grad_(False)``).
         """
-        seen = occupancy > SEEN
-        count = occupancy.clamp(min=SEEN)[..., None]
+        seen = occupancy > LEAST_OCCUPANCY
+        count = occupancy.clamp(min=LEAST_OCCUPANCY)[..., None]
         means = first / count
         keep = seen[..., None]
         if self.full:
@@ -123,8 +123,8 @@ class Mixtures(nn.Module):
             _set(self.log_variances, torch.where(keep, variances.log(), self.log_variances.double()))
         _set(self.means, torch.where(keep, means, self.means.double()))
         total = occupancy.sum(1, keepdim=True)
-        shares = (occupancy / total.clamp(min=SEEN)).clamp(min=1e-30).log()
-        _set(self.weight_logits, torch.where(total > SEEN, shares, self.weight_logits.double()))
+        shares = (occupancy / total.clamp(min=LEAST_OCCUPANCY)).clamp(min=1e-30).log()
+        _set(self.weight_logits, torch.where(total > LEAST_OCCUPANCY, shares, self.weight_logits.double()))
 
 
 def _set(parameter: nn.Parameter, value: Tensor) -> None:
@@ -139,7 +139,7 @@ def clusters(frames: Tensor, count: int, seed: int = 0) -> Tensor:
 
     if count == 1 or len(frames) <= count:
         return torch.arange(len(frames), device=frames.device) % count
-    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed))[:SAMPLES]
+    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(seed))[:KMEANS_FRAMES]
     some = frames[order.to(frames.device)].cpu().numpy()
     means = KMeans(count, n_init=1, random_state=seed).fit(some)
     return torch.from_numpy(means.predict(frames.cpu().numpy())).long().to(frames.device)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import HMM, Batch, climb, positive
+from aligner.hmm.base import HMM, Batch, check_positive, fit_by_gradient
 from aligner.hmm.potentials import Potentials
 from aligner.hmm.transitions import ArcWeights, Transitions, checked
 
@@ -90,7 +90,7 @@ class NeuralHMM(HMM):
     def potentials(self, observations: Tensor) -> Potentials:
         """Compute arcs that vary in time, and scores, of a batch (B, T, D)."""
         observations = observations.to(self.log_variances.dtype)
-        heard = self._heard(observations)
+        heard = self._encoded(observations)
 
         def score(observations: Tensor, first: int, last: int) -> Tensor:
             return self._score(observations[:, first:last], heard[:, first:last])
@@ -99,7 +99,7 @@ class NeuralHMM(HMM):
         scores = self._over_time(score, observations, self.num_states * self.obs_dim)
         return Potentials(self.transitions(changes), scores, None)
 
-    def _heard(self, observations: Tensor) -> Tensor:
+    def _encoded(self, observations: Tensor) -> Tensor:
         """Network output (B, T, H) for each frame, computed from the frames before it."""
         before = nn.functional.pad(observations, (0, 0, 1, 0))[:, :-1]
         said = self.network(before)
@@ -122,7 +122,7 @@ class NeuralHMM(HMM):
     @torch.no_grad()
     def sample(self, num_frames: int, batch: int = 1, generator: torch.Generator | None = None) -> Batch:
         """Draw observations (B, T, D) frame by frame, and the states (B, T) behind them."""
-        positive(num_frames, batch)
+        check_positive(num_frames, batch)
         device, dtype = self.log_variances.device, self.log_variances.dtype
         observations = torch.zeros(batch, num_frames, self.obs_dim, device=device, dtype=dtype)
         each = torch.arange(batch, device=device)
@@ -130,7 +130,7 @@ class NeuralHMM(HMM):
         state = torch.multinomial(begin.expand(batch, -1), 1, generator=generator).squeeze(1)
         states = [state]
         for t in range(num_frames):
-            heard = self._heard(observations[:, : t + 1])[:, -1]
+            heard = self._encoded(observations[:, : t + 1])[:, -1]
             if t > 0:
                 logits = self.transitions.logits + self.changes(heard)
                 leaving = self.transitions.source == state[:, None]
@@ -155,4 +155,4 @@ class NeuralHMM(HMM):
 
         A NeuralHMM has no closed form for EM.
         """
-        return climb(self, data, lengths, iterations, learning_rate)
+        return fit_by_gradient(self, data, lengths, iterations, learning_rate)

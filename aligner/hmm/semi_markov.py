@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from aligner.hmm.base import Batch, positive, unpadded
+from aligner.hmm.base import Batch, check_positive, unpadded
 from aligner.hmm.gaussian import MixtureGaussianHMM, Statistics
 from aligner.hmm.mixtures import clusters
 from aligner.hmm.potentials import Potentials, likelihood
@@ -16,7 +16,7 @@ from aligner.hmm.transitions import Transitions
 from aligner.models.durations import Durations
 from aligner.search.arcs import within
 
-STRETCHES = 400  # of observations that a segment model begins with
+INITIAL_STRETCHES = 400  # of observations that a segment model begins with
 
 
 class HSMM(MixtureGaussianHMM):
@@ -199,7 +199,7 @@ class SemiMarkovHMM(HSMM):
         """Draw observations (B, T, D) and the states (B, T) behind them; the last segment is cut off."""
         if self.scorer is not None:
             raise ValueError("a model with a scorer of its own scores observations; it cannot draw them")
-        positive(num_frames, batch)
+        check_positive(num_frames, batch)
         states, regions = self._segments(num_frames, batch, generator)
         mixture = states * self._regions + regions
         return self.emissions.draw(mixture.flatten(), generator).view(batch, num_frames, -1), states
@@ -218,7 +218,7 @@ class SemiMarkovHMM(HSMM):
         if not long_enough:
             return super()._assigned(observations, lengths, seed)
         stretches = []
-        for k in torch.randint(len(long_enough), (STRETCHES,), generator=generator).tolist():
+        for k in torch.randint(len(long_enough), (INITIAL_STRETCHES,), generator=generator).tolist():
             x, frames = long_enough[k]
             first = int(torch.randint(frames - length + 1, (1,), generator=generator))
             stretches.append(x[first : first + length])

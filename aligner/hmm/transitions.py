@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aligner.graph import NONE
 from aligner.search.arcs import Arcs
 
-RAREST = 1e-30  # probability below which counts do not bring an arc: it stays an arc
+LEAST_PROBABILITY = 1e-30  # probability below which counts do not bring an arc: it stays an arc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Transitions:
         kept = self.source != self.target
         source, weight = self.source[kept], self.probability[kept]
         total = torch.zeros(len(self.start), dtype=weight.dtype).index_add(0, source, weight)
-        share = torch.where(total[source] > 0, weight / total[source].clamp(min=RAREST), weight)
+        share = torch.where(total[source] > 0, weight / total[source].clamp(min=LEAST_PROBABILITY), weight)
         return Transitions(
             source=source, target=self.target[kept], probability=share, start=self.start, final=self.final
         )
@@ -161,8 +161,8 @@ class ArcWeights(nn.Module):
         width = max(1, int(into.max()))
         number = torch.full((states, width), NONE)
         number[target, place] = torch.arange(len(target))
-        self.logits = nn.Parameter(transitions.probability[order].clamp(min=RAREST).log())
-        self.start_logits = nn.Parameter(transitions.start.clamp(min=RAREST).log())
+        self.logits = nn.Parameter(transitions.probability[order].clamp(min=LEAST_PROBABILITY).log())
+        self.start_logits = nn.Parameter(transitions.start.clamp(min=LEAST_PROBABILITY).log())
         final = torch.zeros(states).masked_fill(~transitions.final, -torch.inf)
         predecessors = torch.where(
             number >= 0, source[number.clamp(min=0)] if len(source) else number, NONE
@@ -224,8 +224,12 @@ class ArcWeights(nn.Module):
             0, self.source, counts
         )
         seen = total[self.source] > 0
-        shares = counts / total.clamp(min=RAREST)[self.source]
+        shares = counts / total.clamp(min=LEAST_PROBABILITY)[self.source]
         if self.logits.requires_grad:
-            self.logits.copy_(torch.where(seen, shares.clamp(min=RAREST).log(), self.logits.double()))
+            self.logits.copy_(
+                torch.where(seen, shares.clamp(min=LEAST_PROBABILITY).log(), self.logits.double())
+            )
         if float(start.sum()) > 0 and self.start_logits.requires_grad:
-            self.start_logits.copy_((start.double() / start.double().sum()).clamp(min=RAREST).log())
+            self.start_logits.copy_(
+                (start.double() / start.double().sum()).clamp(min=LEAST_PROBABILITY).log()
+            )

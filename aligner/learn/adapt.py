@@ -20,7 +20,7 @@ from aligner.features import affine
 from aligner.learn.spread import spread
 from aligner.models import saved
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.models.tree import TreeTopology
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train.adapt import PriorCounts, map_rounds
@@ -174,7 +174,7 @@ def _adapted(
     rounds = options.rounds if options.rounds is not None else (OTHER_ROUNDS if other else ALIKE_ROUNDS)
     likelihoods: list[float] = []
 
-    def by_map(start: MarkovModel, voices: dict[str, Voice], name: str) -> GaussianMixtures:
+    def by_map(start: MarkovModel, voices: dict[str, SpeakerTransform], name: str) -> GaussianMixtures:
         """Return the mixtures that MAP makes of a model's, for frames that the voices have transformed."""
         view, occupancy = start, None
         for view, s in map_rounds(start, shards, voices, belief, number=rounds, spread=mapped):  # noqa: B007
@@ -198,7 +198,7 @@ def per_frame(s: Statistics) -> float:
     return s.log_likelihood / max(s.frames, 1)
 
 
-def _any(voices: dict[str, Voice]) -> bool:
+def _any(voices: dict[str, SpeakerTransform]) -> bool:
     return any(v.transform is not None for v in voices.values())
 
 
@@ -211,7 +211,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
             spoken, _ = backend.pronounce(heard.tokens)
         except DataError as error:
             return Failure.of(u, error)
-        base = backend.model.base(heard.wave, backend.voices.get(u.speaker))
+        base = backend.model.base_features(heard.wave, backend.voices.get(u.speaker))
         return Example(
             id=u.id,
             speaker=u.speaker,
@@ -226,7 +226,10 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
 
 
 def _transform_sums(
-    model: MarkovModel, shards: Sequence[Sequence[Example]], voices: dict[str, Voice], mapped: Map[Any]
+    model: MarkovModel,
+    shards: Sequence[Sequence[Example]],
+    voices: dict[str, SpeakerTransform],
+    mapped: Map[Any],
 ) -> dict[str, TransformSums]:
     """Return what the transform of each speaker is estimated from."""
     return added_by_speaker(
@@ -240,7 +243,7 @@ def _with_transform(
     """Return the model with one transform for all recordings, if their speech is other than what it knows;
     and what the transform gains in nats a frame.
     """
-    of_all: dict[str, Voice] = {}
+    of_all: dict[str, SpeakerTransform] = {}
     gained, transform = 0.0, None
     for _ in range(TRANSFORM_ROUNDS):
         sums = _transform_sums(model, shards, of_all, mapped)
@@ -254,7 +257,7 @@ def _with_transform(
         gained = fmllr_gain(everyone, transform)
         if gained < LEAST_GAIN:
             return model, gained
-        of_all = {speaker: Voice(transform=transform) for speaker in sums}
+        of_all = {speaker: SpeakerTransform(transform=transform) for speaker in sums}
     if transform is None:
         return model, gained
     return replace(model, transform=composed(transform, model.transform)), gained
@@ -272,12 +275,14 @@ def composed(transform: torch.Tensor, before: torch.Tensor | None) -> torch.Tens
 
 def _speaker_transforms(
     model: MarkovModel, shards: Sequence[Sequence[Example]], least: float, mapped: Map[Any]
-) -> dict[str, Voice]:
+) -> dict[str, SpeakerTransform]:
     """Return each speaker's transform, where it gains at least ``least`` nats a frame."""
-    voices: dict[str, Voice] = {}
+    voices: dict[str, SpeakerTransform] = {}
     for _ in range(TRANSFORM_ROUNDS):
         sums = _transform_sums(model, shards, voices, mapped)
-        voices = {speaker: Voice(transform=transform_for(model, s, least)) for speaker, s in sums.items()}
+        voices = {
+            speaker: SpeakerTransform(transform=transform_for(model, s, least)) for speaker, s in sums.items()
+        }
     return voices
 
 

@@ -15,7 +15,7 @@ import torch
 
 from aligner.learn.history import Row
 from aligner.models import packed, saved
-from aligner.models.markov import Voice
+from aligner.models.markov import SpeakerTransform
 from aligner.train.em import Paths
 from aligner.train.estimate import VarianceFloor
 from aligner.train.stages import TrainingState
@@ -114,7 +114,8 @@ def _state(
 ) -> tuple[TrainingState, list[Row]]:
     model = saved.whole(path, table, tensors, finished=False).to(device)
     voices = {
-        speaker: Voice(transform=tensors[name] if name else None) for speaker, name in table["voices"].items()
+        speaker: SpeakerTransform(transform=tensors[name] if name else None)
+        for speaker, name in table["voices"].items()
     }
     words = {word: tuple(_pronunciation(p) for p in said) for word, said in table["words"].items()}
     said = PronunciationCounts(

@@ -22,22 +22,22 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad, relu
 
 from aligner.models import packed
-from aligner.models.known import TAUGHT_TABLE
+from aligner.models.known import BOUNDARY_TABLE
 from aligner.text.phones import phone_class, unstressed
 from aligner.types import ModelError
 
-TABLE = TAUGHT_TABLE
+TABLE = BOUNDARY_TABLE
 BANDS = 26  # mel filters
-REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
+CANDIDATE_REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
 WIDTH, KERNEL, DILATIONS = 32, 5, (1, 2, 4)
 DROPOUT = 0.3
-NEAR = 0.02  # s; the unit of how far away a place is
-QUIETEST = 2.3  # log energy that the quietest sounds are raised to: about the rounding to 16 bits
-SMALL = 0.05  # standard deviation of what the weights of phones begin with
-OF_CLASSES = 3.0  # how much faster what is particular to two classes is learnt than the network
-TOGETHER = 32  # boundaries that are weighed at once
+DISTANCE_UNIT = 0.02  # s; the unit of how far away a place is
+LOG_ENERGY_FLOOR = 2.3  # log energy that the quietest sounds are raised to: about the rounding to 16 bits
+EMBEDDING_SPREAD = 0.05  # standard deviation of what the weights of phones begin with
+CLASS_LEARNING_FACTOR = 3.0  # how much faster what is particular to two classes is learnt than the network
+BOUNDARIES_AT_ONCE = 32  # boundaries that are weighed at once
 CLASSES = ("silence", "vowel", "stop", "fricative", "nasal", "liquid")
-UNKNOWN = 0  # the number of phones that were not in the lessons
+UNKNOWN_PHONE = 0  # the number of phones that were not in the lessons
 
 
 class BoundaryNetwork(nn.Module):
@@ -62,10 +62,10 @@ class BoundaryNetwork(nn.Module):
         )  # in what was likely before, and in distances
         self.trust_of_classes = nn.Embedding(len(CLASSES) ** 2, len(self.trust))
         for table in (self.before, self.after, self.classes):
-            nn.init.normal_(table.weight, 0, SMALL)
+            nn.init.normal_(table.weight, 0, EMBEDDING_SPREAD)
         nn.init.zeros_(self.trust_of_classes.weight)
 
-    def hear(self, energies: Tensor) -> Tensor:
+    def encode(self, energies: Tensor) -> Tensor:
         """Encode normalised energies (B, T, 26) to features before each frame (B, T, WIDTH)."""
         heard = energies
         for layer, dilation in zip(self.layers, DILATIONS, strict=True):
@@ -99,23 +99,23 @@ class BoundaryNetwork(nn.Module):
             (N, W)
         """
         weights = self.before(pairs[:, 0]) + self.after(pairs[:, 1]) + self.classes(classes)
-        trust = self.trust + OF_CLASSES * self.trust_of_classes(classes)
-        far = away / NEAR
+        trust = self.trust + CLASS_LEARNING_FACTOR * self.trust_of_classes(classes)
+        far = away / DISTANCE_UNIT
         distances = torch.stack([likely, far.abs(), far.square(), far], -1)
-        odds: Tensor = self._weighed(heard, at, weights) + torch.einsum("nwk,nk->nw", distances, trust)
+        odds: Tensor = self._dot_products(heard, at, weights) + torch.einsum("nwk,nk->nw", distances, trust)
         return odds
 
     @staticmethod
-    def _weighed(heard: Tensor, at: Tensor, weights: Tensor) -> Tensor:
+    def _dot_products(heard: Tensor, at: Tensor, weights: Tensor) -> Tensor:
         """Dot products (N, W) of features (T, D) ``at`` places (N, W) with weights (N, D).
 
         So nothing is copied to (N, W, D), which would take longer than all else here.
         """
         parts = []
-        for k in range(0, len(at), TOGETHER):
-            own = at[k : k + TOGETHER]
+        for k in range(0, len(at), BOUNDARIES_AT_ONCE):
+            own = at[k : k + BOUNDARIES_AT_ONCE]
             first, last = int(own.min()), int(own.max()) + 1
-            parts.append((weights[k : k + TOGETHER] @ heard[first:last].T).gather(1, own - first))
+            parts.append((weights[k : k + BOUNDARIES_AT_ONCE] @ heard[first:last].T).gather(1, own - first))
         return torch.cat(parts) if parts else heard.new_zeros(at.shape)
 
 
@@ -188,17 +188,17 @@ class BoundaryModel:
         away : ndarray
             (N, W) how far each place is from the likeliest, in seconds.
         """
-        pairs, classes = (torch.from_numpy(x) for x in numbered(labels, self.phones))
+        pairs, classes = (torch.from_numpy(x) for x in phone_and_class_numbers(labels, self.phones))
         before, far = torch.from_numpy(likely).float(), torch.from_numpy(away).float()
-        at = torch.from_numpy(indices(middle, len(energies), likely.shape[1] // 2))
+        at = torch.from_numpy(frames_around(middle, len(energies), likely.shape[1] // 2))
         with torch.inference_mode():
             heard = normalised(energies)[None]
             odds = [
-                network(network.hear(heard)[0], at, pairs, classes, before, far).softmax(-1)
+                network(network.encode(heard)[0], at, pairs, classes, before, far).softmax(-1)
                 for network in self.networks
             ]
             mean = torch.stack(odds).mean(0)
-        found: np.ndarray = shared(mean.double().numpy(), likely, self.share)
+        found: np.ndarray = mixed_with_prior(mean.double().numpy(), likely, self.share)
         return found
 
     def save(self, folder: Path, **more: Any) -> None:
@@ -271,13 +271,13 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
     )
 
 
-def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
+def mixed_with_prior(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
     """Mix the networks' probabilities with the prior ones (N, W), a ``share`` of the evidence from the
     networks.
 
     Examples
     --------
-    >>> shared(np.array([[0.9, 0.1]]), np.log([[0.5, 0.5]]), 0.0)
+    >>> mixed_with_prior(np.array([[0.9, 0.1]]), np.log([[0.5, 0.5]]), 0.0)
     array([[0.5, 0.5]])
     """
     logs = share * np.log(np.maximum(mean, 1e-6)) + (1 - share) * likely
@@ -288,26 +288,26 @@ def shared(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:
 
 def normalised(energies: Tensor) -> Tensor:
     """Normalise log energies (T, 26): mean 0 in each band, unit variance over all bands."""
-    audible = energies.clamp(min=QUIETEST)
+    audible = energies.clamp(min=LOG_ENERGY_FLOOR)
     return (audible - audible.mean(0)) / audible.std().clamp(min=1e-3)
 
 
-def indices(middle: np.ndarray, frames: int, reach: int) -> np.ndarray:
+def frames_around(middle: np.ndarray, frames: int, reach: int) -> np.ndarray:
     """Indices (N, 2 reach + 1) of the frames around each of ``middle`` (N,), clipped to the recording."""
     at: np.ndarray = np.clip(middle[:, None] + np.arange(-reach, reach + 1), 0, frames - 1)
     return at
 
 
-def numbered(labels: Sequence[str], phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def phone_and_class_numbers(labels: Sequence[str], phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the phones on both sides of each boundary (N, 2), and of their pair of classes (N,), int64.
 
     Examples
     --------
-    >>> numbered(["", "AA1", "T"], ["T", ""])
+    >>> phone_and_class_numbers(["", "AA1", "T"], ["T", ""])
     (array([[2, 0],
            [0, 1]]), array([1, 8]))
     """
-    known = {phone: k for k, phone in enumerate(phones, UNKNOWN + 1)}
-    own = np.array([known.get(unstressed(label), UNKNOWN) for label in labels], np.int64)
+    known = {phone: k for k, phone in enumerate(phones, UNKNOWN_PHONE + 1)}
+    own = np.array([known.get(unstressed(label), UNKNOWN_PHONE) for label in labels], np.int64)
     kinds = np.array([CLASSES.index(phone_class(label)) for label in labels], np.int64)
     return np.stack([own[:-1], own[1:]], 1), kinds[:-1] * len(CLASSES) + kinds[1:]

@@ -22,13 +22,13 @@ from aligner.models.boundary import BoundaryModel
 from aligner.text.phones import unstressed
 from aligner.types import SAMPLE_RATE, Clock, ModelError
 
-CHUNK = 30.0  # s of a recording that a network hears at once
-OVERLAP = 4.0  # s that it hears twice: half of it is context for either side
-LEAST = 400  # samples; shorter recordings are padded behind
-FLOOR = 1e-12  # of a posterior
-PRIORS = 0.3  # of the log prior that is taken out of the log posteriors (Huang et al. 2024)
-SPECIAL = ("<", "[")  # how labels begin that are no characters
-SINGLE = 0.8  # share of labels of one character from which a network writes characters, not phones
+CHUNK_SECONDS = 30.0  # s of a recording that a network hears at once
+OVERLAP_SECONDS = 4.0  # s that it hears twice: half of it is context for either side
+LEAST_SAMPLES = 400  # samples; shorter recordings are padded behind
+POSTERIOR_FLOOR = 1e-12  # of a posterior
+PRIOR_WEIGHT = 0.3  # of the log prior that is taken out of the log posteriors (Huang et al. 2024)
+SPECIAL_PREFIXES = ("<", "[")  # how labels begin that are no characters
+CHARACTER_SHARE = 0.8  # share of labels of one character from which a network writes characters, not phones
 
 
 class Network(Protocol):
@@ -59,7 +59,7 @@ class Network(Protocol):
         ...
 
 
-class Elsewhere:
+class NetworkOnDevice:
     """A network on another device than the waveforms it takes and the posteriors it returns."""
 
     def __init__(self, network: Network, device: str) -> None:
@@ -78,7 +78,7 @@ class Elsewhere:
 
 
 def posteriors(
-    network: Network, wave: Tensor, chunk: float | None = CHUNK, overlap: float = OVERLAP
+    network: Network, wave: Tensor, chunk: float | None = CHUNK_SECONDS, overlap: float = OVERLAP_SECONDS
 ) -> Tensor:
     """Log posteriors (T, V) of a recording (N,) of any length.
 
@@ -93,7 +93,7 @@ def posteriors(
         In seconds; None hears all at once.
     """
     hop, rate = network.clock.hop, network.clock.rate
-    wave = pad(wave, (0, max(LEAST - len(wave), 0)))
+    wave = pad(wave, (0, max(LEAST_SAMPLES - len(wave), 0)))
     if chunk is None:
         return network(wave)
     size, half = round(chunk * rate / hop), round(overlap * rate / hop / 2)
@@ -127,11 +127,11 @@ class CtcModel:
     """Case that the alphabet is written in; None where it has both."""
     priors: Mapping[str, float] = field(default_factory=dict)
     """Mean posterior of each class; those of the blank and the boundary stand under the network's names."""
-    alpha: float = PRIORS
+    alpha: float = PRIOR_WEIGHT
     """Share of the log priors that is taken out of the log posteriors."""
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Seconds by which boundaries between two classes of phones are late (see `aligner.refine.offsets`)."""
-    chunk: float | None = CHUNK
+    chunk: float | None = CHUNK_SECONDS
     """Seconds of a recording that the network hears at once; None is any length."""
     delay: float = 0.0
     """Mean delay of the network's boundaries, in seconds."""
@@ -140,9 +140,9 @@ class CtcModel:
     taught: BoundaryModel | None = None
     """Boundary model learnt from corrections, if there is one."""
 
-    def on(self, device: str) -> CtcModel:
+    def on_device(self, device: str) -> CtcModel:
         """Move the network to a device; its posteriors come back to the CPU."""
-        return self if device == "cpu" else replace(self, network=Elsewhere(self.network, device))
+        return self if device == "cpu" else replace(self, network=NetworkOnDevice(self.network, device))
 
     @cached_property
     def clock(self) -> Clock:
@@ -184,7 +184,9 @@ class CtcModel:
         """
         heard = posteriors(self.network, wave, self.chunk).exp()
         of_class = (
-            torch.stack([heard[:, members].sum(1) for members in self._members], 1).clamp(min=FLOOR).log()
+            torch.stack([heard[:, members].sum(1) for members in self._members], 1)
+            .clamp(min=POSTERIOR_FLOOR)
+            .log()
         )
         return torch.cat([of_class, of_class.max(1, keepdim=True).values], 1)
 
@@ -213,7 +215,7 @@ def spelled(name: str, network: Network, case: str | None, star: str | None = No
     classes = {
         label: (k,)
         for k, label in enumerate(network.labels)
-        if label not in special and not (label.startswith(SPECIAL) and len(label) > 1)
+        if label not in special and not (label.startswith(SPECIAL_PREFIXES) and len(label) > 1)
     }
-    characters = sum(len(label) == 1 for label in classes) > SINGLE * len(classes)
+    characters = sum(len(label) == 1 for label in classes) > CHARACTER_SHARE * len(classes)
     return CtcModel(name=name, network=network, classes=classes, characters=characters, case=case)

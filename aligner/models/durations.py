@@ -13,8 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-RARE = 1e-12  # the least probability that counts may give a duration: none is ever ruled out by the data
-STEPS = 200  # of the optimiser that fits two numbers a state
+LEAST_PROBABILITY = (
+    1e-12  # the least probability that counts may give a duration: none is ever ruled out by the data
+)
+OPTIMISER_STEPS = 200  # of the optimiser that fits two numbers a state
 
 
 class Durations(nn.Module):
@@ -93,7 +95,7 @@ class Durations(nn.Module):
             return
         shares = counts[seen] / counts[seen].sum(1, keepdim=True)
         if self.kind == "free":
-            self.parameters_[seen] = shares.clamp(min=RARE).log().to(self.parameters_)
+            self.parameters_[seen] = shares.clamp(min=LEAST_PROBABILITY).log().to(self.parameters_)
             return
         old = self.parameters_[seen].double()
         new = self._climb(old, shares)
@@ -112,7 +114,7 @@ class Durations(nn.Module):
         new = old.clone().requires_grad_()
         optimiser = torch.optim.LBFGS(
             [new],
-            max_iter=STEPS,
+            max_iter=OPTIMISER_STEPS,
             history_size=20,
             tolerance_grad=1e-9,
             tolerance_change=1e-12,

@@ -22,15 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 256  # frames to score at once
-NEAR = 2**17  # numbers up to which a block is longer than that
-CACHE = 2**20  # numbers in a block at most: with full covariances blocks are shorter
-SMALLEST = torch.finfo(torch.float32).tiny
-FAINTEST = (
-    -115.0
-)  # log2 density against the best of a mixture; below, exponentials are denormals, which are slow
-BIT = math.log(2.0)  # mixtures are summed in base 2, for exp2 takes a third of the time of exp
-FEWEST = 8  # pdfs of a codebook are padded to a multiple of it
+BLOCK_FRAMES = 256  # frames to score at once
+BLOCK_NUMBERS = 2**17  # numbers up to which a block is longer than that
+LARGEST_BLOCK_NUMBERS = 2**20  # numbers in a block at most: with full covariances blocks are shorter
+LEAST_FLOAT = torch.finfo(torch.float32).tiny
+# log2 density against the best of a mixture; below, exponentials are denormals, which are slow
+LEAST_DENSITY_BITS = -115.0
+LN2 = math.log(2.0)  # mixtures are summed in base 2, for exp2 takes a third of the time of exp
+PDF_MULTIPLE = 8  # pdfs of a codebook are padded to a multiple of it
 
 
 class Gaussians(Protocol):
@@ -50,7 +49,7 @@ class Gaussians(Protocol):
         """Select some codebooks, and the first ``densities`` Gaussians of each."""
         ...
 
-    def turned(self) -> Gaussians:
+    def transposed(self) -> Gaussians:
         """Transpose to M x C Gaussians."""
         ...
 
@@ -109,7 +108,7 @@ class Diagonal(NamedTuple):
             self.constant.index_select(0, books)[:, :densities],
         )
 
-    def turned(self) -> Diagonal:
+    def transposed(self) -> Diagonal:
         """Transpose to M x C Gaussians."""
         return Diagonal(
             self.center, self.quadratic.transpose(0, 1).contiguous(), self.constant.T.contiguous()
@@ -117,7 +116,7 @@ class Diagonal(NamedTuple):
 
     def in_bits(self) -> Diagonal:
         """Scale the log densities to base 2."""
-        return Diagonal(self.center, self.quadratic / BIT, self.constant / BIT)
+        return Diagonal(self.center, self.quadratic / LN2, self.constant / LN2)
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
@@ -177,7 +176,7 @@ class Full(NamedTuple):
             self.constant[books, :densities],
         )
 
-    def turned(self) -> Full:
+    def transposed(self) -> Full:
         """Transpose to M x C Gaussians."""
         return Full(
             self.whitening.transpose(1, 2).contiguous(),
@@ -187,8 +186,8 @@ class Full(NamedTuple):
 
     def in_bits(self) -> Full:
         """Scale the log densities to base 2."""
-        root = math.sqrt(BIT)  # distances are squared
-        return Full(self.whitening / root, self.shift / root, self.constant / BIT)
+        root = math.sqrt(LN2)  # distances are squared
+        return Full(self.whitening / root, self.shift / root, self.constant / LN2)
 
     def __call__(self, x: Tensor, room: Tensor | None = None) -> Tensor:
         """Log densities (n, C, M) of ``x`` (n, D)."""
@@ -215,7 +214,9 @@ def _rows(table: Tensor, rows: np.ndarray) -> Tensor:
 
 def block_length(numbers: int) -> int:
     """Number of frames to score at once, where ``numbers`` intermediate numbers are made for each."""
-    return max(8, min(max(BLOCK, NEAR // max(numbers, 1)), CACHE // max(numbers, 1)))
+    return max(
+        8, min(max(BLOCK_FRAMES, BLOCK_NUMBERS // max(numbers, 1)), LARGEST_BLOCK_NUMBERS // max(numbers, 1))
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,11 +239,9 @@ class Stream:
 class Selection:
     """The parameters that a set of pdfs uses, gathered and grouped by how many pdfs share a codebook.
 
-    Per stream the Gaussians (`Gaussians.in_bits`) and, for each group of c codebooks with up to N pdfs, the
-    ``weights`` (c, N, M); the groups follow each other.  ``slots`` (P,) says where in all c x N each pdf
-    asked for ended up, and ``book`` (P,) which of the codebooks it draws on.  Where every pdf has its own
-    codebook (N is 1), the Gaussians are `Gaussians.turned`: sums over the Gaussians of a mixture then go over
-    rows, not within them, which is several times as fast.
+    A group is c codebooks with up to N pdfs each; the groups follow each other.  Where every pdf has its own
+    codebook (N is 1), the Gaussians are `Gaussians.transposed`: sums over the Gaussians of a mixture then go
+    over rows, not within them, which is several times as fast.
     """
 
     gaussians: tuple[Gaussians, ...]
@@ -343,12 +342,12 @@ class GaussianMixtures:
                 (_rows(s.weights, pdfs[np.argsort(group)])[:, None, :densities],) for s in self.streams
             )
             return Selection(
-                tuple(g.take(chosen, densities).turned() for g in self._in_bits),
+                tuple(g.take(chosen, densities).transposed() for g in self._in_bits),
                 one,
                 torch.from_numpy(group),
                 torch.from_numpy(group),
             )
-        room = -(-sharing // FEWEST) * FEWEST  # of each codebook
+        room = -(-sharing // PDF_MULTIPLE) * PDF_MULTIPLE  # of each codebook
         order = np.argsort(room, kind="stable")
         books, room, rank = (
             books[order],
@@ -389,10 +388,10 @@ class GaussianMixtures:
         result = frames.new_empty(len(frames), len(pdfs), dtype=torch.float32)
         if len(pdfs) == 0:
             return result
-        groups = self._alike(pdfs)
+        groups = self._groups_by_size(pdfs)
         chosen = [self.select(pdfs[at], densities) for at, densities in groups]
         order = torch.from_numpy(np.argsort(np.concatenate([at for at, _ in groups]))).to(frames.device)
-        block = self._own if chosen[0].weights[0][0].shape[1] == 1 else self._block
+        block = self._block_of_own_codebooks if chosen[0].weights[0][0].shape[1] == 1 else self._block
         numbers = max(g.numbers for c in chosen for g in c.gaussians)
         length = block_length(numbers)
         room = frames.new_empty(min(length, len(frames)) * numbers, dtype=torch.float32)
@@ -404,7 +403,7 @@ class GaussianMixtures:
             )
         return result
 
-    def _alike(self, pdfs: np.ndarray) -> list[tuple[np.ndarray, int | None]]:
+    def _groups_by_size(self, pdfs: np.ndarray) -> list[tuple[np.ndarray, int | None]]:
         """Group the pdfs to score together, with the number of their densities: all, or two groups.
 
         Where each has its own codebook some have several times as many as most, and all would be scored as if
@@ -438,20 +437,20 @@ class GaussianMixtures:
                     group, shares[book : book + count], mixed[row : row + count * size].view(count, size, -1)
                 )
                 row, book = row + count * size, book + count
-            total += mixed.clamp_(min=SMALLEST).log2_()
+            total += mixed.clamp_(min=LEAST_FLOAT).log2_()
         slots, books = chosen.slots.to(total.device), chosen.book.to(total.device)
-        return total.index_select(0, slots).T.add(level.index_select(1, books)).mul_(BIT)
+        return total.index_select(0, slots).T.add(level.index_select(1, books)).mul_(LN2)
 
-    def _own(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
+    def _block_of_own_codebooks(self, frames: Tensor, chosen: Selection, room: Tensor) -> Tensor:
         """Score a few frames where every pdf has its own codebook."""
         total = torch.zeros((), device=frames.device)
         for stream, gaussians, (weights,) in zip(self.streams, chosen.gaussians, chosen.weights, strict=True):
             densities = gaussians(frames[:, stream.columns], room)  # (n, M, C)
             best = densities.amax(1, keepdim=True)
-            shares = densities.sub_(best).clamp_(min=FAINTEST).exp2_()
+            shares = densities.sub_(best).clamp_(min=LEAST_DENSITY_BITS).exp2_()
             mixed = shares.mul_(weights[:, 0].T).sum(1)
-            total = total + mixed.clamp_(min=SMALLEST).log2_() + best[:, 0]
-        return total.mul_(BIT).index_select(1, chosen.slots.to(total.device))
+            total = total + mixed.clamp_(min=LEAST_FLOAT).log2_() + best[:, 0]
+        return total.mul_(LN2).index_select(1, chosen.slots.to(total.device))
 
     def score_naively(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Compute the formula at the top of this page as it stands, in float64, as a reference for

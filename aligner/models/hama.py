@@ -36,7 +36,7 @@ WIDTH, HEADS, BLOCKS, INNER, KERNEL = 144, 4, 4, 576, 31
 MELS, BINS, LABELS = 80, 201, 191
 WINDOW, HOP, STRIDE = 400, 160, 2  # samples, samples, STFT frames
 PAD = WINDOW // 2
-FLOOR = 1e-10  # of the power in a mel band
+POWER_FLOOR = 1e-10  # of the power in a mel band
 SQRT2 = 1.4140625  # as half precision has it: the network was exported from there
 EXTRA_LABELS = ("<wb>", "<blank>")  # after those of the package's vocabulary
 
@@ -227,7 +227,7 @@ class HamaNetwork(nn.Module):
         """
         spectrum = wave.to(self.stft.dtype).unfold(-1, WINDOW, HOP) @ self.stft.T
         power = spectrum[..., :BINS].square() + spectrum[..., BINS:].square()
-        return (power @ self.mel).clamp_min(FLOOR).log().half().float()
+        return (power @ self.mel).clamp_min(POWER_FLOOR).log().half().float()
 
 
 def _check(wave: Tensor, spans: list[int]) -> None:

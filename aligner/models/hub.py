@@ -206,7 +206,7 @@ def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
         case=letter_case(labels),
         star=None,
         module=module,
-        logits=lambda wave: module(_heard(extractor, wave)).logits[0],
+        logits=lambda wave: module(_input_values(extractor, wave)).logits[0],
     )
 
 
@@ -243,7 +243,7 @@ def _extractor(where: str, local: bool) -> Any:
     return extractor
 
 
-def _heard(extractor: Any, wave: Tensor) -> Tensor:
+def _input_values(extractor: Any, wave: Tensor) -> Tensor:
     """Run the extractor on a wave (N,): a batch (1, N) on the wave's device."""
     made = extractor(wave.cpu().numpy(), sampling_rate=extractor.sampling_rate, return_tensors="pt")
     values: Tensor = made["input_values"]

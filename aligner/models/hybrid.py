@@ -47,7 +47,7 @@ class HybridFrontend:
 
 
 @dataclass(frozen=True)
-class Columns:
+class PrecomputedScores:
     """A scorer that takes a frame's own numbers for the scores (see `aligner.models.markov.Scorer`)."""
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:

@@ -43,7 +43,7 @@ class Frontend(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
+class SpeakerTransform:
     """A speaker's normalisation: moments of the cepstra, and a transform of the frames."""
 
     cepstra: Moments | None = None
@@ -117,11 +117,11 @@ class MarkovModel:
         assert plain is not None
         return replace(self, mixtures=plain, adapted=adapted)
 
-    def hear(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
+    def frames_of_wave(self, wave: Tensor, voice: SpeakerTransform | None = None) -> Tensor:
         """Compute the frames (T, D) of a speaker's waveform (N,)."""
-        return self.frames(self.base(wave, voice), voice)
+        return self.frames(self.base_features(wave, voice), voice)
 
-    def base(self, wave: Tensor, voice: Voice | None = None) -> Tensor:
+    def base_features(self, wave: Tensor, voice: SpeakerTransform | None = None) -> Tensor:
         """Speaker-normalised cepstra (T, C) of a waveform (N,), or whole frames where there are no
         cepstra.
         """
@@ -129,8 +129,10 @@ class MarkovModel:
             return self.frontend.normalise(self.frontend.cepstra(wave), voice.cepstra if voice else None)
         return self.frontend(wave)
 
-    def frames(self, base: Tensor, voice: Voice | None = None, lengths: Tensor | None = None) -> Tensor:
-        """Expand `base` to frames (T, D); with ``lengths`` (B,), of recordings one behind the other."""
+    def frames(
+        self, base: Tensor, voice: SpeakerTransform | None = None, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Expand `base_features` to frames (T, D); ``lengths`` (B,) are those of concatenated recordings."""
         frames = self.frontend.expand(base, lengths) if isinstance(self.frontend, CepstralFrontend) else base
         if self.transform is not None:
             frames = affine(frames, self.transform.to(frames))

@@ -34,8 +34,8 @@ CLOCK = Clock(hop=160, window=400)  # 10 and 25 ms
 MELS = 80
 LOWEST, HIGHEST = 40.0, 7800.0  # Hz; below is hum, above the resampler's filter
 NFFT = 1024  # the lowest filters are narrower than a bin of 512
-FLOOR = 1.0  # about what the rounding to 16 bits leaves in a filter: digital silence is no quieter
-PIECE = 4096  # frames that go through the network at once
+ENERGY_FLOOR = 1.0  # about what the rounding to 16 bits leaves in a filter: digital silence is no quieter
+PIECE_FRAMES = 4096  # frames that go through the network at once
 WEIGHTS, TABLE = "model.safetensors", NETWORK_TABLE
 KIND = "tcn"
 
@@ -90,12 +90,12 @@ def log_mel(wave: Tensor) -> Tensor:
     filters = _filters(wave.dtype, wave.device)
     count = frame_count(len(wave), CLOCK.window, CLOCK.hop)
     parts = []
-    for first in range(0, count, PIECE):  # so that hours need little memory
-        last = min(first + PIECE, count)
+    for first in range(0, count, PIECE_FRAMES):  # so that hours need little memory
+        last = min(first + PIECE_FRAMES, count)
         piece = wave[first * CLOCK.hop : (last - 1) * CLOCK.hop + CLOCK.window] * INT16_SCALE
         frames = windows(piece, CLOCK.window, CLOCK.hop)
         frames = frames - frames.mean(1, keepdim=True)
-        parts.append(torch.log(power_spectrum(frames, NFFT) @ filters + FLOOR))
+        parts.append(torch.log(power_spectrum(frames, NFFT) @ filters + ENERGY_FLOOR))
     energies = torch.cat(parts) if parts else wave.new_zeros(0, MELS)
     centred = energies - energies.mean(0)
     return centred / centred.square().mean(0).sqrt().clamp(min=1e-3)
@@ -245,8 +245,8 @@ class TcnNetwork(nn.Module):
         """
         frames = log_mel(wave.to(self.first.weight.device, torch.float32))
         parts = []
-        for start in range(0, len(frames), PIECE):
-            begin, stop = max(start - self.shape.reach, 0), min(start + PIECE, len(frames))
+        for start in range(0, len(frames), PIECE_FRAMES):
+            begin, stop = max(start - self.shape.reach, 0), min(start + PIECE_FRAMES, len(frames))
             piece = frames[None, begin : stop + self.shape.reach]
             made = self.encode(piece, torch.tensor([piece.shape[1]], device=frames.device))
             parts.append(made[0, start - begin : stop - begin])

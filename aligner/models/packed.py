@@ -21,7 +21,7 @@ from aligner.formats.files import write_text, written_whole
 from aligner.types import ModelError
 
 VERSION = 1  # of the layout; a newer one cannot be read
-AGAIN = "copy the model again, or train it again"
+REMEDY = "copy the model again, or train it again"
 
 
 def write(
@@ -92,7 +92,7 @@ def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     table = _table(path)
     version = table.get("version")
     if not isinstance(version, int):
-        raise ModelError(path, "it has no field 'version'", AGAIN)
+        raise ModelError(path, "it has no field 'version'", REMEDY)
     if version > VERSION:
         raise ModelError(
             path,
@@ -101,7 +101,7 @@ def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     weights = _named(path)
     if not weights:
-        raise ModelError(path, "field 'weights' names no file", AGAIN)
+        raise ModelError(path, "field 'weights' names no file", REMEDY)
     return table, _tensors(folder / weights, table, path)
 
 
@@ -109,11 +109,11 @@ def _table(path: Path) -> dict[str, Any]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(path, f"it cannot be read ({error.strerror})", AGAIN) from error
+        raise ModelError(path, f"it cannot be read ({error.strerror})", REMEDY) from error
     except ValueError as error:
-        raise ModelError(path, f"it is not JSON ({error})", AGAIN) from error
+        raise ModelError(path, f"it is not JSON ({error})", REMEDY) from error
     if not isinstance(table, dict):
-        raise ModelError(path, "it holds no table", AGAIN)
+        raise ModelError(path, "it holds no table", REMEDY)
     return table
 
 
@@ -127,18 +127,18 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
         raise ModelError(
             path,
             f"it cannot be read ({error.strerror}), and field 'weights' of {source.name} names it",
-            AGAIN,
+            REMEDY,
         ) from error
     if hashlib.sha256(data).hexdigest() != table.get("sha256"):
         raise ModelError(
             path,
             f"its content is not what field 'sha256' of {source.name} says: it is truncated or changed",
-            AGAIN,
+            REMEDY,
         )
     try:
         tensors = load(data)
     except SafetensorError as error:
-        raise ModelError(path, f"it is no safetensors file ({error})", AGAIN) from error
+        raise ModelError(path, f"it is no safetensors file ({error})", REMEDY) from error
     shapes = table.get("shapes")
     found = {key: list(value.shape) for key, value in tensors.items()}
     if not isinstance(shapes, dict) or shapes != found:
@@ -152,9 +152,9 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
         )
         told = shapes.get(wrong) if isinstance(shapes, dict) else None
         raise ModelError(
-            path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", AGAIN
+            path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", REMEDY
         )
     for key, value in tensors.items():
         if value.is_floating_point() and bool(value.isnan().any()):
-            raise ModelError(path, f"field {key!r} holds NaN", AGAIN)
+            raise ModelError(path, f"field {key!r} holds NaN", REMEDY)
     return tensors

@@ -23,7 +23,7 @@ from aligner.features import CepstralFrontend, SphinxFrontend
 from aligner.graph import Topology
 from aligner.models import packed
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.hybrid import Columns, HybridFrontend
+from aligner.models.hybrid import HybridFrontend, PrecomputedScores
 from aligner.models.known import HMM_TABLE
 from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
 from aligner.models.neural import Shape, TcnNetwork
@@ -163,7 +163,7 @@ def _of_topology(topology: Topology) -> tuple[Table, Mapping[str, np.ndarray]]:
 
 
 def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarray]:
-    if isinstance(mixtures, Columns):
+    if isinstance(mixtures, PrecomputedScores):
         return {}
     assert isinstance(mixtures, GaussianMixtures)
     found: dict[str, Tensor | np.ndarray] = {f"{name}.codebook": mixtures.codebook}
@@ -185,13 +185,13 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
         try:
             return make()
         except KeyError as error:
-            raise ModelError(path, f"field {error.args[0]!r} is missing", packed.AGAIN) from error
+            raise ModelError(path, f"field {error.args[0]!r} is missing", packed.REMEDY) from error
         except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-            raise ModelError(path, f"field {name!r} is wrong ({error})", packed.AGAIN) from error
+            raise ModelError(path, f"field {name!r} is wrong ({error})", packed.REMEDY) from error
 
     front = field("frontend", lambda: _frontend(table["frontend"], tensors))
     topology = field("topology", lambda: _topology(table["topology"], tensors))
-    mixtures: Scorer = Columns()
+    mixtures: Scorer = PrecomputedScores()
     if not isinstance(front, HybridFrontend):
         mixtures = field("mixtures", lambda: _mixtures("mixtures", tensors))
     adapted = (

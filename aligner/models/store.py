@@ -17,7 +17,7 @@ from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, 
 from aligner.models.markov import MarkovModel
 from aligner.types import ModelError
 
-MEASURED = Path(__file__).parent  # where what was measured of the models inside stands
+MEASURED_FOLDER = Path(__file__).parent  # where what was measured of the models inside stands
 
 
 def load_model(name_or_path: str | Path = ENGLISH) -> Model:
@@ -101,7 +101,7 @@ def _english() -> Model:
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
     return replace(
-        model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED / "english.json")
+        model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED_FOLDER / "english.json")
     )
 
 
@@ -109,7 +109,7 @@ def _english() -> Model:
 def _hama() -> CtcModel:
     from aligner.models.hama import HamaNetwork
 
-    network, known = HamaNetwork.load(), _read(MEASURED / "hama.json")
+    network, known = HamaNetwork.load(), _read(MEASURED_FOLDER / "hama.json")
     classes = {
         phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()
     }
@@ -119,7 +119,7 @@ def _hama() -> CtcModel:
         classes=classes,
         priors=known["priors"],
         dictionary=cmu_dictionary(),
-        **read_measured(MEASURED / "hama.json"),
+        **read_measured(MEASURED_FOLDER / "hama.json"),
     )
 
 

@@ -21,7 +21,7 @@ from aligner.text.phones import unstressed
 from aligner.types import NOISE_LABEL
 
 SILENCE = "sil"
-FIRST = (
+COMMON_PHONES = (
     SILENCE,
     NOISE_LABEL,
 )  # the phones that every model has, in this order, before those of its dictionary
@@ -48,12 +48,12 @@ class Forest:
     """(nodes,) int: next node where the answer is no."""
 
     @classmethod
-    def alone(cls, sizes: Sequence[int]) -> Forest:
+    def untied(cls, sizes: Sequence[int]) -> Forest:
         """Make trees of one leaf for each state of phones with ``sizes`` (N,) states.
 
         Examples
         --------
-        >>> Forest.alone([2, 1]).leaf(1, 0, (0, 0, Position.SINGLE))
+        >>> Forest.untied([2, 1]).leaf(1, 0, (0, 0, Position.SINGLE))
         2
         """
         total, most = sum(sizes), max(sizes)
@@ -99,7 +99,7 @@ class TreeTopology:
     """Phones whose states are the leaves of trees (see `aligner.graph.Topology`)."""
 
     phones: tuple[str, ...]
-    """`FIRST`, then the phones of the dictionary without stress."""
+    """`COMMON_PHONES`, then the phones of the dictionary without stress."""
     forest: Forest
     """Decision trees of all states."""
     transitions: np.ndarray
@@ -117,9 +117,9 @@ class TreeTopology:
         >>> TreeTopology.of_phones(["AA1", "B"]).unit("AA0", "sil", "B", Position.BEGIN).pdfs
         (8, 9, 10)
         """
-        phones = (*FIRST, *sorted({unstressed(label) for label in labels} - set(FIRST)))
+        phones = (*COMMON_PHONES, *sorted({unstressed(label) for label in labels} - set(COMMON_PHONES)))
         sizes = [SILENCE_STATES] + [STATES] * (len(phones) - 1)
-        forest = Forest.alone(sizes)
+        forest = Forest.untied(sizes)
         return cls(
             phones=phones,
             forest=forest,
@@ -137,7 +137,7 @@ class TreeTopology:
 
     def knows(self, label: str) -> bool:
         """Whether a dictionary may use this phone, with or without a stress digit."""
-        return label not in FIRST and (label in self._index or unstressed(label) in self._index)
+        return label not in COMMON_PHONES and (label in self._index or unstressed(label) in self._index)
 
     def number(self, label: str) -> int:
         """Number of a label among ``phones``; KeyError if it is none of them."""

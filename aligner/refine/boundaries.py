@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from aligner.models.boundary import REACH, BoundaryModel
+from aligner.models.boundary import CANDIDATE_REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import correct, with_starts
 from aligner.refine.segments import (
@@ -133,7 +133,7 @@ class MedianGrid(NamedTuple):
         """The grid around the medians of distributions."""
         median = found.quantile(0.5)
         middle = np.rint((median - FIRST_PLACE) / PLACE_STEP).astype(np.int64)
-        grid = middle[:, None] + np.arange(-REACH, REACH + 1)
+        grid = middle[:, None] + np.arange(-CANDIDATE_REACH, CANDIDATE_REACH + 1)
         column = grid - np.rint((found.first - FIRST_PLACE) / PLACE_STEP).astype(np.int64)[:, None]
         within = (column >= 0) & (column < found.probability.shape[1])
         own = np.take_along_axis(found.probability, np.where(within, column, 0), 1)
@@ -146,7 +146,7 @@ class MedianGrid(NamedTuple):
     @property
     def first(self) -> np.ndarray:
         """(N,) seconds of the first place of each boundary."""
-        return FIRST_PLACE + PLACE_STEP * (self.middle - REACH)
+        return FIRST_PLACE + PLACE_STEP * (self.middle - CANDIDATE_REACH)
 
     def distributions(self, probability: np.ndarray) -> BoundaryDistributions:
         """Distributions that give these places other probabilities (N, W)."""

@@ -20,13 +20,13 @@ from torch.nn.functional import log_softmax, pad
 
 from aligner.models.boundary import (
     BANDS,
-    REACH,
+    CANDIDATE_REACH,
     BoundaryModel,
     BoundaryNetwork,
-    indices,
+    frames_around,
+    mixed_with_prior,
     normalised,
-    numbered,
-    shared,
+    phone_and_class_numbers,
 )
 from aligner.refine.boundaries import LEAST_WIDTH, MedianGrid, Refined, place_at_medians
 from aligner.refine.segments import PLACE_STEP, BoundaryDistributions
@@ -230,7 +230,7 @@ class _HeldOut(NamedTuple):
     def believed(self, share: float) -> list[BoundaryDistributions]:
         """The distributions of boundaries if the networks are believed to a ``share``."""
         return [
-            grid.distributions(shared(probability, grid.log_probability, share))
+            grid.distributions(mixed_with_prior(probability, grid.log_probability, share))
             for grid, probability in zip(self.grids, self.heard, strict=True)
         ]
 
@@ -304,13 +304,13 @@ def _task(pieces: Sequence[Sequence[LessonPiece]], chosen: Iterable[int], phones
 def _pieces(lesson: Lesson, phones: Sequence[str]) -> Iterator[LessonPiece]:
     """A lesson in pieces, so that long ones do not fill the memory."""
     grid = MedianGrid.around(lesson.distributions)
-    pairs, classes = numbered(lesson.labels, phones)
+    pairs, classes = phone_and_class_numbers(lesson.labels, phones)
     energies = normalised(lesson.energies)
-    at = indices(grid.middle, len(energies), REACH)
+    at = frames_around(grid.middle, len(energies), CANDIDATE_REACH)
     seconds = grid.first[:, None] + PLACE_STEP * np.arange(grid.log_probability.shape[1])
     target = np.abs(seconds - lesson.truth[:, None])
     with np.errstate(invalid="ignore"):
-        known = np.abs(seconds[:, REACH] - lesson.truth) < FARTHEST_LABEL
+        known = np.abs(seconds[:, CANDIDATE_REACH] - lesson.truth) < FARTHEST_LABEL
     for k in range(0, len(pairs), PIECE_BOUNDARIES):
         own = slice(k, k + PIECE_BOUNDARIES)
         first, last = max(int(at[own].min()) - CONTEXT_FRAMES, 0), int(at[own].max()) + CONTEXT_FRAMES
@@ -355,7 +355,7 @@ def _batches(count: int, steps: int, rng: np.random.Generator) -> Iterator[list[
 def _loss(network: BoundaryNetwork, pieces: Sequence[LessonPiece], rng: np.random.Generator) -> Tensor:
     """How unlikely people's places are, and how far off the others are on the average."""
     longest = max(len(p.energies) for p in pieces)
-    heard = network.hear(
+    heard = network.encode(
         torch.stack([pad(varied(p.energies, rng), (0, 0, 0, longest - len(p.energies))) for p in pieces])
     )
     odds, targets = [], []

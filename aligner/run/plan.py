@@ -13,7 +13,7 @@ from aligner.corpus import results
 from aligner.corpus.find import Corpus, check_recording, find, find_one
 from aligner.formats import registry
 from aligner.formats.files import check_reachable
-from aligner.models.known import HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, TAUGHT_TABLE, in_a_folder
+from aligner.models.known import BOUNDARY_TABLE, HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, in_a_folder
 from aligner.text.normalise import normalise
 from aligner.types import DataError, Failure, Fault, Utterance
 
@@ -241,7 +241,7 @@ def check_taught(model: str | Path, out: Path) -> None:
     DataError
         If the folder holds a model already, or nothing can be written there.
     """
-    for table in (TAUGHT_TABLE, HMM_TABLE, SPHINX_TABLE, HUGGING_FACE_TABLE):
+    for table in (BOUNDARY_TABLE, HMM_TABLE, SPHINX_TABLE, HUGGING_FACE_TABLE):
         check_new(out / table)
     if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
         raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")

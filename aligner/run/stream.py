@@ -1,9 +1,10 @@
 """Aligning while a recording comes in: samples go in piece by piece, words and phones come out as they
 settle.
 
-Samples become frames (`aligner.features.Incremental`), frames are scored under the states that are alive, and
-one search goes through the transcript's graph (`aligner.search.live`): it is never pruned in a way that could
-matter, so that the result is the one of aligning the whole recording with the same running normalisation.
+Samples become frames (`aligner.features.IncrementalFrontend`), frames are scored under the states that are
+alive, and one search goes through the transcript's graph (`aligner.search.live`): it is never pruned in a way
+that could matter, so that the result is the one of aligning the whole recording with the same running
+normalisation.
 What is told before the end is what all paths agree on that are anywhere near the best one; if the end decides
 otherwise, that is told, too.
 """
@@ -27,7 +28,7 @@ from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
 from aligner.backends.path import SHORT, along, compared
 from aligner.corpus.audio import SILENT, clipped
-from aligner.features import Incremental, SphinxFrontend, levels
+from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import Graph, build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
@@ -348,7 +349,7 @@ class StreamAligner:
         self.graph = build([w.pronunciations for w in self.spoken], model.topology)
         self._text, self._line = text, Line(self.backend, self.graph, self.spoken)
         assert isinstance(model.frontend, SphinxFrontend)
-        self._ear, spoken = Incremental(model.frontend), Spoken(model, self.graph)
+        self._ear, spoken = IncrementalFrontend(model.frontend), Spoken(model, self.graph)
         self._processor = (
             AdaptiveChunkProcessor(spoken, latency, model.clock.seconds(1), 1, buffer_size=BUFFER)
             if chunk is None
@@ -397,7 +398,7 @@ class StreamAligner:
             )
         self._wave.append(wave)
         self._samples += len(wave)
-        self._process(self._ear.hear(wave))
+        self._process(self._ear.advance(wave))
         return self._grown()
 
     def _process(self, frames: Tensor) -> None:
@@ -602,7 +603,7 @@ def _practise(spoken: Spoken) -> None:
     """
     assert isinstance(spoken.model.frontend, SphinxFrontend)
     clock = spoken.model.clock
-    frames = Incremental(spoken.model.frontend).hear(torch.zeros(clock.window + 4 * clock.hop))
+    frames = IncrementalFrontend(spoken.model.frontend).advance(torch.zeros(clock.window + 4 * clock.hop))
     search = spoken.decoder()
     frames = spoken.model.frames(frames)
     for t in range(len(frames)):

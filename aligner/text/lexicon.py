@@ -20,7 +20,7 @@ from pathlib import Path
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Fault, Pronunciation
 
-NUMBERS = {
+NUMBER_FIELDS = {
     0: (),
     1: ("probability",),
     4: ("probability", "silence_after", "silence_before", "no_silence_before"),
@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
 NOISE_PHONES = frozenset(["spn", "sil", "sp"])  # of MFA's dictionaries
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
-SPELLED = 5  # letters; a longer word in capitals is read as a word
+LONGEST_ABBREVIATION = 5  # letters; a longer word in capitals is read as a word
 
 G2P = Callable[[str], tuple[str, ...]]
 
@@ -152,7 +152,9 @@ def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _pronunciation(behind: str) -> Pronunciation:
     numbers, phones = _split_fields(behind.split())
-    return Pronunciation(tuple(phones), **dict(zip(NUMBERS[len(numbers)], map(float, numbers), strict=True)))
+    return Pronunciation(
+        tuple(phones), **dict(zip(NUMBER_FIELDS[len(numbers)], map(float, numbers), strict=True))
+    )
 
 
 def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
@@ -163,7 +165,7 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
     numbers, phones = _split_fields(fields)
     if not phones:
         raise DataError(where, f"{word!r} has no phones", "write them behind a tab, with spaces between")
-    if len(numbers) not in NUMBERS:
+    if len(numbers) not in NUMBER_FIELDS:
         raise DataError(
             where,
             f"{len(numbers)} numbers before the phones of {word!r}",
@@ -279,7 +281,7 @@ class Pronouncer:
 
     def _letters(self, word: str) -> tuple[str, ...]:
         """Spell an abbreviation such as BBC by the names of its letters."""
-        if not (word.isupper() and 2 <= len(word) <= SPELLED):
+        if not (word.isupper() and 2 <= len(word) <= LONGEST_ABBREVIATION):
             return ()
         names = [self.lexicon.lookup("a." if c == "A" else c) for c in word]
         return tuple(phone for name in names for phone in name[0].phones) if all(names) else ()

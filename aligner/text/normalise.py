@@ -28,14 +28,14 @@ class Token:
 SPACED = str.maketrans(
     {"–": " – ", "—": " — ", "…": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": None, "\u00ad": None}
 )
-SAME = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
+ASCII_EQUIVALENTS = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
-RAW = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
-JOINED = re.compile(
+WORD = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
+SPACED_NUMBER = re.compile(
     r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])"
 )  # numbers that have spaces in them
-JOINT = "\u2060"  # stands for such a space, which splits no word
+WORD_JOINER = "\u2060"  # stands for such a space, which splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}
@@ -206,11 +206,14 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     """
     clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
     if not english:
-        clean = JOINED.sub(lambda number: number[0].replace(" ", JOINT), clean)
+        clean = SPACED_NUMBER.sub(lambda number: number[0].replace(" ", WORD_JOINER), clean)
         clean = clean if SEGMENTED.search(clean) else HAN.sub(r" \g<0> ", clean)
     capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
-    written = [piece for word in RAW.findall(clean) for piece in _split_punctuation(word)]
-    plain = [w.translate(SAME) if capitals_tell else w.translate(SAME).lower() for w in written]
+    written = [piece for word in WORD.findall(clean) for piece in _split_punctuation(word)]
+    plain = [
+        w.translate(ASCII_EQUIVALENTS) if capitals_tell else w.translate(ASCII_EQUIVALENTS).lower()
+        for w in written
+    ]
     cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
     tokens = []
     for own, word, core, before, after in zip(
@@ -222,12 +225,12 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         if spoken:
             first = word.find(core)
             length = len(core) - (spoken == ("no",) and core.endswith("."))
-            tokens.append(Token(own[first : first + length].replace(JOINT, " "), spoken))
+            tokens.append(Token(own[first : first + length].replace(WORD_JOINER, " "), spoken))
     return tuple(tokens)
 
 
 def _as_written(core: str) -> tuple[str, ...]:
-    said = core if BRACKETED.fullmatch(core) else core.lower().replace(JOINT, "")
+    said = core if BRACKETED.fullmatch(core) else core.lower().replace(WORD_JOINER, "")
     return (said,) if any(c.isalnum() for c in core) else ()
 
 

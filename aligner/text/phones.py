@@ -12,7 +12,7 @@ from aligner.types import DataError
 
 SILENCE = "sil"
 # TIMIT's 61 and ARPAbet, upper case without stress -> class; others are their own (Lee & Hon 1989)
-FOLDED = {
+FOLDED_CLASSES = {
     "AO": "aa",
     "AX": "ah",
     "AX-H": "ah",
@@ -62,8 +62,8 @@ IPA_KINDS = {
     }.items()
     for letter in letters
 }
-OTHER = "other"
-LEAST_SHARED = 0.4  # of a label's time, from which it may be the other set's name for the same
+OTHER_KIND = "other"
+LEAST_SHARED_TIME = 0.4  # of a label's time, from which it may be the other set's name for the same
 
 
 def phone_class(label: str) -> str:
@@ -75,7 +75,7 @@ def phone_class(label: str) -> str:
     ('vowel', 'silence')
     """
     found = kind(label)
-    return "silence" if found == OTHER else found
+    return "silence" if found == OTHER_KIND else found
 
 
 @lru_cache(maxsize=4096)
@@ -89,11 +89,11 @@ def kind(label: str) -> str:
     ('vowel', 'stop', 'nasal', 'silence', 'other')
     """
     base = unstressed(label).upper()
-    if FOLDED.get(base) == SILENCE:
+    if FOLDED_CLASSES.get(base) == SILENCE:
         return "silence"
     if base in ARPABET_KINDS:
         return ARPABET_KINDS[base]
-    return IPA_KINDS.get(label[0], OTHER) if len(label) == 1 or not label.isascii() else OTHER
+    return IPA_KINDS.get(label[0], OTHER_KIND) if len(label) == 1 or not label.isascii() else OTHER_KIND
 
 
 def fold(label: str) -> str:
@@ -105,7 +105,7 @@ def fold(label: str) -> str:
     ('ah', 'er', 'sil')
     """
     base = unstressed(label.strip()).upper()
-    return FOLDED.get(base, base.lower())
+    return FOLDED_CLASSES.get(base, base.lower())
 
 
 def unstressed(label: str) -> str:
@@ -202,7 +202,7 @@ def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:
         shared = {r: seconds for (r, aligned), seconds in overlap.items() if aligned == label}
         only = {r: seconds for r, seconds in shared.items() if r not in labels}
         most = max(only, key=lambda r: only[r], default=None)
-        if most is not None and only[most] > LEAST_SHARED * sum(shared.values()):
+        if most is not None and only[most] > LEAST_SHARED_TIME * sum(shared.values()):
             found[label] = most
     return found
 

@@ -6,7 +6,7 @@ import re
 
 from aligner.text.normalise import ABBREVIATIONS
 
-LONGEST = 30  # words; a longer sentence is cut at commas and the like, or where it has so many
+LONGEST_SENTENCE = 30  # words; a longer sentence is cut at commas and the like, or where it has so many
 OPENING = "\"'“‘«(["  # punctuation before a word
 _END = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")
 _COMMA = re.compile(r"[,;:–—，、；：]+[\"'”’»)\]]*$")
@@ -14,7 +14,7 @@ _INITIAL = re.compile(r"(\w\.)+")
 
 
 def sentences(text: str) -> list[str]:
-    """Split a transcript into sentences, none longer than `LONGEST` words.
+    """Split a transcript into sentences, none longer than `LONGEST_SENTENCE` words.
 
     Lines are sentences if most of them end as sentences do, or if none does; otherwise a line's end says
     nothing.
@@ -59,11 +59,11 @@ def _abbreviated(word: str) -> bool:
 
 
 def _short(words: list[str]) -> list[list[str]]:
-    """Cut a sentence into parts of at most `LONGEST` words, behind the last comma that serves or evenly."""
+    """Cut a sentence to at most `LONGEST_SENTENCE` words, behind the last comma that serves or evenly."""
     found = []
-    while len(words) > LONGEST:
-        commas = [k + 1 for k, word in enumerate(words[:LONGEST]) if _COMMA.search(word)]
-        at = max(commas, default=-(-len(words) // -(-len(words) // LONGEST)))
+    while len(words) > LONGEST_SENTENCE:
+        commas = [k + 1 for k, word in enumerate(words[:LONGEST_SENTENCE]) if _COMMA.search(word)]
+        at = max(commas, default=-(-len(words) // -(-len(words) // LONGEST_SENTENCE)))
         found.append(words[:at])
         words = words[at:]
     return [*found, words]

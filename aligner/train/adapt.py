@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.markov import MarkovModel
-from aligner.train.em import Example, Map, Voices, e_step, gaussians_of
+from aligner.train.em import Example, Map, SpeakerTransforms, e_step, gaussians_of
 from aligner.train.statistics import Statistics, StreamSums
 
 SMALLEST_VARIANCE = 1e-4
@@ -76,7 +76,7 @@ def _weights(old: Tensor, counts: Tensor, belief: float) -> Tensor:
 def map_rounds(
     model: MarkovModel,
     shards: Sequence[Sequence[Example]],
-    voices: Voices,
+    voices: SpeakerTransforms,
     belief: PriorCounts,
     number: int,
     spread: Map[Any] = map,

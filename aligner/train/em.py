@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from aligner.features import CepstralFrontend
 from aligner.graph import NONE, Graph, Topology, build
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.models.tree import TreeTopology
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
@@ -40,7 +40,7 @@ from aligner.types import Pronunciation
 
 R = TypeVar("R")
 Map = Callable[[Callable[[Any], R], Iterable[Any]], Iterable[R]]
-Voices = Mapping[str, Voice]
+SpeakerTransforms = Mapping[str, SpeakerTransform]
 
 SHARD_FRAMES = 45_000  # frames of a shard, seven minutes: long products, and enough shards to be spread
 DEVICE_BATCH = 16  # utterances that are searched together on a device; on the CPU each is searched alone
@@ -100,7 +100,7 @@ class ShardTask(NamedTuple):
     """Model to align with."""
     examples: Sequence[Example]
     """Utterances of the shard."""
-    voices: Voices
+    voices: SpeakerTransforms
     """What is known of each speaker."""
     em: str = "viterbi"
     """'viterbi' counts the best path alone, 'full' every path by its probability."""
@@ -148,12 +148,12 @@ def sharded(examples: Sequence[Example], frames: int = SHARD_FRAMES) -> list[lis
     return [shard for shard in shards if shard]
 
 
-def frames_of(model: MarkovModel, example: Example, voices: Voices) -> Tensor:
+def frames_of(model: MarkovModel, example: Example, voices: SpeakerTransforms) -> Tensor:
     """Frames (T, D) of an utterance, as the model sees them."""
     return model.frames(example.cepstra, voices.get(example.speaker))
 
 
-def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: Voices) -> Tensor:
+def all_frames_of(model: MarkovModel, examples: Sequence[Example], voices: SpeakerTransforms) -> Tensor:
     """Frames (T, D) of utterances one behind the other, computed speaker by speaker."""
     parts = []
     for speaker, group in groupby(examples, key=lambda e: e.speaker):
@@ -443,7 +443,7 @@ def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
 def e_step(
     model: MarkovModel,
     shards: Sequence[Sequence[Example]],
-    voices: Voices,
+    voices: SpeakerTransforms,
     em: str = "viterbi",
     spread: Map[Any] = map,
     known: Sequence[Paths] | None = None,
@@ -454,7 +454,7 @@ def e_step(
     ----------
     model : MarkovModel
     shards : sequence of sequences of Example
-    voices : mapping of str to Voice
+    voices : mapping of str to SpeakerTransform
         By speaker.
     em : {'viterbi', 'full'}
         Whether frames count for the best path alone, or for every path by its probability.

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from aligner.models.hybrid import Columns, HybridFrontend
+from aligner.models.hybrid import HybridFrontend, PrecomputedScores
 from aligner.models.markov import MarkovModel
 from aligner.models.neural import CLOCK, TcnNetwork
 from aligner.models.tree import TreeTopology
@@ -167,7 +167,7 @@ def hybrid_model(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
         teacher,
         frontend=HybridFrontend(network, delay),
         topology=monophone_topology(teacher),
-        mixtures=Columns(),
+        mixtures=PrecomputedScores(),
         adapted=None,
         transform=None,
         offsets={},

@@ -11,14 +11,14 @@ from aligner.features import CepstralFrontend, Moments
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import SILENCE, TreeTopology
-from aligner.train.em import Example, Unaligned, Voices, frames_of
+from aligner.train.em import Example, SpeakerTransforms, Unaligned, frames_of
 from aligner.train.estimate import VarianceFloor, pools_of_pdfs, single_gaussians, with_pooled_frames
 from aligner.train.statistics import StreamSums
 from aligner.types import DataError
 
 
 def flat_start(
-    frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example], voices: Voices
+    frontend: CepstralFrontend, labels: Sequence[str], examples: Sequence[Example], voices: SpeakerTransforms
 ) -> tuple[MarkovModel, VarianceFloor, tuple[Unaligned, ...]]:
     """Estimate one Gaussian a state from utterances cut into states of equal length.
 
@@ -31,7 +31,7 @@ def flat_start(
     labels : sequence of str
         The phones of the dictionary.
     examples : sequence of Example
-    voices : mapping of str to Voice
+    voices : mapping of str to SpeakerTransform
 
     Returns
     -------

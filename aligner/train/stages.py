@@ -27,13 +27,13 @@ from torch import Tensor
 
 from aligner.features import CepstralFrontend
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.markov import MarkovModel, Voice
+from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.train.em import (
     Example,
     Map,
     Paths,
     ShardTask,
-    Voices,
+    SpeakerTransforms,
     aligned_shard,
     cepstral_frontend,
     e_step,
@@ -130,7 +130,7 @@ class TrainingState:
     """Model as it is now."""
     floors: VarianceFloor
     """Least variances."""
-    voices: Voices = field(default_factory=dict)
+    voices: SpeakerTransforms = field(default_factory=dict)
     """What is known of each speaker, the transforms above all."""
     weights: Mapping[str, tuple[Pronunciation, ...]] = field(default_factory=dict)
     """Words whose pronunciations have probabilities, with these."""
@@ -386,10 +386,10 @@ def _begin_sat(
     return _in_feature_space(speech, state, view, stage.kind)
 
 
-def _fmllr_of_speakers(speech: TrainingSet, state: TrainingState) -> dict[str, Voice]:
+def _fmllr_of_speakers(speech: TrainingSet, state: TrainingState) -> dict[str, SpeakerTransform]:
     """Estimate each speaker's fMLLR transform to the current model."""
     of = added_by_speaker(speech.spread(speaker_sums, speech.tasks(state)))
-    return {speaker: Voice(transform=fmllr(s)) for speaker, s in of.items()}
+    return {speaker: SpeakerTransform(transform=fmllr(s)) for speaker, s in of.items()}
 
 
 def _begin_pronunciations(

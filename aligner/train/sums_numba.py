@@ -8,7 +8,7 @@ import numpy as np
 
 from aligner.search.kernels import compiled
 
-NOTHING = 1e-10  # a share that is not worth adding up
+LEAST_SHARE = 1e-10  # a share that is not worth adding up
 
 
 @compiled(fastmath={"contract", "reassoc", "nsz", "arcp"})
@@ -57,7 +57,7 @@ def add_up(
         emitted[k] += np.log(total) + greatest
         for m in range(most):
             share = joint[m] / total * weights[k]
-            if share > NOTHING:
+            if share > LEAST_SHARE:
                 counts[pdf, m] += share
                 for d in range(wide):
                     first[book, m, d] += share * y[t, d]

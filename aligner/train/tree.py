@@ -21,12 +21,12 @@ import torch
 from aligner.features import CepstralFrontend
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
-from aligner.models.tree import FIRST, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
+from aligner.models.tree import COMMON_PHONES, LEAF, LEFT, PLACE, SILENCE, Forest, TreeTopology, repeated
 from aligner.train.em import (
     Aligned,
     Example,
     ShardTask,
-    Voices,
+    SpeakerTransforms,
     aligned,
     all_frames_of,
     cepstral_frontend,
@@ -42,7 +42,7 @@ POSITION_QUESTIONS = (
     (Position.END, Position.SINGLE),
 )  # sets that are asked for; INTERNAL is what answers no
 CODE_BITS = 12  # of each number in an event's code
-FIRST_TIED_PHONE = len(FIRST)  # phones before this are not split: silence and noise have no context
+FIRST_TIED_PHONE = len(COMMON_PHONES)  # phones before this are not split: silence and noise have no context
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class FeatureSpace(NamedTuple):
 
     frontend: CepstralFrontend
     """Front end of the frames."""
-    voices: Voices
+    voices: SpeakerTransforms
     """What is known of each speaker."""
 
 
