@@ -292,7 +292,7 @@ def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
 
 
 @pytest.mark.parametrize(  # without a size, the size follows what the machine can do
-    ("chunk", "delay"), [(1, at_most(0.266)), (7, at_most(0.309)), (None, 0.4)]
+    ("chunk", "delay"), [(1, at_most(0.266)), (7, at_most(0.309)), (None, 0.4)], ids=["1", "7", "adaptive"]
 )
 def test_the_stream_ends_as_the_whole_is_aligned(running, chunk, delay):
     utterances = find(SAMPLE).utterances
