@@ -49,7 +49,7 @@ INSIDE = {
         ["account"],
         ["*"],
     ],
-    "cli": [["common", "checks", "calls", "mfa"], ["actions", "actions.*", "looking"], ["*"], [""]],
+    "cli": [["common", "checks", "calls", "mfa"], ["actions", "actions.*"], ["*"], [""]],
 }
 MODULES = [name for name in GRAPH if name != "aligner"]
 

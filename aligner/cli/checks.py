@@ -17,11 +17,13 @@ from aligner.backends.calls import (
     check_pronounced,
     check_refined,
     check_spoken,
+    check_tables,
 )
 from aligner.backends.options import Compute, Options, check_device
 from aligner.corpus.audio import check_there
-from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_recordings
+from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_one, find_recordings
 from aligner.corpus.labels import Source, TierNames, find_labels
+from aligner.corpus.outcome import Outcome, read_outcome
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of
 from aligner.parallel.cores import cores
@@ -395,6 +397,50 @@ def check_targets(*paths: Path | None) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=path.parent):
                 pass
+
+
+def validation(
+    corpus: Path, dictionary: Path | None, characters: bool, *, tables: tuple[Path | None, ...]
+) -> None:
+    """Check a call of `aligner validate`, which writes ``tables``.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, the dictionary is at fault, or a table would overwrite another file.
+    OSError
+        If a table cannot be written.
+    """
+    if corpus.is_dir():
+        check_corpus(corpus)
+    else:
+        find_one(corpus)
+    check_pronounced(dictionary, characters)
+    check_targets(*tables)
+    check_tables(*tables)
+
+
+def result(out: Path, corpus: Path | None = None, reference: Path | None = None) -> Outcome:
+    """Check a call of `aligner report` or `aligner inspect`, and read the result that it is about.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder of `align`.
+    corpus : Path, optional
+        The folder of the recordings, if they have moved since.
+    reference : Path, optional
+        The folder of the hand labels to compare with.
+
+    Raises
+    ------
+    DataError
+        If there is no result in the folder, or there are no labels.
+    """
+    outcome = read_outcome(out, corpus)
+    if reference is not None:
+        check_compared(reference, out)
+    return outcome
 
 
 def measurement(corpus: Path | None, devices: tuple[str, ...], target: Path | None) -> None:

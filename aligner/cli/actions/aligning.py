@@ -10,11 +10,12 @@ from rich.console import Console
 
 from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
+from aligner.cli import checks
 from aligner.cli.actions.bar import Bar
 from aligner.cli.actions.output import print_summary, print_taught
+from aligner.cli.actions.reporting import make_report
 from aligner.cli.actions.tables import print_brief
 from aligner.cli.checks import AlignRequest
-from aligner.cli.looking import make_report
 from aligner.evaluate.folders import evaluate
 from aligner.learn.teach import learnt_by
 from aligner.parallel.cores import cores
@@ -37,7 +38,8 @@ def align(request: AlignRequest) -> int:
     if request.reference is not None:
         _print_accuracy(request.reference, job)
     if request.report:
-        click.echo(f"report    {make_report(job.out, request.reference, only=job.only)}")
+        outcome = checks.result(job.out, reference=request.reference)
+        click.echo(f"report    {make_report(outcome, request.reference, only=job.only)}")
     return 1 if summary.failures else 0
 
 
