@@ -267,7 +267,7 @@ def transfer(
     prompts: Mapping[str, Prompt] = {}
     job, recording = None, None
     if reference.is_dir():
-        job, prompts = plan_transfer(reference, labels, target, tiers, formats, existing)
+        job, prompts = plan_transfer(reference, labels, target, tiers, kinds=formats, existing=existing)
     else:
         prompt = prompt_of(reference, Source(labels), tiers)
         recording = plan_one(prompt, target, out or target.parent, formats, existing)

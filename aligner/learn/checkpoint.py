@@ -22,8 +22,8 @@ from aligner.train.stages import TrainingState
 from aligner.train.statistics import PronunciationCounts, SpokenForm
 from aligner.types import DataError, ModelError, Pronunciation
 
-NAME = "state.json"
-AGAIN = "train again, into another folder"
+STATE_FILE = "state.json"
+TRAIN_AGAIN = "train again, into another folder"
 
 
 class Checkpoint:
@@ -35,7 +35,7 @@ class Checkpoint:
     @property
     def exists(self) -> bool:
         """Whether a training stopped in this folder and can be resumed."""
-        return (self._folder / NAME).is_file()
+        return (self._folder / STATE_FILE).is_file()
 
     def save(self, state: TrainingState, rows: Sequence[Row], key: str) -> None:
         """Write a state in place of the one before; ModelError if it cannot be written (that one is intact
@@ -59,7 +59,7 @@ class Checkpoint:
             name: t for speaker, name in voices.items() if (t := state.voices[speaker].transform) is not None
         }
         assert state.occupancy is not None
-        more = {
+        table = {
             "stage": state.stage,
             "iteration": state.iteration,
             "key": key,
@@ -71,9 +71,9 @@ class Checkpoint:
         tensors |= {
             "floors": state.floors.variances,
             "occupancy": state.occupancy,
-            **_of_paths(state.paths or ()),
+            **_path_tensors(state.paths or ()),
         }
-        saved.save(state.model, self._folder, NAME, more, tensors)
+        saved.save(state.model, self._folder, STATE_FILE, table, tensors)
 
     def load(self, key: str, device: str = "cpu") -> tuple[TrainingState, list[Row]]:
         """Read the state, and the rows of its history.
@@ -85,7 +85,8 @@ class Checkpoint:
         ModelError
             If it is damaged.
         """
-        table, tensors = packed.read(self._folder, NAME)
+        path = self._folder / STATE_FILE
+        table, tensors = packed.read(self._folder, STATE_FILE)
         if table.get("key") != key:
             raise DataError(
                 self._folder,
@@ -93,17 +94,15 @@ class Checkpoint:
                 "give the same, or name another folder",
             )
         try:
-            return _state(self._folder / NAME, table, tensors, device)
+            return _state(path, table, tensors, device)
         except KeyError as error:
-            raise ModelError(self._folder / NAME, f"field {error.args[0]!r} is missing", AGAIN) from error
+            raise ModelError(path, f"field {error.args[0]!r} is missing", TRAIN_AGAIN) from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise ModelError(
-                self._folder / NAME, f"it is not what a training left ({error})", AGAIN
-            ) from error
+            raise ModelError(path, f"it is not what a training left ({error})", TRAIN_AGAIN) from error
 
     def remove(self) -> None:
         """Remove the files of the checkpoint, and its folder if nothing else is in it."""
-        for path in (*self._folder.glob("state-*.safetensors"), self._folder / NAME):
+        for path in (*self._folder.glob("state-*.safetensors"), self._folder / STATE_FILE):
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
@@ -112,6 +111,7 @@ class Checkpoint:
 def _state(
     path: Path, table: dict[str, Any], tensors: dict[str, torch.Tensor], device: str
 ) -> tuple[TrainingState, list[Row]]:
+    """Return the state and the history that a table and tensors hold."""
     model = saved.whole(path, table, tensors, finished=False).to(device)
     voices = {
         speaker: SpeakerTransform(transform=tensors[name] if name else None)
@@ -119,7 +119,9 @@ def _state(
     }
     words = {word: tuple(_pronunciation(p) for p in said) for word, said in table["words"].items()}
     said = PronunciationCounts(
-        Counter({(_said(a), _said(b), silent): n for a, b, silent, n in json.loads(table["said"])})
+        Counter(
+            {(_spoken_form(a), _spoken_form(b), silent): n for a, b, silent, n in json.loads(table["said"])}
+        )
     )
     state = TrainingState(
         stage=table["stage"],
@@ -135,11 +137,11 @@ def _state(
     return state, [Row(**row) for row in table["rows"]]
 
 
-def _said(word: Any) -> SpokenForm:
+def _spoken_form(word: Sequence[Any]) -> SpokenForm:
     return word[0], tuple(word[1])
 
 
-def _of_paths(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:
+def _path_tensors(paths: Sequence[Paths]) -> dict[str, torch.Tensor]:
     """Return paths as arrays: those of all utterances end to end, their lengths, and utterances a shard."""
     every = [pdfs for shard in paths for pdfs in shard.pdfs]
     return {

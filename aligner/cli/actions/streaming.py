@@ -62,7 +62,12 @@ def stream(
     torch.set_num_threads(1)  # pieces are small: threads would wait for each other
     frames = None if chunk is None else max(1, round(chunk / STREAM_HOP))
     aligner = StreamAligner(
-        said, model, options, frames, LATENCY if latency is None else latency / 1000, complete
+        said,
+        model,
+        options,
+        chunk=frames,
+        latency=LATENCY if latency is None else latency / 1000,
+        complete=complete,
     )
     pieces = _pieces(source, aligner.rate, (frames or 1) * STREAM_HOP / 1000, rate, realtime)
     # models and dictionaries stay: looking through them for garbage takes a tenth of a second

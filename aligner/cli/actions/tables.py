@@ -15,6 +15,7 @@ from aligner.evaluate.accuracy import Report
 from aligner.evaluate.boundaries import TOLERANCES_MS, Summary
 from aligner.evaluate.durations import DurationSummary
 from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
+from aligner.evaluate.speech import SpeechScore
 from aligner.evaluate.speech_folders import SpeechReport
 from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
 from aligner.evaluate.vocoder import SpeechSettings, mel_alpha
@@ -283,17 +284,7 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
     table = _table("speech", SPEECH_COLUMNS)
     rows = [("all", report.total)] if report.total is not None else []
     for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST]):
-        table.add_row(
-            name,
-            str(s.frames),
-            f"{s.mcd:.2f}",
-            _number_or_dash(s.floor),
-            _number_or_dash(s.f0.rmse_hz),
-            _number_or_dash(s.f0.rmse_cents, 0),
-            f"{s.f0.vuv:.1f}",
-            _number_or_dash(s.f0.gpe, 1),
-            f"{s.f0.ffe:.1f}",
-        )
+        table.add_row(name, *_speech_cells(s))
     if report.files:
         show(table)
     if len(report.files) > MOST:
@@ -315,6 +306,20 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
             "the resampling, too (up to 2.5 dB)"
         )
     _print_some([f"note: {p}" for p in report.problems], "more")
+
+
+def _speech_cells(s: SpeechScore) -> list[str]:
+    """Return the cells of the figures of a recording, or of all."""
+    return [
+        str(s.frames),
+        f"{s.mcd:.2f}",
+        _number_or_dash(s.floor),
+        _number_or_dash(s.f0.rmse_hz),
+        _number_or_dash(s.f0.rmse_cents, 0),
+        f"{s.f0.vuv:.1f}",
+        _number_or_dash(s.f0.gpe, 1),
+        f"{s.f0.ffe:.1f}",
+    ]
 
 
 def _number_or_dash(value: float | None, decimals: int = 2) -> str:
