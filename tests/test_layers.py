@@ -4,6 +4,7 @@ rooms a module imports from its own layer or those below; and no modules import 
 
 from __future__ import annotations
 
+import ast
 import sys
 from fnmatch import fnmatchcase
 
@@ -93,3 +94,15 @@ def test_a_circle_is_found_and_counted_as_one_module():
     graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"d"}}
     assert house.circles(graph) == [["b", "c"]]
     assert house.longest_chain(graph) == ["a", "b = c", "d"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("test_*.py")), ids=lambda path: path.stem)
+def test_no_test_file_imports_another(path):
+    found = {
+        name.split(".")[0]
+        for statement in house.imports(ast.parse(path.read_text()))
+        for name in ([statement.node.module] if isinstance(statement.node, ast.ImportFrom) else [])
+        + [alias.name for alias in statement.node.names]
+        if name
+    }
+    assert not {name for name in found if name == "conftest" or name.startswith("test_")}
