@@ -162,6 +162,19 @@ def test_every_file_that_is_named_is_there():
             assert (ROOT / path).exists(), f"{named(page)}: {path}"
 
 
+def test_the_rooms_are_described_in_their_layers():
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", (DOCS / "architecture.md").read_text(), re.M)
+    assert [(int(layer), room) for layer, room in rows] == sorted(
+        ((LEVEL[room] + 1, room) for _, room in rows), key=lambda row: row[0]
+    )
+    assert {room for _, room in rows} == set(LEVEL)
+
+
+@pytest.mark.parametrize("recipe", sorted(p for p in (ROOT / "recipes").rglob("*.sh")), ids=named)
+def test_a_recipe_is_described(recipe):
+    assert named(recipe) in (DOCS / "contributing.md").read_text()
+
+
 def texts_of_the_program() -> list[str]:
     """The texts in the package's code; what is filled in is ``\\0``."""
     found = []
