@@ -15,6 +15,7 @@ import sys
 import click
 import pytest
 from support.places import ROOT, SAMPLE
+from support.rooms import LEVEL
 
 import aligner
 import aligner.hmm
@@ -164,13 +165,11 @@ def test_every_file_that_is_named_is_there():
 
 def test_the_rooms_are_described_in_their_layers():
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", (DOCS / "architecture.md").read_text(), re.M)
-    assert [(int(layer), room) for layer, room in rows] == sorted(
-        ((LEVEL[room] + 1, room) for _, room in rows), key=lambda row: row[0]
-    )
-    assert {room for _, room in rows} == set(LEVEL)
+    assert {room: int(layer) - 1 for layer, room in rows} == LEVEL
+    assert [room for _, room in rows] == sorted((room for _, room in rows), key=LEVEL.__getitem__)
 
 
-@pytest.mark.parametrize("recipe", sorted(p for p in (ROOT / "recipes").rglob("*.sh")), ids=named)
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").rglob("*.sh")), ids=named)
 def test_a_recipe_is_described(recipe):
     assert named(recipe) in (DOCS / "contributing.md").read_text()
 

@@ -10,28 +10,13 @@ from fnmatch import fnmatchcase
 
 import pytest
 from support.places import ROOT
+from support.rooms import LEVEL
 
 sys.path.insert(0, str(ROOT / "recipes" / "ci"))
 import house
 
 SOURCES = house.Sources(ROOT / "aligner")
 GRAPH = SOURCES.graph(for_types=True)
-LAYERS = [
-    {"types", "names", "tracing"},
-    {"parallel"},
-    {"formats"},
-    {"corpus", "text", "features", "graph"},
-    {"models", "search"},
-    {"reference"},
-    {"refine", "train", "evaluate", "hmm"},
-    {"backends"},
-    {"run"},
-    {"learn"},
-    {"bench"},
-    {"check"},
-    {"cli"},
-]
-LEVEL = {room: k for k, layer in enumerate(LAYERS) for room in layer}
 # Patterns of module names, the lowest layer first; "" is the room's own __init__
 INSIDE = {
     "search": [["arcs", "fitting", "steps"], ["kernels", "kernels.*"], ["*"]],
