@@ -403,9 +403,9 @@ def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device
         frontend.nfilt,
         frontend.lowerf,
         frontend.upperf,
-        frontend.nfft,
-        frontend.samprate,
-        frontend.round_filters,
+        nfft=frontend.nfft,
+        rate=frontend.samprate,
+        rounded=frontend.round_filters,
     )
     transform = cosine_transform(frontend.nfilt, frontend.ncep, frontend.transform)
     transform = transform * lifter(frontend.ncep, frontend.lifter)

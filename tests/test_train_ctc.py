@@ -118,9 +118,9 @@ def test_the_loss_and_its_gradient_are_those_of_all_paths(alpha, labels):
         counts,
         torch.tensor(labels * 2),
         torch.tensor([len(labels)] * 2),
-        priors,
-        alpha,
-        0,
+        log_priors=priors,
+        alpha=alpha,
+        blank=0,
     )
     ratios = logits.log_softmax(2) - alpha * priors
     expected = torch.stack(
@@ -143,7 +143,7 @@ def test_without_alpha_it_is_plain_ctc():
     expected = torch.nn.functional.ctc_loss(
         posteriors.transpose(0, 1), targets, counts, sizes, reduction="none"
     )
-    found = prior_ctc_loss(posteriors, counts, targets, sizes, torch.randn(6), 0.0, 0)
+    found = prior_ctc_loss(posteriors, counts, targets, sizes, log_priors=torch.randn(6), alpha=0.0, blank=0)
     torch.testing.assert_close(found, expected)
 
 
@@ -283,7 +283,13 @@ def test_the_shortest_is_exactly_what_ctc_needs(labels):
         posteriors = torch.zeros(1, frames, 3).log_softmax(2)
         sizes = torch.tensor([len(labels)])
         loss = prior_ctc_loss(
-            posteriors, torch.tensor([frames]), torch.tensor(labels), sizes, torch.zeros(3), 0.0, 0
+            posteriors,
+            torch.tensor([frames]),
+            torch.tensor(labels),
+            sizes,
+            log_priors=torch.zeros(3),
+            alpha=0.0,
+            blank=0,
         )
         return bool(loss.isfinite())
 

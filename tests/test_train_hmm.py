@@ -281,9 +281,9 @@ def like(one, other, rtol=1e-5, atol=1e-5):
 @pytest.mark.parametrize("how", names.EM)
 def test_any_number_of_shards_gives_the_same_model(corpus, flat, how):
     model, floors = flat
-    whole, _ = e_step(model, [corpus[0]], {}, how)
+    whole, _ = e_step(model, [corpus[0]], {}, em=how)
     for number in (2, 7):
-        parts, paths = e_step(model, split(corpus[0], number), {}, how)
+        parts, paths = e_step(model, split(corpus[0], number), {}, em=how)
         assert (parts.frames, parts.utterances, parts.pronunciations) == (
             whole.frames,
             whole.utterances,
@@ -358,7 +358,7 @@ def climb(model, floors, examples, voices, how, number=5, known=None):
     """Log-likelihood per iteration, with the prior of the transitions."""
     values = []
     for _ in range(number):
-        s, _ = e_step(model, em.sharded(examples), voices, how, known=known)
+        s, _ = e_step(model, em.sharded(examples), voices, em=how, known=known)
         values.append(s.log_likelihood + belief_in_loops(model.topology))
         model = m_step(model, s, floors)
     return values
@@ -457,7 +457,7 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
             counts[t, graph.pdfs[graph.pdf[s]]] += p
             last = t == 8 or path[t + 1] != s
             (leaves if last else stays)[numbers[s], inner[s]] += p
-    s, _ = e_step(model, [[example]], {}, "full")
+    s, _ = e_step(model, [[example]], {}, em="full")
     assert s.log_likelihood == pytest.approx(log_z, rel=1e-5)
     np.testing.assert_allclose(s.occupancy, counts.sum(0), atol=1e-4)
     np.testing.assert_allclose(s.streams[0].first[:, 0], counts.T @ frames.double().numpy(), atol=1e-3)
@@ -469,7 +469,7 @@ def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
 
 @pytest.mark.parametrize("how", names.EM)
 def test_occupancy_sums_to_the_frames(corpus, flat, how):
-    s, _ = e_step(flat[0], em.sharded(corpus[0]), {}, how)
+    s, _ = e_step(flat[0], em.sharded(corpus[0]), {}, em=how)
     assert s.frames == sum(len(e.cepstra) for e in corpus[0])
     assert float(s.occupancy.sum()) == pytest.approx(s.frames, abs=1e-6)
     assert s.stays.sum() + s.leaves.sum() == pytest.approx(s.frames, rel=1e-5)

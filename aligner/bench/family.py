@@ -77,10 +77,11 @@ def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:
     Observations are noise: the recursions take as long whatever they are.
     """
     for device, name, batch, length in product(plan.devices, plan.models, plan.batches, plan.lengths):
-        yield _row(name, torch.device(device), batch, length, plan, clock)
+        yield _row(plan, name, torch.device(device), batch=batch, length=length, clock=clock)
 
 
-def _row(name: str, device: torch.device, batch: int, length: int, plan: Plan, clock: Clock) -> Row:
+def _row(plan: Plan, name: str, device: torch.device, *, batch: int, length: int, clock: Clock) -> Row:
+    """Measure one model with one batch on one device."""
     timing: Timing | None = None
     memory, note = None, ""
     try:

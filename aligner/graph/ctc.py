@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aligner.graph.flat import NONE, Graph, padded
+from aligner.graph.flat import NONE, Graph, check_pronounced, padded
 from aligner.types import STAR_LABEL, Pronunciation
 
 BLANK = "<blank>"
@@ -72,8 +72,8 @@ class _Chain:
 def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: Sequence[bool] = ()) -> Graph:
     """Build the graph of all label sequences that a network may write for some words.
 
-    Every pronunciation of every word, blanks and, where the network has it, the label of a word
-    boundary between words.  Variants that have the same labels are one.
+    Blanks and, where the network has it, the label of a word boundary stand between words.  Variants that
+    have the same labels are one.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
         the wildcard alone is `STAR`.
     alphabet : Alphabet
     stars : sequence of bool
-        Whether the wildcard may stand before each word, and at the end; nowhere unless given.
+        Whether the wildcard may stand before each word, and at the end; by default nowhere.
 
     Returns
     -------
@@ -94,11 +94,10 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
     >>> graph = build([[Pronunciation(("a", "a", "b"))]], Alphabet({"a": 0, "b": 1}.get, blank=2))
     >>> " ".join(graph.phone)
     '<blank> a <blank> a <blank> b <blank>'
-    >>> graph.shortest  # a blank between the two of a kind
+    >>> graph.shortest
     4
     """
-    if not words or not all(words) or not all(p.phones for w in words for p in w):
-        raise ValueError("every word needs a pronunciation with at least one label")
+    check_pronounced(words, "label")
     chain, wild = _Chain(), stars or [False] * (len(words) + 1)
     before = _gap(chain, alphabet, [], wild[0])
     start = {0: 0.0} | {s: STAR_WEIGHT if chain.labels[s] == STAR else 0.0 for s, _ in before[1::2]}

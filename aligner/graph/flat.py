@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aligner.types import Pronunciation
+
 NONE = -1  # no predecessor, or no word
 
 
@@ -45,6 +47,12 @@ class Graph:
             if len(before):
                 frames[s] = min(frames[s], frames[before].min() + 1)
         return int(frames[np.isfinite(self.final)].min())
+
+
+def check_pronounced(words: Sequence[Sequence[Pronunciation]], what: str) -> None:
+    """Raise unless every word has a pronunciation with at least one ``what`` (phone, label)."""
+    if not words or not all(words) or not all(p.phones for w in words for p in w):
+        raise ValueError(f"every word needs a pronunciation with at least one {what}")
 
 
 def padded(rows: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:

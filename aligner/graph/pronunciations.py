@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from aligner.graph.flat import NONE, Graph, padded
+from aligner.graph.flat import NONE, Graph, check_pronounced, padded
 from aligner.types import Pronunciation
 
 
@@ -119,8 +119,8 @@ class _Exit:
 def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph:
     """Build the graph of all ways in which a sequence of words may be said.
 
-    Every pronunciation of every word, each phone in the context of its neighbours across words
-    too, with silence or not between words and at both ends.
+    Each phone stands in the context of its neighbours, across words too; silence is optional between words
+    and at both ends.
 
     Parameters
     ----------
@@ -138,8 +138,7 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     each way the next may begin; copies that the model cannot tell apart are one.  The graph thus
     scores every path as if its phones had been known beforehand: the search over it is exact.
     """
-    if not words or not all(words) or not all(p.phones for w in words for p in w):
-        raise ValueError("every word needs a pronunciation with at least one phone")
+    check_pronounced(words, "phone")
     net = _Net()
     silence = topology.silence
     firsts = [frozenset(p.phones[0] for p in w) for w in words] + [frozenset[str]()]
@@ -149,7 +148,8 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     for i, pronunciations in enumerate(words):
         found = []
         for p in pronunciations:
-            found += _word(net, topology, i, p, exits, quiet, firsts[i + 1] | {silence})
+            following = firsts[i + 1] | {silence}
+            found += _word(net, topology, p, word=i, exits=exits, quiet=quiet, follows=following)
         exits = found
         quiet = _silence(net, topology)
         net.before[quiet] = [(e.node, e.silence) for e in exits if silence in e.follows]
@@ -167,8 +167,9 @@ def _silence(net: _Net, topology: Topology) -> int:
 def _word(
     net: _Net,
     topology: Topology,
-    word: int,
     p: Pronunciation,
+    *,
+    word: int,
     exits: Sequence[_Exit],
     quiet: int,
     follows: frozenset[str],

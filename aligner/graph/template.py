@@ -30,9 +30,8 @@ class Steps(NamedTuple):
 
 
 STEPS = Steps()
-TRAJECTORY_STEPS = Steps(
-    0.05, 0.05, 0.5
-)  # a model's means are nearer to any speaker than speakers to each other
+# a model's means are nearer to any speaker than speakers to each other
+TRAJECTORY_STEPS = Steps(0.05, 0.05, 0.5)
 
 
 def build(
@@ -64,32 +63,16 @@ def build(
     """
     if not (pause[0] and pause[-1]):
         raise ValueError("no pause at the beginning or at the end; both are needed")
-    rows = len(node)
-    first = np.searchsorted(node, np.arange(len(phone)))
+    rows, phones = len(node), len(phone)
     state = np.arange(rows) + np.cumsum(pause)[node]  # a pause stands before the first frame of its phone
-    opening = first[np.flatnonzero(pause[:-1])]  # the frame behind each pause but the last
-    closing = np.append(opening[1:], rows) - 1  # the frame before each pause but the first
+    opening = np.searchsorted(node, np.flatnonzero(pause[:-1]))  # the frame behind each pause but the last
     pauses = np.append(state[opening] - 1, rows + len(opening))
-    predecessors, weights = (
-        np.full((pauses[-1] + 1, 4), fill, kind) for fill, kind in ((NONE, np.int32), (-np.inf, np.float32))
-    )
-
-    def arcs(column: int, sources: np.ndarray, targets: np.ndarray, weight: float) -> None:
-        predecessors[targets, column], weights[targets, column] = sources, weight
-
-    whole = (node[:-2] == node[1:-1]) | (node[1:-1] == node[2:])  # the frame between is not all of its phone
-    arcs(0, state, state, -steps.stay)
-    arcs(1, state[:-1], state[1:], 0.0)
-    arcs(2, state[:-2][whole], state[2:][whole], -steps.skip)
-    arcs(3, pauses[:-1], state[opening], 0.0)
-    arcs(0, pauses, pauses, 0.0)
-    arcs(1, state[closing], pauses[1:], -steps.pause)
+    predecessors, weights = _arcs(node, state, opening, pauses, steps)
     ends = np.full((2, len(weights)), -np.inf, np.float32)
     ends[0, [pauses[0], state[0]]] = ends[1, [pauses[-1], state[-1]]] = 0.0
-    place = np.arange(len(phone)) + np.cumsum(pause)[:-1]  # of each phone among all nodes
-    between = np.flatnonzero(np.isin(np.arange(len(phone) + len(pauses)), place, invert=True, kind="table"))
+    place = np.arange(phones) + np.cumsum(pause)[:-1]  # of each phone among all nodes
+    between = np.flatnonzero(np.isin(np.arange(phones + len(pauses)), place, invert=True, kind="table"))
     labels = dict(zip(place.tolist(), phone, strict=True))
-    names = tuple(labels.get(k, SILENCE_LABEL) for k in range(len(phone) + len(pauses)))
     return Graph(
         pdf=_placed(pauses, rows, state, np.arange(rows)),
         predecessors=predecessors,
@@ -97,10 +80,44 @@ def build(
         start=ends[0],
         final=ends[1],
         node=_placed(pauses, between, state, place[node]),
-        phone=names,
+        phone=tuple(labels.get(k, SILENCE_LABEL) for k in range(phones + len(pauses))),
         word=_placed(between, NONE, place, word),
         pdfs=np.arange(rows + 1),
     )
+
+
+def _arcs(
+    node: np.ndarray, state: np.ndarray, opening: np.ndarray, pauses: np.ndarray, steps: Steps
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predecessors and weights (S, 4) of all states.
+
+    Parameters
+    ----------
+    node : ndarray
+        (R,): the phone of each frame.
+    state : ndarray
+        (R,): the state of each frame.
+    opening : ndarray
+        The frame behind each pause but the last.
+    pauses : ndarray
+        The states of the pauses.
+    steps : Steps
+    """
+    size = pauses[-1] + 1
+    predecessors, weights = np.full((size, 4), NONE, np.int32), np.full((size, 4), -np.inf, np.float32)
+
+    def add(column: int, sources: np.ndarray, targets: np.ndarray, weight: float) -> None:
+        predecessors[targets, column], weights[targets, column] = sources, weight
+
+    closing = np.append(opening[1:], len(node)) - 1  # the frame before each pause but the first
+    whole = (node[:-2] == node[1:-1]) | (node[1:-1] == node[2:])  # the frame between is not all of its phone
+    add(0, state, state, -steps.stay)
+    add(1, state[:-1], state[1:], 0.0)
+    add(2, state[:-2][whole], state[2:][whole], -steps.skip)
+    add(3, pauses[:-1], state[opening], 0.0)
+    add(0, pauses, pauses, 0.0)
+    add(1, state[closing], pauses[1:], -steps.pause)
+    return predecessors, weights
 
 
 def _placed(some: np.ndarray, values: np.ndarray | int, others: np.ndarray, rest: np.ndarray) -> np.ndarray:

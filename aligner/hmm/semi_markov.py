@@ -67,12 +67,12 @@ class HSMM(MixtureGaussianHMM):
         super().__init__(
             num_states,
             obs_dim,
-            num_components,
-            covariance,
-            transitions,
-            min_variance,
-            checkpoint_segments,
-            kernel,
+            num_components=num_components,
+            covariance=covariance,
+            transitions=transitions,
+            min_variance=min_variance,
+            checkpoint_segments=checkpoint_segments,
+            kernel=kernel,
         )
         self.durations = Durations(duration, num_states, max_duration, min_duration, mean_duration)
 
@@ -162,17 +162,17 @@ class SemiMarkovHMM(HSMM):
         super().__init__(
             num_states,
             obs_dim,
-            num_components,
-            max_duration,
-            min_duration,
-            duration,
-            mean_duration,
-            self_loops,
-            covariance,
-            transitions,
-            min_variance,
-            checkpoint_segments,
-            kernel,
+            num_components=num_components,
+            max_duration=max_duration,
+            min_duration=min_duration,
+            duration=duration,
+            mean_duration=mean_duration,
+            self_loops=self_loops,
+            covariance=covariance,
+            transitions=transitions,
+            min_variance=min_variance,
+            checkpoint_segments=checkpoint_segments,
+            kernel=kernel,
         )
         self.scorer = scorer
 
@@ -252,7 +252,16 @@ class SemiMarkovHMM(HSMM):
                 "a model with a scorer of its own is conditional: train it with log_probability, on "
                 "known segmentations"
             )
-        return super().fit(data, lengths, iterations, tolerance, method, initialise, learning_rate, seed)
+        return super().fit(
+            data,
+            lengths,
+            iterations=iterations,
+            tolerance=tolerance,
+            method=method,
+            initialise=initialise,
+            learning_rate=learning_rate,
+            seed=seed,
+        )
 
     def log_probability(self, observations: Tensor, states: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Log probability (B,) of known states given the observations; differentiable.

@@ -15,36 +15,37 @@ from aligner.types import Clock
 
 
 class Model(Protocol):
-    """An acoustic model, as every backend sees it.
-
-    Attributes
-    ----------
-    name : str
-    frontend : callable
-        Waveform (N,) -> frames (T, D).
-    clock : Clock
-        Turns its frames into seconds.
-    offsets : mapping of (str, str) to float
-        How late the model places boundaries between two classes of phones, in seconds (see
-        `aligner.refine.offsets`).
-    dictionary : Path or None
-        Its own dictionary.
-    taught : BoundaryModel or None
-        What was learnt from corrections of its boundaries.
-    """
+    """An acoustic model, as every backend sees it."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Name that the model goes by."""
+        ...
+
     @property
-    def frontend(self) -> Callable[[Tensor], Tensor]: ...  # noqa: D102
+    def frontend(self) -> Callable[[Tensor], Tensor]:
+        """Function that turns a waveform (N,) into frames (T, D)."""
+        ...
+
     @property
-    def clock(self) -> Clock: ...  # noqa: D102
+    def clock(self) -> Clock:
+        """Clock that turns frames into seconds."""
+        ...
+
     @property
-    def offsets(self) -> Mapping[tuple[str, str], float]: ...  # noqa: D102
+    def offsets(self) -> Mapping[tuple[str, str], float]:
+        """Seconds by which boundaries between two classes of phones are late (`aligner.refine.offsets`)."""
+        ...
+
     @property
-    def dictionary(self) -> Path | None: ...  # noqa: D102
+    def dictionary(self) -> Path | None:
+        """The model's own dictionary, if it has one."""
+        ...
+
     @property
-    def taught(self) -> BoundaryModel | None: ...  # noqa: D102
+    def taught(self) -> BoundaryModel | None:
+        """Boundary model learnt from corrections, if there is one."""
+        ...
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Score ``frames`` (T, D) under only the given ``pdfs``: log-likelihoods (T, P)."""
@@ -52,13 +53,9 @@ class Model(Protocol):
 
 
 class HmmModel(Model, Protocol):
-    """An acoustic model that scores the states of phones in context.
-
-    Attributes
-    ----------
-    topology : Topology
-        Its phones, and the states of each phone in its context.
-    """
+    """An acoustic model that scores the states of phones in context."""
 
     @property
-    def topology(self) -> Topology: ...  # noqa: D102
+    def topology(self) -> Topology:
+        """Phones, and the states of each phone in its context."""
+        ...

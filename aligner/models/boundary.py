@@ -194,7 +194,9 @@ class BoundaryModel:
         with torch.inference_mode():
             heard = normalised(energies)[None]
             odds = [
-                network(network.encode(heard)[0], at, pairs, classes, before, far).softmax(-1)
+                network(
+                    network.encode(heard)[0], at, pairs=pairs, classes=classes, likely=before, away=far
+                ).softmax(-1)
                 for network in self.networks
             ]
             mean = torch.stack(odds).mean(0)

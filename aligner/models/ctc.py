@@ -32,27 +32,27 @@ CHARACTER_SHARE = 0.8  # share of labels of one character from which a network w
 
 
 class Network(Protocol):
-    """A network that gives log posteriors for a waveform.
-
-    Attributes
-    ----------
-    labels : tuple of str
-        What each of the V columns stands for.
-    blank : int
-        The blank's column.
-    boundary : str or None
-        The label between words, where it has one.
-    clock : Clock
-    """
+    """A network that gives log posteriors for a waveform."""
 
     @property
-    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the V columns."""
+        ...
+
     @property
-    def blank(self) -> int: ...  # noqa: D102
+    def blank(self) -> int:
+        """Column of the blank."""
+        ...
+
     @property
-    def boundary(self) -> str | None: ...  # noqa: D102
+    def boundary(self) -> str | None:
+        """Label between words, if the network has one."""
+        ...
+
     @property
-    def clock(self) -> Clock: ...  # noqa: D102
+    def clock(self) -> Clock:
+        """Clock that turns frames into seconds."""
+        ...
 
     def __call__(self, wave: Tensor, /) -> Tensor:
         """Log posteriors (T, V) of a waveform (N,)."""

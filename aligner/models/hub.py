@@ -16,6 +16,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -212,8 +213,6 @@ def huggingface_network(folder_or_name: str | Path) -> PretrainedNetwork:
 
 def _read(where: str, reading: Callable[[], Any]) -> Any:
     """Call ``reading``, and turn its errors into the model's."""
-    from safetensors import SafetensorError
-
     try:
         return reading()
     except (

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 from torch.nn.utils.rnn import pad_sequence
@@ -254,8 +256,6 @@ class TcnNetwork(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors) and the table of all else (JSON) into a folder."""
-        from safetensors.torch import save_file
-
         table = {
             "kind": KIND,
             "labels": self.labels,
@@ -307,8 +307,6 @@ class TcnNetwork(nn.Module):
 
     def _with_weights(self, path: Path) -> TcnNetwork:
         """Load the weights of a file, and return the network."""
-        from safetensors.torch import load_file
-
         weights = load_file(path)
         if not all(bool(w.isfinite().all()) for w in weights.values()):
             raise ValueError("weights are not finite")
@@ -330,8 +328,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 def _checked(path: Path, work: Callable[[], T]) -> T:
     """Call ``work`` on a file, and turn whatever is wrong with the file into the model's error."""
-    from safetensors import SafetensorError
-
     try:
         return work()
     except OSError as error:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from aligner import __version__
@@ -34,8 +36,6 @@ def write(
     ModelError
         If the disk is full, or nothing may be written there; what was there before is intact.
     """
-    from safetensors.torch import save
-
     stem = name.removesuffix(".json")
     before = _named(folder / name)
     data = save({key: _tensor(value) for key, value in tensors.items()})
@@ -118,9 +118,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -12,6 +12,7 @@ from aligner.models import boundary, neural, saved, sphinx
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel, spelled
+from aligner.models.hama import HamaNetwork
 from aligner.models.hub import huggingface_network, torchaudio_network
 from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, in_a_folder, no_model_in
 from aligner.models.markov import MarkovModel
@@ -107,8 +108,6 @@ def _english() -> Model:
 
 @cache
 def _hama() -> CtcModel:
-    from aligner.models.hama import HamaNetwork
-
     network, known = HamaNetwork.load(), _read(MEASURED_FOLDER / "hama.json")
     classes = {
         phone: tuple(map(network.labels.index, labels.split())) for phone, labels in known["classes"].items()

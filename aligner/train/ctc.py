@@ -190,6 +190,7 @@ def prior_ctc_loss(
     counts: Tensor,
     targets: Tensor,
     sizes: Tensor,
+    *,
     log_priors: Tensor,
     alpha: float,
     blank: int,
@@ -223,7 +224,8 @@ def prior_ctc_loss(
     --------
     >>> even = torch.full((1, 2, 2), 0.5).log()  # two frames: of the four paths, three say the label
     >>> one = torch.tensor([1])
-    >>> prior_ctc_loss(even, 2 * one, one, one, torch.zeros(2), 0.0, 0).exp().pow(-1).tolist()
+    >>> plain = prior_ctc_loss(even, 2 * one, one, one, log_priors=torch.zeros(2), alpha=0.0, blank=0)
+    >>> plain.exp().pow(-1).tolist()
     [0.75]
     """
     ratios = posteriors - alpha * log_priors
@@ -362,7 +364,13 @@ def _loss(
     targets = torch.tensor([c for e in batch for c in e.labels], device=device)
     sizes = torch.tensor([len(e.labels) for e in batch], device=device)
     losses = prior_ctc_loss(
-        posteriors, counts, targets, sizes, network.log_priors, options.alpha, network.blank
+        posteriors,
+        counts,
+        targets,
+        sizes,
+        log_priors=network.log_priors,
+        alpha=options.alpha,
+        blank=network.blank,
     )
     total = float(losses.detach().sum())
     if not math.isfinite(total):

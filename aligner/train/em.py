@@ -444,6 +444,7 @@ def e_step(
     model: MarkovModel,
     shards: Sequence[Sequence[Example]],
     voices: SpeakerTransforms,
+    *,
     em: str = "viterbi",
     spread: Map[Any] = map,
     known: Sequence[Paths] | None = None,

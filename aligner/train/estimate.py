@@ -5,6 +5,7 @@ P pdfs of up to M Gaussians over D dimensions; N phones of up to K states.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -224,8 +225,6 @@ def allocate_gaussians(occupancy: np.ndarray, have: np.ndarray, total: int) -> n
     >>> allocate_gaussians(np.array([1000.0, 1000.0, 10.0]), np.array([1, 1, 1]), 6).tolist()
     [3, 2, 1]
     """
-    import heapq
-
     wanted = have.copy()
     weight = np.maximum(occupancy, 0) ** ALLOCATION_POWER
     waiting = [(-weight[p] / wanted[p], p) for p in range(len(wanted))]

@@ -239,7 +239,12 @@ def _iterate(speech: TrainingSet, stage: Stage, state: TrainingState) -> Trainin
         state = replace(state, paths=None)
     tasks = speech.tasks(state)
     s, paths = e_step(
-        state.model, [t.examples for t in tasks], state.voices, speech.em, speech.spread, state.paths
+        state.model,
+        [t.examples for t in tasks],
+        state.voices,
+        em=speech.em,
+        spread=speech.spread,
+        known=state.paths,
     )
     model = m_step(state.model, s, state.floors)
     goal = _gaussian_target(stage, speech.frames, done)
