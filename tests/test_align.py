@@ -368,8 +368,8 @@ def test_long_recordings_come_out_the_same(model, monkeypatch):
     """Scored and searched piece by piece in a band, as those are whose scores would fill the memory."""
     utterances = find(SAMPLE).utterances[:3]
     expected = list(align(utterances, model))
-    monkeypatch.setattr("aligner.backends.path.SCORES", 1)
-    monkeypatch.setattr("aligner.backends.path.PIECE", 30)
+    monkeypatch.setattr("aligner.backends.path.MOST_SCORES", 1)
+    monkeypatch.setattr("aligner.backends.path.COMPARED_PIECE", 30)
     monkeypatch.setattr("aligner.search.long.BAND", 128)
     found = list(align(utterances, model))
     for f, e in zip(found, expected, strict=True):

@@ -819,7 +819,7 @@ def test_every_stage_is_marked(corpus, backend):
 
 
 def test_long_recordings_are_marked_too(corpus, english, monkeypatch):
-    monkeypatch.setattr(path, "SCORES", 0)
+    monkeypatch.setattr(path, "MOST_SCORES", 0)
     watch = Stopwatch()
     with tracing.traced_by(watch):
         aligning.whole(corpus, english)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,12 +18,94 @@ from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.tracing import stage
 
-SCORES = (
-    2**26
-)  # scores of an utterance (256 MB) up to which they are all made at once: some four minutes of speech
-STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
-PIECE = 1365 * STRIDE  # frames that are compared at once, where an utterance has too many for all at once
-SHORT = 100 * STRIDE  # of a path that is known: fewer frames use fewer pdfs
+MOST_SCORES = 2**26  # of an utterance (256 MB) that are all made at once: some four minutes of speech
+RIVAL_STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
+COMPARED_PIECE = 1365 * RIVAL_STRIDE  # frames that are compared at once, where there are too many for all
+SHORT_PIECE = 100 * RIVAL_STRIDE  # the same for who knows the path already: fewer frames use fewer pdfs
+
+
+class ScoredFrames(NamedTuple):
+    """Frames of an utterance with their scores under some pdfs."""
+
+    frames: Tensor
+    """(T, D) the frames."""
+
+    scores: Tensor
+    """(T, P) their log-likelihoods."""
+
+    pdfs: np.ndarray
+    """(P,) the pdfs of the columns of the scores, ascending."""
+
+
+@dataclass(frozen=True)
+class PhoneComparison:
+    """Compares the path through a graph with all phones of a model, without context."""
+
+    graph: Graph
+    """The graph that paths go through."""
+
+    model: HmmModel
+    """The model that scores frames."""
+
+    numbers: np.ndarray
+    """(nodes,) the model's number of the phone of each node of the graph."""
+
+    pdfs: np.ndarray
+    """The pdfs of the graph and of its phones without context, ascending."""
+
+    @classmethod
+    def of(cls, graph: Graph, model: HmmModel) -> PhoneComparison:
+        """The comparison for a graph."""
+        numbers = np.array([model.topology.number(phone) for phone in graph.phone])
+        return cls(graph, model, numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)]))
+
+    def scored(self, frames: Tensor) -> ScoredFrames:
+        """Frames (T, D) with their scores under all states of the graph, and its phones without context."""
+        return ScoredFrames(frames, self.model.score(frames, self.pdfs), self.pdfs)
+
+    def phones(self, states: np.ndarray) -> PathPhones:
+        """The phones of a path through ``states`` (T,)."""
+        return PathPhones.of(self.graph.node[states], self.numbers)
+
+    def evidence(self, scored: ScoredFrames, states: np.ndarray, phones: PathPhones) -> Evidence:
+        """What each frame says about a path, in all of an utterance or in a piece of it.
+
+        The path is compared with the phones of the transcript in every frame, by the scores that the search
+        needed anyway; with the others in every third, for no phone is shorter, and they would double the
+        work.
+
+        Parameters
+        ----------
+        scored : ScoredFrames
+        states : ndarray
+            (T,) of the path in these frames.
+        phones : PathPhones
+            Those of the path in these frames.
+        """
+        topology, graph = self.model.topology, self.graph
+        inside, scores = np.unique(self.numbers), scored.scores.cpu().numpy()
+        rivals = np.empty((len(states), len(topology.alone)), scores.dtype)
+        rivals[:, inside] = scores[:, np.searchsorted(scored.pdfs, topology.alone[inside])].max(2)
+        others = np.setdiff1d(np.arange(len(topology.alone)), inside)
+        if len(others):
+            rivals[:, others] = self._outside(scored.frames, others, rivals[:, inside].max(1, keepdims=True))
+        own = scores[np.arange(len(states)), np.searchsorted(scored.pdfs, graph.pdfs[graph.pdf[states]])]
+        return evidence(own, rivals, phones)
+
+    def _outside(self, frames: Tensor, others: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """Scores of phones that are not in the transcript, each from the nearest frame that was compared.
+
+        Frames differ in what they give to all phones, so it is taken from there relative to the ``level``
+        (T, 1) of the best phone of the transcript.
+        """
+        alone = self.model.topology.alone
+        rest = np.unique(alone[others])
+        compared = np.arange(min(1, len(frames) - 1), len(frames), RIVAL_STRIDE)
+        scores = self.model.score(frames[compared], rest).cpu().numpy()
+        best = scores[:, np.searchsorted(rest, alone[others])].max(2)
+        nearest = np.minimum(np.arange(len(frames)) // RIVAL_STRIDE, len(compared) - 1)
+        outside: np.ndarray = (best - level[compared])[nearest] + level
+        return outside
 
 
 def best_path(
@@ -31,7 +113,7 @@ def best_path(
 ) -> tuple[Path, Evidence]:
     """The best path of an utterance, and what each frame says about it.
 
-    All at once; or in little memory where the scores alone would fill it.
+    All is computed at once; or in little memory where the scores alone would fill it.
 
     Parameters
     ----------
@@ -41,7 +123,8 @@ def best_path(
     model : HmmModel
     kernel : {'auto', 'numba', 'triton', 'reference'}
     spans : ndarray, optional
-        (S, 2) first frame and last + 1 of where the path may be in each state; anywhere unless given.
+        (S, 2) the first frame, and the last + 1, in which the path may be in each state; any frame unless
+        given.
 
     Raises
     ------
@@ -51,68 +134,71 @@ def best_path(
     if spans is not None:  # every state has scores of its own then
         states = np.arange(len(graph.pdf), dtype=np.int32)
         graph = replace(graph, pdf=states, pdfs=graph.pdfs[graph.pdf])
-    arcs, pdfs = Arcs.of(graph), graph.pdfs
-    numbers, asked = _asked(graph, model)
-    if len(frames) * max(len(asked), len(pdfs)) <= SCORES or kernel not in ("auto", "numba"):
-        with stage("scores"):
-            scores = model.score(frames, asked)
-        with stage("search"):
-            path = viterbi(*_columns(arcs, scores, np.searchsorted(asked, pdfs), spans), kernel=kernel)
-        with stage("evidence"):
-            states = path.states[0].numpy()
-            phones = PathPhones.of(graph.node[states], numbers)
-            return path, _compared(frames, graph, phones, numbers, model, states, scores.numpy(), asked)
+    comparison = PhoneComparison.of(graph, model)
+    most = max(len(comparison.pdfs), len(graph.pdfs))
+    if len(frames) * most > MOST_SCORES and kernel in ("auto", "numba"):
+        return _long_path(frames, graph, model, spans)
+    with stage("scores"):
+        scored = comparison.scored(frames)
+    with stage("search"):
+        columns = np.searchsorted(scored.pdfs, graph.pdfs)
+        path = viterbi(*_columns(Arcs.of(graph), scored.scores, columns, spans), kernel=kernel)
+    with stage("evidence"):
+        states = path.states[0].numpy()
+        return path, comparison.evidence(scored, states, comparison.phones(states))
+
+
+def _long_path(
+    frames: Tensor, graph: Graph, model: HmmModel, spans: np.ndarray | None
+) -> tuple[Path, Evidence]:
+    """`best_path` in little memory."""
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
-        of = None if spans is None else spans[columns]
+        own = None if spans is None else spans[columns]
         with stage("scores"):
-            return _within(model.score(frames[first:last], pdfs[columns]), of, first)
+            return _within(model.score(frames[first:last], graph.pdfs[columns]), own, first)
 
     with stage("search"):
-        path = long_path(arcs, score, len(frames))
+        path = long_path(Arcs.of(graph), score, len(frames))
     with stage("evidence"):
-        return path, compared(frames, graph, model, path.states[0].numpy())
+        return path, path_evidence(frames, graph, model, path.states[0].numpy(), piece=COMPARED_PIECE)
 
 
-def compared(
-    frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, size: int = PIECE
+def path_evidence(
+    frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray, *, piece: int
 ) -> Evidence:
-    """What each of ``frames`` (T, D) says about a path that is known, ``states`` (T,); so many frames at
-    once.
+    """What each frame says about a path that is known already.
+
+    Parameters
+    ----------
+    frames : Tensor
+        (T, D)
+    graph : Graph
+    model : HmmModel
+    states : ndarray
+        (T,) of the path.
+    piece : int
+        How many frames are compared at once.
     """
-    numbers, _ = _asked(graph, model)
-    phones, alone, parts = (
-        PathPhones.of(graph.node[states], numbers),
-        model.topology.alone[np.unique(numbers)],
-        [],
-    )
-    for k in range(0, len(frames), size):
-        piece = slice(k, k + size)
-        asked = np.union1d(graph.pdfs[graph.pdf[states[piece]]], alone)
-        scores = model.score(frames[piece], asked)
-        parts.append(
-            _compared(
-                frames[piece],
-                graph,
-                phones.within(piece),
-                numbers,
-                model,
-                states[piece],
-                scores.numpy(),
-                asked,
-            )
-        )
+    comparison = PhoneComparison.of(graph, model)
+    phones, alone = comparison.phones(states), model.topology.alone[np.unique(comparison.numbers)]
+    parts = []
+    for k in range(0, len(frames), piece):
+        some = slice(k, k + piece)
+        pdfs = np.union1d(graph.pdfs[graph.pdf[states[some]]], alone)
+        scored = ScoredFrames(frames[some], model.score(frames[some], pdfs), pdfs)
+        parts.append(comparison.evidence(scored, states[some], phones.within(some)))
     return Evidence.concatenated(parts)
 
 
-def along(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
+def path_scores(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarray) -> np.ndarray:
     """Scores (T,) of ``frames`` (T, D) under the ``states`` (T,) of a path."""
     parts = []
-    for k in range(0, len(frames), SHORT):
-        asked, column = np.unique(graph.pdf[states[k : k + SHORT]], return_inverse=True)
-        parts.append(
-            model.score(frames[k : k + SHORT], graph.pdfs[asked]).numpy()[np.arange(len(column)), column]
-        )
+    for k in range(0, len(frames), SHORT_PIECE):
+        some = slice(k, k + SHORT_PIECE)
+        pdfs, column = np.unique(graph.pdf[states[some]], return_inverse=True)
+        scores = model.score(frames[some], graph.pdfs[pdfs]).numpy()
+        parts.append(scores[np.arange(len(column)), column])
     return np.concatenate(parts)
 
 
@@ -130,21 +216,11 @@ def best_paths(
         On the same device.
     kernel : {'auto', 'numba', 'triton', 'reference'}
     """
-    scored = [_scored(x, graph, model) for x, graph in zip(frames, graphs, strict=True)]
+    comparisons = [PhoneComparison.of(graph, model) for graph in graphs]
+    scored = [c.scored(x) for c, x in zip(comparisons, frames, strict=True)]
     lengths = torch.tensor([len(x) for x in frames])
-    width = max(len(s.asked) for s in scored)
-    padded = frames[0].new_zeros(len(frames), int(lengths.max()), width, dtype=torch.float32)
-    for target, s in zip(padded, scored, strict=True):
-        target[: len(s.scores), : len(s.asked)] = s.scores
-    arcs = Arcs.of(
-        [
-            replace(g, pdf=np.searchsorted(s.asked, g.pdfs)[g.pdf].astype(np.int32))
-            for g, s in zip(graphs, scored, strict=True)
-        ],
-        padded.device,
-    )
     try:
-        path = viterbi(arcs, padded, lengths, kernel)
+        path = viterbi(*_padded(scored, graphs), lengths, kernel)
     except NoPath as error:
         lost = set(error.utterances)
         kept = [k for k in range(len(frames)) if k not in lost]
@@ -154,41 +230,31 @@ def best_paths(
         return [None if k in lost else next(rest) for k in range(len(frames))]
     states, totals = path.states.cpu(), path.score.cpu()
     found: list[tuple[Path, Evidence] | None] = []
-    for b, (x, graph, s, length) in enumerate(zip(frames, graphs, scored, lengths.tolist(), strict=True)):
-        own = states[b : b + 1, :length]
-        phones = PathPhones.of(graph.node[own[0].numpy()], s.numbers)
-        seen = _compared(x, graph, phones, s.numbers, model, own[0].numpy(), s.scores.cpu().numpy(), s.asked)
-        found.append((Path(own, totals[b : b + 1]), seen))
+    for b, (comparison, one) in enumerate(zip(comparisons, scored, strict=True)):
+        own = states[b : b + 1, : len(one.frames)]
+        phones = comparison.phones(own[0].numpy())
+        found.append((Path(own, totals[b : b + 1]), comparison.evidence(one, own[0].numpy(), phones)))
     return found
 
 
-class _Scored(NamedTuple):
-    """Scores (T, P) of the pdfs ``asked`` (P,), and the model's ``numbers`` (nodes,) of the phones of a
-    graph.
-    """
-
-    scores: Tensor
-    asked: np.ndarray
-    numbers: np.ndarray
-
-
-def _scored(frames: Tensor, graph: Graph, model: HmmModel) -> _Scored:
-    """Of all states of a graph, and of its phones without context."""
-    numbers, asked = _asked(graph, model)
-    return _Scored(model.score(frames, asked), asked, numbers)
-
-
-def _asked(graph: Graph, model: HmmModel) -> tuple[np.ndarray, np.ndarray]:
-    """The model's number of each node's phone, and the pdfs of a graph and of its phones without context."""
-    numbers = np.array([model.topology.number(phone) for phone in graph.phone])
-    return numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)])
+def _padded(scored: Sequence[ScoredFrames], graphs: Sequence[Graph]) -> tuple[Arcs, Tensor]:
+    """The arcs of several graphs, and the scores (B, T, P) of their utterances, filled up with zeros."""
+    longest, width = (max(s.scores.shape[k] for s in scored) for k in (0, 1))
+    padded = scored[0].frames.new_zeros(len(scored), longest, width, dtype=torch.float32)
+    for target, s in zip(padded, scored, strict=True):
+        target[: len(s.scores), : len(s.pdfs)] = s.scores
+    moved = [
+        replace(graph, pdf=np.searchsorted(s.pdfs, graph.pdfs)[graph.pdf].astype(np.int32))
+        for graph, s in zip(graphs, scored, strict=True)
+    ]
+    return Arcs.of(moved, padded.device), padded
 
 
 def _columns(
     arcs: Arcs, scores: Tensor, columns: np.ndarray, spans: np.ndarray | None
 ) -> tuple[Arcs, Tensor]:
-    """Arcs and scores (1, T, P) of the graph's own ``columns``; the arcs are told of them, unless scores
-    change.
+    """Arcs and scores (1, T, P) of the graph's own ``columns``: the arcs point to them, unless spans change
+    the scores.
     """
     if spans is not None:
         return arcs, _within(scores[:, columns], spans)[None]
@@ -201,53 +267,3 @@ def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
         return scores
     frame, limits = torch.arange(first, first + len(scores))[:, None], torch.from_numpy(spans)
     return scores.masked_fill((frame < limits[:, 0]) | (frame >= limits[:, 1]), -torch.inf)
-
-
-def _compared(
-    frames: Tensor,
-    graph: Graph,
-    phones: PathPhones,
-    numbers: np.ndarray,
-    model: HmmModel,
-    states: np.ndarray,
-    scores: np.ndarray,
-    asked: np.ndarray,
-) -> Evidence:
-    """Compare a path with all phones.
-
-    Those of the transcript are compared in every frame, by the scores that the search needed anyway; the
-    others in every third, for no phone is shorter, and they would double the work.
-
-    Parameters
-    ----------
-    frames : Tensor
-        (T, D): all of an utterance, or a piece of it.
-    graph : Graph
-    phones : PathPhones
-        Of the path in these frames.
-    numbers : ndarray
-        (nodes,) the model's number of each phone of the graph.
-    model : HmmModel
-    states : ndarray
-        (T,) of the path in these frames.
-    scores, asked : ndarray
-        (T, P) scores of these frames, and the pdfs (P,) of their columns.
-    """
-    topology, inside = model.topology, np.unique(numbers)
-    others = np.setdiff1d(np.arange(len(topology.alone)), inside)
-    rest = np.unique(topology.alone[others])
-    rivals = np.empty((len(states), len(topology.alone)), scores.dtype)
-    rivals[:, inside] = scores[:, np.searchsorted(asked, topology.alone[inside])].max(2)
-    if len(others):
-        heard = np.arange(min(1, len(states) - 1), len(states), STRIDE)
-        best = (
-            model.score(frames[heard], rest)
-            .cpu()
-            .numpy()[:, np.searchsorted(rest, topology.alone[others])]
-            .max(2)
-        )
-        level = rivals[:, inside].max(1, keepdims=True)  # frames differ in what they give to all phones
-        nearest = np.minimum(np.arange(len(states)) // STRIDE, len(heard) - 1)
-        rivals[:, others] = (best - level[heard])[nearest] + level
-    own = scores[np.arange(len(states)), np.searchsorted(asked, graph.pdfs[graph.pdf[states]])]
-    return evidence(own, rivals, phones)

@@ -26,7 +26,7 @@ from aligner.backends.base import AnyBackend, Backend, Found, Heard, Prepared, j
 from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
-from aligner.backends.path import SHORT, along, compared
+from aligner.backends.path import SHORT_PIECE, path_evidence, path_scores
 from aligner.corpus.audio import SILENT, clipped
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import Graph, build
@@ -522,11 +522,13 @@ class StreamAligner:
             clipped=clipped(wave.numpy()),
         )
         prepared = Prepared(heard=heard, spoken=self.spoken, oovs=self.oovs, graph=self.graph, frames=frames)
-        emitted = along(frames, self.graph, backend.model, states) if self.search.pruned else np.empty(0)
+        emitted = (
+            path_scores(frames, self.graph, backend.model, states) if self.search.pruned else np.empty(0)
+        )
         if self.search.pruned and self.search.live.stray(emitted) > TRUSTED:
             found = backend.find(prepared)
         else:
-            seen = compared(frames, self.graph, backend.model, states, SHORT)
+            seen = path_evidence(frames, self.graph, backend.model, states, piece=SHORT_PIECE)
             found = backend.found(prepared, states, seen, score)
         self.alignment = judge(heard, found, refine(heard, found, backend.traits), backend.traits)
         self.words, self.phones = self.alignment.words, self.alignment.phones
