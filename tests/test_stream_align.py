@@ -42,8 +42,10 @@ from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.store import load_model
 from aligner.refine.offsets import correct, corrected_end
 from aligner.run import stream as streaming_module
+from aligner.run import stream_decoder
 from aligner.run.align import align
-from aligner.run.stream import Line, Spoken, StreamAligner, follow, streaming
+from aligner.run.stream import StreamAligner, follow, streaming
+from aligner.run.stream_decoder import GrowingPhones, TranscriptModel
 from aligner.search import band, traceback
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.live import LiveSearch
@@ -298,7 +300,7 @@ def test_the_stream_ends_as_the_whole_is_aligned(running, chunk, delay):
     utterances = find(SAMPLE).utterances
     for utterance, offline in zip(utterances, align(utterances, running), strict=True):
         aligner, events = streamed(utterance, 160 * (chunk or 1) + 1, chunk)
-        assert aligner.search.finished
+        assert aligner.finished
         assert places(aligner.words) == places(offline.words)
         assert places(aligner.phones) == places(offline.phones)
         assert aligner.alignment.quality.margin == pytest.approx(offline.quality.margin, abs=0.05)
@@ -324,24 +326,24 @@ def test_real_speech_is_told_right(running, timit):
     assert revised == 0
 
 
-@pytest.mark.parametrize("trusted", [streaming_module.TRUSTED, -1.0])
+@pytest.mark.parametrize("trusted", [streaming_module.TRUSTED_SHORTFALL, -1.0])
 def test_long_texts_end_the_same(running, monkeypatch, trusted):
     """With a beam, and searched once more where the path came too near to it."""
-    monkeypatch.setattr(streaming_module, "WHOLE", 100)
-    monkeypatch.setattr(streaming_module, "TRUSTED", trusted)
+    monkeypatch.setattr(stream_decoder, "MOST_UNPRUNED_STATES", 100)
+    monkeypatch.setattr(streaming_module, "TRUSTED_SHORTFALL", trusted)
     utterances = find(SAMPLE / "rms").utterances
     wave = np.concatenate([audio.read(u).wave for u in utterances])
     long = replace(utterances[0], audio=wave, transcript=" ".join(u.transcript for u in utterances))
     aligner, _ = streamed(long, 1600, 8)
-    assert aligner.search.pruned
-    assert aligner.search.live.width < len(aligner.graph.pdf) / 2
+    assert aligner.decoder.pruned
+    assert aligner.decoder.live.width < len(aligner.graph.pdf) / 2
     [offline] = align([long], running)
     assert places(aligner.phones) == places(offline.phones)
     assert places(aligner.words) == places(offline.words)
 
 
 def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, monkeypatch):
-    monkeypatch.setattr(streaming_module, "SURE", 2.0)  # told far too early
+    monkeypatch.setattr(stream_decoder, "AGREEMENT_BEAM", 2.0)  # told far too early
     revised = 0
     for utterance in find(SAMPLE / "slt").utterances:
         aligner, events = streamed(utterance, 160, 1)
@@ -382,7 +384,7 @@ def test_a_text_that_is_not_finished_is_said_so(running):
         utterance, transcript=f"{TEXT} and many other things that nobody ever says in this recording"
     )
     aligner, events = streamed(long)
-    assert not aligner.search.finished
+    assert not aligner.finished
     assert aligner.alignment is None
     [offline] = align([utterance], running)
     known = [w for w in places(aligner.words) if w[2]]
@@ -405,12 +407,12 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
     faded = sound * np.linspace(1, 0, len(sound)).clip(max=0.01) * 100
     wave = np.concatenate([faded, rng.normal(0, 1e-3, round(16000 * pause))]).astype(np.float32)
     aligner, _ = streamed(replace(utterance, audio=wave))
-    assert not aligner.search.finished
+    assert not aligner.finished
     assert (
         5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)
     )  # of the ninth word half was said
     whole, _ = streamed(replace(utterance, audio=wave), complete=True)
-    assert whole.search.finished
+    assert whole.finished
     [offline] = align([replace(utterance, audio=wave)], running)
     assert places(whole.words) == places(offline.words)
 
@@ -424,7 +426,7 @@ def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
     for utterance in find(timit).utterances[:8]:
         wave = audio.read(utterance).wave
         noisy = wave + rng.normal(0, np.sqrt(np.square(wave).mean() / 3), len(wave)).astype(np.float32)
-        finished += streamed(replace(utterance, audio=noisy))[0].search.finished
+        finished += streamed(replace(utterance, audio=noisy))[0].finished
         sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
         [offline] = align([replace(utterance, audio=noisy)], running)
         assert places(sure.words) == places(offline.words)
@@ -462,7 +464,7 @@ def test_processors_drive_the_acoustic_model(running):
     ready = prepare(utterance, running)
     scores = running.model.score(ready.frames, ready.graph.pdfs)
     expected = viterbi(Arcs.of(ready.graph), scores[None]).states[0]
-    spoken = Spoken(running.model, ready.graph)
+    spoken = TranscriptModel(running.model, ready.graph)
     for processor in (StreamingHMMProcessor(spoken, chunk_size=5), AdaptiveChunkProcessor(spoken, 0.1)):
         for _ in range(2):
             told = [processor.process_chunk(piece) for piece in ready.frames.split(9)]
@@ -480,7 +482,7 @@ def test_a_line_of_phones_may_change_at_its_end(running):
     scores = running.model.score(ready.frames, ready.graph.pdfs)
     good = viterbi(Arcs.of(ready.graph), scores[None]).states[0].numpy()
     other = viterbi(Arcs.of(ready.graph), scores.roll(9, 0)[None]).states[0].numpy()
-    line, expected = (Line(running, ready.graph, ready.spoken) for _ in range(2))
+    line, expected = (GrowingPhones(running, ready.graph, ready.spoken) for _ in range(2))
     expected.grow(good, 0)
     line.grow(good[:100], 0)
     line.grow(np.concatenate([good[:60], other[60:150]]), 60)

@@ -22,7 +22,7 @@ WRONG_CALL = 2  # exit status where nothing could be done
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 STREAM_HOP = 10  # ms between frames of a stream's models
 FIRST_REASONS = 10  # failures and suspects that a summary prints; the table has all
-WORKER_MODULES = ("aligner.run.align", "aligner.backends.choose", "aligner.learn.spread")
+WORKER_MODULES = ("aligner.run.align", "aligner.learn.spread", *names.BACKENDS.values())
 
 FORMATS = click.option(
     "--format",

@@ -1,20 +1,17 @@
-"""Aligning while a recording comes in: samples go in piece by piece, words and phones come out as they
+"""Aligning a recording while it comes in: samples go in piece by piece, words and phones come out as they
 settle.
 
-Samples become frames (`aligner.features.IncrementalFrontend`), frames are scored under the states that are
-alive, and one search goes through the transcript's graph (`aligner.search.live`): it is never pruned in a way
-that could matter, so that the result is the one of aligning the whole recording with the same running
-normalisation.
-What is told before the end is what all paths agree on that are anywhere near the best one; if the end decides
-otherwise, that is told, too.
+Samples become frames (`aligner.features.IncrementalFrontend`), and a search goes through the transcript's
+graph (`aligner.run.stream_decoder`), so that the result is the one of aligning the whole recording with the
+same running normalisation.  What is reported before the end is what all paths agree on that are anywhere near
+the best one; if the end decides otherwise, that is reported, too (`aligner.run.stream_events`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,258 +26,22 @@ from aligner.backends.options import Compute, Options
 from aligner.backends.path import SHORT_PIECE, path_evidence, path_scores
 from aligner.corpus.audio import SILENT, clipped
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
-from aligner.graph import Graph, build
+from aligner.graph import build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
-from aligner.models.markov import MarkovModel
 from aligner.refine.boundaries import Refinement
-from aligner.refine.offsets import corrected_end
 from aligner.refine.pauses import quiet_frames
-from aligner.search.arcs import Arcs
-from aligner.search.live import LiveSearch
-from aligner.text.lexicon import SpokenWord
-from aligner.types import (
-    DECIMALS,
-    SILENCE_LABEL,
-    Alignment,
-    DataError,
-    Fault,
-    Interval,
-    ModelError,
-    Utterance,
+from aligner.run.stream_decoder import (
+    TRUSTED_SHORTFALL,
+    GrowingPhones,
+    TranscriptDecoder,
+    TranscriptModel,
 )
+from aligner.run.stream_events import Event, Reported
+from aligner.types import SILENCE_LABEL, Alignment, DataError, Fault, Interval, ModelError, Utterance
 
-SURE = (
-    100.0  # log likelihood: a path so far behind has never won in 80 sentences (40 once, 60 once, 80 never)
-)
-WHOLE = 4096  # states up to which the search drops nothing: nearly a minute of speech
-BEAM = 2000.0  # in longer graphs, what falls so far behind is dropped
-TRUSTED = (
-    BEAM / 4
-)  # where the path that won was ever farther behind than this, all is searched again without a beam
-UNFINISHED = (
-    100.0  # if the best path through the whole text is so far behind, it may not have been spoken to its end
-)
-# (13 at most in 45 whole sentences, 80 to 260 with one long word too many, above 320 with three)
-QUIET = (
-    0.9  # share of a pause that is quiet, and not speech in noise that looks like one: 0.4 to 0.9 of such is
-)
-BUFFER = 1000  # frames (10 s) after which a state is told at the latest
-LATENCY = 0.05  # s
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that is told.
-
-    Attributes
-    ----------
-    kind : {'word', 'phone', 'revised', 'end'}
-        'revised': a word or phone that was told is somewhere else after all, or (``start`` None) is not
-        there.
-    heard : float
-        Seconds of the recording that were heard by then.
-    start, end : float or None
-        In seconds; of 'end', the recording's.
-    label : str
-    tier : str
-        'words' or 'phones'; '' of 'end'.
-    was : tuple of (float, float) or None
-        Of 'revised': the start and end that were told before.
-    delay : float or None
-        Of a word: seconds from its end until it was told, computing included.
-    about : mapping
-        Of 'end': what there is to say of the whole.
-    """
-
-    kind: str
-    heard: float
-    start: float | None
-    end: float | None
-    label: str = ""
-    tier: str = ""
-    was: tuple[float, float] | None = None
-    delay: float | None = None
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-    def fields(self) -> dict[str, Any]:
-        """As a line of JSON has it."""
-        told: dict[str, Any] = {
-            "event": self.kind,
-            "start": self.start,
-            "end": self.end,
-            "label": self.label,
-            "heard": round(self.heard, DECIMALS),
-        }
-        if self.was is not None:
-            told |= {"tier": self.tier, "was": list(self.was)}
-        if self.delay is not None:
-            told["delay"] = round(self.delay, 4)
-        return told | dict(self.about)
-
-
-@dataclass(frozen=True, eq=False)
-class Spoken:
-    """A transcript's graph and the model that scores it: what a `StreamingHMMProcessor` drives.
-
-    Attributes
-    ----------
-    model : MarkovModel
-    graph : Graph
-    """
-
-    model: MarkovModel
-    graph: Graph
-
-    @property
-    def obs_dim(self) -> int:
-        """Numbers in a frame."""
-        assert isinstance(self.model.frontend, SphinxFrontend)
-        return self.model.frontend.size
-
-    def decoder(self, lag: int | None = None) -> Attending:
-        """Make the decoder of one recording."""
-        return Attending(self, lag)
-
-
-class Attending:
-    """One recording on its way through a graph (see `aligner.hmm.streaming.StreamingDecoder`).
-
-    Attributes
-    ----------
-    finished : bool
-        Whether the recording went through the whole graph.
-    quiet : ndarray or None
-        (T,) which frames of the recording are quiet, to be known before `finish`; None if the text was spoken
-        to its end for sure.
-    """
-
-    def __init__(self, spoken: Spoken, lag: int | None = None) -> None:
-        self.model, self.graph, self.lag = spoken.model, spoken.graph, lag
-        self.pruned = len(self.graph.pdf) > WHOLE
-        self.finished = False
-        self.quiet: np.ndarray | None = None
-        self._changed = 0
-
-    @cached_property
-    def live(self) -> LiveSearch:
-        """The search itself."""
-        return LiveSearch(
-            Arcs.of(self.graph),
-            lag=self.lag,
-            beam=BEAM if self.pruned else None,
-            agreement_beam=SURE,
-            revisable=True,
-        )
-
-    @property
-    def decided(self) -> int:
-        """The number of frames whose state has been given out."""
-        return self.live.reported
-
-    def changed(self) -> int:
-        """The first frame whose told state is new or another one since this was last asked."""
-        first, self._changed = self._changed, self.decided
-        return first
-
-    def advance(self, observations: Tensor) -> Tensor:
-        """Hear frames (n, D); the states (m,) of those that can now be told."""
-        told = self.decided
-        columns = self.live.columns(len(observations))
-        scores = self.model.score(observations, self.graph.pdfs[columns])
-        self._changed = min(self._changed, self.live.advance(scores, columns).first)
-        return torch.from_numpy(self.live.states[told:].copy())
-
-    def finish(self) -> Tensor:
-        """There is no more: the states of all frames not yet told."""
-        told = self.decided
-        lacking = self.live.shortfall
-        self.finished = lacking <= UNFINISHED or (lacking < np.inf and not self._stopped())
-        self._changed = min(self._changed, self.live.finish(anywhere=not self.finished).first)
-        return torch.from_numpy(self.live.states[told:].copy())
-
-    def _stopped(self) -> bool:
-        """Whether the best path of all ends within a word, or in a pause that is one by the level of the
-        sound, too.
-        """
-        node = self.graph.node
-        last = int(node[self.live.best])
-        if self.quiet is None or self.graph.word[last] >= 0:
-            return self.quiet is not None
-        others = np.flatnonzero(node[self.live.leading()] != last)
-        return bool(self.quiet[int(others[-1]) + 1 if len(others) else 0 :].mean() >= QUIET)
-
-
-class Line:
-    """The phones of a path that grows, and changes at its end at times: their corrected boundaries, and the
-    words.
-
-    Parameters
-    ----------
-    backend : HmmBackend
-    graph : Graph
-    spoken : sequence of SpokenWord
-    """
-
-    def __init__(self, backend: HmmBackend, graph: Graph, spoken: Sequence[SpokenWord]) -> None:
-        self.clock, self.graph, self.spoken = backend.traits.clock, graph, spoken
-        self.offsets = {} if backend.options.refine == "none" else backend.model.offsets
-        self.names = [backend.label(phone) for phone in graph.phone]
-        self.firsts: list[int] = []  # frame that each phone begins with
-        self.nodes: list[int] = []
-        self.raw: list[float] = []  # where each begins, as the search has it
-        self.edges: list[float] = []  # and corrected
-        self.settled = 0  # phones that `grow` has told
-
-    def grow(self, states: np.ndarray, changed: int) -> range:
-        """Take in the ``states`` of a path (T,), which has changed from a frame on; the phones that are whole
-        now.
-        """
-        while self.firsts and self.firsts[-1] >= changed:
-            del self.firsts[-1], self.nodes[-1], self.raw[-1], self.edges[-1]
-        first = min(self.settled, max(len(self.firsts) - 1, 0))  # the last that is left may end elsewhere now
-        nodes = self.graph.node[states[changed:]]
-        for t in np.flatnonzero(np.diff(nodes, prepend=self.nodes[-1] if self.nodes else -1)).tolist():
-            self._add(changed + t, int(nodes[t]))
-        self.settled = max(len(self.firsts) - 1, 0)
-        return range(first, self.settled)
-
-    def _add(self, frame: int, node: int) -> None:
-        raw = max(round(self.clock.boundary(frame), DECIMALS), 0.0) if self.firsts else 0.0
-        edge = raw
-        if self.firsts:
-            phone = Interval(self.raw[-1], raw, self.names[self.nodes[-1]])
-            edge = corrected_end(self.edges[-1], phone, self.names[node], self.offsets)
-        self.firsts.append(frame)
-        self.nodes.append(node)
-        self.raw.append(raw)
-        self.edges.append(edge)
-
-    def phone(self, k: int) -> Interval:
-        """One that is whole."""
-        return Interval(self.edges[k], self.edges[k + 1], self.names[self.nodes[k]])
-
-    def token(self, k: int) -> int | None:
-        """Which token of the transcript a phone belongs to; None of a silence."""
-        word = int(self.graph.word[self.nodes[k]])
-        return self.spoken[word].token if word >= 0 else None
-
-    def ends(self, k: int) -> bool:
-        """Whether a whole phone is the last one of its token."""
-        word, then = (int(self.graph.word[self.nodes[j]]) for j in (k, k + 1))
-        if word < 0 or word == then:
-            return False
-        after = then if then >= 0 else word + 1
-        return after >= len(self.spoken) or self.spoken[after].token != self.spoken[word].token
-
-    def begin(self, k: int) -> int:
-        """The first phone of the token that phone ``k`` belongs to."""
-        first, token = k, self.token(k)
-        while k >= 0 and self.token(k) in (token, None):
-            if self.token(k) == token:
-                first = k
-            k -= 1
-        return first
+LONGEST_LAG = 1000  # frames (10 s) after which a state is decided at the latest
+LATENCY = 0.05  # s that sound waits at most until it is processed
 
 
 class StreamAligner:
@@ -290,7 +51,7 @@ class StreamAligner:
     ----------
     text : str
         What is (going to be) said.
-    model : Model, str or Path, optional
+    model : Model, str, Path or Backend, optional
         A hidden Markov model, or what `aligner.load_model` takes.
     options : Options, optional
     chunk : int, optional
@@ -314,7 +75,7 @@ class StreamAligner:
     DataError
         If the text or the dictionary is at fault.
     ModelError
-        If the model is, or cannot hear piece by piece.
+        If the model is at fault, or needs the whole recording.
 
     Examples
     --------
@@ -330,44 +91,36 @@ class StreamAligner:
     def __init__(
         self,
         text: str,
-        model: HmmBackend | Model | str | Path | None = None,
+        model: AnyBackend | Model | str | Path | None = None,
         options: Options | None = None,
+        *,
         chunk: int | None = None,
         latency: float = LATENCY,
         complete: bool = False,
     ) -> None:
         self.complete = complete
         self.backend = streaming(_chosen(model, options))
-        model = self.backend.model
-        how = (
-            "none" if self.backend.options.refine == "none" else "offsets"
-        )  # nothing else can be told at once
-        self.telling = Refinement(how=how, offsets=model.offsets)
         self.tokens = tokens_of(text, self.backend.traits.english, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
+        model = self.backend.model
         self.graph = build([w.pronunciations for w in self.spoken], model.topology)
-        self._text, self._line = text, Line(self.backend, self.graph, self.spoken)
+        self._text, self._growing = text, GrowingPhones(self.backend, self.graph, self.spoken)
         assert isinstance(model.frontend, SphinxFrontend)
-        self._ear, spoken = IncrementalFrontend(model.frontend), Spoken(model, self.graph)
-        self._processor = (
-            AdaptiveChunkProcessor(spoken, latency, model.clock.seconds(1), 1, buffer_size=BUFFER)
-            if chunk is None
-            else StreamingHMMProcessor(spoken, chunk, buffer_size=BUFFER + chunk)
-        )
-        search = self._processor.decoder
-        assert isinstance(search, Attending)
-        self.search = search
+        transcript = TranscriptModel(model, self.graph)
+        self._frontend = IncrementalFrontend(model.frontend)
+        self._processor = _processor(transcript, chunk, latency)
+        decoder = self._processor.decoder
+        assert isinstance(decoder, TranscriptDecoder)
+        self.decoder = decoder
         self._wave: list[Tensor] = []
         self._frames: list[Tensor] = []
         self._samples, self._began, self._over = 0, 0.0, False
-        self._told: dict[str, dict[int, Interval]] = {"words": {}, "phones": {}}
-        self.delays: list[float] = []
-        self.revised = 0
+        self._reported = Reported()
         self.words: tuple[Interval, ...] = ()
         self.phones: tuple[Interval, ...] = ()
         self.alignment: Alignment | None = None
-        _practise(spoken)
+        _warm_up(transcript)
 
     @property
     def rate(self) -> int:
@@ -376,11 +129,26 @@ class StreamAligner:
 
     @property
     def heard(self) -> float:
-        """Seconds of the recording."""
+        """How many seconds of the recording have been heard."""
         return self._samples / self.rate
 
+    @property
+    def finished(self) -> bool:
+        """Whether the text was spoken to its end, as is known after `finish`."""
+        return self.decoder.finished
+
+    @property
+    def delays(self) -> Sequence[float]:
+        """Seconds from the end of each word until it was reported, computing included."""
+        return self._reported.delays
+
+    @property
+    def revised(self) -> int:
+        """How many reports changed an earlier one."""
+        return self._reported.revised
+
     def hear(self, samples: np.ndarray) -> list[Event]:
-        """What can be told when more samples (N,), mono, full scale 1, have come in.
+        """Take in more samples (N,), mono, full scale 1, and report what they settle.
 
         Raises
         ------
@@ -398,8 +166,8 @@ class StreamAligner:
             )
         self._wave.append(wave)
         self._samples += len(wave)
-        self._process(self._ear.advance(wave))
-        return self._grown()
+        self._process(self._frontend.advance(wave))
+        return self._settled()
 
     def _process(self, frames: Tensor) -> None:
         if len(frames):
@@ -407,45 +175,28 @@ class StreamAligner:
             self._frames.append(frames)
             self._processor.process_chunk(frames)
 
-    def _grown(self) -> list[Event]:
-        """What the search has told since last time."""
-        line, events = self._line, []
-        changed = self.search.changed()
-        if changed == self.search.decided:
+    def _settled(self) -> list[Event]:
+        """Report what the search has decided since last time."""
+        growing, events = self._growing, []
+        changed = self.decoder.take_changed()
+        if changed == self.decoder.decided:
             return []
-        for k in line.grow(self.search.live.states, changed):
-            token = line.token(k)
+        for k in growing.grow(self.decoder.live.states, changed):
+            token = growing.token(k)
             if token is not None:
-                events += self._tell("phones", k, line.phone(k))
-            if token is not None and line.ends(k):
-                word = Interval(line.edges[line.begin(k)], line.edges[k + 1], self.tokens[token].spelling)
-                events += self._tell("words", token, word)
+                events += self._report("phones", k, growing.phone(k))
+            if token is not None and growing.ends_token(k):
+                word = Interval(*growing.token_span(k), self.tokens[token].spelling)
+                events += self._report("words", token, word)
         return events
 
-    def _tell(self, tier: str, key: int, new: Interval | None) -> list[Event]:
-        """Tell a word or phone, if that is news."""
-        old = self._told[tier].get(key)
-        if new is not None and (old is None or _place(old) != _place(new)):
-            self._told[tier][key] = new
-        if old is None and new is not None:
-            delay = None
-            if tier == "words":
-                delay = self.heard + time.perf_counter() - self._began - new.end
-                self.delays.append(delay)
-            return [
-                Event(tier.removesuffix("s"), self.heard, new.start, new.end, new.label, tier, delay=delay)
-            ]
-        if old is None or (new is not None and _place(old) == _place(new)):
-            return []
-        self.revised += 1
-        was = old.start, old.end
-        if new is None:
-            del self._told[tier][key]
-            return [Event("revised", self.heard, None, None, old.label, tier, was)]
-        return [Event("revised", self.heard, new.start, new.end, new.label, tier, was)]
+    def _report(self, tier: str, key: int, new: Interval | None) -> list[Event]:
+        """Report a word or phone, if that is news."""
+        heard, now = self.heard, self.heard + time.perf_counter() - self._began
+        return self._reported.report(tier, key, new, heard=heard, now=now)
 
     def rest(self) -> list[Event]:
-        """There is no more sound: what was not told yet.
+        """End the recording, and report what was not reported yet.
 
         Raises
         ------
@@ -454,31 +205,17 @@ class StreamAligner:
         """
         self._began = time.perf_counter()
         wave = torch.cat(self._wave) if self._wave else torch.empty(0)
-        if not len(wave):
-            raise DataError(
-                "recording",
-                "the recording is empty",
-                "is there a sound on this input?",
-                fault=Fault.UNREADABLE,
-            )
-        if float(wave.abs().max()) < SILENT:
-            raise DataError(
-                "recording",
-                "the recording is silent throughout",
-                "check the channel and the level",
-                fault=Fault.SILENT,
-            )
-        self._process(self._ear.finish())
+        _check_sound(wave)
+        self._process(self._frontend.finish())
         if not self.complete:
-            self.search.quiet = quiet_frames(
-                levels(wave, self.backend.traits.clock, sum(map(len, self._frames))).numpy()
-            )
+            clock, count = self.backend.traits.clock, sum(map(len, self._frames))
+            self.decoder.quiet = quiet_frames(levels(wave, clock, count).numpy())
         self._processor.finish()
         self._wave, self._over = [wave], True
-        return self._grown()
+        return self._settled()
 
     def finish(self) -> list[Event]:
-        """There is no more sound: what was not told yet, what is taken back, and the end.
+        """End the recording, and report what was not reported yet, what is revised, and the end.
 
         Raises
         ------
@@ -486,31 +223,38 @@ class StreamAligner:
             If nothing was heard, or nothing but silence.
         """
         events = [] if self._over else self.rest()
-        [wave] = self._wave
-        if self.search.finished:
-            found = self._decide(wave)
-            owners = [None if owner < 0 else owner for owner in found.owners]
-            told = self.telling(found.searched(self.backend.traits.clock), wave).phones
-            phones = {
-                k: p for k, (p, owner) in enumerate(zip(told, owners, strict=True)) if owner is not None
-            }
-            words: dict[int, Interval] = {}
-            for k, phone in phones.items():
-                token = int(found.owners[k])
-                words[token] = Interval(words.get(token, phone).start, phone.end, self.tokens[token].spelling)
+        reported = self._reported
+        if self.finished:
+            words, phones = self._aligned()
         else:
-            words, phones = self._known()
-        final = [("phones", k, phones.get(k)) for k in sorted({*phones, *self._told["phones"]})]
-        final += [("words", k, words.get(k)) for k in sorted({*words, *self._told["words"]})]
-        events += sorted(
-            (e for news in final for e in self._tell(*news)), key=lambda e: (e.end or 0.0, e.tier)
-        )
-        return [*events, self._end()]
+            self._take_what_was_spoken()
+            words, phones = dict(reported.words), dict(reported.phones)
+        final = [("phones", k, phones.get(k)) for k in sorted({*phones, *reported.phones})]
+        final += [("words", k, words.get(k)) for k in sorted({*words, *reported.words})]
+        last = [event for news in final for event in self._report(*news)]
+        return [*events, *sorted(last, key=lambda e: (e.end or 0.0, e.tier)), self._end()]
 
-    def _decide(self, wave: Tensor) -> Found:
-        """The alignment of the whole, as if all had been there from the beginning."""
-        backend, frames = self.backend, torch.cat(self._frames)
-        states, score = self.search.live.states, self.search.live.score
+    def _aligned(self) -> tuple[Mapping[int, Interval], Mapping[int, Interval]]:
+        """Align the whole; its words and phones as they are to be reported, by their numbers.
+
+        They are reported with boundaries that are corrected by the model's offsets alone, for no more can be
+        known while a recording comes in.
+        """
+        [wave] = self._wave
+        found = self._align(wave)
+        how = "none" if self.backend.options.refine == "none" else "offsets"
+        refinement = Refinement(how=how, offsets=self.backend.model.offsets)
+        corrected = refinement(found.searched(self.backend.traits.clock), wave).phones
+        phones = {k: p for k, (p, o) in enumerate(zip(corrected, found.owners, strict=True)) if o >= 0}
+        words: dict[int, Interval] = {}
+        for k, phone in phones.items():
+            token = int(found.owners[k])
+            words[token] = Interval(words.get(token, phone).start, phone.end, self.tokens[token].spelling)
+        return words, phones
+
+    def _align(self, wave: Tensor) -> Found:
+        """Align the whole, as if all had been there from the beginning."""
+        backend, traits, frames = self.backend, self.backend.traits, torch.cat(self._frames)
         utterance = Utterance(
             "recording", wave.numpy(), self._text, file="recording", end=self.heard, rate=self.rate
         )
@@ -522,33 +266,32 @@ class StreamAligner:
             clipped=clipped(wave.numpy()),
         )
         prepared = Prepared(heard=heard, spoken=self.spoken, oovs=self.oovs, graph=self.graph, frames=frames)
-        emitted = (
-            path_scores(frames, self.graph, backend.model, states) if self.search.pruned else np.empty(0)
+        live, model = self.decoder.live, backend.model
+        strayed = self.decoder.pruned and (
+            live.stray(path_scores(frames, self.graph, model, live.states)) > TRUSTED_SHORTFALL
         )
-        if self.search.pruned and self.search.live.stray(emitted) > TRUSTED:
+        if strayed:
             found = backend.find(prepared)
         else:
-            seen = path_evidence(frames, self.graph, backend.model, states, piece=SHORT_PIECE)
-            found = backend.found(prepared, states, seen, score)
-        self.alignment = judge(heard, found, refine(heard, found, backend.traits), backend.traits)
+            seen = path_evidence(frames, self.graph, model, live.states, piece=SHORT_PIECE)
+            found = backend.found(prepared, live.states, seen, live.score)
+        self.alignment = judge(heard, found, refine(heard, found, traits), traits)
         self.words, self.phones = self.alignment.words, self.alignment.phones
         return found
 
-    def _known(self) -> tuple[dict[int, Interval], dict[int, Interval]]:
-        """Words and phones of a text that was not spoken to its end, by their keys: those that are whole."""
-        line = self._line
-        words, phones = self._told["words"], self._told["phones"]
-        last = line.edges[line.settled] if line.edges else 0.0
-        whole = [line.phone(k) for k in range(line.settled)]
+    def _take_what_was_spoken(self) -> None:
+        """Take the words and phones that are whole, of a text that was not spoken to its end."""
+        growing, words = self._growing, self._reported.words
+        last = growing.edges[growing.whole] if growing.edges else 0.0
+        whole = [growing.phone(k) for k in range(growing.whole)]
         self.phones = (*whole, Interval(last, self.heard, SILENCE_LABEL))
         self.words = _tiled([words[k] for k in sorted(words)], self.heard)
-        return dict(words), dict(phones)
 
     def _end(self) -> Event:
-        told = len(self._told["words"])
+        """The event of the end, with what there is to say of the whole."""
         about: dict[str, Any] = {
-            "finished": self.search.finished,
-            "words": told,
+            "finished": self.finished,
+            "words": len(self._reported.words),
             "of": len(self.tokens),
             "revised": self.revised,
         }
@@ -562,15 +305,15 @@ class StreamAligner:
                 "reasons": [s.text for s in found],
                 "suspicions": [asdict(s) for s in found],
             }
-        return Event("end", self.heard, 0.0, self.heard, about=about)
+        return Event(kind="end", heard=self.heard, start=0.0, end=self.heard, about=about)
 
 
-def _chosen(model: AnyBackend | Model | str | Path | None, options: Options | None) -> AnyBackend:
-    """The backend for a model, a hidden Markov model unless the options name another."""
-    if isinstance(model, Backend):
-        return chosen(model, options)
-    options = options or Options()
-    return chosen(model, replace(options, backend=options.backend or "hmm"), Compute(jobs=1))
+def follow(pieces: Iterable[np.ndarray], aligner: StreamAligner) -> Iterator[Event]:
+    """All events of a recording that comes in ``pieces`` (see `aligner.corpus.incoming`)."""
+    for piece in pieces:
+        yield from aligner.hear(piece)
+    yield from aligner.rest()
+    yield from aligner.finish()
 
 
 @runtime_checkable
@@ -599,33 +342,53 @@ def streaming(backend: AnyBackend) -> HmmBackend:
     return backend.streaming()
 
 
-def _practise(spoken: Spoken) -> None:
-    """Go through all of it once with silence: what is loaded at its first use then does not delay the first
-    words.
-    """
-    assert isinstance(spoken.model.frontend, SphinxFrontend)
-    clock = spoken.model.clock
-    frames = IncrementalFrontend(spoken.model.frontend).advance(torch.zeros(clock.window + 4 * clock.hop))
-    search = spoken.decoder()
-    frames = spoken.model.frames(frames)
+def _chosen(model: AnyBackend | Model | str | Path | None, options: Options | None) -> AnyBackend:
+    """The backend for a model, a hidden Markov model unless the options name another."""
+    if isinstance(model, Backend):
+        return chosen(model, options)
+    options = options or Options()
+    return chosen(model, replace(options, backend=options.backend or "hmm"), Compute(jobs=1))
+
+
+def _processor(transcript: TranscriptModel, chunk: int | None, latency: float) -> StreamingHMMProcessor:
+    """What feeds the decoder, in chunks of so many frames, or of as many as the latency allows."""
+    if chunk is not None:
+        return StreamingHMMProcessor(transcript, chunk, buffer_size=LONGEST_LAG + chunk)
+    frame = transcript.model.clock.seconds(1)
+    return AdaptiveChunkProcessor(transcript, latency, frame, 1, buffer_size=LONGEST_LAG)
+
+
+def _check_sound(wave: Tensor) -> None:
+    """Raise DataError where a recording (N,) is empty or silent."""
+    if not len(wave):
+        raise DataError(
+            "recording",
+            "the recording is empty",
+            "is there a sound on this input?",
+            fault=Fault.UNREADABLE,
+        )
+    if float(wave.abs().max()) < SILENT:
+        raise DataError(
+            "recording",
+            "the recording is silent throughout",
+            "check the channel and the level",
+            fault=Fault.SILENT,
+        )
+
+
+def _warm_up(transcript: TranscriptModel) -> None:
+    """Decode a bit of silence: what is loaded at its first use then does not delay the first words."""
+    assert isinstance(transcript.model.frontend, SphinxFrontend)
+    clock = transcript.model.clock
+    frames = IncrementalFrontend(transcript.model.frontend).advance(torch.zeros(clock.window + 4 * clock.hop))
+    decoder = transcript.decoder()
+    frames = transcript.model.frames(frames)
     for t in range(len(frames)):
-        search.advance(frames[t : t + 1])
-
-
-def follow(pieces: Iterable[np.ndarray], aligner: StreamAligner) -> Iterator[Event]:
-    """All events of a recording that comes in ``pieces`` (see `aligner.corpus.incoming`)."""
-    for piece in pieces:
-        yield from aligner.hear(piece)
-    yield from aligner.rest()
-    yield from aligner.finish()
-
-
-def _place(interval: Interval) -> tuple[float, float, str]:
-    return interval.start, interval.end, interval.label
+        decoder.advance(frames[t : t + 1])
 
 
 def _tiled(intervals: Sequence[Interval], end: float) -> tuple[Interval, ...]:
-    """Intervals with silence in the gaps."""
+    """Intervals from 0 to ``end`` with silence in the gaps."""
     tiles, now = [], 0.0
     for i in intervals:
         tiles += [Interval(now, i.start, SILENCE_LABEL)] if i.start > now else []

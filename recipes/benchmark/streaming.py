@@ -86,7 +86,7 @@ def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
     taken.delays += aligner.delays
     taken.revised += aligner.revised
     taken.told += sum(e.kind in ("word", "phone") for e in events)
-    taken.unfinished += not aligner.search.finished
+    taken.unfinished += not aligner.finished
     return aligner
 
 

@@ -16,7 +16,8 @@ from aligner.cli.common import STREAM_HOP
 from aligner.corpus.incoming import Pieces, of_bytes, of_file, of_microphone, paced, until_interrupted
 from aligner.formats.textgrid import write_textgrid
 from aligner.formats.tiers import tiers
-from aligner.run.stream import LATENCY, Event, StreamAligner, follow
+from aligner.run.stream import LATENCY, StreamAligner, follow
+from aligner.run.stream_events import Event
 from aligner.types import AlignerError
 
 
@@ -61,14 +62,8 @@ def stream(
     """
     torch.set_num_threads(1)  # pieces are small: threads would wait for each other
     frames = None if chunk is None else max(1, round(chunk / STREAM_HOP))
-    aligner = StreamAligner(
-        said,
-        model,
-        options,
-        chunk=frames,
-        latency=LATENCY if latency is None else latency / 1000,
-        complete=complete,
-    )
+    longest = LATENCY if latency is None else latency / 1000
+    aligner = StreamAligner(said, model, options, chunk=frames, latency=longest, complete=complete)
     pieces = _pieces(source, aligner.rate, (frames or 1) * STREAM_HOP / 1000, rate, realtime)
     # models and dictionaries stay: looking through them for garbage takes a tenth of a second
     gc.freeze()
@@ -80,7 +75,7 @@ def stream(
     except AlignerError as error:
         click.echo(f"stream: {error}", err=True)
         return 1
-    if aligner.search.finished:
+    if aligner.finished:
         return 0
     words = f"{event.about['words']} of {event.about['of']} words"
     click.echo(
