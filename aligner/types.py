@@ -10,7 +10,7 @@ The exception tree::
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -143,12 +143,16 @@ def _in_one_line(rule: str, remedy: str) -> str:
 
 @dataclass(frozen=True)
 class Interval:
-    """A labelled stretch of time: ``start`` and ``end`` in seconds from the start of the recording."""
+    """A labelled stretch of time."""
 
     start: float
+    """Seconds from the start of the recording."""
     end: float
+    """The same of its end."""
     label: str
+    """A word or a phone; `SILENCE_LABEL` where nothing is said."""
     confidence: float | None = None
+    """How sure the label is, from 0 to 1; None where that is not known."""
 
     @property
     def duration(self) -> float:
@@ -161,111 +165,86 @@ COVERAGE = 0.9  # probability that a person's boundary lies between an edge's ``
 
 @dataclass(frozen=True)
 class Edge:
-    """Where a phone ends and the next begins, and how surely: ``time``, ``low`` and ``high`` in seconds.
+    """Where a phone ends and the next begins, and how surely.
 
     A person's boundary lies between ``low`` and ``high`` with a probability of `COVERAGE`.
     """
 
     time: float
+    """Seconds from the start of the recording."""
     low: float
+    """The least that it may be."""
     high: float
+    """The most that it may be."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A stretch of a recording and what is said in it.
-
-    Attributes
-    ----------
-    id : str
-        Unique in its corpus; ``file`` alone where a file holds one utterance.
-    audio : Path or ndarray
-        The recording, or its samples, shape (N,) or (N, channels), full scale 1.
-    transcript : str
-        What is said, in the user's own spelling.
-    speaker : str
-    file : str
-        The recording's path below the corpus without its suffix; outputs mirror it.
-    channel : int or None
-        The channel to read, from 0; None mixes all of them.
-    start, end : float, float or None
-        In seconds; ``end`` None is the end of the recording.
-    rate : int
-        Sample rate of ``audio`` in Hz where it is an array; files know their own.
-    source : Path or None
-        The file that the transcript came from.
-    """
+    """A stretch of a recording and what is said in it."""
 
     id: str
+    """A name that is unique in its corpus; ``file`` alone where a file holds one utterance."""
     audio: Path | np.ndarray = field(compare=False)
+    """The recording, or its samples, shape (N,) or (N, channels), full scale 1."""
     transcript: str
+    """What is said, in the user's own spelling."""
+    _: KW_ONLY
     speaker: str = ""
+    """Who says it."""
     file: str = ""
+    """The recording's path below the corpus without its suffix; outputs mirror it."""
     channel: int | None = None
+    """The channel to read, from 0; None mixes all of them."""
     start: float = 0.0
+    """Where it begins in the recording, in seconds."""
     end: float | None = None
+    """Where it ends, in seconds; None is the end of the recording."""
     rate: int = SAMPLE_RATE
+    """Sample rate of ``audio`` in Hz where it is an array; files know their own."""
     source: Path | None = None
+    """The file that the transcript came from."""
 
 
 @dataclass(frozen=True)
 class Pronunciation:
-    """One way to say a word.
-
-    Attributes
-    ----------
-    phones : tuple of str
-    probability : float
-        Of this pronunciation.
-    silence_after : float or None
-        Probability of silence after it; None where the dictionary does not say.
-    silence_before, no_silence_before : float
-        Factors on this pronunciation after a silence, and after another word (MFA's corrections).
-    """
+    """One way to say a word."""
 
     phones: tuple[str, ...]
+    """Its phones, in the order in which they are said."""
     probability: float = 1.0
+    """How likely it is among the pronunciations of its word."""
+    _: KW_ONLY
     silence_after: float | None = None
+    """Probability of silence after it; None where the dictionary does not say."""
     silence_before: float = 1.0
+    """Factor on this pronunciation after a silence (MFA's correction)."""
     no_silence_before: float = 1.0
+    """Factor on this pronunciation after another word (MFA's correction)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quality:
-    """What an utterance's alignment and recording look like, in figures (see `aligner.refine.suspect`).
-
-    Attributes
-    ----------
-    log_likelihood : float
-        Of the best path, per frame (natural logarithm).
-    margin : float
-        How much better (above 0) or worse the spoken frames fit the transcript's phones than the best
-        of all phones: mean log-likelihood ratio per frame.
-    worst_margin : float
-        The same of the worst 0.3 s, speech or pause.
-    confidence : float
-        Mean posterior probability of the words (see `aligner.refine.confidence`).
-    crammed_run : int
-        The longest row of phones that are as short as the model lets them be.
-    speech : float
-        Share of the utterance that is speech, from 0 to 1.
-    longest_word : float
-        In seconds.
-    snr : float or None
-        Power of the speech over that of the pauses, in dB; None where there is hardly a pause.
-    clipped : float
-        Share of the samples that are cut off at full scale, from 0 to 1.
-    """
+    """What an utterance's alignment and recording look like, in figures (see `aligner.refine.suspect`)."""
 
     log_likelihood: float
+    """Log-likelihood of the best path, per frame (natural logarithm)."""
     margin: float
+    """How much better (above 0) or worse the spoken frames fit the transcript's phones than the best of all
+    phones: mean log-likelihood ratio per frame."""
     worst_margin: float
+    """The same of the worst 0.3 s, speech or pause."""
     confidence: float
+    """Mean posterior probability of the words (see `aligner.refine.confidence`)."""
     crammed_run: int
+    """Length of the longest row of phones that are as short as the model lets them be."""
     speech: float
+    """Share of the utterance that is speech, from 0 to 1."""
     longest_word: float
+    """Length of the longest word, in seconds."""
     snr: float | None
+    """Power of the speech over that of the pauses, in dB; None where there is hardly a pause."""
     clipped: float
+    """Share of the samples that are cut off at full scale, from 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,39 +285,30 @@ def first_place(suspicions: Iterable[Suspicion]) -> float | None:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the words and phones of an utterance are.
-
-    Attributes
-    ----------
-    utterance : Utterance
-        With ``end`` filled in.
-    words, phones : tuple of Interval
-        Each tiles the utterance: no gaps, no overlaps; silence has an empty label.
-    duration : float
-        Length of the whole recording in seconds.
-    quality : Quality
-    oovs : tuple of (str, str)
-        Words that no dictionary held, with the pronunciation that was used.
-    suspicions : tuple of Suspicion
-        Why a person should look at this, and where; empty where nothing is wrong.
-    sentences : tuple of Interval
-        Where each sentence is, from its first word to its last, without silences; filled in where they are
-        asked for.
-    edges : tuple of Edge
-        The boundaries between the phones, each with how far off it may be, in ascending order: ``time`` is
-        the start of a phone and the end of the one before, to the last digit. Empty where that was not looked
-        into; where long recordings were put together of stretches, the boundaries between these have none.
-    """
+    """Where the words and phones of an utterance are."""
 
     utterance: Utterance
+    """What was aligned, with ``end`` filled in."""
     words: tuple[Interval, ...]
+    """The words, which tile the utterance: no gaps, no overlaps; silence has an empty label."""
     phones: tuple[Interval, ...]
+    """The phones, which tile it as the words do."""
+    _: KW_ONLY
     duration: float
+    """Length of the whole recording in seconds."""
     quality: Quality
+    """What it looks like in figures."""
     oovs: tuple[tuple[str, str], ...] = ()
+    """Words that no dictionary held, each with the pronunciation that was used."""
     suspicions: tuple[Suspicion, ...] = ()
+    """Why a person should look at this, and where; empty where nothing is wrong."""
     sentences: tuple[Interval, ...] = ()
+    """Where each sentence is, from its first word to its last, without silences; filled in where they are
+    asked for."""
     edges: tuple[Edge, ...] = ()
+    """The boundaries between the phones, each with how far off it may be, in ascending order: ``time`` is the
+    start of a phone and the end of the one before, to the last digit.  Empty where that was not looked into;
+    where long recordings were put together of stretches, the boundaries between these have none."""
 
     @property
     def status(self) -> str:
@@ -347,7 +317,7 @@ class Alignment:
 
     @property
     def log_likelihood(self) -> float:
-        """Of the best path, per frame (natural logarithm)."""
+        """Log-likelihood of the best path, per frame (natural logarithm)."""
         return self.quality.log_likelihood
 
 
@@ -397,15 +367,6 @@ class Clock:
     A frame stands for the middle of its analysis window, so the boundary between frames t-1 and t
     lies halfway between the middles of their windows: at t * hop + (window - hop) / 2.
 
-    Attributes
-    ----------
-    hop, window : int
-        In samples.
-    rate : int
-        Samples per second.
-    delay : float
-        How late a model hears what is said, in seconds, beyond what its windows tell.
-
     Examples
     --------
     >>> Clock(hop=160, window=410).boundary(10)
@@ -413,9 +374,13 @@ class Clock:
     """
 
     hop: int
+    """Samples from the start of a frame's window to that of the next."""
     window: int
+    """Samples in a frame's analysis window."""
     rate: int = SAMPLE_RATE
+    """Samples per second."""
     delay: float = 0.0
+    """How late a model hears what is said, in seconds, beyond what its windows tell."""
 
     def boundary(self, frame: float) -> float:
         """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within
@@ -424,8 +389,8 @@ class Clock:
         return (frame * self.hop + (self.window - self.hop) / 2) / self.rate - self.delay
 
     def frame(self, time: Any) -> Any:
-        """The place in frames of ``time`` (a number or an array) s after the first sample: `boundary`
-        undone."""
+        """The place in frames of ``time`` (a number or an array) s after the first sample: the inverse of
+        `boundary`."""
         return ((time + self.delay) * self.rate - (self.window - self.hop) / 2) / self.hop
 
     def seconds(self, frames: int) -> float:

@@ -198,7 +198,7 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     wave, places = strung(sentences_of_sample, said_, rng)
     text = "\n".join(t for (t, _), w in zip(sentences_of_sample, written, strict=True) if w)
     backend = chosen(model, Options(star=True))
-    utterance = Utterance("long", wave, text, "anna", "long")
+    utterance = Utterance("long", wave, text, speaker="anna", file="long")
     assert is_cut(utterance, backend)
     [result] = align([utterance], backend)
     assert isinstance(result, Alignment)

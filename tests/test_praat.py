@@ -255,7 +255,7 @@ class TestScript:
         assert inspection_script([relative], out.relative_to(tmp_path)) == text
 
     def test_no_apostrophe_is_left_for_praat_to_substitute(self, tmp_path):
-        item = Item(tmp_path / "a'b'.wav", tmp_path / "'.TextGrid", tmp_path / "c'", ("'count'",))
+        item = Item(tmp_path / "a'b'.wav", tmp_path / "'.TextGrid", tmp_path / "c'", reasons=("'count'",))
         assert "'" not in inspection_script([item], tmp_path)
 
     def test_a_name_outside_unicode_is_refused(self, tmp_path):

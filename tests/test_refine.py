@@ -89,12 +89,12 @@ def solved(*lengths: float, margin: float = 0.0) -> Solved:
             levels[first : first + round(100 * p.duration)] = 1e-5
     words = [Interval(p.start, p.end, p.label and f"word{k}", 0.5) for k, p in enumerate(phones)]
     return Solved(
-        words,
-        phones,
-        firsts,
-        Evidence(*np.full((4, frames), [[margin], [0.5], [0.0], [0.0]])),
-        levels,
-        clock,
+        words=words,
+        phones=phones,
+        firsts=firsts,
+        evidence=Evidence(*np.full((4, frames), [[margin], [0.5], [0.0], [0.0]])),
+        levels=levels,
+        clock=clock,
         shortest=0.03,
     )
 

@@ -434,7 +434,12 @@ def all_paths(graph, frames):
 def test_full_em_counts_every_path_by_its_probability(flat, monkeypatch):
     monkeypatch.setattr(em, "LEAST_POSTERIOR", 0.0)
     model, _ = flat
-    words = ((Pronunciation(("AA",)), Pronunciation(("S", "IY"), 0.5, 0.3, 1.2, 0.8)),)
+    words = (
+        (
+            Pronunciation(("AA",)),
+            Pronunciation(("S", "IY"), 0.5, silence_after=0.3, silence_before=1.2, no_silence_before=0.8),
+        ),
+    )
     example = Example(
         id="few",
         speaker="s",

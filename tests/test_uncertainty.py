@@ -71,11 +71,21 @@ def alignment(speaker: str, start: float, edges: tuple[Edge, ...]) -> Alignment:
         Interval(a, b, label, 0.5) for (a, b), label in zip(pairwise(times), ("", "K", "AH", ""), strict=True)
     ]
     words = (phones[0], Interval(times[1], times[3], "cu", 0.5), phones[3])
-    quality = Quality(-1.0, 0.0, 0.0, 0.5, 0, 0.5, 0.4, None, 0.0)
-    utterance = Utterance(
-        f"talk-{start}", Path("talk.wav"), "cu", speaker, "talk", start=start, end=times[-1]
+    quality = Quality(
+        log_likelihood=-1.0,
+        margin=0.0,
+        worst_margin=0.0,
+        confidence=0.5,
+        crammed_run=0,
+        speech=0.5,
+        longest_word=0.4,
+        snr=None,
+        clipped=0.0,
     )
-    return Alignment(utterance, words, tuple(phones), 2.0, quality, edges=edges)
+    utterance = Utterance(
+        f"talk-{start}", Path("talk.wav"), "cu", speaker=speaker, file="talk", start=start, end=times[-1]
+    )
+    return Alignment(utterance, words, tuple(phones), duration=2.0, quality=quality, edges=edges)
 
 
 ZOE = alignment('Zoë "Z"', 0.0, (Edge(0.2, 0.192, 0.212), Edge(0.4, 0.3, 0.4031), Edge(0.6, 0.5975, 0.66)))

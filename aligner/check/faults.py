@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
 import soundfile
 
@@ -63,11 +62,11 @@ KINDS: Mapping[Kind, str] = {  # in the order in which they are told
     Fault.INTERNAL: "what the program itself failed on",
 }
 CLOCK = Clock(hop=160, window=410)  # of the English model's frames, at 16 kHz
-SHORTEST = 3  # frames of a phone: it has three states
-BRIEF = 0.1  # s; hardly a word is shorter
+SHORTEST_PHONE = 3  # frames of a phone: it has three states
+SHORTEST_WORD = 0.1  # s; hardly a word is shorter
 FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to 14
-LEAST_PHONES = 8  # from which on that tells anything: single words stand in long pauses
-LONG = 600.0  # s; longer recordings are read one at a time, for they take memory
+LEAST_PHONES = 8  # of an utterance whose rate of speech tells anything: single words stand in long pauses
+LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they take memory
 MANGLED = re.compile(
     f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€"
 )  # UTF-8 read as Latin-1
@@ -77,94 +76,89 @@ Member = Utterance | Failure  # what `find` has of a recording
 _one_long = threading.Lock()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is wrong.
-
-    Attributes
-    ----------
-    severity : {'error', 'warning'}
-        An error is what `align` or `train` would fail on, a warning is worth a look.
-    kind : Fault or Notice
-        One of `KINDS`.
-    utterance : Utterance
-        Where; the first of several.
-    detail, remedy : str
-        What is wrong, in a user's words, and what to do.
-    utterances : int
-        How many it is about.
-    """
+    """Something that is wrong with a corpus."""
 
     severity: str
+    """`ERROR`: `align` or `train` would fail on it; or `WARNING`: it is worth a look."""
     kind: Kind
+    """What kind of thing is wrong, one of `KINDS`."""
     utterance: Utterance
+    """Where it is; the first of several utterances."""
     detail: str
+    """What is wrong, in a user's words."""
     remedy: str
+    """What to do."""
     utterances: int = 1
+    """How many utterances it is about."""
 
     def __str__(self) -> str:
         return f"{self.utterance.id}: {self.detail}: {self.remedy}"
 
 
-class Track(NamedTuple):
-    """A recording as a whole.
-
-    Attributes
-    ----------
-    utterance : Utterance
-        One that spans it.
-    rate : int
-        In Hz; 0 where it cannot be opened.
-    seconds : float
-    digest : str
-        Of the file's bytes; empty where no other is as long.
-    """
-
-    utterance: Utterance
-    rate: int = 0
-    seconds: float = 0.0
-    digest: str = ""
+def error(kind: Kind, utterance: Utterance, detail: str, remedy: str) -> Problem:
+    """A problem that `align` or `train` would fail on."""
+    return Problem(severity=ERROR, kind=kind, utterance=utterance, detail=detail, remedy=remedy)
 
 
-class OddWord(NamedTuple):
-    """A word with something to tell: its kind, its spelling, and how it would be pronounced (empty: not at
-    all).
-    """
-
-    kind: Kind
-    word: str
-    pronunciation: str = ""
-
-
-class Said(NamedTuple):
-    """What a transcript says: how many words, the phones that they take at least, and the odd ones."""
-
-    words: int
-    phones: int
-    odd: tuple[OddWord, ...]
+def warning(kind: Kind, utterance: Utterance, detail: str, remedy: str) -> Problem:
+    """A problem that is worth a look."""
+    return Problem(severity=WARNING, kind=kind, utterance=utterance, detail=detail, remedy=remedy)
 
 
 @dataclass(frozen=True)
-class Checked:
-    """An utterance, or what is none for some failure, looked at alone.
-
-    Attributes
-    ----------
-    utterance : Utterance
-    problems : tuple of Problem
-    seconds : float
-        Of its sound; 0 where it cannot be read.
-    words : int
-        That are said.
-    odd : tuple of OddWord
-        As often as they are said.
-    """
+class Track:
+    """A recording as a whole."""
 
     utterance: Utterance
-    problems: tuple[Problem, ...] = ()
+    """An utterance that spans the recording."""
+    rate: int = 0
+    """Sample rate in Hz; 0 where the recording cannot be opened."""
     seconds: float = 0.0
+    """Length of the recording."""
+    digest: str = ""
+    """SHA-256 of the file's bytes; empty where no other file is as long."""
+
+
+@dataclass(frozen=True)
+class OddWord:
+    """A word of a transcript that a person should know of."""
+
+    kind: Kind
+    """What is odd about it."""
+    word: str
+    """Its spelling."""
+    pronunciation: str = ""
+    """How it would be pronounced; empty where it cannot be."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a transcript says."""
+
+    words: int
+    """How many words it has."""
+    phones: int
+    """How many phones these take at least."""
+    odd: tuple[OddWord, ...]
+    """Its odd words, as often as they are said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """An utterance, or what is none for some failure, looked at alone."""
+
+    utterance: Utterance
+    """What was looked at."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with it."""
+    seconds: float = 0.0
+    """Length of its sound; 0 where that cannot be read."""
     words: int = 0
+    """How many words are said in it."""
     odd: tuple[OddWord, ...] = ()
+    """Its odd words, as often as they are said."""
 
 
 def place(member: Member) -> Utterance:
@@ -174,7 +168,7 @@ def place(member: Member) -> Utterance:
 
 def failed(failure: Failure) -> Problem:
     """The problem that a failure of `find` is."""
-    return Problem(ERROR, failure.fault, failure.utterance, failure.rule, failure.remedy)
+    return error(failure.fault, failure.utterance, failure.rule, failure.remedy)
 
 
 def examine(
@@ -195,7 +189,7 @@ def examine(
         Whether the file's bytes may be those of another.
     """
     track = _opened(path, place(members[0]), hashed)
-    with _one_long if track.seconds > LONG else nullcontext():
+    with _one_long if track.seconds > LONG_RECORDING else nullcontext():
         return track, [_guarded(m, track, spell, english) for m in members]
 
 
@@ -215,20 +209,16 @@ def _guarded(member: Member, track: Track, spell: Spell | None, english: bool) -
     try:
         if isinstance(member, Utterance):
             return _utterance(member, track, spell, english)
-        return Checked(member.utterance, (failed(member), *_heard(member.utterance, track)[0]))
+        return Checked(
+            utterance=member.utterance, problems=(failed(member), *_heard(member.utterance, track)[0])
+        )
     except MemoryError:
-        fault, rule, remedy = (
-            Fault.MEMORY,
-            "there is not enough memory for it",
-            "cut it into utterances with a TextGrid",
-        )
-    except Exception as error:  # a fault of ours must not hide those of the other files
-        fault, rule, remedy = (
-            Fault.INTERNAL,
-            f"looking at it failed ({type(error).__name__}: {error})",
-            "please report this",
-        )
-    return Checked(place(member), (Problem(ERROR, fault, place(member), rule, remedy),))
+        rule, remedy = "there is not enough memory for it", "cut it into utterances with a TextGrid"
+        problem = error(Fault.MEMORY, place(member), rule, remedy)
+    except Exception as caught:  # a fault of ours must not hide those of the other files
+        rule = f"looking at it failed ({type(caught).__name__}: {caught})"
+        problem = error(Fault.INTERNAL, place(member), rule, "please report this")
+    return Checked(utterance=place(member), problems=(problem,))
 
 
 def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english: bool) -> Checked:
@@ -238,12 +228,11 @@ def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english:
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         problems.append(
-            Problem(ERROR, Fault.EMPTY_TRANSCRIPT, utterance, f"the transcript {what}", "write what is said")
+            error(Fault.EMPTY_TRANSCRIPT, utterance, f"the transcript {what}", "write what is said")
         )
     if mangled := MANGLED.search(utterance.transcript):
         problems.append(
-            Problem(
-                WARNING,
+            warning(
                 Fault.ODD_CHARACTERS,
                 utterance,
                 f"the transcript holds {mangled[0]!r}",
@@ -252,21 +241,22 @@ def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english:
         )
     if seconds:
         problems += _paced(utterance, seconds, said.phones, track.rate)
-    return Checked(utterance, tuple(problems), seconds, said.words, said.odd)
+    return Checked(
+        utterance=utterance, problems=tuple(problems), seconds=seconds, words=said.words, odd=said.odd
+    )
 
 
 def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
     """What is wrong with an utterance's sound, and how long it is in seconds; 0 where it cannot be read."""
     try:
         sound = audio.read(utterance, track.rate or SAMPLE_RATE)
-    except DataError as error:
-        return [Problem(ERROR, error.fault, utterance, error.rule, error.remedy)], 0.0
+    except DataError as caught:
+        return [error(caught.fault, utterance, caught.rule, caught.remedy)], 0.0
     seconds = sound.end - sound.start
     if not threshold(Test.CLIPPED).exceeded(sound.clipped):
         return [], seconds
     return [
-        Problem(
-            WARNING,
+        warning(
             Notice.CLIPPED,
             utterance,
             f"{100 * sound.clipped:.1f} % of the samples are clipped",
@@ -279,20 +269,19 @@ def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iter
     """Whether ``phones`` at least fit in the time that there is for them; ``rate`` is the recording's, in
     Hz."""
     samples = math.ceil(round(seconds * rate) * SAMPLE_RATE / rate)
-    frames, least = frame_count(samples, CLOCK.window, CLOCK.hop), SHORTEST * phones
+    frames, least = frame_count(samples, CLOCK.window, CLOCK.hop), SHORTEST_PHONE * phones
     pace = phones / seconds
     if frames < least:
         detail = (
             f"the transcript's phones take at least {CLOCK.seconds(least):.2f} s, the recording has "
             f"{CLOCK.seconds(frames):.2f} s"
         )
-        yield Problem(ERROR, Fault.TOO_SHORT, utterance, detail, "is it the transcript of another recording?")
-    elif seconds < BRIEF:
-        yield Problem(WARNING, Fault.TOO_SHORT, utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
+        yield error(Fault.TOO_SHORT, utterance, detail, "is it the transcript of another recording?")
+    elif seconds < SHORTEST_WORD:
+        yield warning(Fault.TOO_SHORT, utterance, f"it lasts {seconds:.3f} s", "was it cut off?")
     elif phones >= LEAST_PHONES and not SLOWEST <= pace <= FASTEST:
         detail = f"{pace:.1f} phones a second ({phones} in {seconds:.2f} s), where people say some 12"
-        yield Problem(
-            WARNING,
+        yield warning(
             Notice.SPEECH_RATE,
             utterance,
             detail,
@@ -327,7 +316,7 @@ def _sounds(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
     noted = [OddWord(Fault.BRACKETS, word)] if BRACKETED.fullmatch(word) else []
     try:
         spoken, oovs = spell([Token(word, (word,))])
-    except DataError as error:  # word by word, so that all of them are told, not only an utterance's first
-        return 1, [OddWord(error.fault, word)]
+    except DataError as caught:  # word by word, so that all of them are told, not only an utterance's first
+        return 1, [OddWord(caught.fault, word)]
     noted += [OddWord(Fault.OOV, oov, pronunciation) for oov, pronunciation in oovs]
     return sum(min(len(p.phones) for p in s.pronunciations) for s in spoken), noted

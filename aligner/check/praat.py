@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -18,14 +18,11 @@ from aligner.formats.files import write_text
 from aligner.types import DataError
 
 SCRIPT = "inspect.praat"
-LOOK, CHECK = (
-    "Look and correct",
-    "Only check",
-)  # the tasks in the script's form, and its argument on a command line
-LONG = 600.0  # s; Praat reads a longer recording from disk while one looks (LongSound), not into memory
-TOLERANCE = 0.005  # s between the ends of a recording and its TextGrid, before the script speaks of it
-MP3_TOLERANCE = 0.1  # s; Praat counts the padding of an MP3 as sound, other decoders do not
-MARGIN = 1.0  # s shown on each side of Item.at
+LOOK, CHECK = "Look and correct", "Only check"  # tasks in the script's form and on its command line
+LONG_SOUND = 600.0  # s; Praat reads a longer recording from disk while one looks, not into memory
+END_TOLERANCE = 0.005  # s between the ends of a recording and its TextGrid, before the script speaks of it
+MP3_TOLERANCE = 0.1  # s; the same of an MP3, whose padding Praat counts as sound, as other decoders do not
+ZOOM_MARGIN = 1.0  # s shown on each side of `Item.at`
 LINE_WIDTH, MOST_LINES = 76, 6  # of the reasons in Praat's window, which neither wraps nor scrolls
 START_UP = 2.0  # s; a Praat that cannot start (no display, an unknown option) has ended by then
 MAC_PRAAT = Path("/Applications/Praat.app/Contents/MacOS/Praat")
@@ -33,27 +30,19 @@ MAC_PRAAT = Path("/Applications/Praat.app/Contents/MacOS/Praat")
 
 @dataclass(frozen=True)
 class Item:
-    """One recording to look at.
-
-    Attributes
-    ----------
-    audio : Path
-        The recording.
-    grid : Path
-        Its TextGrid.
-    corrected : Path
-        Where a correction goes; if it exists it is opened instead of ``grid``.
-    reasons : tuple of str
-        Why to look at it, in words; may be empty.
-    at : float, optional
-        Where to zoom at first, in seconds; the whole recording where it is not known.
-    """
+    """One recording to look at."""
 
     audio: Path
+    """The recording."""
     grid: Path
+    """Its TextGrid."""
     corrected: Path
+    """Where a correction goes; if it exists it is opened instead of ``grid``."""
+    _: KW_ONLY
     reasons: tuple[str, ...] = ()
+    """Why to look at it, in words; may be empty."""
     at: float | None = None
+    """Where to zoom at first, in seconds; the whole recording where it is not known."""
 
 
 def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
@@ -69,7 +58,13 @@ def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
         first = members[0]
         if first.recording and first.grid and (not suspect or any(r.status == "suspect" for r in members)):
             items.append(
-                Item(first.recording, first.grid, outcome.out / CORRECTED / f"{file}.TextGrid", reasons, at)
+                Item(
+                    first.recording,
+                    first.grid,
+                    outcome.out / CORRECTED / f"{file}.TextGrid",
+                    reasons=reasons,
+                    at=at,
+                )
             )
     return items
 
@@ -97,7 +92,8 @@ def inspection_script(items: Sequence[Item], folder: Path) -> str:
     --------
     >>> out = Path("/corpus/out")
     >>> grid = out / "it's.TextGrid"
-    >>> item = Item(Path("/corpus/it's.wav"), grid, out / "corrected" / "it's.TextGrid", at=1.5)
+    >>> correction = out / "corrected" / "it's.TextGrid"
+    >>> item = Item(Path("/corpus/it's.wav"), grid, correction, at=1.5)
     >>> print(*inspection_script([item], out).splitlines()[-2].split(", "), sep="\\n")
     @item: "it" + unicode$ (39) + "s"
     "/corpus/it" + unicode$ (39) + "s.wav"
@@ -318,7 +314,7 @@ procedure read_sound: .path$
   selectObject ( )
   if not fileReadable (.path$)
     problem$ = "there is no recording at " + .path$
-  elsif end > {LONG:g}
+  elsif end > {LONG_SOUND:g}
     nowarn nocheck Open long sound file: .path$
   endif
   # not every format that can be read can be opened as a long sound
@@ -336,7 +332,7 @@ endproc
 procedure compare_ends: .path$
   selectObject: sound
   .end = Get end time
-  .tolerance = if index_regex (.path$, "\\.[mM][pP]3$") then {MP3_TOLERANCE:g} else {TOLERANCE:g} fi
+  .tolerance = if index_regex (.path$, "\\.[mM][pP]3$") then {MP3_TOLERANCE:g} else {END_TOLERANCE:g} fi
   if abs (.end - end) > .tolerance
     remark$ = "the recording ends at " + fixed$ (.end, 3) + " s, its TextGrid at " + fixed$ (end, 3) + " s"
   endif
@@ -371,7 +367,7 @@ procedure show: .number
   View & Edit
   if at [.number] <> undefined
     editor: grid
-      Zoom: max (0, at [.number] - {MARGIN:g}), min (end, at [.number] + {MARGIN:g})
+      Zoom: max (0, at [.number] - {ZOOM_MARGIN:g}), min (end, at [.number] + {ZOOM_MARGIN:g})
       Move cursor to: at [.number]
     endeditor
   endif

@@ -26,6 +26,7 @@ from aligner.check.faults import (
     Track,
     examine,
     failed,
+    warning,
 )
 from aligner.corpus import audio
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
@@ -41,25 +42,12 @@ from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Fault, Utterance
 
-WINDOW = 64  # recordings that the threads are given at once
+RECORDINGS_AT_ONCE = 64  # that the threads are given: what they found of these is held in memory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How transcripts would be read.
-
-    Attributes
-    ----------
-    dictionary : Path or None
-        None takes the CMU dictionary, of English.
-    g2p : bool
-        Whether English words that it lacks get a pronunciation from their letters.
-    characters : bool
-        Whether words are spelled: a letter counts as a phone, and no dictionary is used.
-    english : bool
-        Whether numbers and the like are spoken out, in English.
-    jobs : int
-        Threads.
 
     Raises
     ------
@@ -68,10 +56,15 @@ class Options:
     """
 
     dictionary: Path | None = None
+    """Pronunciations; None takes the CMU dictionary, of English."""
     g2p: bool = True
+    """Whether English words that the dictionary lacks get a pronunciation from their letters."""
     characters: bool = False
+    """Whether words are spelled: a letter counts as a phone, and no dictionary is used."""
     english: bool = True
+    """Whether numbers and the like are spoken out, in English."""
     jobs: int = field(default_factory=cores)
+    """How many threads read recordings."""
 
     def __post_init__(self) -> None:
         if self.characters and self.dictionary:
@@ -80,64 +73,44 @@ class Options:
 
 @dataclass(frozen=True)
 class Oov:
-    """A word that the dictionary lacks.
-
-    Attributes
-    ----------
-    word : str
-        As it is spelled where it is said first.
-    pronunciation : str
-        What would be used for it; empty where there is none, and its utterances fail.
-    count : int
-        How often it is said.
-    utterances : tuple of Utterance
-        Where, in the corpus's order.
-    """
+    """A word that the dictionary lacks."""
 
     word: str
+    """The word, spelled as where it is said first."""
     pronunciation: str
+    """What would be used for it; empty where there is none, and its utterances fail."""
     count: int
+    """How often it is said."""
     utterances: tuple[Utterance, ...]
+    """The utterances that it is said in, in the corpus's order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a corpus is like.
-
-    Attributes
-    ----------
-    problems : tuple of Problem
-        Errors first, in the order of `KINDS`, then of the corpus; words that are said most first.
-    oovs : tuple of Oov or None
-        The most frequent first; None where no dictionary tells.
-    utterances : int
-        That have a recording and a transcript.
-    others : int
-        Recordings and transcripts that make no utterance, and lines of tables.
-    failing : int
-        How many of both have an error.
-    recordings : int
-        Of a kind that is read.
-    speakers : int
-    words : int
-        That are said.
-    speech, audio : float
-        Length of the utterances and of the recordings, in seconds.
-    rates : mapping of int to int
-        Sample rate in Hz -> recordings; the most frequent first.
-    """
+    """What a corpus is like."""
 
     problems: tuple[Problem, ...]
+    """Errors first, in the order of `KINDS`, then of the corpus; words that are said most first."""
     oovs: tuple[Oov, ...] | None
+    """Words that the dictionary lacks, the most frequent first; None where no dictionary tells."""
     utterances: int
+    """How many utterances have a recording and a transcript."""
     others: int
+    """How many recordings and transcripts make no utterance, and lines of tables."""
     failing: int
+    """How many of both have an error."""
     recordings: int
+    """How many recordings there are of a kind that is read."""
     speakers: int
+    """How many people speak."""
     words: int
+    """How many words are said."""
     speech: float
+    """Length of the utterances, in seconds."""
     audio: float
+    """Length of the recordings, in seconds."""
     rates: Mapping[int, int]
+    """Sample rate in Hz -> recordings; the most frequent first."""
 
 
 def validate(
@@ -171,9 +144,9 @@ def validate(
         return examine(path, recordings[path], spell, options.english, hashed=often[sizes[path]] > 1)
 
     tracks: list[Track] = []
-    checked = [Checked(f.utterance, (failed(f),)) for f in rest]
+    checked = [Checked(utterance=f.utterance, problems=(failed(f),)) for f in rest]
     with ThreadPoolExecutor(options.jobs) as pool:
-        for window in windows(sorted(recordings), WINDOW):
+        for window in windows(sorted(recordings), RECORDINGS_AT_ONCE):
             for track, of in pool.map(look, window):
                 tracks.append(track)
                 checked += of
@@ -240,13 +213,13 @@ def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure
 
 
 def _path(utterance: Utterance) -> Path:
-    """Of the recording: in a corpus on disk it is a file."""
+    """The file of an utterance's recording: in a corpus on disk it has one."""
     assert isinstance(utterance.audio, Path)
     return utterance.audio
 
 
 def _size(path: Path) -> int:
-    """In bytes."""
+    """The size of a file in bytes; 0 where it cannot be told."""
     try:
         return path.stat().st_size
     except OSError:
@@ -286,17 +259,17 @@ def _report(
         tuple(odd for kind, odd, _ in words if kind == Fault.OOV) if isinstance(spell, Pronouncer) else None
     )
     return Report(
-        tuple(problems),
-        oovs,
-        len(found.utterances),
-        len(found.failures),
-        len(failing),
-        len(tracks),
-        len({u.speaker for u in found.utterances}),
-        sum(c.words for c in checked),
-        sum(c.seconds for c in checked if c.words),
-        sum(t.seconds for t in opened),
-        rates,
+        problems=tuple(problems),
+        oovs=oovs,
+        utterances=len(found.utterances),
+        others=len(found.failures),
+        failing=len(failing),
+        recordings=len(tracks),
+        speakers=len({u.speaker for u in found.utterances}),
+        words=sum(c.words for c in checked),
+        speech=sum(c.seconds for c in checked if c.words),
+        audio=sum(t.seconds for t in opened),
+        rates=rates,
     )
 
 
@@ -328,7 +301,7 @@ def _odd_words(checked: Iterable[Checked]) -> list[tuple[Kind, Oov]]:
     said: dict[OddWord, list[tuple[Utterance, str]]] = defaultdict(list)
     for c in checked:
         for odd in c.odd:
-            said[odd._replace(word=odd.word.lower())].append((c.utterance, odd.word))
+            said[replace(odd, word=odd.word.lower())].append((c.utterance, odd.word))
     words = [
         (
             odd.kind,
@@ -362,7 +335,14 @@ def _of_word(kind: Kind, odd: Oov, options: Options) -> Problem:
     else:
         detail = f"{odd.word!r}, {said}, is not in the dictionary"
         remedy = "add it there" + (", or let G2P guess (without --no-g2p)" if options.english else "")
-    return Problem(severity, kind, odd.utterances[0], detail, remedy, len(odd.utterances))
+    return Problem(
+        severity=severity,
+        kind=kind,
+        utterance=odd.utterances[0],
+        detail=detail,
+        remedy=remedy,
+        utterances=len(odd.utterances),
+    )
 
 
 def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator[Problem]:
@@ -371,13 +351,10 @@ def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator
         if t.rate < SAMPLE_RATE:
             own, heard = t.rate / 2, SAMPLE_RATE / 2
             detail = f"{t.rate} Hz: it has nothing above {own:g} Hz, and models listen up to {heard:g}"
-            yield Problem(
-                WARNING, Notice.SAMPLE_RATE, t.utterance, detail, "take the original if that has more"
-            )
+            yield warning(Notice.SAMPLE_RATE, t.utterance, detail, "take the original if that has more")
         elif t.rate != usual:
             detail = f"{t.rate} Hz, where {rates[usual]} of {len(tracks)} recordings have {usual} Hz"
-            yield Problem(
-                WARNING,
+            yield warning(
                 Notice.SAMPLE_RATE,
                 t.utterance,
                 detail,
@@ -390,8 +367,7 @@ def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
     for t in tracks:
         original = first.setdefault(t.digest, t) if t.digest else t
         if original is not t:
-            yield Problem(
-                WARNING,
+            yield warning(
                 Notice.DUPLICATE_RECORDING,
                 t.utterance,
                 f"byte for byte the same recording as {original.utterance.file}",
@@ -406,8 +382,7 @@ def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
         name = t.utterance.file
         other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
-            yield Problem(
-                WARNING,
+            yield warning(
                 Fault.DUPLICATE_NAME,
                 t.utterance,
                 f"only capitals, or how accents are coded, tell it from {other}",
@@ -421,8 +396,7 @@ def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
         by_speaker[u.speaker].append(u)
     for speaker, own in by_speaker.items():
         if len(own) == 1:
-            yield Problem(
-                WARNING,
+            yield warning(
                 Notice.LONE_SPEAKER,
                 own[0],
                 f"the speaker {speaker!r} has no other utterance",
@@ -442,8 +416,7 @@ def _passed_over(found: Corpus) -> Iterator[Problem]:
     for source, utterance in reversed(read.items()):
         for path in beside[source.with_suffix("")]:
             if path != source and _bytes(path) != _bytes(source):
-                yield Problem(
-                    WARNING,
+                yield warning(
                     Notice.EXTRA_TRANSCRIPT,
                     replace(utterance, id=utterance.file, start=0.0, end=None),
                     f"{path.name} is not read, for {source.name} counts",
@@ -452,7 +425,7 @@ def _passed_over(found: Corpus) -> Iterator[Problem]:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """Of a file; None where it cannot be read."""
+    """The bytes of a file; None where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:

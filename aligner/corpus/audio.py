@@ -19,27 +19,20 @@ BEYOND = 0.1  # s that an utterance may end behind its recording: rounding in th
 STREAMED = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A stretch of a recording.
-
-    Attributes
-    ----------
-    wave : ndarray
-        (N,) float32, mono, at the rate that was asked for.
-    start, end : float
-        Where in its recording it lies, in seconds.
-    duration : float
-        Of the whole recording, in seconds.
-    clipped : float
-        Share of the samples that are cut off, from 0 to 1, before any change of rate.
-    """
+    """A stretch of a recording."""
 
     wave: np.ndarray
+    """The samples (N,) float32, mono, at the rate that was asked for."""
     start: float
+    """Where the stretch begins in its recording, in seconds."""
     end: float
+    """Where it ends, in seconds."""
     duration: float
+    """Length of the whole recording, in seconds."""
     clipped: float = 0.0
+    """Share of the samples that are cut off, from 0 to 1, before any change of rate."""
 
 
 def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:
@@ -72,11 +65,11 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
         )
     end = start + len(samples)
     return Sound(
-        _resample(samples, own_rate, rate),
-        start / own_rate,
-        end / own_rate,
-        total / own_rate,
-        clipped(samples),
+        wave=_resample(samples, own_rate, rate),
+        start=start / own_rate,
+        end=end / own_rate,
+        duration=total / own_rate,
+        clipped=clipped(samples),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import soundfile
 
 from aligner.corpus import audio
-from aligner.corpus.tables import LJSPEECH, TSV, Row, read_rows
+from aligner.corpus.tables import LJSPEECH, TSV, TranscriptRow, read_rows
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import DataError, Failure, Fault, Interval, Utterance
@@ -26,10 +26,12 @@ PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may mi
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a folder holds: utterances in the order of their files, and what is wrong with the rest."""
+    """What a folder holds."""
 
     utterances: tuple[Utterance, ...]
+    """What can be tried to align, in the order of the files."""
     failures: tuple[Failure, ...]
+    """What is wrong with the rest."""
 
 
 def find(root: str | Path) -> Corpus:
@@ -212,7 +214,7 @@ def _beside(path: Path) -> Path | None:
         ) from error
 
 
-def _row_of(path: Path, root: Path) -> Row | None:
+def _row_of(path: Path, root: Path) -> TranscriptRow | None:
     """A recording's row in a table of its folder, the one above, or one up to the root.
 
     Raises
@@ -262,12 +264,14 @@ def _utterance(
     root: Path,
     path: Path,
     transcript: str,
+    *,
     speaker: str = "",
     source: Path | None = None,
     channel: int | None = None,
     interval: Interval | None = None,
     number: int | None = None,
 ) -> Utterance:
+    """An utterance of the recording ``path``; numbered where there are several of it."""
     name = path.relative_to(root).with_suffix("").as_posix() if path.is_relative_to(root) else path.stem
     identity = name if number is None else f"{name}#{number}"
     start, end = (interval.start, interval.end) if interval else (0.0, None)
@@ -275,11 +279,11 @@ def _utterance(
         identity,
         path,
         transcript,
-        speaker or path.absolute().parent.name,
-        name,
-        channel,
-        start,
-        end,
+        speaker=speaker or path.absolute().parent.name,
+        file=name,
+        channel=channel,
+        start=start,
+        end=end,
         source=source,
     )
 
@@ -297,7 +301,7 @@ def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
 
 
 def _of_recording(
-    root: Path, path: Path, transcript: Path | None, row: Row | None
+    root: Path, path: Path, transcript: Path | None, row: TranscriptRow | None
 ) -> Iterator[Utterance | Failure]:
     """The utterances of one recording, or why there are none."""
     bare = _utterance(root, path, "", source=transcript or (row.table if row else None))
@@ -309,7 +313,7 @@ def _of_recording(
         elif row is not None and row.problem is not None:
             raise row.problem
         elif row is not None:
-            yield _utterance(root, path, row.text, row.speaker, row.table)
+            yield _utterance(root, path, row.text, speaker=row.speaker, source=row.table)
         else:
             yield Failure(
                 bare,
@@ -370,11 +374,11 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
                     root,
                     path,
                     " ".join(interval.label.split()),
-                    speaker.strip(),
-                    transcript,
-                    channel,
-                    interval,
-                    number,
+                    speaker=speaker.strip(),
+                    source=transcript,
+                    channel=channel,
+                    interval=interval,
+                    number=number,
                 )
     if not number:
         raise DataError(
@@ -393,7 +397,7 @@ def _channels(path: Path) -> int:
 
 
 def _left_over(
-    root: Path, transcripts: dict[Path, Path], rows: dict[Path, Row], folders: set[Path]
+    root: Path, transcripts: dict[Path, Path], rows: dict[Path, TranscriptRow], folders: set[Path]
 ) -> Iterator[Failure]:
     """Transcripts and rows without a recording; a .txt apart from recordings, or a README, is none."""
     for stem, path in transcripts.items():
@@ -408,7 +412,8 @@ def _left_over(
             fault=Fault.NO_RECORDING,
         )
     for stem, row in rows.items():
-        bare = _utterance(root, stem.with_name(f"{stem.name}.wav"), row.text, row.speaker, row.table)
+        recording = stem.with_name(f"{stem.name}.wav")
+        bare = _utterance(root, recording, row.text, speaker=row.speaker, source=row.table)
         if row.problem is not None:
             yield _bad_transcript(bare, row.problem)
         else:
@@ -420,10 +425,10 @@ def _left_over(
             )
 
 
-def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Row]:
+def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, TranscriptRow]:
     """Rows of every table, by the recording's path without its suffix."""
     stems = {os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings}
-    rows: dict[Path, Row] = {}
+    rows: dict[Path, TranscriptRow] = {}
     for row in (row for table in files if table.name in (LJSPEECH, TSV) for row in read_rows(table)):
         given = row.table.parent / row.name
         bare = given.with_suffix("") if given.suffix.lower() in audio.SUFFIXES else given

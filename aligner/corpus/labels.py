@@ -20,35 +20,34 @@ from aligner.types import DataError, Interval
 
 @dataclass(frozen=True)
 class Labels:
-    """What is labelled of one speaker of a recording.
-
-    Attributes
-    ----------
-    phones, words : tuple of Interval or None
-        None where there is no such tier.
-    end : float
-        Where the labels end, in seconds: the recording's end in a TextGrid.
-    """
+    """What is labelled of one speaker of a recording."""
 
     phones: tuple[Interval, ...] | None
+    """The phones; None where there is no such tier."""
     words: tuple[Interval, ...] | None
+    """The words; None where there is no such tier."""
     end: float
+    """Where the labels end, in seconds: the recording's end in a TextGrid."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of labels, and the recording in it where it tells of several (CTM)."""
+    """A file of labels."""
 
     path: Path
+    """The file."""
     recording: str = ""
+    """The recording that is meant, where the file tells of several (CTM)."""
 
 
 @dataclass(frozen=True)
 class TierNames:
-    """What the tiers are called; ``SPEAKER - NAME`` is understood, too."""
+    """What the tiers of labels are called; ``SPEAKER - NAME`` is understood, too."""
 
     phones: str = "phones"
+    """The name of the tier of phones."""
     words: str = "words"
+    """The name of the tier of words."""
 
 
 def find_labels(root: Path) -> dict[str, Source]:

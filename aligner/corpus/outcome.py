@@ -71,22 +71,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left.
-
-    Attributes
-    ----------
-    out : Path
-    corpus : Path or None
-        Where the recordings were found.
-    record : mapping of str to object
-        ``run.json``.
-    rows : tuple of Row
-    """
+    """What a run left in its output folder."""
 
     out: Path
+    """The output folder."""
     corpus: Path | None
+    """Where the recordings were found."""
     record: Mapping[str, object]
+    """What the run was: the content of ``run.json``."""
     rows: tuple[Row, ...]
+    """The utterances of the run."""
 
 
 def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:

@@ -15,36 +15,39 @@ TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 
 
-@dataclass(frozen=True)
-class Row:
-    """A line of a table: the recording it names, what is said there, and who says it (empty: the folder
-    tells).
-
-    ``problem`` is what is wrong with the line, and then the rest says nothing.
-    """
+@dataclass(frozen=True, kw_only=True)
+class TranscriptRow:
+    """A line of a table of transcripts."""
 
     table: Path
+    """The table."""
     name: str
-    text: str
-    speaker: str
-    line: int
+    """The recording that the line names."""
+    text: str = ""
+    """What is said there."""
+    speaker: str = ""
+    """Who says it; empty where the folder tells."""
+    line: int = 0
+    """The number of the line, from 1; 0 where the table cannot be read at all."""
     problem: DataError | None = None
+    """What is wrong with the line; the text and the speaker then say nothing."""
 
 
-def read_rows(table: Path) -> list[Row]:
+def read_rows(table: Path) -> list[TranscriptRow]:
     """The rows of a table, by its name; one that cannot be read at all is a single row with a problem."""
     try:
         lines = read_text(table).split("\n")
     except DataError as error:
-        return [Row(table, table.name, "", "", 0, error)]
+        return [TranscriptRow(table=table, name=table.name, problem=error)]
     return list(_ljspeech(table, lines) if table.name == LJSPEECH else _tsv(table, lines))
 
 
-def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> Row:
-    return Row(table, name, "", "", line, DataError(f"{table}:{line}", rule, remedy))
+def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> TranscriptRow:
+    problem = DataError(f"{table}:{line}", rule, remedy)
+    return TranscriptRow(table=table, name=name, line=line, problem=problem)
 
 
-def _ljspeech(table: Path, lines: list[str]) -> Iterator[Row]:
+def _ljspeech(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
     """LJSpeech: id|text|text with numbers spelled out, no header; the last column is what is said."""
     for number, line in enumerate(lines, 1):
         name, *texts = (cell.strip() for cell in line.split("|"))
@@ -52,10 +55,11 @@ def _ljspeech(table: Path, lines: list[str]) -> Iterator[Row]:
             yield _broken(table, name, number, "there is no | in the line", "write id|text, as LJSpeech does")
         elif line.strip():
             said = texts[1] if len(texts) > 1 and texts[1] else texts[0]
-            yield Row(table, name, said, table.absolute().parent.name, number)
+            speaker = table.absolute().parent.name
+            yield TranscriptRow(table=table, name=name, text=said, speaker=speaker, line=number)
 
 
-def _tsv(table: Path, lines: list[str]) -> Iterator[Row]:
+def _tsv(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
     """A header with a column for the file and one for the text, or two columns: file, text."""
     cells = [[cell.strip() for cell in line.split("\t")] for line in lines]
     header = [cell.lower() for cell in cells[0]]
@@ -71,4 +75,4 @@ def _tsv(table: Path, lines: list[str]) -> Iterator[Row]:
             yield _broken(table, row[0], number, "a column is missing", "write file, tab, text")
         elif any(row):
             said_by = row[speaker] if speaker is not None and len(row) > speaker else ""
-            yield Row(table, row[file], row[text], said_by, number)
+            yield TranscriptRow(table=table, name=row[file], text=row[text], speaker=said_by, line=number)

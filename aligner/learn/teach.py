@@ -306,7 +306,7 @@ def _of_speaker(
             raise DataError(
                 source.path, "it has no words, and there is no transcript beside the recording", "add either"
             )
-        yield Corrected(Utterance(name, recording, text, who, name), phones)
+        yield Corrected(Utterance(name, recording, text, speaker=who, file=name), phones)
         return
     words = [w for w in labels.words if fold(w.label) != SILENCE]
     if not words:
@@ -321,8 +321,8 @@ def _of_speaker(
                 identity,
                 recording,
                 text,
-                who,
-                name,
+                speaker=who,
+                file=name,
                 start=0.0 if whole else start,
                 end=None if whole else end,
             ),

@@ -26,34 +26,26 @@ ENOUGH_PHONES = 10  # from which shares and deviations of an utterance's phones 
 LOWEST_SNR = -20.0  # dB; lower ones mean the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Solved:
-    """A path and the recording below it, all that can be said of an alignment.
-
-    Attributes
-    ----------
-    words, phones : sequence of Interval
-        As the search left them, before boundaries are refined.
-    firsts : sequence of int
-        The frame that each phone begins with.
-    evidence : Evidence
-    levels : ndarray
-        (T,) power of the recording in each frame.
-    clock : Clock
-    shortest : float
-        The least time that a phone of the model takes, in seconds.
-    limits : Limits
-        Of the margins.
-    """
+    """A path and the recording below it: all that the tests of suspicion look at."""
 
     words: Sequence[Interval]
+    """The words as the search left them, before boundaries are refined."""
     phones: Sequence[Interval]
+    """The phones as the search left them."""
     firsts: Sequence[int]
+    """The frame that each phone begins with."""
     evidence: Evidence
+    """How well each frame fits what is written, and what else it may be."""
     levels: np.ndarray
+    """Power of the recording in each frame, shape (T,)."""
     clock: Clock
+    """The clock of the frames."""
     shortest: float
+    """The least time that a phone of the model takes, in seconds."""
     limits: Limits = LIMITS[Scores.GAUSSIANS]
+    """The limits of the margins."""
 
     @property
     def spoken(self) -> list[Interval]:
@@ -96,15 +88,15 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
     confidence = sum(w.confidence or 0.0 for w in words) / len(words)
     speech = sum(p.duration for p in s.spoken) / total
     return Quality(
-        log_likelihood,
-        float(margin[s.voiced].mean()),
-        float(worst),
-        confidence,
-        run,
-        speech,
-        max(w.duration for w in words),
-        _snr(s),
-        clipped,
+        log_likelihood=log_likelihood,
+        margin=float(margin[s.voiced].mean()),
+        worst_margin=float(worst),
+        confidence=confidence,
+        crammed_run=run,
+        speech=speech,
+        longest_word=max(w.duration for w in words),
+        snr=_snr(s),
+        clipped=clipped,
     )
 
 

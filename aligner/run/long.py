@@ -209,10 +209,10 @@ def joined(
         replace(utterance, end=end),
         words,
         phones,
-        parts[0].duration,
-        _quality(parts, end - start),
-        oovs,
-        tuple(suspicions),
+        duration=parts[0].duration,
+        quality=_quality(parts, end - start),
+        oovs=oovs,
+        suspicions=tuple(suspicions),
         edges=tuple(edge for part in parts for edge in part.edges),
     )
 
@@ -261,13 +261,13 @@ def _quality(parts: Sequence[Alignment], seconds: float) -> Quality:
         return float(np.average(list(values), weights=weights))
 
     return Quality(
-        mean((x.log_likelihood for x in q), time),
-        mean((x.margin for x in q), speech),
-        min(x.worst_margin for x in q),
-        mean((x.confidence for x in q), words),
-        max(x.crammed_run for x in q),
-        float(speech.sum() / seconds),
-        max(x.longest_word for x in q),
-        mean((s for s, _ in snr), np.array([t for _, t in snr])) if snr else None,
-        mean((x.clipped for x in q), time),
+        log_likelihood=mean((x.log_likelihood for x in q), time),
+        margin=mean((x.margin for x in q), speech),
+        worst_margin=min(x.worst_margin for x in q),
+        confidence=mean((x.confidence for x in q), words),
+        crammed_run=max(x.crammed_run for x in q),
+        speech=float(speech.sum() / seconds),
+        longest_word=max(x.longest_word for x in q),
+        snr=mean((s for s, _ in snr), np.array([t for _, t in snr])) if snr else None,
+        clipped=mean((x.clipped for x in q), time),
     )

@@ -85,7 +85,7 @@ def readings(
     utterances, failures, chosen = [], [], {}
     for name, path in find_recordings(targets).items():
         candidates = [name] if name in known else by_name[Path(name).name]
-        reading = Utterance(name, path, "", path.absolute().parent.name, name)
+        reading = Utterance(name, path, "", speaker=path.absolute().parent.name, file=name)
         try:
             chosen[name] = _only(known, candidates)
             utterances.append(reading_of(reading, chosen[name]))
@@ -124,8 +124,8 @@ def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
         reading.id,
         reading.audio,
         " ".join(known(prompt)[1]),
-        reading.speaker,
-        reading.file,
+        speaker=reading.speaker,
+        file=reading.file,
         source=prompt.labels.path,
     )
 

@@ -88,7 +88,8 @@ def transfer_one(plan: One, options: Options, compute: Compute) -> Alignment | N
         return None
     target = plan.target
     reading = reading_of(
-        Utterance(target.stem, target, "", target.absolute().parent.name, target.stem), plan.prompt
+        Utterance(target.stem, target, "", speaker=target.absolute().parent.name, file=target.stem),
+        plan.prompt,
     )
     [result] = align([reading], by_prompts({reading.file: plan.prompt}, options, compute))
     if isinstance(result, Failure):
