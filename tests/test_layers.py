@@ -31,8 +31,8 @@ INSIDE = {
     "run": [["*"], ["align"], ["folder", "transfer"]],
     "learn": [
         ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins"],
-        ["checkpoint", "training_corpus"],
-        ["account"],
+        ["checkpoint", "training_corpus", "corrections"],
+        ["account", "lessons"],
         ["*"],
     ],
     "cli": [["common", "checks", "calls", "mfa"], ["actions", "actions.*"], ["*"], [""]],

@@ -25,16 +25,15 @@ from aligner.corpus.labels import TierNames, read_labels, tier
 from aligner.formats.files import read_text
 from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.learn import teach as teaching
-from aligner.learn.teach import (
-    ENOUGH,
-    LONG,
-    PAUSE,
-    _lesson,
-    _stretches,
-    corrections,
-    save_taught,
-    true_places,
+from aligner.learn.corrections import (
+    LONGEST_WHOLE,
+    SHORTEST_CUT_PAUSE,
+    SHORTEST_PIECE,
+    cut_in_pauses,
+    read_corrections,
 )
+from aligner.learn.lessons import lesson_of, true_places
+from aligner.learn.teach import save_taught
 from aligner.models.boundary import TABLE, BoundaryModel
 from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
@@ -205,14 +204,14 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
 
 def test_lessons_of_corrections_tell_the_planted_habit(run, english):
     """What a lesson takes for truth is where the corrected files have it, boundary by boundary."""
-    known, failures = corrections(run / "out" / "corrected", None, TierNames())
+    known, failures = read_corrections(run / "out" / "corrected", None, TierNames())
     assert not failures
     assert [c.utterance.file for c in known] == sorted(NAMES)
     assert all(c.utterance.audio.is_relative_to(run / "corpus") for c in known)  # found through run.json
     assert [c.utterance.speaker for c in known] == [name.split("/")[0] for name in sorted(NAMES)]
     late, vowel = [], []
     for item in known:
-        one = _lesson(english, item)
+        one = lesson_of(english, item)
         found = place_at_medians(one.phones, one.distributions, one.width).phones
         late += (one.truth - [p.start for p in found[1:]]).tolist()
         vowel += [phone_class(p.label) == "vowel" for p in found[:-1]]
@@ -307,7 +306,7 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     assert found.exit_code == 1, found.output
     assert (tmp_path / "new" / TABLE).is_file()
     assert "left out  7" in found.output
-    known, failures = corrections(corrected, run / "corpus", TierNames())
+    known, failures = read_corrections(corrected, run / "corpus", TierNames())
     told = {f.utterance.id.removeprefix("rms/"): f.message for f in failures}
     assert "no recording of this name" in told["absent"]
     assert "--corpus" in told["absent"]
@@ -324,8 +323,8 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     "phones", [[Interval(0, 9, "")], [Interval(90, 90.2, "W"), Interval(90.2, 90.5, "IH")]]
 )
 def test_labels_of_something_else_are_no_lesson(run, english, phones):
-    known, _ = corrections(run / "out" / "corrected", None, TierNames())
-    found = _lesson(english, replace(known[0], phones=tuple(phones)))
+    known, _ = read_corrections(run / "out" / "corrected", None, TierNames())
+    found = lesson_of(english, replace(known[0], phones=tuple(phones)))
     assert not isinstance(found, Lesson)
     assert "another recording" in found.message
 
@@ -354,7 +353,7 @@ def test_kinds_of_labels(tmp_path):
         (folder / f"timit{suffix}").write_text("\n".join(rows))
     write_textgrid(folder / "text.TextGrid", {"phones": phones}, 1.0)
     (folder / "text.lab").write_text("Hi!")
-    known, failures = corrections(tmp_path, None, TierNames())
+    known, failures = read_corrections(tmp_path, None, TierNames())
     assert not failures
     found = {c.utterance.id: c for c in known}
     assert {name: c.utterance.speaker for name, c in found.items()} == {
@@ -372,7 +371,7 @@ def test_kinds_of_labels(tmp_path):
             (p.start, p.end, p.label) for p in phones
         ]
         assert (c.utterance.start, c.utterance.end) == (0.0, None)
-    renamed = corrections(tmp_path, None, TierNames("fones", "words"))[1]
+    renamed = read_corrections(tmp_path, None, TierNames("fones", "words"))[1]
     assert any("it has no tier 'fones'" in f.message for f in renamed)
 
 
@@ -383,7 +382,7 @@ def test_transcripts_lie_beside_recordings_elsewhere(tmp_path):
     write_textgrid(tmp_path / "labels" / "a.TextGrid", {"phones": phones}, 1.0)
     soundfile.write(tmp_path / "sound" / "a.wav", np.zeros(16000), 16000)
     (tmp_path / "sound" / "a.txt").write_text("hi")
-    [one], failures = corrections(tmp_path / "labels", tmp_path / "sound", TierNames())
+    [one], failures = read_corrections(tmp_path / "labels", tmp_path / "sound", TierNames())
     assert (one.utterance.transcript, one.utterance.audio, failures) == (
         "hi",
         tmp_path / "sound" / "a.wav",
@@ -399,16 +398,16 @@ def test_stretches_hold_every_word_and_are_cut_in_pauses(parts):
     for k, (length, pause) in enumerate(parts):
         words.append(Interval(now, now + length, f"w{k}"))
         now += length + pause
-    found = _stretches(words, now + 0.2)
+    found = cut_in_pauses(words, now + 0.2)
     assert [w for _, _, own in found for w in own] == words
     assert (found[0][0], found[-1][1]) == (0.0, now + 0.2)
     assert all(a[1] == b[0] for a, b in pairwise(found))
     assert all(start <= own[0].start and own[-1].end <= end for start, end, own in found)
     for (_, cut, before), (_, _, after) in pairwise(found):
         assert cut - before[-1].end == pytest.approx(after[0].start - cut)
-        assert after[0].start - before[-1].end >= PAUSE
-        assert before[-1].end - before[0].start >= ENOUGH
-    if words[-1].end - words[0].start <= LONG:
+        assert after[0].start - before[-1].end >= SHORTEST_CUT_PAUSE
+        assert before[-1].end - before[0].start >= SHORTEST_PIECE
+    if words[-1].end - words[0].start <= LONGEST_WHOLE:
         assert len(found) == 1
 
 
@@ -430,14 +429,14 @@ def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, engli
     for name, intervals in ((".phn", phones), (".wrd", words)):
         rows = [f"{round(16000 * i.start)} {round(16000 * i.end)} {i.label}" for i in intervals]
         (tmp_path / "eve" / f"long{name}").write_text("\n".join(rows))
-    known, failures = corrections(tmp_path, None, TierNames())
+    known, failures = read_corrections(tmp_path, None, TierNames())
     assert not failures
     assert len(known) >= 2
     assert [c.utterance.id for c in known] == [f"eve/long#{k + 1}" for k in range(len(known))]
     assert sum(len(c.phones) for c in known) == len(phones)
     there = np.array(sorted({t for p in phones for t in (p.start, p.end)}))
     for item in known:
-        one = _lesson(english, item)
+        one = lesson_of(english, item)
         truth = item.utterance.start + one.truth[~np.isnan(one.truth)]
         assert one.phones[0].start == pytest.approx(item.utterance.start)
         assert len(truth) > 0.8 * len(one.truth)
@@ -554,11 +553,11 @@ def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of,
 @pytest.fixture(scope="module")
 def real(timit, english) -> dict[str, list[Lesson]]:
     """Ten hand-labelled sentences of each of eight speakers."""
-    known, failures = corrections(timit, None, TierNames())
+    known, failures = read_corrections(timit, None, TierNames())
     assert not failures
     found: dict[str, list[Lesson]] = {}
     for item in known:
-        found.setdefault(item.utterance.speaker, []).append(_lesson(english, item))
+        found.setdefault(item.utterance.speaker, []).append(lesson_of(english, item))
     return found
 
 

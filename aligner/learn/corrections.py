@@ -1,0 +1,211 @@
+"""Labels that were corrected by hand, as utterances with the phones where they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from aligner.backends.calls import check_folder
+from aligner.corpus import audio
+from aligner.corpus.find import find
+from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
+from aligner.corpus.results import read_run_record
+from aligner.text.phones import SILENCE, fold
+from aligner.types import DataError, Failure, Fault, Interval, Utterance
+
+LONGEST_WHOLE = 15.0  # s; longer recordings are cut in pauses, so that an interview is many utterances
+SHORTEST_PIECE = 8.0  # s of what such a recording is cut into
+SHORTEST_CUT_PAUSE = 0.25  # s of a pause in which a recording may be cut
+
+
+@dataclass(frozen=True)
+class CorrectedUtterance:
+    """An utterance, and its phones as somebody corrected them."""
+
+    utterance: Utterance
+    """The utterance: a recording, or a piece of it."""
+    phones: tuple[Interval, ...]
+    """The phones, in seconds from the start of the recording."""
+
+
+def read_corrections(
+    root: Path, corpus: Path | None, tiers: TierNames
+) -> tuple[list[CorrectedUtterance], list[Failure]]:
+    """Read a folder of corrected labels, and find their recordings.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of TextGrids, or other labels, with phones and words.
+    corpus : Path or None
+        The folder of the recordings, at the same paths; unless given, they lie beside the labels, or in the
+        corpus of the run in whose output these are.
+    tiers : TierNames
+        The tiers of phones and words.
+
+    Returns
+    -------
+    list of CorrectedUtterance
+        What can be learnt from.
+    list of Failure
+        What cannot, and why.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or no labels in it.
+    """
+    if corpus is not None:
+        check_folder(corpus)
+    found: list[CorrectedUtterance] = []
+    failures: list[Failure] = []
+    sources = find_labels(root)
+    recordings = _Recordings([corpus, root] if corpus is not None else [root, *_corpus_of_run(root)])
+    for name, source in sources.items():
+        try:
+            recording = recordings.find(name)
+            for speaker, labels in read_labels(source, tiers).items():
+                spoken = _Spoken(name, recording, speaker or recording.absolute().parent.name)
+                found += _utterances(spoken, source, labels, recordings)
+        except DataError as error:
+            path = recordings.paths.get(name, source.path)
+            failures.append(
+                Failure.of(Utterance(id=name, audio=path, transcript="", file=name), error, Fault.LABELS)
+            )
+    return found, failures
+
+
+def _corpus_of_run(root: Path) -> list[Path]:
+    """Return the corpus of the run whose output, or whose corrections, a folder holds; nothing if none."""
+    for folder in (root, root.absolute().parent):
+        place = read_run_record(folder).get("corpus")
+        if isinstance(place, str) and Path(place).is_dir():
+            return [Path(place)]
+    return []
+
+
+class _Recordings:
+    """The recordings below some folders, the first of which counts most, with their transcripts.
+
+    Attributes
+    ----------
+    paths : dict of str to Path
+        The recordings by their paths below their folder, without suffix.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        by_folder = {folder: _recordings_in(folder) for folder in folders}
+        self._not_empty = [folder for folder, own in by_folder.items() if own]
+        self._transcripts: dict[str, str] | None = None
+        self.paths: dict[str, Path] = {}
+        for own in reversed(by_folder.values()):
+            self.paths |= own
+
+    def find(self, name: str) -> Path:
+        """Return the recording of a name; DataError if there is none."""
+        if name not in self.paths:
+            raise DataError(
+                name,
+                f"there is no recording of this name in {' or '.join(map(str, self._folders))}",
+                "put it beside the labels, or name its folder (--corpus)",
+            )
+        return self.paths[name]
+
+    def transcript(self, name: str) -> str | None:
+        """Return the transcript beside a recording, if there is one; all are read at the first call."""
+        if self._transcripts is None:
+            self._transcripts = {}
+            for folder in self._not_empty:
+                for u in find(folder).utterances:
+                    if u.id == u.file:
+                        self._transcripts.setdefault(u.file, u.transcript)
+        return self._transcripts.get(name)
+
+
+def _recordings_in(folder: Path) -> dict[str, Path]:
+    """Return the recordings below a folder by their paths without suffix; of two, the better format."""
+    files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in audio.SUFFIXES and p.is_file()]
+    return {
+        p.relative_to(folder).with_suffix("").as_posix(): p
+        for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))
+    }
+
+
+class _Spoken(NamedTuple):
+    """What one speaker says in a recording."""
+
+    name: str
+    recording: Path
+    speaker: str
+
+    def utterance(self, transcript: str) -> Utterance:
+        """Return the whole recording as an utterance."""
+        return Utterance(
+            id=self.name,
+            audio=self.recording,
+            transcript=transcript,
+            speaker=self.speaker,
+            file=self.name,
+        )
+
+    def piece(self, number: int, piece: Piece) -> Utterance:
+        """Return a piece of the recording as an utterance."""
+        return replace(
+            self.utterance(piece.transcript), id=f"{self.name}#{number}", start=piece.start, end=piece.end
+        )
+
+
+def _utterances(
+    spoken: _Spoken, source: Source, labels: Labels, recordings: _Recordings
+) -> Iterator[CorrectedUtterance]:
+    """Yield what one speaker says in a recording, in pieces where it is long."""
+    if not labels.phones:
+        raise DataError(source.path, "it has no phones", "correct the tier of phones, or name it (--phones)")
+    if labels.words is None:
+        transcript = recordings.transcript(spoken.name)
+        if transcript is None:
+            raise DataError(
+                source.path, "it has no words, and there is no transcript beside the recording", "add either"
+            )
+        yield CorrectedUtterance(spoken.utterance(transcript), labels.phones)
+        return
+    words = [w for w in labels.words if fold(w.label) != SILENCE]
+    if not words:
+        raise DataError(source.path, "its tier of words is empty", "write what is said")
+    pieces = cut_in_pauses(words, labels.end)
+    for number, piece in enumerate(pieces, 1):
+        utterance = spoken.utterance(piece.transcript) if len(pieces) == 1 else spoken.piece(number, piece)
+        phones = tuple(p for p in labels.phones if piece.start <= p.start < piece.end)
+        yield CorrectedUtterance(utterance, phones)
+
+
+class Piece(NamedTuple):
+    """A piece that a recording is cut into."""
+
+    start: float
+    end: float
+    words: list[Interval]
+
+    @property
+    def transcript(self) -> str:
+        """The words as a text."""
+        return " ".join(w.label for w in self.words)
+
+
+def cut_in_pauses(words: Sequence[Interval], end: float) -> list[Piece]:
+    """Cut a recording that ends at ``end`` into pieces, in the middles of pauses between words."""
+    if words[-1].end - words[0].start <= LONGEST_WHOLE:
+        return [Piece(0.0, end, list(words))]
+    pieces = []
+    start, own = 0.0, [words[0]]
+    for a, b in pairwise(words):
+        if b.start - a.end >= SHORTEST_CUT_PAUSE and a.end - own[0].start >= SHORTEST_PIECE:
+            cut = (a.end + b.start) / 2
+            pieces.append(Piece(start, cut, own))
+            start, own = cut, []
+        own.append(b)
+    return [*pieces, Piece(start, end, own)]
