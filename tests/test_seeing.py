@@ -44,7 +44,7 @@ from aligner.cli.actions import aligning as align_action
 from aligner.cli.actions.aligning import align_behind_bar
 from aligner.cli.actions.bar import Bar
 from aligner.cli.actions.output import print_summary
-from aligner.parallel.monitor import SHARE, Gpu, Meter, Monitor, Usage, gpus
+from aligner.parallel.monitor import MAX_SAMPLING_SHARE, Gpu, Meter, Monitor, Usage, gpus
 from aligner.run import folder as running
 from aligner.run.folder import plan
 from aligner.search.viterbi import _KERNELS, reference
@@ -205,7 +205,7 @@ def test_the_thread_ends_whatever_ends_the_run(no_nvml, error):
 
 
 def test_the_peak_is_that_of_the_most_memory():
-    looks = iter([Usage(1, 10.0, memory, "RSS") for memory in (5, 9, 3)])
+    looks = iter([Usage(processes=1, cpu=10.0, memory=memory, measure="RSS") for memory in (5, 9, 3)])
     seen = threading.Semaphore(0)
 
     def look():
@@ -213,8 +213,8 @@ def test_the_peak_is_that_of_the_most_memory():
         return next(looks)
 
     with Monitor(look, interval=0.0, clock=lambda: 0.0) as monitor:
-        monitor._note()
-        monitor._note()
+        monitor._sample()
+        monitor._sample()
     assert [monitor.peak.memory, monitor.latest.memory] == [9, 3]
 
 
@@ -225,10 +225,12 @@ def test_looking_takes_a_hundredth_of_the_time_at_most():
         waits.append(seconds)
         return len(waits) == 2
 
-    monitor = Monitor(lambda: Usage(1, 0.0, 1, "RSS"), clock=clock(0.0, 3.0, 310.0, 310.001))
+    monitor = Monitor(
+        lambda: Usage(processes=1, cpu=0.0, memory=1, measure="RSS"), clock=clock(0.0, 3.0, 310.0, 310.001)
+    )
     monitor._ended = SimpleNamespace(wait=wait)
-    monitor._watch()
-    assert waits == [pytest.approx(3.0 / SHARE), 1.0]
+    monitor._run()
+    assert waits == [pytest.approx(3.0 / MAX_SAMPLING_SHARE), 1.0]
 
 
 class Nvml(SimpleNamespace):
@@ -317,7 +319,7 @@ def test_nothing_watches_before_there_are_results(corpus, tmp_path, model, monke
 
 
 def test_the_summary_tells_the_peak(capsys, corpus, tmp_path):
-    peak = Usage(3, 150.0, 1_500_000_000, "RSS", Gpu(10.0, 2_000_000_000))
+    peak = Usage(processes=3, cpu=150.0, memory=1_500_000_000, measure="RSS", gpu=Gpu(10.0, 2_000_000_000))
     print_summary(running.Summary(peak=peak), plan(corpus, tmp_path / "out"))
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("memory"))
     assert all(words in line for words in ("1.5 GB at most", "3 processes", "2.0 GB on the GPU", "RSS"))

@@ -541,7 +541,7 @@ def test_a_folder_is_copied_whole(tmp_path, monkeypatch, run):
 def test_only_its_own_backend_uses_what_was_taught(tmp_path, model, backend, of, used):
     save_taught(learnt_of(replace(random_model(1), backend=of)), model, None, tmp_path / "new")
     found = chosen(tmp_path / "new", Options(backend=backend), Compute(jobs=1))
-    assert (found.refinement.taught is not None) == used
+    assert (found.traits.refinement.taught is not None) == used
     assert found.with_taught(None).traits.refinement.taught is None
     taught = replace(random_model(2), backend="hmm" if backend == "ctc+hmm" else backend)
     assert found.with_taught(taught).traits.refinement.taught is taught

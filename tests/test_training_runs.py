@@ -31,7 +31,7 @@ from aligner.backends.choose import chosen
 from aligner.backends.options import Compute
 from aligner.backends.options import Options as AlignOptions
 from aligner.backends.speakers import transform_for
-from aligner.check.models import checked, told
+from aligner.check.models import checked, described
 from aligner.cli import main
 from aligner.corpus import audio
 from aligner.features import CepstralFrontend, affine
@@ -944,7 +944,7 @@ def test_a_network_learns_from_a_model(tiny, little, tmp_path):
     result = run("train", little, model, "-b", "neural", "--teacher", tiny, "--epochs", 1)
     assert result.exit_code == 0, result.output
     network = load_model(model)
-    assert "a network scores" in told(network)["what"]
+    assert "a network scores" in described(network)["what"]
     saved.save(network, tmp_path / "copy")
     same(network, saved.load(tmp_path / "copy"))
     result = run("align", little, tmp_path / "out", "-m", model)

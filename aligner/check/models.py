@@ -1,4 +1,4 @@
-"""What models there are, what they are, and whether they are whole: what ``aligner models`` does."""
+"""The models that there are: a list of them, what each is, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aligner.types import AlignerError, ModelError
 
 
 class Listed(NamedTuple):
-    """A model: its name or folder, and what it is or what is wrong with it."""
+    """An entry of the list of models: name or folder, and what it is or what is wrong with it."""
 
     name: str
     about: str
@@ -26,7 +26,7 @@ class Listed(NamedTuple):
 
 
 def listed(folder: Path | None) -> Iterator[Listed]:
-    """The models inside, and those in a folder and the folders below it."""
+    """Yield the models inside, and those in a folder and the folders below it."""
     names = [ENGLISH, HAMA]
     if folder is not None:
         names += sorted(
@@ -45,7 +45,7 @@ def listed(folder: Path | None) -> Iterator[Listed]:
 
 
 def summary(model: Model) -> list[str]:
-    """What a model is, in a few words."""
+    """Return what a model is, in a few words."""
     learnt = ["boundaries learnt from corrections"] if model.taught is not None else []
     if isinstance(model, CtcModel):
         return [f"CTC network, {len(model.network.labels)} labels" + (";" if learnt else ""), *learnt]
@@ -58,8 +58,8 @@ def summary(model: Model) -> list[str]:
     return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained, *learnt]
 
 
-def told(model: Model) -> dict[str, object]:
-    """All that there is to tell of a model, by name."""
+def described(model: Model) -> dict[str, object]:
+    """Return all figures and facts about a model, by name."""
     found: dict[str, object] = {
         "name": model.name,
         "what": " ".join(summary(model)),
@@ -94,7 +94,7 @@ def _of_mixtures(model: MarkovModel) -> dict[str, object]:
 
 
 def checked(name: str) -> Model:
-    """A model that is whole, its dictionary too.
+    """Load a model and its dictionary, and check that both are whole.
 
     Raises
     ------

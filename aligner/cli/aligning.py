@@ -137,7 +137,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     type=click.Choice(names.PRECISIONS),
     default="full",
     show_default=True,
-    help="'mixed' computes in bfloat16 what stands it: networks, and the weights of mixtures.",
+    help="'mixed' computes networks, and the weights of mixtures, in bfloat16.",
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show the program's own errors in full.")
 @click.version_option(__version__)

@@ -91,13 +91,13 @@ def notes(corpus: TrainingCorpus, asked: Sequence[Stage], done: Sequence[Stage])
 
 
 def _left_out(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) -> list[str]:
-    left = [s for s in asked if s not in done]
-    if not left:
+    missing = [s for s in asked if s not in done]
+    if not missing:
         return []
     last = [s.kind for s in done if s.kind != "pronunciations"][-1]
     return [
         f"with {seconds / 60:.1f} minutes of speech the stage {last!r} is the last that makes sense; "
-        f"{', '.join(repr(s.kind) for s in left)} would need {max(s.minutes for s in left):g} minutes"
+        f"{', '.join(repr(s.kind) for s in missing)} would need {max(s.minutes for s in missing):g} minutes"
     ]
 
 

@@ -22,7 +22,7 @@ from aligner.text.phones import unstressed
 from aligner.train.em import Example
 from aligner.types import DataError, Failure, Pronunciation, Utterance
 
-Progress = Callable[[str, int, int], None]  # told what is done, how much of it is done, and of how much
+Progress = Callable[[str, int, int], None]  # called with what is done, how much of it, of how much
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""What a run uses while it goes on: processors, memory, and a GPU where there is one.
+"""A monitor of what a run uses while it goes on: processors, memory, and a GPU where there is one.
 
-A thread looks once a second.  It takes no more than a hundredth of the time, whatever the machine: after a
-look that took long it waits for longer.
+A thread samples the use once a second.  It takes no more than a hundredth of the time, whatever the machine:
+after a sample that took long it waits for longer.
 """
 
 from __future__ import annotations
@@ -17,64 +17,48 @@ from typing import Any, NamedTuple
 
 import psutil
 
-INTERVAL = 1.0  # s from one look to the next, at least
-SHARE = 0.01  # of the time that looking may take at most
-GONE = (
-    psutil.Error,
-    OSError,
-)  # of a process that has ended, or may not be looked at; or there are no descriptors left
+SAMPLING_INTERVAL = 1.0  # s from one sample to the next, at least
+MAX_SAMPLING_SHARE = 0.01  # of the time that sampling may take
+# errors about a process that has ended, or may not be inspected; or where no descriptors are left
+GONE = (psutil.Error, OSError)
 
 Clock = Callable[[], float]
 
 
 class Gpu(NamedTuple):
-    """What is used of the GPUs that this process may see, by whomever.
-
-    Attributes
-    ----------
-    percent : float
-        Of the time that the busiest of them was computing.
-    memory : int
-        Bytes in use, of all of them.
-    """
+    """The use of the GPUs that this process may see, by all processes."""
 
     percent: float
+    """Percent of the time in which the busiest GPU was computing."""
     memory: int
+    """Bytes in use on all GPUs together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What this process and all its children use.
-
-    Attributes
-    ----------
-    processes : int
-    cpu : float
-        Percent of one core, since the look before; those who ended meanwhile are counted.
-    memory : int
-        Resident bytes.
-    measure : {'PSS', 'RSS'}
-        How memory that several processes share is counted: each has its part of it (PSS); or each has all of
-        it (RSS), where the system does not tell parts.  One process has its RSS: parts take the kernel some
-        20 ms a gigabyte.
-    gpu : Gpu or None
-        None without a GPU, or without NVML to ask.
-    """
+    """The use of a machine by this process and all its children."""
 
     processes: int
+    """The number of processes."""
     cpu: float
+    """Percent of one core since the sample before; processes that ended meanwhile are counted."""
     memory: int
+    """Resident bytes."""
     measure: str
+    """How memory that several processes share is counted: 'PSS' gives each its part of it; 'RSS' gives each
+    all of it, where the system does not know parts.  One process has its RSS: parts take the kernel some
+    20 ms a gigabyte."""
     gpu: Gpu | None = None
+    """None without a GPU, or without NVML to ask."""
 
 
 class Meter:
-    """Looks at this process and its children, whoever started them.
+    """A meter of what this process and its children use, whoever started them.
 
     Parameters
     ----------
     clock : callable
-        Seconds.
+        Returns the time in seconds.
 
     Examples
     --------
@@ -86,11 +70,11 @@ class Meter:
     def __init__(self, clock: Clock = time.perf_counter) -> None:
         self._clock, self._own = clock, psutil.Process()
         self._shares = _share(self._own) is not None
-        self._gpus: Callable[[], Gpu | None] | None = None  # asked for at the first look, not before
+        self._gpus: Callable[[], Gpu | None] | None = None  # found at the first sample, not before
         self._spent, self._time = sum(map(_spent, self._tree())), clock()
 
     def __call__(self) -> Usage:
-        """What is used now."""
+        """Return what is used now."""
         tree = self._tree()
         spent, now = sum(map(_spent, tree)), self._clock()
         passed, self._time = now - self._time, now
@@ -99,7 +83,11 @@ class Meter:
             self._gpus = gpus()
         shares = self._shares and len(tree) > 1
         return Usage(
-            len(tree), cpu, sum(_memory(p, shares) for p in tree), "PSS" if shares else "RSS", self._gpus()
+            processes=len(tree),
+            cpu=cpu,
+            memory=sum(_memory(p, shares) for p in tree),
+            measure="PSS" if shares else "RSS",
+            gpu=self._gpus(),
         )
 
     def _tree(self) -> list[psutil.Process]:
@@ -109,14 +97,14 @@ class Meter:
 
 
 def _spent(process: psutil.Process) -> float:
-    """Seconds of CPU that a process and those of its children that have ended have taken."""
+    """Return the seconds of CPU that a process, and those of its children that have ended, have taken."""
     with suppress(*GONE):
         return float(sum(process.cpu_times()[:4]))  # user and system, its own and its children's
     return 0.0
 
 
 def _memory(process: psutil.Process, shares: bool) -> int:
-    """Bytes of a process: its part of what it shares, where ``shares``, or all of it."""
+    """Return the bytes of a process: of shared memory its part where ``shares``, otherwise all."""
     share = _share(process) if shares else None
     with suppress(*GONE):
         return int(process.memory_info().rss) if share is None else share
@@ -124,15 +112,14 @@ def _memory(process: psutil.Process, shares: bool) -> int:
 
 
 def _share(process: psutil.Process) -> int | None:
-    """Proportional set size in bytes; None where the system does not tell."""
+    """Return the proportional set size in bytes; None where the system does not know it."""
     with suppress(*GONE, AttributeError):
         return int(process.memory_full_info().pss)
     return None
 
 
 def gpus() -> Callable[[], Gpu | None]:
-    """How to look at the GPUs that this process may see; the look finds None where there is nothing to
-    see."""
+    """Return a function that samples the GPUs that this process may see, or returns None without any."""
     try:
         import pynvml  # the extra [gpu]
     except ImportError:
@@ -158,7 +145,7 @@ def gpus() -> Callable[[], Gpu | None]:
 
 
 def _visible(nvml: Any) -> list[Any]:
-    """NVML's handles of the devices that CUDA_VISIBLE_DEVICES lets through: all, unless it is set."""
+    """Return NVML's handles of the devices that CUDA_VISIBLE_DEVICES admits: all, unless it is set."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = [str(k) for k in range(nvml.nvmlDeviceGetCount())] if named is None else named.split(",")
     handles = []
@@ -173,26 +160,26 @@ def _visible(nvml: Any) -> list[Any]:
 
 
 class Monitor:
-    """Looks on while a block runs, from the first `start` on.
+    """A thread that samples the use of the machine while a block runs, from `start` on.
 
-    No thread exists before that: a process that forks its workers should have none, so `start` is for the
-    time when they are there.
+    No thread exists before that: a process that forks its workers should have none, so `start` is called
+    when they have been started.
 
     Parameters
     ----------
     look : callable, optional
-        What tells the `Usage`: a `Meter` unless given.
+        Returns the present `Usage`; a `Meter` unless given.
     interval : float
-        Seconds from one look to the next.
+        Seconds from one sample to the next.
     clock : callable
-        Seconds.
+        Returns the time in seconds.
 
     Attributes
     ----------
     latest : Usage or None
-        None before the first look.
+        The last sample; None before the first.
     peak : Usage or None
-        That with the most memory so far.
+        The sample with the most memory so far.
 
     Examples
     --------
@@ -205,7 +192,7 @@ class Monitor:
     def __init__(
         self,
         look: Callable[[], Usage] | None = None,
-        interval: float = INTERVAL,
+        interval: float = SAMPLING_INTERVAL,
         clock: Clock = time.perf_counter,
     ) -> None:
         self._look, self._interval, self._clock = look or Meter(), interval, clock
@@ -218,40 +205,41 @@ class Monitor:
         return self
 
     def start(self) -> None:
-        """Look from now on; once is enough."""
+        """Begin to sample; further calls do nothing."""
         if self._thread is None and not self._ended.is_set():
-            self._thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
             self._thread.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the thread, whatever ended the block, and look once more if that was not an error."""
+        """End the thread, whatever ended the block, and take a last sample if that was not an error."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
         if kind is None:
-            self._note()
+            self._sample()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while True:
             begun = self._clock()
-            self._note()
-            if self._ended.wait(max(self._interval, (self._clock() - begun) / SHARE)):
+            self._sample()
+            if self._ended.wait(max(self._interval, (self._clock() - begun) / MAX_SAMPLING_SHARE)):
                 return
 
-    def _note(self) -> None:
+    def _sample(self) -> None:
         self.latest = usage = self._look()
         if self.peak is None or usage.memory > self.peak.memory:
             self.peak = usage
 
 
-def told(usage: Usage) -> str:
-    """One line on what is used.
+def in_words(usage: Usage) -> str:
+    """Return one line on what is used.
 
     Examples
     --------
-    >>> told(Usage(3, 187.2, 1_234_000_000, "PSS", Gpu(41.0, 3 * 10**9)))
+    >>> usage = Usage(processes=3, cpu=187.2, memory=1_234_000_000, measure="PSS", gpu=Gpu(41.0, 3 * 10**9))
+    >>> in_words(usage)
     'CPU 187 %, memory 1.2 GB, GPU 41 %, its memory 3.0 GB'
     """
     line = f"CPU {usage.cpu:.0f} %, memory {in_units(usage.memory)}"
@@ -263,7 +251,7 @@ def told(usage: Usage) -> str:
 
 
 def in_units(size: float) -> str:
-    """A number of bytes in GB (10^9), or MB where it is small.
+    """Return a number of bytes in GB (10^9), or MB where it is small.
 
     Examples
     --------

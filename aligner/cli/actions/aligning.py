@@ -19,7 +19,7 @@ from aligner.cli.checks import AlignRequest
 from aligner.evaluate.folders import evaluate
 from aligner.learn.teach import learnt_by
 from aligner.parallel.cores import cores
-from aligner.parallel.monitor import Monitor, told
+from aligner.parallel.monitor import Monitor, in_words
 from aligner.run.folder import Summary, run
 from aligner.run.plan import Job
 from aligner.types import Failure, Result
@@ -49,7 +49,7 @@ def align_behind_bar(job: Job, backend: AnyBackend, console: Console) -> Summary
 
     def line() -> str:
         speed = f"{audio / (time.perf_counter() - begun):.0f} audio s/s" if audio else ""
-        return ", ".join(filter(None, (speed, told(monitor.latest) if monitor.latest else "")))
+        return ", ".join(filter(None, (speed, in_words(monitor.latest) if monitor.latest else "")))
 
     with Monitor() as monitor, Bar("aligning", console, line) as bar:
         task = bar.add_task("", total=len(job.utterances) + len(job.failures) + len(job.refused), failed="")

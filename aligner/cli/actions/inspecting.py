@@ -7,7 +7,7 @@ import click
 from aligner.check.praat import items_of, launch, write_inspection
 from aligner.corpus.outcome import Outcome
 
-MOST_NOTES = 10  # files whose TextGrid or recording is missing that are told
+MOST_NOTES = 10  # files whose TextGrid or recording is missing that are printed
 
 
 def inspect(outcome: Outcome, *, suspect: bool, opened: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from aligner.check.models import checked, listed, told
+from aligner.check.models import checked, described, listed
 from aligner.models.store import load_model
 
 
@@ -19,7 +19,7 @@ def list_models(folder: Path | None) -> None:
 
 def describe_model(name: str, as_json: bool) -> None:
     """Print what a model is, of this name or in this folder."""
-    found = told(load_model(name))
+    found = described(load_model(name))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return

@@ -26,7 +26,7 @@ def transfer(request: TransferRequest) -> int:
 def _transfer_recording(request: TransferRequest) -> int:
     assert request.recording is not None
     alignment = transfer_one(request.recording, request.options, request.compute)
-    told = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
+    outcome = "kept as it is (--existing overwrite does it again)" if alignment is None else alignment.status
     why = "; ".join(s.text for s in foremost(alignment.suspicions)) if alignment else ""
-    click.echo(": ".join(filter(None, (f"{request.recording.path}  {told}", why))))
+    click.echo(": ".join(filter(None, (f"{request.recording.path}  {outcome}", why))))
     return 0
