@@ -14,7 +14,8 @@ from support.places import SAMPLE
 
 from aligner import Alignment, DataError, Failure, Options, Utterance, align, align_file, find
 from aligner.backends.choose import chosen
-from aligner.backends.ctc import SLACK, CtcBackend
+from aligner.backends.ctc import CtcBackend
+from aligner.backends.ctc_hmm import SLACK
 from aligner.cli import align as command
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, Alphabet, build

@@ -109,11 +109,28 @@ def best_of_sequence(units, transitions, scores):
 
 
 P = Pronunciation
+
+
+def with_silence(
+    phones: str, probability: float, after: float, before: float = 1.0, none_before: float = 1.0
+):
+    return Pronunciation(
+        tuple(phones),
+        probability,
+        silence_after=after,
+        silence_before=before,
+        no_silence_before=none_before,
+    )
+
+
 TRANSCRIPTS = {
     "one word": [[P(("a", "b"))]],
     "single phones": [[P(("a",))], [P(("b",))], [P(("c",))]],
     "variants": [[P(("a", "b")), P(("a", "c"), 0.25)], [P(("b",), 0.5), P(("c", "a", "b"))]],
-    "silences": [[P(("a", "b"), 1, 0.3)], [P(("b", "c"), 0.9, 0.6, 1.7, 0.4), P(("d",), 0.5, 0.2, 0.6, 1.2)]],
+    "silences": [
+        [with_silence("ab", 1, 0.3)],
+        [with_silence("bc", 0.9, 0.6, 1.7, 0.4), with_silence("d", 0.5, 0.2, 0.6, 1.2)],
+    ],
     "repeats": [[P(("a",))], [P(("a",)), P(("a", "a"))]],
 }
 
