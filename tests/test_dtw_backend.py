@@ -165,8 +165,8 @@ def test_long_recordings_have_the_same_boundaries(espeak, monkeypatch):
     utterance = find(SAMPLE).utterances[0]
     options = Options(backend="dtw", refine="none")
     [whole] = align([utterance], None, options)
-    monkeypatch.setattr("aligner.backends.warp.SCORES", 1000)
-    monkeypatch.setattr("aligner.backends.warp.PIECE", 200)
+    monkeypatch.setattr("aligner.backends.warp.MOST_SCORES", 1000)
+    monkeypatch.setattr("aligner.backends.warp.COMPARED_PIECE", 200)
     [piecewise] = align([utterance], None, options)
     apart = [abs(a.start - b.start) for a, b in zip(whole.phones, piecewise.phones, strict=True)]
     assert max(apart) < 0.001  # the template may be of another vocal tract

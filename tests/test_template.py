@@ -302,7 +302,9 @@ def test_a_reference_is_made_as_noisy_as_the_recording(kitchen):
         torch.randn(len(wave), generator=torch.Generator().manual_seed(4)) * wave.square().mean().sqrt() * 0.2
     )
     noisy = wave + noise
-    clean, like = (warped(FRONTEND(noisy), templates(wave, phones, owners, given)) for given in (None, noisy))
+    clean, like = (
+        warped(FRONTEND(noisy), templates(wave, phones, owners, like=given)) for given in (None, noisy)
+    )
     assert like.score / len(like.states) > clean.score / len(clean.states) + 0.1
     heard = FRONTEND.spectrum(noisy)
     found, planted = noise_spectrum(heard) * heard.sum(1).mean(), FRONTEND.spectrum(noise).mean(0)
@@ -324,7 +326,7 @@ def test_a_model_is_a_reference_too(model, kitchen):
     found = trajectory(model.topology, model.mixtures, words)
     assert found.template.phone == tuple(p for word in words for p in word)
     frames = model.frontend(wave) * found.scale
-    path = warped(frames, [found.template], pause_of(frames, found.quiet), TRAJECTORY_STEPS)
+    path = warped(frames, [found.template], pause_of(frames, found.quiet), steps=TRAJECTORY_STEPS)
     estimate = phones_of(path, model.clock, 0.0, len(wave) / SAMPLE_RATE)[1]
     errors = np.abs(late(phones, list(estimate)))
     assert len(errors) > 25

@@ -1,6 +1,6 @@
 """What is wrong with a call, as far as it can be told before anything heavy is imported.
 
-Those who load the models ask the same functions, so that each rule stands once.
+What loads the models calls the same functions, so that each rule stands once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, ModelError
 
-WITHOUT_STAR = ("dtw", "median")
-OF_TWO = ("ctc+hmm", "median")  # backends that take a model inside beside the one that is named
+WITHOUT_STAR = ("dtw", "median")  # backends that have no wildcard
+OF_TWO_MODELS = ("ctc+hmm", "median")  # backends that take one of the package's models beside a named one
 
 
 def check_choice(model: str | None, options: Options, compute: Compute) -> None:
@@ -56,7 +56,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
 
 def _english_inside(backend: str, kind: str | None, model: str | None) -> str | None:
     """The model of English inside the package that a backend takes beside a named model, or without one."""
-    if backend in OF_TWO:
+    if backend in OF_TWO_MODELS:
         return HAMA if kind == "hmm" else ENGLISH
     if backend == "dtw":
         return ENGLISH if model == ENGLISH else None
@@ -64,14 +64,14 @@ def _english_inside(backend: str, kind: str | None, model: str | None) -> str | 
 
 
 def usual(kind: str | None, language: str | None) -> str:
-    """The backend that is best for a kind of model (None: for none) and a language where none was named."""
+    """The usual backend for a kind of model (None: no model is named) and a language."""
     if kind == "ctc":
         return "ctc"
     return "hmm" if kind is not None or spoken_english(language) else "dtw"
 
 
 def check_star(backend: str) -> None:
-    """Raises DataError where a backend has no wildcard."""
+    """Raise DataError where a backend has no wildcard."""
     if backend in WITHOUT_STAR:
         raise DataError(
             "star", f"the wildcard is not for the backend {backend!r}", "take --backend hmm, ctc or ctc+hmm"
@@ -79,7 +79,7 @@ def check_star(backend: str) -> None:
 
 
 def check_kind(backend: str, kind: str | None, model: str) -> None:
-    """Raises ModelError where a backend cannot use a model of that kind."""
+    """Raise ModelError where a backend cannot use a model of that kind."""
     if kind == "hmm" and backend == "ctc":
         raise ModelError(model, "it is a hidden Markov model, not a CTC network", "take --backend hmm")
     if kind == "ctc" and backend in ("hmm", "dtw"):
@@ -87,7 +87,7 @@ def check_kind(backend: str, kind: str | None, model: str) -> None:
 
 
 def check_english(model: str, language: str | None) -> None:
-    """Raises ModelError where the transcripts are of another language than a model inside, which is of
+    """Raise ModelError where the transcripts are of another language than a model inside, which is of
     English.
     """
     if not spoken_english(language):
@@ -99,8 +99,8 @@ def check_english(model: str, language: str | None) -> None:
 
 
 def check_warping(device: str, dictionary: Path | None) -> None:
-    """Raises DataError for what warping has no use for: another device, or a dictionary for eSpeak's
-    reference.
+    """Raise DataError for options that warping has no use for: another device than the CPU, or a dictionary
+    where eSpeak speaks the reference.
     """
     if device != "cpu":
         raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
@@ -113,7 +113,7 @@ def check_warping(device: str, dictionary: Path | None) -> None:
 
 
 def check_pronounced(dictionary: Path | None, characters: bool) -> None:
-    """Raises DataError where words cannot be both spelled and looked up, or the dictionary cannot be read."""
+    """Raise DataError where words would be both spelled and looked up, or the dictionary cannot be read."""
     if dictionary is not None:
         if characters:
             raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
@@ -121,7 +121,7 @@ def check_pronounced(dictionary: Path | None, characters: bool) -> None:
 
 
 def check_folder(recordings: Path) -> None:
-    """Raises DataError where there is no folder of recordings, whatever is in it."""
+    """Raise DataError where there is no folder of recordings, whatever is in it."""
     if not recordings.is_dir():
         raise DataError(recordings, "there is no such folder", "name the folder of the recordings")
 
@@ -140,7 +140,7 @@ def check_tables(*targets: Path | None) -> None:
 
 
 def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
-    """Raises DataError where a model of a language is to be made without a dictionary, and none can be had.
+    """Raise DataError where a model of a language is to be made without a dictionary, and none can be had.
 
     The one inside is of English; of others, eSpeak pronounces its own, where it may.
     """
@@ -156,14 +156,14 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
 
 
 def check_compared(reference: Path, *aligned: Path) -> None:
-    """Raises DataError where there are no labels to compare with, or no folder of alignments."""
+    """Raise DataError where there are no labels to compare with, or no folder of alignments."""
     find_labels(reference)
     for folder in aligned:
         check_aligned(folder)
 
 
 def check_refined(refine: str) -> None:
-    """Raises DataError where corrections would be learnt from in vain."""
+    """Raise DataError where corrections would be learnt from in vain."""
     if refine != "full":
         raise DataError(
             "corrections",

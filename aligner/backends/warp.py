@@ -1,4 +1,4 @@
-"""Takes a reference's phones over to a recording: the best of a few templates, and what each frame says about
+"""Warping a reference's phones on a recording: the best of a few templates, and what each frame says of
 it.
 """
 
@@ -24,40 +24,38 @@ from aligner.search.viterbi import viterbi
 from aligner.tracing import stage
 from aligner.types import Clock, Interval
 
-SCORES = 2**26  # scores (256 MB) up to which they are all made at once: half a minute of speech
-PIECE = 2048  # frames of a longer recording that are judged at once
-NEAR = 1000  # frames of the reference around them that they are compared with
-THIN = 4  # every so manyth frame is enough to choose a template by
-SHARP = 5.0  # nats that a distance of 1 is worth as evidence
-USUAL = -1.0  # score of a frame of one speaker's against the same of another's
+MOST_SCORES = 2**26  # (256 MB) that are all made at once: half a minute of speech
+COMPARED_PIECE = 2048  # frames of a longer recording that are compared at once
+COMPARED_REACH = 1000  # frames of the reference on either side of such a piece that it is compared with
+THINNED = 4  # frames from one that a template is chosen by to the next
+DISTANCE_NATS = 5.0  # nats that a distance of 1 is worth as evidence
+USUAL_SCORE = -1.0  # of a frame of one speaker's against the same of another's
 
 
 class Warped(NamedTuple):
-    """A recording warped on a template.
-
-    Attributes
-    ----------
-    template : Template
-        The one that was chosen.
-    graph : Graph
-    states : ndarray
-        (T,): of the graph.
-    score : float
-        Of the path.
-    evidence : Evidence
-    """
+    """A recording warped on a template."""
 
     template: Template
+    """The template that was chosen."""
+
     graph: Graph
+    """Its phones as states."""
+
     states: np.ndarray
+    """(T,) the states of the graph that the path goes through."""
+
     score: float
+    """The path's score."""
+
     evidence: Evidence
+    """What each frame says about the path."""
 
 
 def templates(
     wave: Tensor,
     phones: Sequence[Interval],
     words: Sequence[int],
+    *,
     like: Tensor | None = None,
     posteriors: Posteriorgram | None = None,
     frontend: TemplateFrontend | None = None,
@@ -70,7 +68,7 @@ def templates(
     wave : Tensor
         (N,) at the front end's rate.
     phones, words
-        See `Template.of`.
+        The phones of the reference and their words, as `Template.of` takes them.
     like : Tensor, optional
         (M,) the recording that is to be aligned: the reference is made as noisy.
     posteriors : Posteriorgram, optional
@@ -93,6 +91,7 @@ def warped(
     frames: Tensor,
     choice: Sequence[Template],
     pause: Pause | None = None,
+    *,
     steps: Steps = STEPS,
     kernel: str = "auto",
     graph: Graph | None = None,
@@ -106,11 +105,12 @@ def warped(
     choice : sequence of Template
         At least one; they differ in their frames alone, as those of `templates` do.
     pause : Pause, optional
-        What its pauses are like; by its own quietest frames unless given.
+        What the recording's pauses are like; unless given, like its own quietest frames.
     steps : Steps
+        How a path may go through the template.
     kernel : {'auto', 'numba', 'triton', 'reference'}
     graph : Graph, optional
-        Of the templates, where it is known.
+        The graph of the templates, where it is known.
 
     Raises
     ------
@@ -136,9 +136,9 @@ def warped(
 
 def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
     """The template with the best path; all have the same graph."""
-    thin = [t.thin(THIN) for t in choice]
-    graph, few = thin[0].graph(steps), frames[::THIN]
-    if len(few) * len(graph.pdfs) <= SCORES:
+    thin = [t.thin(THINNED) for t in choice]
+    graph, few = thin[0].graph(steps), frames[::THINNED]
+    if len(few) * len(graph.pdfs) <= MOST_SCORES:
         with stage("scores"):
             scores = torch.stack([Matcher(t, pause).score(few) for t in thin])
         return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
@@ -147,8 +147,8 @@ def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: St
 
 
 def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[Path, Tensor | None]:
-    """The best path and all scores; in little memory, without these, where they would fill it."""
-    if len(frames) * len(graph.pdfs) <= SCORES or kernel not in ("auto", "numba"):
+    """The best path, and all scores; None in place of these where they would fill the memory."""
+    if len(frames) * len(graph.pdfs) <= MOST_SCORES or kernel not in ("auto", "numba"):
         with stage("scores"):
             scores = matcher.score(frames)
         with stage("search"):
@@ -163,13 +163,16 @@ def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[
 
 
 def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:
-    """`_evidence` of a long recording, each piece compared with the reference near where the path has it."""
+    """The evidence of a long recording, each piece compared with the reference near where the path has it."""
     parts, rows = [], len(graph.pdfs) - 1
     on = graph.pdf[states]
     reached = np.maximum.accumulate(np.where(on < rows, on, 0))  # in a pause, too
-    for k in range(0, len(frames), PIECE):
-        piece = slice(k, k + PIECE)
-        first, last = max(reached[piece][0] - NEAR, 0), min(reached[piece][-1] + NEAR, rows)
+    for k in range(0, len(frames), COMPARED_PIECE):
+        piece = slice(k, k + COMPARED_PIECE)
+        first, last = (
+            max(reached[piece][0] - COMPARED_REACH, 0),
+            min(reached[piece][-1] + COMPARED_REACH, rows),
+        )
         columns = np.append(np.arange(first, last), rows)
         parts.append(_evidence(matcher.score(frames[piece], columns).numpy(), graph, states[piece], columns))
     return Evidence.concatenated(parts)
@@ -181,7 +184,7 @@ def _evidence(
     """Compare a path with all phones of the reference, wherever they stand in it, and with a pause.
 
     Two recordings of different words have frames in common, too, and a path finds them.  So the margin is not
-    only what the frame has to the best of the reference, but also what it has to the `USUAL`.
+    only what the frame has to the best of the reference, but also what it has to the `USUAL_SCORE`.
 
     Parameters
     ----------
@@ -194,16 +197,16 @@ def _evidence(
     """
     columns = np.arange(len(graph.pdfs)) if columns is None else columns
     _, label = np.unique(graph.phone, return_inverse=True)
-    of = np.empty(len(graph.pdfs), np.int64)  # the label of each
-    of[graph.pdf] = label[graph.node]
-    _, here = np.unique(of[columns], return_inverse=True)
+    label_of_pdf = np.empty(len(graph.pdfs), np.int64)
+    label_of_pdf[graph.pdf] = label[graph.node]
+    _, here = np.unique(label_of_pdf[columns], return_inverse=True)
     order = np.argsort(here, kind="stable")
     firsts = np.searchsorted(here[order], np.arange(here.max() + 1))
-    rivals = np.maximum.reduceat(SHARP * scores[:, order], firsts, axis=1)
+    rivals = np.maximum.reduceat(DISTANCE_NATS * scores[:, order], firsts, axis=1)
     on = np.searchsorted(columns, graph.pdf[states])
-    own = SHARP * scores[np.arange(len(states)), on]
+    own = DISTANCE_NATS * scores[np.arange(len(states)), on]
     seen = evidence(own, rivals, PathPhones.without_neighbours(here[on]))
-    return seen._replace(margin=seen.margin + own - SHARP * USUAL)
+    return seen._replace(margin=seen.margin + own - DISTANCE_NATS * USUAL_SCORE)
 
 
 def phones_of(

@@ -28,7 +28,7 @@ from aligner.formats.files import check_readable, read_text
 from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of
 from aligner.parallel.cores import cores
 from aligner.run.plan import Job, check_empty, check_new, check_place, check_taught, check_writable, plan
-from aligner.run.prompts import One, Prompt, plan_one, plan_transfer, prompt_of
+from aligner.run.prompts import OneTransfer, Prompt, plan_one, plan_transfer, prompt_of
 from aligner.text.phones import PhoneMap, parse_map
 from aligner.types import DataError, ModelError
 
@@ -232,7 +232,7 @@ class TransferRequest:
     """The recordings of a folder to align; None where one recording was named."""
     prompts: Mapping[str, Prompt]
     """The labelled recording by which each recording of the job is aligned."""
-    recording: One | None
+    recording: OneTransfer | None
     """The one recording to align; None where folders were named."""
     options: Options
     """What is wanted of the alignments."""

@@ -24,37 +24,33 @@ from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, 
 __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Summary:
-    """What a run did.
-
-    Attributes
-    ----------
-    audio : float
-        Seconds of audio in the aligned utterances.
-    aligned : int
-        Utterances, those that are suspect among them.
-    suspects : dict of str to tuple of Suspicion
-        Why each suspect utterance is, by its id.
-    failures : list of Failure
-    wall : float
-        Seconds that aligning and writing took, without loading the model.
-    others : str
-        What made the outputs that were kept, where it was something else.
-    peak : Usage or None
-        What was in use when memory was at its greatest, where somebody looked.
-    """
+    """What a run did."""
 
     audio: float = 0.0
+    """Seconds of audio in the aligned utterances."""
+
     aligned: int = 0
+    """How many utterances were aligned, those that are suspect among them."""
+
     suspects: dict[str, tuple[Suspicion, ...]] = field(default_factory=dict)
+    """Why each suspect utterance is suspect, by its id."""
+
     failures: list[Failure] = field(default_factory=list)
+    """The utterances that could not be aligned."""
+
     wall: float = 0.0
+    """Seconds that aligning and writing took, without loading the model."""
+
     others: str = ""
+    """What made the outputs that were kept, where it was something else."""
+
     peak: Usage | None = None
+    """What was in use when memory was at its greatest, where a monitor looked."""
 
     def count(self, result: Result) -> None:
-        """Add one result."""
+        """Add what became of one utterance."""
         if isinstance(result, Failure):
             self.failures.append(result)
             return
@@ -63,7 +59,7 @@ class Summary:
         self.suspect(result.utterance.id, result.suspicions)
 
     def in_order(self) -> None:
-        """Sort what was counted as it was done."""
+        """Sort by utterance what was counted in the order in which it was done."""
         self.suspects = dict(sorted(self.suspects.items()))
         self.failures.sort(key=lambda f: f.utterance.id)
 
@@ -81,7 +77,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
     job : Job
     backend : AnyBackend
     notice : callable
-        Told every result.
+        Called with every result.
 
     Returns
     -------
@@ -134,7 +130,7 @@ def suspects_of(job: Job) -> int:
 
 
 class _Corpus:
-    """The utterances of a run beside each other, and beside the likelihoods of ``earlier`` ones."""
+    """Compares the utterances of a run with each other, and with the likelihoods of ``earlier`` ones."""
 
     def __init__(self, earlier: Sequence[float] = ()) -> None:
         self._earlier = list(earlier)
@@ -152,7 +148,7 @@ class _Corpus:
         return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier) :]
 
     def compared(self) -> Iterator[tuple[str, tuple[Suspicion, ...]]]:
-        """Complete the rows; the utterances that are unusual in their corpus, and why."""
+        """Complete the rows, and find the utterances that are unusual in their corpus, each with why."""
         deviations = zip(self._of_likelihoods(), self._lengths.deviations(), strict=True)
         for (utterance, earlier, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
             for column, value in (("likelihood_deviation", likelihood), ("duration_deviation", lengths)):
@@ -164,7 +160,7 @@ class _Corpus:
 
 
 def _record(job: Job, backend: AnyBackend) -> dict[str, object]:
-    """What the run was, for those who look at its results later."""
+    """What kind of run it is, for those who look at its results later."""
     options = backend.options
     return {
         "aligner": __version__,

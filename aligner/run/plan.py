@@ -18,53 +18,54 @@ from aligner.text.normalise import normalise
 from aligner.types import DataError, Failure, Fault, Utterance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run that has been checked and can begin.
-
-    Attributes
-    ----------
-    corpus, out : Path
-    kinds : tuple of str
-        Of output, of which one is a TextGrid.
-    existing : str
-        What to do where an output exists.
-    utterances : tuple of Utterance
-        To be aligned.
-    failures : tuple of Failure
-        What cannot even be tried.
-    refused : tuple of Failure
-        What is done already and must not be done again, with ``--existing error``.
-    skipped, stale, completed : tuple of str
-        Files whose output is there already; those of them that have changed since; and those that
-        have some of the outputs asked for, which are kept beside the new ones.
-    beside : frozenset of str
-        Files of earlier runs of a single recording, which this one does not look at: their rows stand.
-    only : frozenset of str or None
-        The file, where one recording was named and not a folder.
-    """
+    """A run over a folder, or one recording, that has been checked and can begin."""
 
     corpus: Path
+    """The folder of the recordings."""
+
     out: Path
+    """The folder of the outputs."""
+
     kinds: tuple[str, ...]
+    """The kinds of output, of which one is a TextGrid."""
+
     existing: str
+    """What to do where an output exists: 'skip', 'overwrite' or 'error'."""
+
     utterances: tuple[Utterance, ...]
+    """What is to be aligned."""
+
     failures: tuple[Failure, ...]
+    """What cannot even be tried."""
+
     refused: tuple[Failure, ...]
+    """What is done already and must not be done again, with ``--existing error``."""
+
     skipped: tuple[str, ...]
+    """Files whose outputs are all there already."""
+
     stale: tuple[str, ...]
+    """Those of the skipped files that have changed since."""
+
     completed: tuple[str, ...]
+    """Files that have some of the outputs asked for, which are kept beside the new ones."""
+
     beside: frozenset[str] = frozenset()
+    """Files of earlier runs of a single recording, which this run does not look at: their rows stand."""
+
     only: frozenset[str] | None = None
+    """The file, where one recording was named and not a folder."""
 
     @property
     def kept(self) -> frozenset[str]:
-        """Files whose rows of an earlier run stand."""
+        """Files whose rows in the tables of an earlier run stay as they are."""
         return frozenset(self.skipped) | {f.utterance.file for f in self.refused}
 
     @property
     def files(self) -> frozenset[str]:
-        """All files that the run knows of."""
+        """All files of the corpus that the run knows of, whatever becomes of them."""
         return self.kept | {u.file for u in self.utterances} | {f.utterance.file for f in self.failures}
 
 
@@ -175,21 +176,21 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
             if existing == "skip" and there:
                 completed.append(file)
     return Job(
-        corpus,
-        out,
-        all_kinds,
-        existing,
-        tuple(utterances),
-        found.failures,
-        tuple(refused),
-        tuple(skipped),
-        tuple(stale),
-        tuple(completed),
+        corpus=corpus,
+        out=out,
+        kinds=all_kinds,
+        existing=existing,
+        utterances=tuple(utterances),
+        failures=found.failures,
+        refused=tuple(refused),
+        skipped=tuple(skipped),
+        stale=tuple(stale),
+        completed=tuple(completed),
     )
 
 
 def check_place(corpus: Path, out: Path) -> None:
-    """Raises DataError where an output folder lies in the corpus."""
+    """Raise DataError where an output folder lies in the corpus."""
     if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
         raise DataError(
             out,
@@ -200,7 +201,7 @@ def check_place(corpus: Path, out: Path) -> None:
 
 
 def check_writable(out: Path) -> None:
-    """Raises DataError where nothing could be written to an output folder, which need not be there yet."""
+    """Raise DataError where nothing could be written to an output folder, which need not be there yet."""
     with _writing(out):
         place = next(p for p in (out, *out.absolute().parents) if p.exists())
         with TemporaryFile(dir=place):
@@ -208,7 +209,7 @@ def check_writable(out: Path) -> None:
 
 
 def check_rights(out: Path) -> None:
-    """Make an output folder; raises DataError where nothing can be written to it."""
+    """Make an output folder; raise DataError where nothing can be written to it."""
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):
@@ -228,7 +229,7 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def check_new(table: Path, remedy: str = "name another folder") -> None:
-    """Raises DataError where the folder of a model to be made has such a table already."""
+    """Raise DataError where the folder of a model to be made has such a table already."""
     if table.exists():
         raise DataError(table.parent, "a model is there already", remedy)
 
@@ -249,14 +250,14 @@ def check_taught(model: str | Path, out: Path) -> None:
 
 
 def check_empty(out: Path) -> None:
-    """Raises DataError where something is in a folder that is to be new."""
+    """Raise DataError where something is in a folder that is to be new."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(out, "something is there already", "name a new folder, or none")
 
 
 @contextmanager
 def room_in(out: Path) -> Iterator[None]:
-    """Raises DataError where the block cannot write to an output folder."""
+    """Raise DataError where the block cannot write to an output folder."""
     try:
         yield
     except OSError as error:

@@ -15,16 +15,23 @@ from aligner.run.plan import Job, check_place, check_writable, planned
 from aligner.text.phones import kind
 from aligner.types import SILENCE_LABEL, DataError, Failure, Fault, Interval, Utterance
 
-KEPT = 64  # references that are remembered: prompts are read by many
+MOST_KEPT = 64  # references that are remembered: many speakers read one prompt
 
 
 class Prompt(NamedTuple):
-    """A recording whose labels are known, and when the two were changed last."""
+    """A recording whose labels are known."""
 
     recording: Path
+    """The file of the recording."""
+
     labels: Source
+    """Where its labels are."""
+
     names: TierNames
+    """The names of the tiers of words and phones."""
+
     changed: tuple[float, ...]
+    """When the recording and the labels were changed last, in seconds."""
 
 
 def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
@@ -68,8 +75,9 @@ def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
 def readings(
     targets: Path, known: Mapping[str, Prompt]
 ) -> tuple[list[Utterance], list[Failure], dict[str, Prompt]]:
-    """Every recording of a folder as an utterance with its prompt: of the same path, or else of the same
-    name.
+    """Every recording of a folder as an utterance that says what its prompt says.
+
+    Its prompt is the one of the same path, or else of the same name.
 
     Returns
     -------
@@ -123,16 +131,16 @@ def reading_of(reading: Utterance, prompt: Prompt) -> Utterance:
     return Utterance(
         reading.id,
         reading.audio,
-        " ".join(known(prompt)[1]),
+        " ".join(prompt_labels(prompt)[1]),
         speaker=reading.speaker,
         file=reading.file,
         source=prompt.labels.path,
     )
 
 
-@lru_cache(maxsize=KEPT)
-def known(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
-    """A prompt's phones, each with the number of its word, and the words.
+@lru_cache(maxsize=MOST_KEPT)
+def prompt_labels(prompt: Prompt) -> tuple[list[tuple[Interval, int]], list[str]]:
+    """The phones of a prompt, each with the number of its word, and its words.
 
     Where only words or only phones are labelled, they stand for both.
     """
@@ -170,11 +178,11 @@ def plan_transfer(
     targets: Path,
     out: Path,
     names: TierNames,
+    *,
     kinds: Sequence[str] = (),
     existing: str = "skip",
 ) -> tuple[Job, Mapping[str, Prompt]]:
-    """A run over a folder of readings (see `readings`) that has been checked and can begin, and the prompt of
-    each.
+    """Check a run over a folder of readings (see `readings`); the run, and the prompt of each reading.
 
     Raises
     ------
@@ -183,24 +191,33 @@ def plan_transfer(
     """
     utterances, failures, chosen = readings(targets, prompts(references, names))
     check_place(targets, out)
-    return planned(Corpus(tuple(utterances), tuple(failures)), targets, out, kinds, existing), chosen
+    corpus = Corpus(tuple(utterances), tuple(failures))
+    return planned(corpus, targets, out, kinds, existing), chosen
 
 
-class One(NamedTuple):
-    """One recording that is to be labelled: by which prompt, to which folder, and in which kinds of
-    output."""
+class OneTransfer(NamedTuple):
+    """One recording that is to be labelled by a prompt."""
 
     prompt: Prompt
+    """The recording and labels that it is labelled by."""
+
     target: Path
+    """The recording that is to be labelled."""
+
     out: Path
+    """The folder of the outputs."""
+
     path: Path
+    """The TextGrid among them."""
+
     kinds: tuple[str, ...]
+    """The kinds of output that are still to be made; none where all is there and is to be kept."""
 
 
 def plan_one(
     prompt: Prompt, target: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip"
-) -> One:
-    """What is to be done with one recording; no kinds where all is there already and is to be kept.
+) -> OneTransfer:
+    """Check a run over one recording.
 
     Raises
     ------
@@ -223,4 +240,4 @@ def plan_one(
     if wanted:
         _check_file(target)
         check_writable(out)
-    return One(prompt, target, out, paths["textgrid"], wanted)
+    return OneTransfer(prompt, target, out, paths["textgrid"], wanted)

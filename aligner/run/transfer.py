@@ -17,14 +17,14 @@ from aligner.corpus import audio
 from aligner.formats import registry
 from aligner.formats.textgrid import grid_end
 from aligner.run.align import align
-from aligner.run.prompts import KEPT, One, Prompt, known, reading_of
+from aligner.run.prompts import MOST_KEPT, OneTransfer, Prompt, prompt_labels, reading_of
 from aligner.types import Alignment, DataError, Failure, Interval, Utterance
 
-SLACK = 0.1  # s by which labels and their recording may differ in length
+LENGTH_TOLERANCE = 0.1  # s by which labels and their recording may differ in length
 
 
 def by_prompts(chosen: Mapping[str, Prompt], options: Options, compute: Compute) -> DtwBackend:
-    """Warping with each utterance's own prompt as the reference, by the utterance's file."""
+    """The backend that warps on each utterance its own prompt, ``chosen`` by the utterance's file."""
     beside = posteriorgram(options)
 
     def refer(heard: Heard) -> Reference:
@@ -44,28 +44,35 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options, compute: Compute)
 
 
 class Spoken(NamedTuple):
-    """A prompt's recording (N,), its phones with the place of each in its words, and these."""
+    """A prompt as the speech that recordings are labelled by."""
 
     wave: Tensor
+    """(N,) the samples of its recording."""
+
     phones: tuple[Interval, ...]
+    """Its phones."""
+
     owners: tuple[int, ...]
+    """The place of each phone's word among the words."""
+
     words: list[str]
+    """Its words."""
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MOST_KEPT)
 def _spoken(prompt: Prompt) -> Spoken:
-    """What a prompt says.
+    """Read the recording and the labels of a prompt.
 
     Raises
     ------
     DataError
         If its recording cannot be read, or is not what the labels are of.
     """
-    phones, words = known(prompt)
+    phones, words = prompt_labels(prompt)
     sound = audio.read(Utterance("reference", prompt.recording, ""))
     whole = prompt.labels.path.suffix.lower() == ".textgrid"  # others need not tell of the silence at the end
     end = grid_end(prompt.labels.path) if whole else max(i.end for i, _ in phones)
-    if end > sound.duration + SLACK or (whole and end < sound.duration - SLACK):
+    if end > sound.duration + LENGTH_TOLERANCE or (whole and end < sound.duration - LENGTH_TOLERANCE):
         raise DataError(
             prompt.labels.path,
             f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
@@ -76,7 +83,7 @@ def _spoken(prompt: Prompt) -> Spoken:
     return Spoken(torch.from_numpy(sound.wave), intervals, owners, words)
 
 
-def transfer_one(plan: One, options: Options, compute: Compute) -> Alignment | None:
+def transfer_one(plan: OneTransfer, options: Options, compute: Compute) -> Alignment | None:
     """Label one recording by another one, and write it; None where nothing is to be done.
 
     Raises
