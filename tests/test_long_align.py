@@ -43,11 +43,11 @@ from aligner.run.first_pass import (
     sentence_chain,
 )
 from aligner.run.folder import said
+from aligner.run.joining import joined
 from aligner.run.long import (
     aligned_in_parts,
     is_cut,
     is_long,
-    joined,
     pieces_of,
     score_piece,
 )
@@ -330,13 +330,13 @@ def test_what_cannot_be_aligned_is_told_and_the_rest_stands():
     )
     planned = Layout((Stretch(0.0, 2.0, (0,)), Stretch(2.0, 4.0, (1,))), ())
     whole = Utterance("a", np.zeros(0), "one two three four", end=4.0)
-    result = joined(whole, 4.0, planned, [part, failed], ["one two", "three four"])
+    result = joined(whole, planned, [part, failed], ["one two", "three four"])
     assert result.quality == replace(quality, speech=0.4)  # half of it is no speech that is known
     assert [w.label for w in result.words] == ["one", STAR_LABEL]
     [suspicion] = result.suspicions
     assert (suspicion.test, suspicion.at) == (Test.UNALIGNED, 2.0)
     assert "'three four' could not be aligned: it is too short" in suspicion.text
-    assert joined(whole, 4.0, planned, [failed, failed], ["one two", "three four"]) is failed
+    assert joined(whole, planned, [failed, failed], ["one two", "three four"]) is failed
 
 
 def test_nothing_of_the_transcript_is_heard(model):

@@ -7,7 +7,7 @@ utterance is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,24 +18,16 @@ from aligner.backends.base import AnyBackend
 from aligner.backends.spotting import Spotter
 from aligner.corpus import audio
 from aligner.parallel.pool import Submit, map_tasks
-from aligner.refine.thresholds import Test
-from aligner.run.first_pass import TOUCHING, Layout, Span, Stretch, first_pass, gaps, layout, sentence_chain
+from aligner.run.first_pass import TOUCHING, Layout, Stretch, first_pass, layout, sentence_chain
+from aligner.run.joining import joined
 from aligner.search.arcs import NoPath
 from aligner.text.sentences import sentences
 from aligner.types import (
-    DECIMALS,
-    NOISE_LABEL,
     SAMPLE_RATE,
-    SILENCE_LABEL,
-    STAR_LABEL,
-    Alignment,
     DataError,
     Failure,
     Fault,
-    Interval,
-    Quality,
     Result,
-    Suspicion,
     Utterance,
 )
 
@@ -46,7 +38,6 @@ TIMEOUT_PER_SECOND = 20.0  # and s for each second of audio
 FIRST_PASS_PIECE = (
     30.0  # s that it hears at once, and whose mean is taken out; its stride divides their frames
 )
-OPENING_WORDS = 5  # by which a sentence that is not heard is named
 
 Work = Callable[[AnyBackend, Sequence[Utterance]], Sequence[Result]]
 
@@ -143,7 +134,7 @@ def aligned_in_parts(utterance: Utterance, backend: AnyBackend, submit: Submit, 
         )
     parts = [[_part(utterance, stretch, texts)] for stretch in found.stretches]
     aligned = map_tasks(submit, work, parts, lambda part: timeout_of(part[0]))
-    return joined(utterance, _seconds(utterance), found, [result for [result] in aligned], texts)
+    return joined(utterance, found, [result for [result] in aligned], texts)
 
 
 def _spotted(utterance: Utterance, texts: Sequence[str], spotter: Spotter, submit: Submit) -> Layout:
@@ -171,103 +162,4 @@ def _part(utterance: Utterance, stretch: Stretch, texts: Sequence[str]) -> Utter
         start=utterance.start + stretch.start,
         end=utterance.end if last else end,
         transcript=" ".join(texts[k] for k in stretch.sentences),
-    )
-
-
-def joined(
-    utterance: Utterance, seconds: float, found: Layout, results: Sequence[Result], texts: Sequence[str]
-) -> Result:
-    """The alignments of the stretches as one; between them something is heard that the transcript lacks."""
-    parts = [r for r in results if isinstance(r, Alignment)]
-    if not parts:
-        return next(r for r in results if isinstance(r, Failure))
-    start = utterance.start
-    end = parts[-1].duration if utterance.end is None else utterance.end
-    suspicions = [
-        Suspicion(
-            test=Test.UNTRANSCRIBED,
-            text=f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks",
-            at=round(a, DECIMALS),
-        )
-        for a, b in gaps([(start + s.start, start + s.end) for s in found.stretches], start, end)
-    ]
-    suspicions += [
-        Suspicion(
-            test=Test.UNHEARD,
-            text=f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s",
-            at=round(start + after, DECIMALS),
-        )
-        for k, after in found.missing
-    ]
-    suspicions += [_unaligned(r) for r in results if isinstance(r, Failure)]
-    suspicions += [suspicion for part in parts for suspicion in part.suspicions]
-    spans = [(p.phones[0].start, p.phones[-1].end) for p in parts]
-    words = _tiled([p.words for p in parts], spans, start, end, STAR_LABEL)
-    phones = _tiled([p.phones for p in parts], spans, start, end, NOISE_LABEL)
-    oovs = tuple(oov for part in parts for oov in part.oovs)
-    return Alignment(
-        replace(utterance, end=end),
-        words,
-        phones,
-        duration=parts[0].duration,
-        quality=_quality(parts, end - start),
-        oovs=oovs,
-        suspicions=tuple(suspicions),
-        edges=tuple(edge for part in parts for edge in part.edges),
-    )
-
-
-def _unaligned(failure: Failure) -> Suspicion:
-    """What is to be told of a stretch that could not be aligned."""
-    start, said = failure.utterance.start, _opening(failure.utterance.transcript)
-    text = f"from {start:.2f} s on {said!r} could not be aligned: {failure.rule}"
-    return Suspicion(test=Test.UNALIGNED, text=text, at=round(start, DECIMALS))
-
-
-def _opening(text: str) -> str:
-    words = text.split()
-    return " ".join(words[:OPENING_WORDS]) + (" ..." if len(words) > OPENING_WORDS else "")
-
-
-def _tiled(
-    parts: Sequence[Sequence[Interval]], spans: Sequence[Span], start: float, end: float, label: str
-) -> tuple[Interval, ...]:
-    """The intervals of all parts from ``start`` to ``end``: silences that touch are one, gaps bear the
-    label."""
-    found: list[Interval] = []
-    free = iter(gaps(spans, start, end))
-    gap = next(free, None)
-    for intervals in parts:
-        if gap is not None and gap[0] < intervals[0].start:
-            found.append(Interval(gap[0], gap[1], label))
-            gap = next(free, None)
-        for interval in intervals:
-            if found and found[-1].label == interval.label == SILENCE_LABEL:
-                interval = Interval(found.pop().start, interval.end, SILENCE_LABEL)
-            found.append(interval)
-    return (*found, Interval(gap[0], gap[1], label)) if gap is not None else tuple(found)
-
-
-def _quality(parts: Sequence[Alignment], seconds: float) -> Quality:
-    """The figures of all parts: means by time, by speech or by words as each of them is one, else the
-    worst."""
-    q = [p.quality for p in parts]
-    time = np.array([p.phones[-1].end - p.phones[0].start for p in parts])
-    speech = time * [x.speech for x in q]
-    words = np.array([sum(w.label != SILENCE_LABEL for w in p.words) for p in parts])
-    snr = [(x.snr, t) for x, t in zip(q, time, strict=True) if x.snr is not None]
-
-    def mean(values: Iterable[float], weights: np.ndarray) -> float:
-        return float(np.average(list(values), weights=weights))
-
-    return Quality(
-        log_likelihood=mean((x.log_likelihood for x in q), time),
-        margin=mean((x.margin for x in q), speech),
-        worst_margin=min(x.worst_margin for x in q),
-        confidence=mean((x.confidence for x in q), words),
-        crammed_run=max(x.crammed_run for x in q),
-        speech=float(speech.sum() / seconds),
-        longest_word=max(x.longest_word for x in q),
-        snr=mean((s for s, _ in snr), np.array([t for _, t in snr])) if snr else None,
-        clipped=mean((x.clipped for x in q), time),
     )
