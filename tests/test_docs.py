@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import click
 import pytest
@@ -27,7 +28,6 @@ OUTSIDE = [
     ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "NOTICE.md", "data/README.md")
 ]
 MOST_WORDS = 700  # of the README
-SAID = "the harbour was quiet"
 
 _spec = importlib.util.spec_from_file_location("docs_hooks", DOCS / "hooks.py")
 hooks = importlib.util.module_from_spec(_spec)
@@ -125,6 +125,12 @@ def test_python_examples_run(page, beside_recordings, capsys):
 
     samples, _ = soundfile.read("one.wav", dtype="float32")
     exec("\n".join(blocks(page, "python")), {"__name__": "example", "samples": samples})
+
+
+def test_an_extra_is_described():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    shown = re.findall(r"^\| `(\w+)` \|", (DOCS / "quickstart.md").read_text(), re.M)
+    assert set(shown) == set(project["optional-dependencies"]) - {"test"}
 
 
 def test_the_readme_is_short():
