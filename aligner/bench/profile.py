@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import count
@@ -18,7 +18,7 @@ from torch._C._profiler import _ExperimentalConfig  # torch has no other name fo
 from aligner.backends.base import AnyBackend
 from aligner.formats.files import write_text
 from aligner.run.align import align
-from aligner.run.folder import plan, run
+from aligner.run.folder import Summary, plan, run
 from aligner.run.plan import check_empty
 from aligner.tracing import STAGES, traced_by
 from aligner.types import DataError
@@ -90,12 +90,18 @@ def profile(corpus: Path, out: Path, backend: AnyBackend, limit: int | None = No
         summary = run(job, backend)
         seconds = time.perf_counter() - begun
     recorder.export_chrome_trace(str(out / TRACE))
-    lines = list(_lines(recorder.key_averages()))
+    found = _summarised(list(_lines(recorder.key_averages())), summary, seconds)
+    write_text(out / TABLE, json.dumps(asdict(found), indent=1))
+    return found
+
+
+def _summarised(lines: Sequence[Line], summary: Summary, seconds: float) -> Profile:
+    """Sort the recorded lines into stages and operators, and add the figures of the run."""
     stages = [
         replace(line, name=line.name.removeprefix(PREFIX)) for line in lines if line.name.startswith(PREFIX)
     ]
     operators = [line for line in lines if not line.name.startswith(PREFIX)]
-    found = Profile(
+    return Profile(
         seconds=seconds,
         audio=summary.audio,
         utterances=summary.aligned,
@@ -103,16 +109,12 @@ def profile(corpus: Path, out: Path, backend: AnyBackend, limit: int | None = No
         stages=tuple(sorted(stages, key=lambda line: STAGES.index(line.name))),
         operators=tuple(sorted(operators, key=lambda line: -line.own)),
     )
-    write_text(out / TABLE, json.dumps(asdict(found), indent=1))
-    return found
 
 
 @contextmanager
 def recorded() -> Iterator[Any]:
     """Run torch's profiler over all threads of this process; its default is one thread."""
-    os.environ.setdefault(
-        "KINETO_LOG_LEVEL", "99"
-    )  # else it tells on the standard error when it begins and ends
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else it writes to standard error at both ends
     kinds = [torch.profiler.ProfilerActivity.CPU]
     if torch.cuda.is_available():
         kinds.append(torch.profiler.ProfilerActivity.CUDA)

@@ -78,8 +78,7 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
     Parameters
     ----------
     words : sequence of sequences of Pronunciation
-        At least one word, each with at least one pronunciation of at least one label; the word of
-        the wildcard alone is `STAR`.
+        At least one word, each with at least one pronunciation; the word of the wildcard alone is `STAR`.
     alphabet : Alphabet
     stars : sequence of bool
         Whether the wildcard may stand before each word, and at the end; by default nowhere.
@@ -87,7 +86,7 @@ def build(words: Sequence[Sequence[Pronunciation]], alphabet: Alphabet, stars: S
     Returns
     -------
     Graph
-        With a node for each state; a blank's label is `BLANK`, and its word -1 between words.
+        A node for each state; a blank's label is `BLANK`, and its word -1 between words.
 
     Examples
     --------

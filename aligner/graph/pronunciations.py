@@ -135,8 +135,7 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     Notes
     -----
     A word's first phone has a copy for each way the word before may end, and its last phone one for
-    each way the next may begin; copies that the model cannot tell apart are one.  The graph thus
-    scores every path as if its phones had been known beforehand: the search over it is exact.
+    each way the next may begin; copies that the model cannot tell apart are one.  So the search is exact.
     """
     check_pronounced(words, "phone")
     net = _Net()
@@ -178,9 +177,6 @@ def _word(
     last = len(p.phones) - 1
     entries = _entries(p, exits, quiet, topology.silence)
     opening = _weight(p.probability)
-    silence, no_silence = (
-        (0.0, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
-    )
     before: list[tuple[int, float]] = []
     result = []
     for k, phone in enumerate(p.phones):
@@ -194,17 +190,17 @@ def _word(
                 net.start[node] = opening
             nodes.append(node)
             if k == last:
-                result.append(
-                    _Exit(
-                        node=node,
-                        phone=phone,
-                        follows=frozenset(right),
-                        silence=silence,
-                        no_silence=no_silence,
-                    )
-                )
+                result.append(_exit(node, p, frozenset(right)))
         before = [(n, 0.0) for n in nodes]
     return result
+
+
+def _exit(node: int, p: Pronunciation, follows: frozenset[str]) -> _Exit:
+    """Make the exit of a pronunciation from its last node."""
+    silence, no_silence = (
+        (0.0, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
+    )
+    return _Exit(node=node, phone=p.phones[-1], follows=follows, silence=silence, no_silence=no_silence)
 
 
 def _position(k: int, last: int) -> Position:

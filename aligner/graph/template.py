@@ -47,12 +47,11 @@ def build(
     node : ndarray
         (R,): the phone of each frame, ascending from 0 to N - 1, each at least once.
     phone : sequence of str
-        (N,): labels.
+        (N,): labels of the phones.
     word : ndarray
         (N,): the word of each phone.
     pause : ndarray
-        (N + 1,) bool: whether a pause may stand before each phone, and at the end; the first and last must be
-        True.
+        (N + 1,) bool: where a pause may stand, before each phone and at the end; first and last are True.
     steps : Steps
 
     Examples
@@ -71,8 +70,9 @@ def build(
     ends = np.full((2, len(weights)), -np.inf, np.float32)
     ends[0, [pauses[0], state[0]]] = ends[1, [pauses[-1], state[-1]]] = 0.0
     place = np.arange(phones) + np.cumsum(pause)[:-1]  # of each phone among all nodes
-    between = np.flatnonzero(np.isin(np.arange(phones + len(pauses)), place, invert=True, kind="table"))
-    labels = dict(zip(place.tolist(), phone, strict=True))
+    names = np.full(phones + len(pauses), SILENCE_LABEL, object)
+    names[place] = phone
+    between = np.flatnonzero(np.isin(np.arange(len(names)), place, invert=True, kind="table"))
     return Graph(
         pdf=_placed(pauses, rows, state, np.arange(rows)),
         predecessors=predecessors,
@@ -80,7 +80,7 @@ def build(
         start=ends[0],
         final=ends[1],
         node=_placed(pauses, between, state, place[node]),
-        phone=tuple(labels.get(k, SILENCE_LABEL) for k in range(phones + len(pauses))),
+        phone=tuple(names),
         word=_placed(between, NONE, place, word),
         pdfs=np.arange(rows + 1),
     )

@@ -158,7 +158,7 @@ class MixtureGaussianHMM(HMM):
         learning_rate: float = 1e-2,
         seed: int = 0,
     ) -> list[float]:
-        """Learn from observations.
+        """Learn from observations; returns mean log-likelihoods per frame, before each iteration and last.
 
         Parameters
         ----------
@@ -168,20 +168,14 @@ class MixtureGaussianHMM(HMM):
             (B,) where ``data`` is a tensor.
         iterations : int
         tolerance : float
-            Stop when an iteration gains less than this, in log-likelihood per frame.
+            Least gain of an iteration, in log-likelihood per frame, to go on.
         method : {'em', 'gradient'}
         initialise : bool
-            Whether the Gaussians are first placed by the data (the first batch): by k-means, or, where states
-            can only be passed from left to right, by cutting each sequence into equal parts.
+            Whether the first batch places the Gaussians: by k-means or, from left to right, in equal parts.
         learning_rate : float
             For 'gradient' (Adam).
         seed : int
-            Of k-means: another may lead to another local maximum.
-
-        Returns
-        -------
-        list of float
-            Mean log-likelihood per frame before each iteration, and after the last.
+            Seed of k-means: another may lead to another local maximum.
         """
         if method not in ("em", "gradient") or iterations < 0:
             raise ValueError(
@@ -191,9 +185,9 @@ class MixtureGaussianHMM(HMM):
         if initialise:
             observations, counts = next(iter(batches(data, lengths)))
             self.initialise(observations, self._checked(observations, counts), seed)
-        if method == "gradient":
-            return fit_by_gradient(self, data, lengths, iterations, learning_rate)
-        return self._em(data, lengths, iterations, tolerance)
+        if method == "em":
+            return self._em(data, lengths, iterations, tolerance)
+        return fit_by_gradient(self, data, lengths, iterations, learning_rate)
 
     def _em(
         self, data: Tensor | Iterable[Batch], lengths: Tensor | None, iterations: int, tolerance: float

@@ -310,7 +310,7 @@ def segment_scores(regions: Tensor, longest: int) -> Tensor:
         (B, T, S, D): [b, t, s, d - 1] is that of the segment of s whose d frames end with frame t; -inf where
         it would begin before frame 0.
     """
-    frames, count = regions.shape[1], regions.shape[3]
+    frames = regions.shape[1]
     # cumulated, with a row of zeros first; in float64, for differences are taken of large sums.  What is
     # impossible is counted instead: -inf cannot be taken off again
     impossible = regions == -torch.inf
@@ -320,18 +320,21 @@ def segment_scores(regions: Tensor, longest: int) -> Tensor:
     )
     found = []
     for d in range(1, min(longest, frames) + 1):
-        edges = [-(-r * d // count) for r in range(count + 1)]  # the first i with i * R // d >= r
-        starts = frames - d + 1
-        parts, bars = (
-            [
-                v[:, b : b + starts, :, r] - v[:, a : a + starts, :, r]
-                for r, (a, b) in enumerate(pairwise(edges))
-                if b > a
-            ]
-            for v in (total, barred)
-        )
-        score: Tensor = sum(parts[1:], parts[0]).to(regions.dtype)
-        score = score.masked_fill(sum(bars[1:], bars[0]) > 0, -torch.inf)
+        score = _of_duration(total, d).to(regions.dtype)
+        score = score.masked_fill(_of_duration(barred, d) > 0, -torch.inf)
         found.append(torch.nn.functional.pad(score, (0, 0, d - 1, 0), value=-torch.inf))
     scores = torch.stack(found, 3)
     return torch.nn.functional.pad(scores, (0, longest - scores.shape[3]), value=-torch.inf)
+
+
+def _of_duration(cumulated: Tensor, d: int) -> Tensor:
+    """Sums (B, T + 1 - d, S) over all segments of ``d`` frames, from cumulated numbers (B, T + 1, S, R)."""
+    frames, count = cumulated.shape[1] - 1, cumulated.shape[3]
+    edges = [-(-r * d // count) for r in range(count + 1)]  # the first i with i * R // d >= r
+    starts = frames - d + 1
+    parts = [
+        cumulated[:, b : b + starts, :, r] - cumulated[:, a : a + starts, :, r]
+        for r, (a, b) in enumerate(pairwise(edges))
+        if b > a
+    ]
+    return sum(parts[1:], parts[0])

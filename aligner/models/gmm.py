@@ -212,6 +212,15 @@ def _rows(table: Tensor, rows: np.ndarray) -> Tensor:
     return table.index_select(0, torch.from_numpy(rows).to(table.device))
 
 
+def _number_within(groups: np.ndarray) -> np.ndarray:
+    """Number of each element within its group, in order: (n,) -> (n,) int64."""
+    order = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    number = np.empty(len(groups), np.int64)
+    number[order] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return number
+
+
 def block_length(numbers: int) -> int:
     """Number of frames to score at once, where ``numbers`` intermediate numbers are made for each."""
     return max(
@@ -337,29 +346,15 @@ class GaussianMixtures:
         """Gather the parameters of ``pdfs`` by codebook, of at most ``densities`` Gaussians each."""
         books, group, sharing = np.unique(self.codebook[pdfs], return_inverse=True, return_counts=True)
         if sharing.max() == 1:
-            chosen = torch.from_numpy(books)
-            one = tuple(
-                (_rows(s.weights, pdfs[np.argsort(group)])[:, None, :densities],) for s in self.streams
-            )
-            return Selection(
-                tuple(g.take(chosen, densities).transposed() for g in self._in_bits),
-                one,
-                torch.from_numpy(group),
-                torch.from_numpy(group),
-            )
-        room = -(-sharing // PDF_MULTIPLE) * PDF_MULTIPLE  # of each codebook
+            return self._select_own(pdfs, books, group, densities)
+        room = -(-sharing // PDF_MULTIPLE) * PDF_MULTIPLE  # slots of each codebook
         order = np.argsort(room, kind="stable")
         books, room, rank = (
             books[order],
             room[order],
             np.argsort(order)[group],
         )  # rank: the codebook of each pdf
-        first = np.cumsum(room) - room  # the first slot of each codebook
-        by_book = np.argsort(rank, kind="stable")
-        shared = np.bincount(rank)
-        place = np.empty(len(pdfs), np.int64)  # the how-maniest of its codebook each pdf is
-        place[by_book] = np.arange(len(pdfs)) - np.repeat(np.cumsum(shared) - shared, shared)
-        slots = first[rank] + place
+        slots = (np.cumsum(room) - room)[rank] + _number_within(rank)
         members = np.zeros(room.sum(), np.int64)
         members[slots] = pdfs
         sizes, counts = np.unique(room, return_counts=True)
@@ -372,12 +367,18 @@ class GaussianMixtures:
             for s in self.streams
         )
         chosen = torch.from_numpy(books)
-        return Selection(
-            tuple(g.take(chosen, densities) for g in self._in_bits),
-            weights,
-            torch.from_numpy(slots),
-            torch.from_numpy(rank),
-        )
+        gaussians = tuple(g.take(chosen, densities) for g in self._in_bits)
+        return Selection(gaussians, weights, torch.from_numpy(slots), torch.from_numpy(rank))
+
+    def _select_own(
+        self, pdfs: np.ndarray, books: np.ndarray, group: np.ndarray, densities: int | None
+    ) -> Selection:
+        """Gather the parameters of ``pdfs`` of which each has a codebook of its own."""
+        chosen, place = torch.from_numpy(books), torch.from_numpy(group)
+        order = pdfs[np.argsort(group)]
+        weights = tuple((_rows(s.weights, order)[:, None, :densities],) for s in self.streams)
+        gaussians = tuple(g.take(chosen, densities).transposed() for g in self._in_bits)
+        return Selection(gaussians, weights, place, place)
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Score ``frames`` (T, D) under ``pdfs``: log-likelihoods (T, P), float32.

@@ -140,10 +140,12 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
             f"take one of {', '.join(torchaudio_bundles())}",
         )
     bundle = getattr(pipelines, name)
-    aligning = isinstance(
-        bundle, type(pipelines.MMS_FA)
-    )  # these have a star, and would give it a column themselves
-    module = _fetched(name, bundle, {"with_star": False} if aligning else {})
+    return _of_bundle(name, bundle, has_star=isinstance(bundle, type(pipelines.MMS_FA)))
+
+
+def _of_bundle(name: str, bundle: Any, *, has_star: bool) -> PretrainedNetwork:
+    """Make a network of a bundle; bundles with a star would give it a column themselves."""
+    module = _fetched(name, bundle, {"with_star": False} if has_star else {})
     labels = bundle.get_labels(blank=BLANK)
     core: Any = getattr(module, "model", module)  # within the wrapper that normalises the wave
     layers = core.feature_extractor.conv_layers
@@ -155,7 +157,7 @@ def torchaudio_network(name: str) -> PretrainedNetwork:
         clock=Clock(hop, window, int(bundle.sample_rate)),
         boundary=_boundary(labels),
         case=letter_case(labels),
-        star=STAR if aligning else None,
+        star=STAR if has_star else None,
         module=module,
         logits=lambda wave: module(wave[None])[0][0],
     )

@@ -118,6 +118,7 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Tensor]:
+    """Read the tensors of a table, whose own path is ``source``, and check them."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -136,6 +137,12 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
         tensors = load(data)
     except SafetensorError as error:
         raise ModelError(path, f"it is no safetensors file ({error})", REMEDY) from error
+    _check_tensors(path, table, source, tensors)
+    return tensors
+
+
+def _check_tensors(path: Path, table: Mapping[str, Any], source: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelError where tensors have other shapes than the table says, or hold NaN."""
     shapes = table.get("shapes")
     found = {key: list(value.shape) for key, value in tensors.items()}
     if not isinstance(shapes, dict) or shapes != found:
@@ -154,4 +161,3 @@ def _tensors(path: Path, table: Mapping[str, Any], source: Path) -> dict[str, Te
     for key, value in tensors.items():
         if value.is_floating_point() and bool(value.isnan().any()):
             raise ModelError(path, f"field {key!r} holds NaN", REMEDY)
-    return tensors

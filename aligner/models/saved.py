@@ -177,18 +177,8 @@ def _of_mixtures(name: str, mixtures: Scorer) -> Mapping[str, Tensor | np.ndarra
 
 
 def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> MarkovModel:
-    """Rebuild a model from its table, at ``path``, and tensors; unless ``finished`` it is still in
-    training.
-    """
-
-    def field(name: str, make: Callable[[], R]) -> R:
-        try:
-            return make()
-        except KeyError as error:
-            raise ModelError(path, f"field {error.args[0]!r} is missing", packed.REMEDY) from error
-        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
-            raise ModelError(path, f"field {name!r} is wrong ({error})", packed.REMEDY) from error
-
+    """Rebuild a model from its table, at ``path``, and tensors; unless ``finished`` it is in training."""
+    field = partial(_field, path)
     front = field("frontend", lambda: _frontend(table["frontend"], tensors))
     topology = field("topology", lambda: _topology(table["topology"], tensors))
     mixtures: Scorer = PrecomputedScores()
@@ -217,6 +207,16 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
     )
     field("topology", lambda: _check(model, finished))
     return model
+
+
+def _field(path: Path, name: str, make: Callable[[], R]) -> R:
+    """Make the value of a table's field; ModelError that names it where it is missing or wrong."""
+    try:
+        return make()
+    except KeyError as error:
+        raise ModelError(path, f"field {error.args[0]!r} is missing", packed.REMEDY) from error
+    except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        raise ModelError(path, f"field {name!r} is wrong ({error})", packed.REMEDY) from error
 
 
 def _kind(value: Any, kinds: tuple[type, ...]) -> Any:

@@ -157,9 +157,7 @@ def load(folder: str | Path) -> MarkovModel:
     (42, 5126)
     """
     folder = Path(folder)
-    for name in ("mdef", "means", "variances", "transition_matrices"):
-        if not (folder / name).is_file():
-            raise ModelError(folder / name, "a Sphinx model needs this file", "name the folder that holds it")
+    _check_files(folder)
     definition = read_mdef(folder / "mdef")
     transitions = read_transitions(folder / "transition_matrices")
     frontend = read_frontend(folder / "feat.params")
@@ -179,6 +177,13 @@ def load(folder: str | Path) -> MarkovModel:
         topology=topology,
         mixtures=GaussianMixtures.of(means, floored, weights, codebook),
     )
+
+
+def _check_files(folder: Path) -> None:
+    """Raise ModelError where a folder lacks a file that every model has."""
+    for name in ("mdef", "means", "variances", "transition_matrices"):
+        if not (folder / name).is_file():
+            raise ModelError(folder / name, "a Sphinx model needs this file", "name the folder that holds it")
 
 
 def _check_fit(
@@ -375,9 +380,9 @@ def read_mdef(path: Path) -> ModelDefinition:
 
 
 def _binary_mdef(raw: bytes) -> ModelDefinition:
+    """Read a binary definition: counts, names, the tree of contexts, the phones, and their states."""
     order = "<" if raw[:4] == b"BMDF" else ">"
-    header = struct.unpack(order + "i", raw[8:12])[0]
-    at = 12 + header
+    at = 12 + struct.unpack(order + "i", raw[8:12])[0]  # behind the header
     base, phones, states, _, senones, _, sequences, _, nodes, silence = struct.unpack(
         order + "10i", raw[at : at + 40]
     )
@@ -385,19 +390,11 @@ def _binary_mdef(raw: bytes) -> ModelDefinition:
     names = raw[at:].split(b"\0", base)[:base]
     at += sum(len(n) + 1 for n in names)
     at += -at % 4
-    tree = np.frombuffer(
-        raw,
-        np.dtype([("context", order + "i2"), ("children", order + "i2"), ("value", order + "i4")]),
-        nodes,
-        at,
-    )
+    node = np.dtype([("context", order + "i2"), ("children", order + "i2"), ("value", order + "i4")])
+    tree = np.frombuffer(raw, node, nodes, at)
     at += tree.nbytes
-    entries = np.frombuffer(
-        raw,
-        np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"), ("attributes", "i1", 4)]),
-        phones,
-        at,
-    )
+    entry = np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"), ("attributes", "i1", 4)])
+    entries = np.frombuffer(raw, entry, phones, at)
     at += entries.nbytes + 4  # and the length of the sequences, which the counts tell too
     table = (
         np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states).astype(np.int64)

@@ -50,24 +50,27 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     if name_or_path == HAMA:
         return _hama()
     check_known(name_or_path)
-    folder = Path(name_or_path)
-    if not in_a_folder(name_or_path):
-        return _of_a_hub(str(name_or_path))
+    return _of_folder(Path(name_or_path)) if in_a_folder(name_or_path) else _of_a_hub(str(name_or_path))
+
+
+def _of_folder(folder: Path) -> Model:
+    """Load the model in a folder, with its dictionary, offsets and what was learnt from corrections."""
     own = sorted([*folder.glob("*.dict"), *folder.glob("*.dic")])
     more: dict[str, Any] = {"dictionary": own[0]} if own else {}
     if (folder / "offsets.json").is_file():
         more |= read_measured(folder / "offsets.json")
     if not (folder / boundary.TABLE).is_file():
-        return replace(_in_folder(folder), **more)
+        return replace(_acoustic(folder), **more)
     taught, table = BoundaryModel.load(folder)
     acoustic = table.get("acoustic")
     if acoustic is not None and (not isinstance(acoustic, str) or in_a_folder(acoustic)):
         raise ModelError(folder / boundary.TABLE, "field 'acoustic' is no name of a model", "teach it again")
-    model = cast(MarkovModel | CtcModel, load_model(acoustic)) if acoustic else _in_folder(folder)
+    model = cast(MarkovModel | CtcModel, load_model(acoustic)) if acoustic else _acoustic(folder)
     return replace(model, name=folder.name, taught=taught, **more)
 
 
-def _in_folder(folder: Path) -> MarkovModel | CtcModel:
+def _acoustic(folder: Path) -> MarkovModel | CtcModel:
+    """Load the acoustic model of a folder, of whichever kind it is."""
     if (folder / neural.TABLE).is_file():
         network = neural.TcnNetwork.load(folder)
         priors = dict(zip(network.labels, network.log_priors.exp().tolist(), strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from num2words import num2words
@@ -32,9 +32,8 @@ ASCII_EQUIVALENTS = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-") 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 WORD = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
-SPACED_NUMBER = re.compile(
-    r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])"
-)  # numbers that have spaces in them
+# numbers with spaces in them
+SPACED_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")
 WORD_JOINER = "\u2060"  # stands for such a space, which splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
@@ -193,10 +192,6 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         and every Chinese character is a word unless there are spaces between some.  Numbers in groups (20
         000) and what stands behind a number (20 %) are one word with it.
 
-    Returns
-    -------
-    tuple of Token
-
     Examples
     --------
     >>> [t.spelling for t in normalise("Dr. Smith's 2 dogs -- [laughter] they cost $5.50!")]
@@ -215,21 +210,29 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         for w in written
     ]
     cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
-    tokens = []
-    for own, word, core, before, after in zip(
-        written, plain, cores, ["", *cores], [*cores[1:], ""], strict=False
-    ):
-        spoken = (
-            _as_written(core) if not english else tuple(_spoken(core, before.lower(), after)) if core else ()
-        )
-        if spoken:
+    if english:
+        around = zip(cores, ["", *cores], [*cores[1:], ""], strict=False)
+        spoken = [
+            tuple(_spoken(core, before.lower(), after)) if core else () for core, before, after in around
+        ]
+    else:
+        spoken = [_as_written(core) for core in cores]
+    return tuple(_tokens(written, plain, cores, spoken))
+
+
+def _tokens(
+    written: Sequence[str], plain: Sequence[str], cores: Sequence[str], spoken: Sequence[tuple[str, ...]]
+) -> Iterator[Token]:
+    """Yield a token for each word that is spoken, spelled as it was written but without its punctuation."""
+    for own, word, core, said in zip(written, plain, cores, spoken, strict=True):
+        if said:
             first = word.find(core)
-            length = len(core) - (spoken == ("no",) and core.endswith("."))
-            tokens.append(Token(own[first : first + length].replace(WORD_JOINER, " "), spoken))
-    return tuple(tokens)
+            length = len(core) - (said == ("no",) and core.endswith("."))
+            yield Token(own[first : first + length].replace(WORD_JOINER, " "), said)
 
 
 def _as_written(core: str) -> tuple[str, ...]:
+    """The word itself, in lower case, as what is spoken for it."""
     said = core if BRACKETED.fullmatch(core) else core.lower().replace(WORD_JOINER, "")
     return (said,) if any(c.isalnum() for c in core) else ()
 

@@ -166,6 +166,11 @@ def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> Phone
         ) from error
     if not isinstance(content, dict):
         raise DataError(path, "it is not a map", "write lines of label: class, or class: [label, label]")
+    return PhoneMap(_renamed(content, path), folded)
+
+
+def _renamed(content: Mapping[object, object], path: str | Path) -> dict[str, str]:
+    """Read a map's entries, written either way round, as label -> class."""
     renamed: dict[str, str] = {}
     for name, value in content.items():
         for one in value if isinstance(value, list) else [value]:
@@ -182,7 +187,7 @@ def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> Phone
                 )
             key, to = (one, name) if isinstance(value, list) else (name, one)
             renamed[str(key)] = str(to)
-    return PhoneMap(renamed, folded)
+    return renamed
 
 
 def suggestion(overlap: Mapping[tuple[str, str], float]) -> dict[str, str]:

@@ -197,28 +197,10 @@ def prior_ctc_loss(
 ) -> Tensor:
     """CTC loss of each utterance with label priors, as defined at the top of this page.
 
-    The ratios do not sum to 1 over a frame's labels, and torch's gradient is wrong for such; so the loss of
-    what does is taken, and the sums apart.
-
-    Parameters
-    ----------
-    posteriors : Tensor
-        (B, T, V) log posteriors.
-    counts : Tensor
-        (B,) frames of each utterance.
-    targets : Tensor
-        All utterances' labels, one behind the other.
-    sizes : Tensor
-        (B,) labels of each utterance.
-    log_priors : Tensor
-        (V,)
-    alpha : float
-    blank : int
-
-    Returns
-    -------
-    Tensor
-        (B,)
+    Takes log posteriors (B, T, V) with ``counts`` (B,) frames, all utterances' labels one behind the other
+    as ``targets`` with their ``sizes`` (B,), and ``log_priors`` (V,); returns losses (B,).  Ratios do not sum
+    to 1 over a frame's labels, and torch's gradient is wrong for such: so they are normalised, and their sums
+    added apart.
 
     Examples
     --------

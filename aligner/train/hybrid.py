@@ -1,6 +1,6 @@
 """Training of a network to score the states of a model, on that model's alignments of a corpus.
 
-Every frame has one right answer, so it is plain classification; bands and stretches of time are hidden at
+Every frame belongs to one state, so it is plain classification; bands and stretches of time are masked at
 random, as in the training of CTC networks.
 
 B utterances, T frames, P states.
@@ -35,8 +35,8 @@ from aligner.train.ctc import (
 from aligner.train.em import Aligned, ShardTask, aligned, phone_and_state, trees_of
 from aligner.types import ModelError
 
-IGNORED = -100  # a frame without an answer: padding
-LABEL_SMOOTHING = 0.1  # of the answers, which are a model's and not a person's
+IGNORED = -100  # state of a frame of padding
+LABEL_SMOOTHING = 0.1  # of the states, which are a model's and not a person's
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def monophone_topology(teacher: MarkovModel) -> TreeTopology:
 
 def fit(
     network: TcnNetwork,
-    lessons: Sequence[LabelledUtterance],
+    utterances: Sequence[LabelledUtterance],
     options: Options,
     notice: Callable[[Epoch], None] = lambda _: None,
 ) -> TcnNetwork:
@@ -102,7 +102,7 @@ def fit(
     """
     device = torch.device(options.device)
     network.to(device).train()
-    lengths = {k: len(lesson.wave) for k, lesson in enumerate(lessons)}
+    lengths = {k: len(utterance.wave) for k, utterance in enumerate(utterances)}
     batches = batched_by_length(lengths, options.batch_seconds * CLOCK.rate)
     optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, warm_then_cosine(options.epochs * len(batches)))
@@ -112,49 +112,56 @@ def fit(
         for number in range(1, options.epochs + 1):
             begun, total, right, frames = time.perf_counter(), 0.0, 0, 0
             for b in torch.randperm(len(batches), generator=generator).tolist():
-                scores, answers = _answered(network, [lessons[k] for k in batches[b]], options, generator)
-                loss = cross_entropy(
-                    scores.transpose(1, 2), answers, ignore_index=IGNORED, label_smoothing=LABEL_SMOOTHING
-                )
-                if not math.isfinite(float(loss.detach())):
-                    raise ModelError(
-                        "training",
-                        f"the loss is {float(loss.detach())} at a learning rate of {options.learning_rate:g}",
-                        "take a lower one",
-                    )
+                scores, states = _predicted(network, [utterances[k] for k in batches[b]], options, generator)
+                loss = _loss(scores, states, options.learning_rate)
                 gradient_step(network, loss, optimiser)
                 schedule.step()
-                known = answers != IGNORED
+                known = states != IGNORED
                 frames += int(known.sum())
                 total += float(loss.detach()) * int(known.sum())
-                right += int((scores.argmax(2) == answers)[known].sum())
+                right += int((scores.argmax(2) == states)[known].sum())
             notice(Epoch(number, total / frames, right / frames, time.perf_counter() - begun))
-    network.log_priors = _priors(lessons, len(network.labels)).log()
+    network.log_priors = _priors(utterances, len(network.labels)).log()
     return network.cpu().eval()
 
 
-def _answered(
+def _loss(scores: Tensor, states: Tensor, learning_rate: float) -> Tensor:
+    """Cross entropy of log posteriors (B, T, P) with the states (B, T); ModelError where it is not finite."""
+    loss = cross_entropy(
+        scores.transpose(1, 2), states, ignore_index=IGNORED, label_smoothing=LABEL_SMOOTHING
+    )
+    if not math.isfinite(float(loss.detach())):
+        raise ModelError(
+            "training",
+            f"the loss is {float(loss.detach())} at a learning rate of {learning_rate:g}",
+            "take a lower one",
+        )
+    return loss
+
+
+def _predicted(
     network: TcnNetwork, batch: Sequence[LabelledUtterance], options: Options, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Log posteriors (B, T, P) of a batch, and the states (B, T) to predict."""
     device = network.log_priors.device
-    waves = pad_sequence([lesson.wave for lesson in batch], batch_first=True).to(device)
-    frames, counts = network.features(waves, torch.tensor([len(lesson.wave) for lesson in batch]))
+    waves = pad_sequence([utterance.wave for utterance in batch], batch_first=True).to(device)
+    frames, counts = network.features(waves, torch.tensor([len(utterance.wave) for utterance in batch]))
     if options.masking:
         frames = frames * masks(counts.tolist(), frames.shape[1], generator).to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=options.mixed and device.type == "cuda"):
         posteriors = network.encode(frames, counts)
-    answers = torch.full(posteriors.shape[:2], IGNORED)
-    for row, lesson, count in zip(answers, batch, counts.tolist(), strict=True):
-        length = min(count, len(lesson.states))
-        row[:length] = lesson.states[:length]
-    return posteriors, answers.to(device)
+    states = torch.full(posteriors.shape[:2], IGNORED)
+    for row, utterance, count in zip(states, batch, counts.tolist(), strict=True):
+        length = min(count, len(utterance.states))
+        row[:length] = utterance.states[:length]
+    return posteriors, states.to(device)
 
 
-def _priors(lessons: Sequence[LabelledUtterance], size: int) -> Tensor:
+def _priors(utterances: Sequence[LabelledUtterance], size: int) -> Tensor:
+    """Share of the frames (P,) that are in each state."""
     counts = torch.zeros(size)
-    for lesson in lessons:
-        counts += torch.bincount(lesson.states, minlength=size)
+    for utterance in utterances:
+        counts += torch.bincount(utterance.states, minlength=size)
     return (counts / counts.sum()).clamp(min=SMALLEST_PRIOR)
 
 
@@ -162,7 +169,7 @@ def hybrid_model(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
     """Make the teacher's model with its states scored by a network."""
     delay = (
         (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
-    )  # the answers are those of the teacher's frames
+    )  # the states are those of the teacher's frames
     return replace(
         teacher,
         frontend=HybridFrontend(network, delay),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from aligner.features import CepstralFrontend, Moments
 from aligner.graph import Position
 from aligner.models.markov import MarkovModel
 from aligner.models.tree import SILENCE, TreeTopology
-from aligner.train.em import Example, SpeakerTransforms, Unaligned, frames_of
+from aligner.train.em import Example, SpeakerTransforms, Unaligned, cepstral_frontend, frames_of
 from aligner.train.estimate import VarianceFloor, pools_of_pdfs, single_gaussians, with_pooled_frames
 from aligner.train.statistics import StreamSums
 from aligner.types import DataError
@@ -22,65 +23,59 @@ def flat_start(
 ) -> tuple[MarkovModel, VarianceFloor, tuple[Unaligned, ...]]:
     """Estimate one Gaussian a state from utterances cut into states of equal length.
 
-    Silence stands at both ends, and of each word the first pronunciation; what is not so, the iterations that
-    follow will find out.
-
-    Parameters
-    ----------
-    frontend : CepstralFrontend
-    labels : sequence of str
-        The phones of the dictionary.
-    examples : sequence of Example
-    voices : mapping of str to SpeakerTransform
+    Silence stands at both ends, and of each word the first pronunciation; the iterations that follow will
+    correct that.
 
     Returns
     -------
     model : MarkovModel
     floors : VarianceFloor
-        From the variance of all frames.
-    left : tuple of Unaligned
-        What is too short for its transcript.
+        Floors from the variance of all frames.
+    unaligned : tuple of Unaligned
+        Utterances that are too short for their transcript.
     """
     topology = TreeTopology.of_phones(labels)
-    pdfs = topology.forest.pdfs
+    untrained = MarkovModel(name="flat", frontend=frontend, topology=topology, mixtures=_NoScorer())
+    sums, moments, unaligned = _sums(untrained, topology, examples, voices)
+    floors = VarianceFloor.of(moments.deviation.square())
+    helped = with_pooled_frames(sums, pools_of_pdfs(topology))
+    lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do
+    helped.counts[lost] = moments.count
+    helped.first[lost], helped.second[lost] = moments.first, moments.second
+    counts, first, second = (side[:, 0].numpy() for side in helped)
+    mixtures = single_gaussians(counts, first, second, floors, examples[0].cepstra.device)
+    return replace(untrained, name="monophone", mixtures=mixtures), floors, tuple(unaligned)
+
+
+def _sums(
+    model: MarkovModel, topology: TreeTopology, examples: Sequence[Example], voices: SpeakerTransforms
+) -> tuple[StreamSums, Moments, list[Unaligned]]:
+    """Sum the frames of each pdf and of all together, and list the utterances that are too short."""
+    pdfs, size = topology.forest.pdfs, cepstral_frontend(model).size
     counts = torch.zeros(pdfs, 1, dtype=torch.float64)
-    first, second = (torch.zeros(pdfs, 1, frontend.size, dtype=torch.float64) for _ in range(2))
-    everything: Moments | None = None
-    left = []
-    blank = MarkovModel(name="flat", frontend=frontend, topology=topology, mixtures=_NoScorer())
+    first, second = (torch.zeros(pdfs, 1, size, dtype=torch.float64) for _ in range(2))
+    total: Moments | None = None
+    unaligned = []
     for example in examples:
-        frames = frames_of(blank, example, voices).cpu()
-        said = _states(example, topology)
-        if len(frames) < len(said):
-            left.append(Unaligned(example.id))
+        frames = frames_of(model, example, voices).cpu()
+        states = _states(example, topology)
+        if len(frames) < len(states):
+            unaligned.append(Unaligned(example.id))
             continue
-        own = torch.from_numpy(said[np.arange(len(frames)) * len(said) // len(frames)])
+        own = torch.from_numpy(states[np.arange(len(frames)) * len(states) // len(frames)])
         x = frames.double()
         counts[:, 0].index_add_(0, own, torch.ones(len(own), dtype=torch.float64))
         first[:, 0].index_add_(0, own, x)
         second[:, 0].index_add_(0, own, x.square())
         moments = Moments.of(frames)
-        everything = moments if everything is None else everything + moments
-    if everything is None:
+        total = moments if total is None else total + moments
+    if total is None:
         raise DataError(
             "corpus",
             "no utterance is long enough for its transcript",
             "are these the transcripts of other recordings?",
         )
-    floors = VarianceFloor.of(everything.deviation.square())
-    helped = with_pooled_frames(StreamSums(counts, first, second), pools_of_pdfs(topology))
-    lost = helped.counts[:, 0] < 1  # no phone of the kind is said at all: any sound will do
-    helped.counts[lost] = everything.count
-    helped.first[lost], helped.second[lost] = everything.first, everything.second
-    device = examples[0].cepstra.device
-    mixtures = single_gaussians(
-        helped.counts[:, 0].numpy(), helped.first[:, 0].numpy(), helped.second[:, 0].numpy(), floors, device
-    )
-    return (
-        MarkovModel(name="monophone", frontend=frontend, topology=topology, mixtures=mixtures),
-        floors,
-        tuple(left),
-    )
+    return StreamSums(counts, first, second), total, unaligned
 
 
 class _NoScorer:

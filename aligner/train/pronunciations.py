@@ -24,11 +24,7 @@ def with_probabilities(
 ) -> dict[str, tuple[Pronunciation, ...]]:
     """Give pronunciations their probabilities, and those of silence around them.
 
-    Parameters
-    ----------
-    words : mapping of str to sequence of Pronunciation
-        What is to be weighed; the likeliest of a word gets probability 1, as dictionaries have it.
-    counts : PronunciationCounts
+    The likeliest pronunciation of a word gets probability 1, as dictionaries have it.
 
     Examples
     --------
@@ -40,44 +36,53 @@ def with_probabilities(
     >>> [(p.phones, p.probability) for p in weighted["w"]]
     [(('A',), 1.0), (('B',), 0.25)]
     """
-    said: Counter[SpokenForm] = Counter()
-    followed: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
-    preceded: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
-    for (one, next_, silent), n in counts.pairs.items():
-        said[next_] += n
-        followed[one][silent] += n
-        preceded[next_][silent] += n
-    pauses = sum(c[True] for c in followed.values())
-    mean = pauses / max(sum(followed[s].total() for s in followed), 1)
+    estimates = _Estimates(counts)
+    found = {}
+    for word, pronunciations in words.items():
+        most = max(estimates.said[word, p.phones] for p in pronunciations) + SAID_PRIOR
+        found[word] = tuple(estimates.weighted(word, p, most) for p in pronunciations)
+    return found
 
-    def pause_after(s: SpokenForm) -> float:
-        return (followed[s][True] + AFTER_PRIOR * mean) / (followed[s].total() + AFTER_PRIOR)
 
-    expected: defaultdict[SpokenForm, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for (one, next_, _), n in counts.pairs.items():
-        share = pause_after(one)
-        expected[next_][0] += n * share
-        expected[next_][1] += n * (1 - share)
+class _Estimates:
+    """Probabilities of pronunciations and of silence around them, estimated from counts."""
 
-    def weigh(word: str, p: Pronunciation, most: float) -> Pronunciation:
-        s = (word, p.phones)
+    def __init__(self, counts: PronunciationCounts) -> None:
+        self.said: Counter[SpokenForm] = Counter()
+        self._followed: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
+        self._preceded: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
+        for (one, next_, silent), n in counts.pairs.items():
+            self.said[next_] += n
+            self._followed[one][silent] += n
+            self._preceded[next_][silent] += n
+        pauses = sum(c[True] for c in self._followed.values())
+        self._mean = pauses / max(sum(self._followed[s].total() for s in self._followed), 1)
+        # counts of silence and of none before each word, as the words before it let expect
+        self._expected: defaultdict[SpokenForm, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for (one, next_, _), n in counts.pairs.items():
+            share = self.silence_after(one)
+            self._expected[next_][0] += n * share
+            self._expected[next_][1] += n * (1 - share)
+
+    def silence_after(self, form: SpokenForm) -> float:
+        """Probability of silence behind a word."""
+        followed = self._followed[form]
+        return (followed[True] + AFTER_PRIOR * self._mean) / (followed.total() + AFTER_PRIOR)
+
+    def weighted(self, word: str, p: Pronunciation, most: float) -> Pronunciation:
+        """Give a pronunciation its probabilities; ``most`` is the count of the word's likeliest one."""
+        form = (word, p.phones)
         before, none = (
-            (preceded[s][silent] + BEFORE_PRIOR) / (e + BEFORE_PRIOR)
-            for silent, e in zip((True, False), expected[s], strict=True)
+            (self._preceded[form][silent] + BEFORE_PRIOR) / (e + BEFORE_PRIOR)
+            for silent, e in zip((True, False), self._expected[form], strict=True)
         )
         return replace(
             p,
-            probability=_rounded((said[s] + SAID_PRIOR) / most),
-            silence_after=_rounded(pause_after(s)),
+            probability=_rounded((self.said[form] + SAID_PRIOR) / most),
+            silence_after=_rounded(self.silence_after(form)),
             silence_before=_rounded(before),
             no_silence_before=_rounded(none),
         )
-
-    found = {}
-    for word, pronunciations in words.items():
-        most = max(said[word, p.phones] for p in pronunciations) + SAID_PRIOR
-        found[word] = tuple(weigh(word, p, most) for p in pronunciations)
-    return found
 
 
 def _rounded(number: float) -> float:

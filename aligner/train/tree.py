@@ -301,11 +301,7 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
         Its phones alone are the pdfs after those of the leaves, one for each state; transitions as before.
     """
     sets = phone_questions(events, topology)
-    width = max(len(topology.phones), len(Position))
-    table = np.zeros((len(sets) + len(POSITION_QUESTIONS), width), bool)
-    table[: len(sets), : sets.shape[1]] = sets
-    for row, places in zip(table[len(sets) :], POSITION_QUESTIONS, strict=True):
-        row[list(places)] = True
+    table = _question_table(sets)
     answers = (
         table[: len(sets), events.keys[:, 2]],
         table[: len(sets), events.keys[:, 3]],
@@ -324,6 +320,16 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
     return TreeTopology(
         phones=topology.phones, forest=forest, transitions=topology.transitions, alone=repeated(alone)
     )
+
+
+def _question_table(sets: np.ndarray) -> np.ndarray:
+    """All questions as rows (Q, max(N, 4)) bool: about phones (Q', N), then about places in the word."""
+    count, phones = sets.shape
+    table = np.zeros((count + len(POSITION_QUESTIONS), max(phones, len(Position))), bool)
+    table[:count, :phones] = sets
+    for row, places in zip(table[count:], POSITION_QUESTIONS, strict=True):
+        row[list(places)] = True
+    return table
 
 
 class _Builder:
