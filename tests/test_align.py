@@ -90,6 +90,7 @@ def test_the_sample_is_accurate(aligned_by):
     assert report.phone_error_rate <= at_most(2.12)
 
 
+@pytest.mark.slow
 def test_accuracy_on_hand_labelled_speech(timit, aligned_by, tmp_path):
     """What the judge measured, and nothing missing."""
     if not JUDGE.is_file():

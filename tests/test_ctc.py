@@ -431,6 +431,7 @@ MEASURED = {
 }  # MAE, <= 20 ms and <= 50 ms of phones, MAE of words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", list(MEASURED))
 def test_real_speech(backend, timit, aligned_by):
     from aligner.evaluate.folders import evaluate

@@ -39,6 +39,7 @@ def command(*words: object):
     return CliRunner().invoke(main, [str(w) for w in words])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", list(MEASURED))
 def test_real_speech(reference, timit, aligned_by, tmp_path, espeak):
     if reference == "espeak":
@@ -414,6 +415,7 @@ def test_files_that_are_not_there(readings, missing):
 # aligner train
 
 
+@pytest.mark.slow
 def test_a_trained_network_aligns(tmp_path):
     """Two epochs teach nothing: it is the way from corpus to model to TextGrids that is tried."""
     trained = command("train", SAMPLE, tmp_path / "model", "--backend", "ctc", "--epochs", "2")

@@ -11,6 +11,8 @@ from support.places import ROOT
 sys.path.insert(0, str(ROOT / "recipes"))
 import damage as recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def speech(timit):

@@ -314,6 +314,7 @@ def test_the_stream_ends_as_the_whole_is_aligned(running, chunk, delay):
         )
 
 
+@pytest.mark.slow
 def test_real_speech_is_told_right(running, timit):
     """All 80 sentences: the stream ends as the whole is aligned, and nothing is taken back."""
     utterances = find(timit).utterances

@@ -590,6 +590,7 @@ def test_intervals_hold_hand_labels_without_teaching(real):
     assert all(80 <= of(own).covered <= 97 for own in real.values())
 
 
+@pytest.mark.slow
 def test_what_four_speakers_teach_helps_four_others(real, four):
     others = [one for speaker in sorted(real)[4:] for one in real[speaker]]
     assert four.model is not None

@@ -83,6 +83,7 @@ def test_its_boundaries_are_where_the_tones_change(learnt, boundary_errors):
     assert errors.max() < 0.020
 
 
+@pytest.mark.slow
 def test_without_priors_it_is_peaky_and_less_accurate(learnt, boundary_errors):
     plain = train(examples(SENTENCES, seed=1), LABELS, replace(QUICK, alpha=0.0))
     losses = [epoch.loss for epoch in plain.history]

@@ -67,7 +67,10 @@ def change(was: str, now: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize(("corpus", "backend"), RUNS)
+@pytest.mark.parametrize(
+    ("corpus", "backend"),
+    [pytest.param(*run, marks=[pytest.mark.slow] if run[0] == "timit-dev" else []) for run in RUNS],
+)
 def test_alignments_are_what_they_were(corpus, backend, aligned_by, request):
     if backend in ("dtw", "median"):
         pytest.importorskip(

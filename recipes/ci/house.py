@@ -190,10 +190,14 @@ def fields(node: ast.ClassDef) -> tuple[int, int]:
     decorators = [ast.unparse(d) for d in node.decorator_list]
     if not any("dataclass" in d for d in decorators):
         return 0, 0
-    count = sum(
-        isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation) for n in node.body
-    )
-    return (count if any("kw_only=True" in d for d in decorators) else 0), count
+    own = [
+        n for n in node.body if isinstance(n, ast.AnnAssign) and "ClassVar" not in ast.unparse(n.annotation)
+    ]
+    marks = [ast.unparse(n.annotation).endswith("KW_ONLY") for n in own]  # what comes after it has no place
+    count = len(marks) - sum(marks)
+    if any("kw_only=True" in d for d in decorators):
+        return count, count
+    return (len(marks) - marks.index(True) - 1 if any(marks) else 0), count
 
 
 def keyword_only(sources: Sources) -> Figure:
