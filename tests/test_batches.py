@@ -14,7 +14,16 @@ from aligner import find
 from aligner.backends.base import prepare
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
-from aligner.parallel.batches import FIRST, LEAST_COST, MOST, SHARE, BatchSize, by_length, in_batches, moved
+from aligner.parallel.batches import (
+    FIRST_BATCH,
+    LEAST_COST,
+    LONGEST_BATCH,
+    MEMORY_SHARE,
+    BatchSize,
+    by_length,
+    in_batches,
+    moved,
+)
 from aligner.parallel.device import DeviceWork, on_device
 from aligner.parallel.schedule import Placed, Ready, TooLong
 from aligner.types import DataError
@@ -100,15 +109,15 @@ def test_batches_are_of_like_length_and_hold_no_more_than_they_may():
 def test_the_size_follows_the_memory_and_the_measured_cost():
     free = [8 * GIGABYTE]
     size = BatchSize(CPU, free=lambda device: free[0])
-    assert size.seconds == FIRST
+    assert size.seconds == FIRST_BATCH
     size.learn(60.0, 60 * 4 * LEAST_COST)
-    assert size.seconds == SHARE * free[0] / (4 * LEAST_COST)
+    assert size.seconds == MEMORY_SHARE * free[0] / (4 * LEAST_COST)
     free[0] //= 4
     size.learn(60.0, 60 * LEAST_COST)  # cheaper by chance: the dearest counts
-    assert size.seconds == SHARE * free[0] / (4 * LEAST_COST)
+    assert size.seconds == MEMORY_SHARE * free[0] / (4 * LEAST_COST)
     free[0] = 10**15
     size.learn(60.0, 60)
-    assert size.seconds == MOST
+    assert size.seconds == LONGEST_BATCH
     told = BatchSize(CPU, fixed=100.0)
     told.learn(60.0, 10**15)
     assert told.seconds == 100.0

@@ -458,4 +458,4 @@ def test_a_blank_between_words_belongs_to_none():
 def test_the_backend_is_a_backend():
     from aligner.backends.base import Backend
 
-    assert isinstance(CtcBackend(load_model("hama"), Options(backend="ctc")), Backend)
+    assert isinstance(CtcBackend(model=load_model("hama"), options=Options(backend="ctc")), Backend)

@@ -184,7 +184,7 @@ def test_mixed_precision_moves_no_boundary_by_more_than_a_frame(model, timit):
     from aligner.search.arcs import Arcs
     from aligner.search.viterbi import viterbi
 
-    backend, moved, total = HmmBackend(model), [], 0
+    backend, moved, total = HmmBackend(model=model), [], 0
     for utterance in find(timit).utterances[::4]:
         ready = prepare(utterance, backend)
         arcs, boundaries = Arcs.of(ready.graph), []

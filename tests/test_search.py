@@ -758,7 +758,7 @@ def test_both_kernels_agree_on_speech(model):
 
     folder = SAMPLE / "slt"
     utterance = Utterance("u", folder / "vowels.flac", (folder / "vowels.lab").read_text())
-    ready = prepare(utterance, HmmBackend(model))
+    ready = prepare(utterance, HmmBackend(model=model))
     arcs, scores = Arcs.of(ready.graph), model.score(ready.frames, ready.graph.pdfs)
     plain = viterbi(arcs, scores[None].double(), kernel="reference")
     fast = viterbi(arcs, scores[None])

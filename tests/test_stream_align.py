@@ -60,12 +60,12 @@ TEXT = KITCHEN.with_suffix(".lab").read_text()
 @pytest.fixture(scope="module")
 def running(model):
     """The model, aligned with offline but normalised as it goes."""
-    return streaming(HmmBackend(model, TELLING, Compute(jobs=1)))
+    return streaming(HmmBackend(model=model, options=TELLING, compute=Compute(jobs=1)))
 
 
 def test_the_whole_is_refined_at_the_end(model):
     """What is told stands; the alignment at the end has the boundaries that the sound itself gives."""
-    backend = streaming(HmmBackend(model, compute=Compute(jobs=1)))
+    backend = streaming(HmmBackend(model=model, compute=Compute(jobs=1)))
     utterance = next(u for u in find(SAMPLE).utterances if u.id.endswith("kitchen"))
     [offline] = align([utterance], backend)
     aligner = StreamAligner(utterance.transcript, backend)
@@ -613,7 +613,7 @@ def test_the_command_tells_and_writes(tmp_path, running, model):
     tiers = dict(read_textgrid(grid))
     [refined] = align(
         [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
-        streaming(HmmBackend(model, compute=Compute(jobs=1))),
+        streaming(HmmBackend(model=model, compute=Compute(jobs=1))),
     )
     assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(refined.phones) if p[2]]
     again = call(TEXT, KITCHEN, "--textgrid", grid)

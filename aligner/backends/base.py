@@ -103,7 +103,7 @@ class Heard:
 
     @property
     def seconds(self) -> float:
-        """How long the utterance lasts."""
+        """How many seconds the utterance lasts."""
         return self.end - self.start
 
 
@@ -171,12 +171,12 @@ class Backend(Protocol[P]):
 
     @property
     def options(self) -> Options:
-        """What it was asked for."""
+        """The options that it was made with: what is wanted."""
         ...
 
     @property
     def compute(self) -> Compute:
-        """How it computes."""
+        """How it computes: in which processes, on which device."""
         ...
 
     def prepare(self, heard: Heard) -> P:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -63,11 +63,11 @@ class Piece(NamedTuple):
 
     @property
     def frame(self) -> int:
-        """Its first whole frame."""
+        """The first whole frame of the piece."""
         return int(np.ceil(self.edge))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CtcBackend:
     """A backend by a network's labels with blanks between them (see `aligner.backends.base.Backend`)."""
 
@@ -79,8 +79,6 @@ class CtcBackend:
 
     compute: Compute = field(default_factory=Compute)
     """How it is computed."""
-
-    _: KW_ONLY
 
     english: bool = True
     """Whether transcripts are read as English."""
@@ -262,4 +260,5 @@ def make(model: Model | None, options: Options, compute: Compute) -> CtcBackend:
     network = ctc_model(model or own_model(HAMA, options))
     compute.check()
     english = spoken_english(options.language)
-    return CtcBackend(network.on_device(compute.device), options, compute, english=english)
+    there = network.on_device(compute.device)
+    return CtcBackend(model=there, options=options, compute=compute, english=english)

@@ -66,12 +66,12 @@ class CtcHmmBackend:
 
     @property
     def options(self) -> Options:
-        """What both were asked for."""
+        """The options that both were made with."""
         return self.hmm.options
 
     @property
     def compute(self) -> Compute:
-        """How both compute."""
+        """How both compute, in which processes and where."""
         return self.hmm.compute
 
     def with_taught(self, taught: BoundaryModel | None) -> CtcHmmBackend:

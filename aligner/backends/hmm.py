@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path as File
 
@@ -38,7 +38,7 @@ from aligner.types import NOISE_LABEL, SILENCE_LABEL, DataError, Interval, Model
 NAME = "hmm"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HmmBackend:
     """A backend by a hidden Markov model of phones in context (see `aligner.backends.base.Backend`).
 
@@ -56,8 +56,6 @@ class HmmBackend:
 
     compute: Compute = field(default_factory=Compute)
     """How it is computed."""
-
-    _: KW_ONLY
 
     english: bool = True
     """Whether transcripts are read as English."""
@@ -247,7 +245,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> HmmBackend:
     compute.check()
     markov = markov_model(model or own_model(ENGLISH, options))
     english = spoken_english(options.language or markov.language)
-    return HmmBackend(markov, options, compute, english=english)
+    return HmmBackend(model=markov, options=options, compute=compute, english=english)
 
 
 def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:

@@ -57,12 +57,12 @@ class MedianBackend:
 
     @property
     def options(self) -> Options:
-        """What all were asked for."""
+        """The options that all were made with."""
         return self.first.options
 
     @property
     def compute(self) -> Compute:
-        """How all compute."""
+        """How all compute, in which processes and where."""
         return self.first.compute
 
     def with_members(self, change: Callable[[AnyBackend], AnyBackend]) -> MedianBackend:

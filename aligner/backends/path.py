@@ -55,7 +55,7 @@ class PhoneComparison:
 
     @classmethod
     def of(cls, graph: Graph, model: HmmModel) -> PhoneComparison:
-        """The comparison for a graph."""
+        """The comparison for the paths through a graph."""
         numbers = np.array([model.topology.number(phone) for phone in graph.phone])
         return cls(graph, model, numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)]))
 
@@ -151,7 +151,7 @@ def best_path(
 def _long_path(
     frames: Tensor, graph: Graph, model: HmmModel, spans: np.ndarray | None
 ) -> tuple[Path, Evidence]:
-    """`best_path` in little memory."""
+    """The same as `best_path`, in little memory."""
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         own = None if spans is None else spans[columns]

@@ -47,7 +47,7 @@ class Spotter:
 
     @property
     def phones(self) -> int:
-        """How many phones there are."""
+        """The number of phones that the model knows."""
         return len(self.model.topology.alone)
 
     def is_spoken(self, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""How much to do at once."""
+"""Batches: how much is done at once, by length and by the memory of a device."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 T = TypeVar("T")
 R = TypeVar("R")
 
-FIRST = 60.0  # s of audio in the first batch, from which the cost is learnt
-SHARE = 0.5  # of the free memory that a batch may take: costs vary
-MOST = 7200.0  # s; longer batches are no faster
-LEAST_COST = 2**20  # bytes a second of audio; what is measured may be less where memory was there already
+FIRST_BATCH = 60.0  # s of audio in the first batch, by which the cost is measured
+MEMORY_SHARE = 0.5  # of the free memory that a batch may take: costs vary
+LONGEST_BATCH = 7200.0  # s; longer batches are no faster
+LEAST_COST = 2**20  # bytes a second of audio; what is measured is less where memory was reserved already
 
 
 def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -27,8 +27,9 @@ def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def by_length(seconds: Sequence[float], most: float) -> list[list[int]]:
-    """Indices in batches of like length, the longest first, each of up to ``most`` seconds when padded, or of
-    one.
+    """The numbers of items in batches of like length, the longest first.
+
+    A batch lasts up to ``most`` seconds when its items are padded to the longest of them, or holds one item.
 
     Examples
     --------
@@ -44,7 +45,7 @@ def by_length(seconds: Sequence[float], most: float) -> list[list[int]]:
 
 
 class BatchSize:
-    """How many seconds of audio to take at once: as told, or as the free memory of a device holds.
+    """How many seconds of audio a batch lasts: as the user says, or as the free memory of a device allows.
 
     What a second costs is measured in every batch; where memory ran out all the same, batches are half as
     long from then on.
@@ -53,14 +54,14 @@ class BatchSize:
     ----------
     device : torch.device
     fixed : float or None
-        Seconds, where they were told.
+        Seconds, where the user says how many.
     free : callable
-        Bytes that are free on a device.
+        Gives the bytes that are free on a device.
 
     Attributes
     ----------
     seconds : float
-        Of the next batch.
+        How long the next batch lasts.
 
     Examples
     --------
@@ -83,24 +84,24 @@ class BatchSize:
         free: Callable[[torch.device], int] | None = None,
     ) -> None:
         self._device, self._fixed, self._free = device, fixed, free or free_bytes
-        self._limit = fixed or MOST
+        self._limit = fixed or LONGEST_BATCH
         self._cost = 0.0
-        self.seconds = fixed or FIRST
+        self.seconds = fixed or FIRST_BATCH
 
     def learn(self, seconds: float, spent: int) -> None:
-        """A batch of so many seconds, padding included, has taken so many bytes."""
+        """Note that a batch of so many seconds, padding included, has taken so many bytes."""
         self._cost = max(self._cost, spent / seconds, LEAST_COST)
         if self._fixed is None:
-            self.seconds = min(self._limit, SHARE * self._free(self._device) / self._cost)
+            self.seconds = min(self._limit, MEMORY_SHARE * self._free(self._device) / self._cost)
 
     def halve(self, seconds: float) -> None:
-        """A batch of so many seconds did not fit."""
+        """Note that a batch of so many seconds did not fit into the memory."""
         self._limit = min(self._limit, seconds / 2)
         self.seconds = min(self.seconds, self._limit)
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a device."""
+    """The bytes of memory that are free on a device."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -108,7 +109,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def spent_bytes(device: torch.device, work: Callable[[], R]) -> tuple[R, int]:
-    """What ``work`` returns, and the memory that it took on a device at most; on the CPU, what it left
+    """What ``work`` returns, and the bytes that it took on a device at most; on the CPU, those that it left
     behind.
     """
     if device.type == "cuda":
@@ -125,21 +126,22 @@ def spent_bytes(device: torch.device, work: Callable[[], R]) -> tuple[R, int]:
 def in_batches(
     seconds: Sequence[float], size: BatchSize, device: torch.device, work: Callable[[list[int]], list[R]]
 ) -> Iterator[tuple[int, R]]:
-    """Do items of so many ``seconds`` in batches; a batch for which there is no memory in two halves, and so
-    on.
+    """Do items in batches; a batch for which there is no memory is done in halves, and so on.
 
     Parameters
     ----------
     seconds : sequence of float
+        How long each item is.
     size : BatchSize
     device : torch.device
     work : callable
-        Of indices, a result each; may raise `torch.OutOfMemoryError` or MemoryError.
+        Makes results of the items of a list of numbers; may raise `torch.OutOfMemoryError` or
+        MemoryError.
 
     Yields
     ------
     int, result
-        As they are done.
+        The number of each item and its result, as they are done.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def in_batches(
 
 
 def moved(tensors: Sequence[Tensor], device: str) -> list[Tensor]:
-    """Tensors on a device, copied in one piece, from memory that cannot be paged out where it is CUDA's."""
+    """Copy tensors to a device in one piece, for CUDA from memory that cannot be paged out."""
     if device == "cpu":
         return list(tensors)
     whole = torch.cat(list(tensors))

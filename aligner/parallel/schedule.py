@@ -29,7 +29,7 @@ MOST_BEYOND = 4096  # items that may be done before an earlier one is, lest resu
 
 @dataclass(frozen=True)
 class Done(Generic[R]):
-    """An item is done."""
+    """The outcome of an item that is done."""
 
     result: R
     """What was made of it."""
@@ -37,7 +37,7 @@ class Done(Generic[R]):
 
 @dataclass(frozen=True)
 class Ready(Generic[R]):
-    """An item is prepared for a device, which is to do the rest."""
+    """The outcome of an item that is prepared for a device, which is to do the rest."""
 
     prepared: R
     """What the device needs."""
@@ -45,12 +45,12 @@ class Ready(Generic[R]):
 
 @dataclass(frozen=True)
 class TooLong:
-    """An item was left as it is, for all workers together."""
+    """The outcome of an item that is left as it is, for all workers together."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """An item was lost twice with its worker, the second time alone."""
+    """The outcome of an item that was lost twice with its worker, the second time alone."""
 
     error: WorkerLost
     """How the worker ended."""

@@ -26,7 +26,7 @@ __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspe
 
 @dataclass(kw_only=True)
 class Summary:
-    """What a run did."""
+    """What a run over a folder did, in figures."""
 
     audio: float = 0.0
     """Seconds of audio in the aligned utterances."""

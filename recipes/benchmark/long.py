@@ -38,7 +38,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     model = load_model()
-    backend = HmmBackend(model)
+    backend = HmmBackend(model=model)
     sentences = [prepare(u, backend) for u in find(given.corpus).utterances]
     speech = sum(len(s.frames) for s in sentences) / len(sentences)
     pause = round(speech * (1 / given.speech - 1))

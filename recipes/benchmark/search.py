@@ -292,7 +292,9 @@ def streaming() -> None:
     model = load_model()
     folder = Path(__file__).parents[2] / "data" / "sample" / "slt"
     spoken = folder / "vowels.flac"
-    ready = prepare(Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model))
+    ready = prepare(
+        Utterance("vowels", spoken, spoken.with_suffix(".lab").read_text()), HmmBackend(model=model)
+    )
     wave = torch.randn(16_000)
     latencies = []
     search = LiveSearch(Arcs.of(ready.graph), beam=300.0)
