@@ -77,7 +77,7 @@ class Spotter:
         assert piece.end is not None
         count = -(-round((piece.end - piece.start) * clock.rate / clock.hop) // STRIDE)
         wave = audio.read(piece, clock.rate, silence=True).wave
-        if np.abs(wave).max() < audio.SILENT:
+        if np.abs(wave).max() < audio.SILENT_PEAK:
             heard = np.full((count, len(alone)), UNHEARD, np.float32)
             heard[:, self.silence] = 0.0
             return heard

@@ -1,1 +1,1 @@
-"""Looking before and after: a corpus, models, this machine, a run's result."""
+"""Checks before and after the work: of a corpus, models, this machine and a run's result."""

@@ -1,4 +1,4 @@
-"""Whether all is well with an installation and the machine that it is on, and what to do where it is not."""
+"""Checks of an installation and its machine: what is wrong or slow, and what to do about it."""
 
 from __future__ import annotations
 
@@ -45,21 +45,16 @@ GIVES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, and how it is.
-
-    Attributes
-    ----------
-    name, value : str
-    state : {'ok', 'note', 'slow', 'broken'}
-        A note is neither good nor bad.
-    advice : str
-        What to do, in one line.
-    """
+    """A part that was looked at, and its state."""
 
     name: str
+    """What was looked at."""
     value: str
+    """How it is, in words."""
     state: str = OK
+    """`OK`, `NOTE` (neither good nor bad), `SLOW` or `BROKEN`."""
     advice: str = ""
+    """What to do, in one line."""
 
 
 def _devices() -> Iterator[Finding]:
@@ -77,7 +72,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def memory(now: Any) -> Finding:
-    """How much there is, from ``psutil.virtual_memory()``."""
+    """Return the finding about memory, from ``psutil.virtual_memory()``."""
     short = now.available < ROOM
     return Finding(
         "memory",
@@ -88,7 +83,7 @@ def memory(now: Any) -> Finding:
 
 
 def cuda(found: Sequence[str], seen: Gpu | None) -> Iterator[Finding]:
-    """The devices that torch sees, and whether NVML sees them, too."""
+    """Yield findings about the devices that torch sees, and whether NVML sees them, too."""
     for device in found:
         yield Finding("cuda", device)
     if not found and seen is None:
@@ -125,14 +120,16 @@ def _versions() -> Iterator[Finding]:
 
 
 def _installed(name: str) -> str | None:
-    """The version of a distribution; None if there is none."""
+    """Return the version of a distribution; None where it is not installed."""
     with suppress(metadata.PackageNotFoundError):
         return metadata.version(name)
     return None
 
 
 def versions(asked: Sequence[Requirement], installed: Callable[[str], str | None]) -> Iterator[Finding]:
-    """Versions of what we are made of beside those that are needed; then what the optional extras give."""
+    """Yield the versions of what the package needs beside those that are needed; then what the optional
+    extras give.
+    """
     needed = {r.name: r for r in asked if r.marker is None or r.marker.evaluate({"extra": ""})}
     for name in dict.fromkeys((*MAIN, *needed)):
         version, requirement = installed(name), needed.get(name)
@@ -145,8 +142,8 @@ def versions(asked: Sequence[Requirement], installed: Callable[[str], str | None
             )
         elif name in MAIN:
             yield Finding(name, version or "not there", OK if version else NOTE)
-    for extra in (e for e in GIVES if any(_of(r, e) for r in asked)):
-        lacking = [r.name for r in asked if _of(r, extra) and not _meets(r, installed(r.name))]
+    for extra in (e for e in GIVES if any(_only_of_extra(r, e) for r in asked)):
+        lacking = [r.name for r in asked if _only_of_extra(r, extra) and not _meets(r, installed(r.name))]
         yield Finding(
             f"[{extra}]",
             f"not there: {GIVES[extra]}" if lacking else "there",
@@ -159,14 +156,14 @@ def _meets(requirement: Requirement, version: str | None) -> bool:
     return version is not None and requirement.specifier.contains(version, prereleases=True)
 
 
-def _of(requirement: Requirement, extra: str) -> bool:
-    """Whether an extra needs it, and nothing else does."""
+def _only_of_extra(requirement: Requirement, extra: str) -> bool:
+    """Return whether an extra needs a requirement, and nothing else does."""
     marker = requirement.marker
     return marker is not None and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""})
 
 
 def libsndfile() -> Finding:
-    """What reads recordings."""
+    """Return the finding about libsndfile, which reads recordings."""
     import soundfile
 
     version = soundfile.__libsndfile_version__
@@ -183,7 +180,7 @@ def libsndfile() -> Finding:
 
 
 def pairing() -> Finding:
-    """Whether torchaudio is there, and its compiled part goes with this torch."""
+    """Return whether torchaudio is there, and its compiled part goes with this torch."""
     import torch
 
     from aligner.models import pairs
@@ -217,7 +214,7 @@ def _kernels() -> Iterator[Finding]:
 
 
 def cache(folder: Path | None) -> Finding:
-    """Whether what numba compiles is kept; ``folder`` is where, None if it found no place."""
+    """Return whether what numba compiles is kept; ``folder`` is where, None if it found no place."""
     advice = "set NUMBA_CACHE_DIR to a folder that can be written: each start compiles for seconds otherwise"
     if folder is None:
         return Finding("numba's cache", "there is no place for it", SLOW, advice)
@@ -253,7 +250,7 @@ def _surroundings() -> Iterator[Finding]:
 
 
 def threads(environment: Mapping[str, str], available: int, of_torch: int) -> Iterator[Finding]:
-    """Whether libraries start more threads than there are cores."""
+    """Yield whether libraries start more threads than there are cores."""
     for name in THREAD_VARIABLES:
         value = environment.get(name, "")
         if value.isdigit() and int(value) > available:
@@ -272,7 +269,9 @@ def threads(environment: Mapping[str, str], available: int, of_torch: int) -> It
 
 
 def together() -> tuple[float, float]:
-    """Seconds that one thread takes for a little work, and that all threads of torch take for it together."""
+    """Return the seconds that one thread takes for a little work, and that all threads of torch take for it
+    together.
+    """
     import torch
 
     numbers, threads, found = torch.zeros(LITTLE), torch.get_num_threads(), []
@@ -286,7 +285,7 @@ def together() -> tuple[float, float]:
 
 
 def parallel(count: int, alone: float, all_of_them: float) -> Finding:
-    """Whether so many threads help one another, or wait for a core that somebody else has."""
+    """Return whether so many threads help one another, or wait for a core that somebody else has."""
     gain = alone / all_of_them
     name = "threads together"
     if gain < HINDERED:
@@ -300,7 +299,7 @@ def parallel(count: int, alone: float, all_of_them: float) -> Finding:
 
 
 def temporary(folder: Path) -> Finding:
-    """Whether there is room for what is kept for a while."""
+    """Return whether there is room for temporary files."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
@@ -321,7 +320,7 @@ def temporary(folder: Path) -> Finding:
 
 
 def encodings(found: Mapping[str, str | None]) -> Finding:
-    """Whether all text that goes in and out is Unicode; None where there is no such stream."""
+    """Return whether all text that goes in and out is Unicode; None stands for a stream that is not there."""
     others = [
         f"{name} in {code}" for name, code in found.items() if code and not code.lower().startswith("utf")
     ]
@@ -351,7 +350,7 @@ def _self_test() -> Iterator[Finding]:
 
 
 def speed(found: float) -> Finding:
-    """What the English model does in one process, beside what is usual."""
+    """Return the finding about the speed of the English model in one process, beside what is usual."""
     slow = found < USUAL / SLOWER
     return Finding(
         "speed",
@@ -371,7 +370,7 @@ PARTS: dict[str, Callable[[], Iterator[Finding]]] = {
 
 
 def examine() -> Iterator[tuple[str, Finding]]:
-    """Look at everything: (name of the part, finding), as they are found.
+    """Look at everything, and yield the name of a part and a finding, as they are found.
 
     An examination that fails is a finding, too.
     """

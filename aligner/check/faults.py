@@ -1,4 +1,4 @@
-"""Tests of a recording and of what is said in it, each by itself (see `aligner.check.validate`)."""
+"""The problems of one recording and of what is said in it (see `aligner.check.validate`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ERROR, WARNING = "error", "warning"
 
 
 class Notice(StrEnum):
-    """A kind of what is no `Fault`, but worth a look: nothing fails on it."""
+    """What is worth a look though nothing fails on it: kinds of problems beside `Fault`."""
 
     SPEECH_RATE = "speech-rate"
     CLIPPED = "clipped"
@@ -72,13 +72,13 @@ MANGLED = re.compile(
 )  # UTF-8 read as Latin-1
 
 Spell = Pronouncer | Speller
-Member = Utterance | Failure  # what `find` has of a recording
-_one_long = threading.Lock()
+Entry = Utterance | Failure  # what `find` has of a recording
+_long_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that is wrong with a corpus."""
+    """Something that is wrong with a corpus, for people and for programs."""
 
     severity: str
     """`ERROR`: `align` or `train` would fail on it; or `WARNING`: it is worth a look."""
@@ -98,18 +98,18 @@ class Problem:
 
 
 def error(kind: Kind, utterance: Utterance, detail: str, remedy: str) -> Problem:
-    """A problem that `align` or `train` would fail on."""
+    """Return a problem that `align` or `train` would fail on."""
     return Problem(severity=ERROR, kind=kind, utterance=utterance, detail=detail, remedy=remedy)
 
 
 def warning(kind: Kind, utterance: Utterance, detail: str, remedy: str) -> Problem:
-    """A problem that is worth a look."""
+    """Return a problem that is only worth a look."""
     return Problem(severity=WARNING, kind=kind, utterance=utterance, detail=detail, remedy=remedy)
 
 
 @dataclass(frozen=True)
-class Track:
-    """A recording as a whole."""
+class Recording:
+    """A recording as a whole, whatever is said in it."""
 
     utterance: Utterance
     """An utterance that spans the recording."""
@@ -134,8 +134,8 @@ class OddWord:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a transcript says."""
+class Content:
+    """What a transcript says: how much, and its odd words."""
 
     words: int
     """How many words it has."""
@@ -147,7 +147,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """An utterance, or what is none for some failure, looked at alone."""
+    """What was found when an utterance, or the failure of what makes none, was looked at alone."""
 
     utterance: Utterance
     """What was looked at."""
@@ -161,25 +161,25 @@ class Checked:
     """Its odd words, as often as they are said."""
 
 
-def place(member: Member) -> Utterance:
-    """The utterance, or what a failure is about."""
-    return member.utterance if isinstance(member, Failure) else member
+def utterance_of(entry: Entry) -> Utterance:
+    """Return the utterance that an entry is, or that a failure is about."""
+    return entry.utterance if isinstance(entry, Failure) else entry
 
 
-def failed(failure: Failure) -> Problem:
-    """The problem that a failure of `find` is."""
+def problem_of(failure: Failure) -> Problem:
+    """Return the problem that a failure of `find` amounts to."""
     return error(failure.fault, failure.utterance, failure.rule, failure.remedy)
 
 
 def examine(
-    path: Path, members: Sequence[Member], spell: Spell | None, english: bool, hashed: bool
-) -> tuple[Track, list[Checked]]:
-    """A recording, and each of its utterances; nothing that is wrong with them is raised.
+    path: Path, entries: Sequence[Entry], spell: Spell | None, english: bool, hashed: bool
+) -> tuple[Recording, list[Checked]]:
+    """Look at a recording and at each of its utterances; nothing that is wrong with them is raised.
 
     Parameters
     ----------
     path : Path
-    members : sequence of Utterance or Failure
+    entries : sequence of Utterance or Failure
         What is in it; of failures (it may have no transcript) the sound is looked at.
     spell : Pronouncer, Speller or None
         What finds the phones of words.
@@ -188,43 +188,44 @@ def examine(
     hashed : bool
         Whether the file's bytes may be those of another.
     """
-    track = _opened(path, place(members[0]), hashed)
-    with _one_long if track.seconds > LONG_RECORDING else nullcontext():
-        return track, [_guarded(m, track, spell, english) for m in members]
+    recording = _open(path, utterance_of(entries[0]), hashed)
+    with _long_lock if recording.seconds > LONG_RECORDING else nullcontext():
+        return recording, [_checked(entry, recording, spell, english) for entry in entries]
 
 
-def _opened(path: Path, utterance: Utterance, hashed: bool) -> Track:
+def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
     whole = replace(utterance, id=utterance.file, start=0.0, end=None)
     try:
         info = soundfile.info(str(path))
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
     except (soundfile.LibsndfileError, OSError):
-        return Track(whole)  # reading it will say what is wrong
-    return Track(whole, int(info.samplerate), info.frames / info.samplerate, digest)
+        return Recording(whole)  # reading it will say what is wrong
+    return Recording(whole, int(info.samplerate), info.frames / info.samplerate, digest)
 
 
-def _guarded(member: Member, track: Track, spell: Spell | None, english: bool) -> Checked:
-    """An utterance looked at, whatever happens: one bad file never ends a run."""
+def _checked(entry: Entry, recording: Recording, spell: Spell | None, english: bool) -> Checked:
+    """Look at an utterance, whatever happens: one bad file never ends a run."""
     try:
-        if isinstance(member, Utterance):
-            return _utterance(member, track, spell, english)
+        if isinstance(entry, Utterance):
+            return _utterance(entry, recording, spell, english)
         return Checked(
-            utterance=member.utterance, problems=(failed(member), *_heard(member.utterance, track)[0])
+            utterance=entry.utterance,
+            problems=(problem_of(entry), *_sound_problems(entry.utterance, recording)[0]),
         )
     except MemoryError:
         rule, remedy = "there is not enough memory for it", "cut it into utterances with a TextGrid"
-        problem = error(Fault.MEMORY, place(member), rule, remedy)
+        problem = error(Fault.MEMORY, utterance_of(entry), rule, remedy)
     except Exception as caught:  # a fault of ours must not hide those of the other files
         rule = f"looking at it failed ({type(caught).__name__}: {caught})"
-        problem = error(Fault.INTERNAL, place(member), rule, "please report this")
-    return Checked(utterance=place(member), problems=(problem,))
+        problem = error(Fault.INTERNAL, utterance_of(entry), rule, "please report this")
+    return Checked(utterance=utterance_of(entry), problems=(problem,))
 
 
-def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english: bool) -> Checked:
+def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, english: bool) -> Checked:
     tokens = normalise(utterance.transcript, english)
-    said = _said(tokens, spell)
-    problems, seconds = _heard(utterance, track)
+    said = _content(tokens, spell)
+    problems, seconds = _sound_problems(utterance, recording)
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         problems.append(
@@ -240,16 +241,16 @@ def _utterance(utterance: Utterance, track: Track, spell: Spell | None, english:
             )
         )
     if seconds:
-        problems += _paced(utterance, seconds, said.phones, track.rate)
+        problems += _rate_problems(utterance, seconds, said.phones, recording.rate)
     return Checked(
         utterance=utterance, problems=tuple(problems), seconds=seconds, words=said.words, odd=said.odd
     )
 
 
-def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
-    """What is wrong with an utterance's sound, and how long it is in seconds; 0 where it cannot be read."""
+def _sound_problems(utterance: Utterance, recording: Recording) -> tuple[list[Problem], float]:
+    """Return what is wrong with an utterance's sound, and its length in s; 0 where it cannot be read."""
     try:
-        sound = audio.read(utterance, track.rate or SAMPLE_RATE)
+        sound = audio.read(utterance, recording.rate or SAMPLE_RATE)
     except DataError as caught:
         return [error(caught.fault, utterance, caught.rule, caught.remedy)], 0.0
     seconds = sound.end - sound.start
@@ -265,9 +266,10 @@ def _heard(utterance: Utterance, track: Track) -> tuple[list[Problem], float]:
     ], seconds
 
 
-def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iterator[Problem]:
-    """Whether ``phones`` at least fit in the time that there is for them; ``rate`` is the recording's, in
-    Hz."""
+def _rate_problems(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iterator[Problem]:
+    """Yield what is wrong with the rate of speech, of ``phones`` at least; ``rate`` is the recording's, in
+    Hz.
+    """
     samples = math.ceil(round(seconds * rate) * SAMPLE_RATE / rate)
     frames, least = frame_count(samples, CLOCK.window, CLOCK.hop), SHORTEST_PHONE * phones
     pace = phones / seconds
@@ -289,19 +291,19 @@ def _paced(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iter
         )
 
 
-def _said(tokens: Sequence[Token], spell: Spell | None) -> Said:
+def _content(tokens: Sequence[Token], spell: Spell | None) -> Content:
     words = [word for token in tokens for word in token.spoken]
-    parts = [part for word in words for part in _parts(word, spell)]
+    parts = [part for word in words for part in _lookups(word, spell)]
     sounds: list[tuple[int, list[OddWord]]] = (
-        [_sounds(part, spell) for part in parts] if spell is not None else []
+        [_phones_of(part, spell) for part in parts] if spell is not None else []
     )
-    return Said(
+    return Content(
         len(words), sum(phones for phones, _ in sounds), tuple(odd for _, noted in sounds for odd in noted)
     )
 
 
-def _parts(word: str, spell: Spell | None) -> tuple[str, ...]:
-    """What is looked up for a word: itself, or the parts of a compound."""
+def _lookups(word: str, spell: Spell | None) -> tuple[str, ...]:
+    """Return what is looked up for a word: itself, or the parts of a compound."""
     return (
         (word,)
         if not isinstance(spell, Pronouncer) or BRACKETED.fullmatch(word)
@@ -309,9 +311,9 @@ def _parts(word: str, spell: Spell | None) -> tuple[str, ...]:
     )
 
 
-def _sounds(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
-    """How many phones a word has at least, and what is odd about it; one that cannot be pronounced counts as
-    one.
+def _phones_of(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
+    """Return how many phones a word has at least, and what is odd about it; one that cannot be pronounced
+    counts as one phone.
     """
     noted = [OddWord(Fault.BRACKETS, word)] if BRACKETED.fullmatch(word) else []
     try:

@@ -1,4 +1,4 @@
-"""A Praat script that opens recordings with their TextGrids one after the other and saves corrections."""
+"""A Praat script that opens recordings with their TextGrids one after the other, and saves corrections."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ class Item:
 
 
 def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
-    """The recordings of a run that have a TextGrid, a file of several utterances once; or the suspect ones
-    only.
-    """
+    """Return the recordings of a run that have a TextGrid, each once; or the suspect ones only."""
     rows = [r for r in outcome.rows if r.recording is not None and r.grid is not None]
     items = []
     for file, group in groupby(rows, key=lambda r: r.file):
@@ -70,7 +68,7 @@ def items_of(outcome: Outcome, suspect: bool = False) -> list[Item]:
 
 
 def inspection_script(items: Sequence[Item], folder: Path) -> str:
-    """The text of a Praat script that shows ``items`` one after the other.
+    """Return the text of a Praat script that shows ``items`` one after the other.
 
     In Praat it opens each recording with its TextGrid and a window with buttons; without a display
     (``praat --run inspect.praat "Only check"``) it reads each pair, prints a line about it, and ends with
@@ -157,7 +155,7 @@ def launch(script: Path) -> None:
 
 
 def _call(item: Item, folder: Path) -> str:
-    """The script's lines about one item."""
+    """Return the script's lines about one item."""
     name = _literal(_below(item.grid, folder)[1].removesuffix(".TextGrid"), item.grid)
     paths = ", ".join(_path(p, folder) for p in (item.audio, item.grid, item.corrected))
     at = "undefined" if item.at is None else f"{item.at:.3f}"
@@ -170,7 +168,9 @@ def _call(item: Item, folder: Path) -> str:
 
 
 def _below(path: Path, folder: Path) -> tuple[bool, str]:
-    """Whether ``path`` lies below ``folder``; and the path, relative to it if so, with forward slashes."""
+    """Return whether ``path`` lies below ``folder``; and the path, relative to it if so, with forward
+    slashes.
+    """
     absolute, root = (Path(os.path.abspath(p)) for p in (path, folder))
     inside = absolute.is_relative_to(root)
     return inside, (absolute.relative_to(root) if inside else absolute).as_posix()
@@ -182,7 +182,7 @@ def _path(path: Path, folder: Path) -> str:
 
 
 def _literal(text: str, where: Path) -> str:
-    """A Praat expression whose value is ``text``.
+    """Return a Praat expression whose value is ``text``.
 
     Praat replaces 'name' by the variable of that name anywhere in a line, strings included, and a line break
     ends a string; so apostrophes and all that is not printed are given by number.

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a corpus, told at once and before the work: what ``aligner validate`` does.
+"""What is wrong with a corpus, told all at once and before the work: what ``aligner validate`` does.
 
 Every recording is read as `align` reads it and every word looked up as `align` looks it up, without a model.
 """
@@ -17,15 +17,15 @@ from aligner.check.faults import (
     KINDS,
     WARNING,
     Checked,
+    Entry,
     Kind,
-    Member,
     Notice,
     OddWord,
     Problem,
+    Recording,
     Spell,
-    Track,
     examine,
-    failed,
+    problem_of,
     warning,
 )
 from aligner.corpus import audio
@@ -87,7 +87,7 @@ class Oov:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a corpus is like."""
+    """The problems of a corpus, and how much is in it."""
 
     problems: tuple[Problem, ...]
     """Errors first, in the order of `KINDS`, then of the corpus; words that are said most first."""
@@ -140,22 +140,22 @@ def validate(
     sizes = {path: _size(path) for path in recordings}
     often = Counter(sizes.values())
 
-    def look(path: Path) -> tuple[Track, list[Checked]]:
+    def look(path: Path) -> tuple[Recording, list[Checked]]:
         return examine(path, recordings[path], spell, options.english, hashed=often[sizes[path]] > 1)
 
-    tracks: list[Track] = []
-    checked = [Checked(utterance=f.utterance, problems=(failed(f),)) for f in rest]
+    recordings_read: list[Recording] = []
+    checked = [Checked(utterance=f.utterance, problems=(problem_of(f),)) for f in rest]
     with ThreadPoolExecutor(options.jobs) as pool:
         for window in windows(sorted(recordings), RECORDINGS_AT_ONCE):
-            for track, of in pool.map(look, window):
-                tracks.append(track)
+            for recording, of in pool.map(look, window):
+                recordings_read.append(recording)
                 checked += of
-                notice(len(tracks), len(recordings))
-    return _report(corpus, found, tracks, checked, spell, options)
+                notice(len(recordings_read), len(recordings))
+    return _report(corpus, found, recordings_read, checked, spell, options)
 
 
 def speller(options: Options) -> Spell | None:
-    """What finds the phones of words; None where only a synthesiser would know.
+    """Return what finds the pronunciations of words; None where only a synthesiser knows them.
 
     Raises
     ------
@@ -197,9 +197,9 @@ def write_oovs(path: Path, report: Report) -> None:
     )
 
 
-def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure]]:
-    """What is to be looked at in each recording, and failures without a recording that could be opened."""
-    recordings: dict[Path, list[Member]] = defaultdict(list)
+def _by_recording(found: Corpus) -> tuple[dict[Path, list[Entry]], list[Failure]]:
+    """Return the entries of each recording, and the failures without a recording that could be opened."""
+    recordings: dict[Path, list[Entry]] = defaultdict(list)
     rest = []
     for u in found.utterances:
         recordings[_path(u)].append(u)
@@ -213,13 +213,13 @@ def _by_recording(found: Corpus) -> tuple[dict[Path, list[Member]], list[Failure
 
 
 def _path(utterance: Utterance) -> Path:
-    """The file of an utterance's recording: in a corpus on disk it has one."""
+    """Return the file of an utterance's recording: in a corpus on disk it has one."""
     assert isinstance(utterance.audio, Path)
     return utterance.audio
 
 
 def _size(path: Path) -> int:
-    """The size of a file in bytes; 0 where it cannot be told."""
+    """Return the size of a file in bytes; 0 where it cannot be told."""
     try:
         return path.stat().st_size
     except OSError:
@@ -229,42 +229,38 @@ def _size(path: Path) -> int:
 def _report(
     corpus: Path,
     found: Corpus,
-    tracks: Sequence[Track],
+    recordings: Sequence[Recording],
     checked: Sequence[Checked],
     spell: Spell | None,
     options: Options,
 ) -> Report:
-    words = [(kind, odd, _of_word(kind, odd, options)) for kind, odd in _odd_words(checked)]
+    """Return the report of a corpus of which everything was looked at alone."""
+    words = [(kind, odd, _word_problem(kind, odd, options)) for kind, odd in _odd_words(checked)]
     alone = [p for c in checked for p in c.problems]
     failing = {p.utterance.id for p in alone if p.severity == ERROR} | {
         u.id for _, odd, p in words if p.severity == ERROR for u in odd.utterances
     }
-    opened = [t for t in tracks if t.rate]
+    opened = [t for t in recordings if t.rate]
     rates = dict(Counter(t.rate for t in opened).most_common())
-    lone = (
-        _lone_speakers(found.utterances) if corpus.is_dir() else ()
-    )  # of one recording, nothing is said by that
     problems = [
-        *_hinted(corpus, found, _joined(alone)),
+        *_with_hints(corpus, found, _merged(alone)),
         *(p for _, _, p in words),
         *_sample_rates(opened, rates),
         *_duplicates(opened),
-        *_namesakes(tracks),
-        *lone,
-        *_passed_over(found),
+        *_namesakes(recordings),
+        *(_lone_speakers(found.utterances) if corpus.is_dir() else ()),  # one recording has but one speaker
+        *_unread_transcripts(found),
     ]
-    order = list(KINDS)
-    problems.sort(key=lambda p: (p.severity != ERROR, order.index(p.kind)))
     oovs = (
         tuple(odd for kind, odd, _ in words if kind == Fault.OOV) if isinstance(spell, Pronouncer) else None
     )
     return Report(
-        problems=tuple(problems),
+        problems=tuple(_in_order(problems)),
         oovs=oovs,
         utterances=len(found.utterances),
         others=len(found.failures),
         failing=len(failing),
-        recordings=len(tracks),
+        recordings=len(recordings),
         speakers=len({u.speaker for u in found.utterances}),
         words=sum(c.words for c in checked),
         speech=sum(c.seconds for c in checked if c.words),
@@ -273,8 +269,14 @@ def _report(
     )
 
 
-def _hinted(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Where a recording's transcript may be, if it is not beside it: a folder further, or in capitals."""
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with errors first, in the order of `KINDS`."""
+    order = list(KINDS)
+    return sorted(problems, key=lambda p: (p.severity != ERROR, order.index(p.kind)))
+
+
+def _with_hints(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield the problems, with a hint where a lacking transcript may be: a folder further, or in capitals."""
     problems = list(problems)
     spare: dict[str, list[Path]] = defaultdict(list)
     if any(p.kind == Fault.NO_TRANSCRIPT for p in problems):
@@ -288,8 +290,8 @@ def _hinted(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Iterato
         yield replace(p, remedy=where + p.remedy)
 
 
-def _joined(problems: Iterable[Problem]) -> list[Problem]:
-    """One problem where several utterances of a recording have the same, as when it cannot be opened."""
+def _merged(problems: Iterable[Problem]) -> list[Problem]:
+    """Return one problem where several utterances of a recording have the same, as of one that is damaged."""
     same: dict[tuple[str, ...], list[Problem]] = defaultdict(list)
     for p in sorted(problems, key=lambda p: p.utterance.file):
         same[p.severity, p.kind, p.utterance.file, p.detail].append(p)
@@ -297,7 +299,7 @@ def _joined(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _odd_words(checked: Iterable[Checked]) -> list[tuple[Kind, Oov]]:
-    """Odd words with their kinds, those that are said most first; case makes no difference."""
+    """Return odd words with their kinds, those that are said most first; case makes no difference."""
     said: dict[OddWord, list[tuple[Utterance, str]]] = defaultdict(list)
     for c in checked:
         for odd in c.odd:
@@ -312,7 +314,7 @@ def _odd_words(checked: Iterable[Checked]) -> list[tuple[Kind, Oov]]:
     return sorted(words, key=lambda item: (-item[1].count, item[1].word.lower()))
 
 
-def _of_word(kind: Kind, odd: Oov, options: Options) -> Problem:
+def _word_problem(kind: Kind, odd: Oov, options: Options) -> Problem:
     said = "said once" if odd.count == 1 else f"said {odd.count} times"
     severity = ERROR
     if kind == Fault.BRACKETS:
@@ -345,15 +347,15 @@ def _of_word(kind: Kind, odd: Oov, options: Options) -> Problem:
     )
 
 
-def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator[Problem]:
+def _sample_rates(recordings: Sequence[Recording], rates: Mapping[int, int]) -> Iterator[Problem]:
     usual = next(iter(rates), SAMPLE_RATE)
-    for t in tracks:
+    for t in recordings:
         if t.rate < SAMPLE_RATE:
             own, heard = t.rate / 2, SAMPLE_RATE / 2
             detail = f"{t.rate} Hz: it has nothing above {own:g} Hz, and models listen up to {heard:g}"
             yield warning(Notice.SAMPLE_RATE, t.utterance, detail, "take the original if that has more")
         elif t.rate != usual:
-            detail = f"{t.rate} Hz, where {rates[usual]} of {len(tracks)} recordings have {usual} Hz"
+            detail = f"{t.rate} Hz, where {rates[usual]} of {len(recordings)} recordings have {usual} Hz"
             yield warning(
                 Notice.SAMPLE_RATE,
                 t.utterance,
@@ -362,9 +364,9 @@ def _sample_rates(tracks: Sequence[Track], rates: Mapping[int, int]) -> Iterator
             )
 
 
-def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
-    first: dict[str, Track] = {}
-    for t in tracks:
+def _duplicates(recordings: Iterable[Recording]) -> Iterator[Problem]:
+    first: dict[str, Recording] = {}
+    for t in recordings:
         original = first.setdefault(t.digest, t) if t.digest else t
         if original is not t:
             yield warning(
@@ -375,10 +377,10 @@ def _duplicates(tracks: Iterable[Track]) -> Iterator[Problem]:
             )
 
 
-def _namesakes(tracks: Iterable[Track]) -> Iterator[Problem]:
-    """Names that Windows and macOS cannot tell apart: their outputs would be one file there."""
+def _namesakes(recordings: Iterable[Recording]) -> Iterator[Problem]:
+    """Yield names that Windows and macOS cannot tell apart: their outputs would be one file there."""
     first: dict[str, str] = {}
-    for t in tracks:
+    for t in recordings:
         name = t.utterance.file
         other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
@@ -404,10 +406,10 @@ def _lone_speakers(utterances: Iterable[Utterance]) -> Iterator[Problem]:
             )
 
 
-def _passed_over(found: Corpus) -> Iterator[Problem]:
-    """Transcripts beside those that are read, with other content."""
-    members = [*found.utterances, *(f.utterance for f in found.failures)]
-    read = {u.source: u for u in reversed(members) if u.source and u.source.suffix.lower() in TRANSCRIPTS}
+def _unread_transcripts(found: Corpus) -> Iterator[Problem]:
+    """Yield transcripts beside those that are read, with other content."""
+    entries = [*found.utterances, *(f.utterance for f in found.failures)]
+    read = {u.source: u for u in reversed(entries) if u.source and u.source.suffix.lower() in TRANSCRIPTS}
     beside: dict[Path, list[Path]] = defaultdict(list)
     for folder in dict.fromkeys(source.parent for source in read):
         for path in sorted(folder.iterdir()):
@@ -425,7 +427,7 @@ def _passed_over(found: Corpus) -> Iterator[Problem]:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """The bytes of a file; None where it cannot be read."""
+    """Return the bytes of a file; None where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,1 +1,1 @@
-"""Disk <-> nouns: recordings, transcripts, labels, results."""
+"""Files of a corpus and of a run to and from the nouns: recordings, transcripts, labels, results."""

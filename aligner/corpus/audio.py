@@ -1,4 +1,4 @@
-"""Recordings -> waveforms at the rate that a model hears, 16 kHz as a rule."""
+"""Recordings are read as waveforms at the rate that a model needs, 16 kHz as a rule."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import soundfile
 from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au")
-SILENT = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
-FAINT = 0.05  # of full scale; below it everywhere nothing can be said of clipping
+SILENT_PEAK = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
+FAINT_PEAK = 0.05  # of full scale; below it everywhere nothing can be said of clipping
 CLIPPED_RUN = 3  # samples in a row at the greatest magnitude
-BEYOND = 0.1  # s that an utterance may end behind its recording: rounding in the transcript
-STREAMED = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
+END_SLACK = 0.1  # s that an utterance may end behind its recording: rounding in the transcript
+UNKNOWN_SIZE = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Sound:
 
 
 def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:
-    """The samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent
+    """Read the samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent
     throughout.
 
     Raises
@@ -59,7 +59,7 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
             "export it again as 16-bit audio",
             fault=Fault.UNREADABLE,
         )
-    if not silence and np.abs(samples).max() < SILENT:
+    if not silence and np.abs(samples).max() < SILENT_PEAK:
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
@@ -74,8 +74,8 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
 
 
 def clipped(samples: np.ndarray) -> float:
-    """Share of ``samples`` (N,) that are cut off: in rows of at least `CLIPPED_RUN` at the greatest
-    magnitude.
+    """Return the share of ``samples`` (N,) that are cut off: in rows of at least `CLIPPED_RUN` at the
+    greatest magnitude.
 
     Wherever the level was cut, full scale or below (a recording may have been made softer since); faint
     recordings are spared, in which a few steps of the converter make rows by themselves.
@@ -87,7 +87,7 @@ def clipped(samples: np.ndarray) -> float:
     """
     magnitudes = np.abs(samples)
     most = magnitudes.max()
-    if most < FAINT:
+    if most < FAINT_PEAK:
         return 0.0
     at_most = np.concatenate([[False], magnitudes >= most - 0.5 / 2**15, [False]])
     edges = np.flatnonzero(np.diff(at_most))
@@ -96,8 +96,8 @@ def clipped(samples: np.ndarray) -> float:
 
 
 def frames_in(path: Path) -> tuple[int, int]:
-    """How many sample frames a recording promises, at its own rate and at 16 kHz; 0 where it cannot be
-    opened.
+    """Return how many sample frames a recording's header tells, at its own rate and at 16 kHz; 0 where it
+    cannot be opened.
     """
     try:
         info = soundfile.info(str(path))
@@ -107,11 +107,11 @@ def frames_in(path: Path) -> tuple[int, int]:
 
 
 def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
-    """First and last sample of an utterance in a recording of ``total`` samples."""
+    """Return the first and last sample of an utterance in a recording of ``total`` samples."""
     where = utterance.file or utterance.id
     duration = total / rate
     ends = duration if utterance.end is None else utterance.end
-    if not 0 <= utterance.start < min(ends, duration) or ends > duration + BEYOND:
+    if not 0 <= utterance.start < min(ends, duration) or ends > duration + END_SLACK:
         raise DataError(
             where,
             f"the utterance ({utterance.start:g} to {ends:g} s) does not lie in the recording of "
@@ -199,7 +199,7 @@ def check_there(path: Path) -> None:
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
-    """What libsndfile's word for a recording that it cannot read amounts to."""
+    """Return the error for a recording that libsndfile cannot read, with libsndfile's own words."""
     reason = str(getattr(error, "error_string", error)).rstrip(".")
     return DataError(
         path,
@@ -210,7 +210,9 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 def check_riff(path: Path) -> None:
-    """Raise for a WAV file that is shorter than its data chunk says; libsndfile reads on in silence."""
+    """Raise DataError for a WAV file that is shorter than its data chunk says, which libsndfile does not
+    report.
+    """
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
@@ -219,7 +221,7 @@ def check_riff(path: Path) -> None:
         while len(chunk := file.read(8)) == 8:
             name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
             if name == b"data":
-                if STREAMED > length > size - file.tell():
+                if UNKNOWN_SIZE > length > size - file.tell():
                     raise DataError(
                         path,
                         f"the recording is truncated: {size - file.tell()} of {length} bytes of "

@@ -1,4 +1,4 @@
-"""A folder of recordings and transcripts -> utterances."""
+"""A folder of recordings and transcripts is searched for utterances."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from aligner.formats.textgrid import read_textgrid
 from aligner.types import DataError, Failure, Fault, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
-UNREADABLE = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
+UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a folder holds."""
+    """The utterances of a folder, and the failures of what makes none."""
 
     utterances: tuple[Utterance, ...]
     """What can be tried to align, in the order of the files."""
@@ -35,7 +35,7 @@ class Corpus:
 
 
 def find(root: str | Path) -> Corpus:
-    """Utterances of a folder tree.
+    """Find the utterances of a folder tree.
 
     A recording's transcript is the file of the same stem beside it (.lab, .txt or .TextGrid, in
     this order), or its row in a ``metadata.csv`` (LJSpeech) or ``transcripts.tsv`` of its folder or the
@@ -66,7 +66,7 @@ def find(root: str | Path) -> Corpus:
         stem = path.with_suffix("")
         if stem in taken:
             found.append(
-                _passed_over(
+                _unread_recording(
                     root,
                     path,
                     f"{taken[stem].name} has the same name, and one TextGrid cannot hold both",
@@ -77,18 +77,18 @@ def find(root: str | Path) -> Corpus:
             continue
         taken[stem] = path
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
-    for path in (p for p in files if p.suffix.lower() in UNREADABLE and p.with_suffix("") not in taken):
+    for path in (p for p in files if p.suffix.lower() in UNREAD_SUFFIXES and p.with_suffix("") not in taken):
         by_stem.pop(path.with_suffix(""), None)
-        found.append(_passed_over(root, path, *_unreadable(Path(path.name)), Fault.UNREADABLE))
-    found += _left_over(root, by_stem, rows, {p.parent for p in recordings})
-    named = [_named(f) for f in found]
+        found.append(_unread_recording(root, path, *_unread_kind(Path(path.name)), Fault.UNREADABLE))
+    found += _without_recording(root, by_stem, rows, {p.parent for p in recordings})
+    named = [_if_unicode(f) for f in found]
     return Corpus(
         tuple(u for u in named if isinstance(u, Utterance)), tuple(f for f in named if isinstance(f, Failure))
     )
 
 
 def check_corpus(root: Path) -> None:
-    """Raise where a folder has nothing that would be a corpus, at a glance: the first recording will do.
+    """Raise DataError where a folder has nothing that would be a corpus; the first recording found suffices.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def check_corpus(root: Path) -> None:
     if not root.is_dir():
         rule = "it is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(root, rule, "name the folder of recordings and transcripts")
-    kinds = (*audio.SUFFIXES, *UNREADABLE)
+    kinds = (*audio.SUFFIXES, *UNREAD_SUFFIXES)
     if not any(
         (p.suffix.lower() in kinds or p.name in (LJSPEECH, TSV))
         and p.is_file()
@@ -112,7 +112,7 @@ def check_corpus(root: Path) -> None:
 
 
 def check_recording(path: Path) -> None:
-    """Raise where a file is no recording.
+    """Raise DataError where a file is no recording.
 
     Raises
     ------
@@ -131,8 +131,8 @@ def check_recording(path: Path) -> None:
             if meant
             else "name the folder of recordings and transcripts, or one recording",
         )
-    if suffix in UNREADABLE:
-        raise DataError(path, *_unreadable(path), fault=Fault.UNREADABLE)
+    if suffix in UNREAD_SUFFIXES:
+        raise DataError(path, *_unread_kind(path), fault=Fault.UNREADABLE)
     if path.name in (LJSPEECH, TSV):
         raise DataError(
             path, "it is a table of transcripts, not a recording", "name the folder of its recordings"
@@ -149,12 +149,12 @@ def check_recording(path: Path) -> None:
 
 
 def _recordings_of(path: Path) -> list[Path]:
-    """What the recording of a transcript may be called."""
+    """Return the paths that the recording of a transcript may have."""
     return [path.with_name(f"{path.stem}{suffix}") for suffix in audio.SUFFIXES]
 
 
-def _unreadable(path: Path) -> tuple[str, str]:
-    """What is wrong with a recording of a kind that is not read, and what to do."""
+def _unread_kind(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a recording of a kind that is not read, and what to do."""
     return (
         f"recordings of the kind {path.suffix} cannot be read",
         f"convert it: ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav')))}",
@@ -162,7 +162,7 @@ def _unreadable(path: Path) -> tuple[str, str]:
 
 
 def find_one(path: Path, text: str | None = None, root: Path | None = None) -> Corpus:
-    """The utterances of one recording, whatever else is in its folder.
+    """Find the utterances of one recording, whatever else is in its folder.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     check_recording(path)
     root = root or path.parent
     if text is not None:
-        found: list[Utterance | Failure] = [_named(_utterance(root, path, _lines(text)))]
+        found: list[Utterance | Failure] = [_if_unicode(_utterance(root, path, _lines(text)))]
     else:
-        transcript, row = _beside(path), _row_of(path, root)
+        transcript, row = _transcript_beside(path), _row_of(path, root)
         if transcript is None and row is None:
             raise DataError(
                 path,
@@ -191,7 +191,7 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
                 f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)",
                 fault=Fault.NO_TRANSCRIPT,
             )
-        found = [_named(f) for f in _of_recording(root, path, transcript, row)]
+        found = [_if_unicode(f) for f in _of_recording(root, path, transcript, row)]
     utterances = tuple(u for u in found if isinstance(u, Utterance))
     failures = tuple(f for f in found if isinstance(f, Failure))
     if not utterances:
@@ -199,8 +199,8 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     return Corpus(utterances, failures)
 
 
-def _beside(path: Path) -> Path | None:
-    """The transcript beside a recording."""
+def _transcript_beside(path: Path) -> Path | None:
+    """Return the transcript beside a recording; None where there is none."""
     stem = path.with_suffix("")
     try:
         return _by_stem(
@@ -215,7 +215,7 @@ def _beside(path: Path) -> Path | None:
 
 
 def _row_of(path: Path, root: Path) -> TranscriptRow | None:
-    """A recording's row in a table of its folder, the one above, or one up to the root.
+    """Return a recording's row in a table of its folder, the one above, or one up to the root.
 
     Raises
     ------
@@ -233,8 +233,10 @@ def _row_of(path: Path, root: Path) -> TranscriptRow | None:
     return found
 
 
-def _named(found: Utterance | Failure) -> Utterance | Failure:
-    """What it was; a failure where its name is not Unicode, which tables and TextGrids cannot hold."""
+def _if_unicode(found: Utterance | Failure) -> Utterance | Failure:
+    """Return what was found, or a failure where its name is not Unicode, which tables and TextGrids cannot
+    hold.
+    """
     utterance = found.utterance if isinstance(found, Failure) else found
     try:
         f"{utterance.id}{utterance.speaker}".encode()
@@ -249,8 +251,10 @@ def _named(found: Utterance | Failure) -> Utterance | Failure:
     return found
 
 
-def _passed_over(root: Path, path: Path, rule: str, remedy: str, fault: Fault) -> Failure:
-    """A recording that is not looked at; it goes by its whole name, which its namesake does not."""
+def _unread_recording(root: Path, path: Path, rule: str, remedy: str, fault: Fault) -> Failure:
+    """Return the failure of a recording that is not read; its name has the suffix, which its namesake's
+    lacks.
+    """
     utterance = _utterance(root, path, "")
     name = f"{utterance.file}{path.suffix}"
     return Failure(replace(utterance, id=name, file=name), rule, remedy, fault=fault)
@@ -271,7 +275,7 @@ def _utterance(
     interval: Interval | None = None,
     number: int | None = None,
 ) -> Utterance:
-    """An utterance of the recording ``path``; numbered where there are several of it."""
+    """Return an utterance of the recording ``path``; it is numbered where the recording has several."""
     name = path.relative_to(root).with_suffix("").as_posix() if path.is_relative_to(root) else path.stem
     identity = name if number is None else f"{name}#{number}"
     start, end = (interval.start, interval.end) if interval else (0.0, None)
@@ -289,7 +293,7 @@ def _utterance(
 
 
 def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
-    """The transcript of each stem, the likeliest where there are several."""
+    """Return the transcript of each stem; of several the first kind in `TRANSCRIPTS` counts."""
     chosen: dict[Path, Path] = {}
     rank = {suffix: k for k, suffix in enumerate(TRANSCRIPTS)}
     for path in files:
@@ -303,7 +307,7 @@ def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
 def _of_recording(
     root: Path, path: Path, transcript: Path | None, row: TranscriptRow | None
 ) -> Iterator[Utterance | Failure]:
-    """The utterances of one recording, or why there are none."""
+    """Yield the utterances of one recording, or why there are none."""
     bare = _utterance(root, path, "", source=transcript or (row.table if row else None))
     try:
         if transcript is not None and transcript.suffix.lower() == ".textgrid":
@@ -326,13 +330,13 @@ def _of_recording(
 
 
 def _bad_transcript(utterance: Utterance, error: DataError) -> Failure:
-    """What is wrong with an utterance's transcript, with the name of its file in front."""
+    """Return the failure of an utterance whose transcript is wrong, with the name of its file."""
     rule = f"{Path(error.where).name}: {error.rule}"
     return Failure(utterance, rule, error.remedy, fault=error.fault_or(Fault.BAD_TRANSCRIPT))
 
 
 def _prompt(text: str, path: Path) -> str:
-    """A transcript as text, line by line; TIMIT's begin with the numbers of the first and the last sample."""
+    """Return a transcript line by line, without the numbers of samples that TIMIT's begin with."""
     text = _lines(text)
     numbers = TIMIT_PROMPT.match(text)
     if (
@@ -345,13 +349,14 @@ def _prompt(text: str, path: Path) -> str:
 
 
 def _lines(text: str) -> str:
-    """A text line by line, with single spaces."""
+    """Return a text line by line, with single spaces and without empty lines."""
     return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
 
 
 def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utterance | Failure]:
-    """One utterance an interval with text; tiers are speakers, in a stereo file the first half on the
-    left."""
+    """Yield an utterance for each interval with text; tiers are speakers, and in a stereo file the first half
+    of them is on the left.
+    """
     tiers = read_textgrid(transcript)
     names = [name for name, _ in tiers]
     if any(n == "phones" or n.endswith(" - phones") for n in names):
@@ -396,10 +401,12 @@ def _channels(path: Path) -> int:
         return 1  # reading it will say what is wrong
 
 
-def _left_over(
+def _without_recording(
     root: Path, transcripts: dict[Path, Path], rows: dict[Path, TranscriptRow], folders: set[Path]
 ) -> Iterator[Failure]:
-    """Transcripts and rows without a recording; a .txt apart from recordings, or a README, is none."""
+    """Yield the failures of transcripts and rows without a recording; a .txt apart from recordings, or a
+    README, is no transcript.
+    """
     for stem, path in transcripts.items():
         if path.suffix.lower() == ".txt" and (
             path.parent not in folders or stem.name.upper() in ("README", "LICENSE")
@@ -426,7 +433,7 @@ def _left_over(
 
 
 def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, TranscriptRow]:
-    """Rows of every table, by the recording's path without its suffix."""
+    """Return the rows of every table, by the recording's path without its suffix."""
     stems = {os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings}
     rows: dict[Path, TranscriptRow] = {}
     for row in (row for table in files if table.name in (LJSPEECH, TSV) for row in read_rows(table)):
@@ -444,7 +451,8 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Trans
 
 
 def find_recordings(root: Path) -> dict[str, Path]:
-    """The recordings of a folder tree by their path below it without suffix, with transcripts or without.
+    """Find the recordings of a folder tree, with transcripts or without, by their path below it without
+    suffix.
 
     Raises
     ------

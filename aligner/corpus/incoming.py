@@ -1,4 +1,4 @@
-"""Recordings that are still coming in: pieces of mono samples, from a file, a stream of bytes or a
+"""Recordings that are still coming in, as pieces of mono samples: from a file, a stream of bytes or a
 microphone.
 """
 
@@ -23,7 +23,7 @@ Pieces = Iterator[np.ndarray]  # (N,) float32, mono, full scale 1
 
 
 def resampled(pieces: Iterable[np.ndarray], own_rate: int, rate: int) -> Pieces:
-    """Pieces at another rate; what the filter still holds comes last."""
+    """Yield pieces at another rate; what the filter still holds comes last."""
     if own_rate == rate:
         yield from pieces
         return
@@ -36,7 +36,7 @@ def resampled(pieces: Iterable[np.ndarray], own_rate: int, rate: int) -> Pieces:
 
 
 def of_file(path: Path, rate: int, seconds: float) -> Pieces:
-    """A recording in pieces of so many seconds, its channels mixed, at ``rate`` Hz.
+    """Return a recording in pieces of ``seconds``, its channels mixed, at ``rate`` Hz.
 
     Raises
     ------
@@ -65,8 +65,8 @@ def _blocks(file: soundfile.SoundFile, path: Path, rate: int, seconds: float) ->
 def of_bytes(
     stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: str = "standard input"
 ) -> Pieces:
-    """Raw 16-bit little-endian mono samples at ``own_rate`` Hz, or a WAV file that says by its header what it
-    is.
+    """Yield pieces of raw 16-bit little-endian mono samples at ``own_rate`` Hz, or of a WAV file, whose
+    header tells its rate.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def of_bytes(
 
 
 def _exactly(stream: Any, count: int) -> bytes:
-    """So many bytes, or those until the end: a pipe may give fewer at a time."""
+    """Read ``count`` bytes, or those until the end: a pipe may give fewer at a time."""
     parts: list[bytes] = []
     while count > 0 and (part := stream.read(count)):
         parts.append(part)
@@ -113,7 +113,7 @@ class _Ahead:
 
 
 class _Data:
-    """The samples of a WAV file as bytes."""
+    """The samples of a WAV file, as a stream of bytes."""
 
     def __init__(self, file: wave.Wave_read) -> None:
         self.file, self.frame = file, file.getnchannels() * file.getsampwidth()
@@ -123,14 +123,16 @@ class _Data:
 
 
 def _pcm(stream: _Ahead | _Data, size: int, channels: int, width: int) -> Pieces:
-    """Pieces of ``size`` sample frames, of ``width`` bytes a sample; a sample that ends early is left out."""
+    """Yield pieces of ``size`` sample frames, of ``width`` bytes a sample; a sample that ends early is left
+    out.
+    """
     frame = channels * width
     while raw := stream.read(size * frame):
         yield _samples(raw[: len(raw) // frame * frame], width).reshape(-1, channels).mean(1)
 
 
 def _samples(raw: bytes, width: int) -> np.ndarray:
-    """Whole numbers of 1 (unsigned), 2, 3 or 4 bytes as float32."""
+    """Convert whole numbers of 1 (unsigned), 2, 3 or 4 bytes to float32, full scale 1."""
     if width == 1:
         return np.frombuffer(raw, np.uint8).astype(np.float32) / 128 - 1
     if width == 3:
@@ -141,7 +143,7 @@ def _samples(raw: bytes, width: int) -> np.ndarray:
 
 
 def of_microphone(rate: int, seconds: float) -> Pieces:
-    """What the microphone hears, from the moment that the first piece is asked for, without an end.
+    """Yield pieces from the microphone, from the moment that the first is asked for, without an end.
 
     Raises
     ------
@@ -181,7 +183,7 @@ def of_microphone(rate: int, seconds: float) -> Pieces:
 
 
 def pieces_of_line(line: Any, heard: queue.SimpleQueue[np.ndarray]) -> Pieces:
-    """Pieces of a line that is open."""
+    """Yield the pieces of an open line of sound."""
     with line:
         while True:
             yield heard.get()
@@ -194,8 +196,7 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pieces:
-    """Pieces when they would have come in: each at the time of its last sample after the first was asked
-    for."""
+    """Yield pieces in real time: each when its last sample would have been recorded."""
     began, samples = clock(), 0
     for piece in pieces:
         samples += len(piece)
@@ -204,8 +205,8 @@ def paced(
 
 
 def until_interrupted(pieces: Pieces) -> Pieces:
-    """Pieces until there are no more, or Ctrl-C was pressed: it ends the input, and never what is done with a
-    piece.
+    """Yield pieces until there are no more, or Ctrl-C was pressed: that ends the input, and never the work on
+    a piece.
     """
     if threading.current_thread() is not threading.main_thread():
         yield from pieces  # signals reach the main thread only

@@ -32,7 +32,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Source:
-    """A file of labels."""
+    """A file of labels, and the recording in it that is meant."""
 
     path: Path
     """The file."""
@@ -51,7 +51,7 @@ class TierNames:
 
 
 def find_labels(root: Path) -> dict[str, Source]:
-    """Files of labels in a folder by their path below it without suffix.
+    """Find files of labels in a folder, by their path below it without suffix.
 
     Raises
     ------
@@ -81,18 +81,18 @@ def find_labels(root: Path) -> dict[str, Source]:
 
 
 def check_aligned(folder: Path) -> None:
-    """Raises DataError where there is no folder of alignments; one without any is a result, too."""
+    """Raise DataError where there is no folder of alignments; one without any counts as a result."""
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "name the folder of the alignments")
 
 
 def _correction(root: Path, relative: Path) -> bool:
-    """Whether a file is a correction of one that is there, too: what a run's output holds is counted once."""
+    """Return whether a file corrects another one of the folder: what a run's output holds is counted once."""
     return relative.parts[0] == CORRECTED and root.joinpath(*relative.parts[1:]).is_file()
 
 
 def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
-    """The recordings that a file has labels of, by name."""
+    """Return the recordings that a file has labels of, by name."""
     name = relative.with_suffix("").as_posix()
     suffix = path.suffix.lower()
     if suffix == ctm.SUFFIX:
@@ -106,12 +106,12 @@ def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
 
 
 def find_references(root: Path) -> dict[str, Path]:
-    """As `find_labels`, the files alone."""
+    """Find files of labels as `find_labels` does, and return their paths alone."""
     return {name: source.path for name, source in find_labels(root).items()}
 
 
 def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[str, Labels]:
-    """What a file has labelled, by speaker; a file that names none has the speaker ``""``.
+    """Read the labels of a file by speaker; a file that names none has the speaker ``""``.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def _no_tier(path: Path, wanted: str, tiers: Tiers) -> DataError:
 
 
 def tier(path: Path, name: str) -> list[Interval]:
-    """The intervals of a TextGrid's tier ``name`` or of the first that ends in ``- name``.
+    """Read the intervals of a TextGrid's tier ``name`` or of the first that ends in ``- name``.
 
     Raises
     ------
@@ -164,6 +164,6 @@ def tier(path: Path, name: str) -> list[Interval]:
 
 
 def read_reference(path: Path) -> tuple[list[Interval], list[Interval]]:
-    """Phones and words of the first speaker of a file; empty where there are none."""
+    """Read the phones and words of the first speaker of a file; empty where there are none."""
     labels = next(iter(read_labels(path).values()))
     return list(labels.phones or ()), list(labels.words or ())

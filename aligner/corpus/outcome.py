@@ -1,5 +1,5 @@
-"""A run's output folder, read back: which recording each row of ``alignment.csv`` is about, and where its
-files are.
+"""The output folder of a run is read back: the recording, the files and the suspicions of each row of
+``alignment.csv``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIGURES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An utterance of a run."""
+    """An utterance of a run, as its row of ``alignment.csv`` has it."""
 
     file: str
     """Its recording's path below the corpus, without suffix."""
@@ -84,7 +84,7 @@ class Outcome:
 
 
 def read_outcome(out: Path, corpus: Path | None = None) -> Outcome:
-    """Read a run's output folder.
+    """Read the output folder of a run.
 
     Parameters
     ----------
@@ -133,8 +133,9 @@ def _row(cells: Mapping[str, str], out: Path, home: Path | None) -> Row:
 
 
 def _recording(home: Path | None, file: str, name: str) -> Path | None:
-    """The recording of that name beside ``file`` below ``home``; or, where the table names none, of its
-    stem."""
+    """Return the recording of that name beside ``file`` below ``home``; or, where the table names none, of
+    its stem.
+    """
     if home is None:
         return None
     stem = home / file

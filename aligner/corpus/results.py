@@ -46,7 +46,9 @@ REASONS = "; "  # between the reasons of one row
 
 
 def alignment_row(result: Alignment | Failure) -> dict[str, object]:
-    """A row of ``alignment.csv``; the deviations from the corpus are known only when all are done."""
+    """Return a row of ``alignment.csv``; the deviations from the corpus are filled in when all utterances are
+    done.
+    """
     u = result.utterance
     row: dict[str, object] = {
         "file": u.file,
@@ -80,7 +82,7 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
 
 
 def suspicion_cells(suspicions: Sequence[Suspicion]) -> dict[str, object]:
-    """The cells that tell why an utterance is suspect: ``reason`` for people, the others for programs."""
+    """Return the cells of an utterance's suspicions: ``reason`` for people, the others for programs."""
     told, at = foremost(suspicions), first_place(suspicions)
     return {
         "status": "suspect" if suspicions else "ok",
@@ -91,7 +93,7 @@ def suspicion_cells(suspicions: Sequence[Suspicion]) -> dict[str, object]:
 
 
 def suspicions_of(row: Mapping[str, str]) -> tuple[Suspicion, ...]:
-    """The suspicions in a row of ``alignment.csv``: all that `suspicion_cells` wrote.
+    """Return the suspicions in a row of ``alignment.csv``: those that `suspicion_cells` wrote.
 
     A table of an earlier version has one text for all of them, and no places.
 
@@ -111,7 +113,7 @@ def suspicions_of(row: Mapping[str, str]) -> tuple[Suspicion, ...]:
 
 
 def read_run_record(out: Path) -> Mapping[str, object]:
-    """What ``run.json`` holds; nothing where there is none.
+    """Read what ``run.json`` holds; nothing where there is none.
 
     Raises
     ------
@@ -131,12 +133,12 @@ def read_run_record(out: Path) -> Mapping[str, object]:
 
 
 def write_run_record(out: Path, record: Mapping[str, object]) -> None:
-    """Write ``run.json``."""
+    """Write ``run.json``, whole or not at all."""
     write_text(out / RUN_RECORD, json.dumps(record, ensure_ascii=False, indent=1) + "\n")
 
 
 def tabled_likelihoods(out: Path, files: frozenset[str]) -> list[float]:
-    """Log-likelihoods per frame of ``files`` in an earlier run's ``alignment.csv``."""
+    """Return the log-likelihoods per frame of ``files`` in an earlier run's ``alignment.csv``."""
     return [
         float(r["log_likelihood"])
         for r in read_table(out / ALIGNMENT_TABLE)
@@ -145,14 +147,14 @@ def tabled_likelihoods(out: Path, files: frozenset[str]) -> list[float]:
 
 
 def tabled_suspects(out: Path, files: frozenset[str]) -> int:
-    """How many utterances of ``files`` are suspect in ``alignment.csv``."""
+    """Count the utterances of ``files`` that are suspect in ``alignment.csv``."""
     return sum(
         r.get("file") in files and r.get("status") == "suspect" for r in read_table(out / ALIGNMENT_TABLE)
     )
 
 
 def tabled_files(out: Path) -> frozenset[str]:
-    """The files that an earlier run's ``alignment.csv`` tells about."""
+    """Return the files that an earlier run's ``alignment.csv`` has rows of."""
     return frozenset(r["file"] for r in read_table(out / ALIGNMENT_TABLE) if r.get("file"))
 
 

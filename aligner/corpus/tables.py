@@ -34,7 +34,9 @@ class TranscriptRow:
 
 
 def read_rows(table: Path) -> list[TranscriptRow]:
-    """The rows of a table, by its name; one that cannot be read at all is a single row with a problem."""
+    """Read the rows of a table, whose name tells its layout; one that cannot be read at all is a single row
+    with a problem.
+    """
     try:
         lines = read_text(table).split("\n")
     except DataError as error:
@@ -48,7 +50,9 @@ def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> Transc
 
 
 def _ljspeech(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
-    """LJSpeech: id|text|text with numbers spelled out, no header; the last column is what is said."""
+    """Read LJSpeech's layout: id|text|text with numbers spelled out, no header; the last column is what is
+    said.
+    """
     for number, line in enumerate(lines, 1):
         name, *texts = (cell.strip() for cell in line.split("|"))
         if line.strip() and not texts:
@@ -60,7 +64,9 @@ def _ljspeech(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
 
 
 def _tsv(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
-    """A header with a column for the file and one for the text, or two columns: file, text."""
+    """Read a table with a header with a column for the file and one for the text, or with two columns: file,
+    text.
+    """
     cells = [[cell.strip() for cell in line.split("\t")] for line in lines]
     header = [cell.lower() for cell in cells[0]]
     file, text, speaker = (

@@ -26,6 +26,7 @@ from aligner.corpus import audio
 from aligner.corpus.labels import Labels, Source, find_labels, read_labels
 from aligner.corpus.outcome import Outcome, Row
 from aligner.evaluate.accuracy import Report
+from aligner.evaluate.charts import charts
 from aligner.evaluate.folders import Evaluation
 from aligner.formats.files import write_text, written_whole
 from aligner.text.phones import unstressed
@@ -33,15 +34,16 @@ from aligner.types import SILENCE_LABEL, DataError, Fault, Interval, Utterance
 
 FOLDER = "report"
 ASSETS = ("index.html", "report.css", "report.js")
-TOP = 8000.0  # Hz; of the spectrogram
+TOP = 8000.0  # Hz; the highest frequency of the spectrogram
 WINDOW = 0.008  # s; a Hann window of this length shows the pulses of the voice, as Praat's 5 ms Gaussian does
 STEP, MOST_COLUMNS = 0.004, 16_000  # s from column to column, and columns of a picture at most
-RANGE_DB = 60.0  # from black to white
-TALL = 512  # points of the transform
-QUALITY = 80  # of the JPEG
-LONGEST, BIN = 0.4, 0.010  # s; of the histograms of durations
-TOUCHING = 1e-5  # s; the table rounds the times of utterances
-FIRST = {"failed": 0, "suspect": 1, "ok": 2}
+RANGE_DB = 60.0  # dB from black to white
+LEAST_POINTS = 512  # of the Fourier transform
+JPEG_QUALITY = 80
+ROUNDING = 1e-5  # s; the table rounds the times of utterances
+STATUS_ORDER = {"failed": 0, "suspect": 1, "ok": 2}
+
+Tiers = dict[str, list[tuple[float, float, str]]]  # start, end and label, by the name of the tier
 
 
 def write_page(
@@ -70,7 +72,8 @@ def write_page(
     folder = outcome.out / FOLDER
     references = {} if reference is None else find_labels(reference)
     rows = sorted(
-        map(_whole, outcome.rows), key=lambda r: (FIRST.get(r.status, 2), r.figures.get("confidence", 0.0))
+        map(_whole, outcome.rows),
+        key=lambda r: (STATUS_ORDER.get(r.status, 2), r.figures.get("confidence", 0.0)),
     )
     errors = {} if evaluation is None else {name: s.mae for name, s in evaluation.report.by_file.items()}
     durations: dict[str, list[float]] = defaultdict(list)
@@ -91,7 +94,7 @@ def write_page(
         "totals": _totals(outcome, rows),
         "utterances": entries,
         "accuracy": None if evaluation is None else _accuracy(evaluation.report),
-        "charts": _charts(durations, evaluation),
+        "charts": charts(durations, evaluation),
     }
     write_text(folder / "data.js", f"window.REPORT = {_json(data)};\n")
     write_text(folder / "plotly.js", _plotly())
@@ -101,7 +104,7 @@ def write_page(
 
 
 def _whole(row: Row) -> Row:
-    """A row; a failed one, with the reason, where its TextGrid has gone."""
+    """Return a row; a failed one, with the reason, where its TextGrid has gone."""
     if row.status == "failed" or row.grid is not None:
         return row
     return replace(row, status="failed", failure="its TextGrid is not there: align it again")
@@ -118,8 +121,36 @@ def _json(data: object) -> str:
 
 
 def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None) -> dict[str, Any]:
-    """Picture and script of an utterance; its entry in the list, and the lengths of its phones."""
-    entry: dict[str, Any] = {
+    """Write the picture and the script of an utterance; return its entry in the list, and the lengths of its
+    phones.
+    """
+    tiers, problem = _tiers(row, reference)
+    entry = _entry(name, row, tiers)
+    if problem:
+        entry["reasons"].append(problem)
+    try:
+        sound, rate = _sound(row)
+    except DataError as error:
+        if row.status != "failed":
+            entry["reasons"].append(error.message)
+        return entry
+    with written_whole(folder / "utterances" / f"{name}.jpg") as beside:
+        _draw(beside, sound, rate)
+    content = {
+        "id": name,
+        "start": row.start,
+        "length": len(sound) / rate,
+        "top": min(TOP, rate / 2),
+        "tiers": tiers,
+        "audio": base64.b64encode(_flac(sound, rate)).decode(),
+    }
+    write_text(folder / "utterances" / f"{name}.js", f"window.utterance({_json(content)});\n")
+    return {**entry, "shown": True, "end": row.start + len(sound) / rate}
+
+
+def _entry(name: str, row: Row, tiers: Tiers) -> dict[str, Any]:
+    """Return what the page's list has of an utterance before its recording is read."""
+    return {
         "id": name,
         "file": row.file,
         "speaker": row.speaker,
@@ -130,40 +161,17 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
         "at": row.at,
         "figures": dict(row.figures),
         "shown": False,
-        "durations": [],
+        "durations": [
+            (unstressed(label), end - start)
+            for start, end, label in tiers.get("phones", [])
+            if label != SILENCE_LABEL
+        ],
+        "text": " ".join(label for *_, label in tiers.get("words", []) if label != SILENCE_LABEL),
     }
-    tiers, problem = _tiers(row, reference)
-    if problem:
-        entry["reasons"].append(problem)
-    phones = tiers.get("phones", [])
-    entry["durations"] = [
-        (unstressed(label), end - start) for start, end, label in phones if label != SILENCE_LABEL
-    ]
-    entry["text"] = " ".join(label for *_, label in tiers.get("words", []) if label != SILENCE_LABEL)
-    try:
-        sound, rate = _sound(row)
-    except DataError as error:
-        if row.status != "failed":
-            entry["reasons"].append(error.message)
-        return entry
-    begin = row.start
-    picture = folder / "utterances" / f"{name}.jpg"
-    with written_whole(picture) as beside:
-        _draw(beside, sound, rate)
-    content = {
-        "id": name,
-        "start": begin,
-        "length": len(sound) / rate,
-        "top": min(TOP, rate / 2),
-        "tiers": tiers,
-        "audio": base64.b64encode(_flac(sound, rate)).decode(),
-    }
-    write_text(folder / "utterances" / f"{name}.js", f"window.utterance({_json(content)});\n")
-    return {**entry, "shown": True, "end": begin + len(sound) / rate}
 
 
 def _sound(row: Row) -> tuple[np.ndarray, int]:
-    """The utterance's samples at the recording's own rate."""
+    """Read the utterance's samples at the recording's own rate."""
     if row.recording is None:
         raise DataError(
             row.file, "the recording is not there", "name its folder (--corpus)", fault=Fault.UNREADABLE
@@ -189,10 +197,11 @@ def _flac(sound: np.ndarray, rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def _tiers(row: Row, reference: Source | None) -> tuple[dict[str, list[tuple[float, float, str]]], str]:
-    """Words and phones of an utterance and of its reference; and what kept them from being read, if
-    anything."""
-    found: dict[str, list[tuple[float, float, str]]] = {}
+def _tiers(row: Row, reference: Source | None) -> tuple[Tiers, str]:
+    """Read the words and phones of an utterance and of its reference; and what kept them from being read, if
+    anything.
+    """
+    found: Tiers = {}
     problem = ""
     for prefix, source in (("", None if row.grid is None else Source(row.grid)), ("reference ", reference)):
         if source is None:
@@ -218,19 +227,20 @@ def _within(intervals: Iterable[Interval], start: float, end: float | None) -> l
     return [
         (round(max(i.start, start), 5), round(min(i.end, last), 5), i.label)
         for i in intervals
-        if i.end > start + TOUCHING and i.start < last - TOUCHING
+        if i.end > start + ROUNDING and i.start < last - ROUNDING
     ]
 
 
 def _draw(path: Path, sound: np.ndarray, rate: int) -> None:
-    """A spectrogram in grey, dark where it is loud, 0 Hz at the bottom, as JPEG."""
+    """Draw a spectrogram in grey, dark where it is loud, 0 Hz at the bottom, as JPEG."""
     from PIL import Image
 
-    Image.fromarray(spectrogram(sound, rate)).save(path, format="JPEG", quality=QUALITY)
+    Image.fromarray(spectrogram(sound, rate)).save(path, format="JPEG", quality=JPEG_QUALITY)
 
 
 def spectrogram(sound: np.ndarray, rate: int) -> np.ndarray:
-    """Power of a sound (N,) in grey, (rows, columns) uint8; 0 is loud, the top row is the highest frequency.
+    """Return the power of a sound (N,) in grey, (rows, columns) uint8; 0 is loud, the top row is the highest
+    frequency.
 
     Emphasised by 6 dB an octave, from the loudest point down to `RANGE_DB` below it.
 
@@ -244,7 +254,7 @@ def spectrogram(sound: np.ndarray, rate: int) -> np.ndarray:
     """
     hop = max(1, round(max(STEP, len(sound) / rate / MOST_COLUMNS) * rate))
     size = max(16, round(WINDOW * rate))
-    points = max(TALL, 1 << (size - 1).bit_length())
+    points = max(LEAST_POINTS, 1 << (size - 1).bit_length())
     emphasised = np.diff(sound, prepend=sound[:1])
     padded = np.pad(emphasised, (size // 2, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(sound) : hop]
@@ -280,7 +290,7 @@ def _totals(outcome: Outcome, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _accuracy(r: Report) -> dict[str, Any]:
-    """The figures of the page's table."""
+    """Return the figures of the page's table of accuracy."""
     table = {
         name: {
             "count": s.count,
@@ -303,67 +313,3 @@ def _accuracy(r: Report) -> dict[str, Any]:
         "overlap": r.overlap,
         "frames": r.frame_accuracy,
     }
-
-
-def _charts(durations: Mapping[str, Sequence[float]], evaluation: Evaluation | None) -> dict[str, Any]:
-    """Figures for plotly: durations by phone; errors by tolerance and by class."""
-    import plotly.graph_objects as go
-
-    labels = sorted(durations)
-    table = [np.asarray(durations[label]) for label in labels]
-    quartiles = [np.percentile(d, [5, 25, 50, 75, 95]) * 1000 for d in table]
-    columns = list(zip(*quartiles, strict=True)) or [()] * 5
-    box = go.Figure(
-        go.Box(
-            x=labels,
-            lowerfence=columns[0],
-            q1=columns[1],
-            median=columns[2],
-            q3=columns[3],
-            upperfence=columns[4],
-            name="ms",
-            showlegend=False,
-        )
-    )
-    box.update_layout(
-        title="Durations by phone (ms): median, quartiles, 5 to 95 %. Click a phone for its histogram",
-        yaxis_title="ms",
-        xaxis_title="phone",
-    )
-    edges = np.append(np.arange(0, LONGEST + BIN / 2, BIN), np.inf)  # the last bin holds what is longer
-    found: dict[str, Any] = {
-        "durations": _plain(box),
-        "bin": 1000 * BIN,
-        "histograms": {
-            label: np.histogram(d, edges)[0].tolist() for label, d in zip(labels, table, strict=True)
-        },
-    }
-    if evaluation is not None and evaluation.report.phones is not None:
-        late = 1000 * np.array([b.late for f in evaluation.results for b in f.phones])
-        counts, edges = np.histogram(np.clip(late, -99.9, 99.9), np.arange(-100, 101, 5))
-        errors = go.Figure(go.Bar(x=edges[:-1] + 2.5, y=counts))
-        errors.update_layout(
-            title="How late phone boundaries are (ms; what is beyond 100 is in the last bars)",
-            xaxis_title="ms",
-            yaxis_title="boundaries",
-        )
-        classes = sorted(evaluation.report.by_class.items(), key=lambda item: -item[1].count)[:20]
-        by_class = go.Figure(
-            go.Bar(
-                x=[name for name, _ in classes],
-                y=[s.mae for _, s in classes],
-                customdata=[s.count for _, s in classes],
-                hovertemplate="%{x}: %{y:.1f} ms, %{customdata} boundaries<extra></extra>",
-            )
-        )
-        by_class.update_layout(
-            title="Mean absolute error by class of boundary (ms), the most frequent first", yaxis_title="ms"
-        )
-        found |= {"errors": _plain(errors), "classes": _plain(by_class)}
-    return found
-
-
-def _plain(figure: Any) -> Any:
-    """A plotly figure as JSON, without its long template: the page has its own colours."""
-    figure.update_layout(template=None)
-    return json.loads(figure.to_json())

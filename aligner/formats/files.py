@@ -45,7 +45,7 @@ def _unreadable(path: Path, error: OSError) -> DataError:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8 (with or without a byte-order mark) or UTF-16, line ends as newlines.
+    """Read a file in UTF-8 (with or without a byte-order mark) or UTF-16, with newlines as line ends.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
 
 
 def _guess(raw: bytes) -> str:
-    """UTF-16 without a mark betrays itself by zeros in every other byte."""
+    """Guess the encoding of bytes without a mark: UTF-16 has zeros in every other byte."""
     head = raw[:200]
     if len(raw) % 2 == 0 and head.count(0) >= len(head) // 3 > 0:
         return "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
@@ -79,7 +79,7 @@ def _guess(raw: bytes) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``, renamed to it when the block ends well and removed when not."""
+    """Yield a temporary path beside ``path``, renamed to it when the block ends well and removed when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -90,14 +90,18 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 with newlines as line ends, whole; what is not Unicode, in names of files, by its codes."""
+    """Write UTF-8 with newlines as line ends, whole or not at all; characters of file names that are not
+    Unicode are written as their codes.
+    """
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Ctrl-C and a polite kill wait until the block has ended: what belongs together is written together."""
+    """Hold back Ctrl-C and SIGTERM until the block has ended, so that what belongs together is written
+    together.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread only
         return

@@ -23,7 +23,7 @@ TOUCHING = 1e-6  # s; intervals that overlap by less were rounded
 
 
 def read_textgrid(path: Path) -> Tiers:
-    """Names and intervals of the interval tiers; point tiers are left out.
+    """Read the names and intervals of the interval tiers; point tiers are left out.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def read_textgrid(path: Path) -> Tiers:
 
 
 def grid_end(path: Path) -> float:
-    """Where a TextGrid ends, in seconds, by its head; its tiers may end before.
+    """Read where a TextGrid ends, in seconds, from its header; its tiers may end before.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which utterances differ from the rest of their corpus: in likelihood, and in the lengths of their phones.
+"""Utterances that differ from the rest of their corpus: in likelihood, and in the lengths of their phones.
 
 What one utterance cannot tell of itself, a hundred others can: another language, another microphone, another
 rate of speech.  Both figures are deviations in units of the corpus's own spread, which needs
@@ -22,7 +22,8 @@ SPREAD_OF_MAD = 1.4826  # standard deviations to one median absolute deviation, 
 
 
 def likelihood_deviations(values: Sequence[float]) -> list[float | None]:
-    """How far each utterance's log-likelihood per frame lies from the corpus's median, in robust deviations.
+    """Return how far each utterance's log-likelihood per frame lies from the corpus's median, in robust
+    deviations.
 
     Examples
     --------
@@ -40,22 +41,22 @@ def likelihood_deviations(values: Sequence[float]) -> list[float | None]:
 
 
 class Lengths:
-    """The lengths of a corpus's phones, utterance by utterance; six bytes a phone."""
+    """The lengths of a corpus's phones, utterance by utterance, at six bytes a phone."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
         self._rows: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, phones: Sequence[Interval]) -> None:
-        """Add an utterance."""
+        """Add the lengths of an utterance's phones."""
         spoken = [p for p in phones if p.label != SILENCE_LABEL and p.duration > 0]
         codes = [self._codes.setdefault(unstressed(p.label), len(self._codes)) for p in spoken]
         logs = np.log([p.duration for p in spoken])
         self._rows.append((np.asarray(codes, np.int16), logs.astype(np.float32)))
 
     def deviations(self) -> list[float | None]:
-        """Mean absolute deviation of each utterance's log lengths from those of the same phones in the
-        corpus.
+        """Return the mean absolute deviation of each utterance's log lengths from those of the same phones in
+        the corpus.
         """
         if len(self._rows) < ENOUGH_UTTERANCES:
             return [None] * len(self._rows)
@@ -74,7 +75,7 @@ class Lengths:
 
 
 def unusual(likelihood: float | None, lengths: float | None) -> tuple[Suspicion, ...]:
-    """What is unusual about an utterance of these deviations from its corpus (None: not known).
+    """Return what is unusual about an utterance of these deviations from its corpus (None: not known).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Why a person should look at an alignment.
+"""Tests of suspicion: why a person should look at an alignment.
 
 Exact search always finds the best path; these tests tell when even the best is not good.  Where each limit
 lies, and why, stands in `aligner.refine.thresholds`.
@@ -49,36 +49,36 @@ class Solved:
 
     @property
     def spoken(self) -> list[Interval]:
-        """Phones that are not silence."""
+        """The phones that are not silence."""
         return [p for p in self.phones if p.label != SILENCE_LABEL]
 
     @property
     def voiced(self) -> np.ndarray:
-        """(T,) whether a frame is one of a spoken phone."""
+        """Whether each frame belongs to a spoken phone, shape (T,)."""
         sizes = np.diff([*self.firsts, len(self.levels)])
         return np.repeat([p.label != SILENCE_LABEL for p in self.phones], sizes)
 
     def crammed(self, phone: Interval) -> bool:
-        """Whether a spoken phone is as short as the model lets it be."""
+        """Return whether a spoken phone is as short as the model lets it be."""
         return phone.label != SILENCE_LABEL and phone.duration < CRAMMED * self.shortest
 
     def word_at(self, start: float, end: float) -> str:
-        """The words that a stretch of time lies in or touches."""
+        """Return the words that a stretch of time lies in or touches."""
         return " ".join(
             w.label for w in self.words if w.start < end and w.end > start and w.label != SILENCE_LABEL
         )
 
 
 def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
-    """The figures of an alignment.
+    """Measure the figures of an alignment.
 
     Parameters
     ----------
     s : Solved
     log_likelihood : float
-        Of the path, per frame.
+        Log-likelihood of the path, per frame.
     clipped : float
-        Share of samples.
+        Share of the samples that are cut off.
     """
     words = [w for w in s.words if w.label != SILENCE_LABEL]
     total = s.phones[-1].end - s.phones[0].start
@@ -101,7 +101,7 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
 
 
 def suspicions(s: Solved, q: Quality) -> tuple[Suspicion, ...]:
-    """What looks wrong with an alignment; empty where nothing does."""
+    """Return what looks wrong with an alignment; empty where nothing does."""
     return tuple(found for test in TESTS for found in test(s, q)[:1])
 
 
@@ -110,7 +110,7 @@ def _suspicion(test: Test, text: str, at: float | None = None) -> Suspicion:
 
 
 def _misfit(s: Solved, q: Quality) -> list[Suspicion]:
-    """Speech and transcript disagree over some stretch of time."""
+    """Find stretches where speech and transcript disagree."""
     found = []
     for seconds, least in s.limits.stretches:
         means_ = _moving(s.evidence.margin, _frames(s, seconds))
@@ -138,7 +138,7 @@ def _disagree(s: Solved, start: float, end: float) -> Suspicion:
 
 
 def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
-    """A phone goes on for too long."""
+    """Find a phone that goes on for too long."""
     longest = max((p for p in s.spoken if p.label != NOISE_LABEL), key=lambda p: p.duration, default=None)
     if longest is None or not threshold(Test.LONG_PHONE).exceeded(longest.duration):
         return []
@@ -148,7 +148,7 @@ def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
-    """A word goes on for too long."""
+    """Find words that go on for too long."""
     limit = threshold(Test.LONG_WORD)
     return [
         _suspicion(
@@ -160,12 +160,12 @@ def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _long(s: Solved, q: Quality) -> list[Suspicion]:
-    """A phone goes on for too long; or, where none does, a word."""
+    """Find a phone that goes on for too long; or, where none does, a word."""
     return [*_long_phone(s, q), *_long_word(s, q)]
 
 
 def _crammed_together(s: Solved, q: Quality) -> list[Suspicion]:
-    """Words that are not said are squeezed in at the least that the model allows."""
+    """Find words that are squeezed in at the least that the model allows, for they are not said."""
     runs = _crammed_runs(s)
     run = max(runs, key=len, default=[])
     if threshold(Test.CRAMMED).exceeded(len(run)):
@@ -189,7 +189,7 @@ def _at_the_edge(s: Solved, run: Sequence[Interval], edge: str) -> Suspicion:
 
 
 def _too_many(s: Solved, q: Quality) -> list[Suspicion]:
-    """The transcript has far too many words for the recording."""
+    """Find a transcript with far too many words for its recording."""
     share = sum(map(s.crammed, s.spoken)) / len(s.spoken)
     if len(s.spoken) < ENOUGH_PHONES or not threshold(Test.CRAMMED_SHARE).exceeded(share):
         return []
@@ -198,7 +198,7 @@ def _too_many(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _uneven(s: Solved, q: Quality) -> list[Suspicion]:
-    """Some phones are crammed, and others cover much."""
+    """Find phones some of which are crammed, and others cover much."""
     lengths = [log(p.duration) for p in s.spoken if p.label != NOISE_LABEL]
     if len(lengths) < ENOUGH_PHONES or not threshold(Test.UNEVEN).exceeded(stdev(lengths)):
         return []
@@ -207,7 +207,7 @@ def _uneven(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _little_speech(s: Solved, q: Quality) -> list[Suspicion]:
-    """Most of the utterance is taken for silence."""
+    """Find an utterance most of which is taken for silence."""
     total = s.phones[-1].end - s.phones[0].start
     if not threshold(Test.LITTLE_SPEECH).exceeded(q.speech):
         return []
@@ -216,7 +216,7 @@ def _little_speech(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _noisy(s: Solved, q: Quality) -> list[Suspicion]:
-    """Speech is hardly stronger than what is taken for pauses."""
+    """Find speech that is hardly stronger than what is taken for pauses."""
     if q.snr is None or not threshold(Test.NOISY).exceeded(q.snr):
         return []
     if q.snr <= 0:
@@ -230,7 +230,7 @@ def _noisy(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _cut_off(s: Solved, q: Quality) -> list[Suspicion]:
-    """The peaks of the recording are cut off."""
+    """Find a recording whose peaks are cut off."""
     if not threshold(Test.CLIPPED).exceeded(q.clipped):
         return []
     text = f"{100 * q.clipped:.1f} % of the samples are clipped: the recording was too loud"
@@ -250,12 +250,12 @@ TESTS: tuple[Callable[[Solved, Quality], list[Suspicion]], ...] = (
 
 
 def _crammed_runs(s: Solved) -> list[list[Interval]]:
-    """Rows of phones that are as short as the model lets them be."""
+    """Return rows of phones that are as short as the model lets them be."""
     return [list(group) for yes, group in groupby(s.phones, s.crammed) if yes]
 
 
 def _snr(s: Solved) -> float | None:
-    """Power of speech without the noise below it, over the power in the pauses (dB)."""
+    """Return the power of speech without the noise below it, over the power in the pauses (dB)."""
     voiced = s.voiced
     if s.clock.seconds(int((~voiced).sum())) < s.limits.pauses:
         return None
@@ -269,7 +269,7 @@ def _frames(s: Solved, seconds: float) -> int:
 
 
 def _moving(values: np.ndarray, width: int) -> np.ndarray:
-    """Means over every ``width`` values in a row; of all of them where there are fewer."""
+    """Return means over every ``width`` values in a row; of all of them where there are fewer."""
     width = min(width, len(values))
     sums = np.cumsum(np.concatenate([[0.0], values.astype(np.float64)]))
     average: np.ndarray = (sums[width:] - sums[:-width]) / width

@@ -71,7 +71,7 @@ class Scores(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """A limit, and the reason for it."""
+    """A limit of a test of suspicion, and the reason for it."""
 
     test: Test
     """Whose limit it is."""
@@ -93,7 +93,7 @@ class Threshold:
     """The same in spoken phones in a row."""
 
     def exceeded(self, value: float) -> bool:
-        """Whether a value lies beyond the limit."""
+        """Return whether a value lies beyond the limit."""
         return value < self.limit if self.below else value > self.limit
 
     @property
@@ -242,7 +242,7 @@ _SINGLE: Mapping[Test, Threshold] = {t.test: t for t in THRESHOLDS if t.test is 
 
 
 def threshold(test: Test) -> Threshold:
-    """The threshold of a test that has one for all kinds of scores.
+    """Return the threshold of a test that has one for all kinds of scores.
 
     Examples
     --------
@@ -264,7 +264,7 @@ class Limits:
     """Seconds of pauses from which their power can be told."""
 
     def times(self, factor: float) -> Limits:
-        """Limits of a model whose margins are so much wider.
+        """Return the limits of a model whose margins are ``factor`` times as wide.
 
         Examples
         --------
@@ -279,7 +279,7 @@ class Limits:
 
 
 def _limits_of(scores: Scores) -> Limits:
-    """The limits of margins that the table has of a kind of scores."""
+    """Return the limits of margins that the table has of a kind of scores."""
     own = [t for t in THRESHOLDS if t.scores is scores]
     return Limits(
         tuple((t.seconds, t.limit) for t in own if t.seconds is not None),
@@ -293,7 +293,7 @@ LIMITS: Mapping[Scores, Limits] = {scores: _limits_of(scores) for scores in Scor
 
 
 def worst_margin(scores: Scores, seconds: float) -> float:
-    """The worst mean margin of intact speech over a window of so many seconds, in nats a frame.
+    """Return the worst mean margin of intact speech over a window of so many seconds, in nats a frame.
 
     Examples
     --------
@@ -304,7 +304,7 @@ def worst_margin(scores: Scores, seconds: float) -> float:
 
 
 def markdown() -> str:
-    """The table of thresholds for the documentation."""
+    """Return the table of thresholds in Markdown, for the documentation."""
     return "\n".join(_lines()) + "\n"
 
 

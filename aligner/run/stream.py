@@ -24,7 +24,7 @@ from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
 from aligner.backends.path import SHORT_PIECE, path_evidence, path_scores
-from aligner.corpus.audio import SILENT, clipped
+from aligner.corpus.audio import SILENT_PEAK, clipped
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
@@ -367,7 +367,7 @@ def _check_sound(wave: Tensor) -> None:
             "is there a sound on this input?",
             fault=Fault.UNREADABLE,
         )
-    if float(wave.abs().max()) < SILENT:
+    if float(wave.abs().max()) < SILENT_PEAK:
         raise DataError(
             "recording",
             "the recording is silent throughout",
