@@ -53,7 +53,7 @@ class Teachable(Protocol):
     """A backend that can learn from corrections of its boundaries."""
 
     def with_taught(self, taught: BoundaryModel | None) -> AnyBackend:
-        """The same backend, which has learnt this and nothing else."""
+        """The same backend with what was learnt from corrections; None takes away what it had learnt."""
         ...
 
 

@@ -39,7 +39,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What is known of a backend before it has heard anything."""
+    """The facts about a backend that are the same for every utterance."""
 
     name: str
     """Its word among the options, such as 'hmm'."""
@@ -166,7 +166,7 @@ class Backend(Protocol[P]):
 
     @property
     def traits(self) -> Traits:
-        """What is known of it before it has heard anything."""
+        """The facts about it that are the same for every utterance."""
         ...
 
     @property

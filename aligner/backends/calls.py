@@ -87,9 +87,7 @@ def check_kind(backend: str, kind: str | None, model: str) -> None:
 
 
 def check_english(model: str, language: str | None) -> None:
-    """Raise ModelError where the transcripts are of another language than a model inside, which is of
-    English.
-    """
+    """Raise ModelError where a model of the package is needed and the language is not English, as it is."""
     if not spoken_english(language):
         raise ModelError(
             model,
@@ -127,9 +125,7 @@ def check_folder(recordings: Path) -> None:
 
 
 def check_tables(*targets: Path | None) -> None:
-    """Raise DataError where one would overwrite what is no table of an earlier call, such as a
-    ``metadata.csv``.
-    """
+    """Raise DataError where a table would overwrite another kind of file, such as a ``metadata.csv``."""
     for path in filter(None, targets):
         known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
         if path.exists() and read_text(path).split("\n", 1)[0] not in known:
@@ -140,9 +136,10 @@ def check_tables(*targets: Path | None) -> None:
 
 
 def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
-    """Raise DataError where a model of a language is to be made without a dictionary, and none can be had.
+    """Raise DataError where a model is to be made without a dictionary, and the language has none here.
 
-    The one inside is of English; of others, eSpeak pronounces its own, where it may.
+    The package has a dictionary of English; other languages are pronounced by eSpeak, where ``espeak`` allows
+    it and it speaks them.
     """
     if spoken_english(language):
         return
@@ -163,7 +160,7 @@ def check_compared(reference: Path, *aligned: Path) -> None:
 
 
 def check_refined(refine: str) -> None:
-    """Raise DataError where corrections would be learnt from in vain."""
+    """Raise DataError where boundaries are not refined by what corrections would teach."""
     if refine != "full":
         raise DataError(
             "corrections",

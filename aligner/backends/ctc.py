@@ -91,7 +91,7 @@ class CtcBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """What is known of it before it has heard anything."""
+        """The facts about it that are the same for every utterance."""
         taught = taught_for(self.model, NAME)
         return Traits(
             name=NAME,
@@ -107,7 +107,7 @@ class CtcBackend:
         )
 
     def with_taught(self, taught: BoundaryModel | None) -> CtcBackend:
-        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, model=replace(self.model, taught=taught))
 
     def prepare(self, heard: Heard) -> Prepared:
@@ -158,8 +158,9 @@ class CtcBackend:
         )
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
-        """The word of each spike, and the spellings of all words; a wildcard that was not asked for is one
-        more.
+        """The word of each spike, and the spellings of all words.
+
+        A wildcard between the words of the transcript becomes a word behind these.
         """
         spellings = [t.spelling for t in prepared.heard.tokens]
         owners = []

@@ -75,7 +75,7 @@ class CtcHmmBackend:
         return self.hmm.compute
 
     def with_taught(self, taught: BoundaryModel | None) -> CtcHmmBackend:
-        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, hmm=self.hmm.with_taught(taught))
 
     def prepare(self, heard: Heard) -> Placed:

@@ -130,7 +130,7 @@ class DtwBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """What is known of it before it has heard anything."""
+        """The facts about it that are the same for every utterance."""
         return Traits(
             name=NAME,
             model_name=self.model_name,
@@ -149,7 +149,7 @@ class DtwBackend:
         )
 
     def with_taught(self, taught: BoundaryModel | None) -> DtwBackend:
-        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, taught=taught)
 
     def prepare(self, heard: Heard) -> Referred:

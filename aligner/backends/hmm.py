@@ -71,7 +71,7 @@ class HmmBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """What is known of it before it has heard anything."""
+        """The facts about it that are the same for every utterance."""
         taught = taught_for(self.model, NAME)
         return Traits(
             name=NAME,
@@ -197,7 +197,7 @@ class HmmBackend:
         return replace(self, model=replace(self.model, frontend=replace(frontend, cmn="running")))
 
     def with_taught(self, taught: BoundaryModel | None) -> HmmBackend:
-        """The same backend, which has learnt this from corrections and nothing else (see `Teachable`)."""
+        """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, model=replace(self.model, taught=taught))
 
     def voice_of(self, utterance: Utterance) -> SpeakerTransform | None:
@@ -249,8 +249,10 @@ def make(model: Model | None, options: Options, compute: Compute) -> HmmBackend:
 
 
 def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
-    """What gives words their pronunciations: the dictionary that the options name, or the model's own, with
-    G2P for other words; or the letters of words, for a model whose phones are letters.
+    """What gives words their pronunciations.
+
+    It is the dictionary that the options name, or the model's own, with G2P for other words; or the letters
+    of words, for a model whose phones are letters.
 
     Raises
     ------

@@ -88,7 +88,7 @@ def each_result(
 def _knowing_speakers(
     backend: AnyBackend, utterances: Iterable[Utterance]
 ) -> tuple[AnyBackend, Iterable[Utterance]]:
-    """The backend once it has heard who speaks, where it wants to; and the utterances."""
+    """Let a backend hear the speakers first, where it needs to; that backend, and the utterances."""
     first = backend.speaker_pass() if isinstance(backend, SpeakerAware) else None
     if first is None:
         return backend, utterances
