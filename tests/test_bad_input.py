@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,8 +47,6 @@ def faults_of(out: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("make", "rule", "fault"), CASES.values(), ids=CASES)
 def test_one_bad_file(corpus, tmp_path, make, rule, fault):
-    import re
-
     make(corpus / "anna")
     out = tmp_path / "out"
     result = run(corpus, out)
@@ -78,8 +77,7 @@ def test_all_at_once(corpus, tmp_path):
         f.removesuffix(".flac").removesuffix(".m4a") for f in table
     }
     assert table["anna/kitchen"][0] == table["anna/winter"][0] == "ok"
-    assert "and" in result.output
-    assert "alignment.csv" in result.output
+    assert re.search(r"and \d+ more: see .*alignment\.csv", result.output)
 
 
 @pytest.mark.parametrize("inside", ["", "out", "a/b"])
