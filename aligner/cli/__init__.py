@@ -1,6 +1,8 @@
-"""The commands ``align`` and ``aligner``: parsing and printing only.
+"""The programs ``align`` and ``aligner``: they parse and print only.
 
-Nothing heavy is imported before a command runs: ``align --help`` answers at once.
+A module beside this one holds the options of a command.  Called, a command goes two steps, each imported when
+it is reached: `checks` finds what is wrong with the call without torch, so that wrong calls, as ``--help``,
+are answered at once; then a module of `actions` calls the rooms that do the work and prints what they return.
 """
 
 from __future__ import annotations

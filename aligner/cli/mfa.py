@@ -41,7 +41,7 @@ FOLDERS = "the folder that holds a recording is its speaker"
 
 @dataclass(frozen=True)
 class Flag:
-    """An option of MFA's."""
+    """An option of the Montreal Forced Aligner, and what becomes of it here."""
 
     takes: bool = False
     """Whether it takes a value."""

@@ -38,7 +38,7 @@ TRANSFORM_ROUNDS = 2  # of estimating transforms: each round aligns better than 
 
 @dataclass(frozen=True)
 class Options:
-    """How to adapt."""
+    """How a model is adapted to a corpus."""
 
     transforms: bool = True
     """Whether frames are transformed to fit the model (fMLLR): those of all recordings, then those of each
@@ -51,7 +51,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The result of an adaptation."""
+    """The result of an adaptation: the model, and how well it fits the corpus."""
 
     model: MarkovModel
     """The model as it was saved."""
@@ -194,7 +194,7 @@ def _adapted(
 
 
 def per_frame(s: Statistics) -> float:
-    """Return the log-likelihood per frame."""
+    """Return the log-likelihood per frame that statistics were gathered with."""
     return s.log_likelihood / max(s.frames, 1)
 
 

@@ -192,7 +192,7 @@ class Piece(NamedTuple):
 
     @property
     def transcript(self) -> str:
-        """The words as a text."""
+        """The words of the piece, joined to a transcript."""
         return " ".join(w.label for w in self.words)
 
 

@@ -13,7 +13,7 @@ HISTORY, PLOT = "training.csv", "training.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One iteration of a training."""
+    """One iteration of a training, as a row of its history."""
 
     stage: str
     """The kind of the stage."""

@@ -29,7 +29,7 @@ DICTIONARY = "dictionary.dict"  # in the model's folder
 
 @dataclass(frozen=True)
 class Summary:
-    """The result of a training."""
+    """The result of training a CTC network."""
 
     utterances: int
     """The number of utterances that were learnt from."""

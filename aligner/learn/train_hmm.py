@@ -33,7 +33,7 @@ SHORTEST_CORPUS = 20.0  # s of speech; less cannot be learnt from: each phone is
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The result of a training."""
+    """The result of training a hidden Markov model."""
 
     model: MarkovModel
     """The model as it was saved."""

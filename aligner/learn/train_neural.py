@@ -54,7 +54,7 @@ class Recordings(Sequence[LabelledUtterance]):
 
 @dataclass(frozen=True)
 class Summary:
-    """The result of a training."""
+    """The result of training a network on a hidden Markov model's alignments."""
 
     model: MarkovModel
     """The model as it was saved."""

@@ -57,7 +57,7 @@ class WorkerSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Start no more workers."""
+        """Release what is needed to start more workers."""
         ...
 
 

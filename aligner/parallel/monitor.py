@@ -74,7 +74,7 @@ class Meter:
         self._spent, self._time = sum(map(_spent, self._tree())), clock()
 
     def __call__(self) -> Usage:
-        """Return what is used now."""
+        """Return the use of the machine since the last call."""
         tree = self._tree()
         spent, now = sum(map(_spent, tree)), self._clock()
         passed, self._time = now - self._time, now

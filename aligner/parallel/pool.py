@@ -43,7 +43,7 @@ class WorkerLost(DataError):
 
 
 class WorkerDied(WorkerLost):
-    """The worker was killed."""
+    """The worker was killed before it sent a result."""
 
     def __init__(self) -> None:
         super().__init__("processes", "one was killed, as happens where memory is short", "name fewer --jobs")
@@ -237,7 +237,7 @@ class _Worker:
         return REQUESTS_PER_WORKER - len(self.requests) if self.pid is not None else 0
 
     def send(self, request: _Request) -> None:
-        """Send it a request."""
+        """Send the process a request, which waits there behind others."""
         self.requests.append(request)
         if len(self.requests) == 1:
             self._restart_timeout()
@@ -254,7 +254,7 @@ class _Worker:
         self.silence, self.timeout = 0.0, self.requests[0].timeout if self.requests else math.inf
 
     def kill(self) -> None:
-        """Kill its process."""
+        """Kill the process, and close the connection to it."""
         if self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
