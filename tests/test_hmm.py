@@ -744,13 +744,14 @@ def test_nothing_costs_states_squared_unless_the_graph_is_dense():
     assert model.transitions().predecessors.shape == (1, 30_000, 2)
 
 
-def test_inference_mode_and_lengths_as_a_list():
-    for name in MODELS:
-        model, x = make(name), torch.randn(3, 9, 2)
-        with torch.inference_mode():
-            model(x, [9, 5, 7])
-            model.viterbi(x, [9, 5, 7])
-            model.posteriors(x, [9, 5, 7])
+@pytest.mark.parametrize("name", MODELS)
+def test_inference_mode_and_lengths_as_a_list(name):
+    model, x, lengths = make(name), torch.randn(3, 9, 2), [9, 5, 7]
+    usual, path = model(x, torch.tensor(lengths)), model.viterbi(x, torch.tensor(lengths))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x, lengths), usual)
+        assert torch.equal(model.viterbi(x, lengths).states, path.states)
+        assert len(model.posteriors(x, lengths)[0]) == 3
 
 
 def test_frozen_parameters_stay_as_they_are():
