@@ -1,6 +1,6 @@
-"""The words that options take, for those who do the work and for those who only read the call.
+"""The words that options take, for the code that does the work and for the commands that check the call.
 
-Nothing is imported here, so that a call is known to be wrong before torch is loaded.
+Nothing is imported here, so that a wrong call is known before torch is loaded.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ REFINEMENTS = ("full", "offsets", "none")  # of boundaries after the search
 TRANSFER_REFINEMENTS = ("full", "none")  # of boundaries that are carried over from another recording
 PRECISIONS = ("full", "mixed")  # of networks and mixtures
 KERNELS = ("auto", "numba", "triton", "reference")  # that run a search
-DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of them; a colon and a number may follow
+DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of devices; a colon and a number may follow
 EXISTING = ("skip", "overwrite", "error")  # what to do where an output exists
 FORMATS = ("textgrid", "json", "csv", "ctm")  # of alignments
 WARPS = ("dtw", "none")  # how frames of two recordings are matched
 FAMILY = ("MixtureGaussianHMM", "HSMM", "SemiMarkovHMM", "NeuralHMM", "StreamingHMM")  # of aligner.hmm
-TASKS = ("likelihood", "viterbi", "gradient")  # what is measured of them
-MEASURED = ("models", "stages", "backends")  # what there is to measure
+TASKS = ("likelihood", "viterbi", "gradient")  # of models of aligner.hmm that `aligner bench` times
+MEASURED = ("models", "stages", "backends")  # what `aligner bench` can time

@@ -118,28 +118,48 @@ def _check_labelled(reference: Path, job: Job) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest:
-    """A call of `aligner train`; fields have the names of its options."""
+    """A call of `aligner train`; its fields have the names of the options."""
 
     corpus: Path
+    """The folder of recordings and transcripts."""
     model: Path
+    """The folder of the new model."""
     backend: str
+    """The kind of model, one of `aligner.names.TRAINED`."""
     dictionary: Path | None
+    """A file of pronunciations; None takes CMU's for English, and eSpeak's for other languages."""
     characters: bool
+    """Whether the letters of words stand for phones."""
     language: str
+    """The code of the transcripts' language."""
     g2p: bool
+    """Whether words that the dictionary lacks get a pronunciation from their letters."""
     out: Path | None
+    """Where the corpus is aligned with the new model; None leaves that out."""
     recipe: str
+    """One of `aligner.names.RECIPES`."""
     config: Path | None
+    """A YAML file of what differs from the recipe."""
     em: str | None
+    """One of `aligner.names.EM`; None takes the recipe's."""
     resume: bool
+    """Whether to go on with a training that stopped."""
     teacher: Path | None
+    """The hidden Markov model that a network learns from; None trains one first."""
     epochs: int | None
+    """The number of passes of a network over the corpus; None takes the usual number of its kind."""
     alpha: float
+    """The weight of the label priors of a CTC network."""
     learning_rate: float
+    """The highest learning rate of a network."""
     batch_seconds: float
+    """Seconds of speech in a batch of a network."""
     seed: int
+    """The seed of all random numbers."""
     jobs: int | None
+    """The number of processes; None takes one a core, and one for networks."""
     device: str
+    """Where features, scores and networks are computed."""
 
 
 def training(call: TrainRequest) -> None:
