@@ -132,8 +132,8 @@ def decode_as_stream(model: StreamingHMM, observations: Tensor) -> list[Tensor]:
     found = []
     for sequence in observations:
         processor = StreamingHMMProcessor(model, chunk_size=CHUNK_FRAMES)
-        told = [processor.process_chunk(piece).states for piece in sequence.split(CHUNK_FRAMES)]
-        found.append(torch.cat([*told, processor.finish().states]))
+        states = [processor.process_chunk(piece).states for piece in sequence.split(CHUNK_FRAMES)]
+        found.append(torch.cat([*states, processor.finish().states]))
     return found
 
 

@@ -56,11 +56,11 @@ def speak(letters: str, seed: int) -> Spoken:
 def trained_model() -> MarkovModel:
     """Make a model of the tones: a Gaussian for all states of each."""
     frontend, topology = SphinxFrontend(cmn="none"), TreeTopology.of_phones(list(TONES))
-    lesson = speak(TRAINING_TEXT, 1)
-    frames = frontend(torch.from_numpy(lesson.wave)).double()
+    speech = speak(TRAINING_TEXT, 1)
+    frames = frontend(torch.from_numpy(speech.wave)).double()
     middles = (np.arange(len(frames)) * frontend.clock.hop + frontend.clock.window / 2) / SAMPLE_RATE
-    at = np.searchsorted(lesson.edges, middles, side="right") - 1
-    label = np.array([topology.number(lesson.phones[min(k, len(lesson.phones) - 1)]) for k in at])
+    at = np.searchsorted(speech.edges, middles, side="right") - 1
+    label = np.array([topology.number(speech.phones[min(k, len(speech.phones) - 1)]) for k in at])
     means, variances = [], []
     for number in range(len(topology.phones)):
         own = frames[
@@ -87,13 +87,13 @@ def trained_model() -> MarkovModel:
 
 def trouble() -> str:
     """What is wrong with how the sentence is aligned; empty where all is well."""
-    said = speak(SENTENCE.replace(" ", ""), 2)
+    spoken = speak(SENTENCE.replace(" ", ""), 2)
     options = Options(backend="hmm", refine="none", language="planted")
-    [found] = align([Utterance("planted", said.wave, SENTENCE)], trained_model(), options, Compute(jobs=1))
+    [found] = align([Utterance("planted", spoken.wave, SENTENCE)], trained_model(), options, Compute(jobs=1))
     if isinstance(found, Failure):
         return f"the sentence cannot be aligned ({found.message})"
     labels = tuple(p.label or SILENCE for p in found.phones)
-    if labels != said.phones:
-        return f"it hears {' '.join(labels)}, not {' '.join(said.phones)}"
-    away = max(abs(p.start - edge) for p, edge in zip(found.phones, said.edges[:-1], strict=True))
+    if labels != spoken.phones:
+        return f"it hears {' '.join(labels)}, not {' '.join(spoken.phones)}"
+    away = max(abs(p.start - edge) for p, edge in zip(found.phones, spoken.edges[:-1], strict=True))
     return f"a boundary is {1000 * away:.0f} ms from where it was planted" if away > TOLERANCE else ""

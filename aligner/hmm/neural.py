@@ -90,30 +90,30 @@ class NeuralHMM(HMM):
     def potentials(self, observations: Tensor) -> Potentials:
         """Compute arcs that vary in time, and scores, of a batch (B, T, D)."""
         observations = observations.to(self.log_variances.dtype)
-        heard = self._encoded(observations)
+        encoded = self._encoded(observations)
 
         def score(observations: Tensor, first: int, last: int) -> Tensor:
-            return self._score(observations[:, first:last], heard[:, first:last])
+            return self._score(observations[:, first:last], encoded[:, first:last])
 
-        changes = self.changes(heard).to(self.log_variances.dtype)
+        changes = self.changes(encoded).to(self.log_variances.dtype)
         scores = self._over_time(score, observations, self.num_states * self.obs_dim)
         return Potentials(self.transitions(changes), scores, None)
 
     def _encoded(self, observations: Tensor) -> Tensor:
         """Network output (B, T, H) for each frame, computed from the frames before it."""
         before = nn.functional.pad(observations, (0, 0, 1, 0))[:, :-1]
-        said = self.network(before)
-        heard: Tensor = said[0] if isinstance(said, tuple) else said
-        if heard.shape != (*observations.shape[:2], self.means.in_features):
+        output = self.network(before)
+        encoded: Tensor = output[0] if isinstance(output, tuple) else output
+        if encoded.shape != (*observations.shape[:2], self.means.in_features):
             raise ValueError(
-                f"the network gave shape {tuple(heard.shape)}; "
+                f"the network gave shape {tuple(encoded.shape)}; "
                 f"{(*observations.shape[:2], self.means.in_features)} is needed"
             )
-        return heard
+        return encoded
 
-    def _score(self, observations: Tensor, heard: Tensor) -> Tensor:
+    def _score(self, observations: Tensor, encoded: Tensor) -> Tensor:
         """Log-likelihoods (B, T, S) of frames, given the network's output."""
-        means = self.means(heard).to(self.log_variances.dtype).unflatten(2, (self.num_states, self.obs_dim))
+        means = self.means(encoded).to(self.log_variances.dtype).unflatten(2, (self.num_states, self.obs_dim))
         precisions = (-self.log_variances).exp()
         distance: Tensor = ((observations[:, :, None] - means).square() * precisions).sum(3)
         constant = (self.log_variances + math.log(2 * math.pi)).sum(1)
@@ -130,16 +130,16 @@ class NeuralHMM(HMM):
         state = torch.multinomial(begin.expand(batch, -1), 1, generator=generator).squeeze(1)
         states = [state]
         for t in range(num_frames):
-            heard = self._encoded(observations[:, : t + 1])[:, -1]
+            encoded = self._encoded(observations[:, : t + 1])[:, -1]
             if t > 0:
-                logits = self.transitions.logits + self.changes(heard)
+                logits = self.transitions.logits + self.changes(encoded)
                 leaving = self.transitions.source == state[:, None]
                 going = leaving.any(1)  # a state without arcs is kept
                 odds = torch.where(going[:, None], logits.masked_fill(~leaving, -torch.inf), 0.0).softmax(1)
                 arc = torch.multinomial(odds, 1, generator=generator).squeeze(1)
                 state = torch.where(going, self.transitions.target[arc], state)
                 states.append(state)
-            means: Tensor = self.means(heard).view(batch, self.num_states, -1)[each, state]
+            means: Tensor = self.means(encoded).view(batch, self.num_states, -1)[each, state]
             noise = torch.randn(means.shape, generator=generator, device=device, dtype=dtype)
             observations[:, t] = means + noise * (0.5 * self.log_variances[state]).exp()
         return observations, torch.stack(states, 1)

@@ -73,8 +73,8 @@ def skip(num_states: int, stay: float = 0.5, skipping: float = 0.1) -> Transitio
         )
     arcs = []
     for s in range(num_states):
-        ways = [(s, stay), (s + 1, 1 - stay - skipping), (s + 2, skipping)]
-        inside = [(target, p) for target, p in ways if target < num_states and p > 0]
+        targets = [(s, stay), (s + 1, 1 - stay - skipping), (s + 2, skipping)]
+        inside = [(target, p) for target, p in targets if target < num_states and p > 0]
         total = sum(p for _, p in inside)
         arcs += [(s, target, p / total) for target, p in inside]
     source, target, probability = zip(*arcs, strict=True)

@@ -67,20 +67,20 @@ class BoundaryNetwork(nn.Module):
 
     def encode(self, energies: Tensor) -> Tensor:
         """Encode normalised energies (B, T, 26) to features before each frame (B, T, WIDTH)."""
-        heard = energies
+        encoded = energies
         for layer, dilation in zip(self.layers, DILATIONS, strict=True):
             weight, bias = layer.parameters()
-            heard = self.dropout(relu(convolved(heard, weight, bias, dilation)))
-        return heard
+            encoded = self.dropout(relu(convolved(encoded, weight, bias, dilation)))
+        return encoded
 
     def forward(
-        self, heard: Tensor, at: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor, away: Tensor
+        self, encoded: Tensor, at: Tensor, pairs: Tensor, classes: Tensor, likely: Tensor, away: Tensor
     ) -> Tensor:
         """Log-odds of candidate places.
 
         Parameters
         ----------
-        heard : Tensor
+        encoded : Tensor
             (T, WIDTH) of all frames.
         at : Tensor
             (N, W) int64, the frame of each place; ascending.
@@ -102,11 +102,11 @@ class BoundaryNetwork(nn.Module):
         trust = self.trust + CLASS_LEARNING_FACTOR * self.trust_of_classes(classes)
         far = away / DISTANCE_UNIT
         distances = torch.stack([likely, far.abs(), far.square(), far], -1)
-        odds: Tensor = self._dot_products(heard, at, weights) + torch.einsum("nwk,nk->nw", distances, trust)
+        odds: Tensor = self._dot_products(encoded, at, weights) + torch.einsum("nwk,nk->nw", distances, trust)
         return odds
 
     @staticmethod
-    def _dot_products(heard: Tensor, at: Tensor, weights: Tensor) -> Tensor:
+    def _dot_products(encoded: Tensor, at: Tensor, weights: Tensor) -> Tensor:
         """Dot products (N, W) of features (T, D) ``at`` places (N, W) with weights (N, D).
 
         So nothing is copied to (N, W, D), which would take longer than all else here.
@@ -115,8 +115,8 @@ class BoundaryNetwork(nn.Module):
         for k in range(0, len(at), BOUNDARIES_AT_ONCE):
             own = at[k : k + BOUNDARIES_AT_ONCE]
             first, last = int(own.min()), int(own.max()) + 1
-            parts.append((weights[k : k + BOUNDARIES_AT_ONCE] @ heard[first:last].T).gather(1, own - first))
-        return torch.cat(parts) if parts else heard.new_zeros(at.shape)
+            parts.append((weights[k : k + BOUNDARIES_AT_ONCE] @ encoded[first:last].T).gather(1, own - first))
+        return torch.cat(parts) if parts else encoded.new_zeros(at.shape)
 
 
 def convolved(frames: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
@@ -192,10 +192,10 @@ class BoundaryModel:
         before, far = torch.from_numpy(likely).float(), torch.from_numpy(away).float()
         at = torch.from_numpy(frames_around(middle, len(energies), likely.shape[1] // 2))
         with torch.inference_mode():
-            heard = normalised(energies)[None]
+            energies_ = normalised(energies)[None]
             odds = [
                 network(
-                    network.encode(heard)[0], at, pairs=pairs, classes=classes, likely=before, away=far
+                    network.encode(energies_)[0], at, pairs=pairs, classes=classes, likely=before, away=far
                 ).softmax(-1)
                 for network in self.networks
             ]

@@ -101,9 +101,9 @@ def posteriors(
         return network(wave)
     parts, first = [], 0
     while first * hop < len(wave):
-        heard = network(wave[first * hop : (first + size) * hop])
+        found = network(wave[first * hop : (first + size) * hop])
         last = (first + size) * hop >= len(wave)
-        parts.append(heard[half if first else 0 : len(heard) if last else size - half])
+        parts.append(found[half if first else 0 : len(found) if last else size - half])
         if last:
             break
         first += size - 2 * half
@@ -182,9 +182,9 @@ class CtcModel:
 
         The wildcard is as likely in each frame as the likeliest of all.
         """
-        heard = posteriors(self.network, wave, self.chunk).exp()
+        found = posteriors(self.network, wave, self.chunk).exp()
         of_class = (
-            torch.stack([heard[:, members].sum(1) for members in self._members], 1)
+            torch.stack([found[:, members].sum(1) for members in self._members], 1)
             .clamp(min=POSTERIOR_FLOOR)
             .log()
         )

@@ -390,15 +390,15 @@ class GaussianMixtures:
         if len(pdfs) == 0:
             return result
         groups = self._groups_by_size(pdfs)
-        chosen = [self.select(pdfs[at], densities) for at, densities in groups]
+        selections = [self.select(pdfs[at], densities) for at, densities in groups]
         order = torch.from_numpy(np.argsort(np.concatenate([at for at, _ in groups]))).to(frames.device)
-        block = self._block_of_own_codebooks if chosen[0].weights[0][0].shape[1] == 1 else self._block
-        numbers = max(g.numbers for c in chosen for g in c.gaussians)
+        block = self._block_of_own_codebooks if selections[0].weights[0][0].shape[1] == 1 else self._block
+        numbers = max(g.numbers for c in selections for g in c.gaussians)
         length = block_length(numbers)
         room = frames.new_empty(min(length, len(frames)) * numbers, dtype=torch.float32)
         for start in range(0, len(frames), length):
             some = frames[start : start + length]
-            parts = [block(some, c, room) for c in chosen]
+            parts = [block(some, c, room) for c in selections]
             result[start : start + length] = (
                 parts[0] if len(parts) == 1 else torch.cat(parts, 1).index_select(1, order)
             )

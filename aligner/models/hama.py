@@ -74,8 +74,8 @@ class Attention(nn.Module):
         """Map frames (B, T, 144) to the same shape, attending only to frames ``inside`` (B, T)."""
         query, key, value = self.in_proj(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         mask = None if inside is None else inside[:, None, None, :]
-        heard = F.scaled_dot_product_attention(query, key, value, mask)
-        return self.out_proj(heard.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        attended = F.scaled_dot_product_attention(query, key, value, mask)
+        return self.out_proj(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Convolution(nn.Module):
@@ -210,8 +210,8 @@ class HamaNetwork(nn.Module):
         padded = (
             min(spans) < wave.shape[1]
         )  # without padding there is nothing to mask, and attention is quicker
-        heard = _inside(ends, HOP, logmel.shape[1]) if padded else None
-        x = self.stem(_blank(logmel, heard).transpose(1, 2)).transpose(1, 2)
+        inside_stft = _inside(ends, HOP, logmel.shape[1]) if padded else None
+        x = self.stem(_blank(logmel, inside_stft).transpose(1, 2)).transpose(1, 2)
         x = x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
         inside = _inside(ends, HOP * STRIDE, x.shape[1]) if padded else None
         for block in self.blocks:

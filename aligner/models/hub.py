@@ -255,10 +255,10 @@ def _module(where: str, local: bool) -> nn.Module:
     """Load the module in float32; ValueError where the file lacks weights, which would be random."""
     from transformers import AutoModelForCTC
 
-    module, told = AutoModelForCTC.from_pretrained(
+    module, info = AutoModelForCTC.from_pretrained(
         where, local_files_only=local, dtype=torch.float32, output_loading_info=True
     )
-    lacking = sorted(told["missing_keys"]) + sorted(str(k) for k in told["mismatched_keys"])
+    lacking = sorted(info["missing_keys"]) + sorted(str(k) for k in info["mismatched_keys"])
     if lacking:
         raise ValueError(f"weights are missing: {', '.join(lacking[:3])}; was it trained with CTC?")
     return _plain(module.eval())

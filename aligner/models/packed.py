@@ -154,9 +154,9 @@ def _check_tensors(path: Path, table: Mapping[str, Any], source: Path, tensors: 
             ),
             "shapes",
         )
-        told = shapes.get(wrong) if isinstance(shapes, dict) else None
+        stated = shapes.get(wrong) if isinstance(shapes, dict) else None
         raise ModelError(
-            path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {told}", REMEDY
+            path, f"field {wrong!r} has the shape {found.get(wrong)}, {source.name} says {stated}", REMEDY
         )
     for key, value in tensors.items():
         if value.is_floating_point() and bool(value.isnan().any()):

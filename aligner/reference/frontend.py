@@ -115,12 +115,14 @@ class Posteriorgram:
 
     def beside(self, frames: Tensor, wave: Tensor, clock: Clock) -> Tensor:
         """Frames (T, D) of a wave (N,) with its phone posteriors beside them: (T, D + phones)."""
-        heard = self.posteriors(wave)
+        posteriors = self.posteriors(wave)
         at = [self.model.clock.frame(clock.boundary(t + 0.5)) - 0.5 for t in range(len(frames))]
-        place = torch.tensor(at).clamp(0, len(heard) - 1)
-        lower = place.floor().long().clamp(max=max(len(heard) - 2, 0))
+        place = torch.tensor(at).clamp(0, len(posteriors) - 1)
+        lower = place.floor().long().clamp(max=max(len(posteriors) - 2, 0))
         share = (place - lower)[:, None]
-        between = heard[lower] * (1 - share) + heard[(lower + 1).clamp(max=len(heard) - 1)] * share
+        between = (
+            posteriors[lower] * (1 - share) + posteriors[(lower + 1).clamp(max=len(posteriors) - 1)] * share
+        )
         size = frames.shape[1]
         both = torch.cat([frames, between * self.weight * math.sqrt(size)], 1)
         # the distance is a mean over all numbers, and as great as without posteriors where both say the same

@@ -176,13 +176,13 @@ class Matcher:
         """
         count = len(self.template.frames)
         known = torch.cat([self.template.frames, self.pause.mean[None]])
-        asked = np.arange(count + 1) if columns is None else np.asarray(columns)
-        known = known[torch.from_numpy(asked)]
+        wanted = np.arange(count + 1) if columns is None else np.asarray(columns)
+        known = known[torch.from_numpy(wanted)]
         squares = torch.addmm(known.square().sum(1), frames, known.T, alpha=-2.0)
         squares += frames.square().sum(1, keepdim=True)
         scores = squares.div_(frames.shape[1]).clamp_(min=1e-6).sqrt_().neg_()
         loud = frames[:, :1] > self.pause.loud
-        scores[:, torch.from_numpy(asked == count)] += torch.where(
+        scores[:, torch.from_numpy(wanted == count)] += torch.where(
             loud, PAUSE_BONUS - LOUD_PAUSE_COST, PAUSE_BONUS
         )
         return scores

@@ -74,7 +74,7 @@ class Aligned(NamedTuple):
     """Graph of its transcript."""
     states: np.ndarray
     """(T,): state of every frame along the best path."""
-    occupied: Occupancies
+    occupancies: Occupancies
     """Frames and their pdfs, along the best path or weighted over all paths."""
     stays: np.ndarray
     """(S,): how often each state follows itself."""
@@ -184,11 +184,14 @@ def _batch(task: ShardTask, examples: Sequence[Example]) -> Iterator[Aligned | U
         yield from (Unaligned(examples[k].id) for k in sorted(lost))
         yield from _batch(task, [e for k, e in enumerate(examples) if k not in lost])
         return
-    for example, x, graph, way in zip(examples, frames, graphs, found, strict=True):
+    for example, x, graph, counts in zip(examples, frames, graphs, found, strict=True):
         voice = task.voices.get(example.speaker)
         stretched = len(x) * voice.log_determinant if voice else 0.0
         yield Aligned(
-            example=example, frames=x, graph=graph, **way._replace(score=way.score + stretched)._asdict()
+            example=example,
+            frames=x,
+            graph=graph,
+            **counts._replace(score=counts.score + stretched)._asdict(),
         )
 
 
@@ -197,7 +200,7 @@ class _PathCounts(NamedTuple):
 
     states: np.ndarray
     """(T,): state of every frame along the best path."""
-    occupied: Occupancies
+    occupancies: Occupancies
     """Frames and their pdfs."""
     stays: np.ndarray
     """(S,): how often each state follows itself."""
@@ -209,43 +212,43 @@ class _PathCounts(NamedTuple):
 
 def _search(task: ShardTask, frames: Sequence[Tensor], graphs: Sequence[Graph]) -> list[_PathCounts]:
     """Find the paths of utterances through their graphs; raises NoPath where there is none."""
-    asked = np.unique(np.concatenate([g.pdfs for g in graphs]))
-    columns = [np.searchsorted(asked, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
+    used = np.unique(np.concatenate([g.pdfs for g in graphs]))
+    columns = [np.searchsorted(used, g.pdfs)[g.pdf].astype(np.int32) for g in graphs]
     arcs = Arcs.of([replace(g, pdf=c) for g, c in zip(graphs, columns, strict=True)], frames[0].device)
     lengths = torch.tensor([len(x) for x in frames])
     scores = pad_sequence(
-        list(torch.split(task.model.score(torch.cat(list(frames)), asked), lengths.tolist())), True
+        list(torch.split(task.model.score(torch.cat(list(frames)), used), lengths.tolist())), True
     )
     path = viterbi(arcs, scores, lengths)
-    ways = []
+    counts = []
     for b, (graph, length) in enumerate(zip(graphs, lengths.tolist(), strict=True)):
         states = path.states[b, :length].cpu().numpy()
-        ways.append(_best_path(graph, states, float(path.score[b]), scores.device))
+        counts.append(_best_path(graph, states, float(path.score[b]), scores.device))
     if task.em == "viterbi":
-        return ways
+        return counts
     posteriors = forward_backward(arcs, scores, lengths)
     itself = arcs.predecessors == torch.arange(arcs.states, device=scores.device)[:, None]
     stays = (posteriors.arcs[:, 0].double() * itself).sum(2)
-    for b, (way, graph, length) in enumerate(zip(ways, graphs, lengths.tolist(), strict=True)):
+    for b, (best, graph, length) in enumerate(zip(counts, graphs, lengths.tolist(), strict=True)):
         gammas, own = (
             posteriors.states[b, :length, : len(graph.pdf)].double(),
             stays[b, : len(graph.pdf)].cpu().numpy(),
         )
         visits = gammas.sum(0).cpu().numpy() - own
-        ways[b] = _PathCounts(
-            states=way.states,
-            occupied=_sparse(gammas, _pdfs(graph, scores.device)),
+        counts[b] = _PathCounts(
+            states=best.states,
+            occupancies=_sparse(gammas, _pdfs(graph, scores.device)),
             stays=own,
             visits=visits,
             score=float(posteriors.log_z[b]),
         )
-    return ways
+    return counts
 
 
 def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.device) -> _PathCounts:
     """Count along a best path of states (T,)."""
     pdfs = _pdfs(graph, device)[torch.from_numpy(states).to(device)]
-    occupied = Occupancies(
+    occupancies = Occupancies(
         torch.arange(len(states), device=device),
         pdfs,
         torch.ones(len(states), dtype=torch.float64, device=device),
@@ -254,7 +257,7 @@ def _best_path(graph: Graph, states: np.ndarray, score: float, device: torch.dev
     size = len(graph.pdf)
     return _PathCounts(
         states=states,
-        occupied=occupied,
+        occupancies=occupancies,
         stays=np.bincount(states[~entered], minlength=size).astype(np.float64),
         visits=np.bincount(states[entered], minlength=size).astype(np.float64),
         score=score,
@@ -287,7 +290,7 @@ class AlignedShard(NamedTuple):
     """Utterances that have a path."""
     frames: Tensor
     """(T, D): frames of all utterances, one behind the other."""
-    occupied: Occupancies
+    occupancies: Occupancies
     """Frames and their pdfs."""
     lengths: list[int]
     """Number of frames of each utterance."""
@@ -304,25 +307,26 @@ def aligned_shard(task: ShardTask) -> AlignedShard:
     frames = all_frames_of(task.model, examples, task.voices)
     pdfs = torch.from_numpy(np.concatenate([p for _, p in found]).astype(np.int64)).to(frames.device)
     every = torch.arange(len(pdfs), device=pdfs.device)
-    occupied = Occupancies(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
-    return AlignedShard(examples, frames, occupied, [len(e.cepstra) for e in examples])
+    occupancies = Occupancies(every, pdfs, torch.ones(len(pdfs), dtype=torch.float64, device=pdfs.device))
+    return AlignedShard(examples, frames, occupancies, [len(e.cepstra) for e in examples])
 
 
-def concatenated(ways: Sequence[Aligned]) -> AlignedShard:
+def concatenated(utterances: Sequence[Aligned]) -> AlignedShard:
     """Put aligned utterances one behind the other."""
-    if not ways:
+    if not utterances:
         nobody = torch.zeros(0, dtype=torch.int64)
         return AlignedShard(
             [], torch.zeros(0, 0), Occupancies(nobody, nobody, torch.zeros(0, dtype=torch.float64)), []
         )
-    lengths = [len(a.frames) for a in ways]
+    lengths = [len(a.frames) for a in utterances]
     firsts = np.cumsum([0, *lengths]).tolist()
     parts = [
-        a.occupied._replace(frames=a.occupied.frames + first) for a, first in zip(ways, firsts, strict=False)
+        a.occupancies._replace(frames=a.occupancies.frames + first)
+        for a, first in zip(utterances, firsts, strict=False)
     ]
     return AlignedShard(
-        [a.example for a in ways],
-        torch.cat([a.frames for a in ways]),
+        [a.example for a in utterances],
+        torch.cat([a.frames for a in utterances]),
         Occupancies(*(torch.cat(side) for side in zip(*parts, strict=True))),
         lengths,
     )
@@ -349,48 +353,52 @@ def _on_new_paths(task: ShardTask) -> ShardExpectation:
     mixtures, topology = gaussians_of(task.model), task.model.topology
     stays, leaves = (np.zeros(topology.alone.shape) for _ in range(2))
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
-    ways = [f for f in found.values() if isinstance(f, Aligned)]
-    for way in ways:
-        phones, inner = phone_and_state(way.graph, topology)
-        np.add.at(stays, (phones, inner), way.stays)
-        np.add.at(leaves, (phones, inner), way.visits)
-    heard = concatenated(ways)
+    utterances = [f for f in found.values() if isinstance(f, Aligned)]
+    for utterance in utterances:
+        phones, inner = phone_and_state(utterance.graph, topology)
+        np.add.at(stays, (phones, inner), utterance.stays)
+        np.add.at(leaves, (phones, inner), utterance.visits)
+    shard = concatenated(utterances)
     streams, emitted = (
-        accumulate(mixtures, heard.frames, heard.occupied) if ways else (zero_sums(mixtures), torch.zeros(0))
+        accumulate(mixtures, shard.frames, shard.occupancies)
+        if utterances
+        else (zero_sums(mixtures), torch.zeros(0))
     )
     left = tuple(f.id for f in found.values() if isinstance(f, Unaligned))
-    said = PronunciationCounts(
-        Counter(pair for way in ways if way.example.spelled for pair in word_pairs(way))
+    spoken = PronunciationCounts(
+        Counter(
+            pair for utterance in utterances if utterance.example.spelled for pair in word_pairs(utterance)
+        )
     )
     statistics = Statistics(
         streams=streams,
         stays=stays,
         leaves=leaves,
-        log_likelihood=sum(w.score for w in ways),
-        frames=sum(heard.lengths),
-        utterances=len(ways),
+        log_likelihood=sum(w.score for w in utterances),
+        frames=sum(shard.lengths),
+        utterances=len(utterances),
         unaligned=left,
-        pronunciations=said,
+        pronunciations=spoken,
     )
     if task.em == "full":
         return ShardExpectation(statistics, _paths(task, found, {}))
-    parts = torch.split(emitted, heard.lengths)
-    of = {e.id: float(part.sum()) for e, part in zip(heard.examples, parts, strict=True)}
+    parts = torch.split(emitted, shard.lengths)
+    of = {e.id: float(part.sum()) for e, part in zip(shard.examples, parts, strict=True)}
     return ShardExpectation(statistics, _paths(task, found, of))
 
 
-def word_pairs(way: Aligned) -> Iterator[tuple[SpokenForm, SpokenForm, bool]]:
+def word_pairs(utterance: Aligned) -> Iterator[tuple[SpokenForm, SpokenForm, bool]]:
     """List each pair of neighbouring words on the best path, and whether silence stands between them."""
-    nodes = way.graph.node[way.states]
+    nodes = utterance.graph.node[utterance.states]
     visited = nodes[np.flatnonzero(np.diff(nodes, prepend=NONE))]
     before, silent = START, False
     for word, group in groupby(
-        zip(way.graph.word[visited].tolist(), visited.tolist(), strict=True), lambda v: v[0]
+        zip(utterance.graph.word[visited].tolist(), visited.tolist(), strict=True), lambda v: v[0]
     ):
         if word == NONE:
             silent = True
             continue
-        said = way.example.spelled[word], tuple(way.graph.phone[n] for _, n in group)
+        said = utterance.example.spelled[word], tuple(utterance.graph.phone[n] for _, n in group)
         yield before, said, silent
         before, silent = said, False
     yield before, START, silent
@@ -399,15 +407,15 @@ def word_pairs(way: Aligned) -> Iterator[tuple[SpokenForm, SpokenForm, bool]]:
 def _paths(task: ShardTask, found: Mapping[str, Aligned | Unaligned], emitted: Mapping[str, float]) -> Paths:
     pdfs, arcs = [], []
     for example in task.examples:
-        way = found[example.id]
-        if isinstance(way, Unaligned):
+        utterance = found[example.id]
+        if isinstance(utterance, Unaligned):
             pdfs.append(np.zeros(0, np.int32))
             arcs.append(0.0)
         else:
-            pdfs.append(way.graph.pdfs[way.graph.pdf[way.states]].astype(np.int32))
+            pdfs.append(utterance.graph.pdfs[utterance.graph.pdf[utterance.states]].astype(np.int32))
             voice = task.voices.get(example.speaker)
-            stretched = len(way.frames) * voice.log_determinant if voice else 0.0
-            arcs.append(way.score - stretched - emitted[example.id] if emitted else 0.0)
+            stretched = len(utterance.frames) * voice.log_determinant if voice else 0.0
+            arcs.append(utterance.score - stretched - emitted[example.id] if emitted else 0.0)
     return Paths(tuple(pdfs), tuple(arcs))
 
 
@@ -415,13 +423,13 @@ def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
     """Run the E-step of a shard along the paths of an earlier iteration, without transitions."""
     mixtures = gaussians_of(task.model)
     table = np.zeros(task.model.topology.alone.shape)
-    heard = aligned_shard(task)
-    if not heard.examples:
+    shard = aligned_shard(task)
+    if not shard.examples:
         return ShardExpectation(Statistics(streams=zero_sums(mixtures), stays=table, leaves=table), known)
-    streams, emitted = accumulate(mixtures, heard.frames, heard.occupied)
+    streams, emitted = accumulate(mixtures, shard.frames, shard.occupancies)
     stretched = sum(
         n * v.log_determinant
-        for e, n in zip(heard.examples, heard.lengths, strict=True)
+        for e, n in zip(shard.examples, shard.lengths, strict=True)
         if (v := task.voices.get(e.speaker)) is not None
     )
     score = float(emitted.sum()) + sum(known.arcs) + stretched
@@ -432,8 +440,8 @@ def _on_known_paths(task: ShardTask, known: Paths) -> ShardExpectation:
             stays=table,
             leaves=table,
             log_likelihood=score,
-            frames=len(heard.frames),
-            utterances=len(heard.examples),
+            frames=len(shard.frames),
+            utterances=len(shard.examples),
             unaligned=left,
         ),
         known,

@@ -78,10 +78,10 @@ def reestimated(mixtures: GaussianMixtures, s: StreamSums, floors: VarianceFloor
     [stream] = mixtures.streams
     n, first, second = s.counts.sum(1), s.first.sum(1), s.second.sum(1)
     safe = n.clamp(min=1.0)[:, None]
-    heard = n > 0
-    mean = torch.where(heard[:, None], first / safe, first.sum(0) / n.sum())
+    seen = n > 0
+    mean = torch.where(seen[:, None], first / safe, first.sum(0) / n.sum())
     spread = torch.where(
-        heard[:, None], second / safe - mean.square(), second.sum(0) / n.sum() - mean.square()
+        seen[:, None], second / safe - mean.square(), second.sum(0) / n.sum() - mean.square()
     )
     most = s.counts.shape[1]
     wide = [

@@ -74,10 +74,10 @@ def frame_states(task: ShardTask) -> dict[str, np.ndarray]:
     topology = trees_of(task.model)
     roots = TreeTopology.of_phones(topology.phones).forest.roots
     found = {}
-    for way in aligned(task):
-        if isinstance(way, Aligned):
-            phones, inner = phone_and_state(way.graph, topology)
-            found[way.example.id] = roots[phones[way.states], inner[way.states]]
+    for utterance in aligned(task):
+        if isinstance(utterance, Aligned):
+            phones, inner = phone_and_state(utterance.graph, topology)
+            found[utterance.example.id] = roots[phones[utterance.states], inner[utterance.states]]
     return found
 
 

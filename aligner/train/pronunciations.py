@@ -39,7 +39,7 @@ def with_probabilities(
     estimates = _Estimates(counts)
     found = {}
     for word, pronunciations in words.items():
-        most = max(estimates.said[word, p.phones] for p in pronunciations) + SAID_PRIOR
+        most = max(estimates.count[word, p.phones] for p in pronunciations) + SAID_PRIOR
         found[word] = tuple(estimates.weighted(word, p, most) for p in pronunciations)
     return found
 
@@ -48,11 +48,11 @@ class _Estimates:
     """Probabilities of pronunciations and of silence around them, estimated from counts."""
 
     def __init__(self, counts: PronunciationCounts) -> None:
-        self.said: Counter[SpokenForm] = Counter()
+        self.count: Counter[SpokenForm] = Counter()
         self._followed: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
         self._preceded: defaultdict[SpokenForm, Counter[bool]] = defaultdict(Counter)
         for (one, next_, silent), n in counts.pairs.items():
-            self.said[next_] += n
+            self.count[next_] += n
             self._followed[one][silent] += n
             self._preceded[next_][silent] += n
         pauses = sum(c[True] for c in self._followed.values())
@@ -78,7 +78,7 @@ class _Estimates:
         )
         return replace(
             p,
-            probability=_rounded((self.said[form] + SAID_PRIOR) / most),
+            probability=_rounded((self.count[form] + SAID_PRIOR) / most),
             silence_after=_rounded(self.silence_after(form)),
             silence_before=_rounded(before),
             no_silence_before=_rounded(none),

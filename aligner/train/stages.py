@@ -326,13 +326,13 @@ def single_pass_retrained(speech: TrainingSet, state: TrainingState, view: Featu
     return gaussians_of(_in_feature_space(speech, state, view, "").model)
 
 
-def _sums_in_space(asked: tuple[ShardTask, FeatureSpace]) -> tuple[StreamSums, ...]:
+def _sums_in_space(work: tuple[ShardTask, FeatureSpace]) -> tuple[StreamSums, ...]:
     """Sum a shard's frames in another feature space, weighted by the posteriors of the task's own."""
-    task, view = asked
+    task, view = work
     mixtures, own = gaussians_of(task.model), aligned_shard(task)
     if not own.examples:
         return zero_sums(mixtures, view.frontend.size)
-    return accumulate(mixtures, own.frames, own.occupied, frames_in(task.model, own.examples, view))[0]
+    return accumulate(mixtures, own.frames, own.occupancies, frames_in(task.model, own.examples, view))[0]
 
 
 def _floors(total: StreamSums) -> VarianceFloor:
@@ -402,7 +402,11 @@ def _begin_pronunciations(
 ) -> TrainingState:
     """Give pronunciations and silences their probabilities."""
     assert state is not None
-    words = {word: said for e in speech.examples for word, said in zip(e.spelled, e.words, strict=True)}
+    words = {
+        word: pronunciations
+        for e in speech.examples
+        for word, pronunciations in zip(e.spelled, e.words, strict=True)
+    }
     return replace(state, weights=with_probabilities(words, state.pronunciations), paths=None)
 
 

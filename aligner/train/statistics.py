@@ -103,7 +103,7 @@ class Statistics:
 
 
 def accumulate(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
+    mixtures: GaussianMixtures, frames: Tensor, occupancies: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
     """Accumulate the sums of frames (T, D), and the log-likelihood (n,) of each pair of a frame and its pdf.
 
@@ -123,19 +123,21 @@ def accumulate(
     if frames.device.type == "cpu" and all(
         isinstance(stream.gaussians, Diagonal) for stream in mixtures.streams
     ):
-        return _by_numba(mixtures, frames, occupied, seen)
-    return reference(mixtures, frames, occupied, seen)
+        return _by_numba(mixtures, frames, occupancies, seen)
+    return reference(mixtures, frames, occupancies, seen)
 
 
 def reference(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None = None
+    mixtures: GaussianMixtures, frames: Tensor, occupancies: Occupancies, seen: Tensor | None = None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
     """Do as `accumulate` in plain torch, on any device."""
     found = zero_sums(mixtures) if seen is None else zero_sums(mixtures, seen.shape[1])
-    emitted = occupied.weights.new_zeros(len(occupied.frames))
+    emitted = occupancies.weights.new_zeros(len(occupancies.frames))
     y = frames if seen is None else seen
-    for book, rows in by_group(torch.from_numpy(mixtures.codebook).to(occupied.pdfs.device)[occupied.pdfs]):
-        at, pdfs, weights = occupied.frames[rows], occupied.pdfs[rows], occupied.weights[rows, None]
+    for book, rows in by_group(
+        torch.from_numpy(mixtures.codebook).to(occupancies.pdfs.device)[occupancies.pdfs]
+    ):
+        at, pdfs, weights = occupancies.frames[rows], occupancies.pdfs[rows], occupancies.weights[rows, None]
         for stream, own, joint in zip(
             mixtures.streams, found, log_joints(mixtures, frames[at], pdfs, book), strict=True
         ):
@@ -150,13 +152,13 @@ def reference(
 
 
 def _by_numba(
-    mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies, seen: Tensor | None
+    mixtures: GaussianMixtures, frames: Tensor, occupancies: Occupancies, seen: Tensor | None
 ) -> tuple[tuple[StreamSums, ...], Tensor]:
     from aligner.train.sums_numba import add_up  # numba is slow to import
 
     found = zero_sums(mixtures) if seen is None else zero_sums(mixtures, seen.shape[1])
-    emitted = torch.zeros(len(occupied.frames), dtype=torch.float64)
-    pairs = arrays(*occupied)
+    emitted = torch.zeros(len(occupancies.frames), dtype=torch.float64)
+    pairs = arrays(*occupancies)
     for stream, own in zip(mixtures.streams, found, strict=True):
         x = frames[:, stream.columns]
         precisions = stream.covariances.double().reciprocal()

@@ -57,18 +57,18 @@ class ScatterTask(NamedTuple):
     """Whether each class gets its own products, and not only all classes together."""
 
 
-def shard_scatter(asked: ScatterTask) -> Scatter:
+def shard_scatter(work: ScatterTask) -> Scatter:
     """Collect the scatter of a shard's pdfs along its paths."""
-    task, view, by_class = asked
-    heard = aligned_shard(task._replace(em="viterbi"))  # a frame is of one class
+    task, view, by_class = work
+    shard = aligned_shard(task._replace(em="viterbi"))  # a frame is of one class
     size = cepstral_frontend(task.model).size if view is None else view.frontend.size
     classes = len(gaussians_of(task.model).codebook)
     counts, first = torch.zeros(classes, dtype=torch.float64), torch.zeros(classes, size, dtype=torch.float64)
     second = torch.zeros(*((classes,) if by_class else ()), size, size, dtype=torch.float64)
-    if not heard.examples:
+    if not shard.examples:
         return Scatter(counts, first, second)
-    x = (heard.frames if view is None else frames_in(task.model, heard.examples, view)).double().cpu()
-    pdfs = heard.occupied.pdfs.cpu()
+    x = (shard.frames if view is None else frames_in(task.model, shard.examples, view)).double().cpu()
+    pdfs = shard.occupancies.pdfs.cpu()
     counts.index_add_(0, pdfs, torch.ones(len(pdfs), dtype=torch.float64))
     first.index_add_(0, pdfs, x)
     if not by_class:
@@ -170,12 +170,12 @@ class TransformSums:
         )
 
 
-def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupancies) -> TransformSums:
+def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupancies: Occupancies) -> TransformSums:
     """Collect the fMLLR statistics of one speaker's frames (T, D)."""
     size = frames.shape[1]
     precisions, pulls = (frames.new_zeros(len(frames), size, dtype=torch.float64) for _ in range(2))
     codebook = torch.from_numpy(mixtures.codebook).to(frames.device)
-    for at, pdfs, weights in zip(*(torch.split(side, PAIRS_AT_ONCE) for side in occupied), strict=True):
+    for at, pdfs, weights in zip(*(torch.split(side, PAIRS_AT_ONCE) for side in occupancies), strict=True):
         books = codebook[pdfs]
         for stream in mixtures.streams:
             means, inverse = stream.means[books], stream.covariances[books].reciprocal()  # (n, M, D)
@@ -187,7 +187,7 @@ def transform_sums(mixtures: GaussianMixtures, frames: Tensor, occupied: Occupan
             pulls[:, stream.columns].index_add_(0, at, (shares * inverse * means).sum(1))
     x = torch.nn.functional.pad(frames.double(), (0, 1), value=1.0)
     quadratic = torch.stack([(x * precisions[:, d, None]).T @ x for d in range(size)])
-    return TransformSums(float(occupied.weights.sum()), pulls.T @ x, quadratic)
+    return TransformSums(float(occupancies.weights.sum()), pulls.T @ x, quadratic)
 
 
 def speaker_sums(task: ShardTask) -> dict[str, TransformSums]:
@@ -196,20 +196,22 @@ def speaker_sums(task: ShardTask) -> dict[str, TransformSums]:
     Where the task's paths are not known they are searched for with the mixtures for unknown speakers.
     """
     found: dict[str, TransformSums] = {}
-    heard = aligned_shard(task)
-    if not heard.examples:
+    shard = aligned_shard(task)
+    if not shard.examples:
         return found
-    plain = all_frames_of(task.model, heard.examples, {})
-    speakers = [e.speaker for e in heard.examples]
-    of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), heard.lengths)
+    plain = all_frames_of(task.model, shard.examples, {})
+    speakers = [e.speaker for e in shard.examples]
+    of_frame = np.repeat(np.array([speakers.index(s) for s in speakers]), shard.lengths)
     for number in np.unique(of_frame).tolist():
         own = torch.from_numpy(of_frame == number)
         own &= torch.cumsum(own, 0) % max(1, int(own.sum()) // THINNING_FRAMES) == 0
         place = torch.cumsum(own, 0) - 1  # of a frame among those that are looked at
-        pairs = own.to(heard.occupied.frames.device)[heard.occupied.frames]
-        frames, pdfs, weights = (side[pairs] for side in heard.occupied)
-        occupied = Occupancies(place.to(frames.device)[frames], pdfs, weights)
-        found[speakers[number]] = transform_sums(gaussians_of(task.model.for_adapted), plain[own], occupied)
+        pairs = own.to(shard.occupancies.frames.device)[shard.occupancies.frames]
+        frames, pdfs, weights = (side[pairs] for side in shard.occupancies)
+        occupancies = Occupancies(place.to(frames.device)[frames], pdfs, weights)
+        found[speakers[number]] = transform_sums(
+            gaussians_of(task.model.for_adapted), plain[own], occupancies
+        )
     return found
 
 

@@ -123,17 +123,17 @@ class ShardContexts(NamedTuple):
 def shard_contexts(task: ShardTask) -> ShardContexts:
     """Align a shard anew, and sum its frames by event."""
     found = {f.example.id if isinstance(f, Aligned) else f.id: f for f in aligned(task)}
-    ways = [f for f in found.values() if isinstance(f, Aligned)]
+    utterances = [f for f in found.values() if isinstance(f, Aligned)]
     size = cepstral_frontend(task.model).size
     topology = trees_of(task.model)
-    events = {a.example.id: event_codes(events_along_path(a, topology)) for a in ways}
+    events = {a.example.id: event_codes(events_along_path(a, topology)) for a in utterances}
     of = [events.get(e.id, np.zeros(0, np.int64)) for e in task.examples]
-    if not ways:
+    if not utterances:
         return ShardContexts(
             ContextSums(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, size)), np.zeros((0, size))), of
         )
-    codes = np.concatenate([events[a.example.id] for a in ways])
-    x = torch.cat([a.frames for a in ways]).cpu().double().numpy()
+    codes = np.concatenate([events[a.example.id] for a in utterances])
+    x = torch.cat([a.frames for a in utterances]).cpu().double().numpy()
     return ShardContexts(ContextSums.of(codes, np.ones(len(codes)), x, np.square(x)), of)
 
 
@@ -145,11 +145,11 @@ def event_codes(keys: np.ndarray) -> np.ndarray:
     return code
 
 
-def events_along_path(way: Aligned, topology: TreeTopology) -> np.ndarray:
+def events_along_path(utterance: Aligned, topology: TreeTopology) -> np.ndarray:
     """Events (T, 5) of the frames along an utterance's best path."""
-    graph, nodes = way.graph, way.graph.node[way.states]
+    graph, nodes = utterance.graph, utterance.graph.node[utterance.states]
     starts = np.flatnonzero(np.diff(nodes, prepend=-1))
-    inner = phone_and_state(graph, topology)[1][way.states]
+    inner = phone_and_state(graph, topology)[1][utterance.states]
     phones = np.array([topology.number(graph.phone[n]) for n in nodes[starts]])
     words = graph.word[nodes[starts]]
     silence = topology.number(SILENCE)
@@ -169,9 +169,9 @@ def phone_questions(events: ContextSums, topology: TreeTopology) -> np.ndarray:
 
     What phones sound like is their middle state without context; single phones are questions, too.
     """
-    heard = events.keys[:, 0] >= FIRST_TIED_PHONE
+    speech = events.keys[:, 0] >= FIRST_TIED_PHONE
     middle = (topology.forest.sizes[events.keys[:, 0]] - 1) // 2
-    keep = heard & (events.keys[:, 1] == middle)
+    keep = speech & (events.keys[:, 1] == middle)
     total = len(topology.phones)
     own = events.keys[keep, 0]
     n, s, q = (_scattered(v[keep], own, total) for v in (events.counts, events.first, events.second))
