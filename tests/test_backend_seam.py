@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,18 @@ from support.places import SAMPLE
 from support.toy_backend import ToyBackend
 
 import aligner
-from aligner import Alignment, Compute, ModelError, Options, align, find, names
+from aligner import Alignment, Compute, DataError, ModelError, Options, align, find, names
 from aligner.backends import abilities
 from aligner.backends.base import Backend
 from aligner.backends.calls import check_choice
 from aligner.backends.choose import chosen
 from aligner.learn.teach import teach
+from aligner.parallel.schedule import in_order
+from aligner.run import tasks
+from aligner.run.align import align_utterance
 from aligner.run.stream import StreamAligner
+
+SPOKEN = find(SAMPLE).utterances
 
 PACKAGE = Path(aligner.__file__).parent
 ABILITIES = (
@@ -90,3 +96,28 @@ def test_no_one_asks_for_the_class_of_a_backend():
                 asked |= {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
     assert "Backend" in asked
     assert not {name for name in asked if name.endswith("Backend")} - {"Backend"}
+
+
+class BatchedToy(ToyBackend):
+    """Finds utterances in batches, but for those whose transcript begins with "no"."""
+
+    def batched(self):
+        def search(heard, frames):
+            lost = heard.tokens[0].spelling == "no"
+            return DataError("x", "it is not found") if lost else self.find((heard, frames))
+
+        return lambda batch: [search(*prepared) for prepared in batch]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_on_a_device_batches_are_searched_here_and_prepared_by_workers(jobs):
+    """The device is none that this test needs: the toy does not compute there."""
+    backend = BatchedToy(compute=Compute(device="xpu", jobs=jobs, batch_seconds=30.0))
+    utterances = [replace(u, transcript=f"no {k}" if k == 2 else u.transcript) for k, u in enumerate(SPOKEN)]
+    results = list(in_order(tasks.each_result(utterances, backend, align_utterance)))
+    assert [r.utterance.id for r in results] == [u.id for u in utterances]
+    assert [r.utterance.audio for r in results] == [u.audio for u in utterances]
+    assert [k for k, r in enumerate(results) if not isinstance(r, Alignment)] == [2]
+    assert results[2].rule == "it is not found"
+    for k, (result, alone) in enumerate(zip(results, align(utterances, ToyBackend()), strict=True)):
+        assert k == 2 or result == alone
