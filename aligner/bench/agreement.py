@@ -16,9 +16,9 @@ from aligner.search.soft_dtw import soft_dtw
 from aligner.search.viterbi import viterbi
 
 BATCH, FRAMES, STATES, LONGEST = 3, 17, 6, 5
-TOLERANCE = 1e-3  # of sums in float32, whose terms are below 100
+TOLERANCE = 1e-3  # greatest error of sums in float32, whose terms are below 100
 KERNELS = ("numba", "triton")
-LONGEST_ERROR = 200  # characters of an error that are told
+LONGEST_ERROR = 200  # characters of an error message that are shown
 
 Search = Callable[[str, torch.device], tuple[Tensor, ...]]
 

@@ -21,10 +21,10 @@ from aligner.run.folder import Summary, plan, run
 from aligner.tracing import STAGES, traced_by
 from aligner.types import SAMPLE_RATE, AlignerError, DataError
 
-MEMORY_INTERVAL = 0.1  # s between two looks at the memory of a run
-REST = "all else"  # of a run: dictionaries, rows, tables, Python between the stages
+MEMORY_INTERVAL = 0.1  # seconds between two looks at the memory of a run
+REST = "all else"  # row for the rest of a run: dictionaries, rows, tables, Python between the stages
 TEXT = "the quick brown fox jumps over the lazy dog and runs away"
-SECONDS, UTTERANCES = 4.0, 12  # of a corpus that is made up
+SECONDS, UTTERANCES = 4.0, 12  # size of the made-up corpus: seconds of an utterance, and utterances
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from aligner.hmm.base import out_of_memory
 from aligner.types import DataError
 
 STATES, DIMENSIONS, COMPONENTS = 10, 80, 8
-CHUNK_FRAMES = 10  # frames that the streaming model hears at a time
+CHUNK_FRAMES = 10  # frames that the streaming model takes in at a time
 MODELS: dict[str, Callable[[], HMM]] = {
     "MixtureGaussianHMM": lambda: MixtureGaussianHMM(STATES, DIMENSIONS, COMPONENTS),
     "HSMM": lambda: HSMM(STATES, DIMENSIONS, COMPONENTS, max_duration=60),

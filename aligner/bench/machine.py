@@ -14,7 +14,7 @@ import psutil
 from aligner import __version__
 from aligner.parallel.cores import cores
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds, and in how many
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's limit: microseconds of computing, and per how many
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,11 @@ from aligner.types import SAMPLE_RATE, Failure, Utterance
 
 TONES = {"a": (300, 900), "b": (700, 1900), "c": (1500, 3100), "d": (450, 4200)}  # Hz: two partials each
 SENTENCE = "abc dab cad bad"
-TRAINING_TEXT = "abcdbadcacbdabdc"  # that the model is made of
-PAUSE = 0.3  # s, at both ends
-TOLERANCE = 0.02  # s from the planted boundary: a tone is heard half a window and half a hop before it begins
-NOISE_LEVEL = 0.003  # of full scale
-VARIANCE = 0.05  # floor of the Gaussians: a tone hardly varies
+TRAINING_TEXT = "abcdbadcacbdabdc"  # letters that the model is trained on
+PAUSE = 0.3  # seconds of silence at both ends
+TOLERANCE = 0.02  # seconds from the planted boundary: a tone is heard half a window and half a hop early
+NOISE_LEVEL = 0.003  # level of the noise, as a share of full scale
+VARIANCE = 0.05  # variance floor of the Gaussians: a tone hardly varies
 
 
 class Spoken(NamedTuple):

@@ -23,7 +23,7 @@ from aligner.run.plan import check_empty
 from aligner.tracing import STAGES, traced_by
 from aligner.types import DataError
 
-PREFIX = "aligner::"  # of the stages in the trace, as "aten::" of torch's operators
+PREFIX = "aligner::"  # prefix of the stages in the trace, as "aten::" is that of torch's operators
 TRACE, TABLE, ALIGNED = "trace.json", "profile.json", "aligned"
 FOLDER = Path("profile")
 

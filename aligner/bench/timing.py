@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 Clock = Callable[[], float]
-HOP = 0.01  # s from one frame to the next, by which frames are counted as audio
+HOP = 0.01  # seconds from one frame to the next, by which frames are counted as audio
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from aligner.graph.flat import NONE, Graph, check_pronounced, padded
 from aligner.types import STAR_LABEL, Pronunciation
 
 BLANK = "<blank>"
-STAR = STAR_LABEL  # anything that is said and not written
+STAR = STAR_LABEL  # wildcard for anything that is said and not written
 STAR_WEIGHT = -8.0  # log weight of a wildcard that the transcript does not ask for: few words are as unlikely
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from aligner.models.gmm import Diagonal, Full
 
-LEAST_OCCUPANCY = 1e-8  # frames that a Gaussian must account for, lest it stay as it is
-KMEANS_FRAMES = 20_000  # frames that k-means looks at
+LEAST_OCCUPANCY = 1e-8  # frames below which a Gaussian keeps its parameters
+KMEANS_FRAMES = 20_000  # most frames that k-means learns from
 
 
 class ScoringMixtures(NamedTuple):

@@ -16,7 +16,7 @@ from aligner.hmm.transitions import Transitions
 from aligner.models.durations import Durations
 from aligner.search.arcs import within
 
-INITIAL_STRETCHES = 400  # of observations that a segment model begins with
+INITIAL_STRETCHES = 400  # stretches of the observations that a segment model is initialised with
 
 
 class HSMM(MixtureGaussianHMM):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aligner.graph import NONE
 from aligner.search.arcs import Arcs
 
-LEAST_PROBABILITY = 1e-30  # probability below which counts do not bring an arc: it stays an arc
+LEAST_PROBABILITY = 1e-30  # least probability that counts give an arc, so that it stays an arc
 
 
 @dataclass(frozen=True, kw_only=True)

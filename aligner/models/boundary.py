@@ -27,17 +27,18 @@ from aligner.text.phones import phone_class, unstressed
 from aligner.types import ModelError
 
 TABLE = BOUNDARY_TABLE
-BANDS = 26  # mel filters
+BANDS = 26  # number of mel filters
 CANDIDATE_REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
 WIDTH, KERNEL, DILATIONS = 32, 5, (1, 2, 4)
 DROPOUT = 0.3
-DISTANCE_UNIT = 0.02  # s; the unit of how far away a place is
+DISTANCE_UNIT = 0.02  # seconds; unit of the distance of a place from the likeliest one
 LOG_ENERGY_FLOOR = 2.3  # log energy that the quietest sounds are raised to: about the rounding to 16 bits
-EMBEDDING_SPREAD = 0.05  # standard deviation of what the weights of phones begin with
-CLASS_LEARNING_FACTOR = 3.0  # how much faster what is particular to two classes is learnt than the network
-BOUNDARIES_AT_ONCE = 32  # boundaries that are weighed at once
+EMBEDDING_SPREAD = 0.05  # standard deviation of the initial weights of phones
+# factor by which what is particular to two classes is learnt faster than the network
+CLASS_LEARNING_FACTOR = 3.0
+BOUNDARIES_AT_ONCE = 32  # boundaries whose places are scored in one product
 CLASSES = ("silence", "vowel", "stop", "fricative", "nasal", "liquid")
-UNKNOWN_PHONE = 0  # the number of phones that were not in the lessons
+UNKNOWN_PHONE = 0  # number of phones that were not seen in training
 
 
 class BoundaryNetwork(nn.Module):

@@ -22,13 +22,13 @@ from aligner.models.boundary import BoundaryModel
 from aligner.text.phones import unstressed
 from aligner.types import SAMPLE_RATE, Clock, ModelError
 
-CHUNK_SECONDS = 30.0  # s of a recording that a network hears at once
-OVERLAP_SECONDS = 4.0  # s that it hears twice: half of it is context for either side
-LEAST_SAMPLES = 400  # samples; shorter recordings are padded behind
-POSTERIOR_FLOOR = 1e-12  # of a posterior
-PRIOR_WEIGHT = 0.3  # of the log prior that is taken out of the log posteriors (Huang et al. 2024)
-SPECIAL_PREFIXES = ("<", "[")  # how labels begin that are no characters
-CHARACTER_SHARE = 0.8  # share of labels of one character from which a network writes characters, not phones
+CHUNK_SECONDS = 30.0  # seconds of a recording that a network hears at once
+OVERLAP_SECONDS = 4.0  # seconds that it hears twice: half of it is context for either side
+LEAST_SAMPLES = 400  # samples to which shorter recordings are padded
+POSTERIOR_FLOOR = 1e-12  # least posterior, so that its logarithm is finite
+PRIOR_WEIGHT = 0.3  # share of the log prior that is taken out of the log posteriors (Huang et al. 2024)
+SPECIAL_PREFIXES = ("<", "[")  # beginnings of labels that are no characters
+CHARACTER_SHARE = 0.8  # share of one-character labels from which a network writes characters, not phones
 
 
 class Network(Protocol):

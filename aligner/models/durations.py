@@ -16,7 +16,7 @@ from torch import Tensor, nn
 LEAST_PROBABILITY = (
     1e-12  # the least probability that counts may give a duration: none is ever ruled out by the data
 )
-OPTIMISER_STEPS = 200  # of the optimiser that fits two numbers a state
+OPTIMISER_STEPS = 200  # most steps of the optimiser that fits two numbers a state
 
 
 class Durations(nn.Module):

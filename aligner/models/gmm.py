@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 BLOCK_FRAMES = 256  # frames to score at once
-BLOCK_NUMBERS = 2**17  # numbers up to which a block is longer than that
+BLOCK_NUMBERS = 2**17  # intermediate numbers up to which a block has more frames than that
 LARGEST_BLOCK_NUMBERS = 2**20  # numbers in a block at most: with full covariances blocks are shorter
 LEAST_FLOAT = torch.finfo(torch.float32).tiny
 # log2 density against the best of a mixture; below, exponentials are denormals, which are slow

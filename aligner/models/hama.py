@@ -36,9 +36,9 @@ WIDTH, HEADS, BLOCKS, INNER, KERNEL = 144, 4, 4, 576, 31
 MELS, BINS, LABELS = 80, 201, 191
 WINDOW, HOP, STRIDE = 400, 160, 2  # samples, samples, STFT frames
 PAD = WINDOW // 2
-POWER_FLOOR = 1e-10  # of the power in a mel band
+POWER_FLOOR = 1e-10  # least power in a mel band
 SQRT2 = 1.4140625  # as half precision has it: the network was exported from there
-EXTRA_LABELS = ("<wb>", "<blank>")  # after those of the package's vocabulary
+EXTRA_LABELS = ("<wb>", "<blank>")  # labels after those of the package's vocabulary
 
 MAGIC = b"HAMAPK\x01\x02"
 ALIGNMENT = 16  # bytes; where the numbers begin after the table of names

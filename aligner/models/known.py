@@ -10,9 +10,9 @@ from aligner.types import ModelError
 ENGLISH = "english"  # US English, inside the pocketsphinx package
 HAMA = "hama"  # English and Korean phonemes, inside the hama package
 HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
-# of models that are made here
+# files of models that are made here
 HMM_TABLE, NETWORK_TABLE, BOUNDARY_TABLE = "hmm.json", "ctc.json", "boundaries.json"
-SPHINX_TABLE, HUGGING_FACE_TABLE = "mdef", "config.json"  # of those that others make
+SPHINX_TABLE, HUGGING_FACE_TABLE = "mdef", "config.json"  # files of models that others make
 HMMS, NETWORKS = (HMM_TABLE, SPHINX_TABLE), (NETWORK_TABLE, HUGGING_FACE_TABLE)
 TABLES = (*HMMS, *NETWORKS, BOUNDARY_TABLE)  # a folder that has one is a model's
 

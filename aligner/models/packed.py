@@ -22,7 +22,7 @@ from aligner import __version__
 from aligner.formats.files import write_text, written_whole
 from aligner.types import ModelError
 
-VERSION = 1  # of the layout; a newer one cannot be read
+VERSION = 1  # version of the layout; a newer one cannot be read
 REMEDY = "copy the model again, or train it again"
 
 

@@ -18,7 +18,7 @@ from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, 
 from aligner.models.markov import MarkovModel
 from aligner.types import ModelError
 
-MEASURED_FOLDER = Path(__file__).parent  # where what was measured of the models inside stands
+MEASURED_FOLDER = Path(__file__).parent  # folder of the measured offsets of built-in models
 
 
 def load_model(name_or_path: str | Path = ENGLISH) -> Model:

@@ -26,7 +26,8 @@ COMMON_PHONES = (
     NOISE_LABEL,
 )  # the phones that every model has, in this order, before those of its dictionary
 STATES, SILENCE_STATES = 3, 5  # a pause is longer than a phone, and no word fits into 50 ms
-LEFT, RIGHT, PLACE = range(3)  # what a question is about
+# subjects of questions: the phone before, the phone after, the place in the word
+LEFT, RIGHT, PLACE = range(3)
 LEAF = -1
 
 

@@ -25,15 +25,16 @@ from aligner.features import (
 from aligner.models.base import HmmModel
 from aligner.types import SAMPLE_RATE, Clock
 
-WARPS = (0.88, 0.94, 1.0, 1.06, 1.12)  # of the reference's frequencies: vocal tracts differ so much in length
+# factors on the reference's frequencies: vocal tracts differ so much in length
+WARPS = (0.88, 0.94, 1.0, 1.06, 1.12)
 WARP_BEND = 0.6  # share of half the sample rate above which a warped axis is led back to its end
 SPEECH_RANGE = 40.0  # dB below the loudest frames, within which a frame may be speech
-SPEECH_SHARE = 0.25  # of the way from the quietest to the loudest frames, in dB, from which a frame is speech
+SPEECH_SHARE = 0.25  # share of the way from the quietest to the loudest frames, in dB, above which is speech
 # quantiles of the levels that stand for the loudest and the quietest frames
 LOUDEST_QUANTILE, QUIETEST_QUANTILE = 0.95, 0.03
 # share of a recording's mean filter energy that is added to all: digital silence is then not infinitely quiet
 ENERGY_FLOOR_SHARE = 1e-5
-NOISE_SHARE = 0.1  # of a recording's frames, the quietest, that are taken for its noise
+NOISE_SHARE = 0.1  # share of a recording's frames, the quietest, that are taken for its noise
 SAME_PHONE_DISTANCE = 0.5  # mean squared distance of the posteriors' roots where two speakers say the same
 
 

@@ -25,9 +25,9 @@ from aligner.graph import template as graphs
 from aligner.reference.frontend import LOUDEST_QUANTILE, QUIETEST_QUANTILE
 from aligner.types import SILENCE_LABEL, Clock, Interval
 
-LEAST_PHONE_FRAMES = 4  # of the reference, so that leaving out every other one still leaves 10 ms
-PAUSE_BONUS = 0.1  # a pause fits its quiet frames better than speech fits another speaker's by more than this
-LOUD_PAUSE_COST = 3.0  # of calling a loud frame a pause: more than any speech is away from any other
+LEAST_PHONE_FRAMES = 4  # frames of the reference in a phone: leaving out every other one still leaves 10 ms
+PAUSE_BONUS = 0.1  # score of a pause in quiet frames: they fit better than speech fits another speaker's
+LOUD_PAUSE_COST = 3.0  # cost of calling a loud frame a pause: more than any speech is away from any other
 # shares of the way from the quietest to the loudest frames, in dB
 QUIET_SHARE = 0.2  # below it lie the frames from which the pauses are learnt
 LOUD_SHARE = 0.75  # above it a frame is never in a pause

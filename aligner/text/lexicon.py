@@ -28,7 +28,7 @@ NUMBER_FIELDS = {
 _VARIANT = re.compile(r"\(\d+\)$")
 _NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
-NOISE_PHONES = frozenset(["spn", "sil", "sp"])  # of MFA's dictionaries
+NOISE_PHONES = frozenset(["spn", "sil", "sp"])  # noise phones of MFA's dictionaries
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
 LONGEST_ABBREVIATION = 5  # letters; a longer word in capitals is read as a word
 

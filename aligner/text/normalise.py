@@ -28,13 +28,14 @@ class Token:
 SPACED = str.maketrans(
     {"–": " – ", "—": " — ", "…": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": None, "\u00ad": None}
 )
-ASCII_EQUIVALENTS = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")  # one for one: places in the text stay
+# one character for one, so that places in the text stay
+ASCII_EQUIVALENTS = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 WORD = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
 # numbers with spaces in them
 SPACED_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")
-WORD_JOINER = "\u2060"  # stands for such a space, which splits no word
+WORD_JOINER = "\u2060"  # stands for a space within a number, where it splits no word
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
 SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
 CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", "sen")}

@@ -63,7 +63,7 @@ IPA_KINDS = {
     for letter in letters
 }
 OTHER_KIND = "other"
-LEAST_SHARED_TIME = 0.4  # of a label's time, from which it may be the other set's name for the same
+LEAST_SHARED_TIME = 0.4  # share of a label's time from which it may be the other set's name for the same
 
 
 def phone_class(label: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 from aligner.text.normalise import ABBREVIATIONS
 
-LONGEST_SENTENCE = 30  # words; a longer sentence is cut at commas and the like, or where it has so many
+LONGEST_SENTENCE = 30  # words; a longer sentence is cut at commas and the like, or into equal parts
 OPENING = "\"'“‘«(["  # punctuation before a word
 _END = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")
 _COMMA = re.compile(r"[,;:–—，、；：]+[\"'”’»)\]]*$")

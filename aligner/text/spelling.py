@@ -10,7 +10,8 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Fault, Pronunciation
 
-ACCENTS = frozenset(map(chr, range(0x300, 0x370)))  # that any letter may take; vowel signs stand elsewhere
+# accents that any letter may take; vowel signs stand elsewhere
+ACCENTS = frozenset(map(chr, range(0x300, 0x370)))
 HANGUL_SYLLABLES = frozenset(map(chr, range(0xAC00, 0xD7A4)))
 
 

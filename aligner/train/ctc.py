@@ -29,12 +29,13 @@ from aligner.features import frame_count
 from aligner.models.neural import CLOCK, MELS, Shape, TcnNetwork
 from aligner.types import DataError, ModelError
 
-SMALLEST_PRIOR = 1e-6  # of a label that no frame was given to: its score stays finite
-WARMUP = 0.1  # of all steps, in which the learning rate rises
+SMALLEST_PRIOR = 1e-6  # prior of a label that no frame was given to: its score stays finite
+WARMUP = 0.1  # share of all steps in which the learning rate rises
 GRADIENT_NORM_LIMIT = 5.0  # norm above which gradients are scaled down
 WEIGHT_DECAY = 0.01
-MASKED_BANDS, MASKED_BAND_WIDTH = 2, 16  # stretches of mel filters, and how wide they are at most
-MASKED_PER_SECOND, MASKED_FRAMES = 1.0, 8  # stretches of time, and how many frames they take at most
+MASKED_BANDS, MASKED_BAND_WIDTH = 2, 16  # masked stretches of mel filters, and their greatest width
+# masked stretches of time per second, and their greatest length in frames
+MASKED_PER_SECOND, MASKED_FRAMES = 1.0, 8
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ from aligner.text.phones import kind
 from aligner.train.statistics import Statistics, StreamSums
 
 LEAST_GAUSSIAN_FRAMES = 3.0  # frames that a Gaussian must account for; one with fewer keeps mean and variance
-LEAST_MIXTURE_WEIGHT = 1e-5  # of a Gaussian in its mixture, unless it is not there at all
+LEAST_MIXTURE_WEIGHT = 1e-5  # least weight of a Gaussian in its mixture, unless it is absent
 SPLIT_OFFSET = 0.2  # standard deviations between a Gaussian that is split and its halves
-# Gaussians are dealt out by the number of frames to this power: rare sounds get their share
+# Gaussians are allocated by the number of frames to this power: rare sounds get their share
 ALLOCATION_POWER = 0.25
-FRAMES_TO_SPLIT = 20.0  # frames that each Gaussian of a pdf has at least when they are dealt out
+FRAMES_TO_SPLIT = 20.0  # least frames for each Gaussian of a pdf when they are allocated
 POOLING_FRAMES = 15.0  # frames below which a pdf also learns from its kind (vowels, stops, ...)
-STAY_PRIOR, STAY_COUNT = 0.75, 5.0  # of a state's self-loop, and how many frames that counts for
+# prior probability of a state's self-loop, and the frames that it counts for
+STAY_PRIOR, STAY_COUNT = 0.75, 5.0
 STAY_LEAST, STAY_MOST = 0.05, 0.98
 
 

@@ -16,8 +16,8 @@ from aligner.train.estimate import padded_gaussians, phone_states_of_pdfs
 from aligner.train.stages import TrainingSet, TrainingState, single_pass_retrained
 from aligner.train.tree import FeatureSpace
 
-MONOPHONE_GAUSSIANS = 8  # Gaussians of a phone's state without context
-KMEANS_ITERATIONS = 8  # rounds of k-means
+MONOPHONE_GAUSSIANS = 8  # most Gaussians of a phone's state without context
+KMEANS_ITERATIONS = 8  # iterations of k-means
 
 
 def finished_model(speech: TrainingSet, state: TrainingState) -> MarkovModel:

@@ -36,7 +36,7 @@ from aligner.train.em import Aligned, ShardTask, aligned, phone_and_state, trees
 from aligner.types import ModelError
 
 IGNORED = -100  # state of a frame of padding
-LABEL_SMOOTHING = 0.1  # of the states, which are a model's and not a person's
+LABEL_SMOOTHING = 0.1  # smoothing of the states to predict, which are a model's and not a person's
 
 
 @dataclass(frozen=True)

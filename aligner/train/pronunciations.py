@@ -14,9 +14,9 @@ from aligner.train.em import Example
 from aligner.train.statistics import PronunciationCounts, SpokenForm
 from aligner.types import Pronunciation
 
-SAID_PRIOR = 1.0  # of each pronunciation of a word, as if it had been heard so often
-AFTER_PRIOR = 2.0  # of the mean probability of silence (Chen et al.'s lambda 2)
-BEFORE_PRIOR = 2.0  # of a correction of 1 (lambda 3)
+SAID_PRIOR = 1.0  # prior count of each pronunciation of a word
+AFTER_PRIOR = 2.0  # prior count of the mean probability of silence (Chen et al.'s lambda 2)
+BEFORE_PRIOR = 2.0  # prior count of a correction of 1 (Chen et al.'s lambda 3)
 
 
 def with_probabilities(

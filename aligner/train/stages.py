@@ -62,10 +62,11 @@ from aligner.types import Pronunciation
 KINDS = ("monophone", "triphone", "lda", "sat", "pronunciations")
 SETTLING_ITERATIONS = 4  # iterations at a stage's end in which no Gaussian is added
 SPLIT_INTERVAL = 2  # iterations from one addition to the next
-SPLICE_REACH, LDA_DIMENSIONS = 3, 40  # frames on either side, and what LDA leaves of them
-MLLT_ITERATIONS = (1, 3)  # iterations of the stage lda after which MLLT turns the frames
-FMLLR_ITERATIONS = (2, 8)  # iterations of the stage sat after which the speakers' transforms are made anew
-# fewer make no sense, whatever the recipe says; of phones in context
+SPLICE_REACH, LDA_DIMENSIONS = 3, 40  # frames on either side that are spliced, and dimensions that LDA keeps
+MLLT_ITERATIONS = (1, 3)  # iterations of the stage lda after which MLLT is estimated
+# iterations of the stage sat after which the speakers' transforms are estimated anew
+FMLLR_ITERATIONS = (2, 8)
+# least frames for each Gaussian, whatever the recipe says: of monophones, and of phones in context
 FRAMES_PER_GAUSSIAN, FRAMES_PER_CONTEXT_GAUSSIAN = 60, 100
 FRAMES_PER_LEAF = 600  # with fewer, half a corpus and all of it place boundaries differently
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from aligner.search.kernels import compiled
 
-LEAST_SHARE = 1e-10  # a share that is not worth adding up
+LEAST_SHARE = 1e-10  # least posterior that is worth adding up
 
 
 @compiled(fastmath={"contract", "reassoc", "nsz", "arcp"})

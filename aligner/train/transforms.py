@@ -20,11 +20,11 @@ from aligner.train.em import ShardTask, aligned_shard, all_frames_of, cepstral_f
 from aligner.train.statistics import Occupancies, by_group
 from aligner.train.tree import FeatureSpace, frames_in
 
-FMLLR_ROUNDS = 10  # over the rows of a transform; each row depends on the others
-LEAST_SPEAKER_FRAMES = 300.0  # of speech below which a speaker gets no transform
-LEAST_FRAMES_FOR_MATRIX = 1000.0  # below which only an offset
-PAIRS_AT_ONCE = 1024  # of a frame and a pdf that are looked at together
-# frames of a speaker in a shard from which only every second is looked at, or third, ...
+FMLLR_ROUNDS = 10  # passes over the rows of a transform; each row depends on the others
+LEAST_SPEAKER_FRAMES = 300.0  # frames of speech below which a speaker gets no transform
+LEAST_FRAMES_FOR_MATRIX = 1000.0  # frames of speech below which a speaker gets only an offset
+PAIRS_AT_ONCE = 1024  # pairs of a frame and a pdf that are processed together
+# frames of a speaker in a shard beyond which only every second, third, ... frame is used
 THINNING_FRAMES = 2000
 
 

@@ -41,7 +41,7 @@ POSITION_QUESTIONS = (
     (Position.BEGIN, Position.SINGLE),
     (Position.END, Position.SINGLE),
 )  # sets that are asked for; INTERNAL is what answers no
-CODE_BITS = 12  # of each number in an event's code
+CODE_BITS = 12  # bits of each number in an event's code
 FIRST_TIED_PHONE = len(COMMON_PHONES)  # phones before this are not split: silence and noise have no context
 
 

@@ -11,7 +11,7 @@ from aligner.reference.espeak.synthesis import ZERO_WIDTH_SPACE, Synthesiser, sa
 from aligner.text.g2p import to_arpabet
 
 G2P_SPEED = 350  # words per minute where nobody listens; the phones are the same at any speed
-# what the American voice means by symbols that mean another thing, or nothing, elsewhere
+# phones of symbols that the American voice uses in another way than other voices
 AMERICAN = {"ʔ": ("T",), "n̩": ("AH", "N"), "ɬ": ("L",)}
 
 

@@ -23,9 +23,9 @@ import numpy as np
 from aligner.types import ModelError
 
 SYNCHRONOUS, PHONEMES_IN_IPA, DO_NOT_EXIT, UTF8 = 2, 0b11, 0x8000, 1
-RATE, PITCH, WORD_GAP = 1, 3, 7  # of espeak_PARAMETER  # numbers of espeak_PARAMETER
-PHONEME = 7  # of espeak_EVENT_TYPE  # number in espeak_EVENT_TYPE
-BY_CHARACTER = 1  # of espeak_POSITION_TYPE  # number in espeak_POSITION_TYPE
+RATE, PITCH, WORD_GAP = 1, 3, 7  # numbers of espeak_PARAMETER
+PHONEME = 7  # number in espeak_EVENT_TYPE
+BY_CHARACTER = 1  # number in espeak_POSITION_TYPE
 
 _LOCK = (
     threading.Lock()

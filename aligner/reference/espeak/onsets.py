@@ -19,8 +19,8 @@ from aligner.text.phones import IPA_KINDS
 from aligner.types import SILENCE_LABEL
 
 # seconds at 175 words a minute; all shrink as speech quickens
-VOWEL_LAG = 0.025  # by which a vowel behind a nasal, liquid or glide is announced late
-# of the silence before a stop between words that is its closure; eSpeak makes 40 to 50 ms
+VOWEL_LAG = 0.025  # delay with which a vowel behind a nasal, liquid or glide is announced
+# part of the silence before a stop between words that is its closure; eSpeak makes 40 to 50 ms
 STOP_CLOSURE = 0.06
 SHORTEST_PAUSE = 0.03  # shorter silences are voice onset times and the like
 SHORTEST_PHONE = 0.01  # eSpeak speaks some liquids within the vowel before and gives them no length

@@ -22,7 +22,8 @@ from aligner.reference.espeak.onsets import Onset, lay_out, lengthened
 from aligner.types import DECIMALS, SAMPLE_RATE, DataError, Fault, Interval, ModelError, Utterance
 
 NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.espeak.onsets` were measured
-SPEEDS = range(80, 451)  # above, eSpeak squeezes the waveform afterwards, and its events no longer fit it
+# words per minute; above, eSpeak squeezes the waveform, and its events no longer fit it
+SPEEDS = range(80, 451)
 PITCHES = range(100)
 LONGEST_CLAUSE = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 ZERO_WIDTH_SPACE = "\u200b"
