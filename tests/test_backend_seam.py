@@ -61,6 +61,8 @@ def test_what_a_backend_cannot_do_is_said(toy):
     backend = chosen(None, toy)
     assert isinstance(backend, Backend)
     assert not any(isinstance(backend, ability) for ability in ABILITIES)
+    with pytest.raises(DataError, match="the wildcard is not for the backend 'toy'"):
+        chosen(None, replace(toy, star=True))
     with pytest.raises(ModelError, match="it does not learn from corrections"):
         teach(SAMPLE, backend)
     with pytest.raises(ModelError, match="the backend 'toy' needs the whole recording"):

@@ -66,6 +66,9 @@ class Traits:
     refinement: Refinement
     """How its boundaries are refined after the search."""
 
+    wildcard: bool = False
+    """Whether it can find speech that the transcript lacks (see `Options.star`)."""
+
     boundaries_of: str | None = None
     """The backend that places its boundaries, where that is another ('hmm' in 'ctc+hmm'): what is learnt from
     corrections holds for that one."""

@@ -70,9 +70,18 @@ def usual(kind: str | None, language: str | None) -> str:
     return "hmm" if kind is not None or spoken_english(language) else "dtw"
 
 
-def check_star(backend: str) -> None:
-    """Raise DataError where a backend has no wildcard."""
-    if backend in WITHOUT_STAR:
+def check_star(backend: str, wildcard: bool | None = None) -> None:
+    """Raise DataError where a backend has no wildcard.
+
+    Parameters
+    ----------
+    backend : str
+        Its name.
+    wildcard : bool, optional
+        Whether it has one, as its traits say; unless given, as is known by its name.
+    """
+    has = backend not in WITHOUT_STAR if wildcard is None else wildcard
+    if not has:
         raise DataError(
             "star", f"the wildcard is not for the backend {backend!r}", "take --backend hmm, ctc or ctc+hmm"
         )

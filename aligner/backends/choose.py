@@ -47,4 +47,6 @@ def chosen(
     if options.star:
         check_star(name)
     backend: AnyBackend = import_module(BACKENDS[name]).make(loaded, options, compute)
+    if options.star:
+        check_star(name, backend.traits.wildcard)
     return backend

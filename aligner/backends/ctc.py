@@ -100,6 +100,7 @@ class CtcBackend:
             english=self.english,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(1),
+            wildcard=True,
             limits=LIMITS[Scores.POSTERIORS],
             refinement=Refinement(
                 how=self.options.refine, offsets=self.model.offsets, width=WIDTH_NETWORK, taught=taught

@@ -80,6 +80,7 @@ class HmmBackend:
             english=self.english,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
+            wildcard=True,
             limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
             refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),
         )
