@@ -318,7 +318,7 @@ class IncrementalFrontend:
     Parameters
     ----------
     frontend : SphinxFrontend
-        Whose ``cmn`` is 'running' or 'none'.
+        A front end whose ``cmn`` is 'running' or 'none'.
 
     Raises
     ------
@@ -349,36 +349,38 @@ class IncrementalFrontend:
         self._wave = torch.empty(
             0
         )  # from the sample before the next window on (from the first one in the beginning)
-        self._heard = 0  # samples
-        self._cut = 0  # windows
+        self._samples = 0  # samples
+        self._windows = 0  # windows
         self._mean: Tensor | None = None  # of the cepstra so far
         self._rows = torch.empty(0, frontend.ncep)  # normalised cepstra that differences still need
-        self._told = 0  # frames
+        self._given = 0  # frames
 
     def advance(self, wave: Tensor) -> Tensor:
         """Take in samples (N,), N from 0, and return the frames (n, D) that are complete."""
         self._wave = torch.cat([self._wave, wave])
-        self._heard += len(wave)
-        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
+        self._samples += len(wave)
+        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._windows > 0)
         count = max(0, (len(self._wave) - led - window) // hop + 1)
         return self._complete(self._normalised(count), self.frontend.reach)
 
     def finish(self) -> Tensor:
         """End the recording, and return the remaining frames (n, D)."""
-        count = frame_count(self._heard, self.frontend.clock.window, self.frontend.clock.hop) - self._cut
+        count = (
+            frame_count(self._samples, self.frontend.clock.window, self.frontend.clock.hop) - self._windows
+        )
         return self._complete(self._normalised(count), 0)
 
     def _normalised(self, count: int) -> Tensor:
         """Normalised cepstra of the next ``count`` windows."""
         if not count:
             return self._rows[:0]
-        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._cut > 0)
+        window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._windows > 0)
         cepstra = self.frontend.cepstral(self._wave[: led + (count - 1) * hop + window], bool(led))
         self._wave = self._wave[count * hop - 1 + led :]
-        self._cut += count
+        self._windows += count
         if self.frontend.cmn == "none":
             return cepstra
-        means = running_mean(cepstra, self._mean, self._cut - count)
+        means = running_mean(cepstra, self._mean, self._windows - count)
         self._mean = means[-1]
         return (cepstra - means).to(cepstra.dtype)
 
@@ -386,12 +388,12 @@ class IncrementalFrontend:
         """Take in normalised cepstra, and return all complete frames but the last ``ahead``."""
         self._rows = torch.cat([self._rows, cepstra])
         reach = self.frontend.reach
-        kept = min(reach, self._told)  # rows before the next frame to tell
+        kept = min(reach, self._given)  # rows before the next frame to give
         ready = len(self._rows) - kept - ahead
         if ready <= 0:
             return torch.empty(0, self.frontend.size)
         frames = self.frontend.streams(self._rows)[kept : kept + ready]
-        self._told += ready
+        self._given += ready
         self._rows = self._rows[max(kept + ready - reach, 0) :]
         return frames
 

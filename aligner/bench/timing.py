@@ -58,7 +58,7 @@ def timed(
     ----------
     call : callable
     repeats : int
-        At least 1.
+        Number of further calls, at least 1.
     clock : callable
         Seconds.
     settle : callable

@@ -36,7 +36,7 @@ Batch = tuple[Tensor, Tensor]
 def collate(sequences: Sequence[Tensor]) -> Batch:
     """Pad observations (T, D) of several lengths to a batch: (B, T, D) and lengths (B,).
 
-    For ``torch.utils.data.DataLoader(dataset, collate_fn=collate)``.
+    It is meant for ``torch.utils.data.DataLoader(dataset, collate_fn=collate)``.
 
     Raises
     ------
@@ -70,10 +70,10 @@ class HMM(nn.Module, ABC):
     ----------
     num_states, obs_dim : int
     checkpoint_segments : int
-        With more than 1, scores are made in so many stretches of time, and what they leave for the gradient
-        is made again when it is needed: less memory for more time.
+        Stretches of time in which scores are computed; with more than 1, they are computed again for the
+        gradient: less memory for more time.
     kernel : {'auto', 'numba', 'triton', 'reference'}
-        What runs the search.
+        Implementation of the search.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class HMM(nn.Module, ABC):
         observations : Tensor
             (B, T, D)
         lengths : Tensor, optional
-            (B,) frames of each sequence; what is beyond is not looked at.
+            (B,) frames of each sequence; what lies beyond is ignored.
         chunk_size : int, optional
-            Sequences at once; halved, with a warning, when memory runs out.
+            Number of sequences at once; halved, with a warning, when memory runs out.
 
         Returns
         -------

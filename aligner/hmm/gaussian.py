@@ -64,9 +64,9 @@ class MixtureGaussianHMM(HMM):
     transitions : Transitions, optional
         `left_to_right`, `skip`, `ergodic` (the default) or your own.
     min_variance : float
-        What `fit` lets no variance fall below, in the observations' own units.
+        Variance floor in `fit`, in the observations' own units.
     checkpoint_segments, kernel
-        As `HMM`.
+        Parameters of `HMM`.
 
     Examples
     --------

@@ -43,7 +43,7 @@ class NeuralHMM(HMM):
     ----------
     num_states, obs_dim : int
     hidden : int
-        H, what the network gives for each frame.
+        Size H of the network's output for each frame.
     context : int
         Frames that the network reads.
     network : Module, optional
@@ -53,7 +53,7 @@ class NeuralHMM(HMM):
     transitions : Transitions, optional
         `left_to_right`, `skip`, `ergodic` (the default) or your own: the arcs, and where they begin.
     checkpoint_segments, kernel
-        As `HMM`.
+        Parameters of `HMM`.
 
     Examples
     --------

@@ -29,15 +29,15 @@ class HSMM(MixtureGaussianHMM):
     ----------
     num_states, obs_dim, num_components : int
     max_duration, min_duration : int
-        In frames.
+        Bounds of the durations, in frames.
     duration : {'gamma', 'poisson', 'lognormal', 'free'}
         The distribution of durations of each state, cut off at both ends.
     mean_duration : float, optional
-        About where they begin; midway unless given.  'free' begins with all durations alike.
+        Initial mean of the durations, midway unless given; 'free' begins with all durations alike.
     self_loops : bool
         Whether a state may follow itself as a new segment.  Otherwise loops are taken out of ``transitions``.
     covariance, transitions, min_variance, checkpoint_segments, kernel
-        As `MixtureGaussianHMM`.
+        Parameters of `MixtureGaussianHMM`.
 
     Examples
     --------
@@ -123,13 +123,13 @@ class SemiMarkovHMM(HSMM):
     num_states, obs_dim, num_components : int
     num_regions : int
     max_duration, min_duration : int
-        In frames.
+        Bounds of the durations, in frames.
     scorer : Module, optional
         Takes observations (B, T, D) and gives scores (B, T, S, max_duration): [b, t, s, d - 1] is that of a
         segment of state s whose d frames end with frame t.  Those of segments that would begin before frame 0
         are not looked at.
     duration, mean_duration, self_loops, covariance, transitions, min_variance, checkpoint_segments, kernel
-        As `HSMM`.
+        Parameters of `HSMM`.
 
     Examples
     --------

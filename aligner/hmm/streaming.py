@@ -227,7 +227,7 @@ class AdaptiveChunkProcessor(StreamingHMMProcessor):
     max_chunk_size : int
         The greatest size, in frames.
     overlap, buffer_size
-        As `StreamingHMMProcessor`; the buffer must hold ``max_chunk_size``.
+        Parameters of `StreamingHMMProcessor`; the buffer must hold ``max_chunk_size``.
     clock : callable
         Tells the time in seconds, to measure what a chunk takes.
 

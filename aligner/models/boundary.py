@@ -47,7 +47,7 @@ class BoundaryNetwork(nn.Module):
     Parameters
     ----------
     phones : int
-        That it can tell apart, with the unknown one.
+        Number of phones that it can tell apart, the unknown one included.
     """
 
     def __init__(self, phones: int) -> None:

@@ -90,7 +90,7 @@ def posteriors(
     network : Network
     wave : Tensor
     chunk, overlap : float
-        In seconds; None hears all at once.
+        Lengths of a chunk and of its overlap with the next, in seconds; no chunk takes all at once.
     """
     hop, rate = network.clock.hop, network.clock.rate
     wave = pad(wave, (0, max(LEAST_SAMPLES - len(wave), 0)))

@@ -27,9 +27,9 @@ class Durations(nn.Module):
     kind : {'gamma', 'poisson', 'lognormal', 'free'}
     num_states : int
     longest, shortest : int
-        In frames; nothing shorter or longer is possible.
+        Bounds of the durations, in frames.
     mean : float, optional
-        Where to begin, in frames; midway unless given.
+        Initial mean, in frames; midway unless given.
 
     Examples
     --------

@@ -161,7 +161,7 @@ class HamaNetwork(nn.Module):
         Returns
         -------
         HamaNetwork
-            On the CPU, in evaluation mode, its parameters frozen.
+            A module on the CPU, in evaluation mode, its parameters frozen.
 
         Raises
         ------

@@ -148,7 +148,7 @@ class TcnNetwork(nn.Module):
     case : {'upper', 'lower', None}
         How the labels write letters, if they are letters.
     seed : int
-        Of the weights that it begins with.
+        Seed of the initial weights.
 
     Attributes
     ----------

@@ -52,11 +52,11 @@ def save(
     model : MarkovModel
     folder : Path
     name : str
-        Of the table.
+        Name of the table.
     more : mapping, optional
-        What else the table is to hold.
+        Further fields of the table.
     tensors : mapping, optional
-        What else the numbers are to hold.
+        Further tensors.
 
     Raises
     ------

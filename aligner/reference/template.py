@@ -57,11 +57,11 @@ class Template:
         frames : Tensor
             (T, D)
         clock : Clock
-            Of the frames.
+            Clock of the frames.
         phones : sequence of Interval
-            In order; pauses have an empty label, and count as such wherever there is a gap.
+            Phones in order; pauses have an empty label, and wherever there is a gap is one.
         words : sequence of int
-            For each of ``phones`` the index of its word; that of a pause is not read.
+            Index of the word of each phone; that of a pause is not read.
 
         Raises
         ------

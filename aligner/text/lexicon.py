@@ -53,7 +53,7 @@ class Lexicon:
         known : callable
             Tells whether the model has a phone.
         path : str or Path
-            Where the text came from, for messages.
+            Source of the text, for messages.
 
         Raises
         ------

@@ -187,7 +187,7 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     Parameters
     ----------
     text : str
-        In any case, with punctuation.
+        The transcript, in any case and with punctuation.
     english : bool
         Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
         and every Chinese character is a word unless there are spaces between some.  Numbers in groups (20

@@ -133,7 +133,7 @@ def train(
         (V,): what the columns stand for, the blank among them.
     options : Options, optional
     notice : callable
-        Told of every epoch.
+        Function that is called with every epoch's figures.
     blank : int
         The blank's column.
     boundary, case

@@ -470,7 +470,7 @@ def e_step(
     spread : callable
         ``map``, or one that works in threads, processes or elsewhere.
     known : sequence of Paths, optional
-        Of each shard, from an earlier iteration: they are not searched for then.
+        Paths of each shard from an earlier iteration; unless given, they are searched for.
     """
     paths: Sequence[Paths | None] = [None] * len(shards) if known is None else known
     tasks = [

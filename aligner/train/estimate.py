@@ -53,7 +53,7 @@ def m_step(model: MarkovModel, statistics: Statistics, floors: VarianceFloor) ->
     Parameters
     ----------
     model : MarkovModel
-        With a `TreeTopology` and `GaussianMixtures`.
+        A model with a `TreeTopology` and `GaussianMixtures`.
     statistics : Statistics
     floors : VarianceFloor
     """
@@ -187,7 +187,7 @@ def split_gaussians(
         (P,) frames of each pdf.
     total : int
     seed : int
-        Of the direction in which halves part.
+        Seed of the directions in which halves part.
     """
     [stream] = mixtures.streams
     have = (stream.weights > 0).sum(1).cpu().numpy()

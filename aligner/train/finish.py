@@ -56,7 +56,7 @@ def with_monophones(
     ----------
     model : MarkovModel
     mixtures : GaussianMixtures
-        Of the leaves.
+        Mixtures of the leaves.
     occupancy : ndarray
         (P,) frames of each leaf.
     """

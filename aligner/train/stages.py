@@ -216,9 +216,9 @@ def train(
     speech : TrainingSet
     stages : sequence of Stage
     frontend : CepstralFrontend
-        Of the first stages.
+        Front end of the first stages.
     begun : TrainingState, optional
-        Where an earlier training stopped: what follows is the same as if it had not.
+        State in which an earlier training stopped; what follows is the same as if it had not.
     """
     state = begun
     for number in range(0 if begun is None else begun.stage, len(stages)):

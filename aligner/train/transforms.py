@@ -103,15 +103,15 @@ def mllt(s: Scatter, rounds: int = 20) -> tuple[Tensor, float]:
     Parameters
     ----------
     s : Scatter
-        With products by class.
+        Statistics with products by class.
     rounds : int
 
     Returns
     -------
     transform : Tensor
-        With a determinant of 1 or -1, so that likelihoods before and after can be compared.
+        Matrix with a determinant of 1 or -1, so that likelihoods before and after can be compared.
     gain : float
-        In log-likelihood, per frame.
+        Gain in log-likelihood per frame.
     """
     fine = s.counts > 1
     n = s.counts[fine]
@@ -154,7 +154,7 @@ def transformed_mixtures(mixtures: GaussianMixtures, matrix: Tensor) -> Gaussian
 class TransformSums:
     """Statistics of a speaker's frames for estimating fMLLR, in float64; they add up.
 
-    Of the D + 1 numbers of an extended frame (x, 1).
+    They are taken over extended frames (x, 1) of D + 1 numbers.
     """
 
     count: float

@@ -290,7 +290,7 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
     ----------
     events : ContextSums
     topology : TreeTopology
-        With the phones, and how many states each has.
+        Topology with the phones and the number of their states.
     leaves : int
     least : float
         Frames in a leaf.
@@ -298,7 +298,7 @@ def grow(events: ContextSums, topology: TreeTopology, leaves: int, least: float 
     Returns
     -------
     TreeTopology
-        Its phones alone are the pdfs after those of the leaves, one for each state; transitions as before.
+        Topology whose phones without context are the pdfs after the leaves', with the old transitions.
     """
     sets = phone_questions(events, topology)
     table = _question_table(sets)

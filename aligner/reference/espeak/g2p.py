@@ -37,7 +37,7 @@ class EspeakG2P:
     Parameters
     ----------
     language : str
-        As `resolve` takes it.
+        Language, as `resolve` takes it.
 
     Raises
     ------
@@ -68,7 +68,7 @@ class EspeakG2P:
         Parameters
         ----------
         words : sequence of str
-            As they are written; digits are read in the language.
+            Words as they are written; digits are read in the language.
 
         Returns
         -------

@@ -56,7 +56,7 @@ class Synthesiser:
     Parameters
     ----------
     language : str
-        As `resolve` takes it.
+        Language, as `resolve` takes it.
     speed : int
         Words per minute, 80 to 450.
     pitch : int
