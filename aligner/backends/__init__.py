@@ -1,1 +1,5 @@
-"""Ways of aligning: what they share, each of them, and which one is chosen."""
+"""Ways of aligning (backends), and which one is chosen.
+
+`base` is what a backend must have, `abilities` what it may have besides, `options` what it is asked for and
+how it computes.  `hmm`, `ctc`, `ctc_hmm`, `dtw` and `median` are the backends; `choose` makes one.
+"""
