@@ -27,7 +27,8 @@ from aligner.models.hybrid import HybridFrontend, PrecomputedScores
 from aligner.models.known import HMM_TABLE
 from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
 from aligner.models.neural import Shape, TcnNetwork
-from aligner.models.sphinx import ModelDefinition, SphinxTopology
+from aligner.models.sphinx import SphinxTopology
+from aligner.models.sphinx_definition import ModelDefinition
 from aligner.models.tree import Forest, TreeTopology
 from aligner.types import ModelError
 

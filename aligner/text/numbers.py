@@ -71,7 +71,20 @@ FIXED_UNITS = {
     "°": "degrees",
     "¢": "cents",
 }
-MONTHS = "january february march april may june july august september october november december".split()
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 LONGEST_NUMBER = 15  # digits; longer ones are read digit by digit
 
 
