@@ -8,6 +8,12 @@ import sys
 import pytest
 from support.places import ROOT
 
+from aligner import align
+from aligner.refine.outliers import Lengths, likelihood_deviations
+from aligner.refine.suspect import WORST_WINDOW
+from aligner.refine.thresholds import Scores, Test, threshold, worst_margin
+from aligner.types import Utterance
+
 sys.path.insert(0, str(ROOT / "recipes"))
 import damage as recipe
 
@@ -31,3 +37,27 @@ def test_intact_speech_is_left_in_peace(speech, model):
 @pytest.mark.parametrize("damage", recipe.DAMAGES, ids=lambda d: d.__name__)
 def test_damage_is_found(speech, model, damage):
     assert flagged(recipe.damaged(speech, damage, seed=7), model) >= 98.7  # all are; one of 80 may not
+
+
+def test_the_table_of_thresholds_has_the_worst_of_intact_speech(speech, model):
+    """What can be measured of a finished alignment; the rest is seen by the search only."""
+    utterances = [Utterance(str(k), wave, text) for k, (wave, text) in enumerate(speech)]
+    alignments = list(align(utterances, model))
+    figures = [a.quality for a in alignments]
+    lengths = Lengths()
+    for a in alignments:
+        lengths.add(a.phones)
+    measured = {
+        Test.LONG_WORD: max(q.longest_word for q in figures),
+        Test.CRAMMED: max(q.crammed_run for q in figures),
+        Test.LITTLE_SPEECH: min(q.speech for q in figures),
+        Test.NOISY: min(q.snr for q in figures if q.snr is not None),
+        Test.CLIPPED: max(q.clipped for q in figures),
+        Test.UNLIKELY: min(likelihood_deviations([q.log_likelihood for q in figures])),
+        Test.ODD_LENGTHS: max(lengths.deviations()),
+    }
+    told = {test: threshold(test).worst for test in measured}
+    assert measured == pytest.approx(told, rel=0.02)
+    assert worst_margin(Scores.GAUSSIANS, WORST_WINDOW) == pytest.approx(
+        min(q.worst_margin for q in figures), rel=0.02
+    )

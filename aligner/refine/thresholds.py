@@ -198,7 +198,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=0.15,
         below=True,
         unit="share of the utterance that is speech",
-        worst=0.67,
+        worst=0.69,
         why="Finds transcripts that lack words; far below any sentence, for single words stand in pauses.",
     ),
     Threshold(
@@ -228,7 +228,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         test=Test.ODD_LENGTHS,
         limit=1.6,
         unit="mean deviation of the phones' lengths from those of the corpus",
-        worst=1.2,
+        worst=1.13,
         why="Finds another rate of speech, and transcripts that fit nowhere: a third beyond any intact one.",
     ),
 )
