@@ -44,8 +44,8 @@ UTTERANCES = find(SAMPLE).utterances
 
 
 @pytest.fixture(params=["forked", "started"])
-def way(request, monkeypatch):
-    """Both ways to come by a worker."""
+def start_method(request, monkeypatch):
+    """Both ways to start a worker: forked from the server, or as a program of its own."""
     if request.param == "forked" and not sys.platform.startswith("linux"):
         pytest.skip("processes are not forked here")
     monkeypatch.setattr(fork_server, "FORKS", request.param == "forked")
@@ -61,7 +61,7 @@ def die(known, task):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_answers_are_about_what_is_known(way):
+def test_answers_are_about_what_is_known(start_method):
     known = {k: k * k for k in range(20)}
     with worker_pool(2, known) as submit:
         answers = [future.result() for future in [submit(who, k) for k in range(20)]]
@@ -82,18 +82,18 @@ def test_a_daemon_has_no_children(monkeypatch, model):
     assert len(list(align(UTTERANCES[:3], model, compute=Compute(jobs=2)))) == 3
 
 
-def test_errors_come_back(way):
+def test_errors_come_back(start_method):
     with worker_pool(2, [5]) as submit:
         assert isinstance(submit(who, 3).exception(), IndexError)
 
 
-def test_processes_equal_one(way, model):
+def test_processes_equal_one(start_method, model):
     one, two = (list(align(UTTERANCES, model, compute=Compute(jobs=jobs))) for jobs in (1, 2))
     assert one == two
     assert [a.utterance.id for a in two] == [u.id for u in UTTERANCES]
 
 
-def test_samples_are_given_back(way, model):
+def test_samples_are_given_back(start_method, model):
     waves = [
         replace(u, audio=np.random.default_rng(k).standard_normal(16000))
         for k, u in enumerate(UTTERANCES[:4])
@@ -102,7 +102,7 @@ def test_samples_are_given_back(way, model):
         assert result.utterance.audio is utterance.audio
 
 
-def test_a_corpus_without_end_is_read_as_it_is_needed(way, model):
+def test_a_corpus_without_end_is_read_as_it_is_needed(start_method, model):
     taken = count()
 
     def forever():
@@ -128,7 +128,7 @@ def done_by_two(gate):
         yield from in_pool(range(41), submit, slow_first, 2, 600.0)
 
 
-def test_the_others_do_not_wait_for_a_slow_one(way, tmp_path):
+def test_the_others_do_not_wait_for_a_slow_one(start_method, tmp_path):
     """But for the one task that its worker has already."""
     gate, places = tmp_path / "gate", []
     for place, item, outcome in done_by_two(gate):
@@ -141,7 +141,7 @@ def test_the_others_do_not_wait_for_a_slow_one(way, tmp_path):
     assert list(in_order((place, item) for place, item, _ in done_by_two(gate))) == list(range(41))
 
 
-def test_no_more_is_done_beyond_a_slow_one_than_may_be(way, monkeypatch, tmp_path):
+def test_no_more_is_done_beyond_a_slow_one_than_may_be(start_method, monkeypatch, tmp_path):
     monkeypatch.setattr(schedule, "MOST_BEYOND", 12)
     gate, places = tmp_path / "gate", []
     for place, *_ in done_by_two(gate):
@@ -175,7 +175,7 @@ def endless(heard):
     ("before", "fault", "rule"),
     [(deadly, Fault.KILLED, "was killed"), (endless, Fault.STUCK, "gave no sign of life")],
 )
-def test_a_worker_that_is_lost_takes_one_utterance_with_it(way, before, fault, rule):
+def test_a_worker_that_is_lost_takes_one_utterance_with_it(start_method, before, fault, rule):
     some = noises(30, odd=13)
     results = list(align(some, ToyBackend(compute=Compute(jobs=2), before=before)))
     assert [r.utterance.id for r in results] == [u.id for u in some]
@@ -197,7 +197,7 @@ def lost_once(known, mark):
 
 
 @pytest.mark.parametrize("known", ["deadly", "endless"])
-def test_what_is_lost_is_asked_once_more(way, known, tmp_path):
+def test_what_is_lost_is_asked_once_more(start_method, known, tmp_path):
     mark = tmp_path / "mark"
     with worker_pool(2, known) as submit:
         pids = list(map_tasks(submit, lost_once, [None, mark, None, None], lambda _: np.inf))
@@ -206,7 +206,7 @@ def test_what_is_lost_is_asked_once_more(way, known, tmp_path):
 
 
 @pytest.mark.parametrize("how", [WorkerDied, WorkerTimeout])
-def test_what_is_lost_twice_is_told(way, how):
+def test_what_is_lost_twice_is_told(start_method, how):
     def never(known, task):  # not to be imported by a worker: it is sent whole
         threading.Event().wait()
 
@@ -285,7 +285,7 @@ def parent_of(pid):
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:")))
 
 
-def test_what_cannot_be_sent_is_told(way):
+def test_what_cannot_be_sent_is_told(start_method):
     with worker_pool(2, 2) as submit:
         with pytest.raises(TypeError, match="pickle"):
             submit(who, threading.Lock()).result()
@@ -303,7 +303,7 @@ class Unknowable:
         return int, ("not a number",)
 
 
-def test_workers_that_cannot_learn_are_told(way):
+def test_workers_that_cannot_learn_are_told(start_method):
     with (
         pytest.raises(DataError, match=r"cannot be started .*invalid literal.*take --jobs 1"),
         worker_pool(2, Unknowable()) as submit,
@@ -311,7 +311,7 @@ def test_workers_that_cannot_learn_are_told(way):
         submit(who, 0).result()
 
 
-def test_more_can_be_asked_than_the_system_keeps(way):
+def test_more_can_be_asked_than_the_system_keeps(start_method):
     """While nobody reads: pipes hold some thousand messages, or some large ones."""
     with worker_pool(2, 3) as submit:
         small = [submit(times, k) for k in range(20_000)]
@@ -324,7 +324,7 @@ def times(known, task):
     return known * task
 
 
-def test_what_waits_behind_what_is_lost_is_not_lost(way, tmp_path):
+def test_what_waits_behind_what_is_lost_is_not_lost(start_method, tmp_path):
     """A worker has the next question already when it dies over the one before."""
     with worker_pool(2, "deadly") as submit:
         marks = [tmp_path / f"mark{k}" for k in range(3)]
@@ -347,13 +347,13 @@ def foreign(known, task):
     return Local()
 
 
-def test_an_answer_that_cannot_be_read_is_told(way):
+def test_an_answer_that_cannot_be_read_is_told(start_method):
     with worker_pool(2, 2) as submit:
         assert isinstance(submit(foreign, None).exception(), ModuleNotFoundError)
         assert submit(times, 3).result() == 6
 
 
-def test_what_workers_cannot_be_told_is_told(way):
+def test_what_workers_cannot_be_told_is_told(start_method):
     with (
         pytest.raises(DataError, match=r"cannot be started .*pickle.*take --jobs 1"),
         worker_pool(2, threading.Lock()),
@@ -361,7 +361,7 @@ def test_what_workers_cannot_be_told_is_told(way):
         pass
 
 
-def test_messages_are_logged_here(way, caplog):
+def test_messages_are_logged_here(start_method, caplog):
     with caplog.at_level("INFO"), worker_pool(2, None) as submit:
         submit(talk, 7).result()
     told = [(r.name, r.levelname, r.getMessage()) for r in caplog.records if r.name == "there"]
@@ -373,7 +373,7 @@ def talk(known, task):
     logging.getLogger("there").debug("not asked for")
 
 
-def test_workers_stand_in_the_same_folder(way, tmp_path, monkeypatch):
+def test_workers_stand_in_the_same_folder(start_method, tmp_path, monkeypatch):
     """And have the environment of the time when they are asked for, although the server is older."""
     fork_server.start()
     monkeypatch.chdir(tmp_path)
@@ -466,7 +466,7 @@ class SpottingToy(ToyBackend):
         return NamesProcess()
 
 
-def test_long_ones_are_aligned_in_parts_by_the_workers(way):
+def test_long_ones_are_aligned_in_parts_by_the_workers(start_method):
     some = [
         replace(u, audio=np.tile(u.audio, 1201)) if k in (1, 38) else u for k, u in enumerate(noises(40, 0))
     ]
