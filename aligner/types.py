@@ -63,6 +63,8 @@ class Fault(StrEnum):
     """The transcript's graph has no possible path through the recording, though it is long enough."""
     NOT_HEARD = "not-heard"
     """Nothing of the transcript is heard in the recording."""
+    DICTIONARY = "dictionary"
+    """A dictionary is missing, or a line of it breaks the rules of its format."""
     LABELS = "labels"
     """Labels with times are missing, damaged, or do not match their recording."""
     EXISTS = "exists"
@@ -79,8 +81,10 @@ class Fault(StrEnum):
     """The program itself failed."""
     MODEL = "model"
     """A model is missing, damaged, or not what it says it is."""
+    CALL = "call"
+    """An option is not understood, or excludes another one."""
     INPUT = "input"
-    """Something else that the user named, a file or an option, breaks a rule."""
+    """Something else that the user named breaks a rule."""
 
 
 class AlignerError(Exception):
@@ -143,7 +147,7 @@ def _in_one_line(rule: str, remedy: str) -> str:
 
 @dataclass(frozen=True)
 class Interval:
-    """A labelled stretch of time."""
+    """A stretch of time with a label, and how sure that is."""
 
     start: float
     """Seconds from the start of the recording."""
@@ -156,7 +160,7 @@ class Interval:
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Time from start to end, in seconds."""
         return self.end - self.start
 
 
@@ -312,7 +316,7 @@ class Alignment:
 
     @property
     def status(self) -> str:
-        """``ok`` or ``suspect``."""
+        """``suspect`` where there are suspicions, else ``ok``."""
         return "suspect" if self.suspicions else "ok"
 
     @property
@@ -394,7 +398,7 @@ class Clock:
         return ((time + self.delay) * self.rate - (self.window - self.hop) / 2) / self.hop
 
     def seconds(self, frames: int) -> float:
-        """How long ``frames`` frames last."""
+        """Time that ``frames`` frames take, in seconds."""
         return frames * self.hop / self.rate
 
     def tile(

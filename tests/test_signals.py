@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from aligner.backends.calls import check_pronounced
+from aligner.corpus.labels import find_labels
 from aligner.corpus.results import suspicion_cells, suspicions_of
+from aligner.run.plan import check_empty, check_place
+from aligner.text.lexicon import Lexicon
 from aligner.types import MOST_TOLD, DataError, Failure, Fault, ModelError, Suspicion, Utterance
 
 UTTERANCE = Utterance("a", Path("a.wav"), "hello")
@@ -25,6 +29,24 @@ def test_an_error_that_names_no_fault_has_the_usual_one():
     assert ModelError("a", "no").fault is Fault.MODEL
     assert DataError("a.wav", "no").fault_or(Fault.LABELS) is Fault.LABELS
     assert DataError("a.wav", "no", fault=Fault.OOV).fault_or(Fault.LABELS) is Fault.OOV
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda folder: Lexicon.parse("cat\\n", str.isupper, "my.dict"), Fault.DICTIONARY),
+        (lambda folder: check_pronounced(folder / "my.dict", characters=True), Fault.CALL),
+        (lambda folder: check_place(folder, folder / "out"), Fault.OUTPUT),
+        (lambda folder: check_empty(folder), Fault.EXISTS),
+        (lambda folder: find_labels(folder / "nowhere"), Fault.INPUT),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Fault) else "",
+)
+def test_what_is_wrong_with_a_call_has_its_fault(tmp_path, make, fault):
+    (tmp_path / "something").touch()
+    with pytest.raises(DataError) as caught:
+        make(tmp_path)
+    assert caught.value.fault is fault
 
 
 def test_a_failure_is_an_error_and_back():

@@ -13,7 +13,7 @@ from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.text.normalise import spoken_english
-from aligner.types import DataError, ModelError
+from aligner.types import DataError, Fault, ModelError
 
 WITHOUT_STAR = ("dtw", "median")  # backends that have no wildcard
 OF_TWO_MODELS = ("ctc+hmm", "median")  # backends that take one of the package's models beside a named one
@@ -83,7 +83,10 @@ def check_star(backend: str, wildcard: bool | None = None) -> None:
     has = backend not in WITHOUT_STAR if wildcard is None else wildcard
     if not has:
         raise DataError(
-            "star", f"the wildcard is not for the backend {backend!r}", "take --backend hmm, ctc or ctc+hmm"
+            "star",
+            f"the wildcard is not for the backend {backend!r}",
+            "take --backend hmm, ctc or ctc+hmm",
+            fault=Fault.CALL,
         )
 
 
@@ -110,12 +113,13 @@ def check_warping(device: str, dictionary: Path | None) -> None:
     where eSpeak speaks the reference.
     """
     if device != "cpu":
-        raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device")
+        raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device", fault=Fault.CALL)
     if dictionary is not None:
         raise DataError(
             dictionary,
             "eSpeak pronounces without a dictionary",
             "leave out --dictionary, or name a --model to be the reference",
+            fault=Fault.CALL,
         )
 
 
@@ -123,7 +127,12 @@ def check_pronounced(dictionary: Path | None, characters: bool) -> None:
     """Raise DataError where words would be both spelled and looked up, or the dictionary cannot be read."""
     if dictionary is not None:
         if characters:
-            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+            raise DataError(
+                "dictionary",
+                "characters need none",
+                "leave out --dictionary or --characters",
+                fault=Fault.CALL,
+            )
         check_readable(dictionary)
 
 
@@ -138,10 +147,14 @@ def check_tables(*targets: Path | None) -> None:
     for path in filter(None, targets):
         known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
         if path.exists() and read_text(path).split("\n", 1)[0] not in known:
-            raise DataError(path, "it exists, and is no table of this command", "name another file")
+            raise DataError(
+                path, "it exists, and is no table of this command", "name another file", fault=Fault.EXISTS
+            )
     named = [path.resolve() for path in targets if path]
     if len(set(named)) < len(named):
-        raise DataError(named[0], "two tables cannot be one file", "name another for one of them")
+        raise DataError(
+            named[0], "two tables cannot be one file", "name another for one of them", fault=Fault.CALL
+        )
 
 
 def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
@@ -154,7 +167,10 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
         return
     if not espeak:
         raise DataError(
-            corpus, "the dictionary inside is of English", "name one (--dictionary), or take --characters"
+            corpus,
+            "the dictionary inside is of English",
+            "name one (--dictionary), or take --characters",
+            fault=Fault.CALL,
         )
     from aligner.reference.espeak import resolve
 
@@ -175,4 +191,5 @@ def check_refined(refine: str) -> None:
             "corrections",
             f"--refine {refine} would not use what is learnt from them",
             "leave out one of the two",
+            fault=Fault.CALL,
         )

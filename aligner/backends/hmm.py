@@ -33,7 +33,7 @@ from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, DataError, Interval, ModelError, Utterance
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, DataError, Fault, Interval, ModelError, Utterance
 
 NAME = "hmm"
 
@@ -299,7 +299,9 @@ def dictionary(
     """
     path = options.dictionary or own
     if path is None:
-        raise DataError(name, "the model has no dictionary of its own", "name one (--dictionary)")
+        raise DataError(
+            name, "the model has no dictionary of its own", "name one (--dictionary)", fault=Fault.DICTIONARY
+        )
     lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
     return Pronouncer(
         lexicon=lexicon,

@@ -10,7 +10,7 @@ from pathlib import Path
 from aligner.names import BACKENDS, DEVICES, PRECISIONS, REFINEMENTS
 from aligner.parallel.cores import cores
 from aligner.search.fitting import misfit
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
 
@@ -61,7 +61,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.language is not None and not self.language.strip():
-            raise DataError("language", "no language is named", "name one, or leave it out")
+            raise DataError("language", "no language is named", "name one, or leave it out", fault=Fault.CALL)
         if self.backend is not None:
             _check_word("backend", self.backend, BACKENDS)
         _check_word("refine", self.refine, REFINEMENTS)
@@ -121,23 +121,28 @@ class Compute:
             torch.zeros(1, device=self.device)
         except (RuntimeError, AssertionError) as error:
             raise DataError(
-                "device", f"{self.device!r} cannot be used ({str(error).splitlines()[0]})", "take cpu"
+                "device",
+                f"{self.device!r} cannot be used ({str(error).splitlines()[0]})",
+                "take cpu",
+                fault=Fault.CALL,
             ) from error
 
 
 def check_device(device: str) -> None:
     """Raise DataError for what is no name of a device."""
     if not DEVICE.fullmatch(device):
-        raise DataError("device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second")
+        raise DataError(
+            "device", f"there is no {device!r}", "take cpu, cuda, or cuda:1 for the second", fault=Fault.CALL
+        )
 
 
 def check_kernel(kernel: str, device: str) -> None:
     """Raise DataError where a kernel does not run on a device."""
     wrong = misfit(kernel, device)
     if wrong:
-        raise DataError("kernel", wrong, "take auto")
+        raise DataError("kernel", wrong, "take auto", fault=Fault.CALL)
 
 
 def _check_word(option: str, word: str, known: Iterable[str]) -> None:
     if word not in known:
-        raise DataError(option, f"there is no {word!r}", f"take one of {', '.join(known)}")
+        raise DataError(option, f"there is no {word!r}", f"take one of {', '.join(known)}", fault=Fault.CALL)

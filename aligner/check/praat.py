@@ -30,7 +30,7 @@ MAC_PRAAT = Path("/Applications/Praat.app/Contents/MacOS/Praat")
 
 @dataclass(frozen=True)
 class Item:
-    """One recording to look at."""
+    """One recording to look at in Praat, and why."""
 
     audio: Path
     """The recording."""

@@ -68,7 +68,12 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.characters and self.dictionary:
-            raise DataError("dictionary", "characters need none", "leave out --dictionary or --characters")
+            raise DataError(
+                "dictionary",
+                "characters need none",
+                "leave out --dictionary or --characters",
+                fault=Fault.CALL,
+            )
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def validate(
                 recordings_read.append(recording)
                 checked += of
                 notice(len(recordings_read), len(recordings))
-    return _report(corpus, found, recordings_read, checked, spell, options)
+    return _report(corpus, found, recordings_read, checked, spell=spell, options=options)
 
 
 def speller(options: Options) -> Spell | None:
@@ -231,6 +236,7 @@ def _report(
     found: Corpus,
     recordings: Sequence[Recording],
     checked: Sequence[Checked],
+    *,
     spell: Spell | None,
     options: Options,
 ) -> Report:

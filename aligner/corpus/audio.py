@@ -21,7 +21,7 @@ UNKNOWN_SIZE = 0x7FFFF000  # a RIFF size from here up means that the writer did 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A stretch of a recording."""
+    """The samples of a stretch of a recording, and where it lies."""
 
     wave: np.ndarray
     """The samples (N,) float32, mono, at the rate that was asked for."""

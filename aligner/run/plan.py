@@ -93,7 +93,12 @@ def plan(
     """
     if text is not None and not normalise(text):
         rule = "it holds only punctuation" if text.strip() else "it is empty"
-        raise DataError("--text", rule, "write what is said, or leave it out and put a transcript beside it")
+        raise DataError(
+            "--text",
+            rule,
+            "write what is said, or leave it out and put a transcript beside it",
+            fault=Fault.CALL,
+        )
     check_reachable(corpus)
     if not corpus.is_dir():
         return _plan_one(corpus, out, kinds, existing, text)
@@ -102,6 +107,7 @@ def plan(
             "--text",
             f"it tells what is said in one recording, and {corpus} is a folder",
             "name the recording, or put NAME.lab beside each",
+            fault=Fault.CALL,
         )
     found = find(corpus)
     check_place(corpus, out)
@@ -124,6 +130,7 @@ def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: 
             out,
             f"{grid.name} would lie beside its recording, where the next run takes it for the transcript",
             "name another folder",
+            fault=Fault.OUTPUT,
         )
     job = planned(found, root, out, kinds, existing)
     return replace(job, beside=results.tabled_files(out) - {file}, only=frozenset({file}))
@@ -144,6 +151,7 @@ def _corpus_of(path: Path, out: Path) -> Path:
             out,
             f"it holds the alignments of {earlier}, where another recording may have the same name",
             f"name another folder for {path.name}",
+            fault=Fault.OUTPUT,
         )
     return Path(earlier)
 
@@ -197,6 +205,7 @@ def check_place(corpus: Path, out: Path) -> None:
             f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
             "transcripts",
             "name a folder outside it",
+            fault=Fault.OUTPUT,
         )
 
 
@@ -225,13 +234,14 @@ def _writing(out: Path) -> Iterator[None]:
             out,
             f"nothing can be written to the output folder ({error.strerror})",
             "name another, or change its rights",
+            fault=Fault.OUTPUT,
         ) from error
 
 
 def check_new(table: Path, remedy: str = "name another folder") -> None:
     """Raise DataError where the folder of a model to be made has such a table already."""
     if table.exists():
-        raise DataError(table.parent, "a model is there already", remedy)
+        raise DataError(table.parent, "a model is there already", remedy, fault=Fault.EXISTS)
 
 
 def check_taught(model: str | Path, out: Path) -> None:
@@ -245,14 +255,16 @@ def check_taught(model: str | Path, out: Path) -> None:
     for table in (BOUNDARY_TABLE, HMM_TABLE, SPHINX_TABLE, HUGGING_FACE_TABLE):
         check_new(out / table)
     if in_a_folder(model) and out.resolve().is_relative_to(Path(model).resolve()):
-        raise DataError(out, "it lies in the folder of the model", "name a folder elsewhere")
+        raise DataError(
+            out, "it lies in the folder of the model", "name a folder elsewhere", fault=Fault.OUTPUT
+        )
     check_writable(out)
 
 
 def check_empty(out: Path) -> None:
     """Raise DataError where something is in a folder that is to be new."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(out, "something is there already", "name a new folder, or none")
+        raise DataError(out, "something is there already", "name a new folder, or none", fault=Fault.EXISTS)
 
 
 @contextmanager
@@ -262,7 +274,10 @@ def room_in(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            out, f"it cannot be written to any more ({error.strerror})", "make room or name another folder"
+            out,
+            f"it cannot be written to any more ({error.strerror})",
+            "make room or name another folder",
+            fault=Fault.OUTPUT,
         ) from error
 
 

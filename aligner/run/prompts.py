@@ -46,7 +46,10 @@ def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
         _check_file(needed)
     if labels.path.suffix.lower() not in registry.readers():
         raise DataError(
-            labels.path, "it is no file of labels", f"the second file ends in {', '.join(registry.readers())}"
+            labels.path,
+            "it is no file of labels",
+            f"the second file ends in {', '.join(registry.readers())}",
+            fault=Fault.LABELS,
         )
     return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
@@ -68,6 +71,7 @@ def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
             folder,
             "no recording in this folder has labels of the same name",
             "put NAME.TextGrid beside NAME.wav",
+            fault=Fault.LABELS,
         )
     return found
 
@@ -122,6 +126,7 @@ def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:
             f"there are {len(candidates)} references of this name, {candidates[0]} and "
             f"{candidates[1]} among them",
             "lay both folders out alike, or leave one of each name",
+            fault=Fault.LABELS,
         )
     return known[candidates[0]]
 
@@ -230,11 +235,15 @@ def plan_one(
             prompt.labels.path,
             "these are the labels to be carried over, and would be written over",
             "name another recording, or another folder (--out)",
+            fault=Fault.OUTPUT,
         )
     there = [p for p in paths.values() if p.exists()]
     if there and existing == "error":
         raise DataError(
-            there[0], "it exists", "use --existing skip or overwrite, or --out for another folder"
+            there[0],
+            "it exists",
+            "use --existing skip or overwrite, or --out for another folder",
+            fault=Fault.EXISTS,
         )
     wanted = tuple(k for k, p in paths.items() if existing == "overwrite" or not p.exists())
     if wanted:

@@ -80,7 +80,12 @@ class Lexicon:
                 _check(f"{path}:{number}", _content(line), known)
             entries = {w: lines for w, lines in entries.items() if not _is_noise(lines, known)}
         if not entries:
-            raise DataError(path, "the dictionary is empty", "one pronunciation a line: word, tab, phones")
+            raise DataError(
+                path,
+                "the dictionary is empty",
+                "one pronunciation a line: word, tab, phones",
+                fault=Fault.DICTIONARY,
+            )
         return cls(entries)
 
     @cached_property
@@ -164,12 +169,18 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
         return
     numbers, phones = _split_fields(fields)
     if not phones:
-        raise DataError(where, f"{word!r} has no phones", "write them behind a tab, with spaces between")
+        raise DataError(
+            where,
+            f"{word!r} has no phones",
+            "write them behind a tab, with spaces between",
+            fault=Fault.DICTIONARY,
+        )
     if len(numbers) not in NUMBER_FIELDS:
         raise DataError(
             where,
             f"{len(numbers)} numbers before the phones of {word!r}",
             "none, one (its probability) or four (and three about silence) are understood",
+            fault=Fault.DICTIONARY,
         )
     if (numbers and not 0 < float(numbers[0]) <= 1) or (
         len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1
@@ -178,15 +189,22 @@ def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
             where,
             f"a probability of {word!r} is not above 0 and up to 1",
             "correct the number, or take the line out",
+            fault=Fault.DICTIONARY,
         )
     if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
-        raise DataError(where, f"a silence correction of {word!r} is not above 0", "correct the number")
+        raise DataError(
+            where,
+            f"a silence correction of {word!r} is not above 0",
+            "correct the number",
+            fault=Fault.DICTIONARY,
+        )
     strange = [p for p in phones if not known(p) and p not in NOISE_PHONES]
     if strange:
         raise DataError(
             where,
             f"{word!r} has the phone {strange[0]!r}, which the model lacks",
             "use the model's phones, with or without stress digits",
+            fault=Fault.DICTIONARY,
         )
 
 
