@@ -23,7 +23,7 @@ from aligner.run.align import align_utterance
 from aligner.types import DataError, Edge, Interval, ModelError
 
 
-def way(labels: str, *starts: float, end: float = 1.0, wide: float = 0.0) -> Refined:
+def placed_at(labels: str, *starts: float, end: float = 1.0, wide: float = 0.0) -> Refined:
     """Phones of one letter each (a point is silence) that begin at 0 and at ``starts``."""
     edges = [0.0, *starts, end]
     phones = tuple(
@@ -37,38 +37,40 @@ def starts(found: Refined) -> list[float]:
 
 
 def test_each_boundary_is_the_median_of_those_that_have_it():
-    own = way("abc", 0.3, 0.6)
-    assert starts(median_boundaries(own, [way("abc", 0.32, 0.5), way("abc", 0.4, 0.55)])) == pytest.approx(
-        [0.32, 0.55]
-    )
-    assert starts(median_boundaries(own, [way("abc", 0.36, 0.5)])) == pytest.approx([0.33, 0.55])
+    own = placed_at("abc", 0.3, 0.6)
+    assert starts(
+        median_boundaries(own, [placed_at("abc", 0.32, 0.5), placed_at("abc", 0.4, 0.55)])
+    ) == pytest.approx([0.32, 0.55])
+    assert starts(median_boundaries(own, [placed_at("abc", 0.36, 0.5)])) == pytest.approx([0.33, 0.55])
     assert median_boundaries(own, []) == own
 
 
 def test_what_others_do_not_have_counts_for_nothing():
-    own = way("abcd", 0.2, 0.4, 0.6)
-    other = way(
+    own = placed_at("abcd", 0.2, 0.4, 0.6)
+    other = placed_at(
         "abd", 0.3, 0.5
     )  # no c: the end of b and the start of d are all it knows beside the start of b
     found = starts(median_boundaries(own, [other]))
     assert found == pytest.approx([0.25, 0.45, 0.55])
     assert (
-        median_boundaries(own, [way("xyz", 0.1, 0.9)]) == own
+        median_boundaries(own, [placed_at("xyz", 0.1, 0.9)]) == own
     )  # as good as nothing in common, and not as many
-    relabelled = way("aXcd", 0.3, 0.5, 0.7)  # one in the place of one is the same phone
+    relabelled = placed_at("aXcd", 0.3, 0.5, 0.7)  # one in the place of one is the same phone
     assert starts(median_boundaries(own, [relabelled])) == pytest.approx([0.25, 0.45, 0.65])
 
 
 def test_a_pause_that_only_one_hears():
     """Its end is what the phone behind it begins with, its start what the one before it ends with."""
-    own, other = way("a.b", 0.3, 0.5), way("ab", 0.4)
+    own, other = placed_at("a.b", 0.3, 0.5), placed_at("ab", 0.4)
     assert starts(median_boundaries(own, [other])) == pytest.approx([0.35, 0.45])
     assert starts(median_boundaries(other, [own])) == pytest.approx([0.4])  # between 0.3 and 0.5
 
 
 def test_intervals_are_medians_too_and_hold_their_boundary():
-    own = way("abc", 0.3, 0.6, wide=0.01)
-    found = median_boundaries(own, [way("abc", 0.32, 0.6, wide=0.02), way("abc", 0.34, 0.6, wide=0.03)])
+    own = placed_at("abc", 0.3, 0.6, wide=0.01)
+    found = median_boundaries(
+        own, [placed_at("abc", 0.32, 0.6, wide=0.02), placed_at("abc", 0.34, 0.6, wide=0.03)]
+    )
     assert found.edges[0] == Edge(0.32, 0.3, 0.36)
     assert found.edges[1] == Edge(0.6, 0.58, 0.64)
     assert median_boundaries(own._replace(edges=()), [own]).edges == ()
@@ -76,8 +78,8 @@ def test_intervals_are_medians_too_and_hold_their_boundary():
 
 @given(st.lists(st.lists(st.floats(0.01, 0.99), min_size=4, max_size=4).map(sorted), min_size=1, max_size=4))
 def test_order_and_tiles_are_kept(choices):
-    ways = [way("abcde", *c) for c in choices]
-    found = median_boundaries(ways[0], ways[1:]).phones
+    opinions = [placed_at("abcde", *c) for c in choices]
+    found = median_boundaries(opinions[0], opinions[1:]).phones
     assert [p.label for p in found] == list("abcde")
     assert (found[0].start, found[-1].end) == (0.0, 1.0)
     assert all(a.end == b.start and a.duration >= 0 for a, b in itertools.pairwise(found))

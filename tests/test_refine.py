@@ -264,10 +264,10 @@ def test_a_model_leans_to_where_its_phones_score_better():
     before, after = np.full(10, -5.0), np.full(10, -5.0)
     before[4:6] = 3.0
     seen = Evidence(np.zeros(10), np.zeros(10), before, after)
-    leaning = LikelihoodRatios.of(seen, [0, 4], np.array([0.0]), clock)
+    ratios = LikelihoodRatios.of(seen, [0, 4], np.array([0.0]), clock)
     grid = np.arange(0.0, 0.11, 0.01)[None]
-    assert leaning(grid)[0].argmax() == 6
-    assert leaning(grid)[0, [4, 5, 6, 7]] == pytest.approx([-6.0, -3.0, 0.0, -5.0])
+    assert ratios(grid)[0].argmax() == 6
+    assert ratios(grid)[0, [4, 5, 6, 7]] == pytest.approx([-6.0, -3.0, 0.0, -5.0])
     late = LikelihoodRatios.of(seen, [0, 4], np.array([0.02]), clock)  # what the model calls 0.06 s is 0.04 s
     assert late(grid)[0].argmax() == 4
     assert LikelihoodRatios.of(Evidence(*np.zeros((4, 10))), [0, 4], np.zeros(1), clock) is None

@@ -94,7 +94,7 @@ def idle():
     ended(sleeper)
 
 
-def told_in_parts():
+def tells_memory_in_parts():
     return Path("/proc/self/smaps_rollup").exists()
 
 
@@ -116,7 +116,7 @@ def watching():
 def test_what_children_hold_and_compute_is_seen(no_nvml, idle, code):
     meter = Meter(clock(0.0, 10.0, 20.0))
     before = meter()
-    assert before.measure == "PSS" or not told_in_parts()
+    assert before.measure == "PSS" or not tells_memory_in_parts()
     worker = child(code)
     try:
         assert worker.stdout.readline() == "ready\n"
@@ -158,7 +158,7 @@ print(usage.processes, usage.measure, usage.memory, own.memory_info().rss)
 
 
 def test_memory_that_processes_share_is_counted_once(no_nvml, idle):
-    if not told_in_parts():
+    if not tells_memory_in_parts():
         pytest.skip("the system does not tell how memory is shared (no /proc/PID/smaps_rollup)")
     code = f"""
 import os, sys
