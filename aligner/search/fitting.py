@@ -1,8 +1,13 @@
-"""Which kernel runs on which device: known without either of them."""
+"""Which kernel runs on which device, without loading it; and its module, which is loaded on demand.
+
+numba is slow to import, and triton is absent on some machines.
+"""
 
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from types import ModuleType
 
 from aligner.names import KERNELS
 
@@ -23,3 +28,8 @@ def misfit(kernel: str, device: str) -> str:
     if kernel == "triton" and kind != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
         return "the triton kernel runs on CUDA; on the CPU only with TRITON_INTERPRET=1 in the environment"
     return ""
+
+
+def kernel_module(search: str, kernel: str) -> ModuleType:
+    """Load the module of a search's kernel, such as the 'numba' one of 'logsum'."""
+    return import_module(f"aligner.search.kernels.{search}_{kernel}")

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise, within
+from aligner.search.arcs import Arcs, check, chosen, possible, precise, within
+from aligner.search.fitting import kernel_module
 
 
 class Posteriors(NamedTuple):
@@ -133,7 +134,7 @@ def _posteriors_of_reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Pos
 
 def _run(name: str, arcs: Arcs, scores: Tensor, lengths: Tensor) -> Posteriors:
     """Forward and backward by a kernel."""
-    kernel = _KERNELS[name](arcs, scores, lengths)
+    kernel = kernel_module("logsum", name).Passes(arcs, scores, lengths)
     total = kernel.forward(True)
     states, crossed = kernel.backward(total)
     return Posteriors(total.to(scores.dtype), states, crossed)
@@ -153,7 +154,7 @@ class _LogPartition(torch.autograd.Function):
         lengths: Tensor,
         name: str,
     ) -> Tensor:
-        kernel = _KERNELS[name](arcs.detached(), scores.detach(), lengths)
+        kernel = kernel_module("logsum", name).Passes(arcs.detached(), scores.detach(), lengths)
         total = kernel.forward(any(ctx.needs_input_grad))
         ctx.save_for_backward(
             scores, weights, start, final
@@ -200,56 +201,3 @@ def gradients_of(
 def shared_sum(values: Tensor, graphs: int) -> Tensor:
     """Added up over the batch where it shares one graph."""
     return values.sum(0, keepdim=True) if graphs == 1 else values
-
-
-class _Numba:
-    """The kernel's two passes over one batch, with what the first leaves for the second."""
-
-    def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
-        self.scores, self.lengths, self.arcs = scores, lengths, arcs
-        self.weights, self.start, self.final = arcs.weights, arcs.start, arcs.final
-
-    def forward(self, keep: bool) -> Tensor:
-        from aligner.search.kernels import spread  # numba is slow to import
-        from aligner.search.kernels.logsum_numba import forward
-        from aligner.search.kernels.viterbi_numba import PAD
-
-        batch, frames, _ = self.scores.shape
-        self.alphas = torch.empty(
-            batch, frames if keep else min(2, frames), PAD + self.arcs.states, dtype=torch.float64
-        )
-        totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
-        given = arrays(
-            self.scores,
-            self.lengths,
-            self.arcs.pdf,
-            self.arcs.predecessors,
-            self.weights,
-            self.start,
-            self.final,
-        )
-        spread(lambda first, step: forward(*given, first, step, *arrays(self.alphas, totals)), batch)
-        return totals
-
-    def backward(self, totals: Tensor) -> tuple[Tensor, Tensor]:
-        from aligner.search.kernels import spread
-        from aligner.search.kernels.logsum_numba import backward
-
-        batch, frames, _ = self.scores.shape
-        gammas = torch.zeros(batch, frames, self.arcs.states, dtype=torch.float64)
-        xis = torch.zeros(batch, *self.weights.shape[1:], dtype=torch.float64)
-        given = arrays(
-            self.scores, self.lengths, self.arcs.pdf, self.arcs.predecessors, self.weights, self.final
-        )
-        found = arrays(self.alphas, totals, gammas, xis)
-        spread(lambda first, step: backward(*given, first, step, *found), batch)
-        return gammas.to(self.scores.dtype), xis.to(self.scores.dtype)
-
-
-def _triton(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Any:
-    from aligner.search.kernels.logsum_triton import Passes  # triton is absent on some machines
-
-    return Passes(arcs, scores, lengths)
-
-
-_KERNELS = {"numba": _Numba, "triton": _triton}

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, arrays, check, chosen, possible, precise
+from aligner.search.arcs import Arcs, check, chosen, possible, precise
+from aligner.search.fitting import kernel_module
 from aligner.search.forward_backward import gradients_of, logsumexp, refuse_second_derivatives, shared_sum
 
 LOWEST = -1e10  # of a finite score: float64 then cumulates to a few millionths
@@ -102,10 +103,13 @@ def segmental_viterbi(
     """
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
-    run = {"reference": best_reference, "numba": _numba_best, "triton": _triton_best}[
-        chosen(kernel, scores.device)
-    ]
-    found = run(arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores), lengths)
+    name = chosen(kernel, scores.device)
+    arcs, scores, durations = arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores)
+    if name == "reference":
+        found = best_reference(arcs, scores, durations, lengths)
+    else:
+        best_segments = kernel_module("segmental", name).best_segments
+        found = Segments(*best_segments(arcs, scores, durations, lengths))
     possible(found.score)
     return found
 
@@ -141,7 +145,7 @@ def segmental_forward_backward(
     if name == "reference":
         found = _posteriors_of_reference(arcs, scores, durations, lengths)
     else:
-        passes = _KERNELS[name](arcs, scores, durations, lengths)
+        passes = kernel_module("segmental", name).Passes(arcs, scores, durations, lengths)
         total = passes.forward()
         found = SegmentPosteriors(total.to(scores.dtype), *passes.backward(total))
     possible(found.log_z)
@@ -245,98 +249,6 @@ def _check(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None
     return lengths
 
 
-def _numba_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Segments:
-    from aligner.search.kernels import spread  # numba is slow to import
-    from aligner.search.kernels.segmental_numba import best_segments
-
-    given = _given(arcs, scores, durations, lengths)
-    states = torch.full(scores.shape[:2], -1)
-    begins = torch.zeros(scores.shape[:2], dtype=torch.bool)
-    totals = torch.full((len(scores),), -torch.inf, dtype=torch.float64)
-    spread(
-        lambda first, step: best_segments(*given, first, step, *arrays(states, begins, totals)), len(scores)
-    )
-    return Segments(states, begins, totals.to(scores.dtype))
-
-
-def _triton_best(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Segments:
-    from aligner.search.kernels.segmental_triton import best_segments  # triton is absent on some machines
-
-    return Segments(*best_segments(arcs, scores, durations, lengths))
-
-
-def _given(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> tuple[Any, ...]:
-    """The kernels' common arguments as arrays."""
-    return arrays(
-        scores, lengths, arcs.pdf, arcs.predecessors, arcs.weights, arcs.start, arcs.final, durations
-    )
-
-
-class _Numba:
-    """The kernel's two passes over one batch, with what the first leaves for the second."""
-
-    def __init__(self, arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> None:
-        self.given, self.dtype = _given(arcs, scores, durations, lengths), scores.dtype
-        batch, frames, _ = scores.shape
-        self.shape = batch, frames, arcs.states
-        self.arcs, self.spans = (batch, *arcs.weights.shape[1:]), (batch, *durations.shape[1:])
-
-    def forward(self) -> Tensor:
-        from aligner.search.kernels import spread
-        from aligner.search.kernels.segmental_numba import forward
-
-        batch, frames, states = self.shape
-        opened = torch.empty(batch, states, frames + 1, dtype=torch.float64)
-        ended, cumulated = (torch.empty(batch, frames + 1, states, dtype=torch.float64) for _ in range(2))
-        totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
-        self.kept = arrays(opened, ended, cumulated)
-        spread(lambda first, step: forward(*self.given, first, step, *self.kept, *arrays(totals)), batch)
-        return totals
-
-    def backward(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        from aligner.search.kernels import spread
-        from aligner.search.kernels.segmental_numba import backward
-
-        batch, frames, states = self.shape
-        shapes = (
-            (batch, states, frames + 1),
-            (batch, frames + 1, states),
-            (batch, frames, states),
-            self.arcs,
-            self.spans,
-        )
-        begun, finished, *found = (torch.zeros(s, dtype=torch.float64) for s in shapes)
-        scores, lengths, pdf, predecessors, weights, _, final, durations = self.given
-        results = arrays(totals, begun, finished, *found)
-        spread(
-            lambda first, step: backward(
-                scores,
-                lengths,
-                pdf,
-                predecessors,
-                weights,
-                final,
-                durations,
-                first,
-                step,
-                *self.kept,
-                *results,
-            ),
-            batch,
-        )
-        gammas, xis, spans = (v.to(self.dtype) for v in found)
-        return gammas, xis, spans
-
-
-def _triton(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> Any:
-    from aligner.search.kernels.segmental_triton import Passes  # triton is absent on some machines
-
-    return Passes(arcs, scores, durations, lengths)
-
-
-_KERNELS = {"numba": _Numba, "triton": _triton}
-
-
 class _LogPartition(torch.autograd.Function):
     """The kernels' forward pass, with the posteriors as its gradient."""
 
@@ -352,7 +264,8 @@ class _LogPartition(torch.autograd.Function):
         lengths: Tensor,
         name: str,
     ) -> Tensor:
-        passes = _KERNELS[name](arcs.detached(), scores.detach(), durations.detach(), lengths)
+        kernels = kernel_module("segmental", name)
+        passes = kernels.Passes(arcs.detached(), scores.detach(), durations.detach(), lengths)
         total = passes.forward()
         ctx.save_for_backward(scores, weights, start, final, durations)
         ctx.passes, ctx.total, ctx.arcs, ctx.lengths = passes, total, arcs, lengths

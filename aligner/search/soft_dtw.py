@@ -6,7 +6,6 @@ Cuturi & Blondel 2017, "Soft-DTW: a differentiable loss function for time-series
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from aligner.search.arcs import arrays, chosen, precise, within
+from aligner.search.arcs import chosen, precise, within
 from aligner.search.dtw import NoWarping, checked_costs, skewed
+from aligner.search.fitting import kernel_module
 from aligner.search.forward_backward import logsumexp
 
 
@@ -103,67 +103,15 @@ class _SoftDTW(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cost: Tensor, lengths: Tensor, gamma: float, name: str) -> Tensor:
-        totals, found = _KERNELS[name][0](cost, lengths, gamma)
+        totals, found = kernel_module("dtw_soft", name).forward(cost, lengths, gamma)
         ctx.save_for_backward(cost)  # torch then says so if it is changed in between
         ctx.rest = lengths, gamma, name, totals
-        return found.to(cost.dtype)
+        return found.to(cost.dtype)  # type: ignore[no-any-return]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         lengths, gamma, name, totals = ctx.rest
-        expected = _KERNELS[name][1](*ctx.saved_tensors, lengths, gamma, totals)
+        [cost] = ctx.saved_tensors
+        expected = kernel_module("dtw_soft", name).backward(cost, lengths, gamma, totals)
         return (expected * gradients[0][:, None, None]).to(gradients[0]), None, None, None
-
-
-def _forward_numba(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """Sums (B, T + 1, U + 1) of all cells, and of the last (B,), in float64."""
-    from aligner.search.kernels import spread  # numba is slow to import
-    from aligner.search.kernels.dtw_soft_numba import forward
-
-    batch, rows, columns = cost.shape
-    totals = torch.empty(batch, rows + 1, columns + 1, dtype=torch.float64)
-    (given,), sums = arrays(cost), totals.numpy()
-
-    def some(first: int, step: int) -> None:
-        for b in range(first, batch, step):
-            t, u = lengths[b].tolist()
-            forward(given[b], t, u, gamma, sums[b])
-
-    spread(some, batch)
-    return totals, totals[torch.arange(batch), lengths[:, 0], lengths[:, 1]]
-
-
-def _backward_numba(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor) -> Tensor:
-    """Expected alignments (B, T, U), in float64."""
-    from aligner.search.kernels import spread
-    from aligner.search.kernels.dtw_soft_numba import backward
-
-    expected = torch.zeros(cost.shape, dtype=torch.float64)
-    given, sums, shares = arrays(cost, totals, expected)
-
-    def some(first: int, step: int) -> None:
-        for b in range(first, len(cost), step):
-            t, u = lengths[b].tolist()
-            backward(given[b], t, u, gamma, sums[b], shares[b])
-
-    spread(some, len(cost))
-    return expected
-
-
-def _forward_triton(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    from aligner.search.kernels.dtw_soft_triton import forward  # triton is absent on some machines
-
-    return forward(cost, lengths, gamma)
-
-
-def _backward_triton(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor) -> Tensor:
-    from aligner.search.kernels.dtw_soft_triton import backward
-
-    return backward(cost, lengths, gamma, totals)
-
-
-_KERNELS: dict[str, tuple[Callable[..., tuple[Tensor, Tensor]], Callable[..., Tensor]]] = {
-    "numba": (_forward_numba, _backward_numba),
-    "triton": (_forward_triton, _backward_triton),
-}

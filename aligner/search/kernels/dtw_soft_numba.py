@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from aligner.search.kernels import compiled
+from aligner.search.arcs import arrays
+from aligner.search.kernels import compiled, spread
 from aligner.search.kernels.exponential import exp
 
 
 @compiled
-def forward(cost: Any, rows: int, columns: int, gamma: float, total: Any) -> None:
+def _forward(cost: Any, rows: int, columns: int, gamma: float, total: Any) -> None:
     """Soft minima over all paths to each cell of ``cost`` into ``total``, which has a row and a column before
     them.
 
@@ -35,8 +38,8 @@ def forward(cost: Any, rows: int, columns: int, gamma: float, total: Any) -> Non
 
 
 @compiled
-def backward(cost: Any, rows: int, columns: int, gamma: float, total: Any, expected: Any) -> None:
-    """How much of all paths passes each cell, by `forward`'s sums (Cuturi & Blondel 2017, algorithm 2)."""
+def _backward(cost: Any, rows: int, columns: int, gamma: float, total: Any, expected: Any) -> None:
+    """How much of all paths passes each cell, by `_forward`'s sums (Cuturi & Blondel 2017, algorithm 2)."""
     shares = np.empty((3, columns + 1))  # of a cell's paths that go on down, diagonally and right
     for i in range(rows - 1, -1, -1):
         own = total[i + 1]
@@ -64,3 +67,39 @@ def _shares(own: Any, following: Any, cost: Any, gamma: float, share: Any) -> No
     for j in range(len(share)):
         some = following[j] < np.inf and own[j] < np.inf
         share[j] = exp(((following[j] - cost[j]) - own[j]) / gamma) if some else 0.0
+
+
+def forward(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
+    """Sums (B, T + 1, U + 1) of all cells, and of the last (B,), in float64."""
+    batch, rows, columns = cost.shape
+    totals = torch.empty(batch, rows + 1, columns + 1, dtype=torch.float64)
+    given, sums = arrays(cost, totals)
+
+    def some(first: int, step: int) -> None:
+        for b in range(first, batch, step):
+            t, u = lengths[b].tolist()
+            _forward(given[b], t, u, gamma, sums[b])
+
+    spread(some, batch)
+    return totals, totals[torch.arange(batch), lengths[:, 0], lengths[:, 1]]
+
+
+def backward(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor) -> Tensor:
+    """Expected alignments (B, T, U), by `forward`'s sums, in float64."""
+    expected = torch.zeros(cost.shape, dtype=torch.float64)
+    given, sums, shares = arrays(cost, totals, expected)
+
+    def some(first: int, step: int) -> None:
+        for b in range(first, len(cost), step):
+            rows, columns = lengths[b].tolist()
+            _backward(
+                cost=given[b],
+                rows=rows,
+                columns=columns,
+                gamma=gamma,
+                total=sums[b],
+                expected=shares[b],
+            )
+
+    spread(some, len(cost))
+    return expected

@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from aligner.search.kernels import compiled
+from aligner.search.arcs import Arcs, arrays
+from aligner.search.kernels import compiled, spread
 from aligner.search.kernels.exponential import FAST, exp
 from aligner.search.kernels.layout import DIAGONALS, layout, weigh
 from aligner.search.kernels.viterbi_numba import PAD
@@ -134,7 +137,7 @@ def _ending(alpha: Any, final: Any) -> Any:
 
 
 @compiled
-def forward(
+def _forward(
     scores: Any,
     lengths: Any,
     pdf: Any,
@@ -152,38 +155,50 @@ def forward(
     ``alphas`` (B, T, PAD + S) receives the forward variables, or is (B, 2, PAD + S): then only two frames
     are kept.  Its first `PAD` cells are -inf.
     """
-    graphs, states, kept = pdf.shape[0], pdf.shape[1], alphas.shape[1]
-    dense = 2 * predecessors.shape[2] > states
-    matrix = np.empty((states, states)) if dense else np.empty((0, 0))
-    diagonals, best = np.empty((DIAGONALS, states)), np.empty(states)
-    reached = np.empty(states)
+    dense = 2 * predecessors.shape[2] > pdf.shape[1]
     for b in range(begin, scores.shape[0], every):
-        g = b if graphs > 1 else 0
-        graph = layout(predecessors[g])
-        others, arriving = np.empty(len(graph.source)), np.empty(len(graph.source))
-        column = pdf[g]
-        for t in range(kept):
+        g = b if pdf.shape[0] > 1 else 0
+        length, own = lengths[b], alphas[b]
+        for t in range(own.shape[0]):
             for s in range(PAD):
-                alphas[b, t, s] = -np.inf
-        level = 0.0
+                own[t, s] = -np.inf
+        for s in range(pdf.shape[1]):
+            own[0, s + PAD] = start[g, s] + scores[b, 0, pdf[g, s]]
+        if dense:
+            _forward_dense(scores[b], length, pdf[g], predecessors[g], weights[g], own)
+        else:
+            _forward_sparse(scores[b], length, pdf[g], predecessors[g], weights[g], own)
+        totals[b] = _ending(own[(length - 1) % own.shape[0]], final[g])
+
+
+@compiled
+def _forward_dense(scores: Any, length: int, pdf: Any, row: Any, weights: Any, alphas: Any) -> None:
+    """Forward variables of one utterance, from those of its first frame on, by `_arrive_dense`."""
+    states, kept, level = len(pdf), alphas.shape[0], 0.0
+    matrix, reached, shares = np.empty((states, states)), np.empty(states), np.empty(states)
+    for t in range(1, length):
+        moves = weights[t if weights.shape[0] > 1 else 0]
+        if t == 1 or weights.shape[0] > 1:
+            level = _exponentials(row, moves, matrix)
+        _arrive_dense(alphas[(t - 1) % kept], reached, shares, row, moves, matrix, level)
+        now = alphas[t % kept]
         for s in range(states):
-            alphas[b, 0, s + PAD] = start[g, s] + scores[b, 0, column[s]]
-        for t in range(1, lengths[b]):
-            now_weights = weights[g, t if weights.shape[1] > 1 else 0]
-            if dense:
-                if t == 1 or weights.shape[1] > 1:
-                    level = _exponentials(predecessors[g], now_weights, matrix)
-                _arrive_dense(
-                    alphas[b, (t - 1) % kept], reached, best, predecessors[g], now_weights, matrix, level
-                )
-            else:
-                if t == 1 or weights.shape[1] > 1:
-                    weigh(graph, now_weights, 0, states, diagonals, others)
-                _arrive(alphas[b, (t - 1) % kept], reached, best, graph, diagonals, others, arriving)
-            now = alphas[b, t % kept]
-            for s in range(states):
-                now[s + PAD] = reached[s] + scores[b, t, column[s]]
-        totals[b] = _ending(alphas[b, (lengths[b] - 1) % kept], final[g])
+            now[s + PAD] = reached[s] + scores[t, pdf[s]]
+
+
+@compiled
+def _forward_sparse(scores: Any, length: int, pdf: Any, row: Any, weights: Any, alphas: Any) -> None:
+    """Forward variables of one utterance, from those of its first frame on, by `_arrive`."""
+    states, kept, graph = len(pdf), alphas.shape[0], layout(row)
+    diagonals, reached, best = np.empty((DIAGONALS, states)), np.empty(states), np.empty(states)
+    others, arriving = np.empty(len(graph.source)), np.empty(len(graph.source))
+    for t in range(1, length):
+        if t == 1 or weights.shape[0] > 1:
+            weigh(graph, weights[t if weights.shape[0] > 1 else 0], 0, states, diagonals, others)
+        _arrive(alphas[(t - 1) % kept], reached, best, graph, diagonals, others, arriving)
+        now = alphas[t % kept]
+        for s in range(states):
+            now[s + PAD] = reached[s] + scores[t, pdf[s]]
 
 
 @compiled(fastmath=FAST)
@@ -223,7 +238,7 @@ def _share(
 
 
 @compiled
-def backward(
+def _backward(
     scores: Any,
     lengths: Any,
     pdf: Any,
@@ -239,43 +254,72 @@ def backward(
 ) -> None:
     """Posteriors of states into ``gammas`` (B, T, S) and of arcs, added up, into ``xis`` (B, U, S, K).
 
-    ``alphas`` (B, T, PAD + S) and ``totals`` come from `forward`; utterances whose total is -inf are left
+    ``alphas`` (B, T, PAD + S) and ``totals`` come from `_forward`; utterances whose total is -inf are left
     alone.
     """
-    graphs, states = pdf.shape[0], pdf.shape[1]
-    diagonals, reached = np.empty((DIAGONALS, states)), np.empty(states)
-    gamma, before = np.empty(states), np.empty(states + PAD)
     for b in range(begin, scores.shape[0], every):
         if totals[b] == -np.inf:
             continue
-        g = b if graphs > 1 else 0
-        graph = layout(predecessors[g])
-        others, shares = np.empty(len(graph.source)), np.empty(len(graph.source))
-        column = pdf[g]
-        last = lengths[b] - 1
+        g, last = b if pdf.shape[0] > 1 else 0, lengths[b] - 1
+        for s in range(pdf.shape[1]):
+            gammas[b, last, s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
+        _hand_back(scores[b], last, pdf[g], predecessors[g], weights[g], alphas[b], gammas[b], xis[b])
+
+
+@compiled
+def _hand_back(
+    scores: Any, last: int, pdf: Any, row: Any, weights: Any, alphas: Any, gammas: Any, xis: Any
+) -> None:
+    """Posteriors of one utterance, from those of the states in its ``last`` frame back to the first."""
+    states, graph = len(pdf), layout(row)
+    diagonals, reached = np.empty((DIAGONALS, states)), np.empty(states)
+    before, others, shares = np.empty(states + PAD), np.empty(len(graph.source)), np.empty(len(graph.source))
+    for t in range(last, 0, -1):
+        if t == last or weights.shape[0] > 1:
+            weigh(graph, weights[t if weights.shape[0] > 1 else 0], 0, states, diagonals, others)
         for s in range(states):
-            gamma[s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
-        for t in range(last, 0, -1):
-            if t == last or weights.shape[1] > 1:
-                weigh(graph, weights[g, t if weights.shape[1] > 1 else 0], 0, states, diagonals, others)
-            for s in range(states):
-                gammas[b, t, s] = gamma[s]
-                score = scores[b, t, column[s]]
-                reached[s] = alphas[b, t, s + PAD] - score if score > -np.inf else 0.0
-            for s in range(states + PAD):
-                before[s] = 0.0
-            _share(
-                alphas[b, t - 1],
-                reached,
-                gamma,
-                before,
-                graph,
-                diagonals,
-                others,
-                shares,
-                xis[b, t if xis.shape[1] > 1 else 0],
-            )
-            for s in range(states):
-                gamma[s] = before[s + PAD]
+            score = scores[t, pdf[s]]
+            reached[s] = alphas[t, s + PAD] - score if score > -np.inf else 0.0
+        for s in range(states + PAD):
+            before[s] = 0.0
+        _share(
+            alphas[t - 1],
+            reached,
+            gammas[t],
+            before,
+            graph,
+            diagonals,
+            others,
+            shares,
+            xis[t if xis.shape[0] > 1 else 0],
+        )
         for s in range(states):
-            gammas[b, 0, s] = gamma[s]
+            gammas[t - 1, s] = before[s + PAD]
+
+
+class Passes:
+    """The two passes over one batch, with what the first leaves for the second."""
+
+    def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
+        self.arcs, self.scores, self.lengths = arcs, scores, lengths
+
+    def forward(self, keep: bool) -> Tensor:
+        """Compute log Z (B,) in float64; ``keep`` is for `backward`, which needs all forward variables."""
+        batch, frames, _ = self.scores.shape
+        kept = frames if keep else min(2, frames)
+        self.alphas = torch.empty(batch, kept, PAD + self.arcs.states, dtype=torch.float64)
+        totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
+        given = arrays(self.scores, self.lengths, *self.arcs)
+        spread(lambda first, step: _forward(*given, first, step, *arrays(self.alphas, totals)), batch)
+        return totals
+
+    def backward(self, totals: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the posteriors of states (B, T, S) and arcs (B, U, S, K)."""
+        batch, frames, _ = self.scores.shape
+        gammas = torch.zeros(batch, frames, self.arcs.states, dtype=torch.float64)
+        xis = torch.zeros(batch, *self.arcs.weights.shape[1:], dtype=torch.float64)
+        scores, lengths, pdf, predecessors, weights, _, final = arrays(self.scores, self.lengths, *self.arcs)
+        given = scores, lengths, pdf, predecessors, weights, final
+        found = arrays(self.alphas, totals, gammas, xis)
+        spread(lambda first, step: _backward(*given, first, step, *found), batch)
+        return gammas.to(self.scores.dtype), xis.to(self.scores.dtype)
