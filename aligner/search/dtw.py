@@ -18,18 +18,28 @@ x U does not fit into memory.  `aligner.search.soft_dtw` sums over all paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import NoPath, arrays, checked_lengths, chosen, precise
-from aligner.search.steps import DEFAULT, SYMMETRIC1, UNIT, Band, Rules, Steps, Table
+from aligner.search.arcs import NoPath, checked_lengths, chosen, precise
+from aligner.search.fitting import kernel_module
+from aligner.search.steps import (
+    DEFAULT,
+    SYMMETRIC1,
+    UNIT,
+    Band,
+    FeatureTask,
+    Rules,
+    Steps,
+    WarpingTask,
+)
 
 DISTANCES = ("euclidean", "sqeuclidean", "cosine")
-RADIUS = 100  # frames; `fast_dtw` then finds speech's own warps, and visits 400 cells a frame
+FAST_DTW_RADIUS = 100  # frames; `fast_dtw` then finds speech's own warps, and visits 400 cells a frame
 
 
 class Warping(NamedTuple):
@@ -130,7 +140,7 @@ def dtw(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, ker
     ([[[0, 0], [1, 1], [1, 2], [2, 3]]], 0.0)
     """
     task = _task(cost, lengths, rules)
-    return _listed(_KERNELS[chosen(kernel, cost.device)](task, False), rules.steps)
+    return _listed(_search(task, chosen(kernel, cost.device)), rules.steps)
 
 
 def accumulate(
@@ -146,7 +156,7 @@ def accumulate(
     >>> accumulate(torch.tensor([[[1.0, 2.0], [4.0, 1.0]]])).tolist()
     [[[1.0, 3.0], [5.0, 2.0]]]
     """
-    totals = _KERNELS[chosen(kernel, cost.device)](_task(cost, lengths, rules), True).totals
+    totals = _search(_task(cost, lengths, rules), chosen(kernel, cost.device), keep=True).totals
     assert totals is not None
     return totals
 
@@ -193,10 +203,8 @@ def dtw_features(
     counts = pair_lengths(lengths, *shape)
     _check_frames(reference, estimate, counts)
     limits = _limits(rules.band, counts, shape[1])
-    return _listed(
-        _of_features(reference, estimate, counts, limits, rules, distance, chosen(kernel, reference.device)),
-        rules.steps,
-    )
+    task = FeatureTask(reference, estimate, counts, limits, rules)
+    return _listed(_search_features(task, distance, chosen(kernel, reference.device)), rules.steps)
 
 
 def fast_dtw(
@@ -204,7 +212,7 @@ def fast_dtw(
     estimate: Tensor,
     lengths: Tensor | None = None,
     steps: Steps = SYMMETRIC1,
-    radius: int = RADIUS,
+    radius: int = FAST_DTW_RADIUS,
     distance: str = "euclidean",
     kernel: str = "auto",
 ) -> Warping:
@@ -261,13 +269,13 @@ def fast_dtw(
             "or the reference"
         )
     found = [
-        _refined(x[:t].double(), y[:u].double(), steps, radius, distance, name)
+        _refined(x[:t].double(), y[:u].double(), steps=steps, radius=radius, distance=distance, kernel=name)
         for x, y, (t, u) in zip(reference, estimate, counts.tolist(), strict=True)
     ]
     return _listed(_Found.joined(found), steps)
 
 
-def _refined(x: Tensor, y: Tensor, steps: Steps, radius: int, distance: str, name: str) -> _Found:
+def _refined(x: Tensor, y: Tensor, *, steps: Steps, radius: int, distance: str, kernel: str) -> _Found:
     """`fast_dtw` of one pair (T, D) and (U, D)."""
     levels = [(x, y)]
     while min(map(len, levels[-1])) > radius + 2:
@@ -277,15 +285,9 @@ def _refined(x: Tensor, y: Tensor, steps: Steps, radius: int, distance: str, nam
         limits = (
             _whole(len(x), len(y)) if found is None else _around(found.anchors[0], len(x), len(y), radius)
         )
-        found = _of_features(
-            x[None],
-            y[None],
-            torch.tensor([[len(x), len(y)]]),
-            torch.from_numpy(limits)[None],
-            Rules(steps),
-            distance,
-            name,
-        )
+        lengths = torch.tensor([[len(x), len(y)]])
+        task = FeatureTask(x[None], y[None], lengths, torch.from_numpy(limits)[None], Rules(steps))
+        found = _search_features(task, distance, kernel)
     assert found is not None
     return found
 
@@ -307,15 +309,6 @@ def _around(coarse: Tensor, rows: int, columns: int, radius: int) -> np.ndarray:
 def _whole(rows: int, columns: int) -> np.ndarray:
     """Limits (T, 2) of all cells."""
     return np.tile(np.array([0, columns]), (rows, 1))
-
-
-class _Task(NamedTuple):
-    """What a kernel is to do: limits (B, T, 2) say which cells may be visited."""
-
-    cost: Tensor
-    lengths: Tensor
-    limits: Tensor
-    rules: Rules
 
 
 class _Found(NamedTuple):
@@ -437,9 +430,9 @@ def _limits(band: Band | None, lengths: Tensor, rows: int) -> Tensor:
     return torch.from_numpy(limits)
 
 
-def _task(cost: Tensor, lengths: Tensor | None, rules: Rules) -> _Task:
+def _task(cost: Tensor, lengths: Tensor | None, rules: Rules) -> WarpingTask:
     counts = checked_costs(cost, lengths)
-    return _Task(precise(cost.detach()), counts, _limits(rules.band, counts, cost.shape[1]), rules)
+    return WarpingTask(precise(cost.detach()), counts, _limits(rules.band, counts, cost.shape[1]), rules)
 
 
 def _listed(found: _Found, steps: Steps) -> Warping:
@@ -462,7 +455,7 @@ def _with_passed(anchors: Tensor, steps: Steps) -> Tensor:
     return torch.tensor(cells, device=anchors.device)
 
 
-def reference(task: _Task, keep: bool) -> _Found:
+def reference(task: WarpingTask, keep: bool) -> _Found:
     """`dtw` in plain torch, on any device: all cells of an anti-diagonal at once, step after step."""
     cost = _within(task)
     weighed, steps = skewed(cost), task.rules.steps
@@ -486,7 +479,7 @@ def reference(task: _Task, keep: bool) -> _Found:
     return _traced(task, torch.stack(totals, 1), torch.stack(choices, 1), keep)
 
 
-def _traced(task: _Task, totals: Tensor, choices: Tensor, keep: bool) -> _Found:
+def _traced(task: WarpingTask, totals: Tensor, choices: Tensor, keep: bool) -> _Found:
     """Paths from sums and choices, both (B, T + U - 1, T), by anti-diagonals."""
     found = []
     columns = task.cost.shape[2]
@@ -505,7 +498,7 @@ def _traced(task: _Task, totals: Tensor, choices: Tensor, keep: bool) -> _Found:
     return _Found.joined(found)._replace(totals=plain if keep else None)
 
 
-def _within(task: _Task) -> Tensor:
+def _within(task: WarpingTask) -> Tensor:
     """Costs in float64, inf where no path may go: outside the limits, and in padding."""
     column, limits = (
         torch.arange(task.cost.shape[2], device=task.cost.device),
@@ -525,7 +518,7 @@ def skewed(cost: Tensor) -> Tensor:
 
 
 def straightened(diagonals: Tensor, columns: int) -> Tensor:
-    """`skewed` undone."""
+    """Matrices (B, T, U) of anti-diagonals that `skewed` made."""
     i = torch.arange(diagonals.shape[2], device=diagonals.device)[:, None]
     return diagonals[:, i + torch.arange(columns, device=diagonals.device), i]
 
@@ -537,68 +530,21 @@ def _lower(values: Tensor, rows: int) -> Tensor:
     return moved
 
 
-def _of_features(
-    reference: Tensor,
-    estimate: Tensor,
-    lengths: Tensor,
-    limits: Tensor,
-    rules: Rules,
-    distance: str,
-    name: str,
-) -> _Found:
-    """By any kernel; only numba's takes the distances as it needs them."""
-    if name != "numba":
-        cost = distances(reference.double(), estimate.double(), distance)
-        return _KERNELS[name](_Task(cost, lengths, limits, rules), False)
-    if distance == "cosine":
-        reference, estimate = _directions(reference.double()), _directions(estimate.double())
-    given = arrays(reference.double(), estimate.double().mT)
-    return _by_numba((None, *given), DISTANCES.index(distance) + 1, lengths, limits, rules, False)
-
-
-def _numba(task: _Task, keep: bool) -> _Found:
-    return _by_numba((*arrays(task.cost), None, None), 0, task.lengths, task.limits, task.rules, keep)
-
-
-def _by_numba(
-    given: tuple[np.ndarray | None, ...], kind: int, lengths: Tensor, limits: Tensor, rules: Rules, keep: bool
-) -> _Found:
-    """From costs (B, T, U), or from features (B, T, D) and (B, D, U)."""
-    from aligner.search.kernels import spread  # numba is slow to import
-    from aligner.search.kernels.dtw_numba import best_path
-
-    batch, table, none = len(lengths), Table.of(rules.steps), np.empty((1, 0))
-    shape = given[0].shape[1:] if keep and given[0] is not None else (0, 0)
-    totals = np.full((batch, *shape), np.inf)
-    anchors: list[np.ndarray] = [np.empty(0)] * batch
-    costs = torch.full((batch,), torch.inf, dtype=torch.float64)
-
-    def some(first: int, step: int) -> None:
-        for b in range(first, batch, step):
-            t, u = lengths[b].tolist()
-            cost, x, y = (none if v is None else v[b] for v in given)
-            anchors[b], costs[b] = best_path(
-                cost, x, y, kind, u, limits[b, :t].numpy(), table, rules.subsequence, totals[b, :t]
-            )
-
-    spread(some, batch)
-    counts = torch.tensor(list(map(len, anchors)))
-    padded = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(a) for a in anchors], True, -1)
-    return _Found(padded, counts, costs, torch.from_numpy(totals) if keep else None)
-
-
-def _triton(task: _Task, keep: bool) -> _Found:
-    from aligner.search.kernels.dtw_triton import best_paths  # triton is absent on some machines
-
-    return _Found(
-        *best_paths(
-            task.cost, task.lengths, task.limits, Table.of(task.rules.steps), task.rules.subsequence, keep
-        )
+def _search(task: WarpingTask, kernel: str, keep: bool = False) -> _Found:
+    """The cheapest paths by any kernel, and to ``keep`` the sums of all cells."""
+    return (
+        _Found(*kernel_module("dtw", kernel).best_paths(task, keep))
+        if kernel != "reference"
+        else reference(task, keep)
     )
 
 
-_KERNELS: dict[str, Callable[[_Task, bool], _Found]] = {
-    "numba": _numba,
-    "triton": _triton,
-    "reference": reference,
-}
+def _search_features(task: FeatureTask, distance: str, kernel: str) -> _Found:
+    """The cheapest paths by any kernel; only numba's takes the distances as it needs them."""
+    x, y = task.reference.double(), task.estimate.double()
+    if kernel != "numba":
+        return _search(WarpingTask(distances(x, y, distance), task.lengths, task.limits, task.rules), kernel)
+    if distance == "cosine":
+        x, y = _directions(x), _directions(y)
+    task = task._replace(reference=x, estimate=y.mT)
+    return _Found(*kernel_module("dtw", kernel).best_feature_paths(task, DISTANCES.index(distance) + 1))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from torch import Tensor
 
 UNIT = ((1, 1), (0, 1), (1, 0))  # librosa's order: of steps that cost the same, the first is taken
 
@@ -196,6 +197,34 @@ class Rules:
 DEFAULT = Rules()
 
 
+class WarpingTask(NamedTuple):
+    """What a kernel is to do with a batch: find the cheapest path through each matrix of costs."""
+
+    cost: Tensor
+    """(B, T, U) costs."""
+    lengths: Tensor
+    """(B, 2): rows and columns of each pair."""
+    limits: Tensor
+    """(B, T, 2): the first column that a path may visit in each row, and the one after the last."""
+    rules: Rules
+    """What a path may do."""
+
+
+class FeatureTask(NamedTuple):
+    """As `WarpingTask`, with frames whose distances are the costs."""
+
+    reference: Tensor
+    """(B, T, D) frames."""
+    estimate: Tensor
+    """(B, U, D) frames."""
+    lengths: Tensor
+    """(B, 2): frames of each reference and of each estimate."""
+    limits: Tensor
+    """(B, T, 2): the first column that a path may visit in each row, and the one after the last."""
+    rules: Rules
+    """What a path may do."""
+
+
 class Table(NamedTuple):
     """Steps as the kernels read them.
 
@@ -223,17 +252,17 @@ class Table(NamedTuple):
 
     @classmethod
     def of(cls, steps: Steps) -> Table:
-        """The same steps."""
+        """The table of ``steps``."""
         sizes = np.array(steps.sizes, np.int64)
         passed = [cell for cells in steps.via for cell in cells]
         return cls(
-            sizes,
-            np.array(steps.mul),
-            np.array(steps.add),
-            np.cumsum([0, *map(len, steps.via)], dtype=np.int64),
-            np.array([c[:2] for c in passed], np.int64).reshape(-1, 2),
-            np.array([c[2] for c in passed], np.float64),
-            np.flatnonzero(sizes[:, 0] == 0),
-            int(sizes[:, 0].max()),
-            int(sizes[:, 1].max()),
+            sizes=sizes,
+            mul=np.array(steps.mul),
+            add=np.array(steps.add),
+            first=np.cumsum([0, *map(len, steps.via)], dtype=np.int64),
+            cells=np.array([c[:2] for c in passed], np.int64).reshape(-1, 2),
+            weights=np.array([c[2] for c in passed], np.float64),
+            level=np.flatnonzero(sizes[:, 0] == 0),
+            reach_rows=int(sizes[:, 0].max()),
+            reach_columns=int(sizes[:, 1].max()),
         )

@@ -7,13 +7,32 @@ a path may visit: 0 where it begins, else 1 + the step that led there.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from aligner.search.kernels import compiled
+from aligner.search.arcs import arrays
+from aligner.search.kernels import compiled, spread
+from aligner.search.steps import FeatureTask, Rules, Table, WarpingTask
 
 GIVEN, EUCLIDEAN, SQEUCLIDEAN, COSINE = range(4)  # what a cell costs
+_NOTHING = np.empty((1, 0))
+
+
+class Cells(NamedTuple):
+    """What the cells of one pair cost: given, or distances of features."""
+
+    kind: int
+    """`GIVEN`, or the kind of distance."""
+    cost: np.ndarray
+    """(T, U) costs."""
+    x: np.ndarray
+    """(T, D) features of the reference."""
+    y: np.ndarray
+    """(D, U) features of the estimate."""
 
 
 @compiled
@@ -147,10 +166,12 @@ def _all_from_above(
         at = start - steps.sizes[s, 1]
         before = totals[(i - back) % len(totals), at : at + n]
         if plain:
-            _from_above(best, code, before, own, steps.mul[s], steps.add[s], s + 1)
+            _from_above(
+                best=best, code=code, before=before, cost=own, mul=steps.mul[s], add=steps.add[s], step=s + 1
+            )
         else:
-            _weigh(entry, costs, slot, start, steps, s)
-            _from_above(best, code, before, entry, 1.0, 0.0, s + 1)
+            _weigh(entry=entry, costs=costs, slot=slot, start=start, steps=steps, step=s)
+            _from_above(best=best, code=code, before=before, cost=entry, mul=1.0, add=0.0, step=s + 1)
 
 
 @compiled
@@ -226,20 +247,71 @@ def trace(j: int, limits: Any, offsets: Any, codes: Any, sizes: Any, anchors: An
         i, j = i - sizes[step, 0], j - sizes[step, 1]
 
 
-def best_path(
-    cost: Any, x: Any, y: Any, kind: int, columns: int, limits: Any, steps: Any, subsequence: bool, kept: Any
-) -> Any:
+def best_paths(task: WarpingTask, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Anchors (B, N, 3), their counts (B,), costs (B,) and, to ``keep``, all sums (B, T, U)."""
+    [cost] = arrays(task.cost)
+    cells = [Cells(GIVEN, own, _NOTHING, _NOTHING) for own in cost]
+    return _best_paths(cells, task.lengths, task.limits, task.rules, cost.shape[1:] if keep else None)
+
+
+def best_feature_paths(task: FeatureTask, kind: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """As `best_paths` by distances of a ``kind`` from `EUCLIDEAN` on; the estimate is (B, D, U)."""
+    pairs = zip(*arrays(task.reference, task.estimate), strict=True)
+    cells = [Cells(kind, _NOTHING, x, y) for x, y in pairs]
+    return _best_paths(cells, task.lengths, task.limits, task.rules, None)
+
+
+def _best_paths(
+    cells: Sequence[Cells], lengths: Tensor, limits: Tensor, rules: Rules, kept: tuple[int, ...] | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Find the paths of a batch in several threads; all sums are of shape ``kept``, if they are kept."""
+    batch, table = len(cells), Table.of(rules.steps)
+    totals = np.full((batch, *(kept or (0, 0))), np.inf)
+    anchors: list[np.ndarray] = [np.empty(0)] * batch
+    costs = torch.full((batch,), torch.inf, dtype=torch.float64)
+
+    def some(first: int, step: int) -> None:
+        for b in range(first, batch, step):
+            rows, columns = lengths[b].tolist()
+            anchors[b], costs[b] = _best_path(
+                cells=cells[b],
+                columns=columns,
+                limits=limits[b, :rows].numpy(),
+                steps=table,
+                subsequence=rules.subsequence,
+                kept=totals[b, :rows],
+            )
+
+    spread(some, batch)
+    counts = torch.tensor(list(map(len, anchors)))
+    padded = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(a) for a in anchors], True, -1)
+    return padded, counts, costs, torch.from_numpy(totals) if kept else None
+
+
+def _best_path(*, cells: Cells, columns: int, limits: Any, steps: Table, subsequence: bool, kept: Any) -> Any:
     """Anchors (N, 3) of the best path, and its cost: none, and inf, where there is no path.
 
-    ``cost`` is (T, U) where ``kind`` is `GIVEN`, else features ``x`` (T, D) and ``y`` (D, U) are read.
-    They come with their padding: of a part that is not one piece of memory numba would compile a second
+    ``cells`` come with their padding: of a part that is not one piece of memory numba would compile a second
     kernel.
     """
     offsets = np.concatenate([[0], np.maximum(limits[:, 1] - limits[:, 0], 0).cumsum()])
     codes, last = np.empty(offsets[-1], np.uint8), np.empty(columns)
-    sweep(cost, x, y, kind, limits, offsets, steps, subsequence, codes, kept, last)
+    sweep(
+        cost=cells.cost,
+        x=cells.x,
+        y=cells.y,
+        kind=cells.kind,
+        limits=limits,
+        offsets=offsets,
+        steps=steps,
+        subsequence=subsequence,
+        codes=codes,
+        kept=kept,
+        last=last,
+    )
     end = int(last.argmin()) if subsequence else len(last) - 1
     if not last[end] < np.inf:
         return np.empty((0, 3), np.int64), np.inf
     anchors = np.empty((len(limits) + len(last) - 1, 3), np.int64)
-    return anchors[trace(end, limits, offsets, codes, steps.sizes, anchors) :], float(last[end])
+    begin = trace(j=end, limits=limits, offsets=offsets, codes=codes, sizes=steps.sizes, anchors=anchors)
+    return anchors[begin:], float(last[end])

@@ -6,12 +6,12 @@ fused.  The sums of the last anti-diagonals and each cell's step stay in global 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from aligner.search.steps import Table, WarpingTask
 
 BLOCK = 512  # rows at once
 INFINITE = tl.constexpr(float("inf"))
@@ -117,12 +117,9 @@ def _best_paths(
     tl.store(counts + b, n.to(tl.int64))
 
 
-def best_paths(
-    cost: Tensor, lengths: Tensor, limits: Tensor, steps: Any, subsequence: bool, keep: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Anchors (B, N, 3), their counts (B,), costs (B,) and, to ``keep``, all sums (B, T, U); ``steps`` is a
-    `Table`.
-    """
+def best_paths(task: WarpingTask, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Anchors (B, N, 3), their counts (B,), costs (B,) and, to ``keep``, all sums (B, T, U)."""
+    cost, steps = task.cost, Table.of(task.rules.steps)
     batch, rows, columns = cost.shape
     device, ring = cost.device, int(steps.sizes.sum(1).max()) + 1
     tables = (
@@ -137,8 +134,8 @@ def best_paths(
     totals = torch.empty(batch, dtype=torch.float64, device=device)
     _best_paths[(batch,)](
         cost.contiguous(),
-        lengths.contiguous().to(device),
-        limits.to(device),
+        task.lengths.contiguous().to(device),
+        task.limits.to(device),
         *tables,
         sums,
         codes,
@@ -150,7 +147,7 @@ def best_paths(
         columns,
         len(steps.sizes),
         ring,
-        int(subsequence),
+        int(task.rules.subsequence),
         int(keep),
         BLOCK=BLOCK,
         num_warps=4,
