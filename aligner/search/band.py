@@ -49,7 +49,7 @@ class Band:
         self.width = backpointer_bits(self.graph)
         diagonals = np.empty((DIAGONALS, states), np.float32)
         others = np.empty(len(self.graph.target), np.float32)
-        weigh(self.graph, weights[0], 0, states, diagonals, others)
+        weigh(graph=self.graph, weights=weights[0], lo=0, hi=states, diagonals=diagonals, others=others)
         self._weighed = WeighedGraph(self.graph, diagonals, others, *_reached(predecessors))
         self._codes = np.empty(states, np.uint16 if self.width > 8 else np.uint8)
         self._now, self._spare = (np.full(PAD + states, -np.inf, np.float32) for _ in range(2))

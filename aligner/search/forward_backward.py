@@ -168,7 +168,14 @@ class _LogPartition(torch.autograd.Function):
         scores = ctx.saved_tensors[0]
         states, crossed = ctx.kernel.backward(ctx.total)
         return (
-            *gradients_of(ctx.arcs, scores, ctx.lengths, gradients[0].to(states), states, crossed),
+            *gradients_of(
+                arcs=ctx.arcs,
+                scores=scores,
+                lengths=ctx.lengths,
+                gradient=gradients[0].to(states),
+                states=states,
+                crossed=crossed,
+            ),
             None,
             None,
             None,

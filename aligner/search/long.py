@@ -178,7 +178,14 @@ class _Search:
             else:
                 lo, hi = self._band(0, 0, 0)
             rows = new_rows(last - first if keep else 0, hi - lo, self.bits)
-            block = _Block(first, last, lo, hi, now[lo + PAD : lo + PAD if keep else hi + PAD].copy(), rows)
+            block = _Block(
+                first=first,
+                last=last,
+                lo=lo,
+                hi=hi,
+                before=now[lo + PAD : lo + PAD if keep else hi + PAD].copy(),
+                rows=rows,
+            )
             blocks.append(block)
             now, spare, subtracted = self._advance(block, now, spare, rows)
             level += subtracted
@@ -210,18 +217,18 @@ class _Search:
             now[block.lo + PAD : block.hi + PAD] = emitted
             first = 1
         now, spare, level = advance(
-            now,
-            spare,
-            first,
-            block.last - block.first,
-            scores,
-            pdf,
-            block.lo,
-            block.hi,
-            self.graph,
-            self.weights,
-            rows,
-            self.bits,
+            old=now,
+            new=spare,
+            first=first,
+            last=block.last - block.first,
+            scores=scores,
+            pdf=pdf,
+            lo=block.lo,
+            hi=block.hi,
+            graph=self.graph,
+            weights=self.weights,
+            rows=rows,
+            width=self.bits,
         )
         return now, spare, level
 
@@ -244,13 +251,13 @@ class _Search:
                 self._advance(block, now, spare, rows)
             opening = 1 if block.first == 0 else 0
             state = trace(
-                state,
-                rows,
-                opening,
-                path[block.first : block.last],
-                block.lo,
-                block.hi,
-                self.bits,
-                self.graph,
+                state=state,
+                rows=rows,
+                opening=opening,
+                path=path[block.first : block.last],
+                lo=block.lo,
+                hi=block.hi,
+                width=self.bits,
+                graph=self.graph,
             )
         return path, float(total)

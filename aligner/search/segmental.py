@@ -279,7 +279,14 @@ class _LogPartition(torch.autograd.Function):
         states, crossed, spans = ctx.passes.backward(ctx.total)
         gradient = gradients[0].to(states)
         return (
-            *gradients_of(ctx.arcs, scores, ctx.lengths, gradient, states, crossed),
+            *gradients_of(
+                arcs=ctx.arcs,
+                scores=scores,
+                lengths=ctx.lengths,
+                gradient=gradient,
+                states=states,
+                crossed=crossed,
+            ),
             shared_sum(spans * gradient[:, None, None, None], ctx.spans[0]).to(scores),
             None,
             None,

@@ -125,7 +125,14 @@ class Traceback:
         found = states.copy()
         for block in reversed(self._blocks):
             frame = ancestors(
-                found, frame, until, block.begin, block.rows, block.edges, self._width, self._graph
+                found,
+                frame,
+                until,
+                block.begin,
+                block.rows,
+                block.edges,
+                self._width,
+                self._graph,
             )
         return found
 

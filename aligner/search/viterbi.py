@@ -98,7 +98,14 @@ def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
             g, length = b % len(graphs), int(lengths[b])
             pdf, weights, start, final = (table[g] for table in tables)
             weighed[b] = best_path(
-                emitted[b, :length], pdf, weights, start, final, graphs[g], width, paths[b, :length]
+                scores=emitted[b, :length],
+                pdf=pdf,
+                weights=weights,
+                start=start,
+                final=final,
+                graph=graphs[g],
+                width=width,
+                path=paths[b, :length],
             )
 
     spread(some, batch)

@@ -78,7 +78,7 @@ def layout(predecessors: Any) -> Any:
                 source[e], target[e], column[e], code[e] = p, s, k, free
                 free += 1
                 e += 1
-    return Layout(columns, source, target, column, code, first)
+    return Layout(columns=columns, source=source, target=target, column=column, code=code, first=first)
 
 
 @compiled

@@ -67,17 +67,17 @@ def advance_band(
         _clear(spare, top, old_hi)
         level += off
         off = step(
-            now,
-            spare,
-            codes,
-            scores[t],
-            now.dtype.type(off),
-            pdf,
-            bottom,
-            top,
-            weighed.graph,
-            weighed.diagonals,
-            weighed.others,
+            old=now,
+            new=spare,
+            codes=codes,
+            scores=scores[t],
+            off=now.dtype.type(off),
+            pdf=pdf,
+            lo=bottom,
+            hi=top,
+            graph=weighed.graph,
+            diagonals=weighed.diagonals,
+            others=weighed.others,
         )
         pack(codes, bottom, top, width, record.rows[t])
         record.edges[t, 0], record.edges[t, 1], record.tops[t] = bottom, top, level + off
@@ -145,7 +145,7 @@ def merge_back(
         stamp += 1
         left = 0
         for i in range(count):
-            before = came_from(states[i], row, lo, hi, width, graph)
+            before = came_from(state=states[i], row=row, lo=lo, hi=hi, width=width, graph=graph)
             if seen[before] != stamp:
                 seen[before] = stamp
                 states[left] = before
@@ -164,7 +164,7 @@ def ancestors(
     while t > until and t >= begin:
         lo, hi, row = edges[t - begin, 0], edges[t - begin, 1], rows[t - begin]
         for i in range(len(states)):
-            states[i] = came_from(states[i], row, lo, hi, width, graph)
+            states[i] = came_from(state=states[i], row=row, lo=lo, hi=hi, width=width, graph=graph)
         t -= 1
     return t
 
@@ -184,6 +184,13 @@ def write_path(
         path[t] = state
         if t == 0:
             return state, -1, True
-        state = came_from(state, rows[t - begin], edges[t - begin, 0], edges[t - begin, 1], width, graph)
+        state = came_from(
+            state=state,
+            row=rows[t - begin],
+            lo=edges[t - begin, 0],
+            hi=edges[t - begin, 1],
+            width=width,
+            graph=graph,
+        )
         t -= 1
     return state, t, False

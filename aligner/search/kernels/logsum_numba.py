@@ -165,9 +165,23 @@ def _forward(
         for s in range(pdf.shape[1]):
             own[0, s + PAD] = start[g, s] + scores[b, 0, pdf[g, s]]
         if dense:
-            _forward_dense(scores[b], length, pdf[g], predecessors[g], weights[g], own)
+            _forward_dense(
+                scores=scores[b],
+                length=length,
+                pdf=pdf[g],
+                row=predecessors[g],
+                weights=weights[g],
+                alphas=own,
+            )
         else:
-            _forward_sparse(scores[b], length, pdf[g], predecessors[g], weights[g], own)
+            _forward_sparse(
+                scores=scores[b],
+                length=length,
+                pdf=pdf[g],
+                row=predecessors[g],
+                weights=weights[g],
+                alphas=own,
+            )
         totals[b] = _ending(own[(length - 1) % own.shape[0]], final[g])
 
 
@@ -180,7 +194,15 @@ def _forward_dense(scores: Any, length: int, pdf: Any, row: Any, weights: Any, a
         moves = weights[t if weights.shape[0] > 1 else 0]
         if t == 1 or weights.shape[0] > 1:
             level = _exponentials(row, moves, matrix)
-        _arrive_dense(alphas[(t - 1) % kept], reached, shares, row, moves, matrix, level)
+        _arrive_dense(
+            old=alphas[(t - 1) % kept],
+            reached=reached,
+            shares=shares,
+            row=row,
+            weights=moves,
+            matrix=matrix,
+            level=level,
+        )
         now = alphas[t % kept]
         for s in range(states):
             now[s + PAD] = reached[s] + scores[t, pdf[s]]
@@ -194,8 +216,23 @@ def _forward_sparse(scores: Any, length: int, pdf: Any, row: Any, weights: Any, 
     others, arriving = np.empty(len(graph.source)), np.empty(len(graph.source))
     for t in range(1, length):
         if t == 1 or weights.shape[0] > 1:
-            weigh(graph, weights[t if weights.shape[0] > 1 else 0], 0, states, diagonals, others)
-        _arrive(alphas[(t - 1) % kept], reached, best, graph, diagonals, others, arriving)
+            weigh(
+                graph=graph,
+                weights=weights[t if weights.shape[0] > 1 else 0],
+                lo=0,
+                hi=states,
+                diagonals=diagonals,
+                others=others,
+            )
+        _arrive(
+            old=alphas[(t - 1) % kept],
+            reached=reached,
+            best=best,
+            graph=graph,
+            diagonals=diagonals,
+            others=others,
+            arriving=arriving,
+        )
         now = alphas[t % kept]
         for s in range(states):
             now[s + PAD] = reached[s] + scores[t, pdf[s]]
@@ -263,7 +300,16 @@ def _backward(
         g, last = b if pdf.shape[0] > 1 else 0, lengths[b] - 1
         for s in range(pdf.shape[1]):
             gammas[b, last, s] = exp(alphas[b, last, s + PAD] + final[g, s] - totals[b])
-        _hand_back(scores[b], last, pdf[g], predecessors[g], weights[g], alphas[b], gammas[b], xis[b])
+        _hand_back(
+            scores=scores[b],
+            last=last,
+            pdf=pdf[g],
+            row=predecessors[g],
+            weights=weights[g],
+            alphas=alphas[b],
+            gammas=gammas[b],
+            xis=xis[b],
+        )
 
 
 @compiled
@@ -276,22 +322,29 @@ def _hand_back(
     before, others, shares = np.empty(states + PAD), np.empty(len(graph.source)), np.empty(len(graph.source))
     for t in range(last, 0, -1):
         if t == last or weights.shape[0] > 1:
-            weigh(graph, weights[t if weights.shape[0] > 1 else 0], 0, states, diagonals, others)
+            weigh(
+                graph=graph,
+                weights=weights[t if weights.shape[0] > 1 else 0],
+                lo=0,
+                hi=states,
+                diagonals=diagonals,
+                others=others,
+            )
         for s in range(states):
             score = scores[t, pdf[s]]
             reached[s] = alphas[t, s + PAD] - score if score > -np.inf else 0.0
         for s in range(states + PAD):
             before[s] = 0.0
         _share(
-            alphas[t - 1],
-            reached,
-            gammas[t],
-            before,
-            graph,
-            diagonals,
-            others,
-            shares,
-            xis[t if xis.shape[0] > 1 else 0],
+            old=alphas[t - 1],
+            reached=reached,
+            gamma=gammas[t],
+            before=before,
+            graph=graph,
+            diagonals=diagonals,
+            others=others,
+            shares=shares,
+            xi=xis[t if xis.shape[0] > 1 else 0],
         )
         for s in range(states):
             gammas[t - 1, s] = before[s + PAD]

@@ -65,7 +65,15 @@ def _forward(
     taken = tl.zeros((), tl.float64)
     for t in range(0, length):
         if t > 0:
-            reached = arrive(alpha, own, own_weights + t * per_varying * states * arcs, s, real, arcs, BLOCK)
+            reached = arrive(
+                values=alpha,
+                own=own,
+                moves=own_weights + t * per_varying * states * arcs,
+                s=s,
+                real=real,
+                arcs=arcs,
+                BLOCK=BLOCK,
+            )
             alpha = reached + tl.load(frame + t * columns + column, real, IMPOSSIBLE)
         most = tl.max(alpha, 0)
         most = tl.where(most > IMPOSSIBLE, most, 0.0)
@@ -118,7 +126,7 @@ def _backward(
             t = length - back
             moves = weights + (g * varying + t * per_varying) * states * arcs
             alpha = tl.load(alphas + (b * frames + t - 1) * states + s, real, IMPOSSIBLE)
-            reached = arrive(alpha, own, moves, s, real, arcs, BLOCK)
+            reached = arrive(values=alpha, own=own, moves=moves, s=s, real=real, arcs=arcs, BLOCK=BLOCK)
             level = tl.where(reached > IMPOSSIBLE, reached, 0.0)
             for k in range(arcs):
                 before = tl.load(own + s * arcs + k, real, -1)

@@ -80,7 +80,14 @@ def _best_segments(
             if ends[s] + final[g, s] > totals[b]:
                 state, totals[b] = s, ends[s] + final[g, s]
         if totals[b] > -np.inf:
-            _trace(state, lengths[b], chosen, choices, paths[b], begins[b])
+            _trace(
+                state=state,
+                length=lengths[b],
+                chosen=chosen,
+                choices=choices,
+                path=paths[b],
+                begins=begins[b],
+            )
 
 
 @compiled

@@ -175,13 +175,13 @@ def _forward(
             most = tl.max(ends, 0)
             most = tl.where(most > IMPOSSIBLE, most, 0.0)
             reached = arrive(
-                (ends - most).to(now.dtype),
-                own,
-                own_weights + t * per_varying * states * arcs,
-                s,
-                real,
-                arcs,
-                BLOCK,
+                values=(ends - most).to(now.dtype),
+                own=own,
+                moves=own_weights + t * per_varying * states * arcs,
+                s=s,
+                real=real,
+                arcs=arcs,
+                BLOCK=BLOCK,
             )
             tl.store(opened + base + t * states, reached.to(tl.float64) + most - total, real)
     ends += tl.load(final + g * states + s, real, IMPOSSIBLE).to(tl.float64)

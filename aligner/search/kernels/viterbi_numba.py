@@ -143,11 +143,30 @@ def advance(
     level, off, zero = 0.0, _most(old[lo + PAD : hi + PAD]), diagonals.dtype.type(0)
     for t in range(first, last):
         if t == first or weights.shape[0] > 1:
-            weigh(graph, weights[t if weights.shape[0] > 1 else 0], lo, hi, diagonals, others)
+            weigh(
+                graph=graph,
+                weights=weights[t if weights.shape[0] > 1 else 0],
+                lo=lo,
+                hi=hi,
+                diagonals=diagonals,
+                others=others,
+            )
         if not off > -np.inf:
             off = zero
         level += off
-        off = step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
+        off = step(
+            old=old,
+            new=new,
+            codes=codes,
+            scores=scores[t],
+            off=off,
+            pdf=pdf,
+            lo=lo,
+            hi=hi,
+            graph=graph,
+            diagonals=diagonals,
+            others=others,
+        )
         if rows.shape[0]:
             pack(codes, lo, hi, width, rows[t - first])
         old, new = new, old
@@ -174,7 +193,7 @@ def trace(state: int, rows: Any, opening: int, path: Any, lo: int, hi: int, widt
     for t in range(len(path) - 1, -1, -1):
         path[t] = state
         if t >= opening:
-            state = came_from(state, rows[t - opening], lo, hi, width, graph)
+            state = came_from(state=state, row=rows[t - opening], lo=lo, hi=hi, width=width, graph=graph)
     return state
 
 
@@ -189,8 +208,21 @@ def best_path(
     now, spare = (np.full(states + PAD, -np.inf, scores.dtype) for _ in range(2))
     now[PAD:] = start + scores[0, pdf]
     rows = new_rows(frames - 1, states, width)
-    now, spare, level = advance(now, spare, 1, frames, scores, pdf, 0, states, graph, weights, rows, width)
+    now, spare, level = advance(
+        old=now,
+        new=spare,
+        first=1,
+        last=frames,
+        scores=scores,
+        pdf=pdf,
+        lo=0,
+        hi=states,
+        graph=graph,
+        weights=weights,
+        rows=rows,
+        width=width,
+    )
     state, total = ended(now, final)
     if total > -np.inf:
-        trace(state, rows, 1, path, 0, states, width, graph)
+        trace(state=state, rows=rows, opening=1, path=path, lo=0, hi=states, width=width, graph=graph)
     return float(total + level)
