@@ -371,7 +371,7 @@ def test_long_recordings_come_out_the_same(model, monkeypatch):
     expected = list(align(utterances, model))
     monkeypatch.setattr("aligner.backends.path.MOST_SCORES", 1)
     monkeypatch.setattr("aligner.backends.path.COMPARED_PIECE", 30)
-    monkeypatch.setattr("aligner.search.long.BAND", 128)
+    monkeypatch.setattr("aligner.search.long.BAND_STATES", 128)
     found = list(align(utterances, model))
     for f, e in zip(found, expected, strict=True):
         assert [(p.start, p.label) for p in f.phones] == [(p.start, p.label) for p in e.phones]

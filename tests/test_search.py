@@ -496,7 +496,7 @@ def test_a_batch_whose_backpointers_fill_the_memory_goes_through_blocks(monkeypa
     arcs, (scores, _) = chain(30), speech_like(30, 200)
     batch, lengths = scores.expand(3, -1, -1), torch.tensor([200, 20, 100])
     expected = viterbi(arcs, batch[[0, 2]], lengths[[0, 2]])
-    monkeypatch.setattr(viterbi_room, "WHOLE", 10)
+    monkeypatch.setattr(viterbi_room, "WHOLE_BYTES", 10)
     with pytest.raises(NoPath) as error:
         viterbi(arcs, batch, lengths)
     assert error.value.utterances == (1,)

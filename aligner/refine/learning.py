@@ -84,7 +84,7 @@ class Lesson:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of its phones."""
+        """The labels of its phones, in their order."""
         return [p.label for p in self.phones]
 
 
@@ -213,7 +213,9 @@ class _HeldOut(NamedTuple):
     """Lessons, and what networks that were not taught by them say of their boundaries."""
 
     lessons: Sequence[Lesson]
+    """Lessons, each of which its model has not seen."""
     grids: list[MedianGrid]
+    """Places of the boundaries of each lesson."""
     heard: list[np.ndarray]
     """(N, W) probabilities of each lesson's places."""
 

@@ -46,33 +46,16 @@ class NoPath(ValueError):
 
 
 class Path(NamedTuple):
-    """The best path of each utterance.
-
-    Attributes
-    ----------
-    states : Tensor
-        (B, T) int64: the graph's state in each frame; -1 beyond an utterance's length.
-    score : Tensor
-        (B,): log weight, scores and arcs together.
-    """
+    """The best path of each utterance."""
 
     states: Tensor
+    """(B, T) int64: the graph's state in each frame; -1 beyond an utterance's length."""
     score: Tensor
+    """(B,): log weight, scores and arcs together."""
 
 
 class Arcs(NamedTuple):
-    """The graphs of a batch.
-
-    Attributes
-    ----------
-    pdf : Tensor
-        (G, S) int32: each state's column in the scores.
-    predecessors : Tensor
-        (G, S, K) int32: where each state may be reached from; -1 fills the row.
-    weights : Tensor
-        (G, U, S, K): log weights of those arcs; what stands where there is no predecessor is not read.
-    start, final : Tensor
-        (G, S): log weight of beginning and of ending in each state.
+    """The graphs of a batch, as padded tensors.
 
     Examples
     --------
@@ -84,14 +67,19 @@ class Arcs(NamedTuple):
     """
 
     pdf: Tensor
+    """(G, S) int32: each state's column in the scores."""
     predecessors: Tensor
+    """(G, S, K) int32: where each state may be reached from; -1 fills the row."""
     weights: Tensor
+    """(G, U, S, K): log weights of those arcs; what stands where there is no predecessor is not read."""
     start: Tensor
+    """(G, S): log weight of beginning in each state."""
     final: Tensor
+    """(G, S): log weight of ending in each state."""
 
     @classmethod
     def of(cls, graphs: Graph | Sequence[Graph], device: torch.device | str = "cpu") -> Arcs:
-        """From one graph for a whole batch, or one for each utterance.
+        """Make arcs from one graph for a whole batch, or one for each utterance.
 
         Predecessors near a state come first: of paths that weigh the same, and real speech has them where
         two pronunciations share their pdfs, every kernel then finds the same.
@@ -120,7 +108,7 @@ class Arcs(NamedTuple):
 
     @classmethod
     def dense(cls, transitions: Tensor, start: Tensor, final: Tensor | None = None) -> Arcs:
-        """From a matrix (S, S) of log weights, from row to column; impossible arcs are left out."""
+        """Make arcs from a matrix (S, S) of log weights, from row to column; impossible arcs are left out."""
         missing = torch.isneginf(transitions.T)
         most = max(1, int((~missing).sum(1).max()))
         order = torch.argsort(missing.int(), dim=1, stable=True)[:, :most]
@@ -138,11 +126,11 @@ class Arcs(NamedTuple):
 
     @property
     def states(self) -> int:
-        """S, padding included."""
+        """The number of states S, padding included."""
         return self.pdf.shape[1]
 
     def to(self, like: Tensor) -> Arcs:
-        """On the device of ``like`` and with weights in its floating type."""
+        """The same arcs on the device of ``like`` and with weights in its floating type."""
         return Arcs(
             self.pdf.to(like.device),
             self.predecessors.to(like.device),
@@ -152,7 +140,7 @@ class Arcs(NamedTuple):
         )
 
     def detached(self) -> Arcs:
-        """Without gradients."""
+        """The same arcs, whose weights carry no gradients."""
         return self._replace(
             weights=self.weights.detach(), start=self.start.detach(), final=self.final.detach()
         )

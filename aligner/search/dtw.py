@@ -43,21 +43,14 @@ FAST_DTW_RADIUS = 100  # frames; `fast_dtw` then finds speech's own warps, and v
 
 
 class Warping(NamedTuple):
-    """The cheapest path of each pair.
-
-    Attributes
-    ----------
-    path : Tensor
-        (B, L, 2) int64: row and column of its cells, from the first; -1 beyond the path's end.
-    cells : Tensor
-        (B,) int64: how many cells each path has.
-    cost : Tensor
-        (B,) float64: what each path costs.
-    """
+    """The cheapest path of each pair."""
 
     path: Tensor
+    """(B, L, 2) int64: row and column of its cells, from the first; -1 beyond the path's end."""
     cells: Tensor
+    """(B,) int64: how many cells each path has."""
     cost: Tensor
+    """(B,) float64: what each path costs."""
 
 
 class NoWarping(NoPath):
@@ -317,9 +310,13 @@ class _Found(NamedTuple):
     """
 
     anchors: Tensor
+    """(B, N, 3): cells where steps end, as row, column, and step or -1."""
     counts: Tensor
+    """(B,): how many each path has."""
     cost: Tensor
+    """(B,): what each path costs."""
     totals: Tensor | None = None
+    """(B, T, U): sums of all cells, if they are kept."""
 
     @classmethod
     def joined(cls, found: Sequence[_Found]) -> _Found:

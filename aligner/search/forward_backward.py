@@ -16,21 +16,14 @@ from aligner.search.fitting import kernel_module
 
 
 class Posteriors(NamedTuple):
-    """What the frames say about states and arcs.
-
-    Attributes
-    ----------
-    log_z : Tensor
-        (B,): log of the sum of the weights of all paths.
-    states : Tensor
-        (B, T, S): probability of each state in each frame; 0 beyond an utterance's length.
-    arcs : Tensor
-        (B, U, S, K): probability of each arc into each frame; added up over frames where U is 1.
-    """
+    """What the frames say about states and arcs."""
 
     log_z: Tensor
+    """(B,): log of the sum of the weights of all paths."""
     states: Tensor
+    """(B, T, S): probability of each state in each frame; 0 beyond an utterance's length."""
     arcs: Tensor
+    """(B, U, S, K): probability of each arc into each frame; added up over frames where U is 1."""
 
 
 def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Tensor:
@@ -113,7 +106,7 @@ def reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Tensor:
 
 
 def logsumexp(values: Tensor) -> Tensor:
-    """Over the last dimension; unlike torch's, its gradient is 0, not NaN, where all is -inf."""
+    """log of the sum of exp over the last dimension; its gradient is 0, not NaN, where all is -inf."""
     most = values.detach().amax(-1, keepdim=True)
     most = torch.where(most == -torch.inf, 0, most)
     total = (values - most).exp().sum(-1)
@@ -121,7 +114,7 @@ def logsumexp(values: Tensor) -> Tensor:
 
 
 def _posteriors_of_reference(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Posteriors:
-    """By the gradient of the reference."""
+    """The posteriors, by the gradient of the reference."""
     with torch.enable_grad():
         emitted = arcs.emitted(scores).requires_grad_()
         batch = len(scores)
@@ -206,5 +199,5 @@ def gradients_of(
 
 
 def shared_sum(values: Tensor, graphs: int) -> Tensor:
-    """Added up over the batch where it shares one graph."""
+    """Values added up over the batch where it shares one graph."""
     return values.sum(0, keepdim=True) if graphs == 1 else values

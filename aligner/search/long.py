@@ -23,11 +23,11 @@ from torch import Tensor
 
 from aligner.search.arcs import Arcs, NoPath, Path
 
-BAND = 2048  # states: nearly half a minute of speech, pronunciation variants included
-KEPT = 3 * 2**29  # bytes (1.5 GB) of backpointers up to which they are kept
-MARGIN = 8  # a path that comes nearer to an edge than this part of the band is not trusted
-BLOCK = 512  # frames at least in a block
-ROUNDING = 1e-4  # of a score a frame in float32: a path is not better for so little
+BAND_STATES = 2048  # states: nearly half a minute of speech, pronunciation variants included
+KEPT_BYTES = 3 * 2**29  # bytes (1.5 GB) of backpointers up to which they are kept
+EDGE_SHARE = 8  # a path that comes nearer to an edge than this part of the band is not trusted
+LEAST_BLOCK_FRAMES = 512
+FRAME_ROUNDING = 1e-4  # of a score a frame in float32: a path is not better for so little
 
 Scorer = Callable[[int, int, np.ndarray], Tensor]
 
@@ -40,14 +40,22 @@ class _Block(NamedTuple):
     """
 
     first: int
+    """First frame."""
     last: int
+    """Last frame + 1."""
     lo: int
+    """First state."""
     hi: int
+    """Last state + 1."""
     before: np.ndarray
+    """Sums of the band's states before the first frame, where backpointers are not kept."""
     rows: np.ndarray
+    """Packed backpointers of all frames, where they are kept."""
 
 
-def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, proven: bool = False) -> Path:
+def long_path(
+    arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND_STATES, proven: bool = False
+) -> Path:
     """The best path of one long utterance, whose scores are asked for piece by piece.
 
     Parameters
@@ -106,14 +114,14 @@ def long_path(arcs: Arcs, score: Scorer, frames: int, band: int | None = BAND, p
             if (
                 width == arcs.states
                 or not proven
-                or total >= _best_score(arcs, score, frames) - ROUNDING * frames
+                or total >= _best_score(arcs, score, frames) - FRAME_ROUNDING * frames
             ):
                 return Path(torch.from_numpy(found[0])[None], torch.tensor([total], dtype=torch.float64))
         width = min(2 * width, arcs.states)
 
 
 def _best_score(arcs: Arcs, score: Scorer, frames: int) -> float:
-    """Of all paths of the whole graph."""
+    """Log weight of the best path through the whole graph."""
     from aligner.search.kernels.viterbi_numba import ended
 
     search = _Search(arcs, score, frames, arcs.states)
@@ -123,7 +131,7 @@ def _best_score(arcs: Arcs, score: Scorer, frames: int) -> float:
 
 def _near_an_edge(path: np.ndarray, blocks: list[_Block], states: int, width: int) -> bool:
     """Whether the path comes near an edge of its band that is not an end of the graph."""
-    margin = max(1, width // MARGIN)
+    margin = max(1, width // EDGE_SHARE)
     for block in blocks:
         part = path[block.first : block.last]
         if (block.lo > 0 and part.min() < block.lo + margin) or (
@@ -154,8 +162,8 @@ class _Search:
         least_memory = math.ceil(
             math.sqrt(32 * self.frames / self.bits)
         )  # 4 bytes a state a block, bits / 8 a frame
-        inside = self.width // MARGIN if self.width < len(self.pdf) else self.frames
-        return max(1, min(max(BLOCK, least_memory), max(inside, 1), self.frames))
+        inside = self.width // EDGE_SHARE if self.width < len(self.pdf) else self.frames
+        return max(1, min(max(LEAST_BLOCK_FRAMES, least_memory), max(inside, 1), self.frames))
 
     def forward(self, keep: bool) -> tuple[list[_Block], Any, float]:
         """Block after block; (blocks, scores after the last frame, what was subtracted).
@@ -166,7 +174,7 @@ class _Search:
 
         now, spare = (np.full(len(self.pdf) + PAD, -np.inf, self.weights.dtype) for _ in range(2))
         blocks, level, lo, hi = [], 0.0, 0, 0
-        keep = keep and self.frames * row_bytes(self.width, self.bits) <= KEPT
+        keep = keep and self.frames * row_bytes(self.width, self.bits) <= KEPT_BYTES
         for first in range(0, self.frames, self.length):
             last = min(first + self.length, self.frames)
             if first:

@@ -23,47 +23,32 @@ from aligner.search.arcs import Arcs, check, chosen, possible, precise
 from aligner.search.fitting import kernel_module
 from aligner.search.forward_backward import gradients_of, logsumexp, refuse_second_derivatives, shared_sum
 
-LOWEST = -1e10  # of a finite score: float64 then cumulates to a few millionths
-LONGEST = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits
+LOWEST_SCORE = -1e10  # of a finite score: float64 then cumulates to a few millionths
+LONGEST_SEGMENT = 2**16 - 1  # frames of a segment: the kernel keeps durations in 16 bits
 
 
 class Segments(NamedTuple):
-    """The best segmentation of each utterance.
-
-    Attributes
-    ----------
-    states : Tensor
-        (B, T) int64: the state of each frame; -1 beyond an utterance's length.
-    begins : Tensor
-        (B, T) bool: whether a segment begins at the frame.
-    score : Tensor
-        (B,): log weight of frames, arcs and durations together.
-    """
+    """The best segmentation of each utterance."""
 
     states: Tensor
+    """(B, T) int64: the state of each frame; -1 beyond an utterance's length."""
     begins: Tensor
+    """(B, T) bool: whether a segment begins at the frame."""
     score: Tensor
+    """(B,): log weight of frames, arcs and durations together."""
 
 
 class SegmentPosteriors(NamedTuple):
-    """What the frames say about segments.
-
-    Attributes
-    ----------
-    log_z : Tensor
-        (B,): log of the sum of the weights of all segmentations.
-    states : Tensor
-        (B, T, S): probability of each state in each frame; 0 beyond an utterance's length.
-    arcs : Tensor
-        (B, U, S, K): probability of each arc; added up over frames where U is 1.
-    durations : Tensor
-        (B, V, S, D): probability of a segment of each length; added up over ends where V is 1.
-    """
+    """What the frames say about segments."""
 
     log_z: Tensor
+    """(B,): log of the sum of the weights of all segmentations."""
     states: Tensor
+    """(B, T, S): probability of each state in each frame; 0 beyond an utterance's length."""
     arcs: Tensor
+    """(B, U, S, K): probability of each arc; added up over frames where U is 1."""
     durations: Tensor
+    """(B, V, S, D): probability of a segment of each length; added up over ends where V is 1."""
 
 
 def segmental_viterbi(
@@ -207,7 +192,7 @@ def _last(ends: Tensor, lengths: Tensor, join: Any) -> Tensor:
 def _posteriors_of_reference(
     arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor
 ) -> SegmentPosteriors:
-    """By the gradient of the reference."""
+    """The posteriors, by the gradient of the reference."""
     with torch.enable_grad():
         emitted = arcs.emitted(scores).requires_grad_()
         batch = len(scores)
@@ -227,24 +212,24 @@ def _posteriors_of_reference(
 
 
 def _check(arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor | None) -> Tensor:
-    """As `aligner.search.arcs.check`, and that the durations fit."""
+    """Check as `aligner.search.arcs.check` does, and that the durations fit."""
     lengths = check(arcs, scores, lengths)
     if (
         durations.ndim != 4
         or durations.shape[0] not in (1, len(scores))
         or durations.shape[1] not in (1, scores.shape[1])
         or durations.shape[2] != arcs.states
-        or not 1 <= durations.shape[3] <= LONGEST
+        or not 1 <= durations.shape[3] <= LONGEST_SEGMENT
     ):
         raise ValueError(
             f"durations of shape {tuple(durations.shape)}; (1 or {len(scores)}, 1 or {scores.shape[1]}, "
-            f"{arcs.states}, 1 to {LONGEST}) is needed"
+            f"{arcs.states}, 1 to {LONGEST_SEGMENT}) is needed"
         )
     if bool((torch.isnan(durations) | (durations == torch.inf)).any()):
         raise ValueError("NaN or +inf among the durations' weights")
-    if bool(((scores < LOWEST) & (scores > -torch.inf)).any()):
+    if bool(((scores < LOWEST_SCORE) & (scores > -torch.inf)).any()):
         raise ValueError(
-            f"scores below {LOWEST:g}: cumulated, they would swallow all others; -inf means impossible"
+            f"scores below {LOWEST_SCORE:g}: cumulated, they would swallow all others; -inf means impossible"
         )
     return lengths
 

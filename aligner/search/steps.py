@@ -21,16 +21,6 @@ UNIT = ((1, 1), (0, 1), (1, 0))  # librosa's order: of steps that cost the same,
 class Steps:
     """How a path may go on, and what that costs.
 
-    Attributes
-    ----------
-    sizes : tuple of (int, int)
-        Rows and columns that each step advances; of steps that cost the same, the first is taken.
-    mul, add : tuple of float
-        Step k into a cell of cost c costs ``mul[k] * c + add[k]``; 1 and 0 unless given.
-    via : tuple of tuple of (int, int, float)
-        Cells that each step passes on its way: how many rows and columns they are before the step's end, and
-        the weight of their costs, which are added.  They are part of the path.  None unless given.
-
     Examples
     --------
     >>> Steps(((1, 1), (1, 2), (2, 1)), mul=(2, 3, 3)).add
@@ -38,9 +28,14 @@ class Steps:
     """
 
     sizes: tuple[tuple[int, int], ...] = UNIT
+    """Rows and columns that each step advances; of steps that cost the same, the first is taken."""
     mul: tuple[float, ...] = ()
+    """Step k into a cell of cost c costs ``mul[k] * c + add[k]``; 1 unless given."""
     add: tuple[float, ...] = ()
+    """What each step costs beside its cells; 0 unless given (see ``mul``)."""
     via: tuple[tuple[tuple[int, int, float], ...], ...] = ()
+    """Cells that each step passes on its way: how many rows and columns they are before the step's end, and
+    the weight of their costs, which are added.  They are part of the path.  None unless given."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple((int(i), int(j)) for i, j in self.sizes))
@@ -111,13 +106,6 @@ class Band(Protocol):
 class SakoeChiba:
     """A band along the diagonal, wider by the difference where two lengths differ (Sakoe & Chiba 1978).
 
-    Attributes
-    ----------
-    radius : int, optional
-        Frames that a path may stray from the diagonal.
-    share : float, optional
-        The same as librosa's ``band_rad``: fewer frames than this share of the shorter of the two.
-
     Examples
     --------
     >>> SakoeChiba(radius=1).limits(3, 4).tolist()
@@ -125,7 +113,9 @@ class SakoeChiba:
     """
 
     radius: int | None = None
+    """Frames that a path may stray from the diagonal."""
     share: float | None = None
+    """The same as librosa's ``band_rad``: fewer frames than this share of the shorter of the two."""
 
     def __post_init__(self) -> None:
         given = [v for v in (self.radius, self.share) if v is not None]
@@ -149,12 +139,6 @@ class Itakura:
     """A parallelogram from the first cell to the last (Itakura 1975, "Minimum prediction residual
     principle").
 
-    Attributes
-    ----------
-    slope : float
-        How many times faster or slower than the reference the estimate may be, on the whole from the first
-        cell and on the whole to the last.
-
     Examples
     --------
     >>> Itakura().limits(4, 4).tolist()
@@ -162,6 +146,8 @@ class Itakura:
     """
 
     slope: float = 2.0
+    """How many times faster or slower than the reference the estimate may be, on the whole from the first
+    cell and on the whole to the last."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.slope < np.inf:
@@ -177,21 +163,15 @@ class Itakura:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a path may do.
-
-    Attributes
-    ----------
-    steps : Steps
-    subsequence : bool
-        Whether it may begin in any column of the first row and end in any of the last: the reference is then
-        found in a longer estimate.
-    band : Band, optional
-        `SakoeChiba` or `Itakura`: the cells that it may visit; all unless given.
-    """
+    """What a path may do: its steps, where it begins and ends, its band."""
 
     steps: Steps = SYMMETRIC1
+    """Steps that a path is made of."""
     subsequence: bool = False
+    """Whether it may begin in any column of the first row and end in any of the last: the reference is then
+    found in a longer estimate."""
     band: Band | None = None
+    """`SakoeChiba` or `Itakura`: the cells that it may visit; all unless given."""
 
 
 DEFAULT = Rules()
@@ -226,33 +206,30 @@ class FeatureTask(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Steps as the kernels read them.
-
-    Attributes
-    ----------
-    sizes, mul, add
-        (S, 2), (S,), (S,).
-    first, cells, weights
-        (S + 1,), (V, 2), (V,): step s passes ``cells[first[s]:first[s + 1]]``.
-    level
-        Steps that stay in their row.
-    reach_rows, reach_columns
-        The furthest that a step reaches back.
-    """
+    """Steps as the kernels read them."""
 
     sizes: np.ndarray
+    """(S, 2): rows and columns that each step advances."""
     mul: np.ndarray
+    """(S,): factor of the cost of the cell that a step enters."""
     add: np.ndarray
+    """(S,): cost of the step itself."""
     first: np.ndarray
+    """(S + 1,): step s passes ``cells[first[s]:first[s + 1]]``."""
     cells: np.ndarray
+    """(V, 2): cells passed, as rows and columns before the step's end."""
     weights: np.ndarray
+    """(V,): weights of their costs."""
     level: np.ndarray
+    """Steps that stay in their row."""
     reach_rows: int
+    """Most rows that a step reaches back."""
     reach_columns: int
+    """Most columns that a step reaches back."""
 
     @classmethod
     def of(cls, steps: Steps) -> Table:
-        """The table of ``steps``."""
+        """The table of ``steps``, as arrays."""
         sizes = np.array(steps.sizes, np.int64)
         passed = [cell for cells in steps.via for cell in cells]
         return cls(

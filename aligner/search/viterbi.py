@@ -15,7 +15,7 @@ from torch import Tensor
 from aligner.search.arcs import Arcs, NoPath, Path, arrays, check, chosen, possible, precise, within
 from aligner.search.long import long_path
 
-WHOLE = 2**28  # bytes of an utterance's backpointers up to which nothing is computed twice
+WHOLE_BYTES = 2**28  # bytes of an utterance's backpointers up to which nothing is computed twice
 
 
 def viterbi(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: str = "auto") -> Path:
@@ -87,7 +87,7 @@ def _numba(arcs: Arcs, scores: Tensor, lengths: Tensor) -> Path:
     batch, frames, _ = scores.shape
     graphs = [layout(p) for p in arrays(arcs.predecessors)[0]]
     width = max(map(backpointer_bits, graphs))
-    if frames * row_bytes(arcs.states, width) > WHOLE and arcs.weights.shape[1] == 1:
+    if frames * row_bytes(arcs.states, width) > WHOLE_BYTES and arcs.weights.shape[1] == 1:
         return _in_blocks(arcs, scores, lengths)
     states, totals = torch.full((batch, frames), -1), torch.full((batch,), -torch.inf, dtype=torch.float64)
     emitted, *tables = arrays(scores, arcs.pdf, arcs.weights, arcs.start, arcs.final)

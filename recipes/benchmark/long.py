@@ -23,7 +23,7 @@ from aligner.backends.base import prepare
 from aligner.backends.hmm import HmmBackend
 from aligner.graph import build
 from aligner.search.arcs import Arcs
-from aligner.search.long import BAND, long_path
+from aligner.search.long import BAND_STATES, long_path
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
         return model.score(frames[first:last], graph.pdfs[columns])
 
     begun = time.perf_counter()
-    path = long_path(Arcs.of(graph), score, len(frames), BAND, proven=given.proven)
+    path = long_path(Arcs.of(graph), score, len(frames), BAND_STATES, proven=given.proven)
     seconds = time.perf_counter() - begun
     states = path.states[0].numpy()
     # every sentence's first word must begin within its own stretch

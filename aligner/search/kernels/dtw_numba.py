@@ -208,39 +208,19 @@ def sweep(
             _clear(costs[slot], pad + limits[i - slots, 0], pad + limits[i - slots, 1])
         lo, hi = limits[i, 0], limits[i, 1]
         start, stop = pad + lo, pad + hi
-        own, best, code = (
-            costs[slot, start:stop],
-            totals[slot, start:stop],
-            codes[offsets[i] : offsets[i] + hi - lo],
-        )
+        own, best = costs[slot, start:stop], totals[slot, start:stop]
+        code = codes[offsets[i] : offsets[i] + hi - lo]
         if kind == GIVEN:
             fill_cost(own, cost[i, lo:hi], x[0], y, kind)
         else:
             fill_cost(own, cost[0], x[i], y[:, lo:hi], kind)
-        _begin(best=best, code=code, own=own, lo=lo, first_row=i == 0, anywhere=subsequence)
-        _all_from_above(
-            i=i,
-            totals=totals,
-            costs=costs,
-            slot=slot,
-            start=start,
-            code=code,
-            steps=steps,
-            entry=room[: hi - lo],
-        )
+        _begin(best, code, own, lo, i == 0, subsequence)
+        _all_from_above(i, totals, costs, slot, start, code, steps, room[: hi - lo])
         if simple:
             s = steps.level[0]
-            _from_left(
-                best=best,
-                code=code,
-                cost=own,
-                mul=steps.mul[s],
-                add=steps.add[s],
-                step=s + 1,
-                reached=room[: hi - lo],
-            )
+            _from_left(best, code, own, steps.mul[s], steps.add[s], s + 1, room[: hi - lo])
         elif len(steps.level):
-            _along(row=totals[slot], code=code, costs=costs, slot=slot, start=start, stop=stop, steps=steps)
+            _along(totals[slot], code, costs, slot, start, stop, steps)
         if len(kept):
             for j in range(hi - lo):
                 kept[i, lo + j] = best[j]

@@ -78,49 +78,13 @@ def _backward(cost, lengths, gammas, totals, expected, rows, columns, BLOCK: tl.
             here = tl.load(own + (i + 1) * (columns + 1) + j + 1, real, INFINITE)
             summed = tl.where(real & (back == 0), 1.0, tl.zeros((BLOCK,), tl.float64))
             summed += _share(
-                own_cost=own_cost,
-                own=own,
-                expected=shares,
-                i=i,
-                j=j,
-                down=1,
-                right=0,
-                here=here,
-                real=real,
-                own_rows=own_rows,
-                own_columns=own_columns,
-                columns=columns,
-                gamma=gamma,
+                own_cost, own, shares, i, j, 1, 0, here, real, own_rows, own_columns, columns, gamma
             )
             summed += _share(
-                own_cost=own_cost,
-                own=own,
-                expected=shares,
-                i=i,
-                j=j,
-                down=1,
-                right=1,
-                here=here,
-                real=real,
-                own_rows=own_rows,
-                own_columns=own_columns,
-                columns=columns,
-                gamma=gamma,
+                own_cost, own, shares, i, j, 1, 1, here, real, own_rows, own_columns, columns, gamma
             )
             summed += _share(
-                own_cost=own_cost,
-                own=own,
-                expected=shares,
-                i=i,
-                j=j,
-                down=0,
-                right=1,
-                here=here,
-                real=real,
-                own_rows=own_rows,
-                own_columns=own_columns,
-                columns=columns,
-                gamma=gamma,
+                own_cost, own, shares, i, j, 0, 1, here, real, own_rows, own_columns, columns, gamma
             )
             tl.store(shares + i * columns + j, summed, real)
         tl.debug_barrier()
@@ -133,14 +97,7 @@ def forward(cost: Tensor, lengths: Tensor, gamma: float) -> tuple[Tensor, Tensor
     totals[:, 0, 0] = 0.0
     counts = lengths.contiguous().to(cost.device)
     _forward[(batch,)](
-        cost=cost.contiguous(),
-        lengths=counts,
-        gammas=_gamma(gamma, cost),
-        totals=totals,
-        rows=rows,
-        columns=columns,
-        BLOCK=BLOCK,
-        num_warps=4,
+        cost.contiguous(), counts, _gamma(gamma, cost), totals, rows, columns, BLOCK=BLOCK, num_warps=4
     )
     return totals, totals[torch.arange(batch, device=cost.device), counts[:, 0], counts[:, 1]]
 
@@ -150,13 +107,13 @@ def backward(cost: Tensor, lengths: Tensor, gamma: float, totals: Tensor) -> Ten
     batch, rows, columns = cost.shape
     expected = torch.zeros(cost.shape, dtype=torch.float64, device=cost.device)
     _backward[(batch,)](
-        cost=cost.contiguous(),
-        lengths=lengths.contiguous().to(cost.device),
-        gammas=_gamma(gamma, cost),
-        totals=totals,
-        expected=expected,
-        rows=rows,
-        columns=columns,
+        cost.contiguous(),
+        lengths.contiguous().to(cost.device),
+        _gamma(gamma, cost),
+        totals,
+        expected,
+        rows,
+        columns,
         BLOCK=BLOCK,
         num_warps=4,
     )

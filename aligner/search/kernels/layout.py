@@ -18,27 +18,21 @@ DIAGONALS = 3  # self-loop, from the state before, from the one before that
 
 
 class Layout(NamedTuple):
-    """The arcs of one graph; every array is numpy's, every index unsigned (numba is faster then).
-
-    Attributes
-    ----------
-    columns : ndarray
-        (3, S) int32: the column of ``predecessors`` that holds the diagonal's arc, -1 where there is none.
-    source, target, column : ndarray
-        (E,): the other arcs, by target.
-    code : ndarray
-        (E,): what tells such an arc from all others into its target: the least number that no diagonal of the
-        target and no other of its arcs has.
-    first : ndarray
-        (S + 1,): where a target's arcs begin in the list.
-    """
+    """The arcs of one graph; every array is numpy's, every index unsigned (numba is faster then)."""
 
     columns: np.ndarray
+    """(3, S) int32: the column of ``predecessors`` that holds the diagonal's arc, -1 where there is none."""
     source: np.ndarray
+    """(E,): the state that each of the other arcs comes from; arcs are sorted by target."""
     target: np.ndarray
+    """(E,): the state that it leads to."""
     column: np.ndarray
+    """(E,): its column of ``predecessors``."""
     code: np.ndarray
+    """(E,): what tells such an arc from all others into its target: the least number that no diagonal of the
+    target and no other of its arcs has."""
     first: np.ndarray
+    """(S + 1,): where a target's arcs begin in the list."""
 
 
 @compiled

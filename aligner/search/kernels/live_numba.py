@@ -57,28 +57,18 @@ def advance_band(
     and last + 1 of ``now``, then of what ``spare`` may still hold, and is brought up to date.  ``codes`` (S,)
     is scratch, ``level`` what was subtracted before.
     """
+    graph, diagonals, others, lowest, highest = weighed
     lo, hi, old_lo, old_hi = band[0], band[1], band[2], band[3]
     off = -np.inf
     for s in range(lo, hi):
         off = max(off, now[s + PAD])
     for t in range(len(scores)):
-        bottom, top = weighed.lowest[lo], weighed.highest[hi - 1] + 1
+        bottom, top = lowest[lo], highest[hi - 1] + 1
         _clear(spare, old_lo, bottom)
         _clear(spare, top, old_hi)
         level += off
-        off = step(
-            old=now,
-            new=spare,
-            codes=codes,
-            scores=scores[t],
-            off=now.dtype.type(off),
-            pdf=pdf,
-            lo=bottom,
-            hi=top,
-            graph=weighed.graph,
-            diagonals=weighed.diagonals,
-            others=weighed.others,
-        )
+        taken = now.dtype.type(off)
+        off = step(now, spare, codes, scores[t], taken, pdf, bottom, top, graph, diagonals, others)
         pack(codes, bottom, top, width, record.rows[t])
         record.edges[t, 0], record.edges[t, 1], record.tops[t] = bottom, top, level + off
         now, spare = spare, now

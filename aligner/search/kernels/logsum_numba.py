@@ -8,7 +8,7 @@ algorithms are just backprop*).  Everything then stays between 0 and 1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,19 @@ from aligner.search.kernels.exponential import FAST, exp
 from aligner.search.kernels.layout import DIAGONALS, layout, weigh
 from aligner.search.kernels.viterbi_numba import PAD
 
-TINY = 1e-250  # below, a sum may have lost terms to underflow
+UNDERFLOW = 1e-250  # below, a sum may have lost terms to underflow
+
+
+class Batch(NamedTuple):
+    """A batch's scores and graphs (see `aligner.search.arcs`) as arrays."""
+
+    scores: Any
+    lengths: Any
+    pdf: Any
+    predecessors: Any
+    weights: Any
+    start: Any
+    final: Any
 
 
 @compiled(fastmath=FAST)
@@ -79,7 +91,7 @@ def _arrive_dense(
         for s in range(states):
             reached[s] += share * arcs[s]
     for s in range(states):
-        if reached[s] > TINY:
+        if reached[s] > UNDERFLOW:
             reached[s] = np.log(reached[s]) + most + level
         else:
             reached[s] = _sum_arcs(old, row[s], weights[s])
@@ -137,24 +149,13 @@ def _ending(alpha: Any, final: Any) -> Any:
 
 
 @compiled
-def _forward(
-    scores: Any,
-    lengths: Any,
-    pdf: Any,
-    predecessors: Any,
-    weights: Any,
-    start: Any,
-    final: Any,
-    begin: int,
-    every: int,
-    alphas: Any,
-    totals: Any,
-) -> None:
+def _forward(batch: Any, begin: int, every: int, alphas: Any, totals: Any) -> None:
     """log Z of utterances ``begin``, ``begin`` + ``every``, ... into ``totals`` (B,).
 
     ``alphas`` (B, T, PAD + S) receives the forward variables, or is (B, 2, PAD + S): then only two frames
     are kept.  Its first `PAD` cells are -inf.
     """
+    scores, lengths, pdf, predecessors, weights, start, final = batch
     dense = 2 * predecessors.shape[2] > pdf.shape[1]
     for b in range(begin, scores.shape[0], every):
         g = b if pdf.shape[0] > 1 else 0
@@ -275,25 +276,13 @@ def _share(
 
 
 @compiled
-def _backward(
-    scores: Any,
-    lengths: Any,
-    pdf: Any,
-    predecessors: Any,
-    weights: Any,
-    final: Any,
-    begin: int,
-    every: int,
-    alphas: Any,
-    totals: Any,
-    gammas: Any,
-    xis: Any,
-) -> None:
+def _backward(batch: Any, begin: int, every: int, alphas: Any, totals: Any, gammas: Any, xis: Any) -> None:
     """Posteriors of states into ``gammas`` (B, T, S) and of arcs, added up, into ``xis`` (B, U, S, K).
 
     ``alphas`` (B, T, PAD + S) and ``totals`` come from `_forward`; utterances whose total is -inf are left
     alone.
     """
+    scores, lengths, pdf, predecessors, weights, _, final = batch
     for b in range(begin, scores.shape[0], every):
         if totals[b] == -np.inf:
             continue
@@ -354,7 +343,8 @@ class Passes:
     """The two passes over one batch, with what the first leaves for the second."""
 
     def __init__(self, arcs: Arcs, scores: Tensor, lengths: Tensor) -> None:
-        self.arcs, self.scores, self.lengths = arcs, scores, lengths
+        self.arcs, self.scores = arcs, scores
+        self.batch = Batch(*arrays(scores, lengths, *arcs))
 
     def forward(self, keep: bool) -> Tensor:
         """Compute log Z (B,) in float64; ``keep`` is for `backward`, which needs all forward variables."""
@@ -362,8 +352,8 @@ class Passes:
         kept = frames if keep else min(2, frames)
         self.alphas = torch.empty(batch, kept, PAD + self.arcs.states, dtype=torch.float64)
         totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
-        given = arrays(self.scores, self.lengths, *self.arcs)
-        spread(lambda first, step: _forward(*given, first, step, *arrays(self.alphas, totals)), batch)
+        found = arrays(self.alphas, totals)
+        spread(lambda first, step: _forward(self.batch, first, step, *found), batch)
         return totals
 
     def backward(self, totals: Tensor) -> tuple[Tensor, Tensor]:
@@ -371,8 +361,6 @@ class Passes:
         batch, frames, _ = self.scores.shape
         gammas = torch.zeros(batch, frames, self.arcs.states, dtype=torch.float64)
         xis = torch.zeros(batch, *self.arcs.weights.shape[1:], dtype=torch.float64)
-        scores, lengths, pdf, predecessors, weights, _, final = arrays(self.scores, self.lengths, *self.arcs)
-        given = scores, lengths, pdf, predecessors, weights, final
         found = arrays(self.alphas, totals, gammas, xis)
-        spread(lambda first, step: _backward(*given, first, step, *found), batch)
+        spread(lambda first, step: _backward(self.batch, first, step, *found), batch)
         return gammas.to(self.scores.dtype), xis.to(self.scores.dtype)

@@ -8,7 +8,7 @@ A frame that scores -inf is left out of C; segments may not reach back over it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,19 @@ from torch import Tensor
 from aligner.search.arcs import Arcs, arrays
 from aligner.search.kernels import compiled, spread
 from aligner.search.kernels.exponential import FAST, exp
+
+
+class Batch(NamedTuple):
+    """A batch's scores, graphs and durations (see `aligner.search.segmental`) as arrays."""
+
+    scores: Any
+    lengths: Any
+    pdf: Any
+    predecessors: Any
+    weights: Any
+    start: Any
+    final: Any
+    durations: Any
 
 
 @compiled
@@ -37,22 +50,9 @@ def _cumulate(t: int, scores: Any, pdf: Any, total: Any, barred: Any) -> None:
 
 
 @compiled
-def _best_segments(
-    scores: Any,
-    lengths: Any,
-    pdf: Any,
-    predecessors: Any,
-    weights: Any,
-    start: Any,
-    final: Any,
-    durations: Any,
-    begin: int,
-    every: int,
-    paths: Any,
-    begins: Any,
-    totals: Any,
-) -> None:
+def _best_segments(batch: Any, begin: int, every: int, paths: Any, begins: Any, totals: Any) -> None:
     """States (B, T), where segments begin (B, T), and totals (B,), of every ``every``-th utterance."""
+    scores, lengths, pdf, predecessors, weights, start, final, durations = batch
     states, frames = pdf.shape[1], scores.shape[1]
     opened = np.empty((states, frames + 1))  # A
     ends = np.empty(states)
@@ -183,24 +183,11 @@ def _sum_arcs(ends: Any, row: Any, moves: Any) -> float:
 
 
 @compiled
-def _forward(
-    scores: Any,
-    lengths: Any,
-    pdf: Any,
-    predecessors: Any,
-    weights: Any,
-    start: Any,
-    final: Any,
-    durations: Any,
-    begin: int,
-    every: int,
-    opened: Any,
-    ended: Any,
-    cumulated: Any,
-    totals: Any,
-) -> None:
+def _forward(batch: Any, begin: int, every: int, kept: Any, totals: Any) -> None:
     """log Z into ``totals`` (B,); on the way A (B, S, T + 1), ends and C (B, T + 1, S), kept for
     `_backward`."""
+    scores, lengths, pdf, predecessors, weights, start, final, durations = batch
+    opened, ended, cumulated = kept
     for b in range(begin, scores.shape[0], every):
         g = b if predecessors.shape[0] > 1 else 0
         h = b if durations.shape[0] > 1 else 0
@@ -275,32 +262,16 @@ def _share_ends(posterior: float, level: float, opened: Any, lasts: Any, begun: 
 
 
 @compiled
-def _backward(
-    scores: Any,
-    lengths: Any,
-    pdf: Any,
-    predecessors: Any,
-    weights: Any,
-    final: Any,
-    durations: Any,
-    begin: int,
-    every: int,
-    opened: Any,
-    ended: Any,
-    cumulated: Any,
-    totals: Any,
-    begun: Any,
-    finished: Any,
-    gammas: Any,
-    xis: Any,
-    spans: Any,
-) -> None:
+def _backward(batch: Any, begin: int, every: int, kept: Any, totals: Any, found: Any) -> None:
     """Posteriors of states ``gammas`` (B, T, S), arcs ``xis`` (B, U, S, K), and durations ``spans`` (B, V, S,
     D).
 
     And that a segment begins, ``begun`` (B, S, T + 1), or has ended, ``finished`` (B, T + 1, S).  All are
     added to; the rest comes from `_forward`.
     """
+    scores, lengths, pdf, predecessors, weights, _, final, durations = batch
+    opened, ended, cumulated = kept
+    begun, finished, gammas, xis, spans = found
     for b in range(begin, scores.shape[0], every):
         if totals[b] == -np.inf:
             continue
@@ -385,12 +356,12 @@ def best_segments(
     arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """States (B, T), where segments begin (B, T), and totals (B,)."""
-    given = arrays(scores, lengths, *arcs, durations)
+    batch = Batch(*arrays(scores, lengths, *arcs, durations))
     states = torch.full(scores.shape[:2], -1)
     begins = torch.zeros(scores.shape[:2], dtype=torch.bool)
     totals = torch.full((len(scores),), -torch.inf, dtype=torch.float64)
     results = arrays(states, begins, totals)
-    spread(lambda first, step: _best_segments(*given, first, step, *results), len(scores))
+    spread(lambda first, step: _best_segments(batch, first, step, *results), len(scores))
     return states, begins, totals.to(scores.dtype)
 
 
@@ -398,7 +369,7 @@ class Passes:
     """The two passes over one batch, with what the first leaves for the second."""
 
     def __init__(self, arcs: Arcs, scores: Tensor, durations: Tensor, lengths: Tensor) -> None:
-        self.given, self.dtype = arrays(scores, lengths, *arcs, durations), scores.dtype
+        self.batch, self.dtype = Batch(*arrays(scores, lengths, *arcs, durations)), scores.dtype
         batch, frames, _ = scores.shape
         self.shape = batch, frames, arcs.states
         self.arcs, self.spans = (batch, *arcs.weights.shape[1:]), (batch, *durations.shape[1:])
@@ -410,7 +381,8 @@ class Passes:
         ended, cumulated = (torch.empty(batch, frames + 1, states, dtype=torch.float64) for _ in range(2))
         totals = torch.full((batch,), -torch.inf, dtype=torch.float64)
         self.kept = arrays(opened, ended, cumulated)
-        spread(lambda first, step: _forward(*self.given, first, step, *self.kept, *arrays(totals)), batch)
+        [sums] = arrays(totals)
+        spread(lambda first, step: _forward(self.batch, first, step, self.kept, sums), batch)
         return totals
 
     def backward(self, totals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -424,9 +396,12 @@ class Passes:
             self.spans,
         )
         begun, finished, *found = (torch.zeros(s, dtype=torch.float64) for s in shapes)
-        scores, lengths, pdf, predecessors, weights, _, final, durations = self.given
-        given = scores, lengths, pdf, predecessors, weights, final, durations
-        results = arrays(totals, begun, finished, *found)
-        spread(lambda first, step: _backward(*given, first, step, *self.kept, *results), batch)
+        [sums], results = arrays(totals), arrays(begun, finished, *found)
+        spread(
+            lambda first, step: _backward(
+                batch=self.batch, begin=first, every=step, kept=self.kept, totals=sums, found=results
+            ),
+            batch,
+        )
         gammas, xis, spans = (v.to(self.dtype) for v in found)
         return gammas, xis, spans

@@ -347,7 +347,7 @@ class Passes:
         return paths, begins.bool(), totals.to(self.scores.dtype)
 
     def forward(self) -> Tensor:
-        """log Z (B,) in float64."""
+        """Compute log Z (B,) in float64."""
         batch, frames, columns = self.scores.shape
         states, arcs = self.predecessors.shape[1:]
         self.opened, self.ended, self.cumulated = (self._new(batch, frames + 1, states) for _ in range(3))

@@ -154,19 +154,7 @@ def advance(
         if not off > -np.inf:
             off = zero
         level += off
-        off = step(
-            old=old,
-            new=new,
-            codes=codes,
-            scores=scores[t],
-            off=off,
-            pdf=pdf,
-            lo=lo,
-            hi=hi,
-            graph=graph,
-            diagonals=diagonals,
-            others=others,
-        )
+        off = step(old, new, codes, scores[t], off, pdf, lo, hi, graph, diagonals, others)
         if rows.shape[0]:
             pack(codes, lo, hi, width, rows[t - first])
         old, new = new, old
