@@ -118,6 +118,7 @@ def beside_recordings(tmp_path, monkeypatch):
 EXAMPLES = [page for page in PAGES if blocks(page, "python")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", EXAMPLES, ids=named)
 def test_python_examples_run(page, beside_recordings, capsys):
     """Those of a page one after the other, for each may use what stands above it."""
@@ -236,6 +237,7 @@ def test_the_site_describes_every_public_name(site):
             assert f'id="{module.__name__}.{name}"' in text, name
 
 
+@pytest.mark.slow
 def test_the_site_is_searched_without_a_server(site):
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
