@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 from pathlib import Path
 
 import pytest
 
 from aligner.backends.calls import check_pronounced
+from aligner.corpus.find import find
 from aligner.corpus.labels import find_labels
 from aligner.corpus.results import suspicion_cells, suspicions_of
 from aligner.run.plan import check_empty, check_place
 from aligner.text.lexicon import Lexicon
 from aligner.types import MOST_TOLD, DataError, Failure, Fault, ModelError, Suspicion, Utterance
 
+PACKAGE = Path(__file__).parents[1] / "aligner"
 UTTERANCE = Utterance("a", Path("a.wav"), "hello")
 
 
@@ -38,7 +41,8 @@ def test_an_error_that_names_no_fault_has_the_usual_one():
         (lambda folder: check_pronounced(folder / "my.dict", characters=True), Fault.CALL),
         (lambda folder: check_place(folder, folder / "out"), Fault.OUTPUT),
         (lambda folder: check_empty(folder), Fault.EXISTS),
-        (lambda folder: find_labels(folder / "nowhere"), Fault.INPUT),
+        (lambda folder: find_labels(folder / "nowhere"), Fault.LABELS),
+        (lambda folder: find(folder / "nowhere"), Fault.INPUT),
     ],
     ids=lambda value: str(value) if isinstance(value, Fault) else "",
 )
@@ -47,6 +51,19 @@ def test_what_is_wrong_with_a_call_has_its_fault(tmp_path, make, fault):
     with pytest.raises(DataError) as caught:
         make(tmp_path)
     assert caught.value.fault is fault
+
+
+PATH = ("backends", "run", "corpus/audio.py", "corpus/tables.py", "text/lexicon.py", "text/spelling.py")
+
+
+@pytest.mark.parametrize("place", PATH)
+def test_every_error_on_the_path_of_an_utterance_names_its_fault(place):
+    """What is raised there becomes the failure of an utterance, whose fault programs read."""
+    root = PACKAGE / place
+    for path in [root] if root.suffix else sorted(root.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "DataError":
+                assert "fault" in {k.arg for k in call.keywords}, f"{path}:{call.lineno}"
 
 
 def test_a_failure_is_an_error_and_back():

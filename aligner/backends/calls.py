@@ -139,7 +139,9 @@ def check_pronounced(dictionary: Path | None, characters: bool) -> None:
 def check_folder(recordings: Path) -> None:
     """Raise DataError where there is no folder of recordings, whatever is in it."""
     if not recordings.is_dir():
-        raise DataError(recordings, "there is no such folder", "name the folder of the recordings")
+        raise DataError(
+            recordings, "there is no such folder", "name the folder of the recordings", fault=Fault.CALL
+        )
 
 
 def check_tables(*targets: Path | None) -> None:

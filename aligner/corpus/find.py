@@ -364,10 +364,16 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
             transcript,
             "it holds an alignment (a tier of phones), not a transcript",
             "keep a tier per speaker with what is said, or write the text to a .lab file",
+            fault=Fault.BAD_TRANSCRIPT,
         )
     twice = next((n for k, n in enumerate(names) if n in names[:k]), None)
     if twice is not None:
-        raise DataError(transcript, f"two tiers are named {twice!r}", "name each tier after its speaker")
+        raise DataError(
+            transcript,
+            f"two tiers are named {twice!r}",
+            "name each tier after its speaker",
+            fault=Fault.BAD_TRANSCRIPT,
+        )
     channels = _channels(path)
     number = 0
     for k, (speaker, intervals) in enumerate(tiers):
@@ -445,7 +451,10 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Trans
         if earlier.text != row.text and earlier.problem is None:
             rule = f"it names a recording that line {earlier.line} names too, with other words"
             rows[stem] = replace(
-                row, problem=DataError(f"{row.table}:{row.line}", rule, "keep one of the two")
+                row,
+                problem=DataError(
+                    f"{row.table}:{row.line}", rule, "keep one of the two", fault=Fault.BAD_TRANSCRIPT
+                ),
             )
     return rows
 

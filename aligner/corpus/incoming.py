@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from aligner.corpus.audio import check_riff, check_there, unreadable
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 Pieces = Iterator[np.ndarray]  # (N,) float32, mono, full scale 1
 
@@ -86,6 +86,7 @@ def of_bytes(
             where,
             f"a WAV header that is not understood ({error or 'it ends early'})",
             "send whole numbers (PCM), or raw 16-bit samples",
+            fault=Fault.UNREADABLE,
         ) from error
     channels, width, own_rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
     size = max(1, round(seconds * own_rate))
@@ -154,13 +155,14 @@ def of_microphone(rate: int, seconds: float) -> Pieces:
         import sounddevice
     except ImportError as error:
         raise DataError(
-            "--mic", "the package sounddevice is missing", "pip install 'aligner[mic]'"
+            "--mic", "the package sounddevice is missing", "pip install 'aligner[mic]'", fault=Fault.CALL
         ) from error
     except OSError as error:
         raise DataError(
             "--mic",
             f"sounddevice does not work here ({error})",
             "install PortAudio (on Debian: apt install libportaudio2)",
+            fault=Fault.CALL,
         ) from error
     heard: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
 
@@ -177,7 +179,10 @@ def of_microphone(rate: int, seconds: float) -> Pieces:
         )
     except (sounddevice.PortAudioError, ValueError) as error:
         raise DataError(
-            "--mic", f"the microphone cannot be opened ({error})", "check the system's sound input"
+            "--mic",
+            f"the microphone cannot be opened ({error})",
+            "check the system's sound input",
+            fault=Fault.CALL,
         ) from error
     return pieces_of_line(line, heard)
 

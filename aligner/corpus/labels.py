@@ -15,7 +15,7 @@ from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable
 from aligner.formats.registry import read, readers
 from aligner.formats.textgrid import read_textgrid
-from aligner.types import DataError, Interval
+from aligner.types import DataError, Fault, Interval
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ def find_labels(root: Path) -> dict[str, Source]:
     check_reachable(root)
     if not root.is_dir():
         raise DataError(
-            root, "there is no such folder", "name the folder of .phn files, TextGrids or other labels"
+            root,
+            "there is no such folder",
+            "name the folder of .phn files, TextGrids or other labels",
+            fault=Fault.LABELS,
         )
     found: dict[str, Source] = {}
     suffixes = list(readers())
@@ -76,6 +79,7 @@ def find_labels(root: Path) -> dict[str, Source]:
             root,
             "there is no .phn, TextGrid or other file of labels in this folder",
             "name the folder of the labels (.phn, .TextGrid, .json, .ctm, .lab)",
+            fault=Fault.LABELS,
         )
     return dict(sorted(found.items()))
 
@@ -83,7 +87,9 @@ def find_labels(root: Path) -> dict[str, Source]:
 def check_aligned(folder: Path) -> None:
     """Raise DataError where there is no folder of alignments; one without any counts as a result."""
     if not folder.is_dir():
-        raise DataError(folder, "there is no such folder", "name the folder of the alignments")
+        raise DataError(
+            folder, "there is no such folder", "name the folder of the alignments", fault=Fault.LABELS
+        )
 
 
 def _correction(root: Path, relative: Path) -> bool:
@@ -145,7 +151,7 @@ def _tuple(intervals: Sequence[Interval] | None) -> tuple[Interval, ...] | None:
 
 def _no_tier(path: Path, wanted: str, tiers: Tiers) -> DataError:
     there = ", ".join(repr(name) for name, _ in tiers)
-    return DataError(path, f"it has no tier {wanted}", f"its tiers are {there or 'none'}")
+    return DataError(path, f"it has no tier {wanted}", f"its tiers are {there or 'none'}", fault=Fault.LABELS)
 
 
 def tier(path: Path, name: str) -> list[Interval]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.formats.files import read_text
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 LJSPEECH, TSV = "metadata.csv", "transcripts.tsv"
 FILE_COLUMNS = ("file", "path", "audio", "filename", "file_name", "id")
@@ -45,7 +45,7 @@ def read_rows(table: Path) -> list[TranscriptRow]:
 
 
 def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> TranscriptRow:
-    problem = DataError(f"{table}:{line}", rule, remedy)
+    problem = DataError(f"{table}:{line}", rule, remedy, fault=Fault.BAD_TRANSCRIPT)
     return TranscriptRow(table=table, name=name, line=line, problem=problem)
 
 

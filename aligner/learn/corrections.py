@@ -112,6 +112,7 @@ class _Recordings:
                 name,
                 f"there is no recording of this name in {' or '.join(map(str, self._folders))}",
                 "put it beside the labels, or name its folder (--corpus)",
+                fault=Fault.LABELS,
             )
         return self.paths[name]
 
@@ -164,18 +165,26 @@ def _utterances(
 ) -> Iterator[CorrectedUtterance]:
     """Yield what one speaker says in a recording, in pieces where it is long."""
     if not labels.phones:
-        raise DataError(source.path, "it has no phones", "correct the tier of phones, or name it (--phones)")
+        raise DataError(
+            source.path,
+            "it has no phones",
+            "correct the tier of phones, or name it (--phones)",
+            fault=Fault.LABELS,
+        )
     if labels.words is None:
         transcript = recordings.transcript(spoken.name)
         if transcript is None:
             raise DataError(
-                source.path, "it has no words, and there is no transcript beside the recording", "add either"
+                source.path,
+                "it has no words, and there is no transcript beside the recording",
+                "add either",
+                fault=Fault.LABELS,
             )
         yield CorrectedUtterance(spoken.utterance(transcript), labels.phones)
         return
     words = [w for w in labels.words if fold(w.label) != SILENCE]
     if not words:
-        raise DataError(source.path, "its tier of words is empty", "write what is said")
+        raise DataError(source.path, "its tier of words is empty", "write what is said", fault=Fault.LABELS)
     pieces = cut_in_pauses(words, labels.end)
     for number, piece in enumerate(pieces, 1):
         utterance = spoken.utterance(piece.transcript) if len(pieces) == 1 else spoken.piece(number, piece)

@@ -12,7 +12,7 @@ from aligner.formats.files import read_text
 from aligner.names import EM
 from aligner.parallel.cores import cores
 from aligner.train.stages import RECIPES, Stage
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 CONFIG_KEYS = ("stages", "em", "features")  # of a YAML file
 
@@ -44,9 +44,13 @@ class Options:
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].kind != "monophone":
-            raise DataError("stages", "the first is not monophone", "begin with it: it needs no model")
+            raise DataError(
+                "stages", "the first is not monophone", "begin with it: it needs no model", fault=Fault.CALL
+            )
         if self.em not in EM:
-            raise DataError("em", f"there is no {self.em!r}", f"take one of {', '.join(EM)}")
+            raise DataError(
+                "em", f"there is no {self.em!r}", f"take one of {', '.join(EM)}", fault=Fault.CALL
+            )
 
 
 def options_of(recipe: str, config: Path | None, **others: Any) -> Options:

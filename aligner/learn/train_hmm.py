@@ -26,7 +26,7 @@ from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train.em import gaussians_of, trees_of
 from aligner.train.finish import finished_model
 from aligner.train.stages import Stage, TrainingSet, TrainingState, affordable, train
-from aligner.types import DataError, Failure
+from aligner.types import DataError, Failure, Fault
 
 SHORTEST_CORPUS = 20.0  # s of speech; less cannot be learnt from: each phone is then heard once or twice
 
@@ -146,7 +146,10 @@ def train_hmm(
     checkpoint = Checkpoint(out)
     if checkpoint.exists and not options.resume:
         raise DataError(
-            out, "a training that was not finished is there", "go on with --resume, or name another folder"
+            out,
+            "a training that was not finished is there",
+            "go on with --resume, or name another folder",
+            fault=Fault.EXISTS,
         )
     read = read_training_corpus(corpus, text, options, on_progress)
     _check_length(corpus, read)

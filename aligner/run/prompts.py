@@ -109,7 +109,12 @@ def readings(
 def _check_file(path: Path) -> None:
     if not path.is_file():
         rule = "it is a folder, not a file" if path.is_dir() else "there is no such file"
-        raise DataError(path, rule, "name a recording, its labels and another recording, or three folders")
+        raise DataError(
+            path,
+            rule,
+            "name a recording, its labels and another recording, or three folders",
+            fault=Fault.CALL,
+        )
 
 
 def _only(known: Mapping[str, Prompt], candidates: Sequence[str]) -> Prompt:

@@ -18,7 +18,7 @@ from aligner.formats import registry
 from aligner.formats.textgrid import grid_end
 from aligner.run.align import align
 from aligner.run.prompts import MOST_KEPT, OneTransfer, Prompt, prompt_labels, reading_of
-from aligner.types import Alignment, DataError, Failure, Interval, Utterance
+from aligner.types import Alignment, DataError, Failure, Fault, Interval, Utterance
 
 LENGTH_TOLERANCE = 0.1  # s by which labels and their recording may differ in length
 
@@ -78,6 +78,7 @@ def _spoken(prompt: Prompt) -> Spoken:
             f"its labels end at {end:.2f} s, the recording {prompt.recording.name} "
             f"lasts {sound.duration:.2f} s",
             "are they of another recording?",
+            fault=Fault.LABELS,
         )
     intervals, owners = zip(*phones, strict=True)
     return Spoken(torch.from_numpy(sound.wave), intervals, owners, words)

@@ -6,7 +6,7 @@ import difflib
 import re
 
 from aligner.reference.espeak.library import voices
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 # names of languages beside eSpeak's own codes (ISO 639-1, some 639-3, with regions) and its English names
 ALIASES = {
@@ -137,5 +137,8 @@ def resolve(language: str) -> str:
     close = difflib.get_close_matches(asked, [*known, *names, *ALIASES], n=4)
     hint = f"did you mean {', '.join(close)}? " if close else ""
     raise DataError(
-        language, "eSpeak does not speak this language", f"{hint}aligner languages lists all {len(known)}"
+        language,
+        "eSpeak does not speak this language",
+        f"{hint}aligner languages lists all {len(known)}",
+        fault=Fault.CALL,
     )
