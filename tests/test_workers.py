@@ -43,7 +43,7 @@ from aligner.types import Alignment, DataError, Fault, Utterance
 UTTERANCES = find(SAMPLE).utterances
 
 
-@pytest.fixture(params=["forked", "started"])
+@pytest.fixture(params=["forked", pytest.param("started", marks=pytest.mark.slow)])  # torch is imported anew
 def start_method(request, monkeypatch):
     """Both ways to start a worker: forked from the server, or as a program of its own."""
     if request.param == "forked" and not sys.platform.startswith("linux"):
