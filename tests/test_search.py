@@ -19,7 +19,7 @@ from support.graphs import cases, chain, pieces, speech_like
 from aligner.graph import NONE, Position, Unit, build
 from aligner.search import traceback
 from aligner.search import viterbi as viterbi_room
-from aligner.search.arcs import Arcs, NoPath, chosen
+from aligner.search.arcs import Arcs, NoPath, chosen_kernel
 from aligner.search.forward_backward import forward_backward, log_partition
 from aligner.search.kernels import compiled, spread
 from aligner.search.kernels.layout import backpointer_bits, layout
@@ -711,15 +711,15 @@ def test_finals_that_cannot_be_reached_are_a_clear_error():
 
 
 def test_kernels_are_chosen_openly(monkeypatch):
-    assert chosen("auto", torch.device("cpu")) == "numba"
-    assert chosen("auto", torch.device("cuda")) == "triton"
+    assert chosen_kernel("auto", torch.device("cpu")) == "numba"
+    assert chosen_kernel("auto", torch.device("cuda")) == "triton"
     with pytest.raises(ValueError, match="one of auto, numba"):
-        chosen("fast", torch.device("cpu"))
+        chosen_kernel("fast", torch.device("cpu"))
     with pytest.raises(ValueError, match="runs on the CPU"):
-        chosen("numba", torch.device("cuda"))
+        chosen_kernel("numba", torch.device("cuda"))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(ValueError, match="runs on CUDA"):
-        chosen("triton", torch.device("cpu"))
+        chosen_kernel("triton", torch.device("cpu"))
 
 
 def test_scores_are_left_as_they_were():

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, chosen
+from aligner.search.arcs import Arcs, chosen_kernel
 from aligner.search.dtw import dtw
 from aligner.search.forward_backward import forward_backward
 from aligner.search.segmental import segmental_forward_backward, segmental_viterbi
@@ -41,7 +41,7 @@ def places(devices: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for device in devices:
         for kernel in KERNELS:
             try:
-                chosen(kernel, torch.device(device))
+                chosen_kernel(kernel, torch.device(device))
             except ValueError:
                 continue
             yield kernel, device

@@ -285,14 +285,14 @@ def precise(scores: Tensor) -> Tensor:
     return scores.float() if scores.is_floating_point() and scores.dtype != torch.float64 else scores
 
 
-def possible(scores: Tensor) -> None:
+def require_paths(scores: Tensor) -> None:
     """Raise `NoPath` where the total score (B,) of an utterance is -inf."""
     lost = torch.nonzero(scores.detach() == -torch.inf).flatten().tolist()
     if lost:
         raise NoPath(lost)
 
 
-def chosen(kernel: str, device: torch.device) -> str:
+def chosen_kernel(kernel: str, device: torch.device) -> str:
     """The kernel that 'auto' stands for on a device; a name otherwise.
 
     Raises

@@ -97,7 +97,9 @@ class Band:
             )
         return self._columns
 
-    def advance(self, scores: np.ndarray, whole: bool, record: Record) -> None:
+    def advance(
+        self, scores: np.ndarray, whole: bool, rows: np.ndarray, edges: np.ndarray, tops: np.ndarray
+    ) -> None:
         """Take the sums through all frames of ``scores`` (n, P).
 
         Parameters
@@ -105,15 +107,15 @@ class Band:
         scores : ndarray
             Under all columns if ``whole``, otherwise under those that `columns` gave last.
         whole : bool
-        record : Record
-            Receives what a traceback needs.
+        rows, edges, tops : ndarray
+            Receive what a traceback needs (see `aligner.search.kernels.live_numba.Record`).
 
         Raises
         ------
         NoPath
             If no path is left.
         """
-        pdf = self.pdf if whole else self._local
+        pdf, record = self.pdf if whole else self._local, Record(rows, edges, tops)
         if not self._begun:
             self._begin(scores[0], pdf, record)
             scores, record = scores[1:], Record(*(values[1:] for values in record))

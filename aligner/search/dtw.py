@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import NoPath, checked_lengths, chosen, precise
+from aligner.search.arcs import NoPath, checked_lengths, chosen_kernel, precise
 from aligner.search.fitting import kernel_module
 from aligner.search.steps import (
     DEFAULT,
@@ -133,7 +133,7 @@ def dtw(cost: Tensor, lengths: Tensor | None = None, rules: Rules = DEFAULT, ker
     ([[[0, 0], [1, 1], [1, 2], [2, 3]]], 0.0)
     """
     task = _task(cost, lengths, rules)
-    return _listed(_search(task, chosen(kernel, cost.device)), rules.steps)
+    return _listed(_search(task, chosen_kernel(kernel, cost.device)), rules.steps)
 
 
 def accumulate(
@@ -149,7 +149,7 @@ def accumulate(
     >>> accumulate(torch.tensor([[[1.0, 2.0], [4.0, 1.0]]])).tolist()
     [[[1.0, 3.0], [5.0, 2.0]]]
     """
-    totals = _search(_task(cost, lengths, rules), chosen(kernel, cost.device), keep=True).totals
+    totals = _search(_task(cost, lengths, rules), chosen_kernel(kernel, cost.device), keep=True).totals
     assert totals is not None
     return totals
 
@@ -197,7 +197,7 @@ def dtw_features(
     _check_frames(reference, estimate, counts)
     limits = _limits(rules.band, counts, shape[1])
     task = FeatureTask(reference, estimate, counts, limits, rules)
-    return _listed(_search_features(task, distance, chosen(kernel, reference.device)), rules.steps)
+    return _listed(_search_features(task, distance, chosen_kernel(kernel, reference.device)), rules.steps)
 
 
 def fast_dtw(
@@ -255,7 +255,7 @@ def fast_dtw(
         raise ValueError(f"a radius of {radius} frames; a number from 0 is needed")
     if set(steps.sizes) != set(UNIT):
         raise ValueError(f"steps of sizes {steps.sizes}; {UNIT} are needed to refine a path")
-    name = chosen(kernel, reference.device)
+    name = chosen_kernel(kernel, reference.device)
     if reference.device.type != "cpu" or name == "triton":
         raise ValueError(
             f"features on {reference.device} and the kernel {name}; fast_dtw runs on the CPU, by numba "

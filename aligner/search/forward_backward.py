@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, check, chosen, possible, precise, within
+from aligner.search.arcs import Arcs, check, chosen_kernel, precise, require_paths, within
 from aligner.search.fitting import kernel_module
 
 
@@ -59,14 +59,14 @@ def log_partition(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, ker
     """
     scores = precise(scores)
     lengths = check(arcs, scores, lengths)
-    name = chosen(kernel, scores.device)
+    name = chosen_kernel(kernel, scores.device)
     arcs = arcs.to(scores)
     if name == "reference":
         total = reference(arcs, scores, lengths)
     else:
         apply: Any = _LogPartition.apply  # some releases of torch give it a type
         total = apply(scores, arcs.weights, arcs.start, arcs.final, arcs, lengths, name)
-    possible(total)
+    require_paths(total)
     return total
 
 
@@ -84,14 +84,14 @@ def forward_backward(
     """
     scores = precise(scores)
     lengths = check(arcs, scores, lengths)
-    name = chosen(kernel, scores.device)
+    name = chosen_kernel(kernel, scores.device)
     arcs, scores = arcs.to(scores).detached(), scores.detach()
     found = (
         _posteriors_of_reference(arcs, scores, lengths)
         if name == "reference"
         else _run(name, arcs, scores, lengths)
     )
-    possible(found.log_z)
+    require_paths(found.log_z)
     return found
 
 

@@ -211,13 +211,8 @@ class LiveSearch:
     def leading(self) -> np.ndarray:
         """(heard,) int64: the path to the best state of the last frame, reported or not; of a `revisable`
         search."""
-        from aligner.search.traceback import FrameValues
-
         self._need_all()
-        path = FrameValues(np.int64)
-        path.make_room(self.heard)
-        self._traceback.write(self.best, self.heard - 1, 0, path)
-        return path.between(0, self.heard)
+        return self._traceback.path(self.best, self.heard - 1)
 
     def stray(self, emitted: np.ndarray) -> float:
         """How far behind the best path of the moment the reported one ever was; of a `revisable` search.
@@ -255,8 +250,6 @@ class LiveSearch:
 
     def _hear(self, scores: np.ndarray, whole: bool) -> None:
         """Take the band through new frames, block by block of backpointers."""
-        from aligner.search.kernels.live_numba import Record
-
         self._path.make_room(self.heard + len(scores))
         self._tops.make_room(self.heard + len(scores))
         while len(scores):
@@ -266,7 +259,7 @@ class LiveSearch:
             scores, until = scores[len(some) :], self.heard + len(some)
             place = slice(block.used, block.used + len(some))
             tops = self._tops.between(self.heard, until)
-            self._band.advance(some, whole, Record(block.rows[place], block.edges[place], tops))
+            self._band.advance(some, whole, block.rows[place], block.edges[place], tops)
             block.used, self.heard = place.stop, until
         self._band.prune()
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, check, chosen, possible, precise
+from aligner.search.arcs import Arcs, check, chosen_kernel, precise, require_paths
 from aligner.search.fitting import kernel_module
 from aligner.search.forward_backward import gradients_of, logsumexp, refuse_second_derivatives, shared_sum
 
@@ -88,14 +88,14 @@ def segmental_viterbi(
     """
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
-    name = chosen(kernel, scores.device)
+    name = chosen_kernel(kernel, scores.device)
     arcs, scores, durations = arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores)
     if name == "reference":
         found = best_reference(arcs, scores, durations, lengths)
     else:
         best_segments = kernel_module("segmental", name).best_segments
         found = Segments(*best_segments(arcs, scores, durations, lengths))
-    possible(found.score)
+    require_paths(found.score)
     return found
 
 
@@ -108,14 +108,14 @@ def segmental_log_partition(
     """
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
-    name = chosen(kernel, scores.device)
+    name = chosen_kernel(kernel, scores.device)
     arcs, durations = arcs.to(scores), durations.to(scores)
     if name == "reference":
         total = reference(arcs, scores, durations, lengths)
     else:
         apply: Any = _LogPartition.apply  # some releases of torch give it a type
         total = apply(scores, arcs.weights, arcs.start, arcs.final, durations, arcs, lengths, name)
-    possible(total)
+    require_paths(total)
     return total
 
 
@@ -125,7 +125,7 @@ def segmental_forward_backward(
     """log Z and the posteriors; parameters and errors as `segmental_viterbi`, without gradients."""
     scores = precise(scores)
     lengths = _check(arcs, scores, durations, lengths)
-    name = chosen(kernel, scores.device)
+    name = chosen_kernel(kernel, scores.device)
     arcs, scores, durations = arcs.to(scores).detached(), scores.detach(), durations.detach().to(scores)
     if name == "reference":
         found = _posteriors_of_reference(arcs, scores, durations, lengths)
@@ -133,7 +133,7 @@ def segmental_forward_backward(
         passes = kernel_module("segmental", name).Passes(arcs, scores, durations, lengths)
         total = passes.forward()
         found = SegmentPosteriors(total.to(scores.dtype), *passes.backward(total))
-    possible(found.log_z)
+    require_paths(found.log_z)
     return found
 
 

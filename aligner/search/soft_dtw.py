@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from aligner.search.arcs import chosen, precise, within
+from aligner.search.arcs import chosen_kernel, precise, within
 from aligner.search.dtw import NoWarping, checked_costs, skewed
 from aligner.search.fitting import kernel_module
 from aligner.search.forward_backward import logsumexp
@@ -65,7 +65,7 @@ def soft_dtw(cost: Tensor, lengths: Tensor | None = None, gamma: float = 1.0, ke
     counts = checked_costs(cost, lengths)
     if not 0 < gamma < np.inf:
         raise ValueError(f"gamma {gamma}; a number above 0 is needed")
-    name = chosen(kernel, cost.device)
+    name = chosen_kernel(kernel, cost.device)
     cost = precise(cost)
     if name == "reference":
         total = reference(cost, counts, gamma)

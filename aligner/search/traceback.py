@@ -158,6 +158,13 @@ class Traceback:
                 break
         return int(min(t + offset + 1, known))
 
+    def path(self, state: int, frame: int) -> np.ndarray:
+        """(``frame`` + 1,) int64: the whole path to ``state`` at ``frame``."""
+        path = FrameValues(np.int64)
+        path.make_room(frame + 1)
+        self.write(state, frame, 0, path)
+        return path.between(0, frame + 1)
+
     def forget(self, frame: int) -> None:
         """Drop the blocks that hold only backpointers of frames before ``frame``."""
         while len(self._blocks) > 1 and self._blocks[0].begin + self._blocks[0].used <= frame:

@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.search.arcs import Arcs, NoPath, Path, arrays, check, chosen, possible, precise, within
+from aligner.search.arcs import (
+    Arcs,
+    NoPath,
+    Path,
+    arrays,
+    check,
+    chosen_kernel,
+    precise,
+    require_paths,
+    within,
+)
 from aligner.search.long import long_path
 
 WHOLE_BYTES = 2**28  # bytes of an utterance's backpointers up to which nothing is computed twice
@@ -53,8 +63,10 @@ def viterbi(arcs: Arcs, scores: Tensor, lengths: Tensor | None = None, kernel: s
     """
     scores = precise(scores)
     lengths = check(arcs, scores, lengths)
-    path = _KERNELS[chosen(kernel, scores.device)](arcs.to(scores).detached(), scores.detach(), lengths)
-    possible(path.score)
+    path = _KERNELS[chosen_kernel(kernel, scores.device)](
+        arcs.to(scores).detached(), scores.detach(), lengths
+    )
+    require_paths(path.score)
     return path
 
 
