@@ -263,7 +263,7 @@ class Suspicion:
     """Where to look, in seconds from the start of the recording; None where it is about the whole."""
 
 
-MOST_TOLD = 20  # suspicions of one utterance in tables and summaries; JSON and Python hold all of them
+MOST_LISTED = 20  # suspicions of one utterance in tables and summaries; JSON and Python hold all of them
 
 
 def foremost(suspicions: Sequence[Suspicion]) -> tuple[Suspicion, ...]:
@@ -275,11 +275,11 @@ def foremost(suspicions: Sequence[Suspicion]) -> tuple[Suspicion, ...]:
     >>> foremost(many)[-1]
     Suspicion(test='more', text='and 5 more', at=20)
     """
-    rest = suspicions[MOST_TOLD:]
+    rest = suspicions[MOST_LISTED:]
     if not rest:
         return tuple(suspicions)
     more = Suspicion(test="more", text=f"and {len(rest)} more", at=first_place(rest))
-    return (*suspicions[:MOST_TOLD], more)
+    return (*suspicions[:MOST_LISTED], more)
 
 
 def first_place(suspicions: Iterable[Suspicion]) -> float | None:

@@ -14,7 +14,7 @@ from aligner.corpus.labels import find_labels
 from aligner.corpus.results import suspicion_cells, suspicions_of
 from aligner.run.plan import check_empty, check_place
 from aligner.text.lexicon import Lexicon
-from aligner.types import MOST_TOLD, DataError, Failure, Fault, ModelError, Suspicion, Utterance
+from aligner.types import MOST_LISTED, DataError, Failure, Fault, ModelError, Suspicion, Utterance
 
 PACKAGE = Path(__file__).parents[1] / "aligner"
 UTTERANCE = Utterance("a", Path("a.wav"), "hello")
@@ -90,10 +90,10 @@ def test_suspicions_survive_the_table():
 
 
 def test_many_suspicions_are_told_in_part():
-    many = [Suspicion(test="misfit", text=str(k), at=float(k)) for k in range(MOST_TOLD + 7)]
+    many = [Suspicion(test="misfit", text=str(k), at=float(k)) for k in range(MOST_LISTED + 7)]
     told = suspicions_of({k: str(v) for k, v in suspicion_cells(many).items()})
-    assert told[:MOST_TOLD] == tuple(many[:MOST_TOLD])
-    assert told[MOST_TOLD:] == (Suspicion(test="more", text="and 7 more", at=float(MOST_TOLD)),)
+    assert told[:MOST_LISTED] == tuple(many[:MOST_LISTED])
+    assert told[MOST_LISTED:] == (Suspicion(test="more", text="and 7 more", at=float(MOST_LISTED)),)
 
 
 def test_a_table_of_an_earlier_version_has_one_text_and_no_place():

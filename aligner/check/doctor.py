@@ -105,7 +105,7 @@ def _versions() -> Iterator[Finding]:
     yield Finding("aligner", __version__)
     yield Finding("python", sys.version.split()[0])
     try:
-        asked = [Requirement(r) for r in metadata.requires("aligner") or ()]
+        requirements = [Requirement(r) for r in metadata.requires("aligner") or ()]
     except metadata.PackageNotFoundError:
         yield Finding(
             "installation",
@@ -113,8 +113,8 @@ def _versions() -> Iterator[Finding]:
             NOTE,
             "pip install . in the folder of pyproject.toml",
         )
-        asked = []
-    yield from versions(asked, _installed)
+        requirements = []
+    yield from versions(requirements, _installed)
     yield libsndfile()
     yield pairing()
 
@@ -126,11 +126,13 @@ def _installed(name: str) -> str | None:
     return None
 
 
-def versions(asked: Sequence[Requirement], installed: Callable[[str], str | None]) -> Iterator[Finding]:
+def versions(
+    requirements: Sequence[Requirement], installed: Callable[[str], str | None]
+) -> Iterator[Finding]:
     """Yield the versions of what the package needs beside those that are needed; then what the optional
     extras give.
     """
-    needed = {r.name: r for r in asked if r.marker is None or r.marker.evaluate({"extra": ""})}
+    needed = {r.name: r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})}
     for name in dict.fromkeys((*MAIN, *needed)):
         version, requirement = installed(name), needed.get(name)
         if requirement is not None and not _meets(requirement, version):
@@ -142,8 +144,10 @@ def versions(asked: Sequence[Requirement], installed: Callable[[str], str | None
             )
         elif name in MAIN:
             yield Finding(name, version or "not there", OK if version else NOTE)
-    for extra in (e for e in GIVES if any(_only_of_extra(r, e) for r in asked)):
-        lacking = [r.name for r in asked if _only_of_extra(r, extra) and not _meets(r, installed(r.name))]
+    for extra in (e for e in GIVES if any(_only_of_extra(r, e) for r in requirements)):
+        lacking = [
+            r.name for r in requirements if _only_of_extra(r, extra) and not _meets(r, installed(r.name))
+        ]
         yield Finding(
             f"[{extra}]",
             f"not there: {GIVES[extra]}" if lacking else "there",

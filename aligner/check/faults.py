@@ -37,7 +37,7 @@ class Notice(StrEnum):
 
 
 Kind = Fault | Notice
-KINDS: Mapping[Kind, str] = {  # in the order in which they are told
+KINDS: Mapping[Kind, str] = {  # in the order in which they are reported
     Fault.NO_TRANSCRIPT: "a recording without a transcript",
     Fault.NO_RECORDING: "a transcript, or a table's row, without its recording",
     Fault.DUPLICATE_NAME: "two recordings of one name",
@@ -318,7 +318,9 @@ def _phones_of(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
     noted = [OddWord(Fault.BRACKETS, word)] if BRACKETED.fullmatch(word) else []
     try:
         spoken, oovs = spell([Token(word, (word,))])
-    except DataError as caught:  # word by word, so that all of them are told, not only an utterance's first
+    except (
+        DataError
+    ) as caught:  # word by word, so that all of them are reported, not only an utterance's first
         return 1, [OddWord(caught.fault, word)]
     noted += [OddWord(Fault.OOV, oov, pronunciation) for oov, pronunciation in oovs]
     return sum(min(len(p.phones) for p in s.pronunciations) for s in spoken), noted

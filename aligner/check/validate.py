@@ -1,4 +1,4 @@
-"""What is wrong with a corpus, told all at once and before the work: what ``aligner validate`` does.
+"""What is wrong with a corpus, reported at once and before the work: what ``aligner validate`` does.
 
 Every recording is read as `align` reads it and every word looked up as `align` looks it up, without a model.
 """
@@ -131,7 +131,7 @@ def validate(
         As for `align`; or one recording.
     options : Options, optional
     notice : callable
-        Told, after every recording, how many were read and how many there are.
+        Called after every recording with how many were read and how many there are.
 
     Raises
     ------
@@ -152,9 +152,9 @@ def validate(
     checked = [Checked(utterance=f.utterance, problems=(problem_of(f),)) for f in rest]
     with ThreadPoolExecutor(options.jobs) as pool:
         for window in windows(sorted(recordings), RECORDINGS_AT_ONCE):
-            for recording, of in pool.map(look, window):
+            for recording, looked_at in pool.map(look, window):
                 recordings_read.append(recording)
-                checked += of
+                checked += looked_at
                 notice(len(recordings_read), len(recordings))
     return _report(corpus, found, recordings_read, checked, spell=spell, options=options)
 
@@ -301,7 +301,7 @@ def _merged(problems: Iterable[Problem]) -> list[Problem]:
     same: dict[tuple[str, ...], list[Problem]] = defaultdict(list)
     for p in sorted(problems, key=lambda p: p.utterance.file):
         same[p.severity, p.kind, p.utterance.file, p.detail].append(p)
-    return [replace(of[0], utterances=len(of)) for of in same.values()]
+    return [replace(alike[0], utterances=len(alike)) for alike in same.values()]
 
 
 def _odd_words(checked: Iterable[Checked]) -> list[tuple[Kind, Oov]]:

@@ -241,12 +241,12 @@ def _if_unicode(found: Utterance | Failure) -> Utterance | Failure:
     try:
         f"{utterance.id}{utterance.speaker}".encode()
     except UnicodeEncodeError:
-        told = {
+        escaped = {
             name: getattr(utterance, name).encode(errors="backslashreplace").decode()
             for name in ("id", "file", "speaker")
         }
         return Failure(
-            replace(utterance, **told), "its name is not Unicode", "rename it", fault=Fault.ODD_NAME
+            replace(utterance, **escaped), "its name is not Unicode", "rename it", fault=Fault.ODD_NAME
         )
     return found
 

@@ -83,12 +83,12 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
 
 def suspicion_cells(suspicions: Sequence[Suspicion]) -> dict[str, object]:
     """Return the cells of an utterance's suspicions: ``reason`` for people, the others for programs."""
-    told, at = foremost(suspicions), first_place(suspicions)
+    listed, at = foremost(suspicions), first_place(suspicions)
     return {
         "status": "suspect" if suspicions else "ok",
-        "reason": REASONS.join(s.text for s in told),
+        "reason": REASONS.join(s.text for s in listed),
         "at": "" if at is None else round(at, DECIMALS),
-        "suspicions": json.dumps([asdict(s) for s in told], ensure_ascii=False) if told else "",
+        "suspicions": json.dumps([asdict(s) for s in listed], ensure_ascii=False) if listed else "",
     }
 
 

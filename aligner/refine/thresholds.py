@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-INTACT = "80 sentences of 8 speakers of TIMIT"  # whose worst values are told beside the limits
+INTACT = "80 sentences of 8 speakers of TIMIT"  # whose worst values stand beside the limits
 WHOLE_RECORDING = 1e6  # s; a window longer than any recording
 
 
@@ -232,7 +232,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         why="Finds another rate of speech, and transcripts that fit nowhere: a third beyond any intact one.",
     ),
 )
-LEAST_PAUSES = {  # s of pauses from which their power can be told, for `Test.NOISY`
+LEAST_PAUSES = {  # s of pauses from which their power can be measured, for `Test.NOISY`
     Scores.GAUSSIANS: 0.1,
     Scores.POSTERIORS: 0.1,
     Scores.DISTANCES: 0.3,  # a template's pauses reach into the speech beside them
@@ -261,7 +261,7 @@ class Limits:
     rows: tuple[tuple[int, float], ...]
     """Spoken phones in a row, and the least mean margin of them."""
     pauses: float = 0.1
-    """Seconds of pauses from which their power can be told."""
+    """Seconds of pauses from which their power can be measured."""
 
     def times(self, factor: float) -> Limits:
         """Return the limits of a model whose margins are ``factor`` times as wide.
