@@ -16,7 +16,7 @@ Everything is in the log domain, -inf for impossible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ from torch import Tensor
 
 from aligner.graph import NONE, Graph
 from aligner.search.fitting import misfit
+
+Scorer = Callable[[int, int, np.ndarray], Tensor]
+"""Gives the scores of frames from a first to a last, which is left out, under some columns."""
 
 
 class NoPath(ValueError):
