@@ -183,8 +183,8 @@ class MixtureGaussianHMM(HMM):
             )
         data = repeatable(data)
         if initialise:
-            observations, counts = next(iter(batches(data, lengths)))
-            self.initialise(observations, self._checked(observations, counts), seed)
+            first, counts = next(iter(batches(data, lengths)))
+            self.initialise(first, self._checked(first, counts), seed)
         if method == "em":
             return self._em(data, lengths, iterations, tolerance)
         return fit_by_gradient(self, data, lengths, iterations, learning_rate)

@@ -80,12 +80,8 @@ class Lexicon:
                 _check(f"{path}:{number}", _content(line), known)
             entries = {w: lines for w, lines in entries.items() if not _is_noise(lines, known)}
         if not entries:
-            raise DataError(
-                path,
-                "the dictionary is empty",
-                "one pronunciation a line: word, tab, phones",
-                fault=Fault.DICTIONARY,
-            )
+            remedy = "one pronunciation a line: word, tab, phones"
+            raise DataError(path, "the dictionary is empty", remedy, fault=Fault.DICTIONARY)
         return cls(entries)
 
     @cached_property
@@ -165,47 +161,38 @@ def _pronunciation(behind: str) -> Pronunciation:
 def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
     """Raise a DataError that says what is wrong with a line of a dictionary; nothing if it is right."""
     word, *fields = line.split() or [""]
-    if not word:
-        return
-    numbers, phones = _split_fields(fields)
+    fault = _fault(word, *_split_fields(fields), known) if word else None
+    if fault is not None:
+        raise DataError(where, *fault, fault=Fault.DICTIONARY)
+
+
+def _fault(
+    word: str, numbers: Sequence[str], phones: Sequence[str], known: Callable[[str], bool]
+) -> tuple[str, str] | None:
+    """What is wrong with an entry, and the remedy; None if it is right."""
     if not phones:
-        raise DataError(
-            where,
-            f"{word!r} has no phones",
-            "write them behind a tab, with spaces between",
-            fault=Fault.DICTIONARY,
-        )
+        return f"{word!r} has no phones", "write them behind a tab, with spaces between"
     if len(numbers) not in NUMBER_FIELDS:
-        raise DataError(
-            where,
+        return (
             f"{len(numbers)} numbers before the phones of {word!r}",
             "none, one (its probability) or four (and three about silence) are understood",
-            fault=Fault.DICTIONARY,
         )
     if (numbers and not 0 < float(numbers[0]) <= 1) or (
         len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1
     ):
-        raise DataError(
-            where,
+        return (
             f"a probability of {word!r} is not above 0 and up to 1",
             "correct the number, or take the line out",
-            fault=Fault.DICTIONARY,
         )
     if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
-        raise DataError(
-            where,
-            f"a silence correction of {word!r} is not above 0",
-            "correct the number",
-            fault=Fault.DICTIONARY,
-        )
+        return f"a silence correction of {word!r} is not above 0", "correct the number"
     strange = [p for p in phones if not known(p) and p not in NOISE_PHONES]
     if strange:
-        raise DataError(
-            where,
+        return (
             f"{word!r} has the phone {strange[0]!r}, which the model lacks",
             "use the model's phones, with or without stress digits",
-            fault=Fault.DICTIONARY,
         )
+    return None
 
 
 @dataclass(frozen=True)
