@@ -257,12 +257,10 @@ def _report(
         *(_lone_speakers(found.utterances) if corpus.is_dir() else ()),  # one recording has but one speaker
         *_unread_transcripts(found),
     ]
-    oovs = (
-        tuple(odd for kind, odd, _ in words if kind == Fault.OOV) if isinstance(spell, Pronouncer) else None
-    )
+    oovs = tuple(odd for kind, odd, _ in words if kind == Fault.OOV)
     return Report(
         problems=tuple(_in_order(problems)),
-        oovs=oovs,
+        oovs=oovs if isinstance(spell, Pronouncer) else None,
         utterances=len(found.utterances),
         others=len(found.failures),
         failing=len(failing),

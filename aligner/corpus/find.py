@@ -359,21 +359,7 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     """
     tiers = read_textgrid(transcript)
     names = [name for name, _ in tiers]
-    if any(n == "phones" or n.endswith(" - phones") for n in names):
-        raise DataError(
-            transcript,
-            "it holds an alignment (a tier of phones), not a transcript",
-            "keep a tier per speaker with what is said, or write the text to a .lab file",
-            fault=Fault.BAD_TRANSCRIPT,
-        )
-    twice = next((n for k, n in enumerate(names) if n in names[:k]), None)
-    if twice is not None:
-        raise DataError(
-            transcript,
-            f"two tiers are named {twice!r}",
-            "name each tier after its speaker",
-            fault=Fault.BAD_TRANSCRIPT,
-        )
+    _check_tiers(transcript, names)
     channels = _channels(path)
     number = 0
     for k, (speaker, intervals) in enumerate(tiers):
@@ -397,6 +383,25 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
             f"no interval has text; its tiers are {', '.join(names) or 'none'}",
             "write what is said into the intervals",
             fault=Fault.EMPTY_TRANSCRIPT,
+        )
+
+
+def _check_tiers(transcript: Path, names: list[str]) -> None:
+    """Raise DataError where the tiers of a TextGrid are no transcript, or two have one name."""
+    if any(n == "phones" or n.endswith(" - phones") for n in names):
+        raise DataError(
+            transcript,
+            "it holds an alignment (a tier of phones), not a transcript",
+            "keep a tier per speaker with what is said, or write the text to a .lab file",
+            fault=Fault.BAD_TRANSCRIPT,
+        )
+    twice = next((n for k, n in enumerate(names) if n in names[:k]), None)
+    if twice is not None:
+        raise DataError(
+            transcript,
+            f"two tiers are named {twice!r}",
+            "name each tier after its speaker",
+            fault=Fault.BAD_TRANSCRIPT,
         )
 
 
