@@ -121,6 +121,7 @@ class Band:
             scores, record = scores[1:], Record(*(values[1:] for values in record))
         if not len(scores):
             return
+        # by position: names cost numba some microseconds a call, and this runs with every frame
         self._now, self._spare, self.level = advance_band(
             self._now,
             self._spare,

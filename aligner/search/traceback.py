@@ -2,6 +2,9 @@
 
 A frame's backpointers are of the band of states that were alive in it.  They are kept in blocks of frames, so
 that a band that grows needs no copy of what is there, and the earliest can be forgotten.
+
+The kernels are called by position: they run with every frame that comes in, and names cost numba some
+microseconds a call.
 """
 
 from __future__ import annotations
