@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aligner.formats.base import Format
-from aligner.formats.table import DECIMALS, write_table
-from aligner.types import SILENCE_LABEL, Alignment, Interval
+from aligner.formats.table import DECIMALS, confidence_cell, write_table
+from aligner.types import SILENCE_LABEL, Alignment
 
 COLUMNS = (  # the first five are the Montreal Forced Aligner's
     "Begin",
@@ -46,11 +46,6 @@ def write(path: Path, alignments: Sequence[Alignment], several: bool = False) ->
         if i.label != SILENCE_LABEL
     ]
     write_table(path, COLUMNS, rows)
-
-
-def confidence_cell(interval: Interval) -> str:
-    """A confidence in three decimals; empty where it is not known."""
-    return "" if interval.confidence is None else f"{interval.confidence:.3f}"
 
 
 FORMAT = Format(name="csv", suffix=".csv", write=write)

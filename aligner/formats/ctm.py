@@ -8,10 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from aligner.formats.base import Format, Tiers
-from aligner.formats.csv import confidence_cell
 from aligner.formats.files import read_text, write_text
 from aligner.formats.lines import check_ascending
-from aligner.formats.table import DECIMALS
+from aligner.formats.table import DECIMALS, confidence_cell
 from aligner.formats.textgrid import TOUCHING
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Interval
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aligner.formats.files import read_text, write_text
+from aligner.types import Interval
 
 DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 
@@ -24,3 +25,8 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[obje
     writer.writerow(columns)
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def confidence_cell(interval: Interval) -> str:
+    """A confidence in three decimals; empty where it is not known."""
+    return "" if interval.confidence is None else f"{interval.confidence:.3f}"

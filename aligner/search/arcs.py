@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.graph import NONE, Graph
+from aligner.graph.flat import NONE, Graph
 from aligner.search.fitting import misfit
 
 Scorer = Callable[[int, int, np.ndarray], Tensor]

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from aligner.graph import NONE
+from aligner.graph.flat import NONE
 from aligner.search.arcs import Arcs
 from aligner.search.kernels.logsum_triton import arrive, successors_of
 from aligner.search.kernels.viterbi_triton import IMPOSSIBLE, WIDEST, block_of, on_device, warps

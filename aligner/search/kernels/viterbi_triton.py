@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from aligner.graph import NONE
+from aligner.graph.flat import NONE
 from aligner.search.arcs import Arcs
 
 IMPOSSIBLE = tl.constexpr(float("-inf"))
