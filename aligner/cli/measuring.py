@@ -104,7 +104,7 @@ def bench(
     """Measure speed: of the models of aligner.hmm, of the stages of align, and of its backends on CORPUS.
 
     Frames are of 10 ms; audio seconds are summed over the batch. Each figure is the median of repeats, after
-    a first call that is told apart; the clock waits for the device. Runs of align count everything from
+    a first call that is reported apart; the clock waits for the device. Runs of align count everything from
     finding the files to writing TextGrids (to a temporary folder); models are loaded before.
 
     Without CORPUS the stages are measured on noise, for which an exact search takes as long as for speech,

@@ -100,14 +100,14 @@ def stream(
     refine: str,
     **listening: Any,
 ) -> int:
-    """Align TEXT with a recording while it comes in; words and phones are told as they become certain.
+    """Align TEXT with a recording while it comes in; words and phones are reported as they become certain.
 
     TEXT is what is said, or the name of a file that holds it. The recording is a FILE (read as if it came
     in), the standard input (-: raw 16-bit little-endian mono samples, or a WAV file), or the microphone
-    (--mic). Ctrl-C ends the input, and the rest is told.
+    (--mic). Ctrl-C ends the input, and the rest is reported.
 
     In the end the alignment is the one of the whole recording; a word or phone that it has elsewhere than was
-    told is told again, as revised.
+    reported is reported again, as revised.
 
     Exit status: 0 if all was aligned, 1 if not, or the text was not spoken to its end, 2 if the call was
     wrong.

@@ -126,7 +126,7 @@ def train(**options: Any) -> int:
     """Train a model on the recordings and transcripts in CORPUS and save it in the folder MODEL.
 
     CORPUS is laid out as for align (aligner validate tells all that is wrong with it).  What cannot be learnt
-    from is left out, and told.  MODEL also gets a table and a picture of how the training went.
+    from is left out, and reported.  MODEL also gets a table and a picture of how the training went.
 
     Exit status: 0 if all was learnt from, 1 if something was left out, 2 if nothing was trained.
     """

@@ -103,7 +103,9 @@ def _line(event: Event) -> str:
     if event.kind == "word":
         return f"{place}      {event.label:20} {event.delay:5.2f} s after its end"
     assert event.was is not None
-    return f"{place}      {event.label:20} revised: it was told at {event.was[0]:.3f} to {event.was[1]:.3f}"
+    return (
+        f"{place}      {event.label:20} revised: it was reported at {event.was[0]:.3f} to {event.was[1]:.3f}"
+    )
 
 
 def _summary(event: Event) -> str:
@@ -113,7 +115,7 @@ def _summary(event: Event) -> str:
     ]
     if "delay" in about:
         lines.append(
-            f"told      {about['delay']['median']:.3f} s after the end of a word (median), "
+            f"reported  {about['delay']['median']:.3f} s after the end of a word (median), "
             f"{about['delay']['p95']:.3f} s (95 % of them sooner)"
         )
     lines += [f"suspect   {reason}" for reason in about.get("reasons", ())]
