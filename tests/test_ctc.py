@@ -15,7 +15,7 @@ from support.places import SAMPLE
 from aligner import Alignment, DataError, Failure, Options, Utterance, align, align_file, find
 from aligner.backends.choose import chosen
 from aligner.backends.ctc import CtcBackend
-from aligner.backends.ctc_hmm import SLACK
+from aligner.backends.ctc_hmm import WORD_SLACK
 from aligner.cli import align as command
 from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, Alphabet, build
@@ -323,8 +323,8 @@ def test_words_in_brackets_are_heard_by_the_network():
     for backend in ("ctc", "ctc+hmm"):
         [result] = aligned(backend, [replace(utterance, transcript=text)])
         [bracket] = [w for w in result.words if w.label == "[two words]"]
-        assert bracket.start == pytest.approx(plain[k - 1].start, abs=SLACK)
-        assert bracket.end == pytest.approx(plain[k].end, abs=SLACK)
+        assert bracket.start == pytest.approx(plain[k - 1].start, abs=WORD_SLACK)
+        assert bracket.end == pytest.approx(plain[k].end, abs=WORD_SLACK)
         assert result.status == "ok"
 
 

@@ -27,7 +27,7 @@ from aligner.refine.thresholds import Test
 from aligner.run import first_pass as first_passes
 from aligner.run import long
 from aligner.run.first_pass import (
-    DOOR,
+    DOOR_STATES,
     FILLER_COST,
     FILLER_EDGE,
     FILLER_LOSS,
@@ -100,7 +100,7 @@ def test_the_price_of_a_path_is_what_it_says(seed):
     star = states.phone[path] == PHONES
     price = sum(whole[0, t, states.phone[s]].item() for t, s in enumerate(path))
     inner = (states.phone == SILENCE) & ~np.isin(
-        np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR)
+        np.arange(len(states.phone)), states.doors[:, None] + np.arange(DOOR_STATES)
     )
     for a, b in pairwise(path):
         price -= PAUSE_COST * (inner[b] and not inner[a])
@@ -113,7 +113,7 @@ def test_the_price_of_a_path_is_what_it_says(seed):
 
 def _doors_passed(states, a, b):
     """How many sentences a step leaves out: it goes from one door to the next."""
-    in_door = [np.flatnonzero((states.doors <= s) & (s < states.doors + DOOR)) for s in (a, b)]
+    in_door = [np.flatnonzero((states.doors <= s) & (s < states.doors + DOOR_STATES)) for s in (a, b)]
     if not all(len(d) for d in in_door):
         return 0
     return int(in_door[1][0] - in_door[0][0])

@@ -666,8 +666,8 @@ def test_space_memory_encodings_and_speed_are_judged(tmp_path, monkeypatch):
     assert doctor.encodings({"stdin": "utf-8", "stdout": "UTF-8", "stderr": None}).state == OK
     latin = doctor.encodings({"stdin": "utf-8", "stdout": "ANSI_X3.4-1968"})
     assert (latin.state, latin.value) == (SLOW, "stdout in ANSI_X3.4-1968")
-    assert doctor.speed(doctor.USUAL).state == OK
-    assert doctor.speed(doctor.USUAL / doctor.SLOWER - 1).state == SLOW
+    assert doctor.speed(doctor.USUAL_SPEED).state == OK
+    assert doctor.speed(doctor.USUAL_SPEED / doctor.LARGEST_SLOWDOWN - 1).state == SLOW
 
 
 @pytest.mark.parametrize(

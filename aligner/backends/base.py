@@ -169,17 +169,17 @@ class Backend(Protocol[P]):
 
     @property
     def traits(self) -> Traits:
-        """The facts about it that are the same for every utterance."""
+        """The facts about the backend that are the same for every utterance."""
         ...
 
     @property
     def options(self) -> Options:
-        """The options that it was made with: what is wanted."""
+        """The options that the backend was made with: what is wanted."""
         ...
 
     @property
     def compute(self) -> Compute:
-        """How it computes: in which processes, on which device."""
+        """How the backend computes: in which processes, on which device."""
         ...
 
     def prepare(self, heard: Heard) -> P:

@@ -20,7 +20,7 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
 from aligner.models.known import HAMA
-from aligner.refine.boundaries import WIDTH_NETWORK, Refinement
+from aligner.refine.boundaries import INTERVAL_FACTOR_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.thresholds import LIMITS, Scores
@@ -33,7 +33,7 @@ from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, SILENCE_LABEL
 
 NAME = "ctc"
-LEAST_PHONE = 0.25  # frames that a phone has at least at either end of an utterance
+LEAST_EDGE_PHONE = 0.25  # frames that a phone has at least at either end of an utterance
 
 
 class Spike(NamedTuple):
@@ -91,7 +91,7 @@ class CtcBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """The facts about it that are the same for every utterance."""
+        """The facts about the backend that are the same for every utterance."""
         taught = taught_for(self.model, NAME)
         return Traits(
             name=NAME,
@@ -103,7 +103,10 @@ class CtcBackend:
             wildcard=True,
             limits=LIMITS[Scores.POSTERIORS],
             refinement=Refinement(
-                how=self.options.refine, offsets=self.model.offsets, width=WIDTH_NETWORK, taught=taught
+                how=self.options.refine,
+                offsets=self.model.offsets,
+                width=INTERVAL_FACTOR_NETWORK,
+                taught=taught,
             ),
         )
 
@@ -198,13 +201,13 @@ class CtcBackend:
         return pieces
 
     def _apart(self, edges: Sequence[float], heard: Heard) -> list[float]:
-        """Edges in frames, moved into the utterance, at least `LEAST_PHONE` apart at its ends.
+        """Edges in frames, moved into the utterance, at least `LEAST_EDGE_PHONE` apart at its ends.
 
         A network's delay may lead beyond them.
         """
         order, count = np.arange(len(edges)), len(edges)
         first, last = (self.model.clock.frame(t) for t in (0.0, heard.end - heard.start))
-        least = min(LEAST_PHONE, (last - first) / count)
+        least = min(LEAST_EDGE_PHONE, (last - first) / count)
         inside = np.minimum(np.maximum(edges, first + least * order), last - least * (count - order))
         return [float(t) for t in inside]
 

@@ -24,7 +24,7 @@ from aligner.types import DataError
 NAME = "ctc+hmm"
 WILDCARD = Token(STAR, (STAR,))
 STAR_EDGE = 0.1  # s that a word may reach into a wildcard: a phone goes on after it is heard
-SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
+WORD_SLACK = 0.2  # s around where the network hears a word, within which the model looks for its boundaries
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CtcHmmBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """Those of the backend that finds the phones, with the names of both."""
+        """The traits of the backend that finds the phones, with the names of both."""
         words, phones = self.ctc.traits, self.hmm.traits
         return replace(
             phones,
@@ -66,12 +66,12 @@ class CtcHmmBackend:
 
     @property
     def options(self) -> Options:
-        """The options that both were made with."""
+        """The options that both backends were made with."""
         return self.hmm.options
 
     @property
     def compute(self) -> Compute:
-        """How both compute, in which processes and where."""
+        """How both backends compute: in which processes, on which device."""
         return self.hmm.compute
 
     def with_taught(self, taught: BoundaryModel | None) -> CtcHmmBackend:
@@ -96,7 +96,7 @@ class CtcHmmBackend:
 
     def find(self, prepared: Placed) -> Found:
         """Search for the model's best path near the network's words; where there is none, less near."""
-        slack = SLACK
+        slack = WORD_SLACK
         while slack < prepared.inside.heard.seconds:
             with suppress(DataError):
                 return _unjudged(self.hmm.find(prepared.inside, self._spans(prepared, slack)))

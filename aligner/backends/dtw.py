@@ -34,7 +34,7 @@ from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
 from aligner.reference.frontend import Posteriorgram, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
-from aligner.refine.boundaries import WIDTH_CLOSE, Refinement
+from aligner.refine.boundaries import INTERVAL_FACTOR_REFERENCE, Refinement
 from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
@@ -45,7 +45,8 @@ from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelE
 
 NAME = "dtw"
 FRONTEND = TemplateFrontend()
-MEASURED = Path(espeak.__file__).parent.with_suffix(".json")  # what was measured of the synthesiser's voice
+# what was measured of the synthesiser's voice
+MEASURED_OF_ESPEAK = Path(espeak.__file__).parent.with_suffix(".json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ class DtwBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """The facts about it that are the same for every utterance."""
+        """The facts about the backend that are the same for every utterance."""
         return Traits(
             name=NAME,
             model_name=self.model_name,
@@ -143,7 +144,7 @@ class DtwBackend:
                 how=self.options.refine,
                 offsets=self.offsets,
                 deviation=PRIOR_DEVIATION_REFERENCE,
-                width=WIDTH_CLOSE,
+                width=INTERVAL_FACTOR_REFERENCE,
                 taught=self.taught,
             ),
         )
@@ -259,7 +260,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         made = templates(wave, phones, words, like=heard.wave, posteriors=beside)
         return Reference(templates=made, spellings=[t.spelling for t in heard.tokens])
 
-    measured = read_measured(MEASURED)["offsets"]
+    measured = read_measured(MEASURED_OF_ESPEAK)["offsets"]
     return DtwBackend(
         refer=refer,
         model_name=f"espeak {voice}",

@@ -71,7 +71,7 @@ class HmmBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """The facts about it that are the same for every utterance."""
+        """The facts about the backend that are the same for every utterance."""
         taught = taught_for(self.model, NAME)
         return Traits(
             name=NAME,
@@ -162,7 +162,7 @@ class HmmBackend:
         )
 
     def speaker_pass(self) -> Callable[[Sequence[Utterance]], HmmBackend] | None:
-        """The pass in which it gets to know the speakers, where its model needs one (see `SpeakerAware`)."""
+        """The pass in which the speakers are heard, where the model needs one (see `SpeakerAware`)."""
         first = SpeakerAnalysis(
             model=self.model,
             traits=self.traits,

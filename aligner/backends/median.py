@@ -46,7 +46,7 @@ class MedianBackend:
 
     @cached_property
     def traits(self) -> Traits:
-        """Those of the first, with the names of all; the others' boundaries are refined already."""
+        """The traits of the first, with the names of all; the others' boundaries are refined already."""
         all_traits = [backend.traits for backend in (self.first, *self.others)]
         return replace(
             self.first.traits,
@@ -58,12 +58,12 @@ class MedianBackend:
 
     @property
     def options(self) -> Options:
-        """The options that all were made with."""
+        """The options that all backends were made with."""
         return self.first.options
 
     @property
     def compute(self) -> Compute:
-        """How all compute, in which processes and where."""
+        """How all backends compute: in which processes, on which device."""
         return self.first.compute
 
     def with_members(self, change: Callable[[AnyBackend], AnyBackend]) -> MedianBackend:

@@ -31,7 +31,7 @@ LONGEST_SUMMED = 200.0  # s; a longer utterance is not aligned in the first pass
 # nats a frame that a transform must gain where the model was not trained with such: speech like what a model
 # knows gains less (quiet read speech 1.7 to 2.9 with the English one, 8.2 to 9.1 by a noisy telephone)
 LEAST_GAIN = 3.5
-POOLED = 64  # utterances that the threads are given at once
+UTTERANCES_AT_ONCE = 64  # utterances that the threads are given at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,4 +159,4 @@ def _pooled(
     work: Callable[[Utterance], S], utterances: Iterable[Utterance], pool: ThreadPoolExecutor
 ) -> list[S]:
     """The results of work on each utterance, a few utterances at a time."""
-    return [result for window in windows(utterances, POOLED) for result in pool.map(work, window)]
+    return [result for window in windows(utterances, UTTERANCES_AT_ONCE) for result in pool.map(work, window)]

@@ -15,7 +15,7 @@ from aligner.text.normalise import normalise
 from aligner.text.spelling import Speller
 from aligner.types import Utterance
 
-STRIDE = 3  # frames from one that the first pass hears to the next: no phone is shorter
+HEARD_STRIDE = 3  # frames from one that the first pass hears to the next: no phone is shorter
 UNHEARD = -8.0  # nats of every phone but silence in a piece that is silent throughout
 
 
@@ -38,7 +38,7 @@ class Spotter:
     @property
     def step(self) -> float:
         """Seconds from one frame to the next."""
-        return self.model.clock.seconds(STRIDE)
+        return self.model.clock.seconds(HEARD_STRIDE)
 
     @property
     def silence(self) -> int:
@@ -75,7 +75,7 @@ class Spotter:
         """
         alone, clock = self.model.topology.alone, self.model.clock
         assert piece.end is not None
-        count = -(-round((piece.end - piece.start) * clock.rate / clock.hop) // STRIDE)
+        count = -(-round((piece.end - piece.start) * clock.rate / clock.hop) // HEARD_STRIDE)
         wave = audio.read(piece, clock.rate, silence=True).wave
         if np.abs(wave).max() < audio.SILENT_PEAK:
             heard = np.full((count, len(alone)), UNHEARD, np.float32)
@@ -83,6 +83,6 @@ class Spotter:
             return heard
         frames = self.model.frames_of_wave(torch.from_numpy(wave), self.voices.get(piece.speaker))
         pdfs, place = np.unique(alone, return_inverse=True)
-        scored = self.model.score(frames[STRIDE // 2 :: STRIDE][:count], pdfs).numpy()
+        scored = self.model.score(frames[HEARD_STRIDE // 2 :: HEARD_STRIDE][:count], pdfs).numpy()
         best = scored[:, place.reshape(alone.shape)].max(2)
         return np.pad(best, ((0, count - len(best)), (0, 0)), mode="edge")

@@ -27,7 +27,7 @@ from aligner.types import Clock, Interval
 MOST_SCORES = 2**26  # (256 MB) that are all made at once: half a minute of speech
 COMPARED_PIECE = 2048  # frames of a longer recording that are compared at once
 COMPARED_REACH = 1000  # frames of the reference on either side of such a piece that it is compared with
-THINNED = 4  # frames from one that a template is chosen by to the next
+THINNING_STEP = 4  # frames from one that a template is chosen by to the next
 DISTANCE_NATS = 5.0  # nats that a distance of 1 is worth as evidence
 USUAL_SCORE = -1.0  # of a frame of one speaker's against the same of another's
 
@@ -136,8 +136,8 @@ def warped(
 
 def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
     """The template with the best path; all have the same graph."""
-    thin = [t.thin(THINNED) for t in choice]
-    graph, few = thin[0].graph(steps), frames[::THINNED]
+    thin = [t.thin(THINNING_STEP) for t in choice]
+    graph, few = thin[0].graph(steps), frames[::THINNING_STEP]
     if len(few) * len(graph.pdfs) <= MOST_SCORES:
         with stage("scores"):
             scores = torch.stack([Matcher(t, pause).score(few) for t in thin])

@@ -79,7 +79,7 @@ def cuda_devices() -> tuple[str, ...]:
 
 
 def use_threads(count: int) -> None:
-    """Let torch compute in ``number`` threads from now on."""
+    """Let torch compute in ``count`` threads from now on."""
     import torch
 
     torch.set_num_threads(count)

@@ -29,13 +29,24 @@ from aligner.parallel.cores import THREAD_VARIABLES, cores
 from aligner.parallel.monitor import Gpu, gpus, in_units
 
 OK, NOTE, SLOW, BROKEN = "ok", "note", "slow", "broken"
-ROOM = 1_000_000_000  # bytes of memory, and of temporary space, below which it gets tight
-USUAL = 150.0  # audio seconds per second of one process on one core, made-up corpus (100 to 225 were seen)
-LITTLE = 200_000  # numbers
-HINDERED = 0.5  # of the speed of one thread, below which several are in each other's way
-SLOWER = 4.0  # times than usual, from which something is wrong
-MAIN = ("torch", "torchaudio", "numba", "triton", "soundfile", "librosa", "pocketsphinx", "hama", "psutil")
-GIVES = {
+LEAST_ROOM = 1_000_000_000  # bytes of memory, and of temporary space, below which it gets tight
+# audio seconds per second of one process on one core, of a made-up corpus (100 to 225 were seen)
+USUAL_SPEED = 150.0
+SMALL_ARRAY = 200_000  # numbers that threads are tried on
+LEAST_GAIN = 0.5  # of the speed of one thread, below which several are in each other's way
+LARGEST_SLOWDOWN = 4.0  # times than usual, from which something is wrong
+MAIN_PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numba",
+    "triton",
+    "soundfile",
+    "librosa",
+    "pocketsphinx",
+    "hama",
+    "psutil",
+)
+EXTRAS = {  # what each optional extra of the package is for
     "dtw": "--backend dtw and --language: reference speech in 148 languages (eSpeak NG)",
     "ctc": "--backend ctc with networks of Hugging Face",
     "metrics": "aligner speech-metrics",
@@ -73,7 +84,7 @@ def _devices() -> Iterator[Finding]:
 
 def memory(now: Any) -> Finding:
     """Return the finding about memory, from ``psutil.virtual_memory()``."""
-    short = now.available < ROOM
+    short = now.available < LEAST_ROOM
     return Finding(
         "memory",
         f"{in_units(now.total)}, {in_units(now.available)} of it free",
@@ -133,7 +144,7 @@ def versions(
     extras give.
     """
     needed = {r.name: r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})}
-    for name in dict.fromkeys((*MAIN, *needed)):
+    for name in dict.fromkeys((*MAIN_PACKAGES, *needed)):
         version, requirement = installed(name), needed.get(name)
         if requirement is not None and not _meets(requirement, version):
             yield Finding(
@@ -142,15 +153,15 @@ def versions(
                 BROKEN,
                 f"pip install '{name}{requirement.specifier}'",
             )
-        elif name in MAIN:
+        elif name in MAIN_PACKAGES:
             yield Finding(name, version or "not there", OK if version else NOTE)
-    for extra in (e for e in GIVES if any(_only_of_extra(r, e) for r in requirements)):
+    for extra in (e for e in EXTRAS if any(_only_of_extra(r, e) for r in requirements)):
         lacking = [
             r.name for r in requirements if _only_of_extra(r, extra) and not _meets(r, installed(r.name))
         ]
         yield Finding(
             f"[{extra}]",
-            f"not there: {GIVES[extra]}" if lacking else "there",
+            f"not there: {EXTRAS[extra]}" if lacking else "there",
             NOTE if lacking else OK,
             f"if you want it: pip install 'aligner[{extra}]'" if lacking else "",
         )
@@ -278,7 +289,7 @@ def together() -> tuple[float, float]:
     """
     import torch
 
-    numbers, threads, found = torch.zeros(LITTLE), torch.get_num_threads(), []
+    numbers, threads, found = torch.zeros(SMALL_ARRAY), torch.get_num_threads(), []
     try:
         for count in (1, threads):
             torch.set_num_threads(count)
@@ -292,7 +303,7 @@ def parallel(count: int, alone: float, all_of_them: float) -> Finding:
     """Return whether so many threads help one another, or wait for a core that somebody else has."""
     gain = alone / all_of_them
     name = "threads together"
-    if gain < HINDERED:
+    if gain < LEAST_GAIN:
         return Finding(
             name,
             f"{count} take {1 / gain:.0f} times as long as one",
@@ -314,7 +325,7 @@ def temporary(folder: Path) -> Finding:
             BROKEN,
             "set TMPDIR to a folder that can be written",
         )
-    short = free < ROOM
+    short = free < LEAST_ROOM
     return Finding(
         "temporary space",
         f"{in_units(free)} free in {folder}",
@@ -355,10 +366,10 @@ def _self_test() -> Iterator[Finding]:
 
 def speed(found: float) -> Finding:
     """Return the finding about the speed of the English model in one process, beside what is usual."""
-    slow = found < USUAL / SLOWER
+    slow = found < USUAL_SPEED / LARGEST_SLOWDOWN
     return Finding(
         "speed",
-        f"{found:.0f} audio seconds per second of one process (some {USUAL:.0f} are usual)",
+        f"{found:.0f} audio seconds per second of one process (some {USUAL_SPEED:.0f} are usual)",
         SLOW if slow else OK,
         "see load, threads and numba's cache above; aligner bench tells which stage it is" if slow else "",
     )

@@ -67,9 +67,8 @@ SHORTEST_WORD = 0.1  # s; hardly a word is shorter
 FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to 14
 LEAST_PHONES = 8  # of an utterance whose rate of speech tells anything: single words stand in long pauses
 LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they take memory
-MANGLED = re.compile(
-    f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€"
-)  # UTF-8 read as Latin-1
+# characters that no transcript has: control characters, and UTF-8 that was read as Latin-1
+MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")
 
 Spell = Pronouncer | Speller
 Entry = Utterance | Failure  # what `find` has of a recording

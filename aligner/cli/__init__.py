@@ -55,8 +55,7 @@ for command in (
 ):
     main.add_command(command)
 
-atexit.register(
-    gc.freeze
-)  # what torch alone has imported takes Python half a second to search for garbage at its end
+# what torch alone has imported takes Python half a second to search for garbage at its end
+atexit.register(gc.freeze)
 
 __all__ = ["align", "main"]

@@ -1,1 +1,1 @@
-"""(reference, estimate) -> how good."""
+"""Accuracy of an estimate against a reference; every function takes the two in this order."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from aligner.evaluate.folders import Evaluation
 
-LONGEST_DURATION, BIN = 0.4, 0.010  # s; the last bin of a histogram of durations holds what is longer
+LONGEST_DURATION, BIN_WIDTH = 0.4, 0.010  # s; the last bin of a histogram of durations holds what is longer
 MOST_CLASSES = 20  # of boundaries, the most frequent, whose errors are shown
 
 
@@ -34,10 +34,10 @@ def _durations(durations: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Return the box plot of all phones, and the histogram of each."""
     labels = sorted(durations)
     table = [np.asarray(durations[label]) for label in labels]
-    edges = np.append(np.arange(0, LONGEST_DURATION + BIN / 2, BIN), np.inf)
+    edges = np.append(np.arange(0, LONGEST_DURATION + BIN_WIDTH / 2, BIN_WIDTH), np.inf)
     return {
         "durations": _plain(_boxes(labels, table)),
-        "bin": 1000 * BIN,
+        "bin": 1000 * BIN_WIDTH,
         "histograms": {
             label: np.histogram(d, edges)[0].tolist() for label, d in zip(labels, table, strict=True)
         },

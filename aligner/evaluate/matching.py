@@ -16,12 +16,12 @@ from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, P
 from aligner.types import Interval
 
 OTHER_KIND_COST = 1.6  # cost of matching a vowel with a consonant; of the same kind 1, of the same label 0
-TIE = 1e-5  # share by which costs may differ and count as equal: matches win ties
-LARGEST_TIE = 20.0  # cost from which that share grows no more
+TIE_SHARE = 1e-5  # share by which costs may differ and count as equal: matches win ties
+COST_OF_LARGEST_TIE = 20.0  # cost from which that share grows no more
 TIMIT_LABELS = frozenset(["h#", *CLOSURES])  # only beside these is a q a glottal stop
 SILENT_WORDS = frozenset(["", "<eps>", "<sil>", "sil", "sp", "h#"])
 UNLIKE_WORDS_COST = 2.5  # cost of matching two different words: dearer than leaving both unmatched
-TIME_COST, LONGEST_TIME = 1e-3, 5.0  # cost a second of distance, and the seconds from which it is constant
+TIME_COST, FARTHEST_TIME = 1e-3, 5.0  # cost a second of distance, and the seconds from which it is constant
 
 Pairs = list[tuple[int, int]]
 
@@ -114,11 +114,11 @@ def _edit_path(a, b, table, a_starts, b_starts):  # type: ignore[no-untyped-def]
     for i in range(1, n + 1):
         corner, total[0] = total[0], float(i)
         for j in range(1, m + 1):
-            apart = min(abs(a_starts[i - 1] - b_starts[j - 1]), LONGEST_TIME)
+            apart = min(abs(a_starts[i - 1] - b_starts[j - 1]), FARTHEST_TIME)
             both = corner + table[a[i - 1], b[j - 1]] + TIME_COST * apart
             above, left, corner = total[j] + 1, total[j - 1] + 1, total[j]
             total[j] = min(both, above, left)
-            slack = 1e-9 + TIE * min(total[j], LARGEST_TIE)
+            slack = 1e-9 + TIE_SHARE * min(total[j], COST_OF_LARGEST_TIE)
             came[i, j] = 0 if both <= total[j] + slack else 1 if above <= total[j] + slack else 2
     pairs, i, j = [(0, 0) for _ in range(0)], n, m
     while i and j:

@@ -34,13 +34,14 @@ from aligner.types import SILENCE_LABEL, DataError, Fault, Interval, Utterance
 
 FOLDER = "report"
 ASSETS = ("index.html", "report.css", "report.js")
-TOP = 8000.0  # Hz; the highest frequency of the spectrogram
-WINDOW = 0.008  # s; a Hann window of this length shows the pulses of the voice, as Praat's 5 ms Gaussian does
-STEP, MOST_COLUMNS = 0.004, 16_000  # s from column to column, and columns of a picture at most
+HIGHEST_FREQUENCY = 8000.0  # Hz; the highest frequency of the spectrogram
+# s; a Hann window of this length shows the pulses of the voice, as Praat's 5 ms Gaussian does
+WINDOW_LENGTH = 0.008
+COLUMN_HOP, MOST_COLUMNS = 0.004, 16_000  # s from column to column, and columns of a picture at most
 RANGE_DB = 60.0  # dB from black to white
 LEAST_POINTS = 512  # of the Fourier transform
 JPEG_QUALITY = 80
-ROUNDING = 1e-5  # s; the table rounds the times of utterances
+TIME_ROUNDING = 1e-5  # s; the table rounds the times of utterances
 STATUS_ORDER = {"failed": 0, "suspect": 1, "ok": 2}
 
 Tiers = dict[str, list[tuple[float, float, str]]]  # start, end and label, by the name of the tier
@@ -140,7 +141,7 @@ def _write_utterance(folder: Path, name: str, row: Row, reference: Source | None
         "id": name,
         "start": row.start,
         "length": len(sound) / rate,
-        "top": min(TOP, rate / 2),
+        "top": min(HIGHEST_FREQUENCY, rate / 2),
         "tiers": tiers,
         "audio": base64.b64encode(_flac(sound, rate)).decode(),
     }
@@ -227,7 +228,7 @@ def _within(intervals: Iterable[Interval], start: float, end: float | None) -> l
     return [
         (round(max(i.start, start), 5), round(min(i.end, last), 5), i.label)
         for i in intervals
-        if i.end > start + ROUNDING and i.start < last - ROUNDING
+        if i.end > start + TIME_ROUNDING and i.start < last - TIME_ROUNDING
     ]
 
 
@@ -252,13 +253,13 @@ def spectrogram(sound: np.ndarray, rate: int) -> np.ndarray:
     >>> bool(abs(8000 * (1 - picture[:, 100].argmin() / rows) - 1000) < 50)
     True
     """
-    hop = max(1, round(max(STEP, len(sound) / rate / MOST_COLUMNS) * rate))
-    size = max(16, round(WINDOW * rate))
+    hop = max(1, round(max(COLUMN_HOP, len(sound) / rate / MOST_COLUMNS) * rate))
+    size = max(16, round(WINDOW_LENGTH * rate))
     points = max(LEAST_POINTS, 1 << (size - 1).bit_length())
     emphasised = np.diff(sound, prepend=sound[:1])
     padded = np.pad(emphasised, (size // 2, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(sound) : hop]
-    rows = 1 + int(points * min(TOP, rate / 2) / rate)
+    rows = 1 + int(points * min(HIGHEST_FREQUENCY, rate / 2) / rate)
     window = np.hanning(size).astype(np.float32)
     power = np.concatenate(
         [

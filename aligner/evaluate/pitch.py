@@ -9,7 +9,8 @@ import numpy as np
 
 from aligner.evaluate.warping import check_path
 
-GROSS = 0.2  # of the reference's F0; what is further off is a gross pitch error (Chu & Alwan 2009)
+# of the reference's F0; what is further off is a gross pitch error (Chu & Alwan 2009)
+GROSS_ERROR_SHARE = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ def f0_errors(reference: np.ndarray, estimate: np.ndarray, path: np.ndarray) -> 
     both = (a > 0) & (b > 0)
     voicing = int(((a > 0) != (b > 0)).sum())
     a, b = a[both], b[both]
-    gross = int((np.abs(b - a) > GROSS * a).sum())
+    gross = int((np.abs(b - a) > GROSS_ERROR_SHARE * a).sum())
     return F0Errors(
         frames=len(path),
         voiced=len(a),

@@ -13,7 +13,7 @@ from aligner.evaluate.accuracy import FileResult, percentiles_95, resampled
 from aligner.evaluate.boundaries import Boundary
 from aligner.evaluate.folders import Evaluation, Options, evaluate
 
-SIGNIFICANT = 0.05  # p-value below which a difference is none of chance
+SIGNIFICANCE_LEVEL = 0.05  # p-value below which a difference is none of chance
 FEWEST_FILES = 6  # files from which the test can tell anything at that level
 
 Chosen = Callable[[FileResult], tuple[Boundary, ...]]

@@ -18,9 +18,8 @@ from aligner.types import DataError, Interval
 HOP = 0.005  # s between frames
 LEAST_MATCHED = 0.7  # of the phones, in the one that has more; below, the two say different things
 MOST_PAIRS = 2**31  # of frames that warping may weigh, at one byte each: two recordings of 3 min 50 s
-_STEPS = Steps(
-    ((1, 1), (1, 0), (0, 1))
-)  # of what costs the same the first: a diagonal one, then one in the reference
+# of what costs the same the first: a diagonal one, then one in the reference
+_STEPS = Steps(((1, 1), (1, 0), (0, 1)))
 
 
 def linear_path(reference: int, estimate: int) -> np.ndarray:

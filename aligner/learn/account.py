@@ -16,7 +16,7 @@ from aligner.learn.training_corpus import TrainingCorpus
 from aligner.train.stages import Stage, TrainingState
 from aligner.types import Failure, Fault
 
-RARE = 10  # times that a phone is said, below which the user is told
+RARE_PHONE = 10  # times that a phone is said, below which a note names it
 
 
 def about(
@@ -103,12 +103,12 @@ def _left_out(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) -> 
 
 def _rare_phones(corpus: TrainingCorpus) -> list[str]:
     counts = corpus.phone_counts()
-    rare = [f"{p} ({counts[p]})" for p in corpus.labels if 0 < counts[p] < RARE]
+    rare = [f"{p} ({counts[p]})" for p in corpus.labels if 0 < counts[p] < RARE_PHONE]
     never = [p for p in corpus.labels if not counts[p]]
     found = []
     if rare:
         found.append(
-            f"said less than {RARE} times, so learnt from others of their kind, too: {', '.join(rare)}"
+            f"said less than {RARE_PHONE} times, so learnt from others of their kind, too: {', '.join(rare)}"
         )
     if never:
         found.append(f"in the dictionary, but never said, so known only by their kind: {', '.join(never)}")

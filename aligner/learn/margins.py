@@ -16,9 +16,9 @@ from aligner.refine.thresholds import Scores, worst_margin
 from aligner.run.align import align
 from aligner.types import Alignment, Utterance
 
-SAMPLED = 50  # utterances of the corpus that are aligned
+SAMPLED_UTTERANCES = 50  # utterances of the corpus that are aligned
 FEWEST_ALIGNED = 20  # of them, from which the spread is measured; with fewer it is taken to be 1
-DAMAGED = 0.02  # share of them that may not be intact
+DAMAGED_SHARE = 0.02  # share of them that may not be intact
 ENGLISH_MARGIN = worst_margin(Scores.GAUSSIANS, WORST_WINDOW)  # of intact speech with the English model
 
 
@@ -44,9 +44,9 @@ def margin_spread(
     """
     path = out / saved.DICTIONARY
     model = replace(model, dictionary=path if path.is_file() else None)
-    some = utterances[:: max(1, len(utterances) // SAMPLED)]
+    some = utterances[:: max(1, len(utterances) // SAMPLED_UTTERANCES)]
     aligned = align(some, model, Options(adapt=False), Compute(jobs=jobs))
     worst = [a.quality.worst_margin for a in aligned if isinstance(a, Alignment)]
     if len(worst) < FEWEST_ALIGNED:
         return 1.0
-    return round(max(least, float(np.quantile(worst, DAMAGED)) / ENGLISH_MARGIN), 3)
+    return round(max(least, float(np.quantile(worst, DAMAGED_SHARE)) / ENGLISH_MARGIN), 3)

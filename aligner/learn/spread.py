@@ -30,9 +30,8 @@ from aligner.types import ModelError
 
 MAX_SERIAL_FRAMES = 60_000  # frames, ten minutes, up to which one process is faster than starting others
 CEPSTRA_FILE = ".cepstra"
-TASKS_AHEAD = (
-    2  # tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
-)
+# tasks a process, done or waiting, so that none idles and memory does not grow with the corpus
+TASKS_AHEAD = 2
 TASK_TIMEOUT, FRAME_TIMEOUT = 300.0, 0.2  # s, and s a frame, for which a worker may work at a task
 KILLED = (
     "one of the processes was killed twice over the same recordings, as happens where memory is short",

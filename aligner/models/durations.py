@@ -13,9 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-LEAST_PROBABILITY = (
-    1e-12  # the least probability that counts may give a duration: none is ever ruled out by the data
-)
+# the least probability that counts may give a duration: none is ever ruled out by the data
+LEAST_PROBABILITY = 1e-12
 OPTIMISER_STEPS = 200  # most steps of the optimiser that fits two numbers a state
 
 

@@ -21,10 +21,8 @@ from aligner.text.phones import unstressed
 from aligner.types import NOISE_LABEL
 
 SILENCE = "sil"
-COMMON_PHONES = (
-    SILENCE,
-    NOISE_LABEL,
-)  # the phones that every model has, in this order, before those of its dictionary
+# the phones that every model has, in this order, before those of its dictionary
+COMMON_PHONES = (SILENCE, NOISE_LABEL)
 STATES, SILENCE_STATES = 3, 5  # a pause is longer than a phone, and no word fits into 50 ms
 # subjects of questions: the phone before, the phone after, the place in the word
 LEFT, RIGHT, PLACE = range(3)

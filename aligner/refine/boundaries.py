@@ -33,14 +33,11 @@ from aligner.refine.segments import (
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
 # how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
-WIDTH = 1.7
-WIDTH_NETWORK, WIDTH_CLOSE = (
-    2.0,
-    2.5,
-)  # the same of networks, which hear phones as spikes, and of warped references
-LEAST_WIDTH = (
-    0.0025  # s that an interval reaches to either side at least: half of the way from place to place
-)
+INTERVAL_FACTOR = 1.7
+# the same of networks, which hear phones as spikes, and of warped references
+INTERVAL_FACTOR_NETWORK, INTERVAL_FACTOR_REFERENCE = 2.0, 2.5
+# s that an interval reaches to either side at least: half of the way from place to place
+LEAST_WIDTH = 0.0025
 LEAST_PROBABILITY = 0.01  # probability that every place keeps, however unlikely the sound makes it
 SHORTEST_WAVE = 160  # samples; what is shorter has no sound to look into
 
@@ -78,7 +75,7 @@ class Refinement:
     """Table of offsets between classes of phones (see `aligner.refine.offsets`)."""
     deviation: float = PRIOR_DEVIATION
     """Standard deviation of boundaries around where they are after the table, in seconds."""
-    width: float = WIDTH
+    width: float = INTERVAL_FACTOR
     """Factor by which the intervals around boundaries are wider than their distributions."""
 
     taught: BoundaryModel | None = None

@@ -34,30 +34,25 @@ from aligner.text.phones import unstressed
 from aligner.types import COVERAGE, Interval
 
 FEWEST_LESSONS = 5  # lessons from which anything is learnt
-FOLDS = 4  # parts that are left out in turn
-NETWORKS = 2  # whose average counts in the end
-BELIEF_SHARES = (0.25, 0.5, 0.75, 1.0)  # of belief in them, of which the best is taken
+FOLDS = 4  # parts of the lessons that are left out in turn
+NETWORKS = 2  # networks whose average counts in the end
+BELIEF_SHARES = (0.25, 0.5, 0.75, 1.0)  # how far the networks may be believed; the best is taken
 BATCH_PIECES = 8  # pieces of lessons that a step learns from
 PIECE_BOUNDARIES = 48  # boundaries in a piece
-STEPS_FEW, STEPS, STEPS_MANY = 150, 300, 600  # of learning, by the number of boundaries:
-FEW, MANY = 400, 6000
-RATE, DECAY = 3e-3, 1e-2  # of AdamW
+# steps of learning where boundaries are few, where there are more, and where there are many
+STEPS_FEW, STEPS, STEPS_MANY = 150, 300, 600
+FEW_BOUNDARIES, MANY_BOUNDARIES = 400, 6000
+LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2  # of AdamW
 LABEL_DEVIATION = 0.005  # s; how sharply a hand label is one
 FARTHEST_LABEL = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
 ERROR_SCALE = 0.01  # s of expected error that weigh as much as a nat
 INDEPENDENT_SHARE = 0.25  # share of the boundaries that tell of one another's intervals nothing
-SIGNIFICANT_GAIN = (
-    1.64  # standard errors that a gain must be above to be none of chance, nineteen times of twenty
-)
-WARP, TILT, NOISE = 0.1, 0.3, 0.2  # of energies: other vocal tracts, other microphones, other noise
-BOUNDARY_FIELDS = (
-    "at",
-    "pairs",
-    "classes",
-    "log_probability",
-    "distance",
-    "target",
-)  # of a piece, for each boundary
+# standard errors that a gain must be above to be none of chance, nineteen times of twenty
+SIGNIFICANT_GAIN = 1.64
+# of energies: other vocal tracts, other microphones, other noise
+LARGEST_WARP, TILT_SPREAD, NOISE_SPREAD = 0.1, 0.3, 0.2
+# fields of a piece that have a row for each boundary
+BOUNDARY_FIELDS = ("at", "pairs", "classes", "log_probability", "distance", "target")
 CONTEXT_FRAMES = 16  # frames around a piece that its places hear
 
 MapOf = Callable[[Callable[["FitTask"], BoundaryNetwork], Iterable["FitTask"]], Iterable[BoundaryNetwork]]
@@ -299,7 +294,7 @@ def assign_folds(groups: Sequence[str]) -> list[int]:
 def _task(pieces: Sequence[Sequence[LessonPiece]], chosen: Iterable[int], phones: int, seed: int) -> FitTask:
     own = [piece for k in chosen for piece in pieces[k] if piece.known.any()]
     count = sum(int(piece.known.sum()) for piece in own)
-    steps = STEPS_FEW if count < FEW else STEPS if count < MANY else STEPS_MANY
+    steps = STEPS_FEW if count < FEW_BOUNDARIES else STEPS if count < MANY_BOUNDARIES else STEPS_MANY
     return FitTask(pieces=own, phones=phones + 1, steps=steps, seed=seed)
 
 
@@ -334,8 +329,8 @@ def fit_network(fit: FitTask) -> BoundaryNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(fit.seed)
         network = BoundaryNetwork(fit.phones)
-        optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=fit.steps)
+        optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=fit.steps)
         for chosen in _batches(len(fit.pieces), fit.steps, rng):
             loss = _loss(network, [fit.pieces[k] for k in chosen], rng)
             optimiser.zero_grad()
@@ -372,12 +367,12 @@ def _loss(network: BoundaryNetwork, pieces: Sequence[LessonPiece], rng: np.rando
 
 def varied(energies: Tensor, rng: np.random.Generator) -> Tensor:
     """Energies (T, 26) as of another speaker, through another microphone, with a little noise."""
-    at = (np.arange(BANDS) * (1 + WARP * rng.uniform(-1, 1))).clip(0, BANDS - 1.001)
+    at = (np.arange(BANDS) * (1 + LARGEST_WARP * rng.uniform(-1, 1))).clip(0, BANDS - 1.001)
     low = torch.from_numpy(at.astype(np.int64))
     part = torch.from_numpy((at - at.astype(np.int64)).astype(np.float32))
     warped = energies[:, low] * (1 - part) + energies[:, low + 1] * part
-    tilt, level = (float(x) for x in rng.normal(0, TILT, 2))
-    return warped + tilt * torch.linspace(-1, 1, BANDS) + level + NOISE * torch.randn(energies.shape)
+    tilt, level = (float(x) for x in rng.normal(0, TILT_SPREAD, 2))
+    return warped + tilt * torch.linspace(-1, 1, BANDS) + level + NOISE_SPREAD * torch.randn(energies.shape)
 
 
 def _late(lesson: Lesson, found: Refined) -> np.ndarray:

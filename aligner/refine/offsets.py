@@ -14,9 +14,8 @@ from itertools import pairwise
 from aligner.text.phones import phone_class
 from aligner.types import DECIMALS, Interval
 
-SHORTEST_INTERVAL = (
-    0.02  # s; no interval is made shorter than this, or than it was: flaps and bursts are this long
-)
+# s; no interval is made shorter than this, or than it was: flaps and bursts are this long
+SHORTEST_INTERVAL = 0.02
 
 
 def correct(phones: Sequence[Interval], offsets: Mapping[tuple[str, str], float]) -> tuple[Interval, ...]:

@@ -26,25 +26,19 @@ from aligner.types import Clock
 FINE_FRONTEND = SphinxFrontend(
     frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True
 )
-PLACE_STEP, FIRST_PLACE = (
-    FINE_FRONTEND.clock.seconds(1),
-    FINE_FRONTEND.clock.boundary(0),
-)  # s; from one place to the next, and the first
+PLACE_STEP = FINE_FRONTEND.clock.seconds(1)  # s from one place to the next
+FIRST_PLACE = FINE_FRONTEND.clock.boundary(0)  # s; the first place
 PLACES_EACH_SIDE = 12  # places on either side of where a boundary is expected that it may have
-DISTANCE_WEIGHT = (
-    0.07  # log-probability that a squared distance costs; less than 1/2, for frames are not independent
-)
+# log-probability that a squared distance costs; less than 1/2, for frames are not independent
+DISTANCE_WEIGHT = 0.07
 PRIOR_DEVIATION = 0.015  # s; standard deviation of where a boundary is around where it is expected
-PRIOR_DEVIATION_REFERENCE = (
-    0.0085  # s; the same where a warped reference expects it, which has boundaries of its own
-)
+# s; the same where a warped reference expects it, which has boundaries of its own
+PRIOR_DEVIATION_REFERENCE = 0.0085
 RATIO_WEIGHT = 0.1  # weight of a model's log-likelihoods, whose frames are not independent either
-RATIO_WEIGHT_UNMEASURED = (
-    0.04  # the same where nobody has measured what the model is off by: its ratios are biased, too
-)
-SHORT_SEGMENT_COST = (
-    1e6  # log-probability that each frame of a segment costs which it lacks to be `SHORTEST_INTERVAL`
-)
+# the same where nobody has measured what the model is off by: its ratios are biased, too
+RATIO_WEIGHT_UNMEASURED = 0.04
+# log-probability that each frame of a segment costs which it lacks to be `SHORTEST_INTERVAL`
+SHORT_SEGMENT_COST = 1e6
 
 
 class BoundaryDistributions(NamedTuple):

@@ -21,7 +21,7 @@ from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval,
 
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
 LEAST_MARGIN = -15.0  # nats; one phone counts for no less: a click in it must not condemn its neighbours
-CRAMMED = 1.5  # times the model's shortest length, below which a phone is as short as can be
+CRAMMED_FACTOR = 1.5  # times the model's shortest length, below which a phone is as short as can be
 ENOUGH_PHONES = 10  # from which shares and deviations of an utterance's phones mean something
 LOWEST_SNR = -20.0  # dB; lower ones mean the same
 
@@ -60,7 +60,7 @@ class Solved:
 
     def crammed(self, phone: Interval) -> bool:
         """Return whether a spoken phone is as short as the model lets it be."""
-        return phone.label != SILENCE_LABEL and phone.duration < CRAMMED * self.shortest
+        return phone.label != SILENCE_LABEL and phone.duration < CRAMMED_FACTOR * self.shortest
 
     def word_at(self, start: float, end: float) -> str:
         """Return the words that a stretch of time lies in or touches."""

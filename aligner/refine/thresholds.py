@@ -120,37 +120,40 @@ def _margin(scores: Scores, limit: float, worst: float, why: str, **window: floa
     )
 
 
-SYLLABLE = "Finds a syllable or two that is not what is written; a shorter stretch is at the mercy of chance."
-WORD = "Finds a word or two, at a smaller margin than a single syllable needs."
-WORDS = "Finds several words, or a sound that goes on, at the smallest margin."
-THREE_PHONES = (
+# why a margin is looked at over a stretch of this length
+WHY_SYLLABLE = (
+    "Finds a syllable or two that is not what is written; a shorter stretch is at the mercy of chance."
+)
+WHY_WORD = "Finds a word or two, at a smaller margin than a single syllable needs."
+WHY_WORDS = "Finds several words, or a sound that goes on, at the smallest margin."
+WHY_THREE_PHONES = (
     "Finds quick phones that fill no window in seconds; each counts alike, and no click condemns three."
 )
-FIVE_PHONES = "Finds a quick word, at a smaller margin than three phones need."
-TEN_PHONES = "Finds a few quick words, at the smallest margin."
-SECOND = (
+WHY_FIVE_PHONES = "Finds a quick word, at a smaller margin than three phones need."
+WHY_TEN_PHONES = "Finds a few quick words, at the smallest margin."
+WHY_SECOND = (
     "Finds another word or two; a template is so coarse that shorter stretches of intact speech fit badly."
 )
-TWO_SECONDS = "Finds a few other words, at a smaller margin than a second needs."
-ALL_OF_IT = "Finds the transcript of another recording, of which no stretch alone stands out."
+WHY_TWO_SECONDS = "Finds a few other words, at a smaller margin than a second needs."
+WHY_ALL_OF_IT = "Finds the transcript of another recording, of which no stretch alone stands out."
 
 THRESHOLDS: tuple[Threshold, ...] = (
-    _margin(Scores.GAUSSIANS, -7.75, -7.1, SYLLABLE, seconds=0.3),
-    _margin(Scores.GAUSSIANS, -5.0, -4.4, WORD, seconds=0.5),
-    _margin(Scores.GAUSSIANS, -9.25, -8.7, THREE_PHONES, phones=3),
-    _margin(Scores.GAUSSIANS, -6.5, -6.0, FIVE_PHONES, phones=5),
-    _margin(Scores.POSTERIORS, -2.3, -2.0, SYLLABLE, seconds=0.3),
-    _margin(Scores.POSTERIORS, -1.5, -1.3, WORD, seconds=0.5),
-    _margin(Scores.POSTERIORS, -0.9, -0.8, WORDS, seconds=1.0),
-    _margin(Scores.POSTERIORS, -3.0, -2.7, THREE_PHONES, phones=3),
-    _margin(Scores.POSTERIORS, -2.5, -2.2, FIVE_PHONES, phones=5),
-    _margin(Scores.POSTERIORS, -1.4, -1.2, TEN_PHONES, phones=10),
-    _margin(Scores.DISTANCES, -3.0, -2.8, SECOND, seconds=1.0),
-    _margin(Scores.DISTANCES, -2.3, -2.1, TWO_SECONDS, seconds=2.0),
-    _margin(Scores.DISTANCES, -1.5, -1.4, ALL_OF_IT, seconds=WHOLE_RECORDING),
-    _margin(Scores.TRAJECTORIES, -1.4, -1.28, SECOND, seconds=1.0),
-    _margin(Scores.TRAJECTORIES, -0.95, -0.81, TWO_SECONDS, seconds=2.0),
-    _margin(Scores.TRAJECTORIES, -0.75, -0.66, ALL_OF_IT, seconds=WHOLE_RECORDING),
+    _margin(Scores.GAUSSIANS, -7.75, -7.1, WHY_SYLLABLE, seconds=0.3),
+    _margin(Scores.GAUSSIANS, -5.0, -4.4, WHY_WORD, seconds=0.5),
+    _margin(Scores.GAUSSIANS, -9.25, -8.7, WHY_THREE_PHONES, phones=3),
+    _margin(Scores.GAUSSIANS, -6.5, -6.0, WHY_FIVE_PHONES, phones=5),
+    _margin(Scores.POSTERIORS, -2.3, -2.0, WHY_SYLLABLE, seconds=0.3),
+    _margin(Scores.POSTERIORS, -1.5, -1.3, WHY_WORD, seconds=0.5),
+    _margin(Scores.POSTERIORS, -0.9, -0.8, WHY_WORDS, seconds=1.0),
+    _margin(Scores.POSTERIORS, -3.0, -2.7, WHY_THREE_PHONES, phones=3),
+    _margin(Scores.POSTERIORS, -2.5, -2.2, WHY_FIVE_PHONES, phones=5),
+    _margin(Scores.POSTERIORS, -1.4, -1.2, WHY_TEN_PHONES, phones=10),
+    _margin(Scores.DISTANCES, -3.0, -2.8, WHY_SECOND, seconds=1.0),
+    _margin(Scores.DISTANCES, -2.3, -2.1, WHY_TWO_SECONDS, seconds=2.0),
+    _margin(Scores.DISTANCES, -1.5, -1.4, WHY_ALL_OF_IT, seconds=WHOLE_RECORDING),
+    _margin(Scores.TRAJECTORIES, -1.4, -1.28, WHY_SECOND, seconds=1.0),
+    _margin(Scores.TRAJECTORIES, -0.95, -0.81, WHY_TWO_SECONDS, seconds=2.0),
+    _margin(Scores.TRAJECTORIES, -0.75, -0.66, WHY_ALL_OF_IT, seconds=WHOLE_RECORDING),
     Threshold(
         test=Test.LONG_PHONE,
         limit=0.8,

@@ -21,8 +21,8 @@ from aligner.graph import NONE
 from aligner.search.arcs import Arcs
 from aligner.search.long import long_path
 
-BAND = 4096  # phones that the search considers at once: some minutes of speech
-DOOR = 3  # states of a door: silence, filler, and silence behind that
+BAND_STATES = 4096  # phones that the search considers at once: some minutes of speech
+DOOR_STATES = 3  # states of a door: silence, filler, and silence behind that
 # Losses and costs in nats.  Against the best of all phones a frame of a right sentence loses 1.4 on the
 # average (of 80, the worst 2.4), of a wrong one 5.0 (the best 3.1).  In an hour with 48 sentences too many
 # in the text, 48 too few and 12 interludes of music or speech backwards 46 are skipped and 2 of 867 others;
@@ -113,7 +113,7 @@ def chain_arcs(states: Chain, silence: int) -> Arcs:
     weights = np.full(predecessors.shape, -np.inf, np.float32)
     predecessors[target, column], weights[target, column] = source, weight
     start, final = (np.full(count, -np.inf, np.float32) for _ in range(2))
-    start[[0, 1, DOOR]] = 0.0, -FILLER_COST, 0.0
+    start[[0, 1, DOOR_STATES]] = 0.0, -FILLER_COST, 0.0
     final[states.doors[-1] - 1 :] = 0.0
     pdf, before, weighed, beginning, ending = (
         torch.from_numpy(a)[None] for a in (states.phone, predecessors, weights, start, final)
@@ -126,7 +126,7 @@ def _weighted_arcs(states: Chain, silence: int) -> list[WeightedArcs]:
     filler, or to the next door, which skips the sentence.
     """
     order, doors = np.arange(len(states.phone)), states.doors
-    fillers, rests, opens = doors + 1, doors + 2, doors[:-1] + DOOR
+    fillers, rests, opens = doors + 1, doors + 2, doors[:-1] + DOOR_STATES
     last = doors[1:] - 1  # phone before a door
     said, other = order[states.word], order[~states.word]
     pauses = np.setdiff1d(np.flatnonzero((states.phone == silence) & ~states.word), [doors, rests])
@@ -161,7 +161,9 @@ def first_pass(scores: np.ndarray, states: Chain, silence: int) -> np.ndarray:
     """
     whole = torch.from_numpy(np.concatenate([scores, scores.max(1, keepdims=True) - FILLER_LOSS], 1))
     arcs = chain_arcs(states, silence)
-    found = long_path(arcs, lambda a, b, columns: whole[a:b, torch.from_numpy(columns)], len(whole), BAND)
+    found = long_path(
+        arcs, lambda a, b, columns: whole[a:b, torch.from_numpy(columns)], len(whole), BAND_STATES
+    )
     return found.states[0].numpy()
 
 

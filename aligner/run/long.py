@@ -35,9 +35,8 @@ LONGEST_WHOLE = 120.0  # s; a longer utterance is cut
 LEAST_WAV_RATE = 8000  # bytes a second of a .wav, at least
 TIMEOUT = 120.0  # s for which a process may work at an utterance without a sign of life,
 TIMEOUT_PER_SECOND = 20.0  # and s for each second of audio
-FIRST_PASS_PIECE = (
-    30.0  # s that it hears at once, and whose mean is taken out; its stride divides their frames
-)
+# s that the first pass hears at once, and whose mean is taken out; its stride divides their frames
+FIRST_PASS_PIECE = 30.0
 
 Work = Callable[[AnyBackend, Sequence[Utterance]], Sequence[Result]]
 

@@ -27,8 +27,9 @@ from aligner.types import DECIMALS, Interval
 # All in nats of log-likelihood behind the best path, but for the shares and numbers of states
 AGREEMENT_BEAM = 100.0  # paths within it must agree on a state: one behind it has never won in 80 sentences
 MOST_UNPRUNED_STATES = 4096  # of a graph in which no path is dropped: nearly a minute of speech
-BEAM = 2000.0  # in longer graphs, what falls so far behind is dropped
-TRUSTED_SHORTFALL = BEAM / 4  # where the path that won was ever farther behind, all is searched again
+LONG_GRAPH_BEAM = 2000.0  # in longer graphs, what falls so far behind is dropped
+# where the path that won was ever farther behind, all is searched again
+TRUSTED_SHORTFALL = LONG_GRAPH_BEAM / 4
 # Where the best path through the whole text is farther behind than this, the text may not have been spoken to
 # its end (13 at most in 45 whole sentences, 80 to 260 with one long word too many, above 320 with three)
 UNFINISHED_SHORTFALL = 100.0
@@ -85,7 +86,7 @@ class TranscriptDecoder:
         return LiveSearch(
             Arcs.of(self.graph),
             lag=self.lag,
-            beam=BEAM if self.pruned else None,
+            beam=LONG_GRAPH_BEAM if self.pruned else None,
             agreement_beam=AGREEMENT_BEAM,
             revisable=True,
         )

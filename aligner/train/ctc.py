@@ -30,7 +30,7 @@ from aligner.models.neural import CLOCK, MELS, Shape, TcnNetwork
 from aligner.types import DataError, ModelError
 
 SMALLEST_PRIOR = 1e-6  # prior of a label that no frame was given to: its score stays finite
-WARMUP = 0.1  # share of all steps in which the learning rate rises
+WARMUP_SHARE = 0.1  # share of all steps in which the learning rate rises
 GRADIENT_NORM_LIMIT = 5.0  # norm above which gradients are scaled down
 WEIGHT_DECAY = 0.01
 MASKED_BANDS, MASKED_BAND_WIDTH = 2, 16  # masked stretches of mel filters, and their greatest width
@@ -254,7 +254,7 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
     >>> [round(warm_then_cosine(100)(step), 2) for step in (0, 9, 50, 99)]
     [0.1, 0.98, 0.5, 0.0]
     """
-    warm = max(1, round(WARMUP * steps))
+    warm = max(1, round(WARMUP_SHARE * steps))
     return lambda gradient_step: min(
         (gradient_step + 1) / warm, 0.5 * (1 + math.cos(math.pi * gradient_step / steps))
     )

@@ -30,10 +30,7 @@ THINNING_FRAMES = 2000
 
 @dataclass(frozen=True, eq=False)
 class Scatter:
-    """Scatter statistics of classes, in float64; they add up.
-
-    In float64; they add up.
-    """
+    """Scatter statistics of classes, in float64; they add up."""
 
     counts: Tensor
     """(C,): frames of each class."""

@@ -34,13 +34,14 @@ from aligner.train.em import (
     trees_of,
 )
 
+# sets of places in the word that a question may be about; INTERNAL is in none of them
 POSITION_QUESTIONS = (
     (Position.BEGIN,),
     (Position.END,),
     (Position.SINGLE,),
     (Position.BEGIN, Position.SINGLE),
     (Position.END, Position.SINGLE),
-)  # sets that are asked for; INTERNAL is what answers no
+)
 CODE_BITS = 12  # bits of each number in an event's code
 FIRST_TIED_PHONE = len(COMMON_PHONES)  # phones before this are not split: silence and noise have no context
 

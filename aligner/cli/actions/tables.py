@@ -17,7 +17,7 @@ from aligner.evaluate.durations import DurationSummary
 from aligner.evaluate.folders import LEAST_COVERAGE, Evaluation
 from aligner.evaluate.speech import SpeechScore
 from aligner.evaluate.speech_folders import SpeechReport
-from aligner.evaluate.versus import SIGNIFICANT, Difference, Versus
+from aligner.evaluate.versus import SIGNIFICANCE_LEVEL, Difference, Versus
 from aligner.evaluate.vocoder import SpeechSettings, mel_alpha
 from aligner.parallel.monitor import in_units
 from aligner.text.phones import plain
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # they import torch, and most commands do without
 
 WIDTH = 120
 LONGEST_NAME = 26  # of a file or a speaker in the first column
-MOST = 10  # rows of what may be long: files, confusions, problems
+MOST_ROWS = 10  # rows of what may be long: files, confusions, problems
 
 BOUNDARY_COLUMNS = ("boundaries", "MAE ms", "median", "bias", *(f"≤{t}" for t in TOLERANCES_MS))
 DURATION_COLUMNS = (
@@ -184,10 +184,10 @@ def _print_coverage(e: Evaluation) -> None:
 
 
 def _print_some(lines: Sequence[str], what: str) -> None:
-    for line in lines[:MOST]:
+    for line in lines[:MOST_ROWS]:
         click.echo(line, err=True)
-    if len(lines) > MOST:
-        click.echo(f"... and {len(lines) - MOST} {what}", err=True)
+    if len(lines) > MOST_ROWS:
+        click.echo(f"... and {len(lines) - MOST_ROWS} {what}", err=True)
 
 
 def print_details(r: Report) -> None:
@@ -199,7 +199,7 @@ def print_details(r: Report) -> None:
     )
     if r.durations is not None or r.word_durations is not None:
         show(durations(r))
-    worst = dict(sorted(r.by_file.items(), key=lambda item: -item[1].mae)[:MOST])
+    worst = dict(sorted(r.by_file.items(), key=lambda item: -item[1].mae)[:MOST_ROWS])
     for rows, title, name in (
         (r.by_class, "by class of boundary", "left-right"),
         (r.by_phone, "by phone", "phone"),
@@ -209,7 +209,7 @@ def print_details(r: Report) -> None:
         if rows:
             show(groups(rows, title, name))
     if r.confusions:
-        show(_confusions(r.confusions[:MOST]))
+        show(_confusions(r.confusions[:MOST_ROWS]))
 
 
 def _print_phones(r: Report) -> None:
@@ -268,7 +268,7 @@ def _verdict(d: Difference) -> str:
     if d.p_value is None:
         return base + ("they are the same" if d.difference == 0 else "too few files for a test")
     p = "p < 0.0001" if d.p_value < 1e-4 else f"p = {d.p_value:.4f}"
-    if d.p_value >= SIGNIFICANT:
+    if d.p_value >= SIGNIFICANCE_LEVEL:
         verdict = "no significant difference"
     elif (d.difference < 0) == (d.typical < 0):
         verdict = f"{better} is closer"
@@ -283,12 +283,12 @@ def print_speech(report: SpeechReport, settings: SpeechSettings, matched: str) -
     """Print a table of MCD, F0 and voicing, for all files together and for each."""
     table = _table("speech", SPEECH_COLUMNS)
     rows = [("all", report.total)] if report.total is not None else []
-    for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST]):
+    for name, s in (*rows, *sorted(report.files.items(), key=lambda item: -item[1].mcd)[:MOST_ROWS]):
         table.add_row(name, *_speech_cells(s))
     if report.files:
         show(table)
-    if len(report.files) > MOST:
-        click.echo(f"(the {MOST} files of highest MCD; --csv writes all)")
+    if len(report.files) > MOST_ROWS:
+        click.echo(f"(the {MOST_ROWS} files of highest MCD; --csv writes all)")
     how = {
         "dtw": "by exact time warping",
         "none": "one to one (the longer is cut)",

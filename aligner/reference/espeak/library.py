@@ -27,9 +27,7 @@ RATE, PITCH, WORD_GAP = 1, 3, 7  # numbers of espeak_PARAMETER
 PHONEME = 7  # number in espeak_EVENT_TYPE
 BY_CHARACTER = 1  # number in espeak_POSITION_TYPE
 
-_LOCK = (
-    threading.Lock()
-)  # the library keeps everything in global variables  # the library keeps everything in global variables
+_LOCK = threading.Lock()  # the library keeps everything in global variables
 
 
 class _Id(ctypes.Union):

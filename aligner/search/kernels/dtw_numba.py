@@ -83,9 +83,8 @@ def _from_left(best: Any, code: Any, cost: Any, mul: float, add: float, step: in
     """The step to the next cell of the row; of equal sums the first step of the list is taken."""
     for j in range(len(best)):
         entered = mul * cost[j] + add
-        reached[j] = (
-            entered if entered < np.inf else np.inf
-        )  # nor NaN: 0 times the infinite cost of a cell outside
+        # nor NaN: 0 times the infinite cost of a cell outside
+        reached[j] = entered if entered < np.inf else np.inf
     _sum_up(best, reached)
     for j in range(len(best)):
         arriving, now, taken = reached[j], best[j], code[j]
@@ -94,9 +93,8 @@ def _from_left(best: Any, code: Any, cost: Any, mul: float, add: float, step: in
         best[j] = arriving if better else now
 
 
-@compiled(
-    fastmath={"nnan", "nsz"}
-)  # a minimum is then one instruction: each cell must wait for the one before
+# with this arithmetic a minimum is one instruction: each cell must wait for the one before
+@compiled(fastmath={"nnan", "nsz"})
 def _sum_up(best: Any, reached: Any) -> None:
     """What it costs to enter each cell from the left, ``reached`` (N,), to the sum of the path from there."""
     left = np.inf
