@@ -26,9 +26,9 @@ SILENCE_LABEL = ""  # as Praat and MFA write it: an interval without text
 
 
 class Fault(StrEnum):
-    """What kind of thing went wrong: for programs, as ``rule`` and ``remedy`` are for people.
+    """The kind of an error, for programs to read; ``rule`` and ``remedy`` are for people.
 
-    The kinds of what a corpus may lack are those that `aligner validate` tells and counts.
+    `aligner validate` reports and counts the problems of a corpus by the same kinds.
     """
 
     NO_TRANSCRIPT = "no-transcript"
@@ -119,7 +119,7 @@ class AlignerError(Exception):
         self.fault = fault or self.usual_fault
 
     def fault_or(self, usual: Fault) -> Fault:
-        """The kind; or ``usual`` where none was named, for who caught it knows what the file was for."""
+        """The kind of the error; ``usual`` where it names none, as its catcher knows what was being done."""
         return usual if self.fault is Fault.INPUT else self.fault
 
     @property
@@ -301,7 +301,7 @@ class Alignment:
     duration: float
     """Length of the whole recording in seconds."""
     quality: Quality
-    """What it looks like in figures."""
+    """The figures of the alignment and its recording."""
     oovs: tuple[tuple[str, str], ...] = ()
     """Words that no dictionary held, each with the pronunciation that was used."""
     suspicions: tuple[Suspicion, ...] = ()
@@ -352,7 +352,7 @@ class Failure:
         return cls(utterance, error.rule, error.remedy, fault=error.fault_or(usual))
 
     def error(self, where: str | Path) -> DataError:
-        """The same as an error about ``where``, for those who raise it."""
+        """The failure as an error about ``where``, for those who raise it."""
         return DataError(where, self.rule, self.remedy, fault=self.fault)
 
     @property

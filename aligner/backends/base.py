@@ -42,7 +42,7 @@ class Traits:
     """The facts about a backend that are the same for every utterance."""
 
     name: str
-    """Its word among the options, such as 'hmm'."""
+    """The word for the backend among the options, such as 'hmm'."""
 
     model_name: str
     """The name of its model, or of its models."""

@@ -78,7 +78,7 @@ class CtcBackend:
     """What is wanted."""
 
     compute: Compute = field(default_factory=Compute)
-    """How it is computed."""
+    """How alignments are computed."""
 
     english: bool = True
     """Whether transcripts are read as English."""

@@ -103,7 +103,7 @@ class DtwBackend:
     """What is wanted."""
 
     compute: Compute
-    """How it is computed."""
+    """How alignments are computed."""
 
     offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """Corrections of boundaries by classes of phones (see `aligner.refine.offsets`)."""

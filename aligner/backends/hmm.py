@@ -55,7 +55,7 @@ class HmmBackend:
     """What is wanted."""
 
     compute: Compute = field(default_factory=Compute)
-    """How it is computed."""
+    """How alignments are computed."""
 
     english: bool = True
     """Whether transcripts are read as English."""

@@ -151,7 +151,7 @@ def best_path(
 def _long_path(
     frames: Tensor, graph: Graph, model: HmmModel, spans: np.ndarray | None
 ) -> tuple[Path, Evidence]:
-    """The same as `best_path`, in little memory."""
+    """Find what `best_path` finds, in little memory."""
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         own = None if spans is None else spans[columns]

@@ -42,7 +42,7 @@ class SpeakerAnalysis:
     """The model by which the utterances are aligned."""
 
     traits: Traits
-    """Those of the backend: how it reads recordings and transcripts."""
+    """The traits of the backend, which say how recordings and transcripts are read."""
 
     pronounce: Pronouncer | Speller
     """Gives words their pronunciations."""

@@ -1,4 +1,4 @@
-"""What the commands share before anything heavy is imported: options, exit statuses, how errors are told."""
+"""What the commands share before anything heavy is imported: options, exit statuses, reports of errors."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ EXISTING = click.option(
 def guarded(
     *, writes: bool = False, interrupted: Callable[..., str] | None = None, name: str | None = None
 ) -> Callable[[Callable[..., int | None]], Callable[..., None]]:
-    """Decorate a command: its result is the exit status, and its errors are told in one line.
+    """Decorate a command: its result is the exit status, and its errors are printed in one line.
 
     Parameters
     ----------
     writes : bool
-        Whether the command writes files that the user names: an OSError is then told as one of these.
+        Whether the command writes files that the user names: an OSError is reported as being about one.
     interrupted : callable, optional
         What to say after Ctrl-C, made from the options of the call.
     name : str, optional
@@ -109,5 +109,5 @@ def warm_up(jobs: int | None, tasks: int = 2) -> None:
     if (jobs or cores()) > 1 and tasks > 1:
         from aligner.parallel import fork_server
 
-        with suppress(OSError):  # it will be told when workers are needed
+        with suppress(OSError):  # the error comes again when workers are needed
             fork_server.start(WORKER_MODULES)

@@ -56,7 +56,7 @@ class Row:
     suspicions: tuple[Suspicion, ...] = ()
     """Why it is suspect, and where."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Those of `FIGURES` that the table has."""
+    """The values of those `FIGURES` that the table has."""
 
     @property
     def reasons(self) -> tuple[str, ...]:

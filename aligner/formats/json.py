@@ -37,7 +37,7 @@ def _utterance(a: Alignment) -> dict[str, Any]:
         "transcript": a.utterance.transcript,
         "quality": asdict(a.quality),
         "suspicions": [asdict(s) for s in a.suspicions],
-        "reasons": [s.text for s in foremost(a.suspicions)],  # what scripts of users read before
+        "reasons": [s.text for s in foremost(a.suspicions)],  # for scripts that read no suspicions
         "boundaries": [[e.time, e.low, e.high] for e in a.edges],
         "confidence": {
             "words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],

@@ -141,7 +141,7 @@ def train_hmm(
         If eSpeak is needed and missing, or the model cannot be written.
     """
     check_new(out / saved.TABLE)
-    find(corpus)  # a wrong name is better told before a folder is made
+    find(corpus)  # a wrong name is an error before a folder is made
     check_rights(out)
     checkpoint = Checkpoint(out)
     if checkpoint.exists and not options.resume:

@@ -238,12 +238,12 @@ class BoundaryModel:
         try:
             return _read(table, tensors), table
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            told = (
+            detail = (
                 f"there is no field {error}"
                 if isinstance(error, KeyError)
                 else " ".join(str(error).split())[:120]
             )
-            raise ModelError(folder / TABLE, f"it is damaged ({told})", "teach it again") from error
+            raise ModelError(folder / TABLE, f"it is damaged ({detail})", "teach it again") from error
 
 
 def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryModel:

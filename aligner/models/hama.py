@@ -232,10 +232,10 @@ class HamaNetwork(nn.Module):
 
 def _check(wave: Tensor, spans: list[int]) -> None:
     if not wave.is_floating_point():
-        raise ValueError(f"samples of type {wave.dtype}; floating point with full scale 1 is due")
+        raise ValueError(f"samples of type {wave.dtype}, not of a floating type with full scale 1")
     if wave.ndim != 2 or not len(spans) == len(wave) > 0:
         raise ValueError(
-            f"{len(spans)} lengths for waves of shape {tuple(wave.shape)}; one for each of B is due"
+            f"{len(spans)} lengths for waves of shape {tuple(wave.shape)}, not one for each wave of (B, N)"
         )
     if wrong := [n for n in spans if not PAD < n <= wave.shape[1]]:
         raise ValueError(
@@ -323,7 +323,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise ModelError(path, f"the weights cannot be read ({error.strerror})", REMEDY) from error
     if not raw.startswith(MAGIC):
-        raise ModelError(path, f"it begins with {raw[:8]!r} where {MAGIC!r} is due", REMEDY)
+        raise ModelError(path, f"it begins with {raw[:8]!r}, not with {MAGIC!r}", REMEDY)
     try:
         tensors = _tensors(raw)
     except (struct.error, ValueError, KeyError, IndexError) as error:

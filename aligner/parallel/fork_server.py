@@ -73,7 +73,7 @@ class _ForkServer:
 
     @property
     def alive(self) -> bool:
-        """Whether it belongs to this process and has not ended."""
+        """Whether the server belongs to this process and has not ended."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def template(self) -> Connection:

@@ -155,7 +155,7 @@ def _visible(nvml: Any) -> list[Any]:
         elif name.startswith(("GPU-", "MIG-")):
             handles.append(nvml.nvmlDeviceGetHandleByUUID(name))
         else:
-            break  # as CUDA has it: what stands behind "-1" is not seen
+            break  # CUDA does not see the devices behind "-1" either
     return handles
 
 

@@ -233,7 +233,7 @@ class _Worker:
 
     @property
     def capacity(self) -> int:
-        """How many more requests it takes: one to work at, and one so that it need not wait for the next."""
+        """How many more requests the worker takes: one to work at, and one so that it need not wait."""
         return REQUESTS_PER_WORKER - len(self.requests) if self.pid is not None else 0
 
     def send(self, request: _Request) -> None:
@@ -245,7 +245,7 @@ class _Worker:
             self.connection.send_bytes(request.message)
 
     def finish_request(self) -> Future[Any]:
-        """Note that it goes on to its next request, and return the future of the one that it has finished."""
+        """Note that the worker goes on to its next request, and return the future of the finished one."""
         finished = self.requests.popleft()
         self._restart_timeout()
         return finished.future

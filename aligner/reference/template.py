@@ -3,7 +3,7 @@
 Where an acoustic model is missing, any recording of the same words will do, if it is known when its phones
 are said: another speaker's, or a synthesiser's.  Its frames are the states of a graph (see
 `aligner.graph.template`), and a frame of the target costs its distance to the one that it is taken for.
-Pauses are not matched: those of the reference are left out, and the target's are told by its own quietest
+Pauses are not matched: those of the reference are left out, and the target's are known by its own quietest
 frames.
 
 R frames of the reference, N phones, T frames of the target, D numbers a frame.

@@ -262,7 +262,7 @@ def _tasks(lessons: Sequence[Lesson], folds: Sequence[int], phones: Sequence[str
 
 
 def _gain(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> tuple[float, float]:
-    """By how much the lessons' mean errors fell, in ms, and the standard error of that."""
+    """The fall of the lessons' mean errors, in ms, and its standard error."""
     gains = np.array(
         [1000 * (np.abs(b).mean() - np.abs(a).mean()) for b, a in zip(before, after, strict=True) if len(b)]
     )

@@ -33,7 +33,7 @@ class Test(StrEnum):
     CRAMMED = "crammed"
     """Many phones in a row are as short as the model lets them be."""
     CRAMMED_EDGE = "crammed-edge"
-    """The same at the beginning or the end of the speech, where words pile up that are not said."""
+    """Phones at an edge of the speech are that short; words that are not said pile up there."""
     CRAMMED_SHARE = "crammed-share"
     """A great part of all phones is as short as the model lets them be."""
     UNEVEN = "uneven"
@@ -84,13 +84,13 @@ class Threshold:
     worst: float
     """The worst value of intact speech (see `INTACT`)."""
     why: str
-    """What it finds, and why it has this value: one sentence."""
+    """What the limit finds, and why it has this value: one sentence."""
     scores: Scores | None = None
     """The kind of scores that it is for; None where it is for all of them."""
     seconds: float | None = None
     """Length of the window over which a margin is averaged."""
     phones: int | None = None
-    """The same in spoken phones in a row."""
+    """The length of the window, in spoken phones in a row."""
 
     def exceeded(self, value: float) -> bool:
         """Return whether a value lies beyond the limit."""

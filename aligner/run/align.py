@@ -64,7 +64,7 @@ def completed(
     options: Options | None = None,
     compute: Compute | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """As `align`, each result with the place of its utterance, in the order in which they are done."""
+    """Align as `align` does; yield results as they are done, each with the place of its utterance."""
     backend = chosen(model, options, compute)
     backend.compute.check()
     yield from tasks.each_result(utterances, backend, align_utterance)

@@ -97,7 +97,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
     standing = job.kept | job.beside
-    among = _Corpus(results.tabled_likelihoods(job.out, standing))
+    among = _Comparison(results.tabled_likelihoods(job.out, standing))
     begun = time.perf_counter()
     try:
         for group in _groups(job, backend):
@@ -129,7 +129,7 @@ def suspects_of(job: Job) -> int:
     return results.tabled_suspects(job.out, job.kept)
 
 
-class _Corpus:
+class _Comparison:
     """Compares the utterances of a run with each other, and with the likelihoods of ``earlier`` ones."""
 
     def __init__(self, earlier: Sequence[float] = ()) -> None:

@@ -47,7 +47,7 @@ class Job:
     """Files whose outputs are all there already."""
 
     stale: tuple[str, ...]
-    """Those of the skipped files that have changed since."""
+    """The skipped files that have changed since."""
 
     completed: tuple[str, ...]
     """Files that have some of the outputs asked for, which are kept beside the new ones."""
@@ -157,7 +157,7 @@ def _corpus_of(path: Path, out: Path) -> Path:
 
 
 def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip") -> Job:
-    """As `plan`, of a corpus that was found and may have its output there."""
+    """Plan as `plan` does, for a corpus that was found and may have its output there."""
     check_writable(out)
     all_kinds = registry.all_kinds(kinds)
     refused: list[Failure] = []

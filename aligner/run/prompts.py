@@ -254,4 +254,4 @@ def plan_one(
     if wanted:
         _check_file(target)
         check_writable(out)
-    return OneTransfer(prompt, target, out, paths["textgrid"], wanted)
+    return OneTransfer(prompt=prompt, target=target, out=out, path=paths["textgrid"], kinds=wanted)

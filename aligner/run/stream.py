@@ -321,7 +321,7 @@ class Streaming(Protocol):
     """A backend that can align a recording while it comes in."""
 
     def streaming(self) -> HmmBackend:
-        """The backend by whose model and frames that is done; ModelError if its model needs all of it."""
+        """The backend whose model scores the stream; ModelError if that needs the whole recording."""
         ...
 
 

@@ -65,7 +65,7 @@ class Band:
 
     @property
     def sums(self) -> np.ndarray:
-        """Of the states from `first` on: log weight of the best path to each, `level` aside."""
+        """Log weight of the best path to each state from `first` on, `level` aside."""
         return self._now[self._edges[0] + PAD : self._edges[1] + PAD]
 
     @property

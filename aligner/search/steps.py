@@ -191,7 +191,7 @@ class WarpingTask(NamedTuple):
 
 
 class FeatureTask(NamedTuple):
-    """As `WarpingTask`, with frames whose distances are the costs."""
+    """What `WarpingTask` is, with frames whose distances are the costs."""
 
     reference: Tensor
     """(B, T, D) frames."""

@@ -88,9 +88,9 @@ class Paths(NamedTuple):
     """The paths of a shard's utterances, kept so that the next iterations need not search."""
 
     pdfs: tuple[np.ndarray, ...]
-    """Of each utterance the pdf (T,) of every frame; (0,) of an utterance without a path."""
+    """The pdfs (T,) of the frames of each utterance; (0,) of an utterance without a path."""
     arcs: tuple[float, ...]
-    """Of each utterance the summed log weights of the arcs on its path."""
+    """The summed log weights of the arcs on the path of each utterance."""
 
 
 class ShardTask(NamedTuple):

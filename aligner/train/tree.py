@@ -118,7 +118,7 @@ class ShardContexts(NamedTuple):
     contexts: ContextSums
     """Sums of every event."""
     events: list[np.ndarray]
-    """Of each utterance the event code (T,) of every frame; (0,) of an utterance without a path."""
+    """The event codes (T,) of the frames of each utterance; (0,) of an utterance without a path."""
 
 
 def shard_contexts(task: ShardTask) -> ShardContexts:

@@ -28,7 +28,7 @@ from aligner.types import Failure, Result
 def align(request: AlignRequest) -> int:
     """Carry out a call of `align`, and return its exit status."""
     job = request.job
-    # a bad model or dictionary, too, is told before the work
+    # a bad model or dictionary, too, is an error before the work
     backend = chosen(request.model, request.options, request.compute)
     if request.corrections is not None:
         backend = learnt_by(backend, request.corrections, job.corpus, print_taught)

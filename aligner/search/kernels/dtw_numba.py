@@ -250,7 +250,7 @@ def best_paths(task: WarpingTask, keep: bool) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def best_feature_paths(task: FeatureTask, kind: int) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """As `best_paths` by distances of a ``kind`` from `EUCLIDEAN` on; the estimate is (B, D, U)."""
+    """Find what `best_paths` finds, by distances: of a ``kind`` but `GIVEN`; the estimate is (B, D, U)."""
     pairs = zip(*arrays(task.reference, task.estimate), strict=True)
     cells = [Cells(kind, _NOTHING, x, y) for x, y in pairs]
     return _best_paths(cells, task.lengths, task.limits, task.rules, None)

@@ -63,7 +63,7 @@ def _backward(cost: Any, rows: int, columns: int, gamma: float, total: Any, expe
 
 @compiled
 def _shares(own: Any, following: Any, cost: Any, gamma: float, share: Any) -> None:
-    """Of the paths through cells of sums ``own``, those that go on to cells of sums ``following``."""
+    """The share of the paths through cells of sums ``own`` that goes on to cells of sums ``following``."""
     for j in range(len(share)):
         some = following[j] < np.inf and own[j] < np.inf
         share[j] = exp(((following[j] - cost[j]) - own[j]) / gamma) if some else 0.0

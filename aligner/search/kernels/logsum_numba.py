@@ -72,7 +72,7 @@ def _arrive(
 def _arrive_dense(
     old: Any, reached: Any, shares: Any, row: Any, weights: Any, matrix: Any, level: float
 ) -> None:
-    """As `_arrive`, for graphs with most arcs there are: exponentials of states, not of arcs.
+    """Do as `_arrive` for graphs with most of all arcs, by exponentials of states, not of arcs.
 
     ``matrix`` (S, S) holds exp of the weights less ``level``, from row to column; ``shares`` (S,) is scratch.
     A state whose sum comes out near the smallest number there is, is summed again arc by arc: nothing is
