@@ -384,7 +384,7 @@ class Clock:
     rate: int = SAMPLE_RATE
     """Samples per second."""
     delay: float = 0.0
-    """How late a model hears what is said, in seconds, beyond what its windows tell."""
+    """How late a model hears what is said, in seconds, beyond what its windows account for."""
 
     def boundary(self, frame: float) -> float:
         """Seconds from the first sample to the boundary before ``frame`` (zero-based; a fraction lies within

@@ -1,4 +1,4 @@
-"""What is wrong with a call, as far as it can be told before anything heavy is imported.
+"""What is wrong with a call, as far as it can be known before anything heavy is imported.
 
 What loads the models calls the same functions, so that each rule stands once.
 """

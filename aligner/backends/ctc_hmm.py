@@ -28,7 +28,7 @@ WORD_SLACK = 0.2  # s around where the network hears a word, within which the mo
 
 
 @dataclass(frozen=True)
-class Placed:
+class WordsPlaced:
     """An utterance whose words the network has heard, prepared for the model inside them."""
 
     inside: Prepared
@@ -78,7 +78,7 @@ class CtcHmmBackend:
         """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, hmm=self.hmm.with_taught(taught))
 
-    def prepare(self, heard: Heard) -> Placed:
+    def prepare(self, heard: Heard) -> WordsPlaced:
         """Let the network hear where the words are, and build the model's graph of them and of what is
         between.
         """
@@ -92,9 +92,9 @@ class CtcHmmBackend:
             (self.ctc.model.clock.boundary(of[0].first), self.ctc.model.clock.boundary(of[-1].last + 1))
             for of in heard_at
         ]
-        return Placed(self.hmm.prepare(replace(heard, tokens=tokens)), tuple(times))
+        return WordsPlaced(self.hmm.prepare(replace(heard, tokens=tokens)), tuple(times))
 
-    def find(self, prepared: Placed) -> Found:
+    def find(self, prepared: WordsPlaced) -> Found:
         """Search for the model's best path near the network's words; where there is none, less near."""
         slack = WORD_SLACK
         while slack < prepared.inside.heard.seconds:
@@ -103,7 +103,7 @@ class CtcHmmBackend:
             slack *= 2
         return _unjudged(self.hmm.find(prepared.inside))
 
-    def _spans(self, prepared: Placed, slack: float) -> np.ndarray:
+    def _spans(self, prepared: WordsPlaced, slack: float) -> np.ndarray:
         """The first frame, and the last + 1, that each state (S, 2) may be in.
 
         They are those of its word, ``slack`` seconds wider, or of the words around a silence.

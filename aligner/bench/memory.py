@@ -13,7 +13,7 @@ SELF = Path("/proc/self")
 
 
 def taken(call: Callable[[], object], device: torch.device) -> int | None:
-    """Peak memory of a call in bytes, above what was in use before; None where the system does not tell.
+    """Peak memory of a call in bytes, above what was in use before; None where the system does not say.
 
     On CUDA, of torch's allocator.  On the CPU, of the whole process, others' threads too: the kernel's
     high-water mark, which is set back first (Linux).

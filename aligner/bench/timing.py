@@ -62,7 +62,7 @@ def timed(
     clock : callable
         Seconds.
     settle : callable
-        Waits until a device has done all that it was told to; called before every look at the clock.
+        Waits until a device has done all that it was given to do; called before every look at the clock.
     """
     taken = []
     for _ in range(repeats + 1):
@@ -103,7 +103,7 @@ class Row:
     length: int | None = None
     """Frames in a sequence, where it was chosen."""
     memory: int | None = None
-    """Peak memory in bytes; None where the system does not tell."""
+    """Peak memory in bytes; None where the system does not say."""
     note: str = ""
     """Remark for the reader, such as why it was not measured."""
 

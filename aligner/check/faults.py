@@ -65,7 +65,7 @@ CLOCK = Clock(hop=160, window=410)  # of the English model's frames, at 16 kHz
 SHORTEST_PHONE = 3  # frames of a phone: it has three states
 SHORTEST_WORD = 0.1  # s; hardly a word is shorter
 FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to 14
-LEAST_PHONES = 8  # of an utterance whose rate of speech tells anything: single words stand in long pauses
+LEAST_PHONES = 8  # of an utterance whose rate of speech means anything: single words stand in long pauses
 LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they take memory
 # characters that no transcript has: control characters, and UTF-8 that was read as Latin-1
 MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")

@@ -84,7 +84,7 @@ def inspection_script(items: Sequence[Item], folder: Path) -> str:
     Raises
     ------
     DataError
-        If a path is not Unicode: Praat could not be told of it.
+        If a path is not Unicode: Praat could not be given it.
 
     Examples
     --------

@@ -97,7 +97,7 @@ class Report:
     problems: tuple[Problem, ...]
     """Errors first, in the order of `KINDS`, then of the corpus; words that are said most first."""
     oovs: tuple[Oov, ...] | None
-    """Words that the dictionary lacks, the most frequent first; None where no dictionary tells."""
+    """Words that the dictionary lacks, the most frequent first; None where there is no dictionary."""
     utterances: int
     """How many utterances have a recording and a transcript."""
     others: int
@@ -224,7 +224,7 @@ def _path(utterance: Utterance) -> Path:
 
 
 def _size(path: Path) -> int:
-    """Return the size of a file in bytes; 0 where it cannot be told."""
+    """Return the size of a file in bytes; 0 where it cannot be known."""
     try:
         return path.stat().st_size
     except OSError:

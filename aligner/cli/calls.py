@@ -54,7 +54,7 @@ class Group(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse arguments as click does, but explain errors in one line."""
         if not args:
-            return super().parse_args(ctx, args)  # tells its help
+            return super().parse_args(ctx, args)  # prints its help
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:

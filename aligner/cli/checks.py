@@ -5,7 +5,7 @@ apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
@@ -32,8 +32,6 @@ from aligner.run.prompts import OneTransfer, Prompt, plan_one, plan_transfer, pr
 from aligner.text.phones import PhoneMap, parse_map
 from aligner.types import DataError, ModelError
 
-OPTIONS = ("dictionary", "g2p", "refine", "backend", "language", "star", "posteriors", "adapt")
-COMPUTE = ("jobs", "device", "kernel", "precision", "batch_seconds")
 TEXT_SUFFIXES = (".txt", ".lab")  # of what is the name of a file, not a text
 LONGEST_NAME = 1000  # characters from which a text is no name of a file
 STANDARD_INPUT = "-"
@@ -102,8 +100,10 @@ def alignment(
 
 
 def _settings(settings: Mapping[str, Any]) -> tuple[Options, Compute]:
-    options = {name: settings[name] for name in OPTIONS if name in settings}
-    compute = {name: settings[name] for name in COMPUTE if name in settings}
+    """The fields of `Options` among the settings, and all others, which are those of `Compute`."""
+    names = {f.name for f in fields(Options)}
+    options = {name: value for name, value in settings.items() if name in names}
+    compute = {name: value for name, value in settings.items() if name not in names}
     return Options(**options), Compute(**{**compute, "jobs": settings["jobs"] or cores()})
 
 

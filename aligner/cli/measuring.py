@@ -172,7 +172,7 @@ def profile(*, corpus: Path, out: Path | None, model: str | None, limit: int, **
     tables, and OUT/aligned. OUT is a new folder: profile, profile-2, ... unless one is named. One utterance
     is aligned first, so that what is loaded and compiled once is not counted.
     """
-    # torch's profiler tells of itself otherwise; the variable is read when it is imported
+    # torch's profiler prints messages otherwise; the variable is read when it is imported
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     from aligner.cli import checks
 

@@ -96,7 +96,7 @@ def clipped(samples: np.ndarray) -> float:
 
 
 def frames_in(path: Path) -> tuple[int, int]:
-    """Return how many sample frames a recording's header tells, at its own rate and at 16 kHz; 0 where it
+    """Return how many sample frames a recording's header gives, at its own rate and at 16 kHz; 0 where it
     cannot be opened.
     """
     try:

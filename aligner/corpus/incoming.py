@@ -66,7 +66,7 @@ def of_bytes(
     stream: BinaryIO, own_rate: int, rate: int, seconds: float, where: str = "standard input"
 ) -> Pieces:
     """Yield pieces of raw 16-bit little-endian mono samples at ``own_rate`` Hz, or of a WAV file, whose
-    header tells its rate.
+    header gives its rate.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Source:
     path: Path
     """The file."""
     recording: str = ""
-    """The recording that is meant, where the file tells of several (CTM)."""
+    """The recording that is meant, where the file has several (CTM)."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class TranscriptRow:
     text: str = ""
     """What is said there."""
     speaker: str = ""
-    """Who says it; empty where the folder tells."""
+    """Who says it; empty where the folder says it."""
     line: int = 0
     """The number of the line, from 1; 0 where the table cannot be read at all."""
     problem: DataError | None = None
@@ -34,8 +34,8 @@ class TranscriptRow:
 
 
 def read_rows(table: Path) -> list[TranscriptRow]:
-    """Read the rows of a table, whose name tells its layout; one that cannot be read at all is a single row
-    with a problem.
+    """Read the rows of a table, whose name says its layout; one that cannot be read is a single row with a
+    problem.
     """
     try:
         lines = read_text(table).split("\n")

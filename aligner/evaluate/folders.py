@@ -51,7 +51,7 @@ class Evaluation:
     """References that could not be read, which are in no figure; alignments that could not be, which count as
     missing; and references that end behind their recordings."""
     missing: Mapping[str, str]
-    """Files without an alignment, and why, as far as the run's table tells."""
+    """Files without an alignment, and why, as far as the run's table says."""
     suggested: Mapping[str, str]
     """A map for labels that the two sides do not share; empty where they do."""
 

@@ -25,7 +25,7 @@ class Format:
     """Writes the alignments of one recording to a path; the flag says whether there are several speakers,
     some of whom may have failed."""
     read: Reader | None = None
-    """Reads the tiers of labels from a path; the text names the recording, where a file tells of several."""
+    """Reads the tiers of labels from a path; the text names the recording, where a file has several."""
     offered: bool = True
     """Whether ``--format`` offers it; what has an option of its own is not."""
     folder: str = ""

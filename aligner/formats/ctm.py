@@ -71,7 +71,7 @@ def read(path: Path, recording: str = "") -> Tiers:
 
 
 def recordings(path: Path) -> list[str]:
-    """The recordings that a file tells of; none where it cannot be read, which will be said when it is."""
+    """The recordings that a file has labels of; none where it cannot be read, as reading it will report."""
     try:
         return list(_rows(path, path.stat().st_mtime_ns))
     except DataError:

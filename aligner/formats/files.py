@@ -29,7 +29,7 @@ def check_readable(path: Path) -> None:
 
 
 def check_reachable(path: Path) -> None:
-    """Raise DataError where it cannot be told whether there is such a file or folder: no rights, or too long
+    """Raise DataError where it cannot be known whether there is such a file or folder: no rights, or too long
     a name.
     """
     try:
@@ -50,7 +50,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     DataError
-        If it cannot be read, or is in neither encoding; the message tells the first bad byte.
+        If it cannot be read, or is in neither encoding; the message names the first bad byte.
     """
     try:
         raw = path.read_bytes()

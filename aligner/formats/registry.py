@@ -40,7 +40,7 @@ def readers() -> Mapping[str, Format]:
 
 
 def read(path: Path, recording: str = "") -> Tiers:
-    """Read the tiers of labels of a file, of ``recording`` where it tells of several.
+    """Read the tiers of labels of a file, of ``recording`` where it has several.
 
     Raises
     ------

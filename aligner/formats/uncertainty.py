@@ -1,4 +1,4 @@
-"""Praat TextGrids with a tier of points that tell how far off each boundary may be."""
+"""Praat TextGrids with a tier of points that say how far off each boundary may be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aligner.types import Alignment, Edge
 
 
 def points(alignments: Sequence[Alignment], several: bool = False) -> Points:
-    """A point tier for each speaker, named ``boundaries`` as `tiers` are, that tells how far off boundaries
+    """A point tier for each speaker, named ``boundaries`` as `tiers` are, that says how far off boundaries
     may be.
 
     A speaker of whom no boundary has an interval has no tier.

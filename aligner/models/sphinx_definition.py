@@ -90,7 +90,7 @@ def _binary_mdef(raw: bytes) -> ModelDefinition:
     at += tree.nbytes
     entry = np.dtype([("sequence", order + "i4"), ("transitions", order + "i4"), ("attributes", "i1", 4)])
     entries = np.frombuffer(raw, entry, phones, at)
-    at += entries.nbytes + 4  # and the length of the sequences, which the counts tell too
+    at += entries.nbytes + 4  # and the length of the sequences, which the counts give, too
     table = (
         np.frombuffer(raw, order + "u2", sequences * states, at).reshape(sequences, states).astype(np.int64)
     )

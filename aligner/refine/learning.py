@@ -46,7 +46,7 @@ LEARNING_RATE, WEIGHT_DECAY = 3e-3, 1e-2  # of AdamW
 LABEL_DEVIATION = 0.005  # s; how sharply a hand label is one
 FARTHEST_LABEL = 0.2  # s; what is farther off is another phone, and nothing is learnt from it
 ERROR_SCALE = 0.01  # s of expected error that weigh as much as a nat
-INDEPENDENT_SHARE = 0.25  # share of the boundaries that tell of one another's intervals nothing
+INDEPENDENT_SHARE = 0.25  # share of the boundaries that say nothing of one another's intervals
 # standard errors that a gain must be above to be none of chance, nineteen times of twenty
 SIGNIFICANT_GAIN = 1.64
 # of energies: other vocal tracts, other microphones, other noise

@@ -1,6 +1,6 @@
 """Utterances that differ from the rest of their corpus: in likelihood, and in the lengths of their phones.
 
-What one utterance cannot tell of itself, a hundred others can: another language, another microphone, another
+What one utterance does not show by itself, a hundred others do: another language, another microphone, another
 rate of speech.  Both figures are deviations in units of the corpus's own spread, which needs
 `ENOUGH_UTTERANCES`.
 """

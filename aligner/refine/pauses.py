@@ -18,7 +18,7 @@ LEVEL_CLOCK = Clock(hop=80, window=80)  # of the levels
 SHORTEST_PAUSE = 0.1  # s of quiet between words that are a pause
 CLOSURE_QUIET = 0.06  # s of quiet that belong to a stop: before it, and half as much behind it
 FINAL_QUIET = 0.03  # s of quiet that end the last word
-HALF_PHONE = 0.04  # s of a phone on either side of where it is heard, where no quiet tells more
+HALF_PHONE = 0.04  # s of a phone on either side of where it is heard, where no quiet says more
 EDGE_REACH = 0.25  # s from there within which it may begin or end
 
 

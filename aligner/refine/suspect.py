@@ -1,6 +1,6 @@
 """Tests of suspicion: why a person should look at an alignment.
 
-Exact search always finds the best path; these tests tell when even the best is not good.  Where each limit
+Exact search always finds the best path; these tests find when even the best is not good.  Where each limit
 lies, and why, stands in `aligner.refine.thresholds`.
 """
 

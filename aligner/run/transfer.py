@@ -70,7 +70,7 @@ def _spoken(prompt: Prompt) -> Spoken:
     """
     phones, words = prompt_labels(prompt)
     sound = audio.read(Utterance("reference", prompt.recording, ""))
-    whole = prompt.labels.path.suffix.lower() == ".textgrid"  # others need not tell of the silence at the end
+    whole = prompt.labels.path.suffix.lower() == ".textgrid"  # others need not label the silence at the end
     end = grid_end(prompt.labels.path) if whole else max(i.end for i, _ in phones)
     if end > sound.duration + LENGTH_TOLERANCE or (whole and end < sound.duration - LENGTH_TOLERANCE):
         raise DataError(
