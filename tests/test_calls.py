@@ -119,6 +119,10 @@ WRONG = {
     # as the Montreal Forced Aligner has it
     "align 'my rec' english_us_arpa english_us_arpa out": "here it is: align 'my rec' out (left out: "
     "english_us_arpa",
+    "align rec german_mfa german_mfa out": "german_mfa is the Montreal Forced Aligner's and is not read, and "
+    "what is inside is of English: call: align rec out --language CODE, or train",
+    "align rec my.dict german.zip out": "german.zip is the Montreal Forced Aligner's and is not read",
+    "aligner train rec german_mfa new": "call: aligner train rec MODEL --dictionary FILE\n",
     "align rec my.dict english out": "here it is: align rec out --dictionary my.dict --model english\n",
     "align rec my.dict english.zip out": "here it is: align rec out --dictionary my.dict (left out: "
     "english.zip, for",

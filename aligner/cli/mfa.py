@@ -22,8 +22,7 @@ COMMANDS = {  # of MFA that have another name here, or none
     "align_one": "call: align FILE OUT, with --text 'what is said' where no transcript lies beside it",
     "model": "call: aligner models list (nothing has to be fetched: an English model is inside)",
     "models": "call: aligner models list",
-    "g2p": "words that no dictionary has are pronounced by their letters as they come: align tells them "
-    "in oovs.csv",
+    "g2p": "align guesses the pronunciations of words that no dictionary has, and lists them in oovs.csv",
     "train_dictionary": "aligner train learns the probabilities of pronunciations: its recipes standard "
     "and large do",
     "find_oovs": "call: aligner validate CORPUS --oovs oovs.csv",
@@ -72,10 +71,10 @@ FLAGS = {
     "--reference_directory": Flag(True, ("--reference", "{}")),
     "--dictionary_path": Flag(True, ("--dictionary", "{}")),
     "--acoustic_model_path": Flag(True, ("--model", "{}")),
-    "--g2p_model_path": Flag(True, why="G2P is inside"),
+    "--g2p_model_path": Flag(True, why="G2P of English is inside, and eSpeak's for other languages"),
     "--beam": Flag(True, why=EXACT),
     "--retry_beam": Flag(True, why=EXACT),
-    "--fine_tune": Flag(why="it always does"),
+    "--fine_tune": Flag(why="boundaries are always refined below a frame"),
     "--use_mp": Flag(),
     "--no_use_mp": Flag(here=("--jobs", "1")),
     "--use_threading": Flag(),
@@ -88,7 +87,7 @@ FLAGS = {
     "--no_use_postgres": Flag(),
     "--auto_server": Flag(),
     "--no_auto_server": Flag(),
-    "--textgrid_cleanup": Flag(why="words keep your spelling"),
+    "--textgrid_cleanup": Flag(why="there is nothing to clean: words stand as you wrote them"),
     "--no_textgrid_cleanup": Flag(),
     "--include_original_text": Flag(why="-f json has the transcript"),
     "--phone_set": Flag(True),
@@ -108,6 +107,8 @@ class _ParsedCall:
     """The options of this program, with their values."""
     left_out: list[str] = field(default_factory=list)
     """The options of MFA that have no counterpart, each with the reason."""
+    foreign: str = ""
+    """A model or dictionary that MFA fetches by this name and that is not of English; empty if none is."""
     is_mfa: bool = False
     """Whether something in the call is MFA's."""
 
@@ -149,10 +150,26 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
         read.is_mfa = True
     if not read.is_mfa or len(arguments) != len(own):
         return "" if not read.left_out else _only_options(read)
+    if read.foreign:
+        return _another_language(ctx.command_path, arguments, read.foreign)
     left_out = f" (left out: {'; '.join(read.left_out)})" if read.left_out else ""
     return (
-        "so the Montreal Forced Aligner is called: here it is: "
+        "this is a call of the Montreal Forced Aligner; here it is: "
         f"{quoted(*ctx.command_path.split(), *arguments, *options)}{left_out}"
+    )
+
+
+def _another_language(command: str, arguments: Sequence[str], name: str) -> str:
+    """Return what to do for what MFA fetches of a language that no model is inside for."""
+    train = f"{quoted('aligner', 'train', arguments[0])} MODEL --dictionary FILE"
+    remedy = (
+        f"{quoted(*command.split(), *arguments)} --language CODE, or train a model first: {train}"
+        if command.split()[-1] in ("align", "validate")
+        else train
+    )
+    return (
+        f"{name} is the Montreal Forced Aligner's and is not read, and what is inside is of English: "
+        f"call: {remedy}"
     )
 
 
@@ -167,12 +184,14 @@ def _add_option(slot: str, value: str, read: _ParsedCall) -> None:
     fetched = not path.exists() and value not in (ENGLISH, HAMA) and path.stem == value  # a bare name
     if slot and not fetched and not value.endswith(".zip"):
         read.options += [slot, value]
+    elif slot and not path.name.startswith("english"):
+        read.foreign = value
     elif slot == "--dictionary":
         read.left_out.append(f"{value}, for an English dictionary is inside")
     elif slot:
         read.left_out.append(f"{value}, for MFA's models are not read and an English one is inside")
     else:
-        read.left_out.append(value)
+        read.left_out.append(f"{value}, for no model is needed")
 
 
 def _read(command: click.Command, args: Sequence[str]) -> _ParsedCall:

@@ -2,7 +2,8 @@
 
 Each limit lies beyond the worst that intact speech gave (`INTACT`), and within what the same recordings give
 when their transcripts are swapped, shortened or lengthened, or their sound is damaged: ``recipes/damage.py``
-counts how much of that is found.  The tests themselves are in `aligner.refine.suspect` and
+counts how much of that is found.  The limits of margins lie 6 to 17 % beyond the worst of intact speech.
+The tests themselves are in `aligner.refine.suspect` and
 `aligner.refine.outliers`; they take every limit from `THRESHOLDS`.
 
 ``python -m aligner.refine.thresholds`` prints the table in Markdown, for the documentation; `markdown` is the
@@ -127,7 +128,7 @@ WHY_SYLLABLE = (
 WHY_WORD = "Finds a word or two, at a smaller margin than a single syllable needs."
 WHY_WORDS = "Finds several words, or a sound that goes on, at the smallest margin."
 WHY_THREE_PHONES = (
-    "Finds quick phones that fill no window in seconds; each counts alike, and no click condemns three."
+    "Finds quick phones that fill no window in seconds; each counts alike, so a click spoils one of them."
 )
 WHY_FIVE_PHONES = "Finds a quick word, at a smaller margin than three phones need."
 WHY_TEN_PHONES = "Finds a few quick words, at the smallest margin."
@@ -202,7 +203,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         below=True,
         unit="share of the utterance that is speech",
         worst=0.69,
-        why="Finds transcripts that lack words; far below any sentence, for single words stand in pauses.",
+        why="Finds transcripts that lack words; so low because recordings of single words are mostly pause.",
     ),
     Threshold(
         test=Test.NOISY,
@@ -232,7 +233,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=1.6,
         unit="mean deviation of the phones' lengths from those of the corpus",
         worst=1.13,
-        why="Finds another rate of speech, and transcripts that fit nowhere: a third beyond any intact one.",
+        why="Finds another rate of speech, and transcripts that fit nowhere; 40 % beyond any intact one.",
     ),
 )
 LEAST_PAUSES = {  # s of pauses from which their power can be measured, for `Test.NOISY`
