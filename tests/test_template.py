@@ -14,7 +14,7 @@ from aligner.corpus.labels import read_reference
 from aligner.evaluate.boundaries import phone_boundaries, summary
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.graph import NONE, Position
-from aligner.graph.template import TRAJECTORY_STEPS, Steps, build
+from aligner.graph.template import TRAJECTORY_STEPS, StepCosts, build
 from aligner.reference.frontend import WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
 from aligner.reference.template import LEAST_PHONE_FRAMES, Matcher, Pause, Template, pause_of, split
 from aligner.reference.trajectory import trajectory
@@ -65,7 +65,7 @@ def places_of(node: list[int], pause: list[bool]) -> list[int]:
     return [*places, NONE]
 
 
-def moves(k: int, places: list[int], node: list[int], steps: Steps):
+def moves(k: int, places: list[int], node: list[int], steps: StepCosts):
     """Where a path may go from a place, and the weight of it."""
     if places[k] == NONE:
         return [(j, 0.0) for j in (k, k + 1) if j < len(places)]
@@ -76,7 +76,7 @@ def moves(k: int, places: list[int], node: list[int], steps: Steps):
     return found + ([(places.index(r + 2), -steps.skip)] if skippable else [])
 
 
-def by_hand(scores: np.ndarray, node: list[int], pause: list[bool], steps: Steps) -> float:
+def by_hand(scores: np.ndarray, node: list[int], pause: list[bool], steps: StepCosts) -> float:
     """The best path's weight, over all paths."""
     places = places_of(node, pause)
 
@@ -101,7 +101,7 @@ def by_hand(scores: np.ndarray, node: list[int], pause: list[bool], steps: Steps
 )
 def test_the_best_of_all_paths_is_found(frames, node, pause):
     draw = np.random.default_rng(frames * 10 + len(node))
-    steps = Steps(0.3, 0.2, 0.5)
+    steps = StepCosts(0.3, 0.2, 0.5)
     for _ in range(20):
         scores = draw.normal(size=(frames, len(node) + 1)).astype(np.float32)
         labels, words = [f"p{n}" for n in range(len(pause) - 1)], np.arange(len(pause) - 1)
@@ -372,4 +372,4 @@ def test_pauses_are_known_by_the_quietest_frames():
     assert torch.allclose(found.mean, torch.tensor([-4.0, -2.0]))
     assert -0.5 < found.loud < 2
     assert pause_of(frames, torch.ones(2)).mean.tolist() == [1.0, 1.0]
-    assert TRAJECTORY_STEPS.stay < Steps().stay
+    assert TRAJECTORY_STEPS.stay < StepCosts().stay

@@ -21,7 +21,7 @@ from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.warp import phones_of, templates, warped
 from aligner.graph import Graph
-from aligner.graph.template import STEPS, TRAJECTORY_STEPS, Steps
+from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
@@ -120,7 +120,7 @@ class DtwBackend:
     clock: Clock = FRONTEND.clock
     """Turns frames into seconds."""
 
-    steps: Steps = STEPS
+    steps: StepCosts = STEPS
     """How a path may go through the reference."""
 
     limits: Limits = LIMITS[Scores.DISTANCES]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aligner.graph import Graph
-from aligner.graph.template import STEPS, Steps
+from aligner.graph.template import STEPS, StepCosts
 from aligner.reference.frontend import WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
 from aligner.reference.template import Matcher, Pause, Template, pause_of
 from aligner.refine.confidence import Evidence, PathPhones, evidence
@@ -92,7 +92,7 @@ def warped(
     choice: Sequence[Template],
     pause: Pause | None = None,
     *,
-    steps: Steps = STEPS,
+    steps: StepCosts = STEPS,
     kernel: str = "auto",
     graph: Graph | None = None,
 ) -> Warped:
@@ -106,7 +106,7 @@ def warped(
         At least one; they differ in their frames alone, as those of `templates` do.
     pause : Pause, optional
         What the recording's pauses are like; unless given, like its own quietest frames.
-    steps : Steps
+    steps : StepCosts
         How a path may go through the template.
     kernel : {'auto', 'numba', 'triton', 'reference'}
     graph : Graph, optional
@@ -134,7 +134,9 @@ def warped(
     return Warped(template, graph, states, float(path.score), seen)
 
 
-def _closest(frames: Tensor, choice: Sequence[Template], pause: Pause, steps: Steps, kernel: str) -> Template:
+def _closest(
+    frames: Tensor, choice: Sequence[Template], pause: Pause, steps: StepCosts, kernel: str
+) -> Template:
     """The template with the best path; all have the same graph."""
     thin = [t.thin(THINNING_STEP) for t in choice]
     graph, few = thin[0].graph(steps), frames[::THINNING_STEP]

@@ -15,7 +15,7 @@ import soundfile
 from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
-from aligner.bench.timing import Clock, Row, Stopwatch, Timing, timed
+from aligner.bench.timing import Row, Stopwatch, TimeSource, Timing, timed
 from aligner.parallel.monitor import Monitor
 from aligner.run.folder import Summary, plan, run
 from aligner.tracing import STAGES, traced_by
@@ -67,7 +67,9 @@ def whole(corpus: Path, backend: AnyBackend, monitor: Monitor | None = None) -> 
     return summary
 
 
-def stages(corpus: Path, backend: AnyBackend, repeats: int, clock: Clock = time.perf_counter) -> list[Row]:
+def stages(
+    corpus: Path, backend: AnyBackend, repeats: int, clock: TimeSource = time.perf_counter
+) -> list[Row]:
     """Measure the stages of a run in one process, and the rest between them: they add up to the run.
 
     Parameters
@@ -103,7 +105,7 @@ def stages(corpus: Path, backend: AnyBackend, repeats: int, clock: Clock = time.
 
 
 def backends(
-    names: Sequence[str], corpus: Path, repeats: int, jobs: int, clock: Clock = time.perf_counter
+    names: Sequence[str], corpus: Path, repeats: int, jobs: int, clock: TimeSource = time.perf_counter
 ) -> Iterator[Row]:
     """Measure whole runs of `align`: finding and reading files, features, scores, search, writing.
 
@@ -117,7 +119,7 @@ def backends(
             yield Row(kind="backend", name=name, device="cpu", audio=0.0, timing=None, note=str(error))
 
 
-def _backend(name: str, backend: AnyBackend, corpus: Path, repeats: int, clock: Clock) -> Row:
+def _backend(name: str, backend: AnyBackend, corpus: Path, repeats: int, clock: TimeSource) -> Row:
     done: list[Summary] = []
     timing = timed(lambda: done.append(whole(corpus, backend)), repeats, clock)
     with Monitor(

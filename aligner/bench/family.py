@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aligner.bench.memory import taken
-from aligner.bench.timing import HOP, Clock, Row, Timing, timed
+from aligner.bench.timing import HOP, Row, TimeSource, Timing, timed
 from aligner.hmm import (
     HMM,
     HSMM,
@@ -71,7 +71,7 @@ def check_devices(names: Sequence[str]) -> None:
             ) from error
 
 
-def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:
+def family(plan: Plan, clock: TimeSource = time.perf_counter) -> Iterator[Row]:
     """Measure every combination of the plan, and yield a row for each.
 
     Observations are noise: the recursions take as long whatever they are.
@@ -80,7 +80,7 @@ def family(plan: Plan, clock: Clock = time.perf_counter) -> Iterator[Row]:
         yield _row(plan, name, torch.device(device), batch=batch, length=length, clock=clock)
 
 
-def _row(plan: Plan, name: str, device: torch.device, *, batch: int, length: int, clock: Clock) -> Row:
+def _row(plan: Plan, name: str, device: torch.device, *, batch: int, length: int, clock: TimeSource) -> Row:
     """Measure one model with one batch on one device."""
     timing: Timing | None = None
     memory, note = None, ""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 HOP = 0.01  # seconds from one frame to the next, by which frames are counted as audio
 
 
@@ -49,7 +49,7 @@ class Timing:
 def timed(
     call: Callable[[], object],
     repeats: int,
-    clock: Clock = time.perf_counter,
+    clock: TimeSource = time.perf_counter,
     settle: Callable[[], object] = lambda: None,
 ) -> Timing:
     """Measure a call: once, and then ``repeats`` times more.
@@ -156,7 +156,7 @@ class Stopwatch:
     {'scores': 2.0, 'search': 5.0}
     """
 
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, clock: TimeSource = time.perf_counter) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._clock, self._lock, self._here = clock, threading.Lock(), threading.local()
 

@@ -21,6 +21,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 WRONG_CALL = 2  # exit status where nothing could be done
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 STREAM_HOP = 10  # ms between frames of a stream's models
+TABLE_WIDTH = 120  # characters of a table
 FIRST_REASONS = 10  # failures and suspects that a summary prints; the table has all
 WORKER_MODULES = ("aligner.run.align", "aligner.learn.spread", *names.BACKENDS.values())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -46,16 +46,17 @@ def equal_frames(reference: Sequence[Interval], estimate: Sequence[Interval], en
         Of the reference, in seconds.
     """
     middles = (np.arange(round(end / FRAME_HOP)) + 0.5) * FRAME_HOP
-    codes: dict[str, int] = {SILENCE: 0}
+    labels = dict.fromkeys((SILENCE, *(i.label for side in (reference, estimate) for i in side)))
+    codes = {label: number for number, label in enumerate(labels)}
     a, b = (_at(side, middles, codes) for side in (reference, estimate))
     return int((a == b).sum()), len(middles)
 
 
-def _at(intervals: Sequence[Interval], middles: np.ndarray, codes: dict[str, int]) -> np.ndarray:
+def _at(intervals: Sequence[Interval], middles: np.ndarray, codes: Mapping[str, int]) -> np.ndarray:
     """The label's code at each of ``middles``."""
     if not intervals:
         return np.zeros(len(middles), int)
-    numbers = np.array([codes.setdefault(i.label, len(codes)) for i in intervals])
+    numbers = np.array([codes[i.label] for i in intervals])
     k = np.searchsorted([i.start for i in intervals], middles, side="right") - 1
     inside = (k >= 0) & (middles < np.array([i.end for i in intervals])[k])
     return np.where(inside, numbers[k], 0)

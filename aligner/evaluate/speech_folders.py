@@ -66,8 +66,8 @@ def compare_folders(
         If pyworld or pysptk is not installed.
     """
     require_libraries()
-    problems: list[DataError] = []
-    sides = [_recordings(folder, problems) for folder in (reference, estimate)]
+    (recorded, twice), (synthesised, twice_too) = _recordings(reference), _recordings(estimate)
+    sides, problems = (recorded, synthesised), [*twice, *twice_too]
     labels = None if alignments is None else [find_references(folder) for folder in alignments]
     problems += _unpaired(sides[0], sides[1], estimate)
     files: dict[str, SpeechScore] = {}
@@ -117,11 +117,12 @@ def _compare_files(
     return compare_recordings(reference, estimate, rate, settings, phones=phones, names=names)
 
 
-def _recordings(folder: Path, problems: list[DataError]) -> dict[str, Path]:
-    """Recordings by their path below ``folder`` without suffix; the second of one name is a problem."""
+def _recordings(folder: Path) -> tuple[dict[str, Path], list[DataError]]:
+    """Recordings by their path below ``folder`` without suffix, and a problem for each second of one name."""
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "name a folder of recordings")
     found: dict[str, Path] = {}
+    problems: list[DataError] = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
@@ -133,7 +134,7 @@ def _recordings(folder: Path, problems: list[DataError]) -> dict[str, Path]:
         raise DataError(
             folder, "there is no recording in this folder", f"recordings end in {', '.join(SUFFIXES)}"
         )
-    return found
+    return found, problems
 
 
 def _phones(found: dict[str, Path], name: str) -> list[Interval]:

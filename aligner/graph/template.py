@@ -18,7 +18,7 @@ from aligner.graph.flat import NONE, Graph
 from aligner.types import SILENCE_LABEL
 
 
-class Steps(NamedTuple):
+class StepCosts(NamedTuple):
     """Costs of the arcs of a template's graph."""
 
     stay: float = 0.3
@@ -29,13 +29,13 @@ class Steps(NamedTuple):
     """Cost of beginning a pause."""
 
 
-STEPS = Steps()
+STEPS = StepCosts()
 # a model's means are nearer to any speaker than speakers to each other
-TRAJECTORY_STEPS = Steps(0.05, 0.05, 0.5)
+TRAJECTORY_STEPS = StepCosts(0.05, 0.05, 0.5)
 
 
 def build(
-    node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: Steps = STEPS
+    node: np.ndarray, phone: Sequence[str], word: np.ndarray, pause: np.ndarray, steps: StepCosts = STEPS
 ) -> Graph:
     """Build the graph of all ways to say a reference's phones, at any pace, with pauses or without.
 
@@ -52,7 +52,7 @@ def build(
         (N,): the word of each phone.
     pause : ndarray
         (N + 1,) bool: where a pause may stand, before each phone and at the end; first and last are True.
-    steps : Steps
+    steps : StepCosts
 
     Examples
     --------
@@ -87,7 +87,7 @@ def build(
 
 
 def _arcs(
-    node: np.ndarray, state: np.ndarray, opening: np.ndarray, pauses: np.ndarray, steps: Steps
+    node: np.ndarray, state: np.ndarray, opening: np.ndarray, pauses: np.ndarray, steps: StepCosts
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predecessors and weights (S, 4) of all states.
 
@@ -101,7 +101,7 @@ def _arcs(
         The frame behind each pause but the last.
     pauses : ndarray
         The states of the pauses.
-    steps : Steps
+    steps : StepCosts
     """
     size = pauses[-1] + 1
     predecessors, weights = np.full((size, 4), NONE, np.int32), np.full((size, 4), -np.inf, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -161,7 +161,7 @@ def _paths(tensors: dict[str, torch.Tensor]) -> tuple[Paths, ...] | None:
     return tuple(Paths(tuple(pdfs[a:b]), tuple(arcs[a:b])) for a, b in pairwise(firsts))
 
 
-def _pronunciation(fields: dict[str, object]) -> Pronunciation:
-    phones = fields.pop("phones")
+def _pronunciation(fields: Mapping[str, Any]) -> Pronunciation:
+    phones = fields["phones"]
     assert isinstance(phones, list)
-    return Pronunciation(tuple(phones), **fields)  # type: ignore[arg-type]
+    return Pronunciation(**{**fields, "phones": tuple(phones)})

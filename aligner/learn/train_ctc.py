@@ -15,6 +15,7 @@ from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
 from aligner.learn.pronouncing import Text, speller
 from aligner.models.neural import TABLE
+from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
 from aligner.run.plan import check_new, check_rights
 from aligner.text.lexicon import Pronouncer
@@ -23,8 +24,6 @@ from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller
 from aligner.train.ctc import Epoch, Example, Options, train
 from aligner.types import SAMPLE_RATE, DataError, Failure, Fault, Utterance
-
-DICTIONARY = "dictionary.dict"  # in the model's folder
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ MAX_SAMPLING_SHARE = 0.01  # of the time that sampling may take
 # errors about a process that has ended, or may not be inspected; or where no descriptors are left
 GONE = (psutil.Error, OSError)
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 
 
 class Gpu(NamedTuple):
@@ -67,7 +67,7 @@ class Meter:
     True
     """
 
-    def __init__(self, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, clock: TimeSource = time.perf_counter) -> None:
         self._clock, self._own = clock, psutil.Process()
         self._shares = _share(self._own) is not None
         self._gpus: Callable[[], Gpu | None] | None = None  # found at the first sample, not before
@@ -193,7 +193,7 @@ class Monitor:
         self,
         look: Callable[[], Usage] | None = None,
         interval: float = SAMPLING_INTERVAL,
-        clock: Clock = time.perf_counter,
+        clock: TimeSource = time.perf_counter,
     ) -> None:
         self._look, self._interval, self._clock = look or Meter(), interval, clock
         self._ended = threading.Event()

@@ -90,7 +90,7 @@ class Template:
         kept = np.flatnonzero(within % step == 0)
         return replace(self, frames=self.frames[torch.from_numpy(kept)], node=self.node[kept])
 
-    def graph(self, steps: graphs.Steps = graphs.STEPS) -> Graph:
+    def graph(self, steps: graphs.StepCosts = graphs.STEPS) -> Graph:
         """Graph of all ways to say it; column r of the scores is frame r, the last the pause (`Matcher`)."""
         return graphs.build(self.node, self.phone, self.word, self.pause, steps)
 

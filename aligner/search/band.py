@@ -17,7 +17,7 @@ from aligner.search.kernels.viterbi_numba import PAD, ended
 COLUMN_STEP = 64  # states; the band that scores are asked for is rounded to such, so that it seldom changes
 
 
-class Band:
+class LiveBand:
     """Sums of the best paths to the states that are alive.
 
     Parameters

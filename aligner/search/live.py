@@ -96,13 +96,13 @@ class LiveSearch:
         agreement_beam: float | None = None,
         revisable: bool = False,
     ) -> None:
-        from aligner.search.band import Band  # numba is slow to import
+        from aligner.search.band import LiveBand  # numba is slow to import
         from aligner.search.traceback import FrameValues, Traceback
 
         _check_settings(arcs, lag, {"beam": beam, "agreement beam": agreement_beam})
         self.lag, self.revisable = lag, revisable
         self._agreement_beam = math.inf if agreement_beam is None else agreement_beam
-        self._band = Band(arcs, math.inf if beam is None else beam)
+        self._band = LiveBand(arcs, math.inf if beam is None else beam)
         self._traceback = Traceback(self._band.graph, self._band.width)
         self._path = FrameValues(np.int64)
         self._tops = FrameValues(np.float64)  # log weight of the best path to any state, in each frame

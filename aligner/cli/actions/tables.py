@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aligner.cli.common import TABLE_WIDTH
 from aligner.evaluate.accuracy import Report
 from aligner.evaluate.boundaries import TOLERANCES_MS, Summary
 from aligner.evaluate.durations import DurationSummary
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # they import torch, and most commands do without
     from aligner.bench.profile import Profile
     from aligner.bench.timing import Row
 
-WIDTH = 120
 LONGEST_NAME = 26  # of a file or a speaker in the first column
 MOST_ROWS = 10  # rows of what may be long: files, confusions, problems
 
@@ -59,7 +59,7 @@ STAGE_COLUMNS = ("stage", "calls", "ms", "%", "of which torch", "numpy, numba, P
 
 def show(table: Table) -> None:
     """Print a table on the standard output."""
-    Console(width=WIDTH, highlight=False).print(table)
+    Console(width=TABLE_WIDTH, highlight=False).print(table)
 
 
 def accuracy(report: Report, title: str) -> Table:

@@ -15,11 +15,9 @@ from rich.table import Table
 
 from aligner.check.faults import ERROR, KINDS, WARNING, Problem
 from aligner.check.validate import Options, Report, validate, write_oovs, write_problems
-from aligner.cli.common import FIRST_REASONS
+from aligner.cli.common import FIRST_REASONS, TABLE_WIDTH
 from aligner.parallel.cores import cores
 from aligner.text.normalise import spoken_english
-
-WIDTH = 120  # characters of the table
 
 
 def validate_corpus(
@@ -142,4 +140,4 @@ def _print_counts(problems: Iterable[Problem]) -> None:
         errors, warnings = counts[kind, ERROR], counts[kind, WARNING]
         if errors or warnings:
             table.add_row(kind, str(errors or "–"), str(warnings or "–"), meaning)
-    Console(width=WIDTH, highlight=False).print(table)
+    Console(width=TABLE_WIDTH, highlight=False).print(table)
