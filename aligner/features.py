@@ -346,9 +346,8 @@ class IncrementalFrontend:
                 "take a model without variance normalisation, and cmn='running'",
             )
         self.frontend = frontend
-        self._wave = torch.empty(
-            0
-        )  # from the sample before the next window on (from the first one in the beginning)
+        # from the sample before the next window on (from the first one in the beginning)
+        self._wave = torch.empty(0)
         self._samples = 0  # samples
         self._windows = 0  # windows
         self._mean: Tensor | None = None  # of the cepstra so far

@@ -13,9 +13,8 @@ import pytest
 import torch
 from support.places import SAMPLE, SPHINX_TESTS, TIMIT
 
-if (
-    not torch.cuda.is_available()
-):  # the Triton kernels then run in its interpreter; it is asked when they are imported
+# the Triton kernels then run in its interpreter; it is asked when they are imported
+if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
 pytest_plugins = ["pytester"]

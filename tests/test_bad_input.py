@@ -33,9 +33,8 @@ def run(*arguments):
 
 def statuses(out: Path) -> dict[str, tuple[str, str]]:
     with (out / "alignment.csv").open(encoding="utf-8") as file:
-        rows = sorted(
-            csv.DictReader(file), key=lambda r: r["status"] == "failed"
-        )  # a failure is not hidden by a namesake
+        # a failure is not hidden by a namesake
+        rows = sorted(csv.DictReader(file), key=lambda r: r["status"] == "failed")
         return {r["file"]: (r["status"], r["reason"]) for r in rows}
 
 

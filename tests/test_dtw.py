@@ -92,9 +92,8 @@ def test_sums_and_paths_are_librosas(kernel, steps, subsequence, share):
                 continue
             found, total = single(cost, rules, kernel)
             assert total == (totals[-1].min() if subsequence else totals[-1, -1])
-            if (
-                subsequence and steps is FREE
-            ):  # librosa stops at the first cell of row 0, beginning there or not
+            # librosa stops at the first cell of row 0, beginning there or not
+            if subsequence and steps is FREE:
                 found = found[(found[:, 0] > 0).argmax() - 1 :] if found[-1, 0] else found[-1:]
             assert np.array_equal(found, path)
 

@@ -238,9 +238,8 @@ def test_the_figures_equal_the_judges(timit, tmp_path, model):
     assert (report.files, report.missing) == (judged["files"], judged["missing"]) == (80, 1)
     assert report.phone_error_rate == pytest.approx(judged["per"], abs=0.01)
     (timit_whole := tmp_path / "whole").mkdir()
-    shutil.copytree(
-        tmp_path / "out" / "dr2-marc0", timit_whole / "dr2-marc0"
-    )  # the judge leaves missing files out of F1
+    # the judge leaves missing files out of F1
+    shutil.copytree(tmp_path / "out" / "dr2-marc0", timit_whole / "dr2-marc0")
     shutil.copytree(timit / "dr2-marc0", tmp_path / "marc" / "dr2-marc0")
     one = judged_by_the_judge(tmp_path / "marc", timit_whole)
     ours = evaluate(tmp_path / "marc", timit_whole).report
@@ -544,9 +543,8 @@ def test_other_files_do_no_harm(tmp_path):
     (tmp_path / "out" / "corrected").mkdir()
     shutil.copy(tmp_path / "out" / "f.TextGrid", tmp_path / "out" / "corrected")
     assert evaluate(tmp_path / "ref", tmp_path / "out").report.missing == 0
-    assert (
-        evaluate(tmp_path / "out", tmp_path / "out").report.files == 1
-    )  # the correction stands for its original
+    # the correction stands for its original
+    assert evaluate(tmp_path / "out", tmp_path / "out").report.files == 1
     (tmp_path / "h.lab").write_text("0 1000000 sil -12.5 SIL\n1000000 2000000 aa -88.1 cat\n")
     assert [i.label for i in read_labels(tmp_path / "h.lab")[""].phones] == ["sil", "aa"]
 
@@ -743,9 +741,8 @@ def test_a_thousand_files_go_to_several_processes(tmp_path):
     (tmp_path / "ref" / "broken.phn").write_text("a b\n")
     found = evaluate(tmp_path / "ref", tmp_path / "out", jobs=2)
     report = found.report
-    assert [p.rule for p in found.problems] == [
-        "not a line of first sample, last sample, label"
-    ]  # it came through
+    # it came through
+    assert [p.rule for p in found.problems] == ["not a line of first sample, last sample, label"]
     count = folders.ONE_PROCESS_FILES + 50
     assert report.files == count
     assert report.phones.bias == pytest.approx(0.1 * (count - 1) / 2)

@@ -132,9 +132,8 @@ def test_a_planted_habit_is_learnt(learnt):
 def test_belief_and_widths_are_those_of_lessons_left_out(learnt):
     assert learnt.model.share >= 0.75
     assert 0.2 < learnt.model.width < 3
-    assert (
-        100 * COVERAGE - 1 < learnt.after.covered < 100 * COVERAGE + 8
-    )  # few lessons: rather too many than too few
+    # few lessons: rather too many than too few
+    assert 100 * COVERAGE - 1 < learnt.after.covered < 100 * COVERAGE + 8
 
 
 def test_what_was_learnt_holds_for_others_pair_by_pair(learnt):
@@ -243,9 +242,8 @@ def test_parts_hold_whole_groups_and_balance(groups):
     )
     if len(names) > 1:
         assert all(len({p for p, g in zip(parts, groups, strict=True) if g == name}) == 1 for name in names)
-        sizes = Counter(
-            parts
-        )  # as Graham (1969) has it, the largest part is no larger than its last group makes it
+        # as Graham (1969) has it, the largest part is no larger than its last group makes it
+        sizes = Counter(parts)
         assert max(sizes.values()) <= len(groups) / len(sizes) + max(Counter(groups).values())
     else:
         assert max(Counter(parts).values()) - min(Counter(parts).values()) <= 1

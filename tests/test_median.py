@@ -47,14 +47,12 @@ def test_each_boundary_is_the_median_of_those_that_have_it():
 
 def test_what_others_do_not_have_counts_for_nothing():
     own = placed_at("abcd", 0.2, 0.4, 0.6)
-    other = placed_at(
-        "abd", 0.3, 0.5
-    )  # no c: the end of b and the start of d are all it knows beside the start of b
+    # no c: the end of b and the start of d are all it knows beside the start of b
+    other = placed_at("abd", 0.3, 0.5)
     found = starts(median_boundaries(own, [other]))
     assert found == pytest.approx([0.25, 0.45, 0.55])
-    assert (
-        median_boundaries(own, [placed_at("xyz", 0.1, 0.9)]) == own
-    )  # as good as nothing in common, and not as many
+    # as good as nothing in common, and not as many
+    assert median_boundaries(own, [placed_at("xyz", 0.1, 0.9)]) == own
     relabelled = placed_at("aXcd", 0.3, 0.5, 0.7)  # one in the place of one is the same phone
     assert starts(median_boundaries(own, [relabelled])) == pytest.approx([0.25, 0.45, 0.65])
 

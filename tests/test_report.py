@@ -208,9 +208,8 @@ def test_light_and_dark_and_the_picture(browser, run, tmp_path):
         ink = ink[:, : top.shape[1]]
         x = (columns * top.shape[1] / page.evaluate("loaded.length")).astype(int).clip(0, top.shape[1] - 1)
         spoken = columns > phones[0].start
-        assert (
-            ink[140:][:, x[spoken]].mean() > 1.5 * ink[140:][:, x[~spoken]].mean()
-        )  # sound is where phones are
+        # sound is where phones are
+        assert ink[140:][:, x[spoken]].mean() > 1.5 * ink[140:][:, x[~spoken]].mean()
         page.click("#theme")
         assert (
             page.evaluate("document.documentElement.dataset.theme")

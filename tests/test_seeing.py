@@ -771,9 +771,8 @@ def test_what_grows_is_told(soak):
     rng = np.random.default_rng(0)
     steady = [soak.State(500 + float(noise), 90.0, 6, 3, 1) for noise in rng.normal(scale=0.1, size=60)]
     assert soak.verdict(steady) == []
-    assert (
-        soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []
-    )  # a jump
+    # a jump
+    assert soak.verdict([s._replace(memory=s.memory + 80 * (k > 55)) for k, s in enumerate(steady)]) == []
     for grown in ({"memory": 0.3}, {"heap": 0.03}, {"files": 1}, {"threads": 1}, {"processes": 1}):
         [(name, rate)] = grown.items()
         states = [s._replace(**{name: getattr(s, name) + rate * k}) for k, s in enumerate(steady)]

@@ -177,9 +177,8 @@ def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
     arcs, scores, _ = case
     arcs, scores = arcs.of_utterance(0), scores[:1].float()
     arcs = arcs.to(scores)
-    backward = (
-        arcs.predecessors > torch.arange(arcs.states)[:, None]
-    )  # a graph's states are in topological order
+    # a graph's states are in topological order
+    backward = arcs.predecessors > torch.arange(arcs.states)[:, None]
     arcs = arcs._replace(predecessors=torch.where(backward, -1, arcs.predecessors))
     parts = [p for p in pieces(scores[0], np.random.default_rng(seed)) if len(p)]
     try:
@@ -191,9 +190,8 @@ def test_live_ends_with_the_path_of_the_offline_search(case, sure, lag, seed):
     search = LiveSearch(arcs, agreement_beam=sure, lag=lag, revisable=True)
     told = lived(search, parts)
     assert search.score == pytest.approx(expected.score.item(), abs=1e-4)
-    assert weight(arcs, scores[0], search.states) == pytest.approx(
-        expected.score.item(), abs=1e-3
-    )  # ties aside
+    # ties aside
+    assert weight(arcs, scores[0], search.states) == pytest.approx(expected.score.item(), abs=1e-3)
     if sure is None and lag is None:  # certain is certain
         for states in told:
             np.testing.assert_array_equal(search.states[: len(states)], states)
@@ -409,9 +407,8 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
     wave = np.concatenate([faded, rng.normal(0, 1e-3, round(16000 * pause))]).astype(np.float32)
     aligner, _ = streamed(replace(utterance, audio=wave))
     assert not aligner.finished
-    assert (
-        5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)
-    )  # of the ninth word half was said
+    # of the ninth word half was said
+    assert 5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)
     whole, _ = streamed(replace(utterance, audio=wave), complete=True)
     assert whole.finished
     [offline] = align([replace(utterance, audio=wave)], running)

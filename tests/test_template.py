@@ -114,9 +114,8 @@ def test_the_best_of_all_paths_is_found(frames, node, pause):
         path = viterbi(Arcs.of(graph), torch.from_numpy(scores)[None])
         assert float(path.score) == pytest.approx(expected, abs=1e-5)
         nodes = graph.node[path.states[0].numpy()]
-        assert [
-            graph.phone[n] for n in dict.fromkeys(nodes.tolist()) if graph.phone[n]
-        ] == labels  # none is left out
+        # none is left out
+        assert [graph.phone[n] for n in dict.fromkeys(nodes.tolist()) if graph.phone[n]] == labels
 
 
 def test_a_phone_of_one_frame_is_never_skipped():

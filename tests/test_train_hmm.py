@@ -499,9 +499,8 @@ def test_a_flat_start_cuts_utterances_into_equal_pieces():
     pdfs = [topology.forest.roots[topology.number("S"), k] for k in range(3)]
     assert left == (Unaligned("short"),)
     assert floors.variances.tolist() == pytest.approx([0.01 * (32**2 - 1) / 12] * 4)
-    pool = np.mean(
-        [10.5, 12.5, 14.5]
-    )  # frames 10..15; 15 frames less than 2 are taken from fricatives: S itself
+    # frames 10..15; 15 frames less than 2 are taken from fricatives: S itself
+    pool = np.mean([10.5, 12.5, 14.5])
     assert [float(gaussians_of(model).streams[0].means[p, 0, 0]) for p in pdfs] == pytest.approx(
         [10.5, 12.5, 14.5], abs=1e-5
     )

@@ -285,9 +285,8 @@ def test_all_else_is_as_without_the_tier(out, plain):
 
 
 def test_accuracy_is_the_same_with_and_without(speech, out, plain, tmp_path):
-    for path in out.rglob(
-        "*.TextGrid"
-    ):  # without the JSON, which would be read where a TextGrid could not be
+    # without the JSON, which would be read where a TextGrid could not be
+    for path in out.rglob("*.TextGrid"):
         (tmp_path / path.relative_to(out)).parent.mkdir(exist_ok=True)
         shutil.copy(path, tmp_path / path.relative_to(out))
     found = figures(evaluate(speech, tmp_path))

@@ -146,9 +146,8 @@ def test_no_more_is_done_beyond_a_slow_one_than_may_be(start_method, monkeypatch
     gate, places = tmp_path / "gate", []
     for place, *_ in done_by_two(gate):
         places.append(place)
-        if (
-            len(places) == 12 - TASK_ITEMS
-        ):  # what may be done before the first, but for its worker's next task
+        # what may be done before the first, but for its worker's next task
+        if len(places) == 12 - TASK_ITEMS:
             gate.touch()
     assert sorted(places) == list(range(41))
     assert places.index(0) <= 12 + TASK_ITEMS

@@ -34,9 +34,8 @@ def made_up(seconds: float = SECONDS, count: int = UTTERANCES) -> Iterator[Path]
     The search is exact, so that it takes as long on noise as on speech; what comes out means nothing.
     """
     rng = np.random.default_rng(0)
-    loud = np.abs(
-        np.sin(np.arange(round(seconds * SAMPLE_RATE)) * 6 * np.pi / SAMPLE_RATE)
-    )  # six syllables a second
+    # six syllables a second
+    loud = np.abs(np.sin(np.arange(round(seconds * SAMPLE_RATE)) * 6 * np.pi / SAMPLE_RATE))
     with TemporaryDirectory(prefix="aligner-bench-") as folder:
         for k in range(count):
             place = Path(folder) / f"noise{k}.wav"
@@ -122,9 +121,8 @@ def backends(
 def _backend(name: str, backend: AnyBackend, corpus: Path, repeats: int, clock: TimeSource) -> Row:
     done: list[Summary] = []
     timing = timed(lambda: done.append(whole(corpus, backend)), repeats, clock)
-    with Monitor(
-        interval=MEMORY_INTERVAL
-    ) as monitor:  # a run of its own: whoever looks this often takes time
+    # a run of its own: whoever looks this often takes time
+    with Monitor(interval=MEMORY_INTERVAL) as monitor:
         whole(corpus, backend, monitor)
     lost = f", {len(done[-1].failures)} failed" if done[-1].failures else ""
     peak = monitor.peak

@@ -63,9 +63,8 @@ def trained_model() -> MarkovModel:
     label = np.array([topology.number(speech.phones[min(k, len(speech.phones) - 1)]) for k in at])
     means, variances = [], []
     for number in range(len(topology.phones)):
-        own = frames[
-            torch.from_numpy(label == (0 if number < len(COMMON_PHONES) else number))
-        ]  # noise is like silence
+        # noise is like silence
+        own = frames[torch.from_numpy(label == (0 if number < len(COMMON_PHONES) else number))]
         means.append(own.mean(0))
         variances.append(own.var(0).clamp(min=VARIANCE))
     of = np.repeat(np.arange(len(topology.phones)), topology.forest.sizes)  # the phone of each pdf

@@ -125,9 +125,8 @@ def recorded() -> Iterator[Any]:
 
 def _lines(events: Iterable[Any]) -> Iterator[Line]:
     for e in events:
-        yield Line(
-            e.key, int(e.count), e.self_cpu_time_total / 1e6, e.cpu_time_total / 1e6
-        )  # from microseconds
+        # from microseconds
+        yield Line(e.key, int(e.count), e.self_cpu_time_total / 1e6, e.cpu_time_total / 1e6)
 
 
 def new_folder(out: Path | None) -> Path:

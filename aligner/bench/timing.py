@@ -163,9 +163,8 @@ class Stopwatch:
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Measure a stage, as a context manager."""
-        inner: list[list[float]] = self._here.__dict__.setdefault(
-            "inner", [[]]
-        )  # seconds of stages within each
+        # seconds of stages within each
+        inner: list[list[float]] = self._here.__dict__.setdefault("inner", [[]])
         inner.append([])
         begun = self._clock()
         try:

@@ -315,11 +315,9 @@ def _phones_of(word: str, spell: Spell) -> tuple[int, list[OddWord]]:
     counts as one phone.
     """
     noted = [OddWord(Fault.BRACKETS, word)] if BRACKETED.fullmatch(word) else []
-    try:
+    try:  # word by word, so that all of them are reported, not only an utterance's first
         spoken, oovs = spell([Token(word, (word,))])
-    except (
-        DataError
-    ) as caught:  # word by word, so that all of them are reported, not only an utterance's first
+    except DataError as caught:
         return 1, [OddWord(caught.fault, word)]
     noted += [OddWord(Fault.OOV, oov, pronunciation) for oov, pronunciation in oovs]
     return sum(min(len(p.phones) for p in s.pronunciations) for s in spoken), noted

@@ -133,9 +133,8 @@ def translated(ctx: click.Context, args: Sequence[str]) -> str:
     """Return what to call instead, where a wrong call is one of MFA's; otherwise an empty text."""
     order = ARGUMENTS.get(ctx.command.name or "")
     own = [p.name or "" for p in ctx.command.params if isinstance(p, click.Argument)]
-    if order is None or (
-        ctx.parent is not None and ctx.parent.parent is not None
-    ):  # a command of `aligner models`
+    # a command of `aligner models`
+    if order is None or (ctx.parent is not None and ctx.parent.parent is not None):
         return ""
     read = _read(ctx.command, args)
     arguments, options = read.positional, read.options

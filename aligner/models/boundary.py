@@ -58,9 +58,8 @@ class BoundaryNetwork(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
         self.before, self.after = nn.Embedding(phones, WIDTH), nn.Embedding(phones, WIDTH)
         self.classes = nn.Embedding(len(CLASSES) ** 2, WIDTH)
-        self.trust = nn.Parameter(
-            torch.tensor([1.0, 0.0, 0.0, 0.0])
-        )  # in what was likely before, and in distances
+        # in what was likely before, and in distances
+        self.trust = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]))
         self.trust_of_classes = nn.Embedding(len(CLASSES) ** 2, len(self.trust))
         for table in (self.before, self.after, self.classes):
             nn.init.normal_(table.weight, 0, EMBEDDING_SPREAD)

@@ -349,11 +349,8 @@ class GaussianMixtures:
             return self._select_own(pdfs, books, group, densities)
         room = -(-sharing // PDF_MULTIPLE) * PDF_MULTIPLE  # slots of each codebook
         order = np.argsort(room, kind="stable")
-        books, room, rank = (
-            books[order],
-            room[order],
-            np.argsort(order)[group],
-        )  # rank: the codebook of each pdf
+        rank = np.argsort(order)[group]  # the codebook of each pdf
+        books, room = books[order], room[order]
         slots = (np.cumsum(room) - room)[rank] + _number_within(rank)
         members = np.zeros(room.sum(), np.int64)
         members[slots] = pdfs

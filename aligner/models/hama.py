@@ -207,9 +207,8 @@ class HamaNetwork(nn.Module):
         _check(wave, spans)
         ends = torch.tensor(spans, device=wave.device)
         logmel = self.log_mel(_mirror(wave, ends))
-        padded = (
-            min(spans) < wave.shape[1]
-        )  # without padding there is nothing to mask, and attention is quicker
+        # without padding there is nothing to mask, and attention is quicker
+        padded = min(spans) < wave.shape[1]
         inside_stft = _inside(ends, HOP, logmel.shape[1]) if padded else None
         x = self.stem(_blank(logmel, inside_stft).transpose(1, 2)).transpose(1, 2)
         x = x * (1 + torch.erf(x / SQRT2)) / 2  # GELU

@@ -200,9 +200,8 @@ class TcnNetwork(nn.Module):
             self.norm = nn.LayerNorm(self.shape.width)
             self.last = nn.Linear(self.shape.width, len(labels))
         even = torch.full((len(labels),), 1 / len(labels)).log()
-        self.register_buffer(
-            "log_priors", even, persistent=False
-        )  # they are in the table, where people can read them
+        # they are in the table, where people can read them
+        self.register_buffer("log_priors", even, persistent=False)
 
     def features(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`log_mel` (B, T, 80) of ``waves`` (B, N) with ``lengths`` (B,) samples, and their frames (B,)."""

@@ -283,9 +283,8 @@ def assign_folds(groups: Sequence[str]) -> list[int]:
         return [k % FOLDS for k in range(len(groups))]
     sizes = [0] * min(FOLDS, len(names))
     part = {}
-    for name in sorted(
-        names, key=lambda n: -list(groups).count(n)
-    ):  # the largest first, each to the smallest part
+    # the largest first, each to the smallest part
+    for name in sorted(names, key=lambda n: -list(groups).count(n)):
         part[name] = sizes.index(min(sizes))
         sizes[part[name]] += list(groups).count(name)
     return [part[group] for group in groups]

@@ -119,9 +119,8 @@ def _plan_one(path: Path, out: Path, kinds: Sequence[str], existing: str, text: 
     check_recording(path)
     check_writable(out)
     root = _corpus_of(path, out)
-    placed = (
-        path.parent.resolve() / path.name if path.parent != root else path
-    )  # so that it lies below the root
+    # so that it lies below the root
+    placed = path.parent.resolve() / path.name if path.parent != root else path
     found = find_one(placed, text, root)
     file = found.utterances[0].file
     grid = registry.output_path(out, file, registry.GRID)
@@ -165,9 +164,8 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     utterances: list[Utterance] = []
     stale: list[str] = []
     completed: list[str] = []
-    tabled = results.tabled_files(
-        out
-    )  # a run that was killed left outputs without rows: these are done again
+    # a run that was killed left outputs without rows: these are done again
+    tabled = results.tabled_files(out)
     for file, group in groupby(found.utterances, key=lambda u: u.file):
         members = list(group)
         outputs = [registry.output_path(out, file, kind) for kind in all_kinds]

@@ -73,9 +73,8 @@ class BandedSearch:
         """Frames a block.  It must not outrun the band; and kept scores and backpointers weigh least together
         so.
         """
-        least_memory = math.ceil(
-            math.sqrt(32 * self.frames / self.bits)
-        )  # 4 bytes a state a block, bits / 8 a frame
+        # 4 bytes a state a block, bits / 8 a frame
+        least_memory = math.ceil(math.sqrt(32 * self.frames / self.bits))
         inside = self.width // EDGE_SHARE if self.width < len(self.pdf) else self.frames
         return max(1, min(max(LEAST_BLOCK_FRAMES, least_memory), max(inside, 1), self.frames))
 

@@ -149,9 +149,8 @@ class _LogPartition(torch.autograd.Function):
     ) -> Tensor:
         kernel = kernel_module("logsum", name).Passes(arcs.detached(), scores.detach(), lengths)
         total = kernel.forward(any(ctx.needs_input_grad))
-        ctx.save_for_backward(
-            scores, weights, start, final
-        )  # torch then says so if they are changed in between
+        # torch then says so if they are changed in between
+        ctx.save_for_backward(scores, weights, start, final)
         ctx.kernel, ctx.total, ctx.arcs, ctx.lengths = kernel, total, arcs, lengths
         return total.to(scores.dtype)  # type: ignore[no-any-return]
 

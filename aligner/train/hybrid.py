@@ -167,9 +167,8 @@ def _priors(utterances: Sequence[LabelledUtterance], size: int) -> Tensor:
 
 def hybrid_model(teacher: MarkovModel, network: TcnNetwork) -> MarkovModel:
     """Make the teacher's model with its states scored by a network."""
-    delay = (
-        (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
-    )  # the states are those of the teacher's frames
+    # the states are those of the teacher's frames
+    delay = (CLOCK.window - teacher.clock.window) / 2 / CLOCK.rate
     return replace(
         teacher,
         frontend=HybridFrontend(network, delay),

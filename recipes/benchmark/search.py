@@ -302,9 +302,8 @@ def streaming() -> None:
         search = LiveSearch(Arcs.of(ready.graph), beam=300.0)
         for t in range(len(ready.frames)):
             begun = time.perf_counter()
-            model.frontend(
-                wave[:3200]
-            )  # features of the last 0.2 s anew: more than an incremental front end does
+            # features of the last 0.2 s anew: more than an incremental front end does
+            model.frontend(wave[:3200])
             search.advance(model.score(ready.frames[t : t + 1], ready.graph.pdfs))
             latencies.append(time.perf_counter() - begun)
         search.finish()

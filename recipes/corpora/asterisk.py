@@ -34,9 +34,8 @@ from aligner.text.normalise import normalise
 LANGUAGES = ("en", "es", "fr", "it", "ru")
 SOUNDS, LIST = "usr/share/asterisk/sounds", "usr/share/doc/asterisk-core-sounds-{0}/core-sounds-{0}.txt.gz"
 ASIDE = re.compile(r"[\[(<][^])>]*[])>]")  # [tones], (10 seconds of silence), <beep>
-NOISES = re.compile(
-    r"beep|beeperr|confbridge-(join|leave)|silence/.*"
-)  # some lists describe these in plain words
+# some lists describe these in plain words
+NOISES = re.compile(r"beep|beeperr|confbridge-(join|leave)|silence/.*")
 DIGIT = re.compile(r"(?<![\w.,'’])\d(?!\w|[.,]\d)")
 LOST = {"": "è", "cos": "così", "pi": "più", "pu": "può", "sar": "sarà"}  # "?" stands for the accented letter
 LOST_ACCENT = re.compile(rf"(?<!\S)({'|'.join(sorted(LOST, reverse=True))})\?(?=\s)")

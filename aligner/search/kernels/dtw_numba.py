@@ -44,9 +44,8 @@ def fill_cost(row: Any, cost: Any, x: Any, y: Any, kind: int) -> None:
         return
     for j in range(len(row)):
         row[j] = 0.0
-    fours = (
-        0 if kind == COSINE else len(x) - len(x) % 4
-    )  # four at once: a sum is fetched and stored a quarter as often
+    # four at once: a sum is fetched and stored a quarter as often
+    fours = 0 if kind == COSINE else len(x) - len(x) % 4
     for d in range(0, fours, 4):
         a, b, c, e, ys = x[d], x[d + 1], x[d + 2], x[d + 3], y[d : d + 4]
         for j in range(len(row)):
