@@ -176,8 +176,9 @@ def fit(
         for number in range(1, options.epochs + 1):
             begun, passed = time.perf_counter(), _EpochTotals.of(network)
             for b in torch.randperm(len(batches), generator=generator).tolist():
-                loss = _loss(network, [examples[k] for k in batches[b]], options, generator, passed)
-                gradient_step(network, loss, optimiser)
+                found = _batch_loss(network, [examples[k] for k in batches[b]], options, generator)
+                passed.add(found)
+                gradient_step(network, found.loss, optimiser)
                 schedule.step()
             network.log_priors = passed.priors().log()
             blank = float(passed.priors()[network.blank])
@@ -260,6 +261,22 @@ def warm_then_cosine(steps: int) -> Callable[[int], float]:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _BatchLoss:
+    """The loss of a batch, and what an epoch adds up of it."""
+
+    loss: Tensor
+    """Mean loss per label, differentiable."""
+    total: float
+    """Loss summed over labels."""
+    labels: int
+    """Number of labels."""
+    posteriors: Tensor
+    """(B, T, V) log posteriors, padding included."""
+    counts: Tensor
+    """(B,) numbers of frames."""
+
+
 @dataclass(kw_only=True)
 class _EpochTotals:
     """Running totals of an epoch."""
@@ -283,13 +300,14 @@ class _EpochTotals:
             blank=network.blank,
         )
 
-    def add(self, posteriors: Tensor, counts: Tensor, loss: float, labels: int) -> None:
-        """Add a batch's log posteriors (B, T, V)."""
-        real = torch.arange(posteriors.shape[1], device=posteriors.device) < counts[:, None]
-        self.posteriors += posteriors.detach().exp()[real].sum(0)
-        self.frames += int(counts.sum())
-        self.loss += loss
-        self.labels += labels
+    def add(self, batch: _BatchLoss) -> None:
+        """Add the figures of a batch."""
+        posteriors = batch.posteriors
+        real = torch.arange(posteriors.shape[1], device=posteriors.device) < batch.counts[:, None]
+        self.posteriors += posteriors.exp()[real].sum(0)
+        self.frames += int(batch.counts.sum())
+        self.loss += batch.total
+        self.labels += batch.labels
 
     def priors(self) -> Tensor:
         """Mean posteriors (V,) of the labels so far."""
@@ -329,14 +347,10 @@ def _why_unusable(network: TcnNetwork, example: Example) -> str:
     return "" if bool(example.wave.isfinite().all()) else "its recording holds NaN or infinity"
 
 
-def _loss(
-    network: TcnNetwork,
-    batch: Sequence[Example],
-    options: Options,
-    generator: torch.Generator,
-    passed: _EpochTotals,
-) -> Tensor:
-    """Mean loss per label of a batch; its figures are added to ``passed``."""
+def _batch_loss(
+    network: TcnNetwork, batch: Sequence[Example], options: Options, generator: torch.Generator
+) -> _BatchLoss:
+    """Loss of a batch, with its figures; ModelError where it is not finite."""
     device = network.log_priors.device
     waves = pad_sequence([e.wave for e in batch], batch_first=True).to(device)
     frames, counts = network.features(waves, torch.tensor([len(e.wave) for e in batch]))
@@ -362,8 +376,13 @@ def _loss(
             f"the loss is {total} at a learning rate of {options.learning_rate:g}",
             "take a lower one, or less alpha",
         )
-    passed.add(posteriors, counts, total, len(targets))
-    return losses.sum() / len(targets)
+    return _BatchLoss(
+        loss=losses.sum() / len(targets),
+        total=total,
+        labels=len(targets),
+        posteriors=posteriors.detach(),
+        counts=counts,
+    )
 
 
 def gradient_step(network: TcnNetwork, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
