@@ -15,7 +15,7 @@ from aligner.evaluate.boundaries import phone_boundaries, summary
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.graph import NONE, Position
 from aligner.graph.template import TRAJECTORY_STEPS, StepCosts, build
-from aligner.reference.frontend import WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
+from aligner.reference.frontend import FREQUENCY_WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
 from aligner.reference.template import LEAST_PHONE_FRAMES, Matcher, Pause, Template, pause_of, split
 from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import place_at_medians
@@ -206,7 +206,7 @@ def test_a_line_has_its_slope():
     assert torch.allclose(slope(torch.arange(30.0)[:, None] * 0.7, 4)[4:-4], torch.tensor(0.7))
 
 
-@pytest.mark.parametrize("warp", WARPS)
+@pytest.mark.parametrize("warp", FREQUENCY_WARPS)
 def test_warped_filters_keep_their_order_and_range(warp):
     edges = warped_edges(FRONTEND, warp)
     assert (edges.diff() > 0).all()
@@ -232,7 +232,7 @@ def test_level_and_offset_of_a_recording_do_not_matter(kitchen):
 def test_the_length_of_the_vocal_tract_is_found(kitchen):
     wave, phones, owners = kitchen
     choice = templates(wave, phones, owners)
-    for k, warp in enumerate(WARPS):
+    for k, warp in enumerate(FREQUENCY_WARPS):
         assert warped(FRONTEND(wave, warp), choice).template is choice[k]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, StepCosts
-from aligner.reference.frontend import WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
+from aligner.reference.frontend import FREQUENCY_WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
 from aligner.reference.template import Matcher, Pause, Template, pause_of
 from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
@@ -59,7 +59,7 @@ def templates(
     like: Tensor | None = None,
     posteriors: Posteriorgram | None = None,
     frontend: TemplateFrontend | None = None,
-    warps: Sequence[float] = WARPS,
+    warps: Sequence[float] = FREQUENCY_WARPS,
 ) -> list[Template]:
     """Templates of a reference recording, one for each length of the vocal tract.
 

@@ -32,7 +32,7 @@ from aligner.corpus import audio
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.formats.files import read_text
-from aligner.formats.table import DECIMALS, write_table
+from aligner.formats.table import TABLE_DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores
@@ -187,7 +187,7 @@ def write_problems(path: Path, report: Report) -> None:
 
 def _row(p: Problem) -> tuple[object, ...]:
     start, end = p.utterance.start, p.utterance.end
-    times = ("", "") if end is None else (round(start, DECIMALS), round(end, DECIMALS))
+    times = ("", "") if end is None else (round(start, TABLE_DECIMALS), round(end, TABLE_DECIMALS))
     return p.severity, p.kind, p.utterance.file, *times, p.utterances, p.detail, p.remedy
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from aligner.formats.files import read_text, write_text
-from aligner.formats.table import DECIMALS, read_table, write_table
+from aligner.formats.table import TABLE_DECIMALS, read_table, write_table
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Suspicion, first_place, foremost
 
 ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
@@ -55,8 +55,8 @@ def alignment_row(result: Alignment | Failure) -> dict[str, object]:
         "recording": u.audio.name if isinstance(u.audio, Path) else "",
         "channel": "" if u.channel is None else u.channel + 1,
         "speaker": u.speaker,
-        "start": round(u.start, DECIMALS),
-        "end": "" if u.end is None else round(u.end, DECIMALS),
+        "start": round(u.start, TABLE_DECIMALS),
+        "end": "" if u.end is None else round(u.end, TABLE_DECIMALS),
     }
     if isinstance(result, Failure):
         return {**row, "status": "failed", "reason": result.message, "fault": result.fault}
@@ -87,7 +87,7 @@ def suspicion_cells(suspicions: Sequence[Suspicion]) -> dict[str, object]:
     return {
         "status": "suspect" if suspicions else "ok",
         "reason": REASONS.join(s.text for s in listed),
-        "at": "" if at is None else round(at, DECIMALS),
+        "at": "" if at is None else round(at, TABLE_DECIMALS),
         "suspicions": json.dumps([asdict(s) for s in listed], ensure_ascii=False) if listed else "",
     }
 

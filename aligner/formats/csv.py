@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aligner.formats.base import Format
-from aligner.formats.table import DECIMALS, confidence_cell, write_table
+from aligner.formats.table import TABLE_DECIMALS, confidence_cell, write_table
 from aligner.types import SILENCE_LABEL, Alignment
 
 COLUMNS = (  # the first five are the Montreal Forced Aligner's
@@ -27,12 +27,13 @@ UNKNOWN = ("", "")  # the cells of a boundary without an interval
 def write(path: Path, alignments: Sequence[Alignment], several: bool = False) -> None:
     """Write one recording's words, then its phones, without silences."""
     between = [
-        {e.time: (round(e.low, DECIMALS), round(e.high, DECIMALS)) for e in a.edges} for a in alignments
+        {e.time: (round(e.low, TABLE_DECIMALS), round(e.high, TABLE_DECIMALS)) for e in a.edges}
+        for a in alignments
     ]
     rows = [
         (
-            round(i.start, DECIMALS),
-            round(i.end, DECIMALS),
+            round(i.start, TABLE_DECIMALS),
+            round(i.end, TABLE_DECIMALS),
             i.label,
             kind,
             a.utterance.speaker,

@@ -10,7 +10,7 @@ from pathlib import Path
 from aligner.formats.base import Format, Tiers
 from aligner.formats.files import read_text, write_text
 from aligner.formats.lines import check_ascending
-from aligner.formats.table import DECIMALS, confidence_cell
+from aligner.formats.table import TABLE_DECIMALS, confidence_cell
 from aligner.formats.textgrid import TOUCHING
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Interval
 
@@ -24,8 +24,8 @@ def write(path: Path, alignments: Sequence[Alignment], several: bool = False) ->
     targets = {"phones": path.with_name(path.name.removesuffix(SUFFIX) + PHONES + SUFFIX), "words": path}
     for kind, target in targets.items():
         lines = [
-            f"{recording} {(a.utterance.channel or 0) + 1} {i.start:.{DECIMALS}f} "
-            f"{i.duration:.{DECIMALS}f} {cell(i.label)} {confidence_cell(i)}".rstrip()
+            f"{recording} {(a.utterance.channel or 0) + 1} {i.start:.{TABLE_DECIMALS}f} "
+            f"{i.duration:.{TABLE_DECIMALS}f} {cell(i.label)} {confidence_cell(i)}".rstrip()
             + "\n"
             for a in sorted(alignments, key=lambda a: a.utterance.start)
             for i in getattr(a, kind)

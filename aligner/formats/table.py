@@ -10,7 +10,7 @@ from pathlib import Path
 from aligner.formats.files import read_text, write_text
 from aligner.types import Interval
 
-DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
+TABLE_DECIMALS = 6  # of seconds, in tables and CTM; TextGrids and JSON keep all
 
 
 def read_table(path: Path) -> list[dict[str, str]]:

@@ -26,7 +26,7 @@ from aligner.models.base import HmmModel
 from aligner.types import SAMPLE_RATE, Clock
 
 # factors on the reference's frequencies: vocal tracts differ so much in length
-WARPS = (0.88, 0.94, 1.0, 1.06, 1.12)
+FREQUENCY_WARPS = (0.88, 0.94, 1.0, 1.06, 1.12)
 WARP_BEND = 0.6  # share of half the sample rate above which a warped axis is led back to its end
 SPEECH_RANGE = 40.0  # dB below the loudest frames, within which a frame may be speech
 SPEECH_SHARE = 0.25  # share of the way from the quietest to the loudest frames, in dB, above which is speech
