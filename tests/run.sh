@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything a change must pass: makes .venv, installs from the lock, then lint, format, types, the
 # documentation and tests.  Arguments go to pytest.
+# Tests run in two processes, a file in one of them (TEST_PROCESSES=0: in this one).
 # TORCH=cpu installs a torch without CUDA, PYTHON=... with another Python.  Tests that want what pip does not bring
 # (Praat, a browser, Sphinx's test models, a compiler) are skipped without it, saying so.
 set -euo pipefail
@@ -14,4 +15,4 @@ cd "$(dirname "$0")/.."
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
 NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --site-dir "$site"
-.venv/bin/pytest -rs "$@"
+.venv/bin/pytest -rs -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
