@@ -11,7 +11,7 @@ import click
 
 from aligner import __version__, names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, EXISTING, FORMATS, POSTERIORS, guarded, warm_up
+from aligner.cli.common import CONTEXT, DICTIONARY, EXISTING, FORMATS, G2P, POSTERIORS, guarded, warm_up
 
 
 def _what_is_kept(out: Path, **_: Any) -> str:
@@ -29,12 +29,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
 @click.option(
     "--text", metavar="TEXT", help="What is said in FILE, which then needs no transcript beside it."
 )
-@click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]",
-)
+@DICTIONARY
 @click.option(
     "--backend",
     "-b",
@@ -71,12 +66,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     default=None,
     help="Bring the model to each speaker in a first pass (hmm).  [default: where it was trained so]",
 )
-@click.option(
-    "--g2p/--no-g2p",
-    default=True,
-    show_default=True,
-    help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.",
-)
+@G2P
 @FORMATS
 @click.option(
     "--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker."

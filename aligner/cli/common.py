@@ -25,6 +25,18 @@ TABLE_WIDTH = 120  # characters of a table
 FIRST_REASONS = 10  # failures and suspects that a summary prints; the table has all
 WORKER_MODULES = ("aligner.run.align", "aligner.learn.spread", *names.BACKENDS.values())
 
+DICTIONARY = click.option(
+    "--dictionary",
+    "-d",
+    type=click.Path(path_type=Path),
+    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]",
+)
+G2P = click.option(
+    "--g2p/--no-g2p",
+    default=True,
+    show_default=True,
+    help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.",
+)
 FORMATS = click.option(
     "--format",
     "-f",

@@ -10,7 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, STREAM_HOP, guarded
+from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, guarded
 
 
 @click.command(
@@ -45,12 +45,7 @@ from aligner.cli.common import CONTEXT, STREAM_HOP, guarded
     help="The text is spoken to its end, for sure: align all of it, even where "
     "the recording seems to stop before.",
 )
-@click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]",
-)
+@DICTIONARY
 @click.option(
     "--model",
     "-m",
@@ -58,12 +53,7 @@ from aligner.cli.common import CONTEXT, STREAM_HOP, guarded
     help="Acoustic model: the folder of one of CMU Sphinx.  [default: english]",
 )
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
-@click.option(
-    "--g2p/--no-g2p",
-    default=True,
-    show_default=True,
-    help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.",
-)
+@G2P
 @click.option(
     "--refine",
     type=click.Choice(names.REFINEMENTS),
