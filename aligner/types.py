@@ -364,6 +364,31 @@ class Failure:
 Result = Alignment | Failure  # what becomes of an utterance
 
 
+@dataclass(frozen=True, kw_only=True)
+class Caution:
+    """Something that the user of a whole run should know, though no utterance failed for it.
+
+    It is printed as a warning, and stands in ``run.json``.
+
+    Examples
+    --------
+    >>> print(Caution(where="a.dict", rule="it is small", remedy="add words", fault=Fault.DICTIONARY))
+    a.dict: it is small: add words
+    """
+
+    where: str
+    """The file (with a line number, where there is one) that it is about."""
+    rule: str
+    """What is odd, in a user's words."""
+    remedy: str = ""
+    """What to do."""
+    fault: Fault
+    """What kind of thing is odd."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {_in_one_line(self.rule, self.remedy)}"
+
+
 @dataclass(frozen=True)
 class Clock:
     """The only place where frames become seconds.

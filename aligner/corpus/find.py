@@ -16,7 +16,7 @@ from aligner.corpus import audio
 from aligner.corpus.tables import LJSPEECH, TSV, TranscriptRow, read_rows
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
-from aligner.types import DataError, Failure, Fault, Interval, Utterance
+from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
 UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
@@ -32,6 +32,8 @@ class Corpus:
     """What can be tried to align, in the order of the files."""
     failures: tuple[Failure, ...]
     """What is wrong with the rest."""
+    cautions: tuple[Caution, ...] = ()
+    """What the user should know of it beside."""
 
 
 def find(root: str | Path) -> Corpus:

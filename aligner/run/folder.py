@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from aligner import __version__
 from aligner.backends.base import AnyBackend
@@ -19,7 +19,17 @@ from aligner.run.plan import Job, check_rights, plan, planned, room_in
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.tracing import stage
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Failure, Fault, Interval, Result, Suspicion
+from aligner.types import (
+    SILENCE_LABEL,
+    STAR_LABEL,
+    Alignment,
+    Caution,
+    Failure,
+    Fault,
+    Interval,
+    Result,
+    Suspicion,
+)
 
 __all__ = ["Job", "Summary", "plan", "planned", "room_in", "run", "said", "suspects_of"]
 
@@ -42,6 +52,9 @@ class Summary:
 
     wall: float = 0.0
     """Seconds that aligning and writing took, without loading the model."""
+
+    cautions: tuple[Caution, ...] = ()
+    """What the user should know of the run as a whole, though nothing failed for it."""
 
     others: str = ""
     """What made the outputs that were kept, where it was something else."""
@@ -89,10 +102,10 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         If nothing can be written to the output folder.
     """
     check_rights(job.out)
-    summary = Summary()
+    summary = Summary(cautions=job.cautions)
     rows: list[dict[str, object]] = []
     oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    record = _record(job, backend)
+    record = _record(job, backend, summary.cautions)
     before = results.read_run_record(job.out) if job.skipped else {}
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
@@ -159,7 +172,7 @@ class _Comparison:
                 yield utterance, found
 
 
-def _record(job: Job, backend: AnyBackend) -> dict[str, object]:
+def _record(job: Job, backend: AnyBackend, cautions: Sequence[Caution]) -> dict[str, object]:
     """What kind of run it is, for those who look at its results later."""
     options = backend.options
     return {
@@ -173,6 +186,7 @@ def _record(job: Job, backend: AnyBackend) -> dict[str, object]:
         "refine": options.refine,
         "taught": backend.traits.refinement.taught is not None,
         "formats": list(job.kinds),
+        "warnings": [asdict(c) for c in cautions],
     }
 
 

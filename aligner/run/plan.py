@@ -15,7 +15,7 @@ from aligner.formats import registry
 from aligner.formats.files import check_reachable
 from aligner.models.known import BOUNDARY_TABLE, HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, in_a_folder
 from aligner.text.normalise import normalise
-from aligner.types import DataError, Failure, Fault, Utterance
+from aligner.types import Caution, DataError, Failure, Fault, Utterance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,9 @@ class Job:
 
     only: frozenset[str] | None = None
     """The file, where one recording was named and not a folder."""
+
+    cautions: tuple[Caution, ...] = ()
+    """What the user should know of the corpus, though nothing failed for it."""
 
     @property
     def kept(self) -> frozenset[str]:
@@ -192,6 +195,7 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
         skipped=tuple(skipped),
         stale=tuple(stale),
         completed=tuple(completed),
+        cautions=found.cautions,
     )
 
 

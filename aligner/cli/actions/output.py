@@ -13,7 +13,7 @@ from aligner.parallel.monitor import Usage, in_units
 from aligner.refine.learning import BoundaryFigures
 from aligner.run.folder import Summary, suspects_of
 from aligner.run.plan import Job
-from aligner.types import Failure, foremost
+from aligner.types import Caution, Failure, foremost
 
 
 def print_summary(s: Summary, job: Job) -> None:
@@ -29,6 +29,7 @@ def print_summary(s: Summary, job: Job) -> None:
     for f in s.failures[:FIRST_REASONS]:
         click.echo(f"          {f.utterance.id}: {f.message}")
     _print_rest(len(s.failures), job.out)
+    print_cautions(s.cautions)
     if job.skipped:
         click.echo(
             f"skipped   {len(job.skipped)} files whose output exists (--existing overwrite does them again)"
@@ -59,6 +60,12 @@ def _memory(peak: Usage) -> str:
     several = f" in {peak.processes} processes{shared}" if peak.processes > 1 else ""
     gpu = f", {in_units(peak.gpu.memory)} on the GPU" if peak.gpu else ""
     return f"{in_units(peak.memory)} at most{several}{gpu} ({peak.measure}, seen by looking now and then)"
+
+
+def print_cautions(cautions: Sequence[Caution]) -> None:
+    """Print what the user of a run should know, though nothing failed for it."""
+    for caution in cautions:
+        click.echo(f"warning   {caution}")
 
 
 def _print_rest(count: int, out: Path) -> None:
