@@ -211,6 +211,11 @@ WRONG = {
     "aligner stream hello rec/one.wav -m nowhere": "nowhere: there is no model of this name",
     "aligner stream hello rec/one.wav --textgrid my.dict": "my.dict: it exists: name another file, or "
     "take --overwrite",
+    "aligner read nowhere.txt": "nowhere.txt: the text is not there: check its name and place",
+    "aligner read ' '": "text: it is empty: write what is to be read",
+    "aligner read hello -m nowhere": "nowhere: there is no model of this name",
+    "aligner read hello -d nowhere": "nowhere: it cannot be read",
+    "aligner read hello --csv my.dict": "my.dict: it exists, and is no table of this command: name",
     "aligner models info nowhere": "nowhere: there is no model of this name",
     "aligner models list nowhere": "nowhere: there is no such folder: name the one that holds models",
     "aligner models zzz": "zzz: there is no such command: aligner models --help lists them",

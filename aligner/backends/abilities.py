@@ -11,11 +11,15 @@ from typing import Protocol, TypeVar, runtime_checkable
 from aligner.backends.base import AnyBackend, Found
 from aligner.backends.spotting import Spotter
 from aligner.models.boundary import BoundaryModel
+from aligner.text.lexicon import SpokenWord
+from aligner.text.normalise import Token
 from aligner.types import DataError, Utterance
 
 P_contra = TypeVar("P_contra", contravariant=True)
 SpeakerPass = Callable[[Sequence[Utterance]], AnyBackend]
 """Hears all utterances of a corpus; gives the backend that knows their speakers."""
+Pronounce = Callable[[Sequence[Token]], tuple[list[SpokenWord], list[tuple[str, str]]]]
+"""Gives the words that are said for tokens, and the (word, phones) of those that no dictionary holds."""
 
 
 @runtime_checkable
@@ -54,6 +58,16 @@ class Teachable(Protocol):
 
     def with_taught(self, taught: BoundaryModel | None) -> AnyBackend:
         """The same backend with what was learnt from corrections; None takes away what it had learnt."""
+        ...
+
+
+@runtime_checkable
+class Pronouncing(Protocol):
+    """A backend that can tell, without a recording, how it takes words to be said."""
+
+    @property
+    def pronounce(self) -> Pronounce:
+        """Gives tokens their pronunciations."""
         ...
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aligner.backends.options import Compute, Options
 from aligner.corpus.labels import check_aligned, find_labels
-from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
+from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS, READING_COLUMNS
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.text.normalise import spoken_english
@@ -147,7 +147,7 @@ def check_folder(recordings: Path) -> None:
 def check_tables(*targets: Path | None) -> None:
     """Raise DataError where a table would overwrite another kind of file, such as a ``metadata.csv``."""
     for path in filter(None, targets):
-        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS)]
+        known = [",".join(columns) for columns in (PROBLEM_COLUMNS, OOV_COLUMNS, READING_COLUMNS)]
         if path.exists() and read_text(path).split("\n", 1)[0] not in known:
             raise DataError(
                 path, "it exists, and is no table of this command", "name another file", fault=Fault.EXISTS

@@ -18,7 +18,9 @@ from aligner.graph.ctc import STAR
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
+from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, Token
+from aligner.text.spelling import Speller
 from aligner.types import DataError
 
 NAME = "ctc+hmm"
@@ -73,6 +75,11 @@ class CtcHmmBackend:
     def compute(self) -> Compute:
         """How both backends compute: in which processes, on which device."""
         return self.hmm.compute
+
+    @property
+    def pronounce(self) -> Pronouncer | Speller:
+        """Gives words the pronunciations among which the phones are found."""
+        return self.hmm.pronounce
 
     def with_taught(self, taught: BoundaryModel | None) -> CtcHmmBackend:
         """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""

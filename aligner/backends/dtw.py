@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.abilities import Pronounce
 from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
 from aligner.backends.calls import check_warping
 from aligner.backends.hmm import pronouncer
@@ -30,7 +31,7 @@ from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model, read_measured
 from aligner.reference import espeak
-from aligner.reference.espeak import Synthesiser, arpabet, languages, resolve
+from aligner.reference.espeak import EspeakG2P, Synthesiser, arpabet, languages, resolve
 from aligner.reference.frontend import Posteriorgram, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
@@ -39,9 +40,10 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
-from aligner.text.normalise import BRACKETED, spoken_english
+from aligner.text.lexicon import SpokenWord
+from aligner.text.normalise import BRACKETED, Token, spoken_english
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError
+from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError, Pronunciation
 
 NAME = "dtw"
 FRONTEND = TemplateFrontend()
@@ -92,6 +94,9 @@ class DtwBackend:
 
     refer: Callable[[Heard], Reference]
     """Gives an utterance its reference; raises DataError if there is none."""
+
+    pronounce: Pronounce
+    """Gives words the pronunciations that the reference speaks."""
 
     model_name: str
     """The name of what speaks the reference."""
@@ -223,6 +228,39 @@ def unpaused(
     return [f for f, _, _ in kept], tuple(p for _, p, _ in kept), [o for _, _, o in kept]
 
 
+@dataclass(frozen=True)
+class EspeakPronouncer:
+    """Tells how eSpeak says the words of tokens; it is called as `aligner.text.lexicon.Pronouncer` is."""
+
+    g2p: EspeakG2P
+    """Gives a word the phones of the voice."""
+    rename: Callable[[str], Sequence[str]]
+    """Gives a phone of the voice the labels that it has in an alignment."""
+
+    def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
+        """The spoken words, and an empty list of words out of vocabulary.
+
+        Raises
+        ------
+        DataError
+            Naming a word that has no sound.
+        """
+        words = [(k, word) for k, token in enumerate(tokens) for word in token.spoken]
+        said = self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])
+        mute = next((word for word, phones in said.items() if not phones), None)
+        if mute is not None:
+            rule, remedy = f"eSpeak has no sound for {mute!r}", "spell it as this language would"
+            raise DataError("transcript", rule, remedy, fault=Fault.OOV)
+        return [SpokenWord(k, word, (self._pronunciation(said.get(word)),)) for k, word in words], []
+
+    def _pronunciation(self, phones: Sequence[str] | None) -> Pronunciation:
+        """The phones as they are labelled; those of a noise are not known to the voice."""
+        if phones is None:
+            return Pronunciation((NOISE_LABEL,))
+        labels = (tuple(self.rename(phone)) or (phone,) for phone in phones)
+        return Pronunciation(tuple(label for several in labels for label in several))
+
+
 def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     """The backend whose reference is a synthesiser's voice.
 
@@ -263,6 +301,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     measured = read_measured(MEASURED_OF_ESPEAK)["offsets"]
     return DtwBackend(
         refer=refer,
+        pronounce=EspeakPronouncer(EspeakG2P(voice), arpabet if english else lambda label: (label,)),
         model_name=f"espeak {voice}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         options=options,
@@ -324,6 +363,7 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
 
     return DtwBackend(
         refer=refer,
+        pronounce=pronounce,
         model_name=model.name,
         about=f"the means of {model.name!r} as the reference",
         options=options,

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from aligner.backends import ctc, dtw, hmm
+from aligner.backends.abilities import Pronounce, Pronouncing
 from aligner.backends.base import AnyBackend, Found, Heard, Traits
 from aligner.backends.options import Compute, Options
 from aligner.models.base import Model
@@ -65,6 +66,12 @@ class MedianBackend:
     def compute(self) -> Compute:
         """How all backends compute: in which processes, on which device."""
         return self.first.compute
+
+    @property
+    def pronounce(self) -> Pronounce:
+        """Gives words the pronunciations of the first backend, which says what phones there are."""
+        assert isinstance(self.first, Pronouncing)
+        return self.first.pronounce
 
     def with_members(self, change: Callable[[AnyBackend], AnyBackend]) -> MedianBackend:
         """The same backend with each of the several changed (see `Composite`)."""

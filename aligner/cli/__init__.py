@@ -21,6 +21,7 @@ from aligner.cli.languages import languages
 from aligner.cli.looking import inspect, report
 from aligner.cli.measuring import bench, doctor, profile
 from aligner.cli.models import models
+from aligner.cli.reading import read
 from aligner.cli.streaming import stream
 from aligner.cli.teaching import teach
 from aligner.cli.training import train
@@ -38,6 +39,7 @@ for command in (
     align,
     stream,
     validate,
+    read,
     train,
     adapt,
     teach,

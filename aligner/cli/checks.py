@@ -4,6 +4,7 @@ apart.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,7 +31,7 @@ from aligner.parallel.cores import cores
 from aligner.run.plan import Job, check_empty, check_new, check_place, check_taught, check_writable, plan
 from aligner.run.prompts import OneTransfer, Prompt, plan_one, plan_transfer, prompt_of
 from aligner.text.phones import PhoneMap, parse_map
-from aligner.types import DataError, ModelError
+from aligner.types import DataError, Fault, ModelError
 
 TEXT_SUFFIXES = (".txt", ".lab")  # of what is the name of a file, not a text
 LONGEST_NAME = 1000  # characters from which a text is no name of a file
@@ -325,6 +326,26 @@ def streaming(
         check_there(Path(source))
     options = Options(backend="hmm", **settings)
     check_choice(model, options, Compute())
+    return said, options
+
+
+def reading(*, text: str, table: Path | None, model: str | None, **settings: Any) -> tuple[str, Options]:
+    """Check a call of `aligner read`, and read its text.
+
+    Raises
+    ------
+    DataError, ModelError
+        If the call is wrong.
+    OSError
+        If the table cannot be written.
+    """
+    said = sys.stdin.read() if text == STANDARD_INPUT else _text(text)
+    if not said.strip():
+        raise DataError("text", "it is empty", "write what is to be read", fault=Fault.CALL)
+    options = Options(**settings)
+    check_choice(model, options, Compute())
+    check_targets(table)
+    check_tables(table)
     return said, options
 
 

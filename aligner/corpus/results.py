@@ -42,6 +42,7 @@ RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model,
 CORRECTED = "corrected"  # a folder for what people corrected, file for file
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")
+READING_COLUMNS = ("written", "word", "source", "pronunciation", "problem")
 REASONS = "; "  # between the reasons of one row
 
 

@@ -34,6 +34,8 @@ def by_prompts(chosen: Mapping[str, Prompt], options: Options, compute: Compute)
 
     return DtwBackend(
         refer=refer,
+        # the reference is a recording, of which nothing has to be pronounced
+        pronounce=lambda tokens: ([], []),
         model_name="labels",
         about="recordings with labels as the reference",
         options=options,

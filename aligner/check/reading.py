@@ -1,0 +1,124 @@
+"""How a text will be read: each written word, what is said for it, and its pronunciations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aligner.backends.abilities import Pronouncing
+from aligner.backends.base import AnyBackend
+from aligner.text.lexicon import Pronouncer, SpokenWord
+from aligner.text.normalise import BRACKETED, Token, normalise
+from aligner.text.spelling import Speller
+from aligner.types import NOISE_LABEL, DataError
+
+
+class Source(StrEnum):
+    """Where the pronunciations of a word come from."""
+
+    DICTIONARY = "dictionary"
+    """The word is in the dictionary."""
+    GUESS = "guess"
+    """No dictionary has the word, and its letters were pronounced (G2P)."""
+    SYNTHESISER = "espeak"
+    """ESpeak pronounces the word."""
+    LETTERS = "letters"
+    """The model's alphabet is letters: a word is spelled."""
+    NOISE = "noise"
+    """The word stands for a sound that is no speech, or for speech that nobody understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A word that is said, and the ways in which it may be."""
+
+    word: str
+    """The word as it is looked up."""
+    source: Source
+    """Where its pronunciations come from."""
+    pronunciations: tuple[tuple[str, ...], ...]
+    """The phones of each way to say it, the first of the dictionary first; none where there is no way."""
+    problem: str = ""
+    """Why there is no way to say it, and what to do; empty where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A word of a text as it was written, and what is said for it."""
+
+    spelling: str
+    """The word as it was written, without the punctuation around it."""
+    readings: tuple[Reading, ...]
+    """What is said for it, in order."""
+
+
+def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
+    """Read a text as `align` would with a backend; no recording is needed.
+
+    Parameters
+    ----------
+    text : str
+        The transcript.
+    backend : Backend
+        What would align it: its language says how the text is read, and its dictionary how that is said.
+
+    Returns
+    -------
+    tuple of Written
+        The words of the text, in order; a word without a pronunciation has a `Reading` that says why.
+
+    Examples
+    --------
+    >>> from aligner.backends.choose import chosen
+    >>> [word] = read("1984", chosen())
+    >>> [(r.word, r.pronunciations[0][0], str(r.source)) for r in word.readings]
+    [('nineteen', 'N', 'dictionary'), ('eighty', 'EY', 'dictionary'), ('four', 'F', 'dictionary')]
+    """
+    assert isinstance(backend, Pronouncing)
+    tokens = normalise(text, backend.traits.english is not False)
+    return tuple(Written(spelling=t.spelling, readings=_readings(t, backend)) for t in tokens)
+
+
+def _readings(token: Token, backend: Pronouncing) -> tuple[Reading, ...]:
+    """What is said for a token; word by word, so that one that cannot be said does not hide the others."""
+    return tuple(r for word in token.spoken for r in _of_word(Token(token.spelling, (word,)), backend))
+
+
+def _of_word(token: Token, backend: Pronouncing) -> list[Reading]:
+    try:
+        spoken, oovs = backend.pronounce([token])
+    except DataError as error:
+        source = _source(token.spoken[0], backend, guessed=True)
+        return [Reading(word=token.spoken[0], source=source, pronunciations=(), problem=error.message)]
+    unknown = {word for word, _ in oovs}
+    return [
+        Reading(
+            word=s.word,
+            source=_source(s.word, backend, guessed=s.word in unknown),
+            pronunciations=_phones(s),
+        )
+        for s in spoken
+    ]
+
+
+def _phones(spoken: SpokenWord) -> tuple[tuple[str, ...], ...]:
+    """The phones of each pronunciation, once each; whatever a model calls its noises, they are one label."""
+    if BRACKETED.fullmatch(spoken.word):
+        return ((NOISE_LABEL,),)
+    return tuple(dict.fromkeys(p.phones for p in spoken.pronunciations))
+
+
+def _source(word: str, backend: Pronouncing, *, guessed: bool) -> Source:
+    if BRACKETED.fullmatch(word):
+        return Source.NOISE
+    if isinstance(backend.pronounce, Speller):
+        return Source.LETTERS
+    if not isinstance(backend.pronounce, Pronouncer):
+        return Source.SYNTHESISER
+    return Source.GUESS if guessed else Source.DICTIONARY
+
+
+def unsaid(words: Sequence[Written]) -> int:
+    """How many words have no pronunciation."""
+    return sum(bool(r.problem) for w in words for r in w.readings)
