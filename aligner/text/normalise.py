@@ -1,18 +1,29 @@
 """From transcripts to tokens: what the user wrote, and the words that are said for it.
 
-Numbers, dates, times, currency, units and abbreviations are spoken out in English; everything else
-is left to the dictionary.  American readings are used: 1984 is "nineteen eighty four", 250 "two
-hundred fifty", 5/3 "may third".
+A transcript is read by these rules, in this order:
+
+1. Entities are undone and tags dropped (`aligner.text.markup`).
+2. Marks are found: noises, unclear stretches, cut-offs (by default `aligner.text.spans.bracketed`).
+3. What is left is written in plain characters (`aligner.text.plain`), and split into words at spaces.
+4. Addresses are words as they stand; other words are split at punctuation, and stripped of it.
+5. Numbers and what is joined to them are spoken out, in English (`aligner.text.numbers`).
+6. Words: abbreviations and letters are spoken out, in English; everything else is left to the dictionary.
+
+American readings are used: 1984 is "nineteen eighty four", 250 "two hundred fifty", 5/3 "may third".
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from aligner.text.markup import without_markup
 from aligner.text.numbers import SYMBOLS, letter_name, measure, numeric
+from aligner.text.plain import NOISE_CHARACTER, Plain, plain
+from aligner.text.spans import BRACKETED as BRACKETED
+from aligner.text.spans import Kind, Marks, bracketed
 
 
 @dataclass(frozen=True)
@@ -22,17 +33,24 @@ class Token:
     spelling: str
     """The word as the user wrote it, without the punctuation around it."""
     spoken: tuple[str, ...]
-    """The words that are said for it, one or more; ``[laughter]`` and the like stay as they are."""
+    """The words that are said for it, one or more; a noise is one word in brackets (`BRACKETED`)."""
 
 
-SPACED = str.maketrans(
-    {"–": " – ", "—": " — ", "…": " ", "\u00a0": " ", "\u200b": " ", "\ufeff": None, "\u00ad": None}
-)
-# one character for one, so that places in the text stay
-ASCII_EQUIVALENTS = str.maketrans("’‘ʼ´`‐‑“”−", "'''''--\"\"-")
+@dataclass(frozen=True)
+class Word:
+    """A word of a text in plain characters."""
+
+    start: int
+    """Index of its first character in the text."""
+    end: int
+    """Index behind its last character."""
+    core: str
+    """The word without the punctuation around it."""
+    said: tuple[str, ...] | None = None
+    """What is said for it, where that is known; None where it is still to be read."""
+
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
-WORD = re.compile(rf"{BRACKETED.pattern}|[^\s\[\]{{}}]+")
 # numbers with spaces in them
 SPACED_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")
 WORD_JOINER = "\u2060"  # stands for a space within a number, where it splits no word
@@ -91,7 +109,7 @@ ABBREVIATIONS = {
     "mrs": "missus",
     "dr": "doctor",
 }
-FRACTIONS = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
+FRACTIONS = {"1⁄2": "1/2", "1⁄3": "1/3", "2⁄3": "2/3", "1⁄4": "1/4", "3⁄4": "3/4"}
 
 
 def spoken_english(language: str | None) -> bool:
@@ -105,7 +123,12 @@ def spoken_english(language: str | None) -> bool:
     return language is None or language.lower().replace("_", "-").split("-")[0] in ("en", "eng", "english")
 
 
-def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
+def normalise(
+    text: str,
+    english: bool = True,
+    marks: Marks = bracketed,
+    entry: Callable[[str], bool] | None = None,
+) -> tuple[Token, ...]:
     """Split a transcript into tokens; punctuation alone gives none.
 
     Parameters
@@ -116,6 +139,10 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
         Whether numbers and the like are spoken out, in English; otherwise what is written is what is said,
         and every Chinese character is a word unless there are spaces between some.  Numbers in groups (20
         000) and what stands behind a number (20 %) are one word with it.
+    marks : callable
+        Finds noises and other marks in the text, see `aligner.text.spans`.
+    entry : callable, optional
+        Tells whether a word as written is one that the user gave a pronunciation; it is read no further.
 
     Examples
     --------
@@ -124,57 +151,74 @@ def normalise(text: str, english: bool = True) -> tuple[Token, ...]:
     >>> normalise("In 1984,")[1]
     Token(spelling='1984', spoken=('nineteen', 'eighty', 'four'))
     """
-    clean = unicodedata.normalize("NFC", CONTROL.sub(" ", text)).translate(SPACED)
-    if not english:
-        clean = SPACED_NUMBER.sub(lambda number: number[0].replace(" ", WORD_JOINER), clean)
-        clean = clean if SEGMENTED.search(clean) else HAN.sub(r" \g<0> ", clean)
-    capitals_tell = any(c.islower() for c in clean)  # of abbreviations; not where all is in capitals
-    written = [piece for word in WORD.findall(clean) for piece in _split_punctuation(word)]
-    plain = [
-        w.translate(ASCII_EQUIVALENTS) if capitals_tell else w.translate(ASCII_EQUIVALENTS).lower()
-        for w in written
+    source = without_markup(text)
+    spans = marks(source)
+    written = plain(source, spans, english)
+    noises = iter([span.said for span in spans if span.kind is Kind.NOISE])
+    words = list(_words(written, english, noises, entry))
+    capitals_tell = any(c.islower() for c in written.text)  # of abbreviations; not where all is in capitals
+    cores = [w.core if capitals_tell or w.said else w.core.lower() for w in words]
+    around = zip(words, cores, ["", *cores], [*cores[1:], ""], strict=False)
+    read = [
+        w.said or (tuple(_spoken(core, before.lower(), after)) if english else _as_written(core))
+        for w, core, before, after in around
     ]
-    cores = [w if BRACKETED.fullmatch(w) else _strip(w) for w in plain]
-    if english:
-        around = zip(cores, ["", *cores], [*cores[1:], ""], strict=False)
-        spoken = [
-            tuple(_spoken(core, before.lower(), after)) if core else () for core, before, after in around
-        ]
-    else:
-        spoken = [_as_written(core) for core in cores]
-    return tuple(_tokens(written, plain, cores, spoken))
+    return tuple(_tokens(written, words, read))
 
 
-def _tokens(
-    written: Sequence[str], plain: Sequence[str], cores: Sequence[str], spoken: Sequence[tuple[str, ...]]
-) -> Iterator[Token]:
+def _words(
+    written: Plain, english: bool, noises: Iterator[str], entry: Callable[[str], bool] | None
+) -> Iterator[Word]:
+    """Yield the words of a text, without the punctuation around them."""
+    text = written.text
+    if not english:
+        text = SPACED_NUMBER.sub(lambda number: number[0].replace(" ", WORD_JOINER), text)
+    by_character = not english and HAN.search(text) and not SEGMENTED.search(text)
+    for chunk in (_BY_CHARACTER if by_character else _CHUNK).finditer(text):
+        if chunk[0] == NOISE_CHARACTER:
+            yield Word(*chunk.span(), chunk[0], (next(noises),))
+            continue
+        if entry is not None and entry(written.written(*chunk.span())):
+            yield Word(*chunk.span(), chunk[0], (written.written(*chunk.span()),))
+            continue
+        for start, end in _split_punctuation(chunk[0]):
+            core = _strip(chunk[0][start:end])
+            first = chunk.start() + start + chunk[0][start:end].find(core)
+            if core:
+                word = written.written(first, first + len(core))
+                known = entry is not None and entry(word)
+                yield Word(first, first + len(core), core, (word,) if known else None)
+
+
+_CHUNK = re.compile(r"[^\s\[\]{}]+")
+_BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")
+
+
+def _tokens(written: Plain, words: Sequence[Word], read: Sequence[tuple[str, ...]]) -> Iterator[Token]:
     """Yield a token for each word that is spoken, spelled as it was written but without its punctuation."""
-    for own, word, core, said in zip(written, plain, cores, spoken, strict=True):
+    for word, said in zip(words, read, strict=True):
         if said:
-            first = word.find(core)
-            length = len(core) - (said == ("no",) and core.endswith("."))
-            yield Token(own[first : first + length].replace(WORD_JOINER, " "), said)
+            dot = said == ("no",) and word.core.endswith(".")
+            yield Token(written.written(word.start, word.end - dot), said)
 
 
 def _as_written(core: str) -> tuple[str, ...]:
     """The word itself, in lower case, as what is spoken for it."""
-    said = core if BRACKETED.fullmatch(core) else core.lower().replace(WORD_JOINER, "")
+    said = unicodedata.normalize("NFC", core.lower().replace(WORD_JOINER, ""))
     return (said,) if any(c.isalnum() for c in core) else ()
 
 
-def _split_punctuation(word: str) -> list[str]:
+_JOINT = re.compile(r"(?<=[^\W\d_]{2})[,;:!?.\"]+(?=[^\W\d_]{2})|(?<=\w)(?:--+|\.\.+)(?=\w)|[–—]+")
+
+
+def _split_punctuation(word: str) -> Iterator[tuple[int, int]]:
     """Separate words that only punctuation joins: "yes,no" is two words, "1,000" and "U.S." are one."""
-    if BRACKETED.fullmatch(word):
-        return [word]
-    return (
-        [
-            w
-            for w in re.split(r"(?<=[^\W\d_]{2})[,;:!?.\"]+(?=[^\W\d_]{2})|(?<=\w)(?:--+|\.\.+)(?=\w)", word)
-            if w
-        ]
-        if not _ADDRESS.fullmatch(_strip(word))
-        else [word]
-    )
+    start = 0
+    if not _ADDRESS.fullmatch(_strip(word)):
+        for joint in _JOINT.finditer(word):
+            yield start, joint.start()
+            start = joint.end()
+    yield start, len(word)
 
 
 _ADDRESS = re.compile(
@@ -225,8 +269,6 @@ KEPT_APOSTROPHES = frozenset(
 
 def _spoken(core: str, before: str, after: str) -> list[str]:
     """List the words that are said for one token, given the tokens around it."""
-    if BRACKETED.fullmatch(core):
-        return [core]
     low = FRACTIONS.get(core, core.lower())
     if re.fullmatch(r"[a-z]{1,3}&[a-z]{1,3}", low):  # AT&T, R&D
         return [w for c in low for w in (["and"] if c == "&" else [letter_name(c)])]

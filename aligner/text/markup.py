@@ -1,0 +1,72 @@
+"""Entities and tags of HTML, SRT, WebVTT, SSML and the like: undone and dropped before a text is read."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+DEEPEST = 3  # times that an entity may be written as entities: &amp;amp;#39; is seen where sites copy sites
+# tags that stand within a line, and part no word
+_INLINE = """
+    a abbr acronym b bdi bdo big c cite code data del dfn em emphasis font g i ins kbd lang mark
+    mstts:express-as phoneme prosody q rb rt rtc ruby s samp say-as small span strike strong sub sup time tt u
+    v var voice w wbr
+"""
+# tags at which a line ends
+_BLOCK = """
+    article audio blockquote body br break caption center dd desc div dl dt figure footer h1 h2 h3 h4 h5 h6
+    head header hr html img lb li link main meta nav ol p para par pre section seg sentence speak style table
+    tbody td text tfoot th thead title tr ul utt xml
+"""
+_NAMES = dict.fromkeys(_INLINE.split(), "") | dict.fromkeys(_BLOCK.split(), " ")
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[.\s][^<>]*)?)(?P<empty>/?)>")
+_NO_TEXT = re.compile(
+    r"<!--.*?-->|<!\[CDATA\[|\]\]>|<![A-Za-z][^<>]*>|<\?[^<>]*\?>"  # comments, declarations
+    r"|<(?P<raw>script|style)\b[^<>]*>.*?</(?P=raw)\s*>"
+    r"|<\d\d(?::\d\d)+\.\d+>"  # the time of a word, in WebVTT
+    r"|\{\\[^{}]*\}",  # the style of a word, in SubStation
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def without_markup(text: str) -> str:
+    """Undo the entities of a text, and drop its tags; noises such as ``<laugh>`` stay.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        The same object where there is no markup.
+
+    Examples
+    --------
+    >>> without_markup("<i>rock</i> &amp; roll, it&#39;s<br/>loud <laugh>")
+    "rock & roll, it's loud <laugh>"
+    """
+    if "&" in text:
+        text = _undone(text)
+    if "<" in text or "{\\" in text:
+        text = _NO_TEXT.sub(" ", text) if _NO_TEXT.search(text) else text
+        closed = {found["name"].lower() for found in _TAG.finditer(text) if found["close"]}
+        text = _TAG.sub(lambda tag: _instead(tag, closed), text)
+    return text
+
+
+def _undone(text: str) -> str:
+    for _ in range(DEEPEST):
+        before, text = text, _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+        if text == before:
+            break
+    return text
+
+
+def _instead(tag: re.Match[str], closed: set[str]) -> str:
+    """Return what takes a tag's place: nothing, a space, or the tag itself where it is none but a noise."""
+    name = tag["name"].lower()
+    if name in _NAMES:
+        return _NAMES[name]
+    return " " if tag["close"] or tag["empty"] or name in closed else tag[0]
