@@ -87,6 +87,31 @@ class Fault(StrEnum):
     """Something else that the user named breaks a rule."""
 
 
+class Notice(StrEnum):
+    """What is worth a look though nothing fails on it: kinds beside `Fault`."""
+
+    SPEECH_RATE = "speech-rate"
+    """Somebody speaks faster or slower than people do."""
+    CLIPPED = "clipped"
+    """A recording was too loud."""
+    SAMPLE_RATE = "sample-rate"
+    """A recording has a low sample rate, or another than most."""
+    LONE_SPEAKER = "single-utterance-speaker"
+    """A speaker has one utterance."""
+    DUPLICATE_RECORDING = "duplicate-recording"
+    """A recording is there twice."""
+    EXTRA_TRANSCRIPT = "extra-transcript"
+    """A transcript is not read, for another counts."""
+    UNREAD_FILE = "unread-file"
+    """A file beside the recordings is of a kind that is not read."""
+    LINK = "link"
+    """A link leads to a folder that is read already, or nowhere."""
+    NAME = "name"
+    """A name was taken for another one, or changed."""
+    TEXT = "text"
+    """A part of a transcript was read in another way than it may be meant."""
+
+
 class AlignerError(Exception):
     """What went wrong and what to do about it, in one line.
 
@@ -382,7 +407,7 @@ class Caution:
     """What is odd, in a user's words."""
     remedy: str = ""
     """What to do."""
-    fault: Fault
+    fault: Fault | Notice
     """What kind of thing is odd."""
 
     def __str__(self) -> str:

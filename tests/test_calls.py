@@ -46,8 +46,8 @@ WRONG = {
     "align rec/mute.wav out": "the recording has no transcript: put mute.lab, .txt or .TextGrid beside "
     "it, or say what "
     "is said (--text)",
-    "align rec/aligned.wav out": "holds an alignment (a tier of phones), not a transcript: keep a tier "
-    "per speaker",
+    "align rec/aligned.wav out": "holds an alignment (a tier of phones, 'phones'), not a transcript: "
+    "keep a tier per speaker",
     "align rec/row.wav out": "transcripts.tsv:2: a column is missing: write file, tab, text",
     "align rec/one.wav rec": "rec: one.TextGrid would lie beside its recording, where the next run "
     "takes it for the "

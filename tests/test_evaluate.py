@@ -25,12 +25,12 @@ from aligner import DataError
 from aligner.backends.choose import chosen
 from aligner.corpus.labels import (
     Labels,
-    TierNames,
     find_labels,
     read_labels,
     read_reference,
     tier,
 )
+from aligner.corpus.tier_names import TierNames
 from aligner.evaluate import boundaries
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.evaluate.boundaries import Hits, detection, hits

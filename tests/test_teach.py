@@ -22,7 +22,8 @@ from aligner import load_model
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.cli import main
-from aligner.corpus.labels import TierNames, read_labels, tier
+from aligner.corpus.labels import read_labels, tier
+from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import read_text
 from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.learn import teach as teaching

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 
 import soundfile
@@ -20,20 +19,9 @@ from aligner.refine.thresholds import Test, threshold
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, CONTROL, Token, normalise
 from aligner.text.spelling import Speller
-from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Utterance
+from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Notice, Utterance
 
 ERROR, WARNING = "error", "warning"
-
-
-class Notice(StrEnum):
-    """What is worth a look though nothing fails on it: kinds of problems beside `Fault`."""
-
-    SPEECH_RATE = "speech-rate"
-    CLIPPED = "clipped"
-    SAMPLE_RATE = "sample-rate"
-    LONE_SPEAKER = "single-utterance-speaker"
-    DUPLICATE_RECORDING = "duplicate-recording"
-    EXTRA_TRANSCRIPT = "extra-transcript"
 
 
 Kind = Fault | Notice
@@ -58,6 +46,10 @@ KINDS: Mapping[Kind, str] = {  # in the order in which they are reported
     Notice.LONE_SPEAKER: "a speaker with one utterance",
     Notice.DUPLICATE_RECORDING: "the same recording twice",
     Notice.EXTRA_TRANSCRIPT: "a transcript that is not read, for another counts",
+    Notice.UNREAD_FILE: "a file beside the recordings of a kind that is not read",
+    Notice.LINK: "a link to a folder that is read already, or to nowhere",
+    Notice.NAME: "a name that was taken for another one, or changed",
+    Notice.TEXT: "a part of a transcript that is read in another way than it may be meant",
     Fault.MEMORY: "a recording for which there is not enough memory",
     Fault.INTERNAL: "what the program itself failed on",
 }

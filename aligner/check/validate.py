@@ -19,7 +19,6 @@ from aligner.check.faults import (
     Checked,
     Entry,
     Kind,
-    Notice,
     OddWord,
     Problem,
     Recording,
@@ -40,7 +39,7 @@ from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
-from aligner.types import NOISE_LABEL, SAMPLE_RATE, DataError, Failure, Fault, Utterance
+from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, DataError, Failure, Fault, Notice, Utterance
 
 RECORDINGS_AT_ONCE = 64  # that the threads are given: what they found of these is held in memory
 
@@ -256,6 +255,7 @@ def _report(
         *_namesakes(recordings),
         *(_lone_speakers(found.utterances) if corpus.is_dir() else ()),  # one recording has but one speaker
         *_unread_transcripts(found),
+        *(_problem_of_caution(corpus, caution) for caution in found.cautions),
     ]
     oovs = tuple(odd for kind, odd, _ in words if kind == Fault.OOV)
     return Report(
@@ -271,6 +271,12 @@ def _report(
         audio=sum(t.seconds for t in opened),
         rates=rates,
     )
+
+
+def _problem_of_caution(corpus: Path, caution: Caution) -> Problem:
+    """Return a caution of `find` as a problem; it is about a file, which need not be a recording."""
+    about = Utterance(caution.where, corpus / caution.where, "", file=caution.where)
+    return warning(caution.fault, about, caution.rule, caution.remedy)
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -23,8 +23,9 @@ from aligner.backends.calls import (
 from aligner.backends.options import Compute, Options, check_device
 from aligner.corpus.audio import check_there
 from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_one, find_recordings
-from aligner.corpus.labels import Source, TierNames, find_labels
+from aligner.corpus.labels import Source, find_labels
 from aligner.corpus.outcome import Outcome, read_outcome
+from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of
 from aligner.parallel.cores import cores
@@ -36,6 +37,7 @@ from aligner.types import DataError, Fault, ModelError
 TEXT_SUFFIXES = (".txt", ".lab")  # of what is the name of a file, not a text
 LONGEST_NAME = 1000  # characters from which a text is no name of a file
 STANDARD_INPUT = "-"
+TIER_OPTIONS = ("--phones", "--words")  # that name the tiers of labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +286,7 @@ def transfer(
     """
     if posteriors is not None:
         check_known(posteriors)
-    tiers = TierNames(phones, words)
+    tiers = TierNames(phones, words, TIER_OPTIONS)
     prompts: Mapping[str, Prompt] = {}
     job, recording = None, None
     if reference.is_dir():
@@ -409,8 +411,8 @@ def evaluation(
     classes = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
     return Labelling(
         classes,
-        TierNames(tiers["phones"], tiers["words"]),
-        TierNames(tiers["aligned_phones"], tiers["aligned_words"]),
+        TierNames(tiers["phones"], tiers["words"], TIER_OPTIONS),
+        TierNames(tiers["aligned_phones"], tiers["aligned_words"], ("--aligned-phones", "--aligned-words")),
     )
 
 

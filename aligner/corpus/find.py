@@ -14,6 +14,8 @@ import soundfile
 
 from aligner.corpus import audio
 from aligner.corpus.tables import LJSPEECH, TSV, TranscriptRow, read_rows
+from aligner.corpus.tier_names import PHONES, kind_of
+from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
@@ -26,7 +28,7 @@ PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may mi
 
 @dataclass(frozen=True)
 class Corpus:
-    """The utterances of a folder, and the failures of what makes none."""
+    """The utterances of a folder, the failures of what makes none, and cautions about what else is there."""
 
     utterances: tuple[Utterance, ...]
     """What can be tried to align, in the order of the files."""
@@ -361,7 +363,7 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     """
     tiers = read_textgrid(transcript)
     names = [name for name, _ in tiers]
-    _check_tiers(transcript, names)
+    _check_tiers(transcript, tiers)
     channels = _channels(path)
     number = 0
     for k, (speaker, intervals) in enumerate(tiers):
@@ -388,12 +390,14 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
         )
 
 
-def _check_tiers(transcript: Path, names: list[str]) -> None:
+def _check_tiers(transcript: Path, tiers: Tiers) -> None:
     """Raise DataError where the tiers of a TextGrid are no transcript, or two have one name."""
-    if any(n == "phones" or n.endswith(" - phones") for n in names):
+    names = [name for name, _ in tiers]
+    kinds = {found[1]: name for name, intervals in tiers if (found := kind_of(name, intervals))}
+    if PHONES in kinds:
         raise DataError(
             transcript,
-            "it holds an alignment (a tier of phones), not a transcript",
+            f"it holds an alignment (a tier of phones, {kinds[PHONES]!r}), not a transcript",
             "keep a tier per speaker with what is said, or write the text to a .lab file",
             fault=Fault.BAD_TRANSCRIPT,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.corpus.results import CORRECTED
+from aligner.corpus.tier_names import PHONES, WORDS, Ambiguous, TierNames, choose
 from aligner.formats import ctm, json
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable
@@ -38,16 +39,6 @@ class Source:
     """The file."""
     recording: str = ""
     """The recording that is meant, where the file has several (CTM)."""
-
-
-@dataclass(frozen=True)
-class TierNames:
-    """What the tiers of labels are called; ``SPEAKER - NAME`` is understood, too."""
-
-    phones: str = "phones"
-    """The name of the tier of phones."""
-    words: str = "words"
-    """The name of the tier of words."""
 
 
 def find_labels(root: Path) -> dict[str, Source]:
@@ -122,36 +113,48 @@ def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[s
     Raises
     ------
     DataError
-        If it cannot be read; or has neither of the tiers, listing those that are there.
+        If it cannot be read; has neither of the tiers, listing those that are there; or has several that may
+        be the one that is meant.
     """
     source = source if isinstance(source, Source) else Source(source)
     names = names or TierNames()
     tiers = read(source.path, source.recording)
-    speakers: dict[str, dict[str, list[Interval]]] = {}
-    for kind, wanted in (("phones", names.phones), ("words", names.words)):
-        for name, intervals in tiers:
-            if name == wanted or name.endswith(f" - {wanted}"):
-                speaker = name.removesuffix(wanted).removesuffix(" - ")
-                speakers.setdefault(speaker, {}).setdefault(kind, intervals)
-    if not speakers:
-        raise _no_tier(source.path, f"{names.phones!r} or {names.words!r}", tiers)
-    for kind, wanted, usual in (("phones", names.phones, "phones"), ("words", names.words, "words")):
-        if wanted != usual and not any(kind in found for found in speakers.values()):
-            raise _no_tier(source.path, repr(wanted), tiers)  # who names a tier means it
+    chosen, ambiguous = choose(tiers, names)
+    if ambiguous:
+        raise _several(source.path, ambiguous[0], names)
+    if not chosen:
+        raise _no_tier(source.path, f"{names.phones!r} or {names.words!r}", tiers, names.options)
+    for kind, wanted, option in zip((PHONES, WORDS), (names.phones, names.words), names.options, strict=True):
+        if wanted != kind and not any(kind in found for found in chosen.values()):
+            raise _no_tier(source.path, repr(wanted), tiers, (option,))  # who names a tier means it
     end = max((i.end for _, intervals in tiers for i in intervals), default=0.0)
+    first = dict(reversed(tiers))  # of two tiers with one name the first counts
     return {
-        speaker: Labels(_tuple(found.get("phones")), _tuple(found.get("words")), end)
-        for speaker, found in speakers.items()
+        speaker: Labels(
+            tuple(first[found[PHONES]]) if PHONES in found else None,
+            tuple(first[found[WORDS]]) if WORDS in found else None,
+            end,
+        )
+        for speaker, found in chosen.items()
     }
 
 
-def _tuple(intervals: Sequence[Interval] | None) -> tuple[Interval, ...] | None:
-    return None if intervals is None else tuple(intervals)
+def _several(path: Path, found: Ambiguous, names: TierNames) -> DataError:
+    option = names.options[0] if found.kind == PHONES else names.options[1]
+    return DataError(
+        path,
+        f"{len(found.names)} tiers may be its {found.kind}: {', '.join(map(repr, found.names))}",
+        f"name the one that is meant ({option} TIER)",
+        fault=Fault.LABELS,
+    )
 
 
-def _no_tier(path: Path, wanted: str, tiers: Tiers) -> DataError:
+def _no_tier(path: Path, wanted: str, tiers: Tiers, options: Sequence[str] = ()) -> DataError:
     there = ", ".join(repr(name) for name, _ in tiers)
-    return DataError(path, f"it has no tier {wanted}", f"its tiers are {there or 'none'}", fault=Fault.LABELS)
+    remedy = f"its tiers are {there or 'none'}"
+    if there and options:
+        remedy += f": name the one that is meant ({' or '.join(f'{o} TIER' for o in options)})"
+    return DataError(path, f"it has no tier {wanted}", remedy, fault=Fault.LABELS)
 
 
 def tier(path: Path, name: str) -> list[Interval]:

@@ -9,8 +9,9 @@ from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from aligner.corpus.labels import Labels, Source, TierNames, check_aligned, find_labels, read_labels
+from aligner.corpus.labels import Labels, Source, check_aligned, find_labels, read_labels
 from aligner.corpus.results import ALIGNMENT_TABLE
+from aligner.corpus.tier_names import TierNames
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time

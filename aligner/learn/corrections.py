@@ -11,8 +11,9 @@ from typing import NamedTuple
 from aligner.backends.calls import check_folder
 from aligner.corpus import audio
 from aligner.corpus.find import find
-from aligner.corpus.labels import Labels, Source, TierNames, find_labels, read_labels
+from aligner.corpus.labels import Labels, Source, find_labels, read_labels
 from aligner.corpus.results import read_run_record
+from aligner.corpus.tier_names import TierNames
 from aligner.text.phones import SILENCE, fold
 from aligner.types import DataError, Failure, Fault, Interval, Utterance
 

@@ -11,7 +11,7 @@ from typing import Any
 from aligner.backends.abilities import Composite, Teachable
 from aligner.backends.base import AnyBackend
 from aligner.backends.calls import check_refined
-from aligner.corpus.labels import TierNames
+from aligner.corpus.tier_names import TierNames
 from aligner.learn.corrections import CorrectedUtterance, read_corrections
 from aligner.learn.lessons import lesson_of
 from aligner.models import boundary, saved

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aligner.corpus.find import Corpus, find_recordings
-from aligner.corpus.labels import Source, TierNames, find_labels, read_labels
+from aligner.corpus.labels import Source, find_labels, read_labels
+from aligner.corpus.tier_names import TierNames
 from aligner.formats import registry
 from aligner.run.plan import Job, check_place, check_writable, planned
 from aligner.text.phones import kind

@@ -9,7 +9,8 @@ import click
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.cli.actions.output import print_taught
-from aligner.corpus.labels import TierNames
+from aligner.cli.checks import TIER_OPTIONS
+from aligner.corpus.tier_names import TierNames
 from aligner.learn.teach import save_taught, teach
 
 
@@ -41,7 +42,7 @@ def teach_model(
     options, compute : Options, Compute
         How the corrected utterances are aligned.
     """
-    taught = teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words))
+    taught = teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words, TIER_OPTIONS))
     print_taught(taught)
     if taught.learnt.model is not None:
         save_taught(taught.learnt, model, options.dictionary, new)
