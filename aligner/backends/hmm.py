@@ -308,6 +308,7 @@ def dictionary(
         g2p=HamaG2P() if options.g2p and spoken_english(options.language) else None,
         known=known,
         noises=noises,
+        stress=options.stress,
     )
 
 

@@ -36,6 +36,10 @@ class Options:
     g2p: bool = True
     """Whether a word that is in no dictionary gets a pronunciation from its letters."""
 
+    stress: bool = True
+    """Whether vowels are labelled with the stress that the dictionary writes (``AH0``, ``IY1``); it changes
+    labels and nothing else."""
+
     refine: str = "full"
     """What is done to boundaries after the search: 'none' leaves them, 'offsets' corrects them by the model's
     table, 'full' also looks for them in the sound near there, and by what was learnt from corrections where

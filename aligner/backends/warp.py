@@ -21,6 +21,7 @@ from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
+from aligner.text.stress import without_stress
 from aligner.tracing import stage
 from aligner.types import Clock, Interval
 
@@ -198,7 +199,7 @@ def _evidence(
     columns : ndarray, optional
     """
     columns = np.arange(len(graph.pdfs)) if columns is None else columns
-    _, label = np.unique(graph.phone, return_inverse=True)
+    _, label = np.unique(list(map(without_stress, graph.phone)), return_inverse=True)
     label_of_pdf = np.empty(len(graph.pdfs), np.int64)
     label_of_pdf[graph.pdf] = label[graph.node]
     _, here = np.unique(label_of_pdf[columns], return_inverse=True)

@@ -11,7 +11,17 @@ import click
 
 from aligner import __version__, names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, DICTIONARY, EXISTING, FORMATS, G2P, POSTERIORS, guarded, warm_up
+from aligner.cli.common import (
+    CONTEXT,
+    DICTIONARY,
+    EXISTING,
+    FORMATS,
+    G2P,
+    POSTERIORS,
+    STRESS,
+    guarded,
+    warm_up,
+)
 
 
 def _what_is_kept(out: Path, **_: Any) -> str:
@@ -67,6 +77,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     help="Bring the model to each speaker in a first pass (hmm).  [default: where it was trained so]",
 )
 @G2P
+@STRESS
 @FORMATS
 @click.option(
     "--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker."

@@ -37,6 +37,12 @@ G2P = click.option(
     show_default=True,
     help="Whether words that are in no dictionary get a pronunciation from their letters, or fail.",
 )
+STRESS = click.option(
+    "--stress/--no-stress",
+    default=True,
+    show_default=True,
+    help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1), or without.",
+)
 FORMATS = click.option(
     "--format",
     "-f",

@@ -10,7 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, guarded
+from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, STRESS, guarded
 
 
 @click.command(
@@ -54,6 +54,7 @@ from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, guarded
 )
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @G2P
+@STRESS
 @click.option(
     "--refine",
     type=click.Choice(names.REFINEMENTS),
@@ -87,6 +88,7 @@ def stream(
     dictionary: Path | None,
     language: str | None,
     g2p: bool,
+    stress: bool,
     refine: str,
     **listening: Any,
 ) -> int:
@@ -120,6 +122,7 @@ def stream(
         dictionary=dictionary,
         language=language,
         g2p=g2p,
+        stress=stress,
         refine=refine,
     )
     from aligner.cli.actions import streaming

@@ -73,10 +73,23 @@ class Topology(Protocol):
         ...
 
 
+class _Plain:
+    """One label for all that are the same phone to a model, such as a vowel with this stress and that."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._first: dict[int, str] = {}
+
+    def __call__(self, label: str) -> str:
+        return self._first.setdefault(self._topology.number(label), label)
+
+
 @dataclass(kw_only=True)
 class _Net:
     """Nodes (phones in context) and the arcs between them, before they are expanded into states."""
 
+    plain: _Plain
+    """What contexts call a phone: stress is a matter of labels and no matter of the graph."""
     units: list[Unit] = field(default_factory=list)
     """The unit of each node."""
     phones: list[str] = field(default_factory=list)
@@ -138,9 +151,9 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     each way the next may begin; copies that the model cannot tell apart are one.  So the search is exact.
     """
     check_pronounced(words, "phone")
-    net = _Net()
+    net = _Net(plain=_Plain(topology))
     silence = topology.silence
-    firsts = [frozenset(p.phones[0] for p in w) for w in words] + [frozenset[str]()]
+    firsts = [frozenset(net.plain(p.phones[0]) for p in w) for w in words] + [frozenset[str]()]
     quiet = _silence(net, topology)
     net.start[0] = 0.0
     exits: list[_Exit] = []
@@ -174,33 +187,34 @@ def _word(
     follows: frozenset[str],
 ) -> list[_Exit]:
     """Add one pronunciation behind ``exits`` and the silence ``quiet``, and return its own exits."""
-    last = len(p.phones) - 1
-    entries = _entries(p, exits, quiet, topology.silence)
+    plain = tuple(map(net.plain, p.phones))
+    last = len(plain) - 1
+    entries = _entries(p, plain[0], exits, quiet, topology.silence)
     opening = _weight(p.probability)
     before: list[tuple[int, float]] = []
     result = []
     for k, phone in enumerate(p.phones):
-        lefts = sorted(entries) if k == 0 else [p.phones[k - 1]]
-        rights = sorted(follows) if k == last else [p.phones[k + 1]]
+        lefts = sorted(entries) if k == 0 else [plain[k - 1]]
+        rights = sorted(follows) if k == last else [plain[k + 1]]
         nodes = []
-        for group, unit, right in _distinct(topology, phone, lefts, rights, _position(k, last)):
+        for group, unit, right in _distinct(topology, plain[k], lefts, rights, _position(k, last)):
             arcs = before if k else [(n, w + opening) for left in group for n, w in entries[left]]
             node = net.add(unit, phone, word, arcs)
             if k == 0 and word == 0:
                 net.start[node] = opening
             nodes.append(node)
             if k == last:
-                result.append(_exit(node, p, frozenset(right)))
+                result.append(_exit(node, p, plain[k], frozenset(right)))
         before = [(n, 0.0) for n in nodes]
     return result
 
 
-def _exit(node: int, p: Pronunciation, follows: frozenset[str]) -> _Exit:
-    """Make the exit of a pronunciation from its last node."""
+def _exit(node: int, p: Pronunciation, phone: str, follows: frozenset[str]) -> _Exit:
+    """Make the exit of a pronunciation from its last node, of that ``phone``."""
     silence, no_silence = (
         (0.0, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
     )
-    return _Exit(node=node, phone=p.phones[-1], follows=follows, silence=silence, no_silence=no_silence)
+    return _Exit(node=node, phone=phone, follows=follows, silence=silence, no_silence=no_silence)
 
 
 def _position(k: int, last: int) -> Position:
@@ -214,12 +228,14 @@ def _weight(probability: float) -> float:
 
 
 def _entries(
-    p: Pronunciation, exits: Sequence[_Exit], quiet: int, silence: str
+    p: Pronunciation, phone: str, exits: Sequence[_Exit], quiet: int, silence: str
 ) -> dict[str, list[tuple[int, float]]]:
-    """List the nodes from which a pronunciation may be reached, by the phone before it."""
+    """List the nodes from which a pronunciation, whose first ``phone`` it is, may be reached, by the phone
+    before it.
+    """
     entries = {silence: [(quiet, _weight(p.silence_before))]}
     for e in exits:
-        if p.phones[0] in e.follows:
+        if phone in e.follows:
             entries.setdefault(e.phone, []).append((e.node, e.no_silence + _weight(p.no_silence_before)))
     return entries
 

@@ -183,6 +183,7 @@ def _record(job: Job, backend: AnyBackend, cautions: Sequence[Caution]) -> dict[
         "language": options.language,
         "dictionary": str(options.dictionary.resolve()) if options.dictionary else None,
         "g2p": options.g2p,
+        "stress": options.stress,
         "refine": options.refine,
         "taught": backend.traits.refinement.taught is not None,
         "formats": list(job.kinds),

@@ -14,9 +14,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+from aligner.text import stress
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Fault, Pronunciation
 
@@ -89,6 +90,11 @@ class Lexicon:
         """Set of all phones that occur in the dictionary."""
         lines = (line for lines in self.entries.values() for line in lines.split("\n"))
         return frozenset(phone for line in lines for phone in _split_fields(line.split())[1])
+
+    @cached_property
+    def stressed(self) -> bool:
+        """Whether its vowels have digits of stress, as those of the default dictionary have."""
+        return any(stress.is_stressed(p) for lines in self.entries.values() for p in lines.split())
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
         """Look up all pronunciations of a word, whatever its case and accents; none if it is unknown."""
@@ -219,6 +225,8 @@ class Pronouncer:
     """Predicate that tells whether the model has a phone."""
     noises: tuple[str, ...] = ()
     """The model's noise phones, for bracketed words such as [laughter]."""
+    stress: bool = True
+    """Whether vowels keep the stress that the dictionary writes, and guesses get one where it does."""
     _guessed: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
@@ -237,12 +245,16 @@ class Pronouncer:
                     spoken.append(SpokenWord(k, word, self._noise(word)))
                     continue
                 for part in self.lexicon.split(word):
-                    found = self.lexicon.lookup(part) or self._possessive(part)
-                    if not found:
-                        found = self._guess(part)
+                    known = self.lexicon.lookup(part) or self._possessive(part)
+                    found = self._labelled(known or self._guess(part))
+                    if not known:
                         oovs.append((part, " ".join(found[0].phones)))
                     spoken.append(SpokenWord(k, part, found))
         return spoken, oovs
+
+    def _labelled(self, found: tuple[Pronunciation, ...]) -> tuple[Pronunciation, ...]:
+        """Pronunciations as they are to be labelled: with stress or without."""
+        return found if self.stress else _unstressed(found)
 
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:
@@ -258,10 +270,14 @@ class Pronouncer:
         """Pronounce a word of the lexicon with English 's behind it."""
         base = self.lexicon.lookup(word[:-2]) if word.lower().endswith("'s") else ()
         return tuple(
-            replace(p, phones=(*p.phones, *_plural(p.phones[-1])))
+            replace(p, phones=(*p.phones, *ending))
             for p in base
-            if all(map(self.known, _plural(p.phones[-1])))
+            if all(map(self.known, ending := self._plural(p.phones[-1])))
         )
+
+    def _plural(self, last: str) -> tuple[str, ...]:
+        """Phones of English 's behind a phone, with stress where the dictionary has it."""
+        return stress.laid(_plural(last), stress.NONE) if self.lexicon.stressed else _plural(last)
 
     def _guess(self, word: str) -> tuple[Pronunciation, ...]:
         """Pronounce a word that is not in the lexicon, by the names of its letters or by G2P."""
@@ -289,17 +305,25 @@ class Pronouncer:
         if not (word.isupper() and 2 <= len(word) <= LONGEST_ABBREVIATION):
             return ()
         names = [self.lexicon.lookup("a." if c == "A" else c) for c in word]
-        return tuple(phone for name in names for phone in name[0].phones) if all(names) else ()
+        return stress.spelled_out([name[0].phones for name in names]) if all(names) else ()
 
     def _by_g2p(self, word: str) -> tuple[str, ...]:
         assert self.g2p is not None
+        lay = stress.with_stress if self.lexicon.stressed else tuple[str, ...]
         if (
             word.lower().endswith("'s")
             and (base := self.g2p(word[:-2]))
-            and all(map(self.known, _plural(base[-1])))
+            and all(map(self.known, ending := self._plural(base[-1])))
         ):
-            return (*base, *_plural(base[-1]))  # the phones are English, in ARPAbet
-        return self.g2p(word)
+            return (*lay(base), *ending)  # the phones are English, in ARPAbet
+        return lay(self.g2p(word))
+
+
+@lru_cache(maxsize=4096)
+def _unstressed(pronunciations: tuple[Pronunciation, ...]) -> tuple[Pronunciation, ...]:
+    """Pronunciations without stress; those that differed in it alone are one."""
+    plain = (replace(p, phones=tuple(map(stress.without_stress, p.phones))) for p in pronunciations)
+    return tuple(dict.fromkeys(plain))
 
 
 def _plural(last: str) -> tuple[str, ...]:
