@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.warp import phones_of, templates, warped
+from aligner.formats.files import read_text
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
 from aligner.models.base import Model
@@ -29,7 +30,7 @@ from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel
-from aligner.models.store import load_model, read_measured
+from aligner.models.store import cmu_dictionary, load_model, read_measured
 from aligner.reference import espeak
 from aligner.reference.espeak import EspeakG2P, Synthesiser, arpabet, languages, resolve
 from aligner.reference.frontend import Posteriorgram, TemplateFrontend
@@ -40,8 +41,9 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
-from aligner.text.lexicon import SpokenWord
+from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
+from aligner.text.stress import as_in
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError, Pronunciation
 
@@ -236,6 +238,8 @@ class EspeakPronouncer:
     """Gives a word the phones of the voice."""
     rename: Callable[[str], Sequence[str]]
     """Gives a phone of the voice the labels that it has in an alignment."""
+    stressed: Callable[[str, Sequence[str]], tuple[str, ...]]
+    """Puts stress on a word's labels, where they have any."""
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
         """The spoken words, and an empty list of words out of vocabulary.
@@ -251,14 +255,40 @@ class EspeakPronouncer:
         if mute is not None:
             rule, remedy = f"eSpeak has no sound for {mute!r}", "spell it as this language would"
             raise DataError("transcript", rule, remedy, fault=Fault.OOV)
-        return [SpokenWord(k, word, (self._pronunciation(said.get(word)),)) for k, word in words], []
+        return [SpokenWord(k, word, (self._pronunciation(word, said.get(word)),)) for k, word in words], []
 
-    def _pronunciation(self, phones: Sequence[str] | None) -> Pronunciation:
+    def _pronunciation(self, word: str, phones: Sequence[str] | None) -> Pronunciation:
         """The phones as they are labelled; those of a noise are not known to the voice."""
         if phones is None:
             return Pronunciation((NOISE_LABEL,))
         labels = (tuple(self.rename(phone)) or (phone,) for phone in phones)
-        return Pronunciation(tuple(label for several in labels for label in several))
+        return Pronunciation(self.stressed(word, [label for several in labels for label in several]))
+
+
+def _stressed(word: str, phones: Sequence[str]) -> tuple[str, ...]:
+    """The labels of an English word with the stress that the dictionary has for it, or a likely one."""
+    return as_in(phones, [p.phones for p in _own_dictionary().lookup(word)])
+
+
+@cache
+def _own_dictionary() -> Lexicon:
+    path = cmu_dictionary()
+    return Lexicon.parse(read_text(path), bool, path)
+
+
+def _relabelled(
+    phones: Sequence[Interval],
+    words: Sequence[int],
+    spellings: Sequence[str],
+    stressed: Callable[[str, Sequence[str]], tuple[str, ...]],
+) -> list[Interval]:
+    """The phones of some words with stress; ``words`` are places in ``spellings``, and negative in pauses."""
+    labels = [p.label for p in phones]
+    for word in set(words) - {NO_OWNER}:
+        places = [k for k, owner in enumerate(words) if owner == word]
+        for k, label in zip(places, stressed(spellings[word], [labels[k] for k in places]), strict=True):
+            labels[k] = label
+    return [replace(p, label=label) for p, label in zip(phones, labels, strict=True)]
 
 
 def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
@@ -274,7 +304,8 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     voice = resolve(language)
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
-
+    rename = arpabet if english else lambda label: (label,)
+    stressed = _stressed if english and options.stress else lambda _, phones: tuple(phones)
     beside = posteriorgram(options)
 
     def refer(heard: Heard) -> Reference:
@@ -292,16 +323,17 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
                 fault=Fault.EMPTY_TRANSCRIPT,
             )
         speech = speak([word for word, _ in said])
-        owners = [said[w][1] if w >= 0 else w for w in speech.words]
-        phones, words = split(speech.phones, owners, arpabet if english else lambda label: (label,))
+        phones, words = split(speech.phones, speech.words, rename)
+        phones = _relabelled(phones, words, [word for word, _ in said], stressed)
+        owners = [said[w][1] if w >= 0 else w for w in words]
         wave = torch.from_numpy(speech.wave)
-        made = templates(wave, phones, words, like=heard.wave, posteriors=beside)
+        made = templates(wave, phones, owners, like=heard.wave, posteriors=beside)
         return Reference(templates=made, spellings=[t.spelling for t in heard.tokens])
 
     measured = read_measured(MEASURED_OF_ESPEAK)["offsets"]
     return DtwBackend(
         refer=refer,
-        pronounce=EspeakPronouncer(EspeakG2P(voice), arpabet if english else lambda label: (label,)),
+        pronounce=EspeakPronouncer(EspeakG2P(voice), rename, stressed),
         model_name=f"espeak {voice}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         options=options,

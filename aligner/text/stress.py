@@ -59,6 +59,29 @@ def with_stress(phones: Sequence[str]) -> tuple[str, ...]:
     return laid(phones, _guess(phones))
 
 
+def as_in(phones: Sequence[str], known: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Phones of an English word, with the stress of the pronunciation of it that is nearest.
+
+    Parameters
+    ----------
+    phones : sequence of str
+        Without stress.
+    known : sequence of sequences of str
+        Pronunciations of the word with stress; where none has as many vowels, stress is guessed.
+
+    Examples
+    --------
+    >>> as_in(["P", "ER", "M", "IH", "T"], [["P", "ER0", "M", "IH1", "T"], ["P", "ER1", "M", "IH2", "T"]])
+    ('P', 'ER0', 'M', 'IH1', 'T')
+    """
+    vowels = [p for p in phones if p in VOWELS]
+    fitting = [of for one in known if len(of := list(filter(is_stressed, one))) == len(vowels)]
+    if not fitting:
+        return with_stress(phones)
+    nearest = max(fitting, key=lambda of: sum(a == b[:-1] for a, b in zip(vowels, of, strict=True)))
+    return laid(phones, [label[-1] for label in nearest])
+
+
 def spelled_out(letters: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The phones of an abbreviation that is read letter by letter: the last letter has the primary stress.
 
