@@ -30,12 +30,16 @@ class Toy:
 
     def __post_init__(self):
         self.units: dict[tuple, Unit] = {}
+        self.numbers: dict[str, int] = {}
         stay = [[0.6, 0.4, 0.0], [0.0, 0.7, 0.3]] if not self.skip else [[0.5, 0.3, 0.2], [0.0, 0.7, 0.3]]
         with np.errstate(divide="ignore"):
             self.transitions = np.log(np.array([stay]))
 
     def knows(self, label):
         return True
+
+    def number(self, label):
+        return self.numbers.setdefault(label, len(self.numbers))
 
     def unit(self, phone, left, right, position):
         if phone == self.silence:

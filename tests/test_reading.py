@@ -25,11 +25,11 @@ def test_each_written_word_is_shown_with_what_is_said_and_how():
     assert shown.exit_code == 0
     assert shown.stdout.splitlines() == [
         "written     said        pronunciation",
-        "Dr.         doctor      D AA K T ER",
-        "                        D AO K T ER",
-        "Lee's       Lee's       L IY Z",
-        "2           two         T UW",
-        "blorps      blorps      B L AO R P S  (guessed: no dictionary has it)",
+        "Dr.         doctor      D AA1 K T ER0",
+        "                        D AO1 K T ER0",
+        "Lee's       Lee's       L IY1 Z",
+        "2           two         T UW1",
+        "blorps      blorps      B L AO1 R P S  (guessed: no dictionary has it)",
         "[laughter]  [laughter]  spn  (a noise, or what nobody understood)",
     ]
 
@@ -71,7 +71,7 @@ def test_a_word_without_a_pronunciation_says_why_and_hides_no_other():
     shown = run("the blorp cat", "--no-g2p")
     assert shown.exit_code == 1
     lines = shown.stdout.splitlines()
-    assert lines[-1].split()[-3:] == ["K", "AE", "T"]
+    assert lines[-1].split()[-3:] == ["K", "AE1", "T"]
     assert "the word 'blorp' is not in the dictionary: add it there" in "\n".join(lines)
 
 
@@ -84,13 +84,13 @@ def test_a_text_comes_from_a_file_or_the_standard_input(tmp_path):
 def test_the_table_and_json_hold_every_pronunciation(tmp_path):
     table = tmp_path / "read.csv"
     found = json.loads(run("the 2 zorbly", "--json", "--csv", table).stdout)
-    assert found[0]["readings"][0]["pronunciations"] == [["DH", "AH"], ["DH", "IY"]]
+    assert found[0]["readings"][0]["pronunciations"] == [["DH", "AH0"], ["DH", "IY0"]]
     assert [w["spelling"] for w in found] == ["the", "2", "zorbly"]
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert [(r["written"], r["word"], r["pronunciation"]) for r in rows[:3]] == [
-        ("the", "the", "DH AH"),
-        ("the", "the", "DH IY"),
-        ("2", "two", "T UW"),
+        ("the", "the", "DH AH0"),
+        ("the", "the", "DH IY0"),
+        ("2", "two", "T UW1"),
     ]
     assert rows[3]["source"] == "guess"
     assert run("the", "--csv", table).exit_code == 0  # its own table may be written again

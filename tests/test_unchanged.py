@@ -22,6 +22,8 @@ import textgrid
 from support.places import SAMPLE, TIMIT
 from support.runs import aligned
 
+from aligner.text.stress import without_stress
+
 GOLDEN = Path(__file__).parent / "golden" / "boundaries"
 RUNS = [
     *(("sample", backend) for backend in ("hmm", "ctc", "ctc+hmm", "dtw", "median")),
@@ -32,14 +34,16 @@ MOST_MOVED = 50  # 0.5 ms, in that unit: what another processor or version of to
 
 
 def described(out: Path) -> dict[str, str]:
-    """Each file of a run: its status and its phones with their ends."""
+    """Each file of a run: its status and its phones with their ends; stress is a matter of labels alone."""
     lines = {}
     with (out / "alignment.csv").open(encoding="utf-8") as table:
         for row in csv.DictReader(table):
             phones = []
             if row["status"] != "failed":
                 grid = textgrid.TextGrid.fromFile(str(out / f"{row['file']}.TextGrid"))
-                phones = [f"{i.mark}:{round(i.maxTime * UNIT)}" for i in grid.getFirst("phones")]
+                phones = [
+                    f"{without_stress(i.mark)}:{round(i.maxTime * UNIT)}" for i in grid.getFirst("phones")
+                ]
             lines[row["file"]] = " ".join([row["status"], *phones])
     return lines
 

@@ -323,8 +323,8 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
                 fault=Fault.EMPTY_TRANSCRIPT,
             )
         speech = speak([word for word, _ in said])
-        phones, words = split(speech.phones, speech.words, rename)
-        phones = _relabelled(phones, words, [word for word, _ in said], stressed)
+        plain, words = split(speech.phones, speech.words, rename)
+        phones = _relabelled(plain, words, [word for word, _ in said], stressed)
         owners = [said[w][1] if w >= 0 else w for w in words]
         wave = torch.from_numpy(speech.wave)
         made = templates(wave, phones, owners, like=heard.wave, posteriors=beside)

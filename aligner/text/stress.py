@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-VOWELS = frozenset("AA AE AH AO AW AX AY EH ER EY IH IY OW OY UH UW".split())
+VOWELS = frozenset(
+    ["AA", "AE", "AH", "AO", "AW", "AX", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"]
+)
 DIGITS = "012"
-NONE, PRIMARY, SECONDARY = DIGITS
+NONE, PRIMARY, SECONDARY = "0", "1", "2"
 TABLE = Path(__file__).with_suffix(".json")
 MOST_COUNTED = 5  # vowels of a word that are told apart by their number
 FAR = 3  # vowels from a vowel to the end or to the primary stress that are told apart
