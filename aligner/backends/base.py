@@ -25,6 +25,7 @@ from aligner.models.boundary import BoundaryModel
 from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
+from aligner.refine.given import not_taken
 from aligner.refine.suspect import Solved, measure, suspicions
 from aligner.refine.thresholds import Limits
 from aligner.text.lexicon import SpokenWord
@@ -294,7 +295,10 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
-            suspicions=suspicions(solved, quality),
+            suspicions=(
+                *suspicions(solved, quality),
+                *not_taken(heard.tokens, refined.phones, found.owners),
+            ),
             edges=refined.edges,
         )
 

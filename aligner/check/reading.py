@@ -27,6 +27,8 @@ class Source(StrEnum):
     """The model's alphabet is letters: a word is spelled."""
     NOISE = "noise"
     """The word stands for a sound that is no speech, or for speech that nobody understood."""
+    TRANSCRIPT = "transcript"
+    """The transcript gives the pronunciation, in braces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,9 @@ def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
 
 def _readings(token: Token, backend: Pronouncing) -> tuple[Reading, ...]:
     """What is said for a token; word by word, so that one that cannot be said does not hide the others."""
+    if isinstance(backend.pronounce, Pronouncer) and backend.pronounce.given(token):
+        [said], _ = backend.pronounce([token])
+        return (Reading(word=said.word, source=Source.TRANSCRIPT, pronunciations=_phones(said)),)
     return tuple(r for word in token.spoken for r in _of_word(Token(token.spelling, (word,)), backend))
 
 

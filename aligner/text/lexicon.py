@@ -240,6 +240,11 @@ class Pronouncer:
         spoken: list[SpokenWord] = []
         oovs: list[tuple[str, str]] = []
         for k, token in enumerate(tokens):
+            if given := self.given(token):
+                alone = BRACKETED.fullmatch(token.spoken[0])
+                word = " ".join(token.phones if alone else token.spoken)
+                spoken.append(SpokenWord(k, word, self._labelled(given)))
+                continue
             for word in token.spoken:
                 if BRACKETED.fullmatch(word):
                     spoken.append(SpokenWord(k, word, self._noise(word)))
@@ -251,6 +256,12 @@ class Pronouncer:
                         oovs.append((part, " ".join(found[0].phones)))
                     spoken.append(SpokenWord(k, part, found))
         return spoken, oovs
+
+    def given(self, token: Token) -> tuple[Pronunciation, ...]:
+        """The pronunciation that a token was written with, if the model has all of its phones."""
+        upper = tuple(map(str.upper, token.phones)) if len(token.phones) > 1 else ()
+        given = (p for p in (token.phones, upper) if p and all(map(self.known, p)))
+        return tuple(map(Pronunciation, given))[:1]
 
     def _labelled(self, found: tuple[Pronunciation, ...]) -> tuple[Pronunciation, ...]:
         """Pronunciations as they are to be labelled: with stress or without."""

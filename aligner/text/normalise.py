@@ -3,7 +3,8 @@
 A transcript is read by these rules, in this order:
 
 1. Entities are undone and tags dropped (`aligner.text.markup`).
-2. Marks are found: noises, unclear stretches, cut-offs (by default `aligner.text.spans.bracketed`).
+2. Marks are found: noises, unclear stretches, cut-offs (by default `aligner.text.spans.bracketed`); a
+   pronunciation in braces belongs to the word right before it, if there is one.
 3. What is left is written in plain characters (`aligner.text.plain`), and split into words at spaces.
 4. Addresses are words as they stand; other words are split at punctuation, and stripped of it.
 5. Numbers and what is joined to them are spoken out, in English (`aligner.text.numbers`).
@@ -17,13 +18,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aligner.text.markup import without_markup
 from aligner.text.numbers import SYMBOLS, letter_name, measure, numeric
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.spans import BRACKETED as BRACKETED
-from aligner.text.spans import Kind, Marks, bracketed
+from aligner.text.spans import Kind, Marks, bracketed, phones_in, with_pronunciations
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Token:
     """The word as the user wrote it, without the punctuation around it."""
     spoken: tuple[str, ...]
     """The words that are said for it, one or more; a noise is one word in brackets (`BRACKETED`)."""
+    phones: tuple[str, ...] = ()
+    """How it is said, where that was written in braces; they are its phones only where a model has all."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Word:
     """The word without the punctuation around it."""
     said: tuple[str, ...] | None = None
     """What is said for it, where that is known; None where it is still to be read."""
+    phones: tuple[str, ...] = ()
+    """See `Token`."""
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -152,9 +157,9 @@ def normalise(
     Token(spelling='1984', spoken=('nineteen', 'eighty', 'four'))
     """
     source = without_markup(text)
-    spans = marks(source)
+    spans = with_pronunciations(marks(source), source)
     written = plain(source, spans, english)
-    noises = iter([span.said for span in spans if span.kind is Kind.NOISE])
+    noises = iter([span.said for span in spans if span.kind in (Kind.NOISE, Kind.PHONES)])
     words = list(_words(written, english, noises, entry))
     capitals_tell = any(c.islower() for c in written.text)  # of abbreviations; not where all is in capitals
     cores = [w.core if capitals_tell or w.said else w.core.lower() for w in words]
@@ -175,19 +180,27 @@ def _words(
         text = SPACED_NUMBER.sub(lambda number: number[0].replace(" ", WORD_JOINER), text)
     by_character = not english and HAN.search(text) and not SEGMENTED.search(text)
     for chunk in (_BY_CHARACTER if by_character else _CHUNK).finditer(text):
-        if chunk[0] == NOISE_CHARACTER:
-            yield Word(*chunk.span(), chunk[0], (next(noises),))
-            continue
-        if entry is not None and entry(written.written(*chunk.span())):
-            yield Word(*chunk.span(), chunk[0], (written.written(*chunk.span()),))
-            continue
-        for start, end in _split_punctuation(chunk[0]):
-            core = _strip(chunk[0][start:end])
-            first = chunk.start() + start + chunk[0][start:end].find(core)
-            if core:
-                word = written.written(first, first + len(core))
-                known = entry is not None and entry(word)
-                yield Word(first, first + len(core), core, (word,) if known else None)
+        words = list(_words_in(written, chunk[0].rstrip(NOISE_CHARACTER), chunk.start(), entry))
+        if chunk[0].endswith(NOISE_CHARACTER):
+            said = next(noises)  # a noise, or the pronunciation of the word before it
+            alone = Word(*chunk.span(), chunk[0], (said,))
+            words = [*words[:-1], replace(words[-1] if words else alone, phones=phones_in(said))]
+        yield from words
+
+
+def _words_in(written: Plain, chunk: str, begin: int, entry: Callable[[str], bool] | None) -> Iterator[Word]:
+    """Yield the words between two spaces; the text has the ``chunk`` at the index ``begin``."""
+    whole = begin, begin + len(chunk)
+    if entry is not None and chunk and entry(written.written(*whole)):
+        yield Word(*whole, chunk, (written.written(*whole),))
+        return
+    for start, end in _split_punctuation(chunk):
+        core = _strip(chunk[start:end])
+        first = begin + start + chunk[start:end].find(core)
+        if core:
+            word = written.written(first, first + len(core))
+            known = entry is not None and entry(word)
+            yield Word(first, first + len(core), core, (word,) if known else None)
 
 
 _CHUNK = re.compile(r"[^\s\[\]{}]+")
@@ -199,7 +212,7 @@ def _tokens(written: Plain, words: Sequence[Word], read: Sequence[tuple[str, ...
     for word, said in zip(words, read, strict=True):
         if said:
             dot = said == ("no",) and word.core.endswith(".")
-            yield Token(written.written(word.start, word.end - dot), said)
+            yield Token(written.written(word.start, word.end - dot), said, word.phones)
 
 
 def _as_written(core: str) -> tuple[str, ...]:

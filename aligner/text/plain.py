@@ -151,6 +151,8 @@ def _assembled(source: str, spans: Sequence[Span], english: bool) -> Plain:
 def _instead(span: Span, english: bool) -> str:
     if span.kind is Kind.NOISE:
         return f" {NOISE_CHARACTER} "
+    if span.kind is Kind.PHONES:
+        return f"{NOISE_CHARACTER} "
     if span.kind is Kind.WORDS:
         return unicodedata.normalize("NFC", span.said).translate(_WHOLE[english])
     return " " if span.kind is Kind.BREAK else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """A token that is no word.  What is said for it is in brackets (`BRACKETED`), whatever is written."""
     WORDS = "words"
     """Other text is read in its place: "because" for ``(be)cause``, "ha" for ``ha-``."""
+    PHONES = "phones"
+    """The pronunciation of the word right before it, in braces: ``she{SH IY1}``."""
     BREAK = "break"
     """Nothing is said for it, and it parts the words beside it."""
     NOTHING = "nothing"
@@ -43,6 +45,10 @@ class Span:
 
 
 Marks = Callable[[str], Sequence[Span]]
+LONGEST_PHONE = 3  # characters of a phone that is written behind its word
+VOWELS_OF_ARPABET = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
+CONSONANTS_OF_ARPABET = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
+PHONES_OF_ARPABET = frozenset(f"{VOWELS_OF_ARPABET} {CONSONANTS_OF_ARPABET}".split())
 
 
 def bracketed(text: str) -> list[Span]:
@@ -66,4 +72,47 @@ def bracketed(text: str) -> list[Span]:
     return [
         Span(start=found.start(), end=found.end(), kind=Kind.NOISE, said=found[0])
         for found in BRACKETED.finditer(text)
+    ]
+
+
+def phones_in(said: str) -> tuple[str, ...]:
+    """What may be the phones of a pronunciation in braces; none where it is in other brackets.
+
+    Examples
+    --------
+    >>> phones_in("{SH IY1}"), phones_in("[SH IY1]")
+    (('SH', 'IY1'), ())
+    """
+    return tuple(said[1:-1].split()) if said.startswith("{") else ()
+
+
+def like_phones(pieces: Sequence[str]) -> bool:
+    """Whether what stands in braces looks like phones, whatever the model: of ARPAbet, or short ones.
+
+    Examples
+    --------
+    >>> [like_phones(pieces) for pieces in (["SH", "IY1"], ["ʃ"], ["S", "i:"], ["laughs"], ["NS"], ["uh"])]
+    [True, True, True, False, False, False]
+    """
+    if any(piece.rstrip("012") in PHONES_OF_ARPABET for piece in pieces):
+        return True
+    short = all(len(piece) <= LONGEST_PHONE for piece in pieces)
+    return short and (len(pieces) > 1 or any(not piece.isascii() for piece in pieces))
+
+
+def with_pronunciations(spans: Sequence[Span], text: str) -> list[Span]:
+    """Tell the pronunciations that are written behind their words from noises.
+
+    Examples
+    --------
+    >>> [str(s.kind) for s in with_pronunciations(bracketed(t := "she{SH IY} {laughs}"), t)]
+    ['phones', 'noise']
+    """
+    return [
+        replace(span, kind=Kind.PHONES)
+        if span.kind is Kind.NOISE
+        and like_phones(phones_in(span.said))
+        and text[: span.start][-1:].strip("([{<\"' \t\n")
+        else span
+        for span in spans
     ]

@@ -20,6 +20,7 @@ MOST_WIDTH = 28  # characters of a column on the screen; a longer word pushes th
 NOTES = {
     Source.GUESS: "guessed: no dictionary has it",
     Source.NOISE: "a noise, or what nobody understood",
+    Source.TRANSCRIPT: "as the transcript has it",
 }  # of what is worth a look
 
 
