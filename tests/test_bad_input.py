@@ -107,7 +107,7 @@ def test_out_without_rights(corpus, tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "rule"),
-    [("cat", "no phones"), ("cat\tK QQ T", "'QQ'"), ("cat\t2\tK AE T", "above 0 and up to 1")],
+    [("cat", "no phones"), ("cat\tK QQ T", "'QQ'"), ("cat\t2\tK AE T", "a probability is a number up to 1")],
 )
 def test_a_bad_dictionary_line(corpus, tmp_path, line, rule):
     book = tmp_path / "my.dict"

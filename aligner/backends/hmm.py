@@ -315,4 +315,4 @@ def dictionary(
 @lru_cache(maxsize=4)
 def _lexicon(path: File, changed: int, known: Callable[[str], bool]) -> Lexicon:
     """A dictionary, read once for as long as it stays as it is."""
-    return Lexicon.parse(read_text(path), known, path)
+    return Lexicon.parse(read_text(path), known, path, strict=True)

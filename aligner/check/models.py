@@ -110,5 +110,5 @@ def checked(name: str) -> Model:
         if model.dictionary is None and model.g2p != "letters":
             raise ModelError(name, "it has no dictionary", f"put one into its folder ({saved.DICTIONARY})")
         if model.dictionary is not None:
-            Lexicon.parse(read_text(model.dictionary), model.topology.knows, model.dictionary)
+            Lexicon.parse(read_text(model.dictionary), model.topology.knows, model.dictionary, strict=True)
     return model

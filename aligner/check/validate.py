@@ -36,7 +36,7 @@ from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores
 from aligner.text.g2p import HamaG2P
-from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer
+from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, DataError, Failure, Fault, Notice, Utterance
@@ -171,7 +171,7 @@ def speller(options: Options) -> Spell | None:
     if options.dictionary is None and not options.english:
         return None
     path = options.dictionary or cmu_dictionary()
-    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
+    lexicon = Lexicon.parse(read_text(path), path=path, strict=True)
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if options.g2p and options.english else None
     return Pronouncer(

@@ -9,9 +9,11 @@ from pathlib import Path
 from aligner.formats.files import read_text
 from aligner.models.store import cmu_dictionary
 from aligner.reference.espeak import EspeakG2P
+from aligner.text.entries import NOISE_PHONES
 from aligner.text.g2p import HamaG2P
-from aligner.text.lexicon import NOISE_PHONES, Lexicon, Pronouncer, SpokenWord
+from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english
+from aligner.text.orthography import key
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, DataError, Fault
@@ -78,7 +80,7 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
     if text.dictionary is None and not text.english:
         return _by_espeak(text.language, words, noises)
     path = text.dictionary or cmu_dictionary()
-    lexicon = Lexicon.parse(read_text(path), lambda phone: phone not in NOISE_PHONES, path)
+    lexicon = Lexicon.parse(read_text(path), path=path, strict=True)
     phones = set(map(unstressed, lexicon.phones))
     guess = HamaG2P() if text.letters_to_phones == "english" else None
     return Pronouncer(
@@ -89,7 +91,7 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
 def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
     g2p = EspeakG2P(language)
     said = g2p.pronounce([w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w)])
-    lexicon = Lexicon({word.lower(): " ".join(phones) for word, phones in said.items() if phones})
+    lexicon = Lexicon({key(word): " ".join(phones) for word, phones in said.items() if phones})
     return Pronouncer(lexicon=lexicon, g2p=g2p, known=lambda phone: phone not in NOISE_PHONES, noises=noises)
 
 

@@ -1,35 +1,20 @@
-"""Dictionaries, and the pronunciations of a transcript's words.
-
-Reads the formats of the Montreal Forced Aligner, one pronunciation a line, and CMU's::
-
-    word <TAB> phones
-    word <TAB> probability <TAB> phones
-    word <TAB> probability <TAB> silence-after <TAB> silence-before <TAB> no-silence-before <TAB> phones
-    word(2) phones
-"""
+"""Dictionaries, and the pronunciations of a transcript's words (`aligner.text.entries` reads their lines)."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from aligner.text import stress
+from aligner.text.entries import BadLine, Entries, Known, leading_numbers, pronunciation, read_entries
 from aligner.text.normalise import BRACKETED, Token
+from aligner.text.orthography import key, spellings, without_accents
 from aligner.types import DataError, Fault, Pronunciation
 
-NUMBER_FIELDS = {
-    0: (),
-    1: ("probability",),
-    4: ("probability", "silence_after", "silence_before", "no_silence_before"),
-}  # fields before the phones
-_VARIANT = re.compile(r"\(\d+\)$")
-_NUMBER = re.compile(r"\d*\.?\d+(?:[eE][-+]?\d+)?")
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
-NOISE_PHONES = frozenset(["spn", "sil", "sp"])  # noise phones of MFA's dictionaries
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
 LONGEST_ABBREVIATION = 5  # letters; a longer word in capitals is read as a word
 
@@ -41,26 +26,42 @@ class Lexicon:
     """A pronunciation dictionary: words and their pronunciations."""
 
     entries: Mapping[str, str]
-    """Case-folded word -> the rest of its dictionary lines, one line a pronunciation."""
+    """Key of a word (`aligner.text.orthography.key`) -> the rest of its dictionary lines, one line a
+    pronunciation."""
+    numerals: frozenset[str] = frozenset()
+    """Numbers that are phones of the dictionary, as 2 and 9 are in X-SAMPA."""
+    _: KW_ONLY
+    path: str = "dictionary"
+    """Where it comes from."""
+    bad: tuple[BadLine, ...] = ()
+    """Lines of it that could not be used."""
+    users: bool = False
+    """Whether the user named it: what is written as one of its words is not read in any other way."""
+    beneath: Lexicon | None = None
+    """The dictionary that is looked up where this one lacks a word."""
     _made: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def parse(cls, text: str, known: Callable[[str], bool], path: str | Path = "dictionary") -> Lexicon:
+    def parse(
+        cls, text: str, known: Known | None = None, path: str | Path = "dictionary", *, strict: bool = False
+    ) -> Lexicon:
         """Read a dictionary from its text.
 
         Parameters
         ----------
         text : str
-        known : callable
-            Tells whether the model has a phone.
+        known : callable, optional
+            Tells whether the model has a phone.  Unless given, every label may be one.
         path : str or Path
             Source of the text, for messages.
+        strict : bool
+            Whether a line that cannot be used is an error; otherwise it is left out, and is in ``bad``.
 
         Raises
         ------
         DataError
-            Naming file and line: a word without phones, a phone that the model lacks, or
-            numbers that are no probabilities.
+            If no line can be used; or, naming file and line, if one cannot and ``strict`` is set: a word
+            without phones, a phone that the model lacks, or numbers that are no probabilities.
 
         Examples
         --------
@@ -68,42 +69,93 @@ class Lexicon:
         >>> [p.phones for p in lexicon.lookup("The")]
         [('DH', 'AH'), ('DH', 'IY')]
         """
-        entries: dict[str, str] = {}  # text, not lists: 130,000 of those take their time
-        complete = True
-        for line in text.split("\n"):
-            word, *behind = _content(line).split(None, 1) or [""]
-            complete &= bool(behind) or not word
-            if behind:
-                key = _VARIANT.sub("", word).lower() if word.endswith(")") else word.lower()
-                entries[key] = f"{entries[key]}\n{behind[0]}" if key in entries else behind[0]
-        if not complete or not all(map(known, set(" ".join(entries.values()).split()))):
-            for number, line in enumerate(text.split("\n"), 1):  # numbers, or something wrong
-                _check(f"{path}:{number}", _content(line), known)
-            entries = {w: lines for w, lines in entries.items() if not _is_noise(lines, known)}
-        if not entries:
+        found = read_entries(text, known)
+        if found.bad and (strict or not found.lines):
+            raise _refusal(found, path)
+        if not found.lines:
             remedy = "one pronunciation a line: word, tab, phones"
             raise DataError(path, "the dictionary is empty", remedy, fault=Fault.DICTIONARY)
-        return cls(entries)
+        return cls(found.lines, found.numerals, path=str(path), bad=found.bad)
+
+    @property
+    def layers(self) -> Iterator[Lexicon]:
+        """This dictionary and those beneath it, from the top."""
+        layer: Lexicon | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.beneath
+
+    def over(self, beneath: Lexicon | None) -> Lexicon:
+        """Lay this dictionary over another, whose words it replaces where it has them.
+
+        Examples
+        --------
+        >>> both = Lexicon({"cat": "K AE T"}).over(Lexicon({"cat": "K AA T", "dog": "D AO G"}))
+        >>> [both.lookup(word)[0].phones for word in ("cat", "dog")]
+        [('K', 'AE', 'T'), ('D', 'AO', 'G')]
+        """
+        lowest = beneath if self.beneath is None else self.beneath.over(beneath)
+        return replace(self, beneath=lowest, _made={})
 
     @cached_property
     def phones(self) -> frozenset[str]:
         """Set of all phones that occur in the dictionary."""
-        lines = (line for lines in self.entries.values() for line in lines.split("\n"))
-        return frozenset(phone for line in lines for phone in _split_fields(line.split())[1])
+        own = {f for lines in self.entries.values() for line in lines.split("\n") for f in self._phones(line)}
+        return frozenset(own) | (self.beneath.phones if self.beneath else frozenset())
+
+    def _phones(self, line: str) -> list[str]:
+        fields = line.split()
+        return fields[leading_numbers(fields, self.numerals) :]
+
+    @cached_property
+    def _dotless(self) -> bool:
+        """Whether ı is another letter than i, as in Turkish."""
+        return any("ı" in word for word in self.entries)
+
+    @cached_property
+    def _unaccented(self) -> Mapping[str, str]:
+        """Words with accents, by what is left of them without."""
+        return {without_accents(word): word for word in self.entries if not word.isascii()}
 
     @cached_property
     def stressed(self) -> bool:
         """Whether its vowels have digits of stress, as those of the default dictionary have."""
-        return any(stress.is_stressed(p) for lines in self.entries.values() for p in lines.split())
+        own = any(stress.is_stressed(p) for lines in self.entries.values() for p in lines.split())
+        return own or (self.beneath is not None and self.beneath.stressed)
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
         """Look up all pronunciations of a word, whatever its case and accents; none if it is unknown."""
-        for key in _spellings(word):
-            if key in self.entries:
-                if key not in self._made:
-                    self._made[key] = tuple(dict.fromkeys(map(_pronunciation, self.entries[key].split("\n"))))
-                return self._made[key]
+        plain = key(word)
+        for layer in self.layers:
+            if plain in layer.entries and not (layer._dotless and "I" in word):
+                return layer._pronunciations(plain)
+        for name in spellings(word, any(layer._dotless for layer in self.layers)):
+            for layer in self.layers:
+                if name in layer.entries:
+                    return layer._pronunciations(name)
+        if len(word) > 1 and word.isupper():  # capitals may lack their accents
+            for layer in self.layers:
+                name = layer._unaccented.get(without_accents(plain), "")
+                if name:
+                    return layer._pronunciations(name)
         return ()
+
+    def _pronunciations(self, name: str) -> tuple[Pronunciation, ...]:
+        if name not in self._made:
+            lines = self.entries[name].split("\n")
+            self._made[name] = tuple(dict.fromkeys(pronunciation(line, self.numerals) for line in lines))
+        return self._made[name]
+
+    def has_written(self, written: str) -> bool:
+        """Whether a dictionary that the user named has a word spelled so: then it is not read otherwise.
+
+        Examples
+        --------
+        >>> Lexicon({"#1": "N AH M B ER W AH N"}, users=True).has_written("#1")
+        True
+        """
+        name = key(written)
+        return any(layer.users and name in layer.entries for layer in self.layers)
 
     def split(self, word: str) -> tuple[str, ...]:
         """Split a compound (merry-go-round) or a word with clitics (c'est, l'amour) into its parts.
@@ -117,9 +169,22 @@ class Lexicon:
         if len(parts) > 1:
             return tuple(piece for p in parts for piece in self.split(p))
         for cut, clitic, rest in _cuts(word):
-            if clitic.lower() in self.entries and (self.lookup(rest) or len(self.split(rest)) > 1):
+            if any(key(clitic) in layer.entries for layer in self.layers) and (
+                self.lookup(rest) or len(self.split(rest)) > 1
+            ):
                 return (*self.split(word[:cut]), *self.split(word[cut:]))
         return (word,)
+
+
+def _refusal(found: Entries, path: str | Path) -> DataError:
+    """The error about a dictionary with a bad line: about that line, or about all where none can be used."""
+    first = found.bad[0]
+    if found.lines or len(found.bad) == 1:
+        return DataError(f"{path}:{first.number}", first.rule, first.remedy, fault=Fault.DICTIONARY)
+    rule = f"none of its {len(found.bad)} lines can be used (line {first.number}: {first.rule})"
+    return DataError(
+        path, rule, f"one pronunciation a line: word, tab, phones; {first.remedy}", fault=Fault.DICTIONARY
+    )
 
 
 def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
@@ -131,74 +196,6 @@ def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
             yield k + 1, word[: k + 1], word[k + 1 :]  # l' amour
             if word[k:].lower() != "'s":
                 yield k, word[k:], word[:k]  # they 'll
-
-
-def _spellings(word: str) -> Iterable[str]:
-    """List the ways in which a dictionary may spell a word, the likeliest first."""
-    low = word.lower()
-    plain = "".join(c for c in unicodedata.normalize("NFKD", low) if not unicodedata.combining(c))
-    return dict.fromkeys(s for s in (low, plain, plain.rstrip("."), plain.strip("'")) if s)
-
-
-def _content(line: str) -> str:
-    """Strip a line of CMU's comments: ``;;;`` at its start, or ``#`` behind the phones."""
-    return "" if line.startswith(";;;") else line.split(" #", 1)[0]
-
-
-def _is_noise(lines: str, known: Callable[[str], bool]) -> bool:
-    """Whether an entry is MFA's for noise (``<unk> spn``), which is no word: brackets take its place."""
-    phones = _split_fields(lines.split())[1]
-    return set(phones) <= NOISE_PHONES and not all(map(known, phones))
-
-
-def _split_fields(fields: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split a line into its numbers and its phones."""
-    count = next((k for k, f in enumerate(fields) if not _NUMBER.fullmatch(f)), len(fields))
-    return list(fields[:count]), list(fields[count:])
-
-
-def _pronunciation(behind: str) -> Pronunciation:
-    numbers, phones = _split_fields(behind.split())
-    return Pronunciation(
-        tuple(phones), **dict(zip(NUMBER_FIELDS[len(numbers)], map(float, numbers), strict=True))
-    )
-
-
-def _check(where: str, line: str, known: Callable[[str], bool]) -> None:
-    """Raise a DataError that says what is wrong with a line of a dictionary; nothing if it is right."""
-    word, *fields = line.split() or [""]
-    fault = _fault(word, *_split_fields(fields), known) if word else None
-    if fault is not None:
-        raise DataError(where, *fault, fault=Fault.DICTIONARY)
-
-
-def _fault(
-    word: str, numbers: Sequence[str], phones: Sequence[str], known: Callable[[str], bool]
-) -> tuple[str, str] | None:
-    """What is wrong with an entry, and the remedy; None if it is right."""
-    if not phones:
-        return f"{word!r} has no phones", "write them behind a tab, with spaces between"
-    if len(numbers) not in NUMBER_FIELDS:
-        return (
-            f"{len(numbers)} numbers before the phones of {word!r}",
-            "none, one (its probability) or four (and three about silence) are understood",
-        )
-    if (numbers and not 0 < float(numbers[0]) <= 1) or (
-        len(numbers) == 4 and not 0 <= float(numbers[1]) <= 1
-    ):
-        return (
-            f"a probability of {word!r} is not above 0 and up to 1",
-            "correct the number, or take the line out",
-        )
-    if len(numbers) == 4 and min(map(float, numbers[2:])) <= 0:
-        return f"a silence correction of {word!r} is not above 0", "correct the number"
-    strange = [p for p in phones if not known(p) and p not in NOISE_PHONES]
-    if strange:
-        return (
-            f"{word!r} has the phone {strange[0]!r}, which the model lacks",
-            "use the model's phones, with or without stress digits",
-        )
-    return None
 
 
 @dataclass(frozen=True)
