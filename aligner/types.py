@@ -214,7 +214,8 @@ class Utterance:
     id: str
     """A name that is unique in its corpus; ``file`` alone where a file holds one utterance."""
     audio: Path | np.ndarray = field(compare=False)
-    """The recording, or its samples, shape (N,) or (N, channels), full scale 1."""
+    """The recording, or its samples: (N,), (N, channels) or (channels, N), full scale 1 or of an integer
+    type; programs may give whatever `aligner.corpus.samples.as_samples` reads."""
     transcript: str
     """What is said, in the user's own spelling."""
     _: KW_ONLY

@@ -11,8 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import soundfile
-
 from aligner.corpus import audio
 from aligner.features import frame_count
 from aligner.refine.thresholds import Test, threshold
@@ -187,12 +185,12 @@ def examine(
 def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
     whole = replace(utterance, id=utterance.file, start=0.0, end=None)
     try:
-        info = soundfile.info(str(path))
+        shape = audio.shape_of(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
-    except (soundfile.LibsndfileError, OSError):
+    except (DataError, OSError):
         return Recording(whole)  # reading it will say what is wrong
-    return Recording(whole, int(info.samplerate), info.frames / info.samplerate, digest)
+    return Recording(whole, shape.rate, shape.frames / shape.rate, digest)
 
 
 def _checked(entry: Entry, recording: Recording, spell: Spell | None, english: bool) -> Checked:

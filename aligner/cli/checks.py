@@ -21,10 +21,10 @@ from aligner.backends.calls import (
     check_tables,
 )
 from aligner.backends.options import Compute, Options, check_device
-from aligner.corpus.audio import check_there
 from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_one, find_recordings
 from aligner.corpus.labels import Source, find_labels
 from aligner.corpus.outcome import Outcome, read_outcome
+from aligner.corpus.recordings import check_there
 from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-import soundfile
 
+from aligner.corpus import ffmpeg
+from aligner.corpus.recordings import MOST_FRAMES, decoded, opened, sound_file
+from aligner.corpus.samples import as_samples, is_samples
 from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au")
+OWN_SUFFIXES = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".wave", ".bwf", ".w64"),
+    *(".rf64", ".caf", ".aifc", ".aiffc", ".snd", ".sph", ".nist", ".mp2", ".mpga", ".voc"),
+)
+SUFFIXES = (*OWN_SUFFIXES, *ffmpeg.SUFFIXES)  # of two files of one stem the first kind counts
+SUFFIXES_SAID = "recordings end in .wav, .flac, .mp3, .ogg, .m4a, .mp4 or the like (see docs/corpora.md)"
 SILENT_PEAK = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
+SILENT_FINE_PEAK = 1e-6  # the same of what holds sound far below a step of 16 bits (-120 dB)
 FAINT_PEAK = 0.05  # of full scale; below it everywhere nothing can be said of clipping
 CLIPPED_RUN = 3  # samples in a row at the greatest magnitude
 END_SLACK = 0.1  # s that an utterance may end behind its recording: rounding in the transcript
-UNKNOWN_SIZE = 0x7FFFF000  # a RIFF size from here up means that the writer did not know it
+# of the power that channels would have in their mean if nothing of them were alike; below it they cancel
+CANCELLED = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +54,11 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
         If the recording is missing, empty, truncated, not audio, silent throughout or holds NaN, or
         has not the channel or the stretch that the utterance names.
     """
-    if isinstance(utterance.audio, np.ndarray):
-        samples, own_rate, total, start = _from_array(utterance)
-    else:
-        samples, own_rate, total, start = _from_file(utterance.audio, utterance)
     where = utterance.file or utterance.id
+    if is_samples(utterance.audio):
+        samples, own_rate, total, start, fine = _from_samples(utterance, where)
+    else:
+        samples, own_rate, total, start, fine = _from_file(Path(cast(Path, utterance.audio)), utterance)
     if not len(samples):
         raise DataError(where, "the recording is empty", "record or copy it again", fault=Fault.UNREADABLE)
     if not np.isfinite(samples).all():
@@ -59,7 +68,7 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
             "export it again as 16-bit audio",
             fault=Fault.UNREADABLE,
         )
-    if not silence and np.abs(samples).max() < SILENT_PEAK:
+    if not silence and is_silent(samples, fine):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
@@ -95,15 +104,88 @@ def clipped(samples: np.ndarray) -> float:
     return float(lengths[lengths >= CLIPPED_RUN].sum() / len(samples))
 
 
+def is_silent(samples: np.ndarray, fine: bool = True) -> bool:
+    """Return whether nothing is heard in ``samples`` (N,): they hardly leave one level, wherever that lies.
+
+    ``fine`` says that they hold sound far below a step of 16 bits, such as floats do.
+    """
+    swing = (float(samples.max()) - float(samples.min())) / 2 if len(samples) else 0.0
+    return swing < (SILENT_FINE_PEAK if fine else SILENT_PEAK)
+
+
+def mixed(samples: np.ndarray) -> np.ndarray:
+    """Return the mean (N,) of channels (N, channels); those of opposite polarity are turned over first.
+
+    Where one channel was wired the wrong way, the plain mean cancels speech.
+
+    Examples
+    --------
+    >>> mixed(np.array([[0.5, -0.5], [0.25, -0.25]]))
+    array([0.5 , 0.25])
+    """
+    mean = np.asarray(samples.mean(1))
+    if samples.shape[1] == 1 or not len(samples):
+        return mean
+    centred = samples - samples.mean(0)
+    alike = centred.T @ centred
+    powers = alike.diagonal()
+    if centred.mean(1) @ centred.mean(1) >= CANCELLED * powers.sum() / len(powers) ** 2:
+        return mean
+    turned = np.where(alike[powers.argmax()] < 0, -1, 1).astype(samples.dtype)
+    return np.asarray((samples * turned).mean(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a recording's header says of it."""
+
+    rate: int
+    """Samples a second."""
+    channels: int
+    """Number of channels."""
+    frames: int
+    """Samples in each channel; a guess where the header has none."""
+
+
+def shape_of(path: Path) -> Shape:
+    """Return a recording's rate, channels and length without reading its sound.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened.
+    """
+    file = sound_file(path)
+    if file is None:
+        probed = ffmpeg.probe(path)
+        if probed is not None and probed.seconds:
+            frames = round(probed.seconds * probed.rate)
+            return Shape(rate=probed.rate, channels=probed.channels, frames=frames)
+        whole = decoded(path)
+        return Shape(rate=whole.rate, channels=whole.channels, frames=whole.frames)
+    with file:
+        shape = Shape(rate=file.samplerate, channels=file.channels, frames=file.frames)
+    return shape if shape.frames < MOST_FRAMES else replace(shape, frames=decoded(path).frames)
+
+
+def seconds_of(path: Path) -> float:
+    """Return how long a recording is to the last sample, in s; 0 where it cannot be read."""
+    try:
+        with opened(path) as recording:
+            return recording.frames / recording.rate
+    except DataError:
+        return 0.0
+
+
 def frames_in(path: Path) -> tuple[int, int]:
     """Return how many sample frames a recording's header gives, at its own rate and at 16 kHz; 0 where it
     cannot be opened.
     """
     try:
-        info = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError, UnicodeError):
+        shape = shape_of(path)
+    except DataError:
         return 0, 0
-    return int(info.frames), round(info.frames * SAMPLE_RATE / info.samplerate)
+    return shape.frames, round(shape.frames * SAMPLE_RATE / shape.rate)
 
 
 def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
@@ -125,7 +207,7 @@ def _stretch(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
 
 def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
     if utterance.channel is None:
-        return samples.mean(1) if samples.shape[1] > 1 else samples[:, 0]
+        return mixed(samples)
     if utterance.channel >= samples.shape[1]:
         raise DataError(
             utterance.file or utterance.id,
@@ -136,101 +218,24 @@ def _channel(samples: np.ndarray, utterance: Utterance) -> np.ndarray:
     return samples[:, utterance.channel]
 
 
-def _from_array(utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
-    samples = np.asarray(utterance.audio)
-    if samples.ndim not in (1, 2) or samples.dtype.kind not in "iuf":
-        raise DataError(
-            utterance.id,
-            f"samples of shape {samples.shape} and type {samples.dtype}",
-            "give numbers, (N,) or (N, channels)",
-            fault=Fault.UNREADABLE,
+def _from_samples(utterance: Utterance, where: str) -> tuple[np.ndarray, int, int, int, bool]:
+    given = as_samples(utterance.audio, utterance.rate, where)
+    total = len(given.values)
+    first, last = _stretch(utterance, given.rate, total) if total else (0, 0)
+    return _channel(given.values[first:last], utterance), given.rate, total, first, given.fine
+
+
+def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, int, bool]:
+    with opened(path) as recording:
+        first, last = _stretch(utterance, recording.rate, recording.frames)
+        samples = recording.read(first, last)
+        return (
+            _channel(samples, utterance),
+            recording.rate,
+            recording.frames,
+            first,
+            recording.fine,
         )
-    if utterance.rate <= 0:
-        raise DataError(
-            utterance.id,
-            f"a sample rate of {utterance.rate} Hz",
-            "give samples per second",
-            fault=Fault.UNREADABLE,
-        )
-    if samples.dtype.kind in "iu":
-        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        samples = samples / full_scale - (samples.dtype.kind == "u")
-    samples = samples.astype(np.float32).reshape(len(samples), -1 if samples.size else 1)
-    first, last = _stretch(utterance, utterance.rate, len(samples)) if len(samples) else (0, 0)
-    return _channel(samples[first:last], utterance), utterance.rate, len(samples), first
-
-
-def _from_file(path: Path, utterance: Utterance) -> tuple[np.ndarray, int, int, int]:
-    where = str(path)
-    check_there(path)
-    try:
-        check_riff(path)
-        with soundfile.SoundFile(where) as file:
-            if not file.frames:
-                raise DataError(
-                    where, "the recording is empty", "record or copy it again", fault=Fault.UNREADABLE
-                )
-            first, last = _stretch(utterance, file.samplerate, file.frames)
-            file.seek(first)
-            samples = file.read(last - first, dtype="float32", always_2d=True)
-            rate, total = file.samplerate, file.frames
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(path, error) from error
-    if len(samples) < last - first:
-        raise DataError(
-            where,
-            f"the recording is truncated: {first + len(samples)} of {total} samples are there",
-            "copy it again",
-            fault=Fault.TRUNCATED,
-        )
-    return _channel(samples, utterance), rate, total, first
-
-
-def check_there(path: Path) -> None:
-    """Raise DataError where there is no recording, or nothing in it."""
-    if not path.is_file():
-        raise DataError(
-            path, "the recording is not there", "check its name and place", fault=Fault.UNREADABLE
-        )
-    if path.stat().st_size == 0:
-        raise DataError(
-            path, "the recording is empty (0 bytes)", "record or copy it again", fault=Fault.UNREADABLE
-        )
-
-
-def unreadable(path: Path, error: Exception) -> DataError:
-    """Return the error for a recording that libsndfile cannot read, with libsndfile's own words."""
-    reason = str(getattr(error, "error_string", error)).rstrip(".")
-    return DataError(
-        path,
-        f"the recording cannot be read ({reason})",
-        "it is damaged, or not audio",
-        fault=Fault.UNREADABLE,
-    )
-
-
-def check_riff(path: Path) -> None:
-    """Raise DataError for a WAV file that is shorter than its data chunk says, which libsndfile does not
-    report.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
-        size = path.stat().st_size
-        while len(chunk := file.read(8)) == 8:
-            name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
-            if name == b"data":
-                if UNKNOWN_SIZE > length > size - file.tell():
-                    raise DataError(
-                        path,
-                        f"the recording is truncated: {size - file.tell()} of {length} bytes of "
-                        "sound are there",
-                        "copy it again",
-                        fault=Fault.TRUNCATED,
-                    )
-                return
-            file.seek(length + length % 2, 1)
 
 
 def _resample(samples: np.ndarray, own_rate: int, rate: int) -> np.ndarray:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
-import soundfile
 
-from aligner.corpus.audio import check_riff, check_there, unreadable
+from aligner.corpus.audio import mixed
+from aligner.corpus.recordings import opened
 from aligner.types import DataError, Fault
 
 Pieces = Iterator[np.ndarray]  # (N,) float32, mono, full scale 1
@@ -43,23 +43,15 @@ def of_file(path: Path, rate: int, seconds: float) -> Pieces:
     DataError
         If it is missing, empty, truncated or not audio.
     """
-    check_there(path)
-    try:
-        check_riff(path)
-        file = soundfile.SoundFile(str(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(path, error) from error
-    return _blocks(file, path, rate, seconds)
+    with opened(path) as recording:  # what is wrong with it is said here, and not when it is half read
+        own_rate = recording.rate
+    return resampled(_blocks(path, max(1, round(seconds * own_rate))), own_rate, rate)
 
 
-def _blocks(file: soundfile.SoundFile, path: Path, rate: int, seconds: float) -> Pieces:
-    try:
-        with file:
-            size = max(1, round(seconds * file.samplerate))
-            blocks = (b.mean(1) for b in file.blocks(size, dtype="float32", always_2d=True))
-            yield from resampled(blocks, file.samplerate, rate)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(path, error) from error
+def _blocks(path: Path, size: int) -> Pieces:
+    with opened(path) as recording:
+        for first in range(0, recording.frames, size):
+            yield mixed(recording.read(first, min(first + size, recording.frames)))
 
 
 def of_bytes(

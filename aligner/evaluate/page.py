@@ -177,15 +177,7 @@ def _sound(row: Row) -> tuple[np.ndarray, int]:
         raise DataError(
             row.file, "the recording is not there", "name its folder (--corpus)", fault=Fault.UNREADABLE
         )
-    try:
-        rate = int(soundfile.info(str(row.recording)).samplerate)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(
-            row.recording,
-            "the recording cannot be read",
-            "it is damaged, or not audio",
-            fault=Fault.UNREADABLE,
-        ) from error
+    rate = audio.shape_of(row.recording).rate
     utterance = Utterance(
         row.file, row.recording, "", file=row.file, channel=row.channel, start=row.start, end=row.end
     )

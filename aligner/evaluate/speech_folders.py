@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from aligner.corpus.audio import SUFFIXES, read
+from aligner.corpus.audio import SUFFIXES, SUFFIXES_SAID, read, shape_of
 from aligner.corpus.labels import find_references, read_reference
 from aligner.evaluate.speech import SpeechScore, compare_recordings, pooled
 from aligner.evaluate.vocoder import DEFAULT, SpeechSettings, require_libraries
@@ -131,9 +130,7 @@ def _recordings(folder: Path) -> tuple[dict[str, Path], list[DataError]]:
             )
         found.setdefault(name, path)
     if not found:
-        raise DataError(
-            folder, "there is no recording in this folder", f"recordings end in {', '.join(SUFFIXES)}"
-        )
+        raise DataError(folder, "there is no recording in this folder", SUFFIXES_SAID)
     return found, problems
 
 
@@ -148,7 +145,4 @@ def _wave(path: Path, rate: int) -> np.ndarray:
 
 
 def _native_rate(path: Path) -> int:
-    try:
-        return int(soundfile.info(str(path)).samplerate)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(path, "the recording cannot be read", "it is damaged, empty, or not audio") from error
+    return shape_of(path).rate

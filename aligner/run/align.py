@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike
 from aligner.backends.base import AnyBackend, arithmetic, hear, judge, refine
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
+from aligner.corpus.samples import is_samples, plain
 from aligner.models.base import Model
 from aligner.parallel.schedule import in_order
 from aligner.run import tasks
@@ -67,7 +69,7 @@ def completed(
     """Align as `align` does; yield results as they are done, each with the place of its utterance."""
     backend = chosen(model, options, compute)
     backend.compute.check()
-    yield from tasks.each_result(utterances, backend, align_utterance)
+    yield from tasks.each_result(map(plain, utterances), backend, align_utterance)
 
 
 def align_file(
@@ -84,11 +86,13 @@ def align_file(
     Parameters
     ----------
     recording : str, Path or array_like
-        A file, or samples (N,) or (N, channels), full scale 1 (or of an integer type).
+        A file, or samples (N,), (N, channels) or (channels, N), full scale 1 (or of an integer type): an
+        array, a list, a tensor; or such samples with their rate, in a pair (see
+        `aligner.corpus.samples.as_samples`).
     text : str
         What is said.
     rate : int
-        Sample rate of an array, in Hz.
+        Sample rate of samples that come without, in Hz.
     model : Model, str, Path or Backend, optional
         See `align`.
     options : Options, optional
@@ -103,9 +107,14 @@ def align_file(
     """
     if not isinstance(text, str):
         raise TypeError(f"text is {type(text).__name__}, not str")
-    source = Path(recording) if isinstance(recording, (str, Path)) else np.asarray(recording)
-    name = "recording" if isinstance(source, np.ndarray) else source.stem
-    [result] = align([Utterance(name, source, text, file=name, rate=rate)], model, options, compute)
+    if is_samples(recording):
+        name, source = "recording", cast(np.ndarray, recording)
+        utterance = Utterance(name, source, text, file=name, rate=rate)
+    else:
+        path = Path(cast(str, recording))
+        name = path.stem
+        utterance = Utterance(name, path, text, file=name)
+    [result] = align([utterance], model, options, compute)
     if isinstance(result, Failure):
         raise result.error(name)
     return result

@@ -17,6 +17,7 @@ from aligner.backends.abilities import Spotting
 from aligner.backends.base import AnyBackend
 from aligner.backends.spotting import Spotter
 from aligner.corpus import audio
+from aligner.corpus.samples import as_samples
 from aligner.parallel.pool import Submit, map_tasks
 from aligner.run.first_pass import TOUCHING, Layout, Stretch, first_pass, layout, sentence_chain
 from aligner.run.joining import joined
@@ -67,6 +68,8 @@ def _at_most(utterance: Utterance) -> float:
         most = path.stat().st_size / LEAST_WAV_RATE
         if most < LONGEST_WHOLE:
             return most
+    if utterance.end is None and isinstance(path, Path):
+        return audio.frames_in(path)[1] / SAMPLE_RATE - utterance.start
     return _seconds(utterance)
 
 
@@ -77,9 +80,12 @@ def _seconds(utterance: Utterance) -> float:
     if utterance.end is not None:
         return utterance.end - utterance.start
     if isinstance(utterance.audio, Path):
-        return audio.frames_in(utterance.audio)[1] / SAMPLE_RATE - utterance.start
-    readable = utterance.audio.ndim and utterance.rate > 0
-    return len(utterance.audio) / utterance.rate - utterance.start if readable else 0.0
+        return audio.seconds_of(utterance.audio) - utterance.start
+    try:
+        given = as_samples(utterance.audio, utterance.rate, utterance.id)
+    except DataError:
+        return 0.0
+    return len(given.values) / given.rate - utterance.start
 
 
 def pieces_of(utterance: Utterance) -> list[Utterance]:

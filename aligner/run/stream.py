@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from aligner.backends.base import AnyBackend, Backend, Found, Heard, Prepared, judge, refine, tokens_of
@@ -25,6 +26,7 @@ from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
 from aligner.backends.path import SHORT_PIECE, path_evidence, path_scores
 from aligner.corpus.audio import SILENT_PEAK, clipped
+from aligner.corpus.samples import piece_of
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import build
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
@@ -147,16 +149,21 @@ class StreamAligner:
         """How many reports changed an earlier one."""
         return self._reported.revised
 
-    def hear(self, samples: np.ndarray) -> list[Event]:
-        """Take in more samples (N,), mono, full scale 1, and report what they settle.
+    def hear(self, samples: ArrayLike) -> list[Event]:
+        """Take in more samples, and report what they settle.
+
+        Parameters
+        ----------
+        samples : array_like
+            (N,), mono, full scale 1 or of an integer type; channels beside them are mixed.
 
         Raises
         ------
         DataError
-            If some are not numbers.
+            If some are not numbers, or lie far above full scale.
         """
         self._began = time.perf_counter()
-        wave = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
+        wave = torch.from_numpy(piece_of(samples, "recording"))
         if not bool(torch.isfinite(wave).all()):
             raise DataError(
                 "recording",
