@@ -73,7 +73,7 @@ def test_all_at_once(corpus, tmp_path):
     assert result.exit_code == 1
     table = statuses(tmp_path / "out")
     assert {f"case{k:02}/bad" for k in range(len(CASES))} | {"anna/kitchen", "anna/winter"} == {
-        f.removesuffix(".flac").removesuffix(".m4a") for f in table
+        f.removesuffix(".flac").removesuffix(".raw") for f in table
     }
     assert table["anna/kitchen"][0] == table["anna/winter"][0] == "ok"
     assert re.search(r"and \d+ more: see .*alignment\.csv", result.output)

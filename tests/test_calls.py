@@ -39,8 +39,8 @@ WRONG = {
     "align rec/lost.txt out": "rec/lost.txt: it is a transcript, not a recording: put lost.wav beside it",
     "align rec/grid.TextGrid out": "rec/grid.TextGrid: it is a transcript, not a recording: put "
     "grid.wav beside it",
-    "align 'rec/a b.m4a' out": "of the kind .m4a cannot be read: convert it: ffmpeg -i 'rec/a b.m4a' "
-    "'rec/a b.wav'",
+    "align 'rec/a b.raw' out": "of the kind .raw cannot be read: say what its samples are: ffmpeg -f s16le "
+    "-ar 16000 -ac 1 -i 'a b.raw' 'a b.wav'",
     "align rec/transcripts.tsv out": "it is a table of transcripts, not a recording: name the folder",
     "align my.dict out": "my.dict: it is no recording: recordings end in .wav",
     "align rec/mute.wav out": "the recording has no transcript: put mute.lab, .txt or .TextGrid beside "
@@ -237,7 +237,7 @@ def write_place(folder: Path) -> None:
     rec = folder / "rec"
     for name in ("one", "mute", "aligned", "row", "sub/two"):
         (rec / f"{name}.wav").write_bytes(b"RIFF")
-    for name in ("one.lab", "lost.txt", "a b.m4a"):
+    for name in ("one.lab", "lost.txt", "a b.raw"):
         (rec / name).write_text("0 1 hello")
     (rec / "sub" / "two.phn").write_text("0 100 h#\n")
     (rec / "sub" / "two.lab").write_text("hello")

@@ -141,12 +141,12 @@ FAULTS = {  # beside those of test_bad_input: what is done to the corpus, and th
         [error("no-transcript"), warning("sample-rate")],
     ),
 }
-SUFFIXES = {"one name twice": ".flac", "a kind that is not read": ".m4a"}
+SUFFIXES = {"one name twice": ".flac", "a kind that is not read": ".raw"}
 FAULTS |= {
     name: (make, [error(fault, f"anna/bad{SUFFIXES.get(name, '')}")])
     for name, (make, _, fault) in CASES.items()
 }
-FAULTS["very short"][1].append(warning("clipped"))  # a constant: all of it is at the greatest magnitude
+FAULTS["very short"][1].append(warning("clipped"))  # a buzz: all of it is at the greatest magnitude
 FAULTS["one name twice"][1].append(warning("duplicate-recording", "anna/kitchen"))  # it was made of that
 
 

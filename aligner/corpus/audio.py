@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,6 +21,14 @@ OWN_SUFFIXES = (
 )
 SUFFIXES = (*OWN_SUFFIXES, *ffmpeg.SUFFIXES)  # of two files of one stem the first kind counts
 SUFFIXES_SAID = "recordings end in .wav, .flac, .mp3, .ogg, .m4a, .mp4 or the like (see docs/corpora.md)"
+# what no program reads without being told more, or not at all; each with what to do
+UNREAD = {
+    ".raw": "say what its samples are: ffmpeg -f s16le -ar 16000 -ac 1 -i {name} {wav}",
+    ".pcm": "say what its samples are: ffmpeg -f s16le -ar 16000 -ac 1 -i {name} {wav}",
+    ".m4p": "it is locked: record or export it without protection",
+    ".aax": "it is locked: record or export it without protection",
+    ".ds2": "export it as a .wav by the dictation program",
+}
 SILENT_PEAK = 1e-4  # of full scale; below it everywhere there is nothing to align (-80 dB)
 SILENT_FINE_PEAK = 1e-6  # the same of what holds sound far below a step of 16 bits (-120 dB)
 FAINT_PEAK = 0.05  # of full scale; below it everywhere nothing can be said of clipping
@@ -42,6 +52,26 @@ class Sound:
     """Length of the whole recording, in seconds."""
     clipped: float = 0.0
     """Share of the samples that are cut off, from 0 to 1, before any change of rate."""
+
+
+def recordings_of(files: Iterable[Path]) -> list[Path]:
+    """Return those of some files that are recordings, but no video beside its sound under the same name.
+
+    Examples
+    --------
+    >>> [p.name for p in recordings_of(map(Path, ["a.wav", "a.mp4", "b.MP4", "b.lab"]))]
+    ['a.wav', 'b.MP4']
+    """
+    found = [p for p in files if p.suffix.lower() in SUFFIXES]
+    sounds = {p.with_suffix("") for p in found if p.suffix.lower() in OWN_SUFFIXES}
+    return [p for p in found if p.suffix.lower() in OWN_SUFFIXES or p.with_suffix("") not in sounds]
+
+
+def unread(path: Path) -> tuple[str, str]:
+    """Return what is wrong with a recording of a kind in `UNREAD`, and what to do."""
+    name, wav = shlex.quote(path.name), shlex.quote(f"{path.stem}.wav")
+    rule = f"recordings of the kind {path.suffix} cannot be read"
+    return rule, UNREAD[path.suffix.lower()].format(name=name, wav=wav)
 
 
 def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import soundfile
 
 from aligner.corpus import audio
 from aligner.corpus.tables import LJSPEECH, TSV, TranscriptRow, read_rows
@@ -21,7 +18,7 @@ from aligner.formats.textgrid import read_textgrid
 from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
-UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".mov", ".amr", ".webm", ".mkv", ".avi", ".3gp")
+UNREAD_SUFFIXES = tuple(audio.UNREAD)
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
@@ -59,7 +56,7 @@ def find(root: str | Path) -> Corpus:
     check_corpus(root)
     files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
     recordings = sorted(
-        (p for p in files if p.suffix.lower() in audio.SUFFIXES),
+        audio.recordings_of(files),
         key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())),
     )
     by_stem = _by_stem(files)
@@ -83,7 +80,7 @@ def find(root: str | Path) -> Corpus:
         found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
     for path in (p for p in files if p.suffix.lower() in UNREAD_SUFFIXES and p.with_suffix("") not in taken):
         by_stem.pop(path.with_suffix(""), None)
-        found.append(_unread_recording(root, path, *_unread_kind(Path(path.name)), Fault.UNREADABLE))
+        found.append(_unread_recording(root, path, *audio.unread(path), Fault.UNREADABLE))
     found += _without_recording(root, by_stem, rows, {p.parent for p in recordings})
     named = [_if_unicode(f) for f in found]
     return Corpus(
@@ -110,9 +107,7 @@ def check_corpus(root: Path) -> None:
         and not _hidden(p.relative_to(root))
         for p in root.rglob("*")
     ):
-        raise DataError(
-            root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}"
-        )
+        raise DataError(root, "there is no recording in this folder", audio.SUFFIXES_SAID)
 
 
 def check_recording(path: Path) -> None:
@@ -136,7 +131,7 @@ def check_recording(path: Path) -> None:
             else "name the folder of recordings and transcripts, or one recording",
         )
     if suffix in UNREAD_SUFFIXES:
-        raise DataError(path, *_unread_kind(path), fault=Fault.UNREADABLE)
+        raise DataError(path, *audio.unread(path), fault=Fault.UNREADABLE)
     if path.name in (LJSPEECH, TSV):
         raise DataError(
             path, "it is a table of transcripts, not a recording", "name the folder of its recordings"
@@ -149,20 +144,12 @@ def check_recording(path: Path) -> None:
             f"name its recording: {meant}" if meant else f"put {path.stem}.wav beside it, and name that",
         )
     if suffix not in audio.SUFFIXES or not path.is_file():
-        raise DataError(path, "it is no recording", f"recordings end in {', '.join(audio.SUFFIXES)}")
+        raise DataError(path, "it is no recording", audio.SUFFIXES_SAID)
 
 
 def _recordings_of(path: Path) -> list[Path]:
     """Return the paths that the recording of a transcript may have."""
     return [path.with_name(f"{path.stem}{suffix}") for suffix in audio.SUFFIXES]
-
-
-def _unread_kind(path: Path) -> tuple[str, str]:
-    """Return what is wrong with a recording of a kind that is not read, and what to do."""
-    return (
-        f"recordings of the kind {path.suffix} cannot be read",
-        f"convert it: ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(path.with_suffix('.wav')))}",
-    )
 
 
 def find_one(path: Path, text: str | None = None, root: Path | None = None) -> Corpus:
@@ -413,8 +400,8 @@ def _check_tiers(transcript: Path, tiers: Tiers) -> None:
 
 def _channels(path: Path) -> int:
     try:
-        return int(soundfile.info(str(path)).channels)
-    except (soundfile.LibsndfileError, OSError, UnicodeError):
+        return audio.shape_of(path).channels
+    except DataError:
         return 1  # reading it will say what is wrong
 
 
@@ -483,11 +470,9 @@ def find_recordings(root: Path) -> dict[str, Path]:
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name a folder of recordings")
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in audio.SUFFIXES and path.is_file() and not _hidden(path.relative_to(root)):
-            found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
+    files = (p for p in sorted(root.rglob("*")) if p.is_file() and not _hidden(p.relative_to(root)))
+    for path in audio.recordings_of(files):
+        found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
     if not found:
-        raise DataError(
-            root, "there is no recording in this folder", f"recordings end in {', '.join(audio.SUFFIXES)}"
-        )
+        raise DataError(root, "there is no recording in this folder", audio.SUFFIXES_SAID)
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aligner.corpus.audio import SUFFIXES, SUFFIXES_SAID, read, shape_of
+from aligner.corpus.audio import SUFFIXES_SAID, read, recordings_of, shape_of
 from aligner.corpus.labels import find_references, read_reference
 from aligner.evaluate.speech import SpeechScore, compare_recordings, pooled
 from aligner.evaluate.vocoder import DEFAULT, SpeechSettings, require_libraries
@@ -122,7 +122,7 @@ def _recordings(folder: Path) -> tuple[dict[str, Path], list[DataError]]:
         raise DataError(folder, "there is no such folder", "name a folder of recordings")
     found: dict[str, Path] = {}
     problems: list[DataError] = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+    for path in recordings_of(sorted(p for p in folder.rglob("*") if p.is_file())):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             problems.append(

@@ -130,7 +130,7 @@ class _Recordings:
 
 def _recordings_in(folder: Path) -> dict[str, Path]:
     """Return the recordings below a folder by their paths without suffix; of two, the better format."""
-    files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in audio.SUFFIXES and p.is_file()]
+    files = audio.recordings_of(p for p in sorted(folder.rglob("*")) if p.is_file())
     return {
         p.relative_to(folder).with_suffix("").as_posix(): p
         for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))

@@ -86,7 +86,7 @@ CASES = {
         Fault.UNREADABLE,
     ),
     "truncated wav": (truncated_wav, "is truncated or damaged: 0.62 of 2.84 s", Fault.TRUNCATED),
-    "truncated flac": (truncated_flac, "is truncated or damaged: 0.51 of 2.84 s", Fault.TRUNCATED),
+    "truncated flac": (truncated_flac, "is truncated or damaged: 1.02 of 2.84 s", Fault.TRUNCATED),
     "NaN": (lambda f: write_wav(f, with_nan(speech()), subtype="FLOAT"), "not numbers", Fault.UNREADABLE),
     "silent": (lambda f: write_wav(f, np.zeros(16000)), "silent throughout", Fault.SILENT),
     "empty transcript": (lambda f: write_wav(f, speech(), ""), "transcript is empty", Fault.EMPTY_TRANSCRIPT),
@@ -100,7 +100,11 @@ CASES = {
         "take at least .* s, the recording has",
         Fault.TOO_SHORT,
     ),
-    "very short": (lambda f: write_wav(f, speech(0.001) + 0.1, "hello"), "take at least", Fault.TOO_SHORT),
+    "very short": (
+        lambda f: write_wav(f, (-1) ** np.arange(16) / 10, "hello"),
+        "take at least",
+        Fault.TOO_SHORT,
+    ),
     "overlapping intervals": (
         textgrid_of((0, 1.5, "there"), (1, 2, "is")),
         "interval 2 of tier 'bob' begins at 1 s",
@@ -135,8 +139,8 @@ CASES = {
     ),
     "one name twice": (two_of_one_name, "has the same name", Fault.DUPLICATE_NAME),
     "a kind that is not read": (
-        lambda f: ((f / "bad.m4a").write_bytes(b"0"), (f / "bad.txt").write_text("hi")),
-        r"of the kind .m4a cannot be read: convert it: ffmpeg",
+        lambda f: ((f / "bad.raw").write_bytes(b"0"), (f / "bad.txt").write_text("hi")),
+        r"of the kind .raw cannot be read: say what its samples are: ffmpeg -f s16le",
         Fault.UNREADABLE,
     ),
     "an alignment as transcript": (
