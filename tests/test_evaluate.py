@@ -408,8 +408,11 @@ def test_bad_labels_are_named(tmp_path):
     (tmp_path / "c.lab").write_text("She had your dark suit.\n")
     (tmp_path / "d.json").write_text('{"tiers": {"phones": {"entries": [[0, 1]]}}}')
     (tmp_path / "e.ctm").write_text("e 1 zero 0.5 cat\n")
+    with pytest.raises(DataError, match=r"no references in it: a\.phn:2: .*, nor have 5 more"):
+        evaluate(tmp_path, tmp_path)
+    write_textgrid(tmp_path / "good.TextGrid", {"phones": [Interval(0, 1, "x")]}, 1.0)
     found = evaluate(tmp_path, tmp_path)
-    assert found.report.files == 0
+    assert found.report.files == 1
     text = " ".join(map(str, found.problems))
     for rule in (
         "a.phn:2",
@@ -551,12 +554,12 @@ def test_other_files_do_no_harm(tmp_path):
 
 def test_a_tier_that_is_named_must_be_there(tmp_path):
     write_textgrid(tmp_path / "x.TextGrid", {"words": REFERENCE, "phones": REFERENCE}, 0.5)
-    found = evaluate(tmp_path, tmp_path, Options(reference_tiers=TierNames(phones="fon")))
-    assert found.report.files == 0
-    assert "no tier 'fon': its tiers are 'words', 'phones'" in str(found.problems[0])
+    with pytest.raises(DataError, match="no tier 'fon': its tiers are 'words', 'phones'"):
+        evaluate(tmp_path, tmp_path, Options(reference_tiers=TierNames(phones="fon")))
     result = call("evaluate", tmp_path, tmp_path, "--phones", "fon")
-    assert result.exit_code == 1
-    assert "no phones to compare" in result.output
+    assert result.exit_code == 2
+    assert "no tier 'fon': its tiers are 'words', 'phones': name the one" in result.output
+    assert "(--phones TIER)" in result.output
 
 
 def test_a_suggested_map_does_no_harm(tmp_path):
@@ -690,8 +693,9 @@ def test_the_command_says_what_is_wrong(tmp_path):
     write_textgrid(tmp_path / "ipa" / "x.TextGrid", {"phones": [Interval(0, 0.5, "ʃ")]}, 0.5)
     write_textgrid(tmp_path / "out" / "x.TextGrid", {"phones": [Interval(0, 0.5, "SH")]}, 0.5)
     result = call("evaluate", tmp_path / "ref", tmp_path / "out")
-    assert result.exit_code == 1
-    assert "its tiers are 'Anna'" in result.output
+    assert result.exit_code == 2
+    assert "there are no references in it: x.TextGrid: it has no tier 'phones' or 'words'" in result.output
+    assert "its tiers are 'Anna': name the one that is meant (--phones TIER or --words TIER)" in result.output
     result = call("evaluate", tmp_path / "ipa", tmp_path / "out")
     assert "do not meet" in result.output
     assert 'sh: "ʃ"' in result.output

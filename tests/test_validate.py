@@ -389,7 +389,7 @@ def test_a_recording_that_cannot_be_read_is_one_row(corpus):
     assert report.failing == 3
 
 
-@pytest.mark.parametrize("place", ["texts/bad.txt", "anna/Bad.lab", "texts/anna/bad.TextGrid"])
+@pytest.mark.parametrize("place", ["texts/bad.txt", "texts/Bad.lab", "texts/anna/bad.TextGrid"])
 def test_a_transcript_elsewhere_is_named(corpus, place):
     write(corpus / "anna", "bad", speech(), None)
     (corpus / place).parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from aligner.check.faults import (
 from aligner.corpus import audio
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
+from aligner.corpus.walk import walk
 from aligner.formats.files import read_text
 from aligner.formats.table import TABLE_DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
@@ -291,7 +292,7 @@ def _with_hints(corpus: Path, found: Corpus, problems: Iterable[Problem]) -> Ite
     spare: dict[str, list[Path]] = defaultdict(list)
     if any(p.kind == Fault.NO_TRANSCRIPT for p in problems):
         read = {u.source for u in found.utterances}
-        for path in sorted(corpus.rglob("*")):
+        for path in walk(corpus).files:
             if path.suffix.lower() in TRANSCRIPTS and path not in read:
                 spare[path.stem.casefold()].append(path)
     for p in problems:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from aligner.corpus import audio
-from aligner.corpus.tables import LJSPEECH, TSV, TranscriptRow, read_rows
+from aligner.corpus.beside import instead, not_taken
+from aligner.corpus.naming import ByName, Paired, caseless, composed, paired
+from aligner.corpus.tables import TranscriptRow, is_table, read_rows
 from aligner.corpus.tier_names import PHONES, kind_of
+from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
-from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
+from aligner.types import Caution, DataError, Failure, Fault, Interval, Notice, Utterance
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
 UNREAD_SUFFIXES = tuple(audio.UNREAD)
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
+ABOUT = ("README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "AUTHORS", "CITATION", "NOTICE")
+MOST_NAMED = 3  # files that a message names
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
 
@@ -33,6 +39,8 @@ class Corpus:
     """What is wrong with the rest."""
     cautions: tuple[Caution, ...] = ()
     """What the user should know of it beside."""
+    linked: tuple[Path, ...] = ()
+    """The real folders that links in it lead to."""
 
 
 def find(root: str | Path) -> Corpus:
@@ -53,39 +61,55 @@ def find(root: str | Path) -> Corpus:
         If there is no such folder or no recording in it.
     """
     root = Path(root)
-    check_corpus(root)
-    files = sorted(p for p in root.rglob("*") if p.is_file() and not _hidden(p.relative_to(root)))
-    recordings = sorted(
-        audio.recordings_of(files),
-        key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())),
-    )
-    by_stem = _by_stem(files)
-    rows = _rows(files, recordings)
+    tree = walk(root)
+    _check_found(root, tree)
+    recordings = _in_order(audio.recordings_of(tree.files))
+    stems = {path.with_suffix(""): path for path in reversed(recordings)}
+    unread = [p for p in tree.files if p.suffix.lower() in UNREAD_SUFFIXES and p.with_suffix("") not in stems]
+    odd = [o.path for o in tree.odd if _is_recording(o.path)]
+    wanting = {*stems, *(p.with_suffix("") for p in (*unread, *odd))}
+    transcripts = paired(sorted(wanting), _ranked(p for p in tree.files if p.suffix.lower() in TRANSCRIPTS))
+    rows = _rows(tree.files, recordings)
+    lacking = Lacking(tree)
     found: list[Utterance | Failure] = []
-    taken: dict[Path, Path] = {}
     for path in recordings:
         stem = path.with_suffix("")
-        if stem in taken:
-            found.append(
-                _unread_recording(
-                    root,
-                    path,
-                    f"{taken[stem].name} has the same name, and one TextGrid cannot hold both",
-                    "rename one of them",
-                    Fault.DUPLICATE_NAME,
-                )
-            )
-            continue
-        taken[stem] = path
-        found += _of_recording(root, path, by_stem.pop(stem, None), rows.pop(stem, None))
-    for path in (p for p in files if p.suffix.lower() in UNREAD_SUFFIXES and p.with_suffix("") not in taken):
-        by_stem.pop(path.with_suffix(""), None)
-        found.append(_unread_recording(root, path, *audio.unread(path), Fault.UNREADABLE))
-    found += _without_recording(root, by_stem, rows, {p.parent for p in recordings})
+        if stems[stem] is not path:
+            found.append(_second_of_name(root, path, stems[stem]))
+        else:
+            own = transcripts.by_stem.get(stem)
+            found += _of_recording(root, path, own, rows.pop(stem, None), lacking)
+    found += [_unread_recording(root, p, *audio.unread(p), Fault.UNREADABLE) for p in unread]
+    found += _of_odd(root, tree.odd)
+    found += _without_recording(root, transcripts.spare, rows)
     named = [_if_unicode(f) for f in found]
     return Corpus(
-        tuple(u for u in named if isinstance(u, Utterance)), tuple(f for f in named if isinstance(f, Failure))
+        tuple(u for u in named if isinstance(u, Utterance)),
+        tuple(f for f in named if isinstance(f, Failure)),
+        cautions=tuple(_cautions(root, tree, transcripts, named)),
+        linked=tree.linked,
     )
+
+
+def _in_order(recordings: Iterable[Path]) -> list[Path]:
+    """Return recordings in ascending order, those of one name with the best format first."""
+    return sorted(recordings, key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())))
+
+
+def _ranked(transcripts: Iterable[Path]) -> list[Path]:
+    """Return transcripts with the kinds first that count more."""
+    return sorted(transcripts, key=lambda p: (TRANSCRIPTS.index(p.suffix.lower()), p))
+
+
+def _is_recording(path: Path) -> bool:
+    """Return whether a path has the suffix of a recording, of a kind that is read or not."""
+    return path.suffix.lower() in (*audio.SUFFIXES, *UNREAD_SUFFIXES)
+
+
+def _second_of_name(root: Path, path: Path, first: Path) -> Failure:
+    """Return the failure of a recording whose name another one has, of a better format."""
+    rule = f"{first.name} has the same name, and one TextGrid cannot hold both"
+    return _unread_recording(root, path, rule, "rename one of them", Fault.DUPLICATE_NAME)
 
 
 def check_corpus(root: Path) -> None:
@@ -96,18 +120,41 @@ def check_corpus(root: Path) -> None:
     DataError
         If there is no such folder, or no recording in it.
     """
+    _check_found(root, walk(root))
+
+
+def _check_found(root: Path, tree: Tree) -> None:
+    """Raise DataError where there is no such folder, or nothing in it that would be a corpus."""
     check_reachable(root)
     if not root.is_dir():
         rule = "it is a file, not a folder" if root.exists() else "there is no such folder"
         raise DataError(root, rule, "name the folder of recordings and transcripts")
-    kinds = (*audio.SUFFIXES, *UNREAD_SUFFIXES)
-    if not any(
-        (p.suffix.lower() in kinds or p.name in (LJSPEECH, TSV))
-        and p.is_file()
-        and not _hidden(p.relative_to(root))
-        for p in root.rglob("*")
-    ):
-        raise DataError(root, "there is no recording in this folder", audio.SUFFIXES_SAID)
+    for odd in (o for o in tree.odd if o.path == root):
+        raise DataError(root, odd.rule, "check its rights")
+    odd_paths = [o.path for o in tree.odd]
+    if not any(_is_recording(p) or is_table(p) for p in (*tree.files, *odd_paths)):
+        raise DataError(
+            root,
+            f"there is no recording in this folder{_instead_there(root, tree)}",
+            audio.SUFFIXES_SAID,
+        )
+
+
+def _instead_there(root: Path, tree: Tree) -> str:
+    """Return what is in a folder without recordings, in brackets; empty where nothing is."""
+    kinds = Counter(p.suffix.lower() or "files without a suffix" for p in tree.files)
+    there = [f"{count} {kind}" for kind, count in kinds.most_common(MOST_NAMED)]
+    hidden = [p.name for p in tree.hidden if p.is_dir() or _is_recording(p)]
+    if hidden:
+        there.append(f"{_some(hidden)}, whose names begin with a dot")
+    there += [f"{o.path.relative_to(root)}: {o.rule}" for o in tree.odd[:MOST_NAMED]]
+    return f" ({'; '.join(there)})" if there else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_recording(path: Path) -> None:
@@ -132,7 +179,7 @@ def check_recording(path: Path) -> None:
         )
     if suffix in UNREAD_SUFFIXES:
         raise DataError(path, *audio.unread(path), fault=Fault.UNREADABLE)
-    if path.name in (LJSPEECH, TSV):
+    if is_table(path):
         raise DataError(
             path, "it is a table of transcripts, not a recording", "name the folder of its recordings"
         )
@@ -174,15 +221,12 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     if text is not None:
         found: list[Utterance | Failure] = [_if_unicode(_utterance(root, path, _lines(text)))]
     else:
-        transcript, row = _transcript_beside(path), _row_of(path, root)
+        folder = files_in(path.parent)
+        transcript, row, lacking = _transcript_beside(path, folder), _row_of(path, root), Lacking(folder)
         if transcript is None and row is None:
-            raise DataError(
-                path,
-                "the recording has no transcript",
-                f"put {path.stem}.lab, .txt or .TextGrid beside it, or say what is said (--text)",
-                fault=Fault.NO_TRANSCRIPT,
-            )
-        found = [_if_unicode(f) for f in _of_recording(root, path, transcript, row)]
+            rule, remedy, fault = lacking.of(path)
+            raise DataError(path, rule, f"{remedy}, or say what is said (--text)", fault=fault)
+        found = [_if_unicode(f) for f in _of_recording(root, path, transcript, row, lacking)]
     utterances = tuple(u for u in found if isinstance(u, Utterance))
     failures = tuple(f for f in found if isinstance(f, Failure))
     if not utterances:
@@ -190,19 +234,20 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     return Corpus(utterances, failures)
 
 
-def _transcript_beside(path: Path) -> Path | None:
-    """Return the transcript beside a recording; None where there is none."""
-    stem = path.with_suffix("")
-    try:
-        return _by_stem(
-            p
-            for p in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*"))
-            if p.with_suffix("") == stem and p.is_file()
-        ).get(stem)
-    except OSError as error:
-        raise DataError(
-            path.parent, f"the folder cannot be read ({error.strerror})", "check its rights"
-        ) from error
+def _transcript_beside(path: Path, folder: Tree) -> Path | None:
+    """Return the transcript beside a recording; None where there is none.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be read.
+    """
+    for odd in folder.odd:
+        if odd.why is Why.CLOSED and odd.path == path.parent:
+            raise DataError(odd.path, odd.rule, "check its rights")
+    recordings = {p.with_suffix("") for p in (path, *folder.files) if p.suffix.lower() in audio.SUFFIXES}
+    transcripts = _ranked(p for p in folder.files if p.suffix.lower() in TRANSCRIPTS)
+    return paired(sorted(recordings), transcripts).by_stem.get(path.with_suffix(""))
 
 
 def _row_of(path: Path, root: Path) -> TranscriptRow | None:
@@ -215,7 +260,7 @@ def _row_of(path: Path, root: Path) -> TranscriptRow | None:
     """
     above = path.absolute().parents
     folders = [p for k, p in enumerate(above) if k < 2 or p.is_relative_to(root.absolute())]
-    tables = [table for p in folders for table in (p / LJSPEECH, p / TSV) if table.is_file()]
+    tables = [table for p in folders for table in files_in(p).files if is_table(table)]
     rows = _rows(tables, [path])
     found = rows.get(path.with_suffix(""))
     broken = next((r.problem for r in rows.values() if r.problem is not None and r.line == 0), None)
@@ -251,10 +296,6 @@ def _unread_recording(root: Path, path: Path, rule: str, remedy: str, fault: Fau
     return Failure(replace(utterance, id=name, file=name), rule, remedy, fault=fault)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
 def _utterance(
     root: Path,
     path: Path,
@@ -274,7 +315,7 @@ def _utterance(
         identity,
         path,
         transcript,
-        speaker=speaker or path.absolute().parent.name,
+        speaker=composed(speaker or path.absolute().parent.name),
         file=name,
         channel=channel,
         start=start,
@@ -283,20 +324,37 @@ def _utterance(
     )
 
 
-def _by_stem(files: Iterable[Path]) -> dict[Path, Path]:
-    """Return the transcript of each stem; of several the first kind in `TRANSCRIPTS` counts."""
-    chosen: dict[Path, Path] = {}
-    rank = {suffix: k for k, suffix in enumerate(TRANSCRIPTS)}
-    for path in files:
-        if path.suffix.lower() in rank:
-            other = chosen.get(path.with_suffix(""))
-            if other is None or rank[path.suffix.lower()] < rank[other.suffix.lower()]:
-                chosen[path.with_suffix("")] = path
-    return chosen
+class Lacking:
+    """Tells why a recording has no transcript, and what to do: by what else is in its folder."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    @cached_property
+    def _odd(self) -> Mapping[Path, Odd]:
+        odd = (o for o in self._tree.odd if o.path.suffix.lower() in TRANSCRIPTS)
+        return {o.path.with_suffix(""): o for o in odd}
+
+    @cached_property
+    def _beside(self) -> Mapping[tuple[Path, str], Sequence[Path]]:
+        found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+        for path in self._tree.files:
+            found[path.parent, caseless(path.stem)].append(path)
+        return found
+
+    def of(self, path: Path) -> tuple[str, str, Fault]:
+        """Return the rule, the remedy and the fault of a recording without a transcript."""
+        odd = self._odd.get(path.with_suffix(""))
+        if odd is not None:
+            return f"{odd.path.name}: {odd.rule}", "put the transcript there", Fault.BAD_TRANSCRIPT
+        remedy = f"put {path.stem}.lab, .txt or .TextGrid beside it"
+        other = instead(path, self._beside.get((path.parent, caseless(path.stem)), ()))
+        rule = "the recording has no transcript"
+        return rule, f"{other}; or {remedy}" if other else remedy, Fault.NO_TRANSCRIPT
 
 
 def _of_recording(
-    root: Path, path: Path, transcript: Path | None, row: TranscriptRow | None
+    root: Path, path: Path, transcript: Path | None, row: TranscriptRow | None, lacking: Lacking
 ) -> Iterator[Utterance | Failure]:
     """Yield the utterances of one recording, or why there are none."""
     bare = _utterance(root, path, "", source=transcript or (row.table if row else None))
@@ -310,12 +368,8 @@ def _of_recording(
         elif row is not None:
             yield _utterance(root, path, row.text, speaker=row.speaker, source=row.table)
         else:
-            yield Failure(
-                bare,
-                "the recording has no transcript",
-                f"put {path.stem}.lab, .txt or .TextGrid beside it",
-                fault=Fault.NO_TRANSCRIPT,
-            )
+            rule, remedy, fault = lacking.of(path)
+            yield Failure(bare, rule, remedy, fault=fault)
     except DataError as error:
         yield _bad_transcript(bare, error)
 
@@ -405,21 +459,26 @@ def _channels(path: Path) -> int:
         return 1  # reading it will say what is wrong
 
 
+def _of_odd(root: Path, odd: Iterable[Odd]) -> Iterator[Failure]:
+    """Yield the failures of what cannot be read and may be a recording, or a folder of some."""
+    for o in odd:
+        folder = o.why is Why.CLOSED or (o.why is Why.BROKEN and not o.path.suffix)
+        if folder or (_is_recording(o.path) and o.why in (Why.BROKEN, Why.SPECIAL)):
+            remedy = "check its rights" if o.why is Why.CLOSED else "put it there, or take it out"
+            yield _unread_recording(root, o.path, o.rule, remedy, Fault.UNREADABLE)
+
+
 def _without_recording(
-    root: Path, transcripts: dict[Path, Path], rows: dict[Path, TranscriptRow], folders: set[Path]
+    root: Path, transcripts: Iterable[Path], rows: Mapping[Path, TranscriptRow]
 ) -> Iterator[Failure]:
-    """Yield the failures of transcripts and rows without a recording; a .txt apart from recordings, or a
-    README, is no transcript.
-    """
-    for stem, path in transcripts.items():
-        if path.suffix.lower() == ".txt" and (
-            path.parent not in folders or stem.name.upper() in ("README", "LICENSE")
-        ):
+    """Yield the failures of transcripts and rows without a recording; a .txt may be anything."""
+    for path in transcripts:
+        if path.suffix.lower() == ".txt":
             continue
         yield Failure(
             _utterance(root, path, "", source=path),
             f"{path.name} has no recording beside it",
-            f"put {stem.name}.wav (or another kind) there",
+            f"put {path.stem}.wav (or another kind) there",
             fault=Fault.NO_RECORDING,
         )
     for stem, row in rows.items():
@@ -436,13 +495,80 @@ def _without_recording(
             )
 
 
+def _cautions(
+    root: Path, tree: Tree, transcripts: Paired, found: Iterable[Utterance | Failure]
+) -> Iterator[Caution]:
+    """Yield what a user should know of a corpus, though nothing fails for it."""
+    recordings = [p for p in tree.files if p.suffix.lower() in audio.SUFFIXES]
+    texts = [p for p in transcripts.spare if p.suffix.lower() == ".txt"]
+    yield from _texts_alone(root, texts, {p.parent for p in recordings})
+    for stem in transcripts.guessed:
+        own = transcripts.by_stem[stem]
+        yield Caution(
+            where=own.relative_to(root).as_posix(),
+            rule=f"it is taken for the transcript of {stem.name}, whose name is another",
+            remedy="give both one name",
+            fault=Notice.NAME,
+        )
+    for why in (Why.AGAIN, Why.LOOP):
+        yield from _gathered(root, [o for o in tree.odd if o.why is why])
+    yield from _gathered(root, [o for o in tree.odd if o.why is Why.BROKEN and _is_no_recording(o.path)])
+    hidden = [p.relative_to(root).as_posix() for p in tree.hidden if _is_recording(p)]
+    if hidden:
+        yield Caution(
+            where=hidden[0],
+            rule=f"recordings whose names begin with a dot are not read ({len(hidden)})",
+            remedy="rename them if they are meant",
+            fault=Notice.UNREAD_FILE,
+        )
+    stems = {(p.parent, caseless(p.stem)) for p in recordings}
+    said = [u.audio for u in found if isinstance(u, Utterance) and isinstance(u.audio, Path)]
+    yield from not_taken(root, tree.files, stems, {(p.parent, caseless(p.stem)) for p in said})
+
+
+def _is_no_recording(path: Path) -> bool:
+    """Return whether a path's suffix says that it is neither a recording nor a folder."""
+    return bool(path.suffix) and not _is_recording(path)
+
+
+def _texts_alone(root: Path, texts: Iterable[Path], folders: Set[Path]) -> Iterator[Caution]:
+    """Yield a caution for each folder with texts that have no recording.
+
+    READMEs are for people, and so is a single text where none of the ``folders`` of recordings is.
+    """
+    by_folder: dict[Path, list[Path]] = defaultdict(list)
+    for path in texts:
+        if not path.stem.upper().startswith(ABOUT):
+            by_folder[path.parent].append(path)
+    for own in (own for folder, own in by_folder.items() if folder in folders or own[1:]):
+        others = f", nor have {_some([p.name for p in own[1:]])}" if own[1:] else ""
+        yield Caution(
+            where=own[0].relative_to(root).as_posix(),
+            rule=f"it has no recording beside it{others}",
+            remedy=f"put {own[0].stem}.wav there if it is a transcript",
+            fault=Fault.NO_RECORDING,
+        )
+
+
+def _gathered(root: Path, odd: Sequence[Odd]) -> Iterator[Caution]:
+    """Yield one caution for all that is odd for one reason."""
+    if odd:
+        more = f", and so {'is' if len(odd) == 2 else 'are'} {len(odd) - 1} more" if odd[1:] else ""
+        yield Caution(
+            where=odd[0].path.relative_to(root).as_posix(),
+            rule=f"{odd[0].rule}{more}",
+            remedy="take it out if that is not meant",
+            fault=Notice.LINK,
+        )
+
+
 def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, TranscriptRow]:
     """Return the rows of every table, by the recording's path without its suffix."""
-    stems = {os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings}
+    stems = ByName({os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings})
     rows: dict[Path, TranscriptRow] = {}
-    for row in (row for table in files if table.name in (LJSPEECH, TSV) for row in read_rows(table)):
-        given = row.table.parent / row.name
-        bare = given.with_suffix("") if given.suffix.lower() in audio.SUFFIXES else given
+    for row in (row for table in files if is_table(table) for row in read_rows(table)):
+        given = row.table.parent / row.name.replace("\\", "/")
+        bare = given.with_suffix("") if _is_recording(given) else given
         places = (bare, row.table.parent / "wavs" / bare.name, row.table.parent / "clips" / bare.name)
         stem = next((stems[p] for p in map(os.path.abspath, places) if p in stems), bare)
         earlier = rows.setdefault(stem, row)
@@ -457,7 +583,7 @@ def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, Trans
     return rows
 
 
-def find_recordings(root: Path) -> dict[str, Path]:
+def find_recordings(root: Path) -> ByName[Path]:
     """Find the recordings of a folder tree, with transcripts or without, by their path below it without
     suffix.
 
@@ -469,10 +595,14 @@ def find_recordings(root: Path) -> dict[str, Path]:
     check_reachable(root)
     if not root.is_dir():
         raise DataError(root, "there is no such folder", "name a folder of recordings")
+    tree = walk(root)
     found: dict[str, Path] = {}
-    files = (p for p in sorted(root.rglob("*")) if p.is_file() and not _hidden(p.relative_to(root)))
-    for path in audio.recordings_of(files):
+    for path in _in_order(audio.recordings_of(tree.files)):
         found.setdefault(path.relative_to(root).with_suffix("").as_posix(), path)
     if not found:
-        raise DataError(root, "there is no recording in this folder", audio.SUFFIXES_SAID)
-    return found
+        raise DataError(
+            root,
+            f"there is no recording in this folder{_instead_there(root, tree)}",
+            audio.SUFFIXES_SAID,
+        )
+    return ByName(found)

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aligner.corpus.naming import ByName
 from aligner.corpus.results import CORRECTED
 from aligner.corpus.tier_names import PHONES, WORDS, Ambiguous, TierNames, choose
+from aligner.corpus.walk import walk
 from aligner.formats import ctm, json
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable
@@ -41,7 +43,7 @@ class Source:
     """The recording that is meant, where the file has several (CTM)."""
 
 
-def find_labels(root: Path) -> dict[str, Source]:
+def find_labels(root: Path) -> ByName[Source]:
     """Find files of labels in a folder, by their path below it without suffix.
 
     Raises
@@ -59,12 +61,12 @@ def find_labels(root: Path) -> dict[str, Source]:
         )
     found: dict[str, Source] = {}
     suffixes = list(readers())
-    files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes and p.is_file()]
+    tree = walk(root)
+    files = [p for p in tree.files if p.suffix.lower() in suffixes]
     for path in sorted(files, key=lambda p: -suffixes.index(p.suffix.lower())):
         relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts) or _correction(root, relative):
-            continue
-        found.update(_sources(path, relative))
+        if not _correction(root, relative):
+            found.update(_sources(path, relative))
     if not found:
         raise DataError(
             root,
@@ -72,7 +74,7 @@ def find_labels(root: Path) -> dict[str, Source]:
             "name the folder of the labels (.phn, .TextGrid, .json, .ctm, .lab)",
             fault=Fault.LABELS,
         )
-    return dict(sorted(found.items()))
+    return ByName(dict(sorted(found.items())))
 
 
 def check_aligned(folder: Path) -> None:
@@ -102,9 +104,9 @@ def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:
     return [(name, Source(path))]
 
 
-def find_references(root: Path) -> dict[str, Path]:
+def find_references(root: Path) -> ByName[Path]:
     """Find files of labels as `find_labels` does, and return their paths alone."""
-    return {name: source.path for name, source in find_labels(root).items()}
+    return ByName({name: source.path for name, source in find_labels(root).items()})
 
 
 def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[str, Labels]:

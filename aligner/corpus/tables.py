@@ -15,6 +15,17 @@ TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a file is a table of transcripts, by its name in any case.
+
+    Examples
+    --------
+    >>> is_table(Path("corpus/Metadata.CSV")), is_table(Path("metadata.txt"))
+    (True, False)
+    """
+    return path.name.lower() in (LJSPEECH, TSV)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TranscriptRow:
     """A line of a table of transcripts."""
@@ -41,7 +52,7 @@ def read_rows(table: Path) -> list[TranscriptRow]:
         lines = read_text(table).split("\n")
     except DataError as error:
         return [TranscriptRow(table=table, name=table.name, problem=error)]
-    return list(_ljspeech(table, lines) if table.name == LJSPEECH else _tsv(table, lines))
+    return list(_ljspeech(table, lines) if table.name.lower() == LJSPEECH else _tsv(table, lines))
 
 
 def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> TranscriptRow:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from aligner.corpus.labels import Labels, Source, check_aligned, find_labels, read_labels
+from aligner.corpus.naming import ByName, caseless
 from aligner.corpus.results import ALIGNMENT_TABLE
 from aligner.corpus.tier_names import TierNames
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
@@ -18,7 +19,7 @@ from aligner.evaluate.overlaps import shared_time
 from aligner.formats.table import read_table
 from aligner.parallel.pool import map_tasks, worker_pool
 from aligner.text.phones import PhoneMap, suggestion
-from aligner.types import DataError
+from aligner.types import DataError, Fault
 
 ONE_PROCESS_FILES = 400  # files up to which starting other processes takes longer than it saves
 MOST_JOBS = 60  # Windows waits for no more
@@ -26,6 +27,7 @@ CHUNK_FILES = 50  # files that a process takes at a time
 CHUNK_TIMEOUT = 600.0  # s that it may take for them
 LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
 MAP_FILES = 50  # files from which a map is suggested
+MOST_NAMED = 3  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,18 @@ def evaluate(
     Raises
     ------
     DataError
-        If there is no reference at all, or the folder of alignments is not there.
+        If there is no reference at all, none of them can be used, or the folder of alignments is not there.
     """
     options = options or Options()
     results: list[FileResult] = []
     work, problems = _paired(reference, aligned, only)
+    wrong_labels: list[DataError] = []
     for found, wrong in _each(work, options, jobs):
         results += found
-        problems += wrong
+        wrong_labels += wrong
+    if work and not results:
+        raise none_usable(reference, wrong_labels)
+    problems += wrong_labels
     report = summarise(results)
     return Evaluation(
         report=report,
@@ -105,17 +111,54 @@ def _paired(
     references = find_labels(reference)
     check_aligned(aligned)
     problems: list[DataError] = []
+    estimates: Mapping[str, Source] = {}
     try:
         estimates = find_labels(aligned)
     except DataError as error:  # all are missing, and that is the result
-        estimates = {}
         problems.append(error)
+    wanted = [name for name in references if only is None or name in only]
+    if estimates and wanted and not any(name in estimates for name in wanted):
+        problems.append(_none_alike(reference, aligned, wanted, list(estimates)))
     work = [
-        (name, source, estimates.get(name))
-        for name, source in references.items()
-        if only is None or name in only
+        (name, source, estimates.get(name)) for name, source in ((name, references[name]) for name in wanted)
     ]
     return work, problems
+
+
+def none_usable(reference: Path, problems: Sequence[DataError]) -> DataError:
+    """Return the error of references none of which can be used, with what is wrong with the first."""
+    first = problems[0]
+    more = f", nor {'has' if len(problems) == 2 else 'have'} {len(problems) - 1} more" if problems[1:] else ""
+    name = Path(first.where).name
+    return DataError(
+        reference,
+        f"there are no references in it: {name}: {first.rule}{more}",
+        first.remedy,
+        fault=first.fault_or(Fault.LABELS),
+    )
+
+
+def _none_alike(reference: Path, aligned: Path, wanted: Sequence[str], there: Sequence[str]) -> DataError:
+    """Return the problem of two folders that have no name in common, with names of both."""
+    depth = len(set(map(_stem, wanted)) & set(map(_stem, there)))
+    alike = f"{depth} have one name in other folders: " if depth else ""
+    return DataError(
+        aligned,
+        f"no alignment has the name of a reference: in {reference} there are {_some(wanted)}; here are "
+        f"{_some(there)}",
+        f"{alike}name the folders so that the paths below them are the same",
+        fault=Fault.LABELS,
+    )
+
+
+def _stem(name: str) -> str:
+    return caseless(PurePosixPath(name).name)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(map(repr, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _each(
@@ -205,7 +248,7 @@ def _counterpart(
 
 def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
     failed = [r for r in read_table(aligned / ALIGNMENT_TABLE) if r.get("status") == "failed"]
-    reasons = {r.get("file") or "": r.get("reason") or "" for r in failed}
+    reasons = ByName({r.get("file") or "": r.get("reason") or "" for r in failed})
     by_speaker = {(r.get("file") or "", r.get("speaker") or ""): r.get("reason") or "" for r in failed}
     return {
         r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))

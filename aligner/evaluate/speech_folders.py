@@ -10,6 +10,8 @@ import numpy as np
 
 from aligner.corpus.audio import SUFFIXES_SAID, read, recordings_of, shape_of
 from aligner.corpus.labels import find_references, read_reference
+from aligner.corpus.naming import ByName
+from aligner.corpus.walk import walk
 from aligner.evaluate.speech import SpeechScore, compare_recordings, pooled
 from aligner.evaluate.vocoder import DEFAULT, SpeechSettings, require_libraries
 from aligner.types import DataError, Interval, Utterance
@@ -116,13 +118,13 @@ def _compare_files(
     return compare_recordings(reference, estimate, rate, settings, phones=phones, names=names)
 
 
-def _recordings(folder: Path) -> tuple[dict[str, Path], list[DataError]]:
+def _recordings(folder: Path) -> tuple[ByName[Path], list[DataError]]:
     """Recordings by their path below ``folder`` without suffix, and a problem for each second of one name."""
     if not folder.is_dir():
         raise DataError(folder, "there is no such folder", "name a folder of recordings")
     found: dict[str, Path] = {}
     problems: list[DataError] = []
-    for path in recordings_of(sorted(p for p in folder.rglob("*") if p.is_file())):
+    for path in recordings_of(walk(folder).files):
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in found:
             problems.append(
@@ -131,10 +133,10 @@ def _recordings(folder: Path) -> tuple[dict[str, Path], list[DataError]]:
         found.setdefault(name, path)
     if not found:
         raise DataError(folder, "there is no recording in this folder", SUFFIXES_SAID)
-    return found, problems
+    return ByName(found), problems
 
 
-def _phones(found: dict[str, Path], name: str) -> list[Interval]:
+def _phones(found: Mapping[str, Path], name: str) -> list[Interval]:
     if name not in found:
         raise DataError(name, "it has no alignment", "align it, or match by warping")
     return read_reference(found[name])[0]

@@ -12,8 +12,10 @@ from aligner.backends.calls import check_folder
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.corpus.labels import Labels, Source, find_labels, read_labels
+from aligner.corpus.naming import ByName
 from aligner.corpus.results import read_run_record
 from aligner.corpus.tier_names import TierNames
+from aligner.corpus.walk import walk
 from aligner.text.phones import SILENCE, fold
 from aligner.types import DataError, Failure, Fault, Interval, Utterance
 
@@ -93,7 +95,7 @@ class _Recordings:
 
     Attributes
     ----------
-    paths : dict of str to Path
+    paths : ByName of Path
         The recordings by their paths below their folder, without suffix.
     """
 
@@ -101,10 +103,11 @@ class _Recordings:
         self._folders = folders
         by_folder = {folder: _recordings_in(folder) for folder in folders}
         self._not_empty = [folder for folder, own in by_folder.items() if own]
-        self._transcripts: dict[str, str] | None = None
-        self.paths: dict[str, Path] = {}
+        self._transcripts: ByName[str] | None = None
+        paths: dict[str, Path] = {}
         for own in reversed(by_folder.values()):
-            self.paths |= own
+            paths |= own
+        self.paths = ByName(paths)
 
     def find(self, name: str) -> Path:
         """Return the recording of a name; DataError if there is none."""
@@ -120,17 +123,18 @@ class _Recordings:
     def transcript(self, name: str) -> str | None:
         """Return the transcript beside a recording, if there is one; all are read at the first call."""
         if self._transcripts is None:
-            self._transcripts = {}
+            found: dict[str, str] = {}
             for folder in self._not_empty:
                 for u in find(folder).utterances:
                     if u.id == u.file:
-                        self._transcripts.setdefault(u.file, u.transcript)
+                        found.setdefault(u.file, u.transcript)
+            self._transcripts = ByName(found)
         return self._transcripts.get(name)
 
 
 def _recordings_in(folder: Path) -> dict[str, Path]:
     """Return the recordings below a folder by their paths without suffix; of two, the better format."""
-    files = audio.recordings_of(p for p in sorted(folder.rglob("*")) if p.is_file())
+    files = audio.recordings_of(walk(folder).files)
     return {
         p.relative_to(folder).with_suffix("").as_posix(): p
         for p in sorted(files, key=lambda p: -audio.SUFFIXES.index(p.suffix.lower()))

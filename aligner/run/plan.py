@@ -113,7 +113,7 @@ def plan(
             fault=Fault.CALL,
         )
     found = find(corpus)
-    check_place(corpus, out)
+    check_place(corpus, out, found.linked)
     return planned(found, corpus, out, kinds, existing)
 
 
@@ -199,16 +199,19 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     )
 
 
-def check_place(corpus: Path, out: Path) -> None:
-    """Raise DataError where an output folder lies in the corpus."""
-    if out.resolve() == corpus.resolve() or out.resolve().is_relative_to(corpus.resolve()):
-        raise DataError(
-            out,
-            f"the output folder lies in the corpus {corpus}, where its TextGrids would be taken for "
-            "transcripts",
-            "name a folder outside it",
-            fault=Fault.OUTPUT,
-        )
+def check_place(corpus: Path, out: Path, linked: Iterable[Path] = ()) -> None:
+    """Raise DataError where an output folder lies in the corpus, or where a link in that leads to."""
+    place = out.resolve()
+    for folder in (corpus.resolve(), *linked):
+        if place.is_relative_to(folder):
+            through = "" if folder == corpus.resolve() else f" (by a link to {folder})"
+            raise DataError(
+                out,
+                f"the output folder lies in the corpus {corpus}{through}, where its TextGrids would be taken "
+                "for transcripts",
+                "name a folder outside it",
+                fault=Fault.OUTPUT,
+            )
 
 
 def check_writable(out: Path) -> None:

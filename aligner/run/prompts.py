@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from aligner.corpus.find import Corpus, find_recordings
 from aligner.corpus.labels import Source, find_labels, read_labels
+from aligner.corpus.naming import ByName, caseless
 from aligner.corpus.tier_names import TierNames
 from aligner.formats import registry
 from aligner.run.plan import Job, check_place, check_writable, planned
@@ -55,7 +56,7 @@ def prompt_of(recording: Path, labels: Source, names: TierNames) -> Prompt:
     return Prompt(recording, labels, names, tuple(p.stat().st_mtime for p in (recording, labels.path)))
 
 
-def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
+def prompts(folder: Path, names: TierNames) -> ByName[Prompt]:
     """The recordings of a folder that have labels (TextGrid, .phn, ...) beside them, by their path in it.
 
     Raises
@@ -74,7 +75,7 @@ def prompts(folder: Path, names: TierNames) -> dict[str, Prompt]:
             "put NAME.TextGrid beside NAME.wav",
             fault=Fault.LABELS,
         )
-    return found
+    return ByName(found)
 
 
 def readings(
@@ -94,10 +95,10 @@ def readings(
     """
     by_name = defaultdict(list)
     for name in known:
-        by_name[Path(name).name].append(name)
+        by_name[caseless(Path(name).name)].append(name)
     utterances, failures, chosen = [], [], {}
     for name, path in find_recordings(targets).items():
-        candidates = [name] if name in known else by_name[Path(name).name]
+        candidates = [name] if name in known else by_name[caseless(Path(name).name)]
         reading = Utterance(name, path, "", speaker=path.absolute().parent.name, file=name)
         try:
             chosen[name] = _only(known, candidates)

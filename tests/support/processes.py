@@ -6,12 +6,13 @@ import os
 import time
 from collections.abc import Callable
 
-# Root may write anywhere; what this program starts then may not
+# Root may write and read anywhere; what this program starts then may not
 BOUND = """
 import ctypes, os, sys
-CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24  # as the Linux kernel numbers them
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24  # as the Linux kernel numbers them
 if os.geteuid() == 0:
-    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
