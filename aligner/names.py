@@ -20,6 +20,7 @@ TRANSFER_REFINEMENTS = ("full", "none")  # of boundaries that are carried over f
 PRECISIONS = ("full", "mixed")  # of networks and mixtures
 KERNELS = ("auto", "numba", "triton", "reference")  # that run a search
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of devices; a colon and a number may follow
+BRACKETS = ("usual", "words", "all", "none")  # that hold noises; or pairs of brackets
 EXISTING = ("skip", "overwrite", "error")  # what to do where an output exists
 FORMATS = ("textgrid", "json", "csv", "ctm")  # of alignments
 WARPS = ("dtw", "none")  # how frames of two recordings are matched

@@ -28,8 +28,10 @@ from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
 from aligner.refine.suspect import Solved, measure, suspicions
 from aligner.refine.thresholds import Limits
+from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
+from aligner.text.spans import Marks
 from aligner.tracing import stage
 from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
 
@@ -54,6 +56,9 @@ class Traits:
     english: bool | None
     """Whether transcripts are read as English; None leaves a transcript as it is, one word whatever it
     holds."""
+
+    marks: Marks = USUAL
+    """Finds what is no word in a transcript (see `aligner.text.spans`)."""
 
     clock: Clock
     """Turns its frames into seconds."""
@@ -210,7 +215,7 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = tokens_of(utterance.transcript, traits.english, utterance.file or utterance.id)
+    tokens = tokens_of(utterance.transcript, traits.english, utterance.file or utterance.id, traits.marks)
     with stage("reading"):
         sound = audio.read(utterance, traits.clock.rate)
     return Heard(
@@ -235,7 +240,7 @@ def prepare(utterance: Utterance, backend: Backend[P]) -> P:
         return backend.prepare(heard)
 
 
-def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token, ...]:
+def tokens_of(transcript: str, english: bool | None, where: str, marks: Marks = USUAL) -> tuple[Token, ...]:
     """The words of a transcript.
 
     Parameters
@@ -245,6 +250,8 @@ def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token,
         See `Traits`.
     where : str
         The file that the transcript is from, for the error.
+    marks : callable
+        See `Traits`.
 
     Raises
     ------
@@ -255,7 +262,7 @@ def tokens_of(transcript: str, english: bool | None, where: str) -> tuple[Token,
         whole = " ".join(transcript.split())
         tokens: tuple[Token, ...] = (Token(whole, (whole,)),) if whole else ()
     else:
-        tokens = normalise(transcript, english)
+        tokens = normalise(transcript, english, marks)
     if not tokens:
         what = "holds only punctuation" if transcript.strip() else "is empty"
         raise DataError(where, f"the transcript {what}", "write what is said", fault=Fault.EMPTY_TRANSCRIPT)

@@ -98,6 +98,7 @@ class CtcBackend:
             model_name=self.model.name,
             about=f"CTC network {self.model.name!r}",
             english=self.english,
+            marks=self.options.conventions,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(1),
             wildcard=True,

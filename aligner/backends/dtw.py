@@ -144,6 +144,7 @@ class DtwBackend:
             model_name=self.model_name,
             about=self.about,
             english=self.english,
+            marks=self.options.conventions,
             clock=self.clock,
             shortest=self.clock.seconds(2),
             limits=self.limits,

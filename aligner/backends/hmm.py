@@ -78,6 +78,7 @@ class HmmBackend:
             model_name=self.model.name,
             about=f"hidden Markov model {self.model.name!r}",
             english=self.english,
+            marks=self.options.conventions,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
             wildcard=True,
@@ -176,7 +177,13 @@ class HmmBackend:
 
     def spotter(self) -> Spotter:
         """What scores its phones in the first pass over a long recording (see `Spotting`)."""
-        return Spotter(model=self.model, voices=self.voices, pronounce=self.pronounce, english=self.english)
+        return Spotter(
+            model=self.model,
+            voices=self.voices,
+            pronounce=self.pronounce,
+            english=self.english,
+            marks=self.options.conventions,
+        )
 
     def streaming(self) -> HmmBackend:
         """The same backend with features that are normalised as a recording comes in.

@@ -10,6 +10,7 @@ from pathlib import Path
 from aligner.names import BACKENDS, DEVICES, PRECISIONS, REFINEMENTS
 from aligner.parallel.cores import cores
 from aligner.search.fitting import misfit
+from aligner.text.conventions import USUAL, Conventions
 from aligner.types import DataError, Fault
 
 DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
@@ -62,6 +63,9 @@ class Options:
     adapt: bool | None = None
     """Whether a first pass over all utterances finds a transform for each speaker (HMM); None finds one where
     the model was trained with such."""
+
+    conventions: Conventions = USUAL
+    """How noises, unclear stretches, pauses and broken-off words are told from words in a transcript."""
 
     def __post_init__(self) -> None:
         if self.language is not None and not self.language.strip():

@@ -12,6 +12,7 @@ from aligner.corpus import audio
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import normalise
+from aligner.text.spans import Marks
 from aligner.text.spelling import Speller
 from aligner.types import Utterance
 
@@ -35,6 +36,9 @@ class Spotter:
     english: bool
     """Whether texts are read as English."""
 
+    marks: Marks
+    """Finds what is no word in a text."""
+
     @property
     def step(self) -> float:
         """Seconds from one frame to the next."""
@@ -52,13 +56,13 @@ class Spotter:
 
     def is_spoken(self, text: str) -> bool:
         """Whether there is a word in a text."""
-        return bool(normalise(text, self.english))
+        return bool(normalise(text, self.english, self.marks))
 
     def pronounced(self, text: str) -> list[list[int]]:
         """The numbers of the phones of each word of a text, by its first pronunciation; DataError if it has
         none.
         """
-        spoken, _ = self.pronounce(normalise(text, self.english))
+        spoken, _ = self.pronounce(normalise(text, self.english, self.marks))
         number = self.model.topology.number
         return [[number(p) for p in word.pronunciations[0].phones] for word in spoken]
 

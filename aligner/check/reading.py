@@ -78,7 +78,7 @@ def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
     [('nineteen', 'N', 'dictionary'), ('eighty', 'EY', 'dictionary'), ('four', 'F', 'dictionary')]
     """
     assert isinstance(backend, Pronouncing)
-    tokens = normalise(text, backend.traits.english is not False)
+    tokens = normalise(text, backend.traits.english is not False, backend.traits.marks)
     return tuple(Written(spelling=t.spelling, readings=_readings(t, backend)) for t in tokens)
 
 

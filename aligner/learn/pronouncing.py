@@ -9,7 +9,9 @@ from pathlib import Path
 from aligner.formats.files import read_text
 from aligner.models.store import cmu_dictionary
 from aligner.reference.espeak import EspeakG2P
+from aligner.text.conventions import USUAL, Conventions
 from aligner.text.entries import NOISE_PHONES
+from aligner.text.fragments import is_cut_off
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english
@@ -33,6 +35,9 @@ class Text:
     language: str = "en"
     """The code of the language."""
 
+    conventions: Conventions = USUAL
+    """How noises and the like are told from words."""
+
     @property
     def english(self) -> bool:
         """Whether the language is English, so that numbers and the like are spoken out."""
@@ -49,7 +54,7 @@ class Text:
 
     def tokens(self, transcript: str) -> tuple[Token, ...]:
         """Split a transcript into its words; DataError if there is none."""
-        tokens = normalise(transcript, self.english)
+        tokens = normalise(transcript, self.english, self.conventions)
         if not tokens:
             raise DataError(
                 "transcript", "the transcript is empty", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
@@ -90,7 +95,9 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
 
 def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
     g2p = EspeakG2P(language)
-    said = g2p.pronounce([w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w)])
+    said = g2p.pronounce(
+        [w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w) and not is_cut_off(w)]
+    )
     lexicon = Lexicon({key(word): " ".join(phones) for word, phones in said.items() if phones})
     return Pronouncer(lexicon=lexicon, g2p=g2p, known=lambda phone: phone not in NOISE_PHONES, noises=noises)
 

@@ -235,12 +235,12 @@ def _written(job: Job, members: Sequence[Result], english: bool | None) -> Seque
     return members
 
 
-def said(alignment: Alignment, english: bool | None) -> tuple[Interval, ...]:
+def said(alignment: Alignment, english: bool | None, marks: Marks = USUAL) -> tuple[Interval, ...]:
     """Where each sentence of an alignment's transcript is; those of which no word is there are left out."""
     words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
     found, first = [], 0
     for text in sentences(alignment.utterance.transcript):
-        labels = [t.spelling for t in normalise(text, english is not False)]
+        labels = [t.spelling for t in normalise(text, english is not False, marks)]
         own = words[first : first + len(labels)]
         if labels and [w.label for w in own] == labels:
             found.append(Interval(own[0].start, own[-1].end, text))

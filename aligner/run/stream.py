@@ -102,7 +102,7 @@ class StreamAligner:
     ) -> None:
         self.complete = complete
         self.backend = streaming(_chosen(model, options))
-        self.tokens = tokens_of(text, self.backend.traits.english, "text")
+        self.tokens = tokens_of(text, self.backend.traits.english, "text", self.backend.traits.marks)
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
         model = self.backend.model

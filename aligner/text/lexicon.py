@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aligner.text import stress
 from aligner.text.entries import BadLine, Entries, Known, leading_numbers, pronunciation, read_entries
+from aligner.text.fragments import by_letters, is_cut_off, stem
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.orthography import key, spellings, without_accents
 from aligner.types import DataError, Fault, Pronunciation
@@ -246,6 +247,9 @@ class Pronouncer:
                 if BRACKETED.fullmatch(word):
                     spoken.append(SpokenWord(k, word, self._noise(word)))
                     continue
+                if is_cut_off(word):
+                    spoken.append(SpokenWord(k, word, self._fragment(word)))
+                    continue
                 for part in self.lexicon.split(word):
                     known = self.lexicon.lookup(part) or self._possessive(part)
                     found = self._labelled(known or self._guess(part))
@@ -263,6 +267,19 @@ class Pronouncer:
     def _labelled(self, found: tuple[Pronunciation, ...]) -> tuple[Pronunciation, ...]:
         """Pronunciations as they are to be labelled: with stress or without."""
         return found if self.stress else _unstressed(found)
+
+    def _fragment(self, word: str) -> tuple[Pronunciation, ...]:
+        """Pronounce a word that was broken off: as its letters are read, or as a whole word that they may be;
+        where neither is to be had, it is a noise.
+        """
+        if own := self.lexicon.lookup(word):
+            return own
+        letters = stem(word)
+        whole = [p for p in self.lexicon.lookup(letters) if len(p.phones) <= len(letters)]
+        read = () if self.g2p is None else by_letters(word, self.g2p)
+        if read and all(map(self.known, read)):
+            whole.append(Pronunciation(read))
+        return tuple(dict.fromkeys(whole)) or self._noise(word)
 
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:

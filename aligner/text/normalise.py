@@ -3,8 +3,8 @@
 A transcript is read by these rules, in this order:
 
 1. Entities are undone and tags dropped (`aligner.text.markup`).
-2. Marks are found: noises, unclear stretches, cut-offs (by default `aligner.text.spans.bracketed`); a
-   pronunciation in braces belongs to the word right before it, if there is one.
+2. Marks are found: noises, unclear stretches, cut-offs (`aligner.text.conventions`); a pronunciation in braces
+   belongs to the word right before it, if there is one.
 3. What is left is written in plain characters (`aligner.text.plain`), and split into words at spaces.
 4. Addresses are words as they stand; other words are split at punctuation, and stripped of it.
 5. Numbers and what is joined to them are spoken out, in English (`aligner.text.numbers`).
@@ -20,11 +20,12 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from aligner.text.conventions import USUAL
 from aligner.text.markup import without_markup
 from aligner.text.numbers import SYMBOLS, letter_name, measure, numeric
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.spans import BRACKETED as BRACKETED
-from aligner.text.spans import Kind, Marks, bracketed, phones_in, with_pronunciations
+from aligner.text.spans import Kind, Marks, phones_in, with_pronunciations
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def spoken_english(language: str | None) -> bool:
 def normalise(
     text: str,
     english: bool = True,
-    marks: Marks = bracketed,
+    marks: Marks = USUAL,
     entry: Callable[[str], bool] | None = None,
 ) -> tuple[Token, ...]:
     """Split a transcript into tokens; punctuation alone gives none.
@@ -159,7 +160,7 @@ def normalise(
     source = without_markup(text)
     spans = with_pronunciations(marks(source), source)
     written = plain(source, spans, english)
-    noises = iter([span.said for span in spans if span.kind in (Kind.NOISE, Kind.PHONES)])
+    noises = iter([span.said for span in spans if span.kind in (Kind.NOISE, Kind.CUT_OFF, Kind.PHONES)])
     words = list(_words(written, english, noises, entry))
     capitals_tell = any(c.islower() for c in written.text)  # of abbreviations; not where all is in capitals
     cores = [w.core if capitals_tell or w.said else w.core.lower() for w in words]

@@ -149,7 +149,7 @@ def _assembled(source: str, spans: Sequence[Span], english: bool) -> Plain:
 
 
 def _instead(span: Span, english: bool) -> str:
-    if span.kind is Kind.NOISE:
+    if span.kind in (Kind.NOISE, Kind.CUT_OFF):
         return f" {NOISE_CHARACTER} "
     if span.kind is Kind.PHONES:
         return f"{NOISE_CHARACTER} "

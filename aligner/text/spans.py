@@ -20,8 +20,11 @@ class Kind(StrEnum):
 
     NOISE = "noise"
     """A token that is no word.  What is said for it is in brackets (`BRACKETED`), whatever is written."""
+    CUT_OFF = "cut-off"
+    """A token of a word that was broken off: what is said for it ends in a hyphen, "ha-", and is never
+    spelled."""
     WORDS = "words"
-    """Other text is read in its place: "because" for ``(be)cause``, "ha" for ``ha-``."""
+    """Other text is read in its place: "because" for ``(be)cause``."""
     PHONES = "phones"
     """The pronunciation of the word right before it, in braces: ``she{SH IY1}``."""
     BREAK = "break"
@@ -41,7 +44,8 @@ class Span:
     kind: Kind
     """What becomes of it."""
     said: str = ""
-    """What is read in its place: a bracketed word for `Kind.NOISE`, text for `Kind.WORDS`."""
+    """What is read in its place: a bracketed word for `Kind.NOISE`, the beginning of a word and a hyphen for
+    `Kind.CUT_OFF`, text for `Kind.WORDS`."""
 
 
 Marks = Callable[[str], Sequence[Span]]

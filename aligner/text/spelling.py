@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from aligner.text.fragments import is_cut_off, stem
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import BRACKETED, Token
 from aligner.types import DataError, Fault, Pronunciation
@@ -43,6 +44,7 @@ class Speller:
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
         if BRACKETED.fullmatch(word) and self.noises:
             return tuple(Pronunciation((label,)) for label in self.noises)
+        word = stem(word) if is_cut_off(word) else word
         written = word.upper() if self.case == "upper" else word.lower() if self.case == "lower" else word
         characters = [
             c
