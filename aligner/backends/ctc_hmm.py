@@ -21,7 +21,7 @@ from aligner.models.ctc import CtcModel
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.spelling import Speller
-from aligner.types import DataError
+from aligner.types import NOISE_LABEL, DataError
 
 NAME = "ctc+hmm"
 WILDCARD = Token(STAR, (STAR,))
@@ -143,7 +143,8 @@ def _unjudged(found: Found) -> Found:
     """What was found, with margins of 0 in the frames of wildcards: whatever is heard fits them."""
     sizes = np.diff([*found.firsts, len(found.evidence.margin)])
     wild = np.repeat(
-        [bool(o != NO_OWNER and BRACKETED.fullmatch(found.spellings[o])) for o in found.owners], sizes
+        [o != NO_OWNER and p.label == NOISE_LABEL for o, p in zip(found.owners, found.phones, strict=True)],
+        sizes,
     )
     return replace(found, evidence=found.evidence._replace(margin=np.where(wild, 0.0, found.evidence.margin)))
 

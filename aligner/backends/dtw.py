@@ -41,6 +41,7 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
+from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
 from aligner.text.stress import as_in
@@ -251,17 +252,17 @@ class EspeakPronouncer:
             Naming a word that has no sound.
         """
         words = [(k, word) for k, token in enumerate(tokens) for word in token.spoken]
-        said = self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])
-        mute = next((word for word, phones in said.items() if not phones), None)
-        if mute is not None:
-            rule, remedy = f"eSpeak has no sound for {mute!r}", "spell it as this language would"
-            raise DataError("transcript", rule, remedy, fault=Fault.OOV)
-        return [SpokenWord(k, word, (self._pronunciation(word, said.get(word)),)) for k, word in words], []
+        self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])  # all at once
+        return [SpokenWord(k, word, (self._pronunciation(word),)) for k, word in words], []
 
-    def _pronunciation(self, word: str, phones: Sequence[str] | None) -> Pronunciation:
+    def _pronunciation(self, word: str) -> Pronunciation:
         """The phones as they are labelled; those of a noise are not known to the voice."""
-        if phones is None:
+        if BRACKETED.fullmatch(word):
             return Pronunciation((NOISE_LABEL,))
+        phones = by_letters(word, self.g2p) if is_cut_off(word) else self.g2p(word)
+        if not phones:
+            rule, remedy = f"eSpeak has no sound for {word!r}", "spell it as this language would"
+            raise DataError("transcript", rule, remedy, fault=Fault.OOV)
         labels = (tuple(self.rename(phone)) or (phone,) for phone in phones)
         return Pronunciation(self.stressed(word, [label for several in labels for label in several]))
 
@@ -292,6 +293,28 @@ def _relabelled(
     return [replace(p, label=label) for p, label in zip(phones, labels, strict=True)]
 
 
+NOISY = "aah"  # what a voice says in place of noises, where there is nothing else
+
+
+def spoken_by_voice(tokens: Sequence[Token]) -> list[tuple[str, int]]:
+    """What a voice says for tokens, word by word, and the place of the token that each word belongs to.
+
+    It leaves noises out, for it has no sound for them; in a transcript of noises alone, a vowel stands for
+    each.
+    """
+    words = [(word, k) for k, token in enumerate(tokens) for word in token.spoken]
+    said = [(sayable(w) if is_cut_off(w) else w, k) for w, k in words if not BRACKETED.fullmatch(w)]
+    return said or [(NOISY, k) for _, k in words]
+
+
+def _same(label: str) -> tuple[str, ...]:
+    return (label,)
+
+
+def _noise(label: str) -> tuple[str, ...]:
+    return (NOISE_LABEL,)
+
+
 def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     """The backend whose reference is a synthesiser's voice.
 
@@ -305,27 +328,16 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     voice = resolve(language)
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
-    rename = arpabet if english else lambda label: (label,)
+    rename = arpabet if english else _same
     stressed = _stressed if english and options.stress else lambda _, phones: tuple(phones)
     beside = posteriorgram(options)
 
     def refer(heard: Heard) -> Reference:
-        said = [
-            (word, k)
-            for k, token in enumerate(heard.tokens)
-            for word in token.spoken
-            if not BRACKETED.fullmatch(word)
-        ]
-        if not said:
-            raise DataError(
-                heard.utterance.file,
-                "the transcript holds only words in brackets",
-                "write what is said",
-                fault=Fault.EMPTY_TRANSCRIPT,
-            )
+        said = spoken_by_voice(heard.tokens)
         speech = speak([word for word, _ in said])
-        plain, words = split(speech.phones, speech.words, rename)
-        phones = _relabelled(plain, words, [word for word, _ in said], stressed)
+        noisy = all(word == NOISY for word, _ in said)
+        plain, words = split(speech.phones, speech.words, _noise if noisy else rename)
+        phones = plain if noisy else _relabelled(plain, words, [word for word, _ in said], stressed)
         owners = [said[w][1] if w >= 0 else w for w in words]
         wave = torch.from_numpy(speech.wave)
         made = templates(wave, phones, owners, like=heard.wave, posteriors=beside)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from aligner.corpus import audio
 from aligner.features import frame_count
 from aligner.refine.thresholds import Test, threshold
 from aligner.text.lexicon import Pronouncer
-from aligner.text.normalise import BRACKETED, CONTROL, Token, normalise
+from aligner.text.normalise import BRACKETED, CONTROL, Token
 from aligner.text.spelling import Speller
 from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Notice, Utterance
 
@@ -61,6 +61,7 @@ LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they 
 MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")
 
 Spell = Pronouncer | Speller
+Reads = Callable[[str], Sequence[Token]]
 Entry = Utterance | Failure  # what `find` has of a recording
 _long_lock = threading.Lock()
 
@@ -161,7 +162,7 @@ def problem_of(failure: Failure) -> Problem:
 
 
 def examine(
-    path: Path, entries: Sequence[Entry], spell: Spell | None, english: bool, hashed: bool
+    path: Path, entries: Sequence[Entry], spell: Spell | None, reads: Reads, hashed: bool
 ) -> tuple[Recording, list[Checked]]:
     """Look at a recording and at each of its utterances; nothing that is wrong with them is raised.
 
@@ -172,14 +173,14 @@ def examine(
         What is in it; of failures (it may have no transcript) the sound is looked at.
     spell : Pronouncer, Speller or None
         What finds the phones of words.
-    english : bool
-        Whether transcripts are read as English.
+    reads : callable
+        Splits a transcript into its words.
     hashed : bool
         Whether the file's bytes may be those of another.
     """
     recording = _open(path, utterance_of(entries[0]), hashed)
     with _long_lock if recording.seconds > LONG_RECORDING else nullcontext():
-        return recording, [_checked(entry, recording, spell, english) for entry in entries]
+        return recording, [_checked(entry, recording, spell, reads) for entry in entries]
 
 
 def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
@@ -193,11 +194,11 @@ def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
     return Recording(whole, shape.rate, shape.frames / shape.rate, digest)
 
 
-def _checked(entry: Entry, recording: Recording, spell: Spell | None, english: bool) -> Checked:
+def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
     """Look at an utterance, whatever happens: one bad file never ends a run."""
     try:
         if isinstance(entry, Utterance):
-            return _utterance(entry, recording, spell, english)
+            return _utterance(entry, recording, spell, reads)
         return Checked(
             utterance=entry.utterance,
             problems=(problem_of(entry), *_sound_problems(entry.utterance, recording)[0]),
@@ -211,8 +212,8 @@ def _checked(entry: Entry, recording: Recording, spell: Spell | None, english: b
     return Checked(utterance=utterance_of(entry), problems=(problem,))
 
 
-def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, english: bool) -> Checked:
-    tokens = normalise(utterance.transcript, english)
+def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
+    tokens = reads(utterance.transcript)
     said = _content(tokens, spell)
     problems, seconds = _sound_problems(utterance, recording)
     if not tokens:

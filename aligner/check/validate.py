@@ -36,8 +36,10 @@ from aligner.formats.table import TABLE_DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores
+from aligner.text.conventions import USUAL, Conventions
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Lexicon, Pronouncer
+from aligner.text.normalise import Token, normalise
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, DataError, Failure, Fault, Notice, Utterance
@@ -63,6 +65,8 @@ class Options:
     """Whether words are spelled: a letter counts as a phone, and no dictionary is used."""
     english: bool = True
     """Whether numbers and the like are spoken out, in English."""
+    conventions: Conventions = USUAL
+    """How noises and the like are told from words."""
     jobs: int = field(default_factory=cores)
     """How many threads read recordings."""
 
@@ -74,6 +78,10 @@ class Options:
                 "leave out --dictionary or --characters",
                 fault=Fault.CALL,
             )
+
+    def reads(self, transcript: str) -> tuple[Token, ...]:
+        """Split a transcript into its words."""
+        return normalise(transcript, self.english, self.conventions)
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ def validate(
     often = Counter(sizes.values())
 
     def look(path: Path) -> tuple[Recording, list[Checked]]:
-        return examine(path, recordings[path], spell, options.english, hashed=often[sizes[path]] > 1)
+        return examine(path, recordings[path], spell, options.reads, hashed=often[sizes[path]] > 1)
 
     recordings_read: list[Recording] = []
     checked = [Checked(utterance=f.utterance, problems=(problem_of(f),)) for f in rest]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
 
 
 @click.command(
@@ -26,6 +27,8 @@ from aligner.cli.common import CONTEXT, guarded, warm_up
     help="Pronunciations; the new model gets it.  [default: the model's own]",
 )
 @click.option("--language", "-l", metavar="CODE", help="Of the transcripts.  [default: the model's]")
+@BRACKETS
+@NOISE_WORDS
 @click.option(
     "--transforms/--no-transforms",
     default=True,
@@ -50,12 +53,11 @@ def adapt(
     corpus: Path,
     model: str,
     new: Path,
-    dictionary: Path | None,
-    language: str | None,
     transforms: bool,
     rounds: int | None,
     belief: float | None,
     jobs: int | None,
+    **settings: Any,
 ) -> int:
     """Adapt MODEL (english, or a folder) to the recordings and transcripts in CORPUS and save it in the
     folder NEW.
@@ -64,9 +66,7 @@ def adapt(
     """
     from aligner.cli import checks
 
-    wanted, compute = checks.adaptation(
-        corpus=corpus, model=model, new=new, dictionary=dictionary, language=language, jobs=jobs
-    )
+    wanted, compute = checks.adaptation(corpus=corpus, model=model, new=new, jobs=jobs, **settings)
     warm_up(jobs)
     from aligner.cli.actions import adapting
 

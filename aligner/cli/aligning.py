@@ -12,11 +12,13 @@ import click
 from aligner import __version__, names
 from aligner.cli.calls import Command
 from aligner.cli.common import (
+    BRACKETS,
     CONTEXT,
     DICTIONARY,
     EXISTING,
     FORMATS,
     G2P,
+    NOISE_WORDS,
     POSTERIORS,
     STRESS,
     guarded,
@@ -78,6 +80,8 @@ def _what_is_kept(out: Path, **_: Any) -> str:
 )
 @G2P
 @STRESS
+@BRACKETS
+@NOISE_WORDS
 @FORMATS
 @click.option(
     "--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker."

@@ -31,6 +31,7 @@ from aligner.models.known import HMM_TABLE, NETWORK_TABLE, check_known, kind_of
 from aligner.parallel.cores import cores
 from aligner.run.plan import Job, check_empty, check_new, check_place, check_taught, check_writable, plan
 from aligner.run.prompts import OneTransfer, Prompt, plan_one, plan_transfer, prompt_of
+from aligner.text.conventions import Conventions
 from aligner.text.phones import PhoneMap, parse_map
 from aligner.types import DataError, Fault, ModelError
 
@@ -82,7 +83,7 @@ def alignment(
     DataError, ModelError
         If the call is wrong.
     """
-    options, compute = _settings(settings)
+    options, compute = _settings(with_conventions(settings))
     check_choice(model, options, compute)
     if corrections is not None:
         check_refined(options.refine)
@@ -100,6 +101,33 @@ def alignment(
         reference=reference,
         report=reported,
     )
+
+
+def with_conventions(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the field ``conventions`` in place of the options that it is made of.
+
+    Raises
+    ------
+    DataError
+        If they name no kind of brackets, or no words.
+    """
+    rest = dict(settings)
+    brackets, words = rest.pop("brackets"), rest.pop("noise_words")
+    named = () if words is None else tuple(_noise_words(words))
+    return {**rest, "conventions": Conventions(brackets=brackets, noise_words=named)}
+
+
+def _noise_words(given: str) -> list[str]:
+    """The words of a list, or of the file of this name."""
+    path = Path(given)
+    in_file = len(given) < LONGEST_NAME and path.is_file()
+    if not in_file and path.suffix.lower() in TEXT_SUFFIXES and "," not in given:
+        raise DataError(given, "the list of words is not there", "check its name and place", fault=Fault.CALL)
+    words = read_text(path).splitlines() if in_file else given.split(",")
+    found = [" ".join(word.split()) for word in words if word.strip()]
+    if not found:
+        raise DataError("noise-words", "it names no word", "name some, or leave it out", fault=Fault.CALL)
+    return found
 
 
 def _settings(settings: Mapping[str, Any]) -> tuple[Options, Compute]:
@@ -137,6 +165,8 @@ class TrainRequest:
     """The code of the transcripts' language."""
     g2p: bool
     """Whether words that the dictionary lacks get a pronunciation from their letters."""
+    conventions: Conventions
+    """How noises and the like are told from words."""
     out: Path | None
     """Where the corpus is aligned with the new model; None leaves that out."""
     recipe: str
@@ -190,9 +220,9 @@ def training(call: TrainRequest) -> None:
 
 
 def adaptation(
-    *, corpus: Path, model: str, new: Path, dictionary: Path | None, language: str | None, jobs: int | None
+    *, corpus: Path, model: str, new: Path, jobs: int | None, **settings: Any
 ) -> tuple[Options, Compute]:
-    """Check a call of `aligner adapt`.
+    """Check a call of `aligner adapt`; ``settings`` are fields of `Options`.
 
     Raises
     ------
@@ -200,7 +230,7 @@ def adaptation(
         If the call is wrong.
     """
     check_corpus(corpus)
-    options = Options(dictionary=dictionary, language=language)
+    options = Options(**with_conventions(settings))
     compute = Compute(jobs=jobs or cores())
     check_choice(model, options, compute)
     if kind_of(model) == "ctc":
@@ -225,12 +255,10 @@ def teaching(
     model: str,
     new: Path,
     corpus: Path | None,
-    backend: str | None,
-    dictionary: Path | None,
-    language: str | None,
     jobs: int | None,
+    **settings: Any,
 ) -> tuple[Options, Compute]:
-    """Check a call of `aligner teach`.
+    """Check a call of `aligner teach`; ``settings`` are fields of `Options`.
 
     Raises
     ------
@@ -238,7 +266,7 @@ def teaching(
         If the call is wrong.
     """
     check_taught(model, new)
-    options = Options(dictionary=dictionary, backend=backend, language=language)
+    options = Options(**with_conventions(settings))
     compute = Compute(jobs=jobs or cores())
     check_choice(model, options, compute)
     find_labels(corrected)
@@ -326,7 +354,7 @@ def streaming(
     said = _text(text)
     if source is not None and source != STANDARD_INPUT:
         check_there(Path(source))
-    options = Options(backend="hmm", **settings)
+    options = Options(backend="hmm", **with_conventions(settings))
     check_choice(model, options, Compute())
     return said, options
 
@@ -344,7 +372,7 @@ def reading(*, text: str, table: Path | None, model: str | None, **settings: Any
     said = sys.stdin.read() if text == STANDARD_INPUT else _text(text)
     if not said.strip():
         raise DataError("text", "it is empty", "write what is to be read", fault=Fault.CALL)
-    options = Options(**settings)
+    options = Options(**with_conventions(settings))
     check_choice(model, options, Compute())
     check_targets(table)
     check_tables(table)

@@ -43,6 +43,21 @@ STRESS = click.option(
     show_default=True,
     help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1), or without.",
 )
+BRACKETS = click.option(
+    "--brackets",
+    default="usual",
+    show_default=True,
+    metavar="usual|words|all|none|PAIRS",
+    help="Which brackets in a transcript hold noises: [], {} and <>, and () and ** where their words name "
+    "one (usual); those, of all kinds, whose words name one (words); [], {}, <> and () (all); none; or the "
+    "pairs that do, such as '[]()'.",
+)
+NOISE_WORDS = click.option(
+    "--noise-words",
+    metavar="LIST|FILE",
+    help="Further words that are noises wherever they stand: 'mmm,LAUGHTER', or a file with one a line; "
+    "'none' among them forgets those that are known, such as xxx.",
+)
 FORMATS = click.option(
     "--format",
     "-f",

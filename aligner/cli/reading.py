@@ -9,7 +9,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, DICTIONARY, FILE, G2P, STRESS, guarded
+from aligner.cli.common import BRACKETS, CONTEXT, DICTIONARY, FILE, G2P, NOISE_WORDS, STRESS, guarded
 
 
 @click.command(
@@ -32,6 +32,8 @@ from aligner.cli.common import CONTEXT, DICTIONARY, FILE, G2P, STRESS, guarded
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @G2P
 @STRESS
+@BRACKETS
+@NOISE_WORDS
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option(
     "--csv", "table", type=FILE, help="Write a row for each pronunciation of each word to this file."

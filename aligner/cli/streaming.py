@@ -10,7 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, STRESS, guarded
+from aligner.cli.common import BRACKETS, CONTEXT, DICTIONARY, G2P, NOISE_WORDS, STREAM_HOP, STRESS, guarded
 
 
 @click.command(
@@ -55,6 +55,8 @@ from aligner.cli.common import CONTEXT, DICTIONARY, G2P, STREAM_HOP, STRESS, gua
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @G2P
 @STRESS
+@BRACKETS
+@NOISE_WORDS
 @click.option(
     "--refine",
     type=click.Choice(names.REFINEMENTS),
@@ -89,6 +91,8 @@ def stream(
     language: str | None,
     g2p: bool,
     stress: bool,
+    brackets: str,
+    noise_words: str | None,
     refine: str,
     **listening: Any,
 ) -> int:
@@ -123,6 +127,8 @@ def stream(
         language=language,
         g2p=g2p,
         stress=stress,
+        brackets=brackets,
+        noise_words=noise_words,
         refine=refine,
     )
     from aligner.cli.actions import streaming

@@ -9,7 +9,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
 
 
 @click.command(
@@ -41,6 +41,8 @@ from aligner.cli.common import CONTEXT, guarded, warm_up
     help="Pronunciations; the new model gets it.  [default: the model's own]",
 )
 @click.option("--language", "-l", metavar="CODE", help="Of the words.  [default: the model's]")
+@BRACKETS
+@NOISE_WORDS
 @click.option("--phones", default="phones", show_default=True, help="The tier of phones.")
 @click.option("--words", default="words", show_default=True, help="The tier of words.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")

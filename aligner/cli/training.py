@@ -10,7 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
 
 
 def _what_is_kept(backend: str, **_: Any) -> str:
@@ -59,6 +59,8 @@ def _what_is_kept(backend: str, **_: Any) -> str:
     show_default=True,
     help="Whether words that the dictionary lacks get a pronunciation from their letters.",
 )
+@BRACKETS
+@NOISE_WORDS
 @click.option(
     "--out", "-o", type=click.Path(path_type=Path), help="Align CORPUS with the new model, too, to here."
 )
@@ -133,7 +135,7 @@ def train(**options: Any) -> int:
     from aligner.cli import checks
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
-    call = checks.TrainRequest(**options)
+    call = checks.TrainRequest(**checks.with_conventions(options))
     checks.training(call)
     if call.backend != "ctc" or call.out is not None:
         warm_up(call.jobs)

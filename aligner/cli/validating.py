@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.common import CONTEXT, FILE, FOLDER, guarded
+from aligner.cli.common import BRACKETS, CONTEXT, FILE, FOLDER, NOISE_WORDS, guarded
 
 
 @click.command(
@@ -41,6 +41,8 @@ from aligner.cli.common import CONTEXT, FILE, FOLDER, guarded
     show_default=True,
     help="Whether English words that the dictionary lacks get a pronunciation from their letters, or fail.",
 )
+@BRACKETS
+@NOISE_WORDS
 @click.option("--csv", "table", type=FILE, help="Write a row for each problem to this file.")
 @click.option(
     "--oovs",
@@ -62,6 +64,7 @@ def validate(*, corpus: Path, table: Path | None, oovs: Path | None, **reading: 
     """
     from aligner.cli import checks
 
+    reading = checks.with_conventions(reading)
     checks.validation(corpus, reading["dictionary"], reading["characters"], tables=(table, oovs))
     from aligner.cli.actions import validating
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
-from aligner.text.normalise import BRACKETED
 from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality, Suspicion
 
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
@@ -60,7 +59,15 @@ class Solved:
 
     def crammed(self, phone: Interval) -> bool:
         """Return whether a spoken phone is as short as the model lets it be."""
-        return phone.label != SILENCE_LABEL and phone.duration < CRAMMED_FACTOR * self.shortest
+        return (
+            phone.label not in (SILENCE_LABEL, NOISE_LABEL)
+            and phone.duration < CRAMMED_FACTOR * self.shortest
+        )
+
+    def is_noise(self, word: Interval) -> bool:
+        """Return whether a word is a noise, whatever is written for it: it has no other phone."""
+        inside = [p.label for p in self.phones if p.start < word.end and p.end > word.start]
+        return set(inside) <= {NOISE_LABEL}
 
     def word_at(self, start: float, end: float) -> str:
         """Return the words that a stretch of time lies in or touches."""
@@ -155,7 +162,7 @@ def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
             Test.LONG_WORD, f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s", w.start
         )
         for w in s.words
-        if limit.exceeded(w.duration) and w.label != SILENCE_LABEL and not BRACKETED.fullmatch(w.label)
+        if limit.exceeded(w.duration) and w.label != SILENCE_LABEL and not s.is_noise(w)
     ]
 
 

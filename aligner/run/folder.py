@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from aligner import __version__
-from aligner.backends.base import AnyBackend
+from aligner.backends.base import AnyBackend, Traits
 from aligner.corpus import results
 from aligner.formats import registry
 from aligner.formats.files import unbroken
@@ -16,8 +16,10 @@ from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import completed
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
+from aligner.text.conventions import USUAL
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
+from aligner.text.spans import Marks
 from aligner.tracing import stage
 from aligner.types import (
     SILENCE_LABEL,
@@ -116,7 +118,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         for group in _groups(job, backend):
             with unbroken():  # no file without its row
                 with stage("writing"):
-                    members = _written(job, group, backend.traits.english)
+                    members = _written(job, group, backend.traits)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
@@ -204,14 +206,14 @@ def _groups(job: Job, backend: AnyBackend) -> Iterator[Sequence[Result]]:
             yield [r for _, r in sorted(done.pop(file).items())]
 
 
-def _written(job: Job, members: Sequence[Result], english: bool | None) -> Sequence[Result]:
+def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Result]:
     """Write one recording's files; where that cannot be done, its alignments become failures."""
     aligned = [m for m in members if isinstance(m, Alignment)]
     if not aligned:
         return members
     file = aligned[0].utterance.file
     if "segments" in job.kinds:
-        aligned = [replace(a, sentences=said(a, english)) for a in aligned]
+        aligned = [replace(a, sentences=said(a, traits.english, traits.marks)) for a in aligned]
     kinds = [
         k
         for k in job.kinds

@@ -67,7 +67,7 @@ class Conventions:
     none are known."""
 
     def __post_init__(self) -> None:
-        pairs = re.findall("..", self.brackets.replace(" ", ""), re.DOTALL)
+        pairs = re.findall("..?", self.brackets.replace(" ", ""), re.DOTALL)
         if self.brackets not in BRACKETS and not (pairs and set(pairs) <= set(PAIRS)):
             raise DataError(
                 "brackets",
@@ -163,7 +163,7 @@ class _Found(NamedTuple):
     @property
     def following(self) -> str:
         """The word behind the mark, in lower case."""
-        word = re.match(r"[\s,]*([\w'&]+)", self.match.string[self.match.end() :])
+        word = re.match(r"[\s,]*([\w']+|&(?=\s))", self.match.string[self.match.end() :])
         return word[1].lower() if word else ""
 
     def before(self, count: int = 1) -> str:
@@ -228,7 +228,7 @@ def _of_nothing(found: _Found, pair: str, inside: str) -> Span | None:
         return None
     if "?" in inside and (not found.before().isspace() and found.before()):
         return found.span(Kind.NOTHING)
-    return found.noise() if "?" in inside or pair in ("()", "[]") else found.span(Kind.BREAK)
+    return found.noise() if "?" in inside else found.span(Kind.BREAK)
 
 
 def _of_words(found: _Found, pair: str, inside: str) -> Span | None:
@@ -262,12 +262,12 @@ def _joined(found: _Found) -> Span | None:
     """Read a word of which a part is in brackets: "(be)cause" whole, "w[ould]-" as far as it is said."""
     word = found.text
     inside, outside = re.findall(r"[(\[]([\w'’]+)[)\]]", word), re.sub(r"[(\[][\w'’]+[)\]]", "", word)
+    if re.search(r"\w\(h+\)\w", word):  # breath within a word
+        return found.span(Kind.WORDS, re.sub(r"\(h+\)", "", word))
     if found.conventions.names_noise(inside[0]) or len(outside) == len(inside[0]) == 1:
         return None  # "well(laughs)", "f(x)"
     if outside[0] == "-" or outside[-1] == "-":
         return found.span(Kind.CUT_OFF, _plain(outside).strip("-") + "-")
-    if re.search(r"\w\(h+\)\w", word):  # breath within a word
-        return found.span(Kind.WORDS, re.sub(r"\(h+\)", "", word))
     return found.span(Kind.WORDS, re.sub(r"[()\[\]]", "", word))
 
 

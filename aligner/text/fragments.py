@@ -39,7 +39,10 @@ def sayable(word: str) -> str:
     ('ha', 'sta')
     """
     written = stem(word)
-    return written if _readable(written) else f"{written}a"
+    if _readable(written):
+        return written
+    script = unicodedata.name(next(c for c in written if c.isalpha())).split()[0]
+    return written + {"CYRILLIC": "а", "GREEK": "α"}.get(script, "a")
 
 
 def by_letters(word: str, g2p: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:

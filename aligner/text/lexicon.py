@@ -248,7 +248,7 @@ class Pronouncer:
                     spoken.append(SpokenWord(k, word, self._noise(word)))
                     continue
                 if is_cut_off(word):
-                    spoken.append(SpokenWord(k, word, self._fragment(word)))
+                    spoken.append(SpokenWord(k, word, self._labelled(self._fragment(word))))
                     continue
                 for part in self.lexicon.split(word):
                     known = self.lexicon.lookup(part) or self._possessive(part)
@@ -275,11 +275,11 @@ class Pronouncer:
         if own := self.lexicon.lookup(word):
             return own
         letters = stem(word)
-        whole = [p for p in self.lexicon.lookup(letters) if len(p.phones) <= len(letters)]
-        read = () if self.g2p is None else by_letters(word, self.g2p)
-        if read and all(map(self.known, read)):
-            whole.append(Pronunciation(read))
-        return tuple(dict.fromkeys(whole)) or self._noise(word)
+        ways = {_plain(p): p for p in self.lexicon.lookup(letters) if len(p.phones) <= len(letters)}
+        read = Pronunciation(() if self.g2p is None else by_letters(word, self._by_g2p))
+        if read.phones and all(map(self.known, read.phones)):
+            ways.setdefault(_plain(read), read)
+        return tuple(ways.values()) or self._noise(word)
 
     def _noise(self, word: str) -> tuple[Pronunciation, ...]:
         if not self.noises:
@@ -342,6 +342,10 @@ class Pronouncer:
         ):
             return (*lay(base), *ending)  # the phones are English, in ARPAbet
         return lay(self.g2p(word))
+
+
+def _plain(pronunciation: Pronunciation) -> tuple[str, ...]:
+    return tuple(map(stress.without_stress, pronunciation.phones))
 
 
 @lru_cache(maxsize=4096)

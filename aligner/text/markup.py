@@ -21,6 +21,7 @@ _BLOCK = """
 """
 _NAMES = dict.fromkeys(_INLINE.split(), "") | dict.fromkeys(_BLOCK.split(), " ")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[.\s][^<>]*)?)(?P<empty>/?)>")
+_WORDS = re.compile(r"\s+[^=\"]*[a-z][^=\"]*(?<!/)$")  # which no tag has behind its name, but those of voices
 _NO_TEXT = re.compile(
     r"<!--.*?-->|<!\[CDATA\[|\]\]>|<![A-Za-z][^<>]*>|<\?[^<>]*\?>"  # comments, declarations
     r"|<(?P<raw>script|style)\b[^<>]*>.*?</(?P=raw)\s*>"
@@ -67,6 +68,6 @@ def _undone(text: str) -> str:
 def _instead(tag: re.Match[str], closed: set[str]) -> str:
     """Return what takes a tag's place: nothing, a space, or the tag itself where it is none but a noise."""
     name = tag["name"].lower()
-    if name in _NAMES:
+    if name in _NAMES and not _WORDS.match(tag["rest"]):
         return _NAMES[name]
     return " " if tag["close"] or tag["empty"] or name in closed else tag[0]

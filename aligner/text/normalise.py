@@ -3,8 +3,8 @@
 A transcript is read by these rules, in this order:
 
 1. Entities are undone and tags dropped (`aligner.text.markup`).
-2. Marks are found: noises, unclear stretches, cut-offs (`aligner.text.conventions`); a pronunciation in braces
-   belongs to the word right before it, if there is one.
+2. Marks are found: noises, unclear stretches, cut-offs (`aligner.text.conventions`); a pronunciation in
+   braces belongs to the word right before it, if there is one.
 3. What is left is written in plain characters (`aligner.text.plain`), and split into words at spaces.
 4. Addresses are words as they stand; other words are split at punctuation, and stripped of it.
 5. Numbers and what is joined to them are spoken out, in English (`aligner.text.numbers`).

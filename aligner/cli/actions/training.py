@@ -39,7 +39,7 @@ def train(call: TrainRequest) -> int:
     if call.backend != "hmm":
         torch.set_num_threads(call.jobs or 1)  # two gain 6 %, and take twice as long where others compute
     Compute(device=call.device).check()
-    text = Text(call.dictionary, call.g2p, call.characters, call.language)
+    text = Text(call.dictionary, call.g2p, call.characters, call.language, call.conventions)
     failures = TRAINERS[call.backend](call, text)
     if call.out is not None:
         failures = [*failures, *_align(call.corpus, call.model, call.out, call.jobs or cores())]

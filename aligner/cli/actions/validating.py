@@ -17,6 +17,7 @@ from aligner.check.faults import ERROR, KINDS, WARNING, Problem
 from aligner.check.validate import Options, Report, validate, write_oovs, write_problems
 from aligner.cli.common import FIRST_REASONS, TABLE_WIDTH
 from aligner.parallel.cores import cores
+from aligner.text.conventions import Conventions
 from aligner.text.normalise import spoken_english
 
 
@@ -27,6 +28,7 @@ def validate_corpus(
     language: str,
     characters: bool,
     g2p: bool,
+    conventions: Conventions,
     table: Path | None,
     oovs: Path | None,
     jobs: int | None,
@@ -45,6 +47,8 @@ def validate_corpus(
         Whether words are spelled.
     g2p : bool
         Whether words that the dictionary lacks get a pronunciation from their letters.
+    conventions : Conventions
+        How noises and the like are told from words.
     table, oovs : Path or None
         Where a table of the problems, and one of the words that the dictionary lacks, go.
     jobs : int or None
@@ -53,6 +57,7 @@ def validate_corpus(
     options = Options(
         dictionary=dictionary,
         g2p=g2p,
+        conventions=conventions,
         characters=characters,
         english=spoken_english(language),
         jobs=jobs or cores(),
