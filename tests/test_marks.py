@@ -214,8 +214,8 @@ def test_no_utterance_fails_for_its_marks(backend, alone, espeak):
         assert {p.label for p in result.phones if inside.start <= p.start < inside.end} == {NOISE_LABEL}
 
 
-@pytest.mark.parametrize("backend", ["hmm", "ctc", "dtw"])
-def test_a_noise_where_nothing_is_moves_words_by_little(backend, espeak):
+@pytest.mark.parametrize(("backend", "most"), [("hmm", 0.1), ("ctc", 0.15), ("dtw", 0.001)])
+def test_a_noise_where_nothing_is_moves_words_by_little(backend, most, espeak):
     utterances = find(SAMPLE).utterances[:4]
     marks = ("[laughter]", "(laughs)", "xxx", "{NS}")
     marked = [
@@ -226,4 +226,4 @@ def test_a_noise_where_nothing_is_moves_words_by_little(backend, espeak):
         words = [[w for w in r.words if w.label and w.label not in marks] for r in (plain, noisy)]
         moved = [abs(a.end - b.end) for a, b in zip(*words, strict=True)]
         assert sorted(moved)[len(moved) // 2] < 0.001
-        assert max(moved) < 0.1
+        assert max(moved) < most

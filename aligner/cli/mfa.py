@@ -35,6 +35,7 @@ NOTHING_KEPT, EXACT, NO_FILE = (
     "the search has no beam",
     "options are the settings",
 )
+NOISES = "noises keep their spelling (--brackets and --noise-words tell which are)"
 FOLDERS = "the folder that holds a recording is its speaker"
 
 
@@ -91,6 +92,10 @@ FLAGS = {
     "--no_textgrid_cleanup": Flag(),
     "--include_original_text": Flag(why="-f json has the transcript"),
     "--phone_set": Flag(True),
+    "--laughter_word": Flag(True, why=NOISES),
+    "--bracketed_word": Flag(True, why=NOISES),
+    "--cutoff_word": Flag(True, why=NOISES),
+    "--oov_word": Flag(True, why=NOISES),
     "--uses_speaker_adaptation": Flag(here=("--adapt",)),
     "--no_uses_speaker_adaptation": Flag(here=("--no-adapt",)),
 }

@@ -226,7 +226,8 @@ def _of_nothing(found: _Found, pair: str, inside: str) -> Span | None:
     """Read brackets without words: "(?)" behind a word marks that it is uncertain, alone what is unclear."""
     if pair == "**":
         return None
-    if "?" in inside and (not found.before().isspace() and found.before()):
+    before = found.match.string[: found.match.start()]
+    if "?" in inside and before and (not before[-1].isspace() or before.rstrip().endswith(">")):
         return found.span(Kind.NOTHING)
     return found.noise() if "?" in inside else found.span(Kind.BREAK)
 
