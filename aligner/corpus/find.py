@@ -499,7 +499,7 @@ def _cautions(
     root: Path, tree: Tree, transcripts: Paired, found: Iterable[Utterance | Failure]
 ) -> Iterator[Caution]:
     """Yield what a user should know of a corpus, though nothing fails for it."""
-    recordings = [p for p in tree.files if p.suffix.lower() in audio.SUFFIXES]
+    recordings = audio.recordings_of(tree.files)
     texts = [p for p in transcripts.spare if p.suffix.lower() == ".txt"]
     yield from _texts_alone(root, texts, {p.parent for p in recordings})
     for stem in transcripts.guessed:
@@ -513,6 +513,16 @@ def _cautions(
     for why in (Why.AGAIN, Why.LOOP):
         yield from _gathered(root, [o for o in tree.odd if o.why is why])
     yield from _gathered(root, [o for o in tree.odd if o.why is Why.BROKEN and _is_no_recording(o.path)])
+    sounds = set(recordings)
+    beside = [p for p in tree.files if p.suffix.lower() in audio.SUFFIXES and p not in sounds]
+    if beside:
+        more = f", nor are {len(beside) - 1} more of the kind" if beside[1:] else ""
+        yield Caution(
+            where=beside[0].relative_to(root).as_posix(),
+            rule=f"it is not read, for its sound lies beside it under the same name{more}",
+            remedy="take the other one away if this one is meant",
+            fault=Notice.UNREAD_FILE,
+        )
     hidden = [p.relative_to(root).as_posix() for p in tree.hidden if _is_recording(p)]
     if hidden:
         yield Caution(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aligner.corpus.audio import SUFFIXES
-from aligner.corpus.results import ALIGNMENT_TABLE, read_run_record, suspicions_of
+from aligner.corpus.results import read_run_record, suspicions_of
+from aligner.formats.base import ALIGNMENT_TABLE
 from aligner.formats.registry import GRID, output_path
 from aligner.formats.table import read_table
 from aligner.types import DataError, Suspicion, first_place

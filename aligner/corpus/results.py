@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from aligner.formats.base import ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD
 from aligner.formats.files import read_text, write_text
 from aligner.formats.table import TABLE_DECIMALS, read_table, write_table
 from aligner.types import SILENCE_LABEL, Alignment, DataError, Failure, Suspicion, first_place, foremost
 
-ALIGNMENT_TABLE, OOV_TABLE = "alignment.csv", "oovs.csv"
 ALIGNMENT_COLUMNS = (
     "file",
     "recording",
@@ -38,7 +38,6 @@ ALIGNMENT_COLUMNS = (
     "fault",
     "suspicions",
 )
-RUN_RECORD = "run.json"  # what the run was: where the corpus lies, which model, which options
 CORRECTED = "corrected"  # a folder for what people corrected, file for file
 OOV_COLUMNS = ("word", "pronunciation", "count", "file")
 PROBLEM_COLUMNS = ("severity", "kind", "file", "start", "end", "utterances", "detail", "remedy")

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from aligner.corpus.labels import Labels, Source, check_aligned, find_labels, read_labels
 from aligner.corpus.naming import ByName, caseless
-from aligner.corpus.results import ALIGNMENT_TABLE
 from aligner.corpus.tier_names import TierNames
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
 from aligner.evaluate.matching import scored_phones
 from aligner.evaluate.overlaps import shared_time
+from aligner.formats.base import ALIGNMENT_TABLE
 from aligner.formats.table import read_table
 from aligner.parallel.pool import map_tasks, worker_pool
 from aligner.text.phones import PhoneMap, suggestion

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from aligner.types import Alignment, Interval
 
+# the tables that a run writes beside the files of its recordings
+ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD = "alignment.csv", "oovs.csv", "run.json"
 Tiers = list[tuple[str, list[Interval]]]  # names of tiers, and their intervals in ascending order
 Writer = Callable[[Path, Sequence[Alignment], bool], None]
 Reader = Callable[[Path, str], Tiers]
@@ -28,5 +30,7 @@ class Format:
     """Reads the tiers of labels from a path; the text names the recording, where a file has several."""
     offered: bool = True
     """Whether ``--format`` offers it; what has an option of its own is not."""
+    more: tuple[str, ...] = ()
+    """What the names of the other files end in that it writes of a recording."""
     folder: str = ""
     """The folder below the output folder that its files have to themselves; empty where they have none."""

@@ -116,4 +116,4 @@ def _joined(intervals: Sequence[Interval]) -> list[Interval]:
     return result
 
 
-FORMAT = Format(name="ctm", suffix=SUFFIX, write=write, read=read)
+FORMAT = Format(name="ctm", suffix=SUFFIX, more=(PHONES + SUFFIX,), write=write, read=read)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from aligner.types import DataError
 
+_numbers = itertools.count()  # of temporary files; threads never get one twice
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, where a file system does not say
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -38,6 +42,32 @@ def check_reachable(path: Path) -> None:
         pass
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def too_long(path: Path) -> str:
+    """Return what is too long about a path that is to be written; empty where it fits.
+
+    Examples
+    --------
+    >>> too_long(Path(f"{'a' * 300}.TextGrid"))
+    'its name has 309 bytes, and 255 fit'
+    """
+    there = next(p for p in path.absolute().parents if os.path.exists(p))  # where pathlib would raise
+    longest, whole = _limits(there)
+    for part in path.parts:
+        if len(os.fsencode(part)) > longest:
+            return f"its name has {len(os.fsencode(part))} bytes, and {longest} fit"
+    size = len(os.fsencode(path.absolute()))
+    return f"its path has {size} bytes, and {whole} fit" if size > whole else ""
+
+
+@lru_cache(maxsize=64)
+def _limits(folder: Path) -> tuple[int, int]:
+    """Return how many bytes a name and a path may have in a folder."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX"), os.pathconf(folder, "PC_PATH_MAX") - 1
+    except (AttributeError, OSError, ValueError):  # Windows has none
+        return LONGEST_NAME, LONGEST_PATH
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -81,7 +111,8 @@ def _guess(raw: bytes) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, renamed to it when the block ends well and removed when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # a name of its own, which fits wherever that of the file does
+    beside = path.with_name(f".{os.getpid()}-{next(_numbers)}.part")
     try:
         yield beside
         beside.replace(path)

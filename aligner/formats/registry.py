@@ -8,11 +8,12 @@ it lacks one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aligner.formats import csv, ctm, htk, json, segments, textgrid, timit, uncertainty
-from aligner.formats.base import Format, Tiers
+from aligner.formats.base import ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD, Format, Tiers
 from aligner.types import Alignment
 
 FORMATS: dict[str, Format] = {
@@ -30,6 +31,8 @@ FORMATS: dict[str, Format] = {
 }
 """Formats by their names; of several files of labels with one stem that of the first format here counts."""
 
+OWN_FILES = frozenset({ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD})
+"""Names of a run's own tables, which no recording's file may have."""
 GRID = textgrid.FORMAT.name
 UNCERTAINTY = uncertainty.FORMAT.name
 
@@ -66,9 +69,28 @@ def all_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 def output_path(out: Path, file: str, kind: str) -> Path:
-    """Where the output of a recording goes: its own path below ``out`` and the format's folder there."""
+    """Return where the output of a recording goes: its own path below ``out`` and the format's folder there.
+
+    A name that is one of the run's own tables has ``_`` behind it, and so has that with ``_`` behind it.
+
+    Examples
+    --------
+    >>> [output_path(Path("out"), file, "csv").name for file in ("one", "Alignment", "alignment_")]
+    ['one.csv', 'Alignment_.csv', 'alignment__.csv']
+    """
     chosen = FORMATS[kind]
-    return out / chosen.folder / f"{file}{chosen.suffix}"
+    path = out / chosen.folder / f"{file}{chosen.suffix}"
+    plain = re.fullmatch(r"(.*?)_*(\.\w+)", path.name)
+    if path.parent == out and plain and f"{plain[1]}{plain[2]}".casefold() in OWN_FILES:
+        return path.with_name(f"{file}_{chosen.suffix}")
+    return path
+
+
+def output_paths(out: Path, file: str, kind: str) -> list[Path]:
+    """Return all files that an output of a recording consists of, the first of which is `output_path`."""
+    first, chosen = output_path(out, file, kind), FORMATS[kind]
+    stem = first.name.removesuffix(chosen.suffix)
+    return [first, *(first.with_name(f"{stem}{suffix}") for suffix in chosen.more)]
 
 
 def write(out: Path, alignments: Sequence[Alignment], kinds: Iterable[str], several: bool = False) -> None:

@@ -14,6 +14,7 @@ from aligner.corpus.find import Corpus, check_recording, find, find_one
 from aligner.formats import registry
 from aligner.formats.files import check_reachable
 from aligner.models.known import BOUNDARY_TABLE, HMM_TABLE, HUGGING_FACE_TABLE, SPHINX_TABLE, in_a_folder
+from aligner.run.places import Places
 from aligner.text.normalise import normalise
 from aligner.types import Caution, DataError, Failure, Fault, Utterance
 
@@ -167,13 +168,18 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
     utterances: list[Utterance] = []
     stale: list[str] = []
     completed: list[str] = []
+    homeless: list[Failure] = []
+    places = Places(corpus, out)
     # a run that was killed left outputs without rows: these are done again
     tabled = results.tabled_files(out)
     for file, group in groupby(found.utterances, key=lambda u: u.file):
         members = list(group)
+        trouble = places.taken_by(file, all_kinds)
         outputs = [registry.output_path(out, file, kind) for kind in all_kinds]
-        there = [p for p in outputs if p.exists()]
-        if existing == "skip" and len(there) == len(outputs) and file in tabled:
+        there = [] if trouble else [p for p in outputs if p.exists()]
+        if trouble:
+            homeless += [Failure(u, trouble.rule, trouble.remedy, fault=trouble.fault) for u in members]
+        elif existing == "skip" and len(there) == len(outputs) and file in tabled:
             skipped.append(file)
             if _newest_source(members) > min(p.stat().st_mtime for p in there):
                 stale.append(file)
@@ -190,12 +196,12 @@ def planned(found: Corpus, corpus: Path, out: Path, kinds: Sequence[str] = (), e
         kinds=all_kinds,
         existing=existing,
         utterances=tuple(utterances),
-        failures=found.failures,
+        failures=(*found.failures, *homeless),
         refused=tuple(refused),
         skipped=tuple(skipped),
         stale=tuple(stale),
         completed=tuple(completed),
-        cautions=found.cautions,
+        cautions=(*found.cautions, *places.renamed),
     )
 
 
