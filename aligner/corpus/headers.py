@@ -21,7 +21,6 @@ UNKNOWN_SIZE = 0x7EFFF000  # a size of 32 bits from here up means that the write
 UNKNOWN_LONG = 0x7FFF_FFFF_FFFF_F000  # the same of 64 bits
 TEXT_BEGINS = 64  # bytes that are all printable: a text behind the sound, not sound
 HEAD = 1024  # bytes of a NIST SPHERE header, as all writers have it
-XING_REACH = 4096  # bytes of the first frame of an MP3 that may hold the mark of its length
 W64_RIFF, W64_DATA = b"riff\x2e\x91\xcf\x11", b"data\xf3\xac\xd3\x11"  # how Sony's identifiers begin
 
 
@@ -76,18 +75,23 @@ def header_of(path: Path) -> Header | None:
     return None
 
 
-class Rebuilt(io.RawIOBase):
-    """A WAV file as it would be if its header were right."""
+def wave_head(header: Header) -> bytes:
+    """Return the header that the sound of a WAV file should have."""
+    assert header.format is not None
+    size = min(header.there, UNKNOWN)
+    fields = struct.pack("<4sI", b"fmt ", len(header.format)) + header.format
+    whole = min(size + len(fields) + 12, UNKNOWN)
+    riff, data = struct.pack("<4sI4s", b"RIFF", whole, b"WAVE"), struct.pack("<4sI", b"data", size)
+    return riff + fields + data
 
-    def __init__(self, path: Path, header: Header) -> None:
-        assert header.format is not None
-        size = min(header.there, UNKNOWN)
-        fields = struct.pack("<4sI", b"fmt ", len(header.format)) + header.format
-        whole = min(size + len(fields) + 12, UNKNOWN)
-        riff, data = struct.pack("<4sI4s", b"RIFF", whole, b"WAVE"), struct.pack("<4sI", b"data", size)
-        self._head: bytes = riff + fields + data
+
+class Rebuilt(io.RawIOBase):
+    """A sound file as it would be if it began with ``head``; its sound begins at the byte ``begin``."""
+
+    def __init__(self, path: Path, head: bytes, begin: int) -> None:
+        self._head, self._begin = head, begin
         self._file = path.open("rb")
-        self._begin, self._end = header.begin, len(self._head) + header.there
+        self._end = len(head) + max(0, path.stat().st_size - begin)
         self._place = 0
 
     def readable(self) -> bool:
@@ -127,18 +131,6 @@ class Rebuilt(io.RawIOBase):
         """Close the file."""
         self._file.close()
         super().close()
-
-
-def says_its_length(path: Path) -> bool:
-    """Return whether an MP3 file says how long it is, instead of leaving that to be guessed from its size."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3" and len(head) == 10:
-            file.seek(10 + sum((b & 0x7F) << 7 * (3 - k) for k, b in enumerate(head[6:10])))
-        else:
-            file.seek(0)
-        begin = file.read(XING_REACH)
-    return any(mark in begin for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def _riff(file: BinaryIO, head: bytes, size: int) -> Header | None:

@@ -18,8 +18,8 @@ from typing import IO, Protocol
 import numpy as np
 import soundfile
 
-from aligner.corpus import ffmpeg
-from aligner.corpus.headers import Rebuilt, header_of, says_its_length
+from aligner.corpus import ffmpeg, mpeg
+from aligner.corpus.headers import Header, Rebuilt, header_of, wave_head
 from aligner.types import DataError, Fault
 
 MISSING_SLACK = 0.1  # s that may be missing at a recording's end
@@ -33,6 +33,7 @@ SOUGHT = (
 )
 # samples by which the sound of kinds whose files do not say so is late: MPEG's filters, and LAME's encoder
 LATE = {"MPEG_LAYER_II": 481, "MPEG_LAYER_III": 1105}
+ENCODER_LATE = 576  # of these by LAME alone: libsndfile leaves out the filters' where the length is said
 FINE = ("PCM_24", "PCM_32", "FLOAT", "DOUBLE")  # kinds that hold sound far below a step of 16 bits
 CONTAINERS = (b"OggS", b"RIFF", b"FORM", b"caff", b"\x1aE\xdf\xa3", b"0&\xb2u", b"#!AMR", b"ADIF")
 
@@ -166,7 +167,7 @@ def _by_libsndfile(path: Path, kind: type[soundfile.SoundFile]) -> soundfile.Sou
     """
     header = header_of(path)
     try:
-        file = kind(Rebuilt(path, header) if header is not None and header.to_rebuild else str(path))
+        file = kind(_as_it_should_be(path, header))
     except TypeError as error:  # a name that ends in .raw
         raise DataError(
             path,
@@ -184,6 +185,13 @@ def _by_libsndfile(path: Path, kind: type[soundfile.SoundFile]) -> soundfile.Sou
     if header is not None and header.missing:
         _check_missing(path, file, header.missing)
     return file
+
+
+def _as_it_should_be(path: Path, header: Header | None) -> str | Rebuilt:
+    """Return a file's name, or the file with a header that says where its sound lies."""
+    if header is not None and header.to_rebuild:
+        return Rebuilt(path, wave_head(header), header.begin)
+    return str(path)
 
 
 def _is_container(path: Path) -> bool:
@@ -217,6 +225,8 @@ def decoded(path: Path) -> Decoded:
 def _decoded(path: Path, *_: int) -> Decoded:
     file = _by_libsndfile(path, _Sequential)
     with tempfile.TemporaryFile(prefix="aligner-") as store:
+        if file is not None and file.format == "MP3" and not _counts(path, file):
+            file = _counted(path, file)
         if file is None:
             ffmpeg.decode(path, store)
             found = _of_au(store)
@@ -226,6 +236,15 @@ def _decoded(path: Path, *_: int) -> Decoded:
     if not found.frames:
         raise _empty(path, "no sound in it")
     return found
+
+
+def _counted(path: Path, file: soundfile.SoundFile) -> soundfile.SoundFile:
+    """Return an MP3 file of unknown length as one that says how long it is."""
+    known = mpeg.counted(path)
+    if known is None:
+        return file
+    file.close()
+    return _Sequential(Rebuilt(path, *known))
 
 
 def _of_au(store: IO[bytes]) -> Decoded:
@@ -251,14 +270,15 @@ def _of_libsndfile(path: Path, file: soundfile.SoundFile, store: IO[bytes]) -> D
     store.flush()
     samples = _mapped(store, "=f4", 0, file.channels)
     if file.subtype in LATE and not _counts(path, file):
-        samples = samples[LATE[file.subtype] :]
+        late = ENCODER_LATE if isinstance(file.name, Rebuilt) else LATE[file.subtype]
+        samples = samples[late:]
     return Decoded(samples=samples, rate=file.samplerate, fine=file.subtype in FINE)
 
 
 def _counts(path: Path, file: soundfile.SoundFile) -> bool:
     """Return whether the length of a file is written in it, and not guessed from its size."""
     if file.subtype.startswith("MPEG"):
-        return bool(file.format == "MP3") and says_its_length(path)
+        return bool(file.format == "MP3") and mpeg.says_its_length(path)
     return bool(file.frames < MOST_FRAMES)
 
 

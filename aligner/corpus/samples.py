@@ -149,23 +149,21 @@ def _array(given: Any, where: str) -> np.ndarray:
         array = np.asarray(given)
     except (ValueError, TypeError, RuntimeError, AttributeError) as error:
         raise _no_samples(where, f"a {type(given).__name__} that is no array of numbers", GIVE) from error
+    if array.ndim == 0:
+        raise _no_samples(where, f"a {type(given).__name__} instead of samples", GIVE)
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "u" and array.dtype.itemsize > 2):
-        what = f"samples of shape {array.shape} and type {array.dtype}"
-        if array.ndim == 0:
-            what = f"a {type(given).__name__} instead of samples"
-        raise _no_samples(where, what, GIVE)
+        raise _no_samples(where, f"samples of shape {array.shape} and type {array.dtype}", GIVE)
     return array
 
 
 def _by_channel(array: np.ndarray, where: str) -> np.ndarray:
     """Return samples (N, channels) of whatever shape has them: there are more samples than channels."""
     shape = array.shape
+    while array.ndim > 2 and len(array) == 1:
+        array = array[0]
     if array.ndim > 2:
-        array = array.reshape([n for n in shape if n != 1] or [1])
-    if array.ndim not in (1, 2):
-        batch = array.ndim > 2
-        rule = f"samples of shape {shape}" + (f", a batch of {shape[0]}" if batch else "")
-        raise _no_samples(where, rule, "align its recordings one by one" if batch else GIVE)
+        rule = f"samples of shape {shape}, a batch of {len(array)}"
+        raise _no_samples(where, rule, "align its recordings one by one")
     if array.ndim == 1:
         return array[:, None]
     if 0 in shape:
