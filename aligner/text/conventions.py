@@ -285,6 +285,8 @@ def _cut_off(found: _Found) -> Span | None:
         return None
     if len(word) == 1 and word.isupper() and word != "I" and not again:
         return None
+    if found.text.lower() == "w/":
+        return None  # "with"
     if found.text[-1] == "+" and (len(word) < 2 or not word.islower()):
         return None
     return found.span(Kind.CUT_OFF, f"{_plain(word)}-")

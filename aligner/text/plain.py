@@ -6,6 +6,7 @@ letters that are not dressed up.  The spelling of a word is what the user wrote 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ APOSTROPHES = frozenset("'’‘‛ʼʻʽ´`′＇‵՚ꞌ")
 HYPHENS = frozenset("-‐‑‒−﹣－֊᠆⁃")
 DASHES = frozenset("–—―⸺⸻⸗〜〰゠﹘︱︲")
 JOINERS = frozenset("\u200c\u200d")  # within words of Persian and of Indian scripts
-KEPT_SYMBOLS = frozenset("°№℃℉℅™®©℠µΩ√∞∑∂∆π")
+WITHIN_ARMENIAN = frozenset("՛՜՞")  # stand within a word, on the vowel that they are about
+# decompositions of letters that are dressed up, in any language: full width, bold, in the form of a place
+DRESSED = frozenset(["wide", "narrow", "font", "initial", "medial", "final", "isolated"])
+_SMALL_CAPITAL = re.compile(r"(?:MODIFIER LETTER |LATIN LETTER )SMALL CAPITAL ([A-Z])")
+_NAMED_LETTER = re.compile(r"(?:CIRCLED|SQUARED|PARENTHESIZED) LATIN (?:CAPITAL|SMALL) LETTER ([A-Z])$")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def plain_character(c: str, english: bool = True) -> str:
     >>> [plain_character(c) for c in "’‑“ａﬁ\\u00ad！"]
     ["'", '-', '"', 'a', 'fi', '', '!']
     """
-    if c.isascii():
+    if c.isascii() and c != "`":
         return c if c.isprintable() else " "
     if c in APOSTROPHES:
         return "'"
@@ -85,7 +90,7 @@ def plain_character(c: str, english: bool = True) -> str:
         return _of_spaces(c, category, english)
     if category[0] == "P":
         return _of_punctuation(c, category)
-    if category in ("So", "Sk") and c not in KEPT_SYMBOLS:
+    if category in ("So", "Sk") and c != "°":
         return _of_symbols(c, english)
     return _of_letters(c, category, english)
 
@@ -97,20 +102,35 @@ def _of_spaces(c: str, category: str, english: bool) -> str:
 
 
 def _of_punctuation(c: str, category: str) -> str:
-    if category in ("Pi", "Pf") or c in "„‟″〝〞〟＂":
-        return '"'
+    if c in WITHIN_ARMENIAN:
+        return ""
+    if category in ("Pi", "Pf") or c in "„‟″〝〞〟＂״":
+        return c if c == "״" else '"'
     plain = unicodedata.normalize("NFKC", c)
     return plain if len(plain) == 1 else c
 
 
 def _of_symbols(c: str, english: bool) -> str:
-    plain = unicodedata.normalize("NFKC", c)
-    return plain if english and plain != c and plain.isascii() and plain.isalnum() else " "
+    if not english:
+        return " "
+    letter = _NAMED_LETTER.search(unicodedata.name(c, ""))
+    plain = letter[1].lower() if letter else unicodedata.normalize("NFKC", c)
+    return {"℃": "°C", "℉": "°F", "№": "No."}.get(c) or (
+        plain if plain != c and plain.isalnum() and c not in "™®℠℗" else " "
+    )
 
 
 def _of_letters(c: str, category: str, english: bool) -> str:
-    plain = unicodedata.normalize("NFKC", c)
-    return plain if plain != c and (english or "FULLWIDTH" in unicodedata.name(c, "")) else c
+    if english and category == "Nd":
+        return str(unicodedata.decimal(c))
+    form = unicodedata.decomposition(c).partition(">")[0].removeprefix("<")
+    if english and form == "circle":
+        return f" {unicodedata.normalize('NFKC', c)} "
+    if form in ("super", "fraction") or (not english and form not in DRESSED):
+        small = _SMALL_CAPITAL.fullmatch(unicodedata.name(c, "")) if english else None
+        return small[1].lower() if small else c
+    small = _SMALL_CAPITAL.fullmatch(unicodedata.name(c, "")) if english and category == "Ll" else None
+    return small[1].lower() if small else unicodedata.normalize("NFKC", c)
 
 
 def plain(source: str, spans: Sequence[Span] = (), english: bool = True) -> Plain:

@@ -109,7 +109,8 @@ def with_pronunciations(spans: Sequence[Span], text: str) -> list[Span]:
 
     Examples
     --------
-    >>> [str(s.kind) for s in with_pronunciations(bracketed(t := "she{SH IY} {laughs}"), t)]
+    >>> text = "she{SH IY} {laughs}"
+    >>> [str(s.kind) for s in with_pronunciations(bracketed(text), text)]
     ['phones', 'noise']
     """
     return [

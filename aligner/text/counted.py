@@ -1,0 +1,54 @@
+"""What stands behind a number and a space: units, magnitudes of money, currencies."""
+
+from __future__ import annotations
+
+import re
+
+from aligner.text import money
+from aligner.text.numbers import VULGAR
+from aligner.text.places import Place
+from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, WORDS_TOO, unit
+
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[-–]\d[\d,.]*)?|\d*[½¼¾]|\d/\d")
+_INCHES = re.compile(r"\d|1[01]")
+_SQUARES = {"sq": "square", "cu": "cubic"}
+
+
+def read(place: Place) -> list[str] | None:
+    """Say a unit, a magnitude or a currency behind a number; None if a word is none.
+
+    Examples
+    --------
+    >>> read(Place(["12", "kg"], 1)), read(Place(["$5", "million"], 1)), read(Place(["a", "kg"], 1))
+    (['kilograms'], ['million', 'dollars'], None)
+    """
+    word, before = place.word.removesuffix("."), place.at(-1)
+    low = word.lower()
+    if low.removesuffix("s") in MAGNITUDES and (currency := money.currency_before(before)):
+        return [low, *currency]
+    if place.before in _SQUARES and place.at(-2)[-1:].isdecimal():
+        return unit(word) or None
+    if not before[-1:].isdecimal() and before[-1:] not in VULGAR:
+        return None
+    if low in _SQUARES and unit(place.at(1)):
+        return [_SQUARES[low]]
+    if word in CODES:
+        return CODES[word][before not in ("1", "$1")].split()
+    return _unit(word, place)
+
+
+def _unit(word: str, place: Place) -> list[str] | None:
+    """Say a unit behind a number; feet are "foot" before inches, as in 6 ft 2."""
+    before, low = place.at(-1), word.lower()
+    one = before.lstrip("-") == "1"
+    if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
+        return unit("in", one)
+    if not _NUMBER.fullmatch(before) or low in WORDS_TOO:
+        return None
+    if word in CURRENCIES:
+        return [CURRENCIES[word][not one]]
+    if len(word) == 1 and word.isupper() and word not in "VWLΩ":
+        return None
+    if low == "ft" and _INCHES.fullmatch(place.at(1)):
+        return ["foot"]
+    return unit(word, one) or None

@@ -1,0 +1,125 @@
+"""English words as they are said: numbers, units, abbreviations and letters spoken out.
+
+The rules stand in `RULES`, in their order; each looks at a word between its neighbours, and the first that
+has something to say says it.  A word that none of them knows is left to the dictionary.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from aligner.text import counted, figures, roman, words
+from aligner.text.listed import listed
+from aligner.text.places import Place
+from aligner.text.units import MAGNITUDES
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a text in plain characters."""
+
+    start: int
+    """Index of its first character in the text."""
+    end: int
+    """Index behind its last character."""
+    core: str
+    """The word without the punctuation around it."""
+    said: tuple[str, ...] | None = None
+    """What is said for it, where that is known; None where it is still to be read."""
+    phones: tuple[str, ...] = ()
+    """Its phones, where a pronunciation was written behind it in braces."""
+
+
+Rule = Callable[[Place], "list[str] | None"]
+RULES: tuple[Rule, ...] = (
+    roman.read,
+    counted.read,
+    words.abbreviation,
+    words.symbol,
+    figures.read_whole,
+    words.letters_and,
+    words.initials,
+)
+# words of letters that a rule may have something to say for
+_ASKED = (
+    frozenset(words.ABBREVIATIONS)
+    | frozenset(words.BEFORE_NUMBERS)
+    | frozenset(words.BEFORE_NAMES)
+    | frozenset(words.BEHIND_NAMES)
+    | words.ERAS
+    | frozenset(listed("am pm sq cu covid"))
+    | frozenset(MAGNITUDES)
+    | frozenset(m + "s" for m in MAGNITUDES)
+)
+
+
+def in_english(found: Sequence[Word], capitals_tell: bool) -> tuple[list[Word], list[tuple[str, ...]]]:
+    """Read the words of a text in English.
+
+    Parameters
+    ----------
+    found : sequence of Word
+    capitals_tell : bool
+        Whether capitals tell names and abbreviations from words, as they do not where all is in capitals.
+
+    Returns
+    -------
+    list of Word
+        The same words, without the dots that end sentences.
+    list of tuple of str
+        What is said for each word; nothing for a sign that says nothing.
+
+    Examples
+    --------
+    >>> in_english([Word(0, 3, "Dr."), Word(4, 7, "Lee")], True)[1]
+    [('doctor',), ('Lee',)]
+    """
+    found = _without_dots(found)
+    cores = [w.core for w in found]
+    said = []
+    for k, word in enumerate(found):
+        spoken = word.said or _spoken(Place(cores, k, capitals_tell))
+        if not capitals_tell and word.said is None:
+            spoken = [s.lower() for s in spoken]
+        said.append(tuple(unicodedata.normalize("NFC", s) for s in spoken))
+    return found, said
+
+
+def _without_dots(found: Sequence[Word]) -> list[Word]:
+    """Take the dot off words that are abbreviations only before a number, as "fig.", where none follows."""
+    cores = [w.core for w in found]
+    return [
+        replace(word, end=word.end - 1, core=word.core[:-1].lower())
+        if word.core.lower() in words.DOTTED_WORDS and not _is_abbreviation(Place(cores, k))
+        else word
+        for k, word in enumerate(found)
+    ]
+
+
+def _is_abbreviation(place: Place) -> bool:
+    return bool(counted.read(place) or words.abbreviation(place))
+
+
+def _spoken(place: Place) -> Sequence[str]:
+    """List the words that are said for one word, given the words around it."""
+    core = place.word
+    if core.isalpha() and _is_plain(place):
+        return [core]
+    for rule in RULES:
+        said = rule(place)
+        if said is not None:
+            return said
+    return words.plain_words(core)
+
+
+def _is_plain(place: Place) -> bool:
+    """Whether a word of letters is nothing but a word, so that no rule has to be asked."""
+    low = place.word.lower()
+    if low in _ASKED or (len(low) == 1 and not low.isascii()):
+        return False
+    before = place.at(-1)
+    if any(c.isnumeric() for c in before) or before in ("sq", "cu"):
+        return False
+    return not roman.may_be(low, before)
