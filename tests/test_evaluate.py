@@ -702,7 +702,7 @@ def test_the_command_says_what_is_wrong(tmp_path):
     result = call("evaluate", tmp_path / "nowhere", tmp_path / "out")
     assert result.exit_code == 2
     assert result.output.startswith("evaluate: ")
-    result = call("evaluate", tmp_path / "ref", tmp_path / "out", "--map", tmp_path / "none.yaml")
+    result = call("evaluate", tmp_path / "ipa", tmp_path / "out", "--map", tmp_path / "none.yaml")
     assert result.exit_code == 2
     assert "cannot be read" in result.output
 

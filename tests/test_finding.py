@@ -11,10 +11,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.places import SAMPLE
 from support.processes import BOUND
 
 from aligner import DataError, find
+from aligner.cli import align as command
 from aligner.corpus.find import find_one, find_recordings
 from aligner.corpus.labels import find_labels
 from aligner.corpus.naming import ByName, paired
@@ -519,3 +521,43 @@ def test_references_without_any_tier_are_an_error(tmp_path):
         DataError, match=r"no references in it: a\.TextGrid: .*, nor has 1 more: .*'sentences'"
     ):
         evaluate(tmp_path / "ref", tmp_path / "out")
+
+
+def align(*arguments):
+    return CliRunner().invoke(command, [str(a) for a in arguments])
+
+
+def test_a_reference_without_tiers_is_told_before_the_work(corpus, tmp_path):
+    write_textgrid(tmp_path / "ref" / "anna" / "a.TextGrid", {"x": [Interval(0, 1, "a b")]}, 1.0)
+    result = align(corpus, tmp_path / "out", "-r", tmp_path / "ref")
+    assert (result.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "there are no references in it: a.TextGrid: it has no tier" in result.output
+    assert "aligner evaluate --phones TIER" in result.output
+
+
+def test_a_reference_of_other_recordings_is_told_before_the_work(corpus, tmp_path):
+    write_textgrid(tmp_path / "ref" / "a.TextGrid", {"phones": [Interval(0, 1, "aa")]}, 1.0)
+    result = align(corpus, tmp_path / "out", "-r", tmp_path / "ref")
+    assert (result.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "no labels of any recording: here are 'a'; the recordings are 'anna/a'" in result.output
+
+
+def test_a_run_over_what_users_have(corpus, tmp_path):
+    """What can be aligned is, what cannot is named before the work and after it, and what is odd is said."""
+    put(tmp_path / "disk", NFD, name=NFC)
+    (corpus / "eve").symlink_to(tmp_path / "disk")
+    (corpus / "gone").symlink_to("/nowhere")
+    (corpus / "anna" / "notes.txt").write_text("Monday")
+    (corpus / "anna" / "a.eaf").write_text("<a/>")
+    result = align(corpus, tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.output.startswith(
+        "before the work: 1 of 3 files cannot be aligned as they are: gone: it is"
+    )
+    assert (tmp_path / "out" / "eve" / f"{NFD}.TextGrid").is_file()
+    warnings = [line for line in result.output.splitlines() if line.startswith("warning   ")]
+    assert [line.split()[1] for line in warnings] == ["anna/notes.txt:", "anna/a.eaf:"]
+    (corpus / "gone").unlink()
+    again = align(corpus, tmp_path / "out")
+    assert again.exit_code == 0, again.output
+    assert "skipped   2 files" in again.output

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from aligner.backends.options import Compute, Options
-from aligner.corpus.labels import check_aligned, find_labels
+from aligner.corpus.labels import check_aligned, check_usable, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS, READING_COLUMNS
+from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import check_readable, read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
 from aligner.text.normalise import spoken_english
@@ -179,9 +180,9 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
     resolve(language)
 
 
-def check_compared(reference: Path, *aligned: Path) -> None:
+def check_compared(reference: Path, *aligned: Path, tiers: TierNames | None = None) -> None:
     """Raise DataError where there are no labels to compare with, or no folder of alignments."""
-    find_labels(reference)
+    check_usable(reference, find_labels(reference), tiers)
     for folder in aligned:
         check_aligned(folder)
 

@@ -22,7 +22,7 @@ from aligner.backends.calls import (
 )
 from aligner.backends.options import Compute, Options, check_device
 from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_one, find_recordings
-from aligner.corpus.labels import Source, find_labels
+from aligner.corpus.labels import Source, check_usable, find_labels, some
 from aligner.corpus.outcome import Outcome, read_outcome
 from aligner.corpus.recordings import check_there
 from aligner.corpus.tier_names import TierNames
@@ -139,12 +139,22 @@ def _settings(settings: Mapping[str, Any]) -> tuple[Options, Compute]:
 
 
 def _check_labelled(reference: Path, job: Job) -> None:
-    """Raise DataError where there are no labels, or none of the one recording that is aligned."""
+    """Raise DataError where there are no labels, or none that can be used of what is aligned."""
     labelled = find_labels(reference)
     for file in (job.only or frozenset()) - labelled.keys():
         raise DataError(
             reference, f"there are no labels of {file} in this folder", "name the folder that holds them"
         )
+    wanted = {file: labelled[file] for file in sorted(job.files) if file in labelled}
+    if job.files and not wanted:
+        raise DataError(
+            reference,
+            f"there are no labels of any recording: here are {some(list(labelled))}; the recordings are "
+            f"{some(sorted(job.files))}",
+            "name the folder that has them at the same paths",
+            fault=Fault.LABELS,
+        )
+    check_usable(reference, wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -434,12 +444,13 @@ def evaluation(
     OSError
         If a target cannot be written.
     """
-    check_compared(reference, *aligned)
+    own_tiers = TierNames(tiers["phones"], tiers["words"], TIER_OPTIONS)
+    check_compared(reference, *aligned, tiers=own_tiers)
     check_targets(*targets)
     classes = PhoneMap({}, fold) if phone_map is None else parse_map(read_text(phone_map), phone_map, fold)
     return Labelling(
         classes,
-        TierNames(tiers["phones"], tiers["words"], TIER_OPTIONS),
+        own_tiers,
         TierNames(tiers["aligned_phones"], tiers["aligned_words"], ("--aligned-phones", "--aligned-words")),
     )
 

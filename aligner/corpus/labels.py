@@ -5,7 +5,7 @@ What their files look like is the matter of `aligner.formats`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from aligner.formats.files import check_reachable
 from aligner.formats.registry import read, readers
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import DataError, Fault, Interval
+
+MOST_NAMED = 3  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,52 @@ def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[s
         )
         for speaker, found in chosen.items()
     }
+
+
+def check_usable(root: Path, labels: Mapping[str, Source], names: TierNames | None = None) -> None:
+    """Raise DataError where none of some labels can be used; the first that can be suffices.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the labels.
+    labels : mapping
+        The labels by name, as `find_labels` returns them.
+    names : TierNames, optional
+    """
+    problems: list[DataError] = []
+    for source in labels.values():
+        try:
+            read_labels(source, names)
+            return
+        except DataError as error:
+            problems.append(error)
+    if problems:
+        raise none_usable(root, problems)
+
+
+def none_usable(root: Path, problems: Sequence[DataError]) -> DataError:
+    """Return the error of labels none of which can be used, with what is wrong with the first."""
+    first = problems[0]
+    more = f", nor {'has' if len(problems) == 2 else 'have'} {len(problems) - 1} more" if problems[1:] else ""
+    return DataError(
+        root,
+        f"there are no references in it: {Path(first.where).name}: {first.rule}{more}",
+        first.remedy,
+        fault=first.fault_or(Fault.LABELS),
+    )
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    more = len(names) - MOST_NAMED
+    return ", ".join(map(repr, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _several(path: Path, found: Ambiguous, names: TierNames) -> DataError:

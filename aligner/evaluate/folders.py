@@ -9,7 +9,15 @@ from functools import partial
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-from aligner.corpus.labels import Labels, Source, check_aligned, find_labels, read_labels
+from aligner.corpus.labels import (
+    Labels,
+    Source,
+    check_aligned,
+    find_labels,
+    none_usable,
+    read_labels,
+    some,
+)
 from aligner.corpus.naming import ByName, caseless
 from aligner.corpus.tier_names import TierNames
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
@@ -27,7 +35,6 @@ CHUNK_FILES = 50  # files that a process takes at a time
 CHUNK_TIMEOUT = 600.0  # s that it may take for them
 LEAST_COVERAGE = 60.0  # percent; below, the label sets do not meet
 MAP_FILES = 50  # files from which a map is suggested
-MOST_NAMED = 3  # files that a message names
 
 
 @dataclass(frozen=True)
@@ -125,27 +132,14 @@ def _paired(
     return work, problems
 
 
-def none_usable(reference: Path, problems: Sequence[DataError]) -> DataError:
-    """Return the error of references none of which can be used, with what is wrong with the first."""
-    first = problems[0]
-    more = f", nor {'has' if len(problems) == 2 else 'have'} {len(problems) - 1} more" if problems[1:] else ""
-    name = Path(first.where).name
-    return DataError(
-        reference,
-        f"there are no references in it: {name}: {first.rule}{more}",
-        first.remedy,
-        fault=first.fault_or(Fault.LABELS),
-    )
-
-
 def _none_alike(reference: Path, aligned: Path, wanted: Sequence[str], there: Sequence[str]) -> DataError:
     """Return the problem of two folders that have no name in common, with names of both."""
     depth = len(set(map(_stem, wanted)) & set(map(_stem, there)))
     alike = f"{depth} have one name in other folders: " if depth else ""
     return DataError(
         aligned,
-        f"no alignment has the name of a reference: in {reference} there are {_some(wanted)}; here are "
-        f"{_some(there)}",
+        f"no alignment has the name of a reference: in {reference} there are {some(wanted)}; here are "
+        f"{some(there)}",
         f"{alike}name the folders so that the paths below them are the same",
         fault=Fault.LABELS,
     )
@@ -153,12 +147,6 @@ def _none_alike(reference: Path, aligned: Path, wanted: Sequence[str], there: Se
 
 def _stem(name: str) -> str:
     return caseless(PurePosixPath(name).name)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(map(repr, names[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _each(

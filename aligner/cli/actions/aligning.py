@@ -12,7 +12,7 @@ from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.cli import checks
 from aligner.cli.actions.bar import Bar
-from aligner.cli.actions.output import print_summary, print_taught
+from aligner.cli.actions.output import print_beforehand, print_summary, print_taught
 from aligner.cli.actions.reporting import make_report
 from aligner.cli.actions.tables import print_brief
 from aligner.cli.checks import AlignRequest
@@ -28,6 +28,7 @@ from aligner.types import Failure, Result
 def align(request: AlignRequest) -> int:
     """Carry out a call of `align`, and return its exit status."""
     job = request.job
+    print_beforehand(job)
     # a bad model or dictionary, too, is an error before the work
     backend = chosen(request.model, request.options, request.compute)
     if request.corrections is not None:

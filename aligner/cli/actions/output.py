@@ -16,6 +16,14 @@ from aligner.run.plan import Job
 from aligner.types import Caution, Failure, foremost
 
 
+def print_beforehand(job: Job) -> None:
+    """Print, before the work, that some of a corpus cannot be aligned: nobody should wait a night for it."""
+    if job.failures and job.utterances:
+        first, files = job.failures[0], {f.utterance.file for f in job.failures}
+        count = f"{len(files)} of {len(job.files)} files cannot be aligned as they are"
+        click.echo(f"before the work: {count}: {first.utterance.id}: {first.message}", err=True)
+
+
 def print_summary(s: Summary, job: Job) -> None:
     """Print what a run of alignment did."""
     click.echo(f"files     {len(job.files)}")
