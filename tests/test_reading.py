@@ -81,6 +81,28 @@ def test_a_text_comes_from_a_file_or_the_standard_input(tmp_path):
     assert from_file.stdout == piped.stdout == run("Hello there 2").stdout != ""
 
 
+def test_what_is_not_said_is_shown_where_it_stands():
+    words = read("A: so (laughs) (.) ha- he\nB: yes [//] xxx", chosen(options=Options(backend="hmm")))
+    assert [(w.spelling, str(w.readings[0].source)) for w in words] == [
+        ("A:", "speaker"),
+        ("so", "dictionary"),
+        ("(laughs)", "noise"),
+        ("(.)", "left out"),
+        ("ha-", "cut-off"),
+        ("he", "dictionary"),
+        ("B:", "speaker"),
+        ("yes", "dictionary"),
+        ("[//]", "left out"),
+        ("xxx", "noise"),
+    ]
+    shown = run("A: so [//]").stdout.splitlines()
+    assert [line.split("  ")[-1].strip() for line in shown[1:]] == [
+        "(names who speaks: not said)",
+        "S OW1",
+        "(not said)",
+    ]
+
+
 def test_the_table_and_json_hold_every_pronunciation(tmp_path):
     table = tmp_path / "read.csv"
     found = json.loads(run("the 2 zorbly", "--json", "--csv", table).stdout)

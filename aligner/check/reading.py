@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aligner.backends.abilities import Pronouncing
 from aligner.backends.base import AnyBackend
+from aligner.formats.turns import prefixes
+from aligner.text.fragments import is_cut_off
 from aligner.text.lexicon import Pronouncer, SpokenWord
+from aligner.text.markup import without_markup
 from aligner.text.normalise import BRACKETED, Token, normalise
+from aligner.text.spans import Kind, Marks
 from aligner.text.spelling import Speller
 from aligner.types import NOISE_LABEL, DataError
 
@@ -27,6 +31,12 @@ class Source(StrEnum):
     """The model's alphabet is letters: a word is spelled."""
     NOISE = "noise"
     """The word stands for a sound that is no speech, or for speech that nobody understood."""
+    CUT_OFF = "cut-off"
+    """The word was broken off, and is said as far as it is written."""
+    SPEAKER = "speaker"
+    """It is the name of a speaker at the beginning of a line, and not said."""
+    LEFT_OUT = "left out"
+    """It is a mark, a pause, a time or a remark, and not said."""
     TRANSCRIPT = "transcript"
     """The transcript gives the pronunciation, in braces."""
 
@@ -47,10 +57,10 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A word of a text as it was written, and what is said for it."""
+    """A word, or a mark, of a text as it was written, and what is said for it."""
 
     spelling: str
-    """The word as it was written, without the punctuation around it."""
+    """It as it was written, a word without the punctuation around it."""
     readings: tuple[Reading, ...]
     """What is said for it, in order."""
 
@@ -68,18 +78,40 @@ def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
     Returns
     -------
     tuple of Written
-        The words of the text, in order; a word without a pronunciation has a `Reading` that says why.
+        The words of the text, in order, and between them the marks that nothing is said for; a word without a
+        pronunciation has a `Reading` that says why.
 
     Examples
     --------
     >>> from aligner.backends.choose import chosen
     >>> [word] = read("1984", chosen())
     >>> [(r.word, r.pronunciations[0][0], str(r.source)) for r in word.readings]
-    [('nineteen', 'N', 'dictionary'), ('eighty', 'EY', 'dictionary'), ('four', 'F', 'dictionary')]
+    [('nineteen', 'N', 'dictionary'), ('eighty', 'EY1', 'dictionary'), ('four', 'F', 'dictionary')]
     """
     assert isinstance(backend, Pronouncing)
     tokens = normalise(text, backend.traits.english is not False, backend.traits.marks)
-    return tuple(Written(spelling=t.spelling, readings=_readings(t, backend)) for t in tokens)
+    plain = without_markup(text)
+    placed = [*_placed(tokens, plain, backend), *_left_out(plain, backend.traits.marks)]
+    return tuple(written for _, written in sorted(placed, key=lambda item: item[0]))
+
+
+def _placed(tokens: Sequence[Token], plain: str, backend: Pronouncing) -> Iterator[tuple[int, Written]]:
+    """Yield the words with their places in a text."""
+    place = 0
+    for token in tokens:
+        place = max(place, plain.find(token.spelling, place))
+        yield place, Written(spelling=token.spelling, readings=_readings(token, backend))
+
+
+def _left_out(plain: str, marks: Marks) -> Iterator[tuple[int, Written]]:
+    """Yield what nothing is said for, with its place in a text."""
+    names = {begin.start for begin in prefixes(plain) if begin.name}
+    for span in marks(plain):
+        written = plain[span.start : span.end].strip()
+        if span.kind is Kind.BREAK and written:
+            source = Source.SPEAKER if span.start in names else Source.LEFT_OUT
+            nothing = Reading(word="", source=source, pronunciations=())
+            yield span.start, Written(spelling=written, readings=(nothing,))
 
 
 def _readings(token: Token, backend: Pronouncing) -> tuple[Reading, ...]:
@@ -117,6 +149,8 @@ def _phones(spoken: SpokenWord) -> tuple[tuple[str, ...], ...]:
 def _source(word: str, backend: Pronouncing, *, guessed: bool) -> Source:
     if BRACKETED.fullmatch(word):
         return Source.NOISE
+    if is_cut_off(word):
+        return Source.CUT_OFF
     if isinstance(backend.pronounce, Speller):
         return Source.LETTERS
     if not isinstance(backend.pronounce, Pronouncer):

@@ -15,6 +15,7 @@ from aligner.corpus.beside import instead, not_taken
 from aligner.corpus.naming import ByName, Paired, caseless, composed, paired
 from aligner.corpus.tables import TranscriptRow, is_table, read_rows
 from aligner.corpus.tier_names import PHONES, kind_of
+from aligner.corpus.turns import unprefixed
 from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable, read_text
@@ -82,11 +83,11 @@ def find(root: str | Path) -> Corpus:
     found += [_unread_recording(root, p, *audio.unread(p), Fault.UNREADABLE) for p in unread]
     found += _of_odd(root, tree.odd)
     found += _without_recording(root, transcripts.spare, rows)
-    named = [_if_unicode(f) for f in found]
+    named, of_lines = unprefixed([_if_unicode(f) for f in found])
     return Corpus(
         tuple(u for u in named if isinstance(u, Utterance)),
         tuple(f for f in named if isinstance(f, Failure)),
-        cautions=tuple(_cautions(root, tree, transcripts, named)),
+        cautions=(*_cautions(root, tree, transcripts, named), *of_lines),
         linked=tree.linked,
     )
 
@@ -227,11 +228,12 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
             rule, remedy, fault = lacking.of(path)
             raise DataError(path, rule, f"{remedy}, or say what is said (--text)", fault=fault)
         found = [_if_unicode(f) for f in _of_recording(root, path, transcript, row, lacking)]
+    found, of_lines = unprefixed(found)
     utterances = tuple(u for u in found if isinstance(u, Utterance))
     failures = tuple(f for f in found if isinstance(f, Failure))
     if not utterances:
         raise failures[0].error(path)
-    return Corpus(utterances, failures)
+    return Corpus(utterances, failures, cautions=tuple(of_lines))
 
 
 def _transcript_beside(path: Path, folder: Tree) -> Path | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from aligner.formats.turns import prefixes
 from aligner.names import BRACKETS
 from aligner.text.noises import BARE, is_editorial, is_noise, is_pause
 from aligner.text.spans import BRACKETED, Kind, Span
@@ -78,11 +79,19 @@ class Conventions:
 
     def __call__(self, text: str) -> list[Span]:
         """Find the marks of a text: spans in their order, none of which overlaps another."""
-        return list(self._spans(text)) if self._signs.search(text) else []
+        begins = [Span(start=b.start, end=b.end, kind=Kind.BREAK) for b in prefixes(text)]
+        if not self._signs.search(text):
+            return begins
+        spans, place = [], 0
+        for begin in begins:
+            spans += [*self._spans(text, place, begin.start), begin]
+            place = begin.end
+        return [*spans, *self._spans(text, place, len(text))]
 
-    def _spans(self, text: str) -> Iterable[Span]:
-        place, jefferson = 0, bool(_JEFFERSON.search(text))
-        while found := _MARK.search(text, place) if self._own is None else self._next(text, place):
+    def _spans(self, text: str, place: int, end: int) -> Iterable[Span]:
+        """Yield the marks between two places of a text."""
+        jefferson = bool(_JEFFERSON.search(text))
+        while found := self._next(text, place, end):
             span = _of_match(found, self, jefferson)
             if span is None:
                 place = found.start() + 1
@@ -90,10 +99,12 @@ class Conventions:
                 yield span
                 place = max(span.end, found.start() + 1)
 
-    def _next(self, text: str, place: int) -> re.Match[str] | None:
+    def _next(self, text: str, place: int, end: int) -> re.Match[str] | None:
         """The first mark from a place on: one that is known, or a noise word of the user's."""
-        assert self._own is not None
-        own, known = self._own.search(text, place), _MARK.search(text, place)
+        known = _MARK.search(text, place, end)
+        if self._own is None:
+            return known
+        own = self._own.search(text, place, end)
         return own if own and (known is None or own.start() <= known.start()) else known
 
     @property
@@ -382,7 +393,7 @@ _MARKS = (
     _Mark("joined", rf"(?<![\w'’-])(?:{_PARTLY_ROUND}|{_PARTLY_SQUARE})(?![\w([])", _joined),
     _Mark("double", r"\(\([^()\n]*\)\)", _double),
     _Mark("gat", r"<<[^<>\n]*>", _break),
-    _Mark("scope", rf"<(?=[^<>\n]*>{_OF_SCOPE})|(?<=[^\s<])>(?={_OF_SCOPE})", _break),
+    _Mark("scope", rf"<(?=[^<>\n]*>{_OF_SCOPE})|(?<=[^\s<])>(?={_OF_SCOPE})", _nothing),
     _Mark(
         "brackets",
         r"\[[^\[\]\n]*\]|\{[^{}\n]*\}|<[^<>\s][^<>\n]*>|\([^()\n]*\)"

@@ -20,6 +20,9 @@ MOST_WIDTH = 28  # characters of a column on the screen; a longer word pushes th
 NOTES = {
     Source.GUESS: "guessed: no dictionary has it",
     Source.NOISE: "a noise, or what nobody understood",
+    Source.CUT_OFF: "broken off: said as far as it is written",
+    Source.SPEAKER: "names who speaks: not said",
+    Source.LEFT_OUT: "not said",
     Source.TRANSCRIPT: "as the transcript has it",
 }  # of what is worth a look
 
@@ -49,8 +52,8 @@ def _print(words: Sequence[Written]) -> None:
     lines = [HEADS, *_lines(words)]
     wide = [min(max(map(len, column)), MOST_WIDTH) for column in zip(*lines, strict=True)]
     for written, said, phones, note in lines:
-        line = f"{written:<{wide[0]}}  {said:<{wide[1]}}  {phones}".rstrip()
-        click.echo(f"{line}  ({note})" if note else line)
+        line = f"{written:<{wide[0]}}  {said:<{wide[1]}}  {phones}"
+        click.echo(f"{line}  ({note})" if note else line.rstrip())
 
 
 def _lines(words: Sequence[Written]) -> list[tuple[str, str, str, str]]:
