@@ -233,6 +233,9 @@ class Utterance:
     """Sample rate of ``audio`` in Hz where it is an array; files know their own."""
     source: Path | None = None
     """The file that the transcript came from."""
+    known: tuple[Interval, ...] = ()
+    """The words of the transcript where their times are known, in seconds from the start of the recording:
+    bounds that the alignment keeps, with silence between them and where a label is empty."""
 
 
 @dataclass(frozen=True)

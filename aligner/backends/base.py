@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from aligner.backends.bounds import Bounds, members, pinned, read_words, squeezed
 from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
 from aligner.features import levels
@@ -98,6 +100,9 @@ class Heard:
 
     clipped: float
     """Share of the samples that are clipped."""
+
+    bounds: Bounds | None = None
+    """The words with their times, where these are known."""
 
     @property
     def start(self) -> float:
@@ -215,15 +220,21 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
     DataError
         If either cannot be read, or is empty.
     """
-    tokens = tokens_of(utterance.transcript, traits.english, utterance.file or utterance.id, traits.marks)
+    where = utterance.file or utterance.id
+    tokens = () if utterance.known else tokens_of(utterance.transcript, traits.english, where, traits.marks)
     with stage("reading"):
         sound = audio.read(utterance, traits.clock.rate)
+    bounds = None
+    if utterance.known:
+        read = partial(normalise, english=traits.english is not False, marks=traits.marks)
+        tokens, bounds = read_words(utterance.known, sound.start, sound.end, read, where)
     return Heard(
         utterance=replace(utterance, start=sound.start, end=sound.end),
         duration=sound.duration,
         tokens=tokens,
         wave=torch.from_numpy(sound.wave),
         clipped=sound.clipped,
+        bounds=bounds,
     )
 
 
@@ -273,7 +284,8 @@ def refine(heard: Heard, found: Found, traits: Traits) -> Refined:
     """The phones of a path with better boundaries, agreed on with the other backends where there are any."""
     with stage("refinement"):
         better = traits.refinement(found.searched(traits.clock), heard.wave)
-        return median_boundaries(better, found.opinions) if found.opinions else better
+        agreed = median_boundaries(better, found.opinions) if found.opinions else better
+        return agreed if heard.bounds is None else pinned(agreed, found.phones, heard.bounds, traits.shortest)
 
 
 def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Alignment:
@@ -297,7 +309,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
         quality = measure(solved, found.log_likelihood, heard.clipped)
         return Alignment(
             utterance=heard.utterance,
-            words=words_of(phones, found.owners, found.spellings),
+            words=_words(phones, found, heard.bounds),
             phones=phones,
             duration=heard.duration,
             quality=quality,
@@ -305,6 +317,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             suspicions=(
                 *suspicions(solved, quality),
                 *not_taken(heard.tokens, refined.phones, found.owners),
+                *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
             edges=refined.edges,
         )
@@ -360,6 +373,16 @@ def words_of(
         confidence = _confidence([phones[k] for k in members])
         words.append(Interval(phones[members[0]].start, phones[members[-1]].end, label, confidence))
     return tuple(words)
+
+
+def _words(phones: Sequence[Interval], found: Found, bounds: Bounds | None) -> tuple[Interval, ...]:
+    """The words of an alignment; where their times are known, as they are labelled."""
+    if bounds is None:
+        return words_of(phones, found.owners, found.spellings)
+    return tuple(
+        replace(word, confidence=_confidence([phones[k] for k in places]))
+        for word, places in zip(bounds.words, members(phones, bounds.words), strict=True)
+    )
 
 
 def _confidence(phones: Sequence[Interval]) -> float:

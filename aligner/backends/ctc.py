@@ -9,12 +9,16 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
+from aligner.backends.bounds import LEAST_PHONE, within_words
+from aligner.backends.held import held
 from aligner.backends.hmm import dictionary
 from aligner.backends.loading import ctc_model, own_model
 from aligner.backends.options import Compute, Options
-from aligner.graph import NONE
+from aligner.backends.path import scores_within
+from aligner.graph import NONE, Graph
 from aligner.graph.ctc import BLANK, STAR, build
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
@@ -24,7 +28,7 @@ from aligner.refine.boundaries import INTERVAL_FACTOR_NETWORK, Refinement
 from aligner.refine.confidence import Evidence, PathPhones, evidence
 from aligner.refine.pauses import Pauses
 from aligner.refine.thresholds import LIMITS, Scores
-from aligner.search.arcs import Arcs, NoPath
+from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.viterbi import viterbi
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
@@ -121,7 +125,7 @@ class CtcBackend:
             spoken, oovs = self.pronounce(heard.tokens)
             # a wildcard between tokens, not between the words that one of them is spoken with
             between = [a.token != b.token for a, b in pairwise(spoken)]
-            stars = [True, *between, True] if self.options.star else ()
+            stars = [True, *between, True] if self.options.star and heard.bounds is None else ()
             graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
         with stage("features"):
             frames = self.model.frontend(heard.wave)
@@ -129,14 +133,29 @@ class CtcBackend:
 
     def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:
         """States (T,) of the best path, and its log-likelihood; DataError if there is none."""
+        graph, bounds = prepared.graph, prepared.heard.bounds
         with stage("scores"):
-            scores = self.model.score(prepared.frames, prepared.graph.pdfs)
-        try:
-            with stage("search"):
-                path = viterbi(Arcs.of(prepared.graph), scores[None], kernel=self.compute.kernel)
-        except NoPath:
-            raise too_short(prepared.heard, prepared.graph, len(prepared.frames), self.model.clock) from None
+            scores = self.model.score(prepared.frames, graph.pdfs)
+        with stage("search"):
+            if bounds is None:
+                path = self._best(graph, scores)
+            else:
+                tokens = np.array([*(s.token for s in prepared.spoken), NO_OWNER])[graph.word[graph.node]]
+                choice = within_words(graph, tokens, bounds, self.model.clock, len(scores), silences=False)
+                alone = replace(graph, pdf=np.arange(len(graph.pdf), dtype=np.int32))
+                own = scores[:, graph.pdf]
+                paths = (self._best(alone, scores_within(own, spans)) for spans in choice)
+                path = next(filter(None, paths), None)
+        if path is None:
+            raise too_short(prepared.heard, graph, len(prepared.frames), self.model.clock)
         return path.states[0].numpy(), float(path.score)
+
+    def _best(self, graph: Graph, scores: Tensor) -> Path | None:
+        """The best path through ``scores`` (T, P); None if there is none."""
+        try:
+            return viterbi(Arcs.of(graph), scores[None], kernel=self.compute.kernel)
+        except NoPath:
+            return None
 
     def find(self, prepared: Prepared) -> Found:
         """Search for the best path, and place boundaries between its spikes."""
@@ -152,7 +171,7 @@ class CtcBackend:
         )
         with stage("evidence"):
             seen = self._evidence(states, pieces, prepared)
-        return Found(
+        found = Found(
             phones=phones,
             owners=[p.owner for p in pieces],
             spellings=spellings,
@@ -161,6 +180,7 @@ class CtcBackend:
             log_likelihood=score / len(states),
             oovs=prepared.oovs,
         )
+        return held(found, heard, self.model.clock, LEAST_PHONE)
 
     def owners(self, spikes: Sequence[Spike], prepared: Prepared) -> tuple[list[int], list[str]]:
         """The word of each spike, and the spellings of all words.

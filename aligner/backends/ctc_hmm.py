@@ -89,6 +89,8 @@ class CtcHmmBackend:
         """Let the network hear where the words are, and build the model's graph of them and of what is
         between.
         """
+        if heard.bounds is not None:  # there is nothing to find for the network
+            return WordsPlaced(self.hmm.prepare(heard), ())
         by_network = self.ctc.prepare(heard)
         spikes = spikes_of(self.ctc.path(by_network)[0], by_network)
         owners, _ = self.ctc.owners(spikes, by_network)
@@ -103,6 +105,8 @@ class CtcHmmBackend:
 
     def find(self, prepared: WordsPlaced) -> Found:
         """Search for the model's best path near the network's words; where there is none, less near."""
+        if prepared.inside.heard.bounds is not None:
+            return self.hmm.find(prepared.inside)
         slack = WORD_SLACK
         while slack < prepared.inside.heard.seconds:
             with suppress(DataError):

@@ -4,7 +4,7 @@ means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from aligner.backends.abilities import Pronounce
 from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
+from aligner.backends.bounds import within_words
 from aligner.backends.calls import check_warping
+from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
@@ -186,6 +188,7 @@ class DtwBackend:
                 steps=self.steps,
                 kernel=self.compute.kernel,
                 graph=prepared.graph,
+                within=self._within_words(prepared),
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -199,7 +202,7 @@ class DtwBackend:
         firsts, phones, owners = unpaused(
             *phones_of(found, self.clock, heard.start, heard.end), Pauses.of(heard.wave), heard.start
         )
-        return Found(
+        one = Found(
             phones=phones,
             owners=owners,
             spellings=reference.spellings,
@@ -208,6 +211,14 @@ class DtwBackend:
             log_likelihood=found.score / len(frames),
             oovs=reference.oovs,
         )
+        return held(one, heard, self.clock, self.traits.shortest)
+
+    def _within_words(self, prepared: Referred) -> Iterator[np.ndarray] | None:
+        """The spans of the states where the times of words are known; None where they are not."""
+        graph, bounds = prepared.graph, prepared.heard.bounds
+        if bounds is None:
+            return None
+        return within_words(graph, graph.word[graph.node], bounds, self.clock, len(prepared.frames))
 
 
 def unpaused(

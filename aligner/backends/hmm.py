@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path as File
@@ -10,6 +11,8 @@ from pathlib import Path as File
 import numpy as np
 
 from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
+from aligner.backends.bounds import Bounds, within_words
+from aligner.backends.held import held
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.path import best_path, best_paths
@@ -96,7 +99,7 @@ class HmmBackend:
         return Prepared(heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames)
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
-        """Search for the best path.
+        """Search for the best path; within its words, where their times are known.
 
         Parameters
         ----------
@@ -110,12 +113,23 @@ class HmmBackend:
         DataError
             If no path is possible.
         """
+        if spans is None and prepared.heard.bounds is not None:
+            return self._within_words(prepared, prepared.heard.bounds)
         model = self._model_for(prepared.heard)
         try:
             path, seen = best_path(prepared.frames, prepared.graph, model, self.compute.kernel, spans)
         except NoPath:
             raise self._too_short(prepared) from None
         return self._of_path(prepared, path, seen)
+
+    def _within_words(self, prepared: Prepared, bounds: Bounds) -> Found:
+        """Search with each state in its word; in wider ones where no path goes through these."""
+        graph, error = prepared.graph, self._too_short(prepared)
+        tokens = np.array([*(s.token for s in prepared.spoken), NO_OWNER])[graph.word[graph.node]]
+        for spans in within_words(graph, tokens, bounds, self.model.clock, len(prepared.frames)):
+            with suppress(DataError):
+                return self.find(prepared, spans)
+        raise error
 
     def batched(self) -> Callable[[Sequence[Prepared]], list[Found | DataError]]:
         """Move the model to the device, and give the search of a batch there (see `Batched`)."""
@@ -124,10 +138,13 @@ class HmmBackend:
     def find_all(self, prepared: Sequence[Prepared]) -> list[Found | DataError]:
         """Search a batch of utterances on the model's device; an error for an utterance that has no path."""
         by_model: dict[int, tuple[MarkovModel, list[int]]] = {}
+        results: dict[int, Found | DataError] = {}
         for k, p in enumerate(prepared):
+            if p.heard.bounds is not None:
+                results[k] = self._alone(p)
+                continue
             model = self._model_for(p.heard)
             by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
-        results: dict[int, Found | DataError] = {}
         for model, places in by_model.values():
             frames = moved([prepared[k].frames for k in places], self.compute.device)
             paths = best_paths(frames, [prepared[k].graph for k in places], model, self.compute.kernel)
@@ -135,6 +152,13 @@ class HmmBackend:
                 one = prepared[k]
                 results[k] = self._too_short(one) if found is None else self._of_path(one, *found)
         return [results[k] for k in range(len(prepared))]
+
+    def _alone(self, prepared: Prepared) -> Found | DataError:
+        """Search where words are known, on the CPU: their states have scores of their own."""
+        try:
+            return replace(self, model=self.model.to("cpu")).find(prepared)
+        except DataError as error:
+            return error
 
     def _of_path(self, prepared: Prepared, path: Path, seen: Evidence) -> Found:
         return self.found(prepared, path.states[0].numpy(), seen, float(path.score))
@@ -152,7 +176,7 @@ class HmmBackend:
             The path's log-likelihood.
         """
         firsts, phones, owners = self._phones(states, prepared)
-        return Found(
+        found = Found(
             phones=phones,
             owners=owners,
             spellings=[t.spelling for t in prepared.heard.tokens],
@@ -161,6 +185,7 @@ class HmmBackend:
             log_likelihood=score / len(prepared.frames),
             oovs=prepared.oovs,
         )
+        return held(found, prepared.heard, self.model.clock, self.traits.shortest)
 
     def speaker_pass(self) -> Callable[[Sequence[Utterance]], HmmBackend] | None:
         """The pass in which the speakers are heard, where the model needs one (see `SpeakerAware`)."""

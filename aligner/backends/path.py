@@ -156,7 +156,7 @@ def _long_path(
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         own = None if spans is None else spans[columns]
         with stage("scores"):
-            return _within(model.score(frames[first:last], graph.pdfs[columns]), own, first)
+            return scores_within(model.score(frames[first:last], graph.pdfs[columns]), own, first)
 
     with stage("search"):
         path = long_path(Arcs.of(graph), score, len(frames))
@@ -257,11 +257,11 @@ def _columns(
     the scores.
     """
     if spans is not None:
-        return arcs, _within(scores[:, columns], spans)[None]
+        return arcs, scores_within(scores[:, columns], spans)[None]
     return arcs._replace(pdf=torch.from_numpy(columns.astype(np.int32))[arcs.pdf.long()]), scores[None]
 
 
-def _within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
+def scores_within(scores: Tensor, spans: np.ndarray | None, first: int = 0) -> Tensor:
     """Scores (T, P) of the frames from ``first`` on, -inf where a column's span (P, 2) does not reach."""
     if spans is None:
         return scores

@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.path import scores_within
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, StepCosts
 from aligner.reference.frontend import FREQUENCY_WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
@@ -96,6 +97,7 @@ def warped(
     steps: StepCosts = STEPS,
     kernel: str = "auto",
     graph: Graph | None = None,
+    within: Iterable[np.ndarray] | None = None,
 ) -> Warped:
     """Warp a recording on the template that it fits best.
 
@@ -112,6 +114,9 @@ def warped(
     kernel : {'auto', 'numba', 'triton', 'reference'}
     graph : Graph, optional
         The graph of the templates, where it is known.
+    within : iterable of ndarray, optional
+        (S, 2) the first frame, and the last + 1, in which the path may be in each state; the first that allow
+        a path are taken.
 
     Raises
     ------
@@ -124,7 +129,10 @@ def warped(
     with suppress(NoPath), stage("search"):  # a thinned template may not keep up where a whole one does
         template = _closest(frames, choice, pause, steps, kernel) if len(choice) > 1 else template
     matcher = Matcher(template, pause)
-    path, scores = _path(frames, matcher, graph, kernel)
+    if within is None:
+        path, scores = _path(frames, matcher, graph, kernel)
+    else:
+        path, scores = _path_within(frames, matcher, graph, kernel, within)
     states = path.states[0].numpy()
     with stage("evidence"):
         seen = (
@@ -163,6 +171,26 @@ def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[
 
     with stage("search"):
         return long_path(Arcs.of(graph), score, len(frames)), None
+
+
+def _path_within(
+    frames: Tensor, matcher: Matcher, graph: Graph, kernel: str, within: Iterable[np.ndarray]
+) -> tuple[Path, Tensor]:
+    """The best path that keeps within spans of frames, and all scores.
+
+    Raises
+    ------
+    NoPath
+        If none does.
+    """
+    with stage("scores"):
+        scores = matcher.score(frames)
+    alone = Arcs.of(replace(graph, pdf=np.arange(len(graph.pdf), dtype=np.int32)))
+    own = scores[:, graph.pdf]
+    for spans in within:
+        with suppress(NoPath), stage("search"):
+            return viterbi(alone, scores_within(own, spans)[None], kernel=kernel), scores
+    raise NoPath([0])
 
 
 def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:

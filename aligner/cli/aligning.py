@@ -84,6 +84,13 @@ def _what_is_kept(out: Path, **_: Any) -> str:
 @NOISE_WORDS
 @FORMATS
 @click.option(
+    "--known-words/--no-known-words",
+    default=True,
+    show_default=True,
+    help="Where a transcript's TextGrid has a tier 'words', keep its boundaries, and find the phones inside; "
+    "or take the words as text alone.",
+)
+@click.option(
     "--segments", is_flag=True, help="Write TextGrids of sentences, too: OUT/segments/, a tier a speaker."
 )
 @click.option(

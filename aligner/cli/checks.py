@@ -74,6 +74,7 @@ def alignment(
     reference: Path | None,
     reported: bool,
     corrections: Path | None,
+    known_words: bool,
     **settings: Any,
 ) -> AlignRequest:
     """Check a call of `align`; ``settings`` are the fields of `Options` and `Compute`.
@@ -89,7 +90,7 @@ def alignment(
         check_refined(options.refine)
         find_labels(corrections)
     more = [kind for kind, wanted in (("segments", segments), ("uncertainty", uncertainty)) if wanted]
-    job = plan(corpus, out, (*formats, *more), existing, text)
+    job = plan(corpus, out, (*formats, *more), existing, text, known_words=known_words)
     if reference is not None:
         _check_labelled(reference, job)
     return AlignRequest(

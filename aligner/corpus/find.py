@@ -14,7 +14,7 @@ from aligner.corpus import audio
 from aligner.corpus.beside import instead, not_taken
 from aligner.corpus.naming import ByName, Paired, caseless, composed, paired
 from aligner.corpus.tables import TranscriptRow, is_table, read_rows
-from aligner.corpus.tier_names import PHONES, kind_of
+from aligner.corpus.tier_names import PHONES, WORDS, folded, kind_of
 from aligner.corpus.turns import unprefixed
 from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
@@ -27,6 +27,8 @@ UNREAD_SUFFIXES = tuple(audio.UNREAD)
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
 ABOUT = ("README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "AUTHORS", "CITATION", "NOTICE")
 MOST_NAMED = 3  # files that a message names
+# names of tiers, as `folded` writes them, whose boundaries are kept; sentences stand in others of the kind
+WORD_TIER = re.compile(r"(?<![^\W_])(words?|wrds?|ort-mau|tokens-?align)(?![^\W_])")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
 
@@ -408,6 +410,9 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     names = [name for name, _ in tiers]
     _check_tiers(transcript, tiers)
     channels = _channels(path)
+    if of_words := _tiers_of_words(tiers):
+        yield from _of_words(root, path, transcript, of_words, channels)
+        return
     number = 0
     for k, (speaker, intervals) in enumerate(tiers):
         channel = int(k >= len(tiers) / 2) if channels == 2 and len(tiers) > 1 else None
@@ -433,6 +438,35 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
         )
 
 
+def _tiers_of_words(tiers: Tiers) -> list[tuple[str, list[Interval]]]:
+    """Return the tiers whose intervals are words, each with its speaker (``""`` where none is named)."""
+    found = []
+    for name, intervals in tiers:
+        kind = kind_of(name, intervals)
+        labels = [i.label.split() for i in intervals if i.label.strip()]
+        single = 2 * sum(len(label) == 1 for label in labels) > len(labels)
+        if kind is not None and kind[1] == WORDS and WORD_TIER.search(folded(name)) and single:
+            found.append((kind[0].strip(), intervals))
+    return found
+
+
+def _of_words(
+    root: Path, path: Path, transcript: Path, tiers: Sequence[tuple[str, list[Interval]]], channels: int
+) -> Iterator[Utterance]:
+    """Yield an utterance for each tier of words, which is all of the recording, with the words' times."""
+    for k, (speaker, intervals) in enumerate(tiers):
+        whole = _utterance(
+            root,
+            path,
+            " ".join(" ".join(i.label.split()) for i in intervals if i.label.strip()),
+            speaker=speaker,
+            source=transcript,
+            channel=int(k >= len(tiers) / 2) if channels == 2 and len(tiers) > 1 else None,
+            number=k + 1 if len(tiers) > 1 else None,
+        )
+        yield replace(whole, known=tuple(intervals))
+
+
 def _check_tiers(transcript: Path, tiers: Tiers) -> None:
     """Raise DataError where the tiers of a TextGrid are no transcript, or two have one name."""
     names = [name for name, _ in tiers]
@@ -441,7 +475,8 @@ def _check_tiers(transcript: Path, tiers: Tiers) -> None:
         raise DataError(
             transcript,
             f"it holds an alignment (a tier of phones, {kinds[PHONES]!r}), not a transcript",
-            "keep a tier per speaker with what is said, or write the text to a .lab file",
+            "keep a tier per speaker with what is said, or a tier 'words' alone, whose boundaries "
+            "are kept, or write the text to a .lab file",
             fault=Fault.BAD_TRANSCRIPT,
         )
     twice = next((n for k, n in enumerate(names) if n in names[:k]), None)

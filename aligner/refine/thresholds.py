@@ -55,6 +55,8 @@ class Test(StrEnum):
     """A sentence of a long recording's transcript is not heard."""
     UNALIGNED = "unaligned"
     """A stretch of a long recording could not be aligned."""
+    SHORT_WORD = "short-word"
+    """A word whose times are known is shorter than its phones take; they share it evenly."""
     UNKNOWN_PHONES = "unknown-phones"
     """A pronunciation in the transcript has phones that the model lacks, and was not taken."""
 

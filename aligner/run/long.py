@@ -43,8 +43,10 @@ Work = Callable[[AnyBackend, Sequence[Utterance]], Sequence[Result]]
 
 
 def is_cut(utterance: Utterance, backend: AnyBackend) -> bool:
-    """Whether an utterance is to be cut: it is long, or there may be speech that its transcript lacks."""
-    if not isinstance(backend, Spotting) or backend.options.star is False:
+    """Whether an utterance is to be cut: it is long, or there may be speech that its transcript lacks; not
+    where the times of its words are known.
+    """
+    if not isinstance(backend, Spotting) or backend.options.star is False or utterance.known:
         return False
     return bool(backend.options.star) or is_long(utterance)
 

@@ -74,7 +74,13 @@ class Job:
 
 
 def plan(
-    corpus: Path, out: Path, kinds: Sequence[str] = (), existing: str = "skip", text: str | None = None
+    corpus: Path,
+    out: Path,
+    kinds: Sequence[str] = (),
+    existing: str = "skip",
+    text: str | None = None,
+    *,
+    known_words: bool = True,
 ) -> Job:
     """Look at the folders, before anything is loaded or written.
 
@@ -89,6 +95,8 @@ def plan(
         What to do where an output exists.
     text : str, optional
         What is said in the one recording.
+    known_words : bool
+        Whether the times of words are kept, where transcripts have them; otherwise they are text alone.
 
     Raises
     ------
@@ -103,6 +111,13 @@ def plan(
             "write what is said, or leave it out and put a transcript beside it",
             fault=Fault.CALL,
         )
+    job = _planned(corpus, out, kinds, existing, text)
+    if known_words:
+        return job
+    return replace(job, utterances=tuple(replace(u, known=()) for u in job.utterances))
+
+
+def _planned(corpus: Path, out: Path, kinds: Sequence[str], existing: str, text: str | None) -> Job:
     check_reachable(corpus)
     if not corpus.is_dir():
         return _plan_one(corpus, out, kinds, existing, text)
