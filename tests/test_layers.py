@@ -21,7 +21,7 @@ GRAPH = SOURCES.graph(for_types=True)
 INSIDE = {
     "search": [["arcs", "fitting", "steps"], ["kernels", "kernels.*"], ["*"]],
     "backends": [
-        ["options"],
+        ["options", "bounds"],
         ["base", "path", "warp", "calls", "spotting"],
         ["abilities", "loading", "speakers"],
         ["*"],
