@@ -25,6 +25,12 @@ SUFFIXES = (
     *(".ac3", ".ape", ".wv", ".tta", ".spx", ".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi"),
     *(".wmv", ".asf", ".flv", ".f4v", ".ogv", ".mpg", ".mpeg", ".mts", ".m2ts", ".vob"),
 )
+# of what ffmpeg knows, the files that hold sound: no playlists, lists of files, devices or pictures
+FORMATS = (
+    *("mov", "matroska", "avi", "asf", "flv", "mpegts", "mpeg", "mpegvideo", "aac", "mp3", "amr", "ac3"),
+    *("eac3", "dts", "ape", "wv", "tta", "ogg", "wav", "w64", "caf", "aiff", "au", "flac", "gsm", "adts"),
+    *("loas", "latm", "nistsphere", "voc", "rm", "shn", "tak", "mpc", "mpc8", "dss", "swf", "mxf", "nut"),
+)
 LEAST_SECONDS = 120.0  # that ffmpeg may take,
 SECONDS_PER_MEGABYTE = 5.0  # and for each megabyte; it takes some 0.05 s for one of speech
 SIDE = "side_data_list"
@@ -186,10 +192,11 @@ def _run(
 ) -> tuple[int | None, str]:
     """Run ffmpeg or ffprobe on a file; return its exit status, None where it took too long, and what it said.
 
-    It reads files only: a playlist cannot make it fetch anything.
+    It reads files that hold sound, and nothing else: a playlist cannot make it fetch anything.
     """
     safe = ["-nostdin"] if program == "ffmpeg" else []
-    before = [program, *safe, "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    allow = ["-protocol_whitelist", "file,pipe", "-format_whitelist", ",".join(FORMATS)]
+    before = [program, *safe, "-v", "error", *allow, "-i", f"file:{path}"]
     with tempfile.TemporaryFile() as errors:
         try:
             done: int | None = subprocess.run(
