@@ -4,6 +4,7 @@ written."""
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -112,10 +113,18 @@ def test_out_without_rights(corpus, tmp_path):
 def test_a_bad_dictionary_line(corpus, tmp_path, line, rule):
     book = tmp_path / "my.dict"
     book.write_text(f"a\tAH\n{line}\n")
-    result = run(corpus, tmp_path / "out", "-d", book)
+    result = run(corpus, tmp_path / "out", "-d", book, "--strict")
     assert result.exit_code == 2
     assert f"{book}:2: " in result.output
     assert rule in result.output
+    assert not (tmp_path / "out" / "alignment.csv").exists()
+    result = run(corpus, tmp_path / "out", "-d", book)
+    assert result.exit_code == 0
+    assert f"warning   {book}: a line cannot be used" in result.output
+    assert "line 2: " in result.output
+    assert rule in result.output
+    warnings = json.loads((tmp_path / "out" / "run.json").read_text())["warnings"]
+    assert [w["fault"] for w in warnings] == ["dictionary", "oov"]
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

@@ -1056,7 +1056,7 @@ def test_a_dictionary_as_written_reads_the_same():
     from aligner.learn.dictionary import pronunciations_of
 
     words = with_probabilities(TOLD, HEARD)
-    text = SimpleNamespace(dictionary=None, english=False)
+    text = SimpleNamespace(books=None)
     lines = "".join(dictionary_lines(text, words))
     lexicon = Lexicon.parse(lines, known=str.isupper)
     assert {word: lexicon.lookup(word) for word in words} == words

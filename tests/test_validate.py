@@ -161,7 +161,7 @@ def test_a_fault_and_no_other_is_told(corpus, make, expected):
 
 def test_all_kinds_are_planted():
     planted = {kind for _, rows in FAULTS.values() for _, kind, _ in rows}
-    own_tests = {"odd-name", "memory", "internal", "unread-file", "link", "name", "text"}
+    own_tests = {"dictionary", "odd-name", "memory", "internal", "unread-file", "link", "name", "text"}
     assert set(KINDS) - planted == own_tests
 
 
@@ -305,6 +305,30 @@ def test_without_g2p_words_fail_and_all_are_told(corpus, tmp_path):
     assert "would fail  1 of 3" in result.output
 
 
+def test_bad_lines_of_a_dictionary_are_told(corpus, tmp_path):
+    book = tmp_path / "my.dict"
+    book.write_text("a\tAH\ncat\nwords\n")
+    rows = [p for p in validate(corpus, Options(dictionary=book)).problems if p.kind == "dictionary"]
+    [problem] = rows
+    assert (problem.severity, problem.utterance.file) == (WARNING, str(book))
+    assert "2 lines cannot be used" in problem.detail
+    assert "line 2: 'cat' has no phones; line 3: 'words' has no phones" in problem.detail
+    result = run(corpus, "-d", book, "--csv", tmp_path / "p.csv")
+    assert "my.dict" in result.output
+    assert "--add-words" in result.output  # the dictionary lacks most words
+    assert "warning,dictionary," in (tmp_path / "p.csv").read_text()
+
+
+def test_words_are_added(corpus, tmp_path):
+    words = tmp_path / "words.dict"
+    words.write_text("Praat\tP R AA1 T\n")
+    before, after = (validate(corpus, Options(add_words=added)) for added in ((), (words,)))
+    assert before.oovs is not None
+    assert after.oovs is not None
+    assert {o.word for o in before.oovs} - {o.word for o in after.oovs} <= {"Praat"}
+    assert run(corpus, "--add-words", words).exit_code == run(corpus).exit_code
+
+
 def test_a_dictionary_is_used(corpus, tmp_path):
     book = tmp_path / "my.dict"
     book.write_text("".join(f"{word}\tA\n" for word in KITCHEN.lower().rstrip(".").split()))
@@ -425,7 +449,7 @@ def test_a_name_that_is_not_unicode(corpus, tmp_path, make):
         (["nowhere"], "nowhere: there is no such folder"),
         (["EMPTY"], "there is no recording in this folder"),
         (["CORPUS", "-d", "nowhere"], "nowhere: it cannot be read"),
-        (["CORPUS", "-d", "BROKEN"], "broken.dict:2: 'cat' has no phones: write them"),
+        (["CORPUS", "-d", "BROKEN", "--strict"], "broken.dict:2: 'cat' has no phones: write them"),
         (["CORPUS", "-d", "BROKEN", "--characters"], "characters need none"),
         (
             ["CORPUS", "--csv", "CORPUS/anna/kitchen.lab"],

@@ -7,7 +7,7 @@ its `Traits` and two methods.  What only some can do besides is in `aligner.back
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,12 +74,21 @@ class Traits:
     refinement: Refinement
     """How its boundaries are refined after the search."""
 
+    entry: Callable[[str, str], bool] | None = None
+    """Whether the user gave a word a pronunciation, as it is written and of a speaker: it is read no further
+    then.  None where no dictionary is the user's."""
+
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
 
     boundaries_of: str | None = None
     """The backend that places its boundaries, where that is another ('hmm' in 'ctc+hmm'): what is learnt from
     corrections holds for that one."""
+
+    def entry_of(self, speaker: str) -> Callable[[str], bool] | None:
+        """Whether the user gave a word of a speaker a pronunciation, as it is written."""
+        entry = self.entry
+        return None if entry is None else lambda written: entry(written, speaker)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,12 +230,13 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
         If either cannot be read, or is empty.
     """
     where = utterance.file or utterance.id
-    tokens = () if utterance.known else tokens_of(utterance.transcript, traits.english, where, traits.marks)
+    tokens = () if utterance.known else tokens_of(utterance.transcript, traits, where, utterance.speaker)
     with stage("reading"):
         sound = audio.read(utterance, traits.clock.rate)
     bounds = None
     if utterance.known:
-        read = partial(normalise, english=traits.english is not False, marks=traits.marks)
+        entry = traits.entry_of(utterance.speaker)
+        read = partial(normalise, english=traits.english is not False, marks=traits.marks, entry=entry)
         tokens, bounds = read_words(utterance.known, sound.start, sound.end, read, where)
     return Heard(
         utterance=replace(utterance, start=sound.start, end=sound.end),
@@ -251,29 +261,29 @@ def prepare(utterance: Utterance, backend: Backend[P]) -> P:
         return backend.prepare(heard)
 
 
-def tokens_of(transcript: str, english: bool | None, where: str, marks: Marks = USUAL) -> tuple[Token, ...]:
+def tokens_of(transcript: str, traits: Traits, where: str, speaker: str = "") -> tuple[Token, ...]:
     """The words of a transcript.
 
     Parameters
     ----------
     transcript : str
-    english : bool or None
-        See `Traits`.
+    traits : Traits
+        How the backend reads it.
     where : str
         The file that the transcript is from, for the error.
-    marks : callable
-        See `Traits`.
+    speaker : str
+        Who says it.
 
     Raises
     ------
     DataError
         If there is no word in it.
     """
-    if english is None:
+    if traits.english is None:
         whole = " ".join(transcript.split())
         tokens: tuple[Token, ...] = (Token(whole, (whole,)),) if whole else ()
     else:
-        tokens = normalise(transcript, english, marks)
+        tokens = normalise(transcript, traits.english, traits.marks, traits.entry_of(speaker))
     if not tokens:
         what = "holds only punctuation" if transcript.strip() else "is empty"
         raise DataError(where, f"the transcript {what}", "write what is said", fault=Fault.EMPTY_TRANSCRIPT)

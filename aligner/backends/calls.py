@@ -5,14 +5,16 @@ What loads the models calls the same functions, so that each rule stands once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aligner.backends.options import Compute, Options
 from aligner.corpus.labels import check_aligned, check_usable, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS, READING_COLUMNS
 from aligner.corpus.tier_names import TierNames
-from aligner.formats.files import check_readable, read_text
+from aligner.formats.files import read_text
 from aligner.models.known import ENGLISH, HAMA, check_known, kind_of
+from aligner.text.dictionaries import check_dictionaries
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, Fault, ModelError
 
@@ -31,8 +33,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
         If there is no such model, or it is of another kind or language.
     """
     language, dictionary = options.language, options.dictionary
-    if dictionary is not None:
-        check_readable(dictionary)
+    check_dictionaries(dictionary, options.added)
     for named in (model, options.posteriors):
         if named is not None:
             check_known(str(named))
@@ -48,7 +49,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
     if inside is not None:
         check_english(inside, language)
     if name == "dtw":
-        check_warping(compute.device, dictionary if model is None else None)
+        check_warping(compute.device, named_dictionaries(options) if model is None else ())
         if model is None:
             from aligner.reference.espeak import resolve
 
@@ -109,32 +110,43 @@ def check_english(model: str, language: str | None) -> None:
         )
 
 
-def check_warping(device: str, dictionary: Path | None) -> None:
-    """Raise DataError for options that warping has no use for: another device than the CPU, or a dictionary
+def named_dictionaries(options: Options) -> tuple[Path, ...]:
+    """The files of pronunciations that the options name."""
+    return (*((options.dictionary,) if options.dictionary is not None else ()), *options.added)
+
+
+def check_warping(device: str, dictionaries: Sequence[Path]) -> None:
+    """Raise DataError for options that warping has no use for: another device than the CPU, or dictionaries
     where eSpeak speaks the reference.
     """
     if device != "cpu":
         raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device", fault=Fault.CALL)
-    if dictionary is not None:
+    if dictionaries:
         raise DataError(
-            dictionary,
+            dictionaries[0],
             "eSpeak pronounces without a dictionary",
-            "leave out --dictionary, or name a --model to be the reference",
+            "leave out --dictionary and --add-words, or name a --model to be the reference",
             fault=Fault.CALL,
         )
 
 
-def check_pronounced(dictionary: Path | None, characters: bool) -> None:
-    """Raise DataError where words would be both spelled and looked up, or the dictionary cannot be read."""
-    if dictionary is not None:
-        if characters:
-            raise DataError(
-                "dictionary",
-                "characters need none",
-                "leave out --dictionary or --characters",
-                fault=Fault.CALL,
-            )
-        check_readable(dictionary)
+def check_pronounced(dictionary: Path | None, characters: bool, add_words: Sequence[Path] = ()) -> None:
+    """Raise DataError where words would be both spelled and looked up, or a dictionary cannot be read."""
+    if characters:
+        check_spelled(dictionary, add_words)
+    check_dictionaries(dictionary, add_words)
+
+
+def check_spelled(dictionary: Path | None, add_words: Sequence[Path]) -> None:
+    """Raise DataError for dictionaries that are named where words are spelled."""
+    named = "--dictionary" if dictionary is not None else "--add-words" if add_words else None
+    if named is not None:
+        raise DataError(
+            "dictionary",
+            "characters need none",
+            f"leave out {named} or --characters",
+            fault=Fault.CALL,
+        )
 
 
 def check_folder(recordings: Path) -> None:

@@ -103,6 +103,7 @@ class CtcBackend:
             about=f"CTC network {self.model.name!r}",
             english=self.english,
             marks=self.options.conventions,
+            entry=self.pronounce.entry,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(1),
             wildcard=True,
@@ -122,7 +123,7 @@ class CtcBackend:
     def prepare(self, heard: Heard) -> Prepared:
         """Let the network hear an utterance, and build the graph of its labels."""
         with stage("graph"):
-            spoken, oovs = self.pronounce(heard.tokens)
+            spoken, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             # a wildcard between tokens, not between the words that one of them is spoken with
             between = [a.token != b.token for a, b in pairwise(spoken)]
             stars = [True, *between, True] if self.options.star and heard.bounds is None else ()

@@ -17,7 +17,7 @@ from torch import Tensor
 from aligner.backends.abilities import Pronounce
 from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
 from aligner.backends.bounds import within_words
-from aligner.backends.calls import check_warping
+from aligner.backends.calls import check_warping, named_dictionaries
 from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
@@ -121,6 +121,9 @@ class DtwBackend:
     english: bool | None = True
     """Whether transcripts are read as English; None leaves each as it is."""
 
+    entry: Callable[[str, str], bool] | None = None
+    """Whether the user gave a word a pronunciation, as it is written and of a speaker."""
+
     posteriors: Posteriorgram | None = None
     """What gives posteriors of phones that are put beside the frames."""
 
@@ -148,6 +151,7 @@ class DtwBackend:
             about=self.about,
             english=self.english,
             marks=self.options.conventions,
+            entry=self.entry,
             clock=self.clock,
             shortest=self.clock.seconds(2),
             limits=self.limits,
@@ -404,7 +408,7 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
     pronounce = pronouncer(model, options)
 
     def refer(heard: Heard) -> Reference:
-        spoken, oovs = pronounce(heard.tokens)
+        spoken, oovs = pronounce.of(heard.utterance.speaker)(heard.tokens)
         made = trajectory(model.topology, mixtures, [w.pronunciations[0].phones for w in spoken])
         labels = tuple(NOISE_LABEL if p in model.topology.noises else p for p in made.template.phone)
         owners = np.array([spoken[w].token for w in made.template.word])
@@ -426,6 +430,7 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
         compute=compute,
         offsets=model.offsets,
         english=spoken_english(options.language),
+        entry=pronounce.entry,
         limits=LIMITS[Scores.TRAJECTORIES],
         frontend=model.frontend,
         clock=model.clock,
@@ -444,7 +449,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> DtwBackend:
     ModelError
         If the model has no means, or eSpeak is not installed.
     """
-    check_warping(compute.device, options.dictionary if model is None else None)
+    check_warping(compute.device, named_dictionaries(options) if model is None else ())
     if model is not None:
         reference = own_model(ENGLISH, options) if model.name == ENGLISH else model
         return by_model(markov_model(reference), options, compute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path as File
 
 import numpy as np
@@ -19,7 +19,6 @@ from aligner.backends.path import best_path, best_paths
 from aligner.backends.speakers import SpeakerAnalysis
 from aligner.backends.spotting import Spotter
 from aligner.features import SphinxFrontend
-from aligner.formats.files import read_text
 from aligner.graph import build
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
@@ -31,8 +30,9 @@ from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
+from aligner.text.dictionaries import read_dictionaries
 from aligner.text.g2p import HamaG2P
-from aligner.text.lexicon import Lexicon, Pronouncer
+from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
@@ -82,6 +82,7 @@ class HmmBackend:
             about=f"hidden Markov model {self.model.name!r}",
             english=self.english,
             marks=self.options.conventions,
+            entry=self.pronounce.entry,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
             wildcard=True,
@@ -92,7 +93,7 @@ class HmmBackend:
     def prepare(self, heard: Heard) -> Prepared:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
-            spoken, oovs = self.pronounce(heard.tokens)
+            spoken, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             graph = build([w.pronunciations for w in spoken], self.model.topology)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
@@ -294,6 +295,7 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
     """
     topology = model.topology
     if model.g2p == "letters" and options.dictionary is None:
+        _check_letters(model.name, options)
         return Speller(topology.knows, "lower", topology.noises)
     language = options.language or model.language
     if model.g2p == "espeak" and options.g2p and language is not None:
@@ -305,6 +307,16 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
     return dictionary(
         model.name, model.dictionary, topology.knows, topology.noises, replace(options, language=language)
     )
+
+
+def _check_letters(name: str, options: Options) -> None:
+    if options.added:
+        raise DataError(
+            options.added[0],
+            f"the model {name!r} knows words by their letters, and none can be added to these",
+            "leave out --add-words",
+            fault=Fault.CALL,
+        )
 
 
 def dictionary(
@@ -329,22 +341,16 @@ def dictionary(
     DataError
         If there is no dictionary, or it is at fault.
     """
-    path = options.dictionary or own
-    if path is None:
-        raise DataError(
-            name, "the model has no dictionary of its own", "name one (--dictionary)", fault=Fault.DICTIONARY
-        )
-    lexicon = _lexicon(path, path.stat().st_mtime_ns if path.is_file() else 0, known)
+    books = read_dictionaries(
+        options.dictionary, options.added, own=own, known=known, strict=options.strict, name=name
+    )
     return Pronouncer(
-        lexicon=lexicon,
+        lexicon=books.default,
         g2p=HamaG2P() if options.g2p and spoken_english(options.language) else None,
         known=known,
         noises=noises,
         stress=options.stress,
+        speakers=books.speakers,
+        cautions=books.cautions(),
+        replaced=books.replaced,
     )
-
-
-@lru_cache(maxsize=4)
-def _lexicon(path: File, changed: int, known: Callable[[str], bool]) -> Lexicon:
-    """A dictionary, read once for as long as it stays as it is."""
-    return Lexicon.parse(read_text(path), known, path, strict=True)

@@ -114,7 +114,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> MedianBacke
     first = hmm.make(None if of_network else model, options, compute)
     network = ctc.make(model if of_network else None, options, compute)
     try:
-        warped = dtw.make(None, replace(options, dictionary=None, stress=False), compute)
+        warped = dtw.make(None, replace(options, dictionary=None, add_words=(), stress=False), compute)
     except ModelError:  # eSpeak is not installed
         warped = dtw.make(first.model, options, compute)
     return MedianBackend(first, (network, warped))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,16 @@ class Options:
     """
 
     dictionary: Path | None = None
-    """A file of pronunciations that replaces the model's own."""
+    """A file of pronunciations that takes the place of the model's own; or a YAML file that names one for
+    each speaker."""
+
+    add_words: Sequence[str | Path] | str | Path = ()
+    """Files of pronunciations that are laid over the dictionary, the last one on top: they replace what it
+    says of their words, and what is written so is not read in any other way."""
+
+    strict: bool = False
+    """Whether a line of these files that cannot be used is an error; otherwise it is left out, with a
+    warning."""
 
     g2p: bool = True
     """Whether a word that is in no dictionary gets a pronunciation from its letters."""
@@ -67,7 +76,17 @@ class Options:
     conventions: Conventions = USUAL
     """How noises, unclear stretches, pauses and broken-off words are told from words in a transcript."""
 
+    @property
+    def added(self) -> tuple[Path, ...]:
+        """The files of ``add_words``."""
+        return tuple(map(Path, self.add_words))  # type: ignore[arg-type]
+
     def __post_init__(self) -> None:
+        added = self.add_words
+        added = (added,) if isinstance(added, (str, Path)) else tuple(added)
+        object.__setattr__(self, "add_words", tuple(map(Path, added)))
+        if self.dictionary is not None:
+            object.__setattr__(self, "dictionary", Path(self.dictionary))
         if self.language is not None and not self.language.strip():
             raise DataError("language", "no language is named", "name one, or leave it out", fault=Fault.CALL)
         if self.backend is not None:

@@ -96,7 +96,7 @@ class SpeakerAnalysis:
             heard = hear(utterance, self.traits)
             if heard.seconds > LONGEST_SUMMED:
                 return {}
-            spoken, _ = self.pronounce(heard.tokens)
+            spoken, _ = self.pronounce.of(utterance.speaker)(heard.tokens)
         except DataError:
             return {}
         voice = voices.get(utterance.speaker)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from aligner.corpus import audio
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.text.lexicon import Pronouncer
-from aligner.text.normalise import normalise
+from aligner.text.normalise import Token, normalise
 from aligner.text.spans import Marks
 from aligner.text.spelling import Speller
 from aligner.types import Utterance
@@ -54,15 +55,20 @@ class Spotter:
         """The number of phones that the model knows."""
         return len(self.model.topology.alone)
 
-    def is_spoken(self, text: str) -> bool:
+    def is_spoken(self, text: str, speaker: str = "") -> bool:
         """Whether there is a word in a text."""
-        return bool(normalise(text, self.english, self.marks))
+        return bool(self._tokens(text, speaker))
 
-    def pronounced(self, text: str) -> list[list[int]]:
+    def _tokens(self, text: str, speaker: str) -> Sequence[Token]:
+        """The words of a text."""
+        entry = partial(self.pronounce.entry, speaker=speaker)
+        return normalise(text, self.english, self.marks, entry)
+
+    def pronounced(self, text: str, speaker: str = "") -> list[list[int]]:
         """The numbers of the phones of each word of a text, by its first pronunciation; DataError if it has
         none.
         """
-        spoken, _ = self.pronounce(normalise(text, self.english, self.marks))
+        spoken, _ = self.pronounce.of(speaker)(self._tokens(text, speaker))
         number = self.model.topology.number
         return [[number(p) for p in word.pronunciations[0].phones] for word in spoken]
 

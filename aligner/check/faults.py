@@ -36,6 +36,7 @@ KINDS: Mapping[Kind, str] = {  # in the order in which they are reported
     Fault.EMPTY_TRANSCRIPT: "a transcript that says nothing",
     Fault.TOO_SHORT: "less time than the transcript takes, or hardly any",
     Fault.OOV: "a word that the dictionary lacks",
+    Fault.DICTIONARY: "a dictionary of which some lines are of no use",
     Fault.ODD_CHARACTERS: "what cannot be spelled, or was damaged by a wrong encoding",
     Fault.BRACKETS: "a word in brackets, which stands for noise",
     Notice.SPEECH_RATE: "faster or slower than people speak",
@@ -61,7 +62,7 @@ LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they 
 MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")
 
 Spell = Pronouncer | Speller
-Reads = Callable[[str], Sequence[Token]]
+Reads = Callable[[Utterance], Sequence[Token]]
 Entry = Utterance | Failure  # what `find` has of a recording
 _long_lock = threading.Lock()
 
@@ -174,7 +175,7 @@ def examine(
     spell : Pronouncer, Speller or None
         What finds the phones of words.
     reads : callable
-        Splits a transcript into its words.
+        Splits the transcript of an utterance into its words.
     hashed : bool
         Whether the file's bytes may be those of another.
     """
@@ -213,8 +214,8 @@ def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Rea
 
 
 def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
-    tokens = reads(utterance.transcript)
-    said = _content(tokens, spell)
+    tokens = reads(utterance)
+    said = _content(tokens, None if spell is None else spell.of(utterance.speaker))
     problems, seconds = _sound_problems(utterance, recording)
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"

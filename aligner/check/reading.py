@@ -89,7 +89,8 @@ def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
     [('nineteen', 'N', 'dictionary'), ('eighty', 'EY1', 'dictionary'), ('four', 'F', 'dictionary')]
     """
     assert isinstance(backend, Pronouncing)
-    tokens = normalise(text, backend.traits.english is not False, backend.traits.marks)
+    traits = backend.traits
+    tokens = normalise(text, traits.english is not False, traits.marks, traits.entry_of(""))
     plain = without_markup(text)
     placed = [*_placed(tokens, plain, backend), *_left_out(plain, backend.traits.marks)]
     return tuple(written for _, written in sorted(placed, key=lambda item: item[0]))

@@ -10,8 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from aligner.backends.calls import check_spelled
 from aligner.check.faults import (
     ERROR,
     KINDS,
@@ -31,18 +33,18 @@ from aligner.corpus import audio
 from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.corpus.walk import walk
-from aligner.formats.files import read_text
 from aligner.formats.table import TABLE_DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores
 from aligner.text.conventions import USUAL, Conventions
+from aligner.text.dictionaries import few_words, read_dictionaries
 from aligner.text.g2p import HamaG2P
-from aligner.text.lexicon import Lexicon, Pronouncer
-from aligner.text.normalise import Token, normalise
+from aligner.text.lexicon import Pronouncer
+from aligner.text.normalise import BRACKETED, Token, normalise
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller, is_letter
-from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, DataError, Failure, Fault, Notice, Utterance
+from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, Failure, Fault, Notice, Utterance
 
 RECORDINGS_AT_ONCE = 64  # that the threads are given: what they found of these is held in memory
 
@@ -59,6 +61,10 @@ class Options:
 
     dictionary: Path | None = None
     """Pronunciations; None takes the CMU dictionary, of English."""
+    add_words: tuple[Path, ...] = ()
+    """Files whose words are laid over the dictionary, the last one on top."""
+    strict: bool = False
+    """Whether a line of these files that cannot be used is an error."""
     g2p: bool = True
     """Whether English words that the dictionary lacks get a pronunciation from their letters."""
     characters: bool = False
@@ -71,17 +77,13 @@ class Options:
     """How many threads read recordings."""
 
     def __post_init__(self) -> None:
-        if self.characters and self.dictionary:
-            raise DataError(
-                "dictionary",
-                "characters need none",
-                "leave out --dictionary or --characters",
-                fault=Fault.CALL,
-            )
+        if self.characters:
+            check_spelled(self.dictionary, self.add_words)
 
-    def reads(self, transcript: str) -> tuple[Token, ...]:
-        """Split a transcript into its words."""
-        return normalise(transcript, self.english, self.conventions)
+    def reads(self, utterance: Utterance, spell: Spell | None = None) -> tuple[Token, ...]:
+        """Split the transcript of an utterance into its words, of which ``spell`` knows some as written."""
+        entry = None if spell is None else partial(spell.entry, speaker=utterance.speaker)
+        return normalise(utterance.transcript, self.english, self.conventions, entry)
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,10 @@ def validate(
     sizes = {path: _size(path) for path in recordings}
     often = Counter(sizes.values())
 
+    reads = partial(options.reads, spell=spell)
+
     def look(path: Path) -> tuple[Recording, list[Checked]]:
-        return examine(path, recordings[path], spell, options.reads, hashed=often[sizes[path]] > 1)
+        return examine(path, recordings[path], spell, reads, hashed=often[sizes[path]] > 1)
 
     recordings_read: list[Recording] = []
     checked = [Checked(utterance=f.utterance, problems=(problem_of(f),)) for f in rest]
@@ -179,13 +183,23 @@ def speller(options: Options) -> Spell | None:
         return Speller(is_letter, "lower", (NOISE_LABEL,))
     if options.dictionary is None and not options.english:
         return None
-    path = options.dictionary or cmu_dictionary()
-    lexicon = Lexicon.parse(read_text(path), path=path, strict=True)
-    phones = set(map(unstressed, lexicon.phones))
-    guess = HamaG2P() if options.g2p and options.english else None
-    return Pronouncer(
-        lexicon=lexicon, g2p=guess, known=lambda phone: unstressed(phone) in phones, noises=(NOISE_LABEL,)
+    books = read_dictionaries(
+        options.dictionary,
+        options.add_words,
+        own=cmu_dictionary() if options.english else None,
+        strict=options.strict,
     )
+    pronounce = Pronouncer(
+        lexicon=books.default,
+        g2p=HamaG2P() if options.g2p and options.english else None,
+        known=bool,
+        noises=(NOISE_LABEL,),
+        speakers=books.speakers,
+        cautions=books.cautions(),
+        replaced=books.replaced,
+    )
+    phones = set(map(unstressed, pronounce.phones))
+    return replace(pronounce, known=lambda phone: unstressed(phone) in phones)
 
 
 def write_problems(path: Path, report: Report) -> None:
@@ -265,6 +279,7 @@ def _report(
         *(_lone_speakers(found.utterances) if corpus.is_dir() else ()),  # one recording has but one speaker
         *_unread_transcripts(found),
         *(_problem_of_caution(corpus, caution) for caution in found.cautions),
+        *(_problem_of_caution(Path(), caution) for caution in _dictionary_cautions(found, spell, options)),
     ]
     oovs = tuple(odd for kind, odd, _ in words if kind == Fault.OOV)
     return Report(
@@ -280,6 +295,22 @@ def _report(
         audio=sum(t.seconds for t in opened),
         rates=rates,
     )
+
+
+def _dictionary_cautions(found: Corpus, spell: Spell | None, options: Options) -> Iterator[Caution]:
+    """Yield what the user should know of the dictionaries: bad lines, and words that one lacks."""
+    if not isinstance(spell, Pronouncer):
+        return
+    yield from spell.cautions
+    if options.dictionary is not None:
+        said = (
+            (u.speaker, word)
+            for u in found.utterances
+            for token in options.reads(u, spell)
+            for word in token.spoken
+            if not BRACKETED.fullmatch(word)
+        )
+        yield from few_words(said, spell, options.dictionary)
 
 
 def _problem_of_caution(corpus: Path, caution: Caution) -> Problem:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, dictionaries, guarded, warm_up
 
 
 @click.command(
@@ -20,12 +20,7 @@ from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.argument("model", metavar="NAME|FOLDER")
 @click.argument("new", type=click.Path(path_type=Path))
-@click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations; the new model gets it.  [default: the model's own]",
-)
+@dictionaries("; the new model gets it.  [default: the model's own]")
 @click.option("--language", "-l", metavar="CODE", help="Of the transcripts.  [default: the model's]")
 @BRACKETS
 @NOISE_WORDS

@@ -170,6 +170,10 @@ class TrainRequest:
     """The kind of model, one of `aligner.names.TRAINED`."""
     dictionary: Path | None
     """A file of pronunciations; None takes CMU's for English, and eSpeak's for other languages."""
+    add_words: tuple[Path, ...]
+    """Files whose words are laid over it, the last one on top."""
+    strict: bool
+    """Whether a line of these files that cannot be used is an error."""
     characters: bool
     """Whether the letters of words stand for phones."""
     language: str
@@ -214,7 +218,7 @@ def training(call: TrainRequest) -> None:
     DataError, ModelError
         If the call is wrong.
     """
-    check_pronounced(call.dictionary, call.characters)
+    check_pronounced(call.dictionary, call.characters, call.add_words)
     check_device(call.device)
     check_corpus(call.corpus)
     check_new(call.model / (NETWORK_TABLE if call.backend == "ctc" else HMM_TABLE))
@@ -483,7 +487,12 @@ def check_targets(*paths: Path | None) -> None:
 
 
 def validation(
-    corpus: Path, dictionary: Path | None, characters: bool, *, tables: tuple[Path | None, ...]
+    corpus: Path,
+    dictionary: Path | None,
+    characters: bool,
+    *,
+    add_words: tuple[Path, ...],
+    tables: tuple[Path | None, ...],
 ) -> None:
     """Check a call of `aligner validate`, which writes ``tables``.
 
@@ -498,7 +507,7 @@ def validation(
         check_corpus(corpus)
     else:
         find_one(corpus)
-    check_pronounced(dictionary, characters)
+    check_pronounced(dictionary, characters, add_words)
     check_targets(*tables)
     check_tables(*tables)
 

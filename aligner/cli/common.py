@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -25,12 +25,33 @@ TABLE_WIDTH = 120  # characters of a table
 FIRST_REASONS = 10  # failures and suspects that a summary prints; the table has all
 WORKER_MODULES = ("aligner.run.align", "aligner.learn.spread", *names.BACKENDS.values())
 
-DICTIONARY = click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: the model's own]",
-)
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def dictionaries(about: str) -> Callable[[Decorated], Decorated]:
+    """Decorate a command with the options that name dictionaries; ``about`` says what --dictionary is for."""
+    named = click.option(
+        "--dictionary",
+        "-d",
+        type=click.Path(path_type=Path),
+        help=f"Pronunciations, in the Montreal Forced Aligner's or CMU's format, or a YAML file that names "
+        f"such a file for each speaker{about}",
+    )
+    added = click.option(
+        "--add-words",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Pronunciations that are laid over the dictionary: they replace what it says of these words. "
+        "May be repeated; the last one counts.",
+    )
+    strict = click.option(
+        "--strict", is_flag=True, help="A line of these files that cannot be used is an error, not a warning."
+    )
+    return lambda command: named(added(strict(command)))
+
+
+DICTIONARY = dictionaries(".  [default: the model's own]")
 G2P = click.option(
     "--g2p/--no-g2p",
     default=True,

@@ -9,7 +9,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, dictionaries, guarded, warm_up
 
 
 @click.command(
@@ -34,12 +34,7 @@ from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
     type=click.Choice(list(names.BACKENDS)),
     help="Whose boundaries they are.  [default: the model's]",
 )
-@click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations; the new model gets it.  [default: the model's own]",
-)
+@dictionaries("; the new model gets it.  [default: the model's own]")
 @click.option("--language", "-l", metavar="CODE", help="Of the words.  [default: the model's]")
 @BRACKETS
 @NOISE_WORDS

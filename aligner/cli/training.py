@@ -10,7 +10,7 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, guarded, warm_up
+from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, dictionaries, guarded, warm_up
 
 
 def _what_is_kept(backend: str, **_: Any) -> str:
@@ -34,13 +34,7 @@ def _what_is_kept(backend: str, **_: Any) -> str:
     help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
     "from the alignments of the first; or a CTC network.",
 )
-@click.option(
-    "--dictionary",
-    "-d",
-    type=click.Path(path_type=Path),
-    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English; "
-    "eSpeak's, of other languages]",
-)
+@dictionaries(".  [default: CMU's, of English; eSpeak's, of other languages]")
 @click.option(
     "--characters", is_flag=True, help="Learn the letters that words are written with; needs no dictionary."
 )

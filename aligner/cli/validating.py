@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aligner.cli.calls import Command
-from aligner.cli.common import BRACKETS, CONTEXT, FILE, FOLDER, NOISE_WORDS, guarded
+from aligner.cli.common import BRACKETS, CONTEXT, FILE, FOLDER, NOISE_WORDS, dictionaries, guarded
 
 
 @click.command(
@@ -18,12 +18,7 @@ from aligner.cli.common import BRACKETS, CONTEXT, FILE, FOLDER, NOISE_WORDS, gua
     epilog="Example: aligner validate corpus/ --csv problems.csv --oovs oovs.csv",
 )
 @click.argument("corpus", type=FOLDER, metavar="CORPUS|FILE")
-@click.option(
-    "--dictionary",
-    "-d",
-    type=FOLDER,
-    help="Pronunciations, in the Montreal Forced Aligner's or CMU's format.  [default: CMU's, of English]",
-)
+@dictionaries(".  [default: CMU's, of English]")
 @click.option(
     "--language",
     "-l",
@@ -65,7 +60,13 @@ def validate(*, corpus: Path, table: Path | None, oovs: Path | None, **reading: 
     from aligner.cli import checks
 
     reading = checks.with_conventions(reading)
-    checks.validation(corpus, reading["dictionary"], reading["characters"], tables=(table, oovs))
+    checks.validation(
+        corpus,
+        reading["dictionary"],
+        reading["characters"],
+        add_words=reading["add_words"],
+        tables=(table, oovs),
+    )
     from aligner.cli.actions import validating
 
     return validating.validate_corpus(corpus, table=table, oovs=oovs, **reading)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from aligner.backends.hmm import HmmBackend
 from aligner.backends.speakers import LEAST_GAIN, transform_for
 from aligner.corpus.find import find
 from aligner.features import affine
+from aligner.learn.dictionary import save_dictionary
 from aligner.learn.spread import spread
 from aligner.models import saved
 from aligner.models.gmm import GaussianMixtures
@@ -139,10 +139,8 @@ def _save(adapted: _Adapted, examples: Sequence[Example], backend: HmmBackend, o
         "gain": round(adapted.gain, 3),
     }
     model = replace(adapted.model, name=out.resolve().name, about={**adapted.model.about, "adapted": about})
-    dictionary = backend.options.dictionary or backend.model.dictionary
-    if dictionary is not None:
-        with room_in(out):
-            shutil.copyfile(dictionary, out / saved.DICTIONARY)
+    with room_in(out):
+        save_dictionary(out, backend.options.dictionary, backend.options.added, backend.model.dictionary)
     saved.save(model, out)
     return model
 
@@ -208,7 +206,7 @@ def _examples(utterances: Sequence[Utterance], backend: HmmBackend) -> tuple[lis
     def one(u: Utterance) -> Example | Failure:
         try:
             heard = hear(u, backend.traits)
-            spoken, _ = backend.pronounce(heard.tokens)
+            spoken, _ = backend.pronounce.of(u.speaker)(heard.tokens)
         except DataError as error:
             return Failure.of(u, error)
         base = backend.model.base_features(heard.wave, backend.voices.get(u.speaker))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from aligner.formats.files import read_text
 from aligner.models.store import cmu_dictionary
 from aligner.reference.espeak import EspeakG2P
 from aligner.text.conventions import USUAL, Conventions
+from aligner.text.dictionaries import Dictionaries, laid, read_added, read_dictionaries
 from aligner.text.entries import NOISE_PHONES
 from aligner.text.fragments import is_cut_off
 from aligner.text.g2p import HamaG2P
@@ -34,9 +35,12 @@ class Text:
     """Whether the letters that words are written with stand for phones; no dictionary is used then."""
     language: str = "en"
     """The code of the language."""
-
     conventions: Conventions = USUAL
     """How noises and the like are told from words."""
+    add_words: tuple[Path, ...] = ()
+    """Files whose words are laid over the dictionary, the last one on top."""
+    strict: bool = False
+    """Whether a line of the user's dictionaries that cannot be used is an error."""
 
     @property
     def english(self) -> bool:
@@ -52,9 +56,27 @@ class Text:
             return "english" if self.g2p else "none"
         return "espeak" if self.dictionary is None else "none"
 
-    def tokens(self, transcript: str) -> tuple[Token, ...]:
-        """Split a transcript into its words; DataError if there is none."""
-        tokens = normalise(transcript, self.english, self.conventions)
+    @cached_property
+    def books(self) -> Dictionaries | None:
+        """The dictionaries that words are looked up in; None where letters are phones, or eSpeak knows all.
+
+        Raises
+        ------
+        DataError
+            If one is at fault.
+        """
+        own = cmu_dictionary() if self.english else None
+        if self.characters or (self.dictionary is None and own is None and not self.add_words):
+            return None
+        if self.dictionary is None and own is None:
+            first, *added = read_added(self.add_words, strict=self.strict)
+            return Dictionaries(laid(first, added))
+        return read_dictionaries(self.dictionary, self.add_words, own=own, strict=self.strict)
+
+    def tokens(self, transcript: str, speaker: str = "") -> tuple[Token, ...]:
+        """Split what somebody says into its words; DataError if there is none."""
+        entry = None if self.books is None else self.books.of(speaker).has_written
+        tokens = normalise(transcript, self.english, self.conventions, entry)
         if not tokens:
             raise DataError(
                 "transcript", "the transcript is empty", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
@@ -83,27 +105,40 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
     if text.characters:
         return Speller(is_letter, "lower", noises)
     if text.dictionary is None and not text.english:
-        return _by_espeak(text.language, words, noises)
-    path = text.dictionary or cmu_dictionary()
-    lexicon = Lexicon.parse(read_text(path), path=path, strict=True)
-    phones = set(map(unstressed, lexicon.phones))
+        return _by_espeak(text, words, noises)
+    books = text.books
+    assert books is not None
     guess = HamaG2P() if text.letters_to_phones == "english" else None
-    return Pronouncer(
-        lexicon=lexicon, g2p=guess, known=lambda phone: unstressed(phone) in phones, noises=noises
+    pronounce = Pronouncer(
+        lexicon=books.default,
+        g2p=guess,
+        known=bool,
+        noises=noises,
+        speakers=books.speakers,
+        cautions=books.cautions(),
+        replaced=books.replaced,
     )
+    phones = set(map(unstressed, pronounce.phones))
+    return replace(pronounce, known=lambda phone: unstressed(phone) in phones)
 
 
-def _by_espeak(language: str, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
-    g2p = EspeakG2P(language)
+def _by_espeak(text: Text, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
+    g2p, books = EspeakG2P(text.language), text.books
     said = g2p.pronounce(
         [w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w) and not is_cut_off(w)]
     )
     lexicon = Lexicon({key(word): " ".join(phones) for word, phones in said.items() if phones})
-    return Pronouncer(lexicon=lexicon, g2p=g2p, known=lambda phone: phone not in NOISE_PHONES, noises=noises)
+    return Pronouncer(
+        lexicon=lexicon if books is None else books.default.over(lexicon),
+        g2p=g2p,
+        known=lambda phone: phone not in NOISE_PHONES,
+        noises=noises,
+        cautions=() if books is None else books.cautions(),
+    )
 
 
 def phones_of(spell: Pronouncer | Speller, said: Sequence[Sequence[SpokenWord]]) -> tuple[str, ...]:
     """Return the phones of a corpus and its dictionary: all that some word may be made of."""
     heard = {phone for spoken in said for word in spoken for p in word.pronunciations for phone in p.phones}
-    known = spell.lexicon.phones if isinstance(spell, Pronouncer) else frozenset[str]()
+    known = spell.phones if isinstance(spell, Pronouncer) else frozenset[str]()
     return tuple(sorted(set(map(unstressed, heard | known)) - NOISE_PHONES))

@@ -13,10 +13,12 @@ from aligner.backends.base import AnyBackend
 from aligner.backends.calls import check_refined
 from aligner.corpus.tier_names import TierNames
 from aligner.learn.corrections import CorrectedUtterance, read_corrections
+from aligner.learn.dictionary import save_dictionary
 from aligner.learn.lessons import lesson_of
-from aligner.models import boundary, saved
+from aligner.models import boundary
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
+from aligner.models.store import load_model
 from aligner.parallel.pool import map_tasks, try_map, worker_pool
 from aligner.refine.learning import FEWEST_LESSONS, FitTask, LearningResult, Lesson, fit_network, learn
 from aligner.run.long import timeout_of
@@ -156,7 +158,14 @@ def _unteachable(backend: AnyBackend) -> ModelError:
     )
 
 
-def save_taught(learnt: LearningResult, model: str | Path, dictionary: Path | None, out: Path) -> None:
+def save_taught(
+    learnt: LearningResult,
+    model: str | Path,
+    dictionary: Path | None,
+    out: Path,
+    *,
+    add_words: Sequence[Path] = (),
+) -> None:
     """Save what was learnt with the acoustic model: a copy of its folder, or its name.
 
     Parameters
@@ -169,6 +178,8 @@ def save_taught(learnt: LearningResult, model: str | Path, dictionary: Path | No
         A file of pronunciations that becomes the new model's.
     out : Path
         The folder of the new model.
+    add_words : sequence of Path
+        Files whose words are laid over that dictionary, or over the model's own.
     """
     assert learnt.model is not None
     acoustic: str | None = str(model)
@@ -176,9 +187,10 @@ def save_taught(learnt: LearningResult, model: str | Path, dictionary: Path | No
         out.mkdir(parents=True, exist_ok=True)
         if in_a_folder(model):
             acoustic = _acoustic_of(Path(model))
-            _copy_acoustic(Path(model), out, with_dictionary=dictionary is None)
-        if dictionary is not None:
-            shutil.copyfile(dictionary, out / saved.DICTIONARY)
+            _copy_acoustic(Path(model), out, with_dictionary=dictionary is None and not add_words)
+        if dictionary is not None or add_words:
+            own = load_model(model).dictionary if dictionary is None else None
+            save_dictionary(out, dictionary, add_words, own)
     replace(learnt.model, about=_about(learnt)).save(out, acoustic=acoustic)
 
 

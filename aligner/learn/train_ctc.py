@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from aligner.backends.calls import check_spoken
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.graph.ctc import BLANK
+from aligner.learn.dictionary import save_dictionary
 from aligner.learn.pronouncing import Text, speller
 from aligner.models.neural import TABLE
-from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
 from aligner.run.plan import check_new, check_rights
 from aligner.text.lexicon import Pronouncer
@@ -96,7 +95,7 @@ def train_ctc(
     said, failures = _labelled(found.utterances, spell, text)
     # a label for each phone of the dictionary, said or not, so that every word can be aligned
     written = {label for _, of in said for label in of}
-    known = set() if isinstance(spell, Speller) else set(map(unstressed, spell.lexicon.phones))
+    known = set() if isinstance(spell, Speller) else set(map(unstressed, spell.phones))
     labels = (BLANK, *sorted(written | known))
     number = {label: k for k, label in enumerate(labels)}
     examples = Recordings([u for u, _ in said], [[number[label] for label in of] for _, of in said])
@@ -108,7 +107,7 @@ def train_ctc(
     ]
     trained.network.save(out)
     if not text.characters:
-        shutil.copyfile(text.dictionary or cmu_dictionary(), out / DICTIONARY)
+        save_dictionary(out, text.dictionary, text.add_words, cmu_dictionary() if text.english else None)
     return Summary(
         utterances=len(said) - len(trained.left_out),
         labels=labels[1:],
@@ -125,15 +124,15 @@ def _labelled(
     for utterance in utterances:
         try:
             audio.read(utterance, SAMPLE_RATE)
-            said.append((utterance, _labels(utterance.transcript, spell, text)))
+            said.append((utterance, _labels(utterance, spell, text)))
         except DataError as error:
             failures.append(Failure.of(utterance, error))
     return said, failures
 
 
-def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[str]:
-    """Return a transcript's labels: phones of each word's first pronunciation, without stress; or letters."""
-    tokens = text.tokens(transcript)
+def _labels(utterance: Utterance, spell: Pronouncer | Speller, text: Text) -> list[str]:
+    """Return an utterance's labels: phones of each word's first pronunciation, without stress; or letters."""
+    tokens = text.tokens(utterance.transcript, utterance.speaker)
     if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
         raise DataError(
             "transcript",
@@ -141,5 +140,5 @@ def _labels(transcript: str, spell: Pronouncer | Speller, text: Text) -> list[st
             "take the recording out, or write what is said",
             fault=Fault.BRACKETS,
         )
-    labels = [p for word in spell(tokens)[0] for p in word.pronunciations[0].phones]
+    labels = [p for word in spell.of(utterance.speaker)(tokens)[0] for p in word.pronunciations[0].phones]
     return labels if text.characters else [unstressed(p) for p in labels]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from aligner.corpus.find import find
 from aligner.features import Moments
 from aligner.learn.hmm_options import Options
 from aligner.learn.pronouncing import Text, phones_of, speller
-from aligner.text.lexicon import SpokenWord
-from aligner.text.normalise import Token
+from aligner.text.dictionaries import few_words
+from aligner.text.lexicon import Pronouncer, SpokenWord
+from aligner.text.normalise import BRACKETED, Token
 from aligner.text.phones import unstressed
 from aligner.train.em import Example
-from aligner.types import DataError, Failure, Pronunciation, Utterance
+from aligner.types import Caution, DataError, Failure, Pronunciation, Utterance
 
 Progress = Callable[[str, int, int], None]  # called with what is done, how much of it, of how much
 
@@ -43,6 +45,34 @@ class TrainingCorpus:
     def phone_counts(self) -> Counter[str]:
         """Count how often each phone is said, by the first pronunciation of each word."""
         return Counter(p for e in self.examples for w in e.words for p in w[0].phones)
+
+
+def cautions(corpus: Path, text: Text) -> tuple[Caution, ...]:
+    """Return what the user should know of the dictionaries before a training: bad lines, words that lack.
+
+    Parameters
+    ----------
+    corpus : Path
+        The folder of recordings and transcripts.
+    text : Text
+        How transcripts are read.
+
+    Raises
+    ------
+    DataError
+        If there is no corpus, or a dictionary is at fault.
+    """
+    if text.books is None:
+        return ()
+    spell = speller(text, ())
+    if text.dictionary is None or not isinstance(spell, Pronouncer):
+        return text.books.cautions()
+    said = []
+    for u in find(corpus).utterances:
+        with suppress(DataError):
+            tokens = text.tokens(u.transcript, u.speaker)
+            said += [(u.speaker, w) for t in tokens for w in t.spoken if not BRACKETED.fullmatch(w)]
+    return (*text.books.cautions(), *few_words(said, spell, text.dictionary))
 
 
 def read_training_corpus(
@@ -73,7 +103,7 @@ def read_training_corpus(
     tokens: dict[str, tuple[Token, ...]] = {}
     for utterance in found.utterances:
         try:
-            tokens[utterance.id] = text.tokens(utterance.transcript)
+            tokens[utterance.id] = text.tokens(utterance.transcript, utterance.speaker)
         except DataError as error:
             failures.append(Failure.of(utterance, error))
     spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
@@ -84,7 +114,7 @@ def read_training_corpus(
         try:
             if isinstance(result, DataError):
                 raise result
-            spoken[u.id], _ = spell(tokens[u.id])
+            spoken[u.id], _ = spell.of(u.speaker)(tokens[u.id])
             cepstra[u.id] = result
         except DataError as error:
             failures.append(Failure.of(u, error))

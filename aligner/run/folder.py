@@ -15,11 +15,10 @@ from aligner.formats.files import unbroken
 from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
 from aligner.run.align import completed
+from aligner.run.cautions import cautions
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
-from aligner.text.conventions import USUAL
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
-from aligner.text.spans import Marks
 from aligner.tracing import stage
 from aligner.types import (
     SILENCE_LABEL,
@@ -104,7 +103,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         If nothing can be written to the output folder.
     """
     check_rights(job.out)
-    summary = Summary(cautions=job.cautions)
+    summary = Summary(cautions=(*job.cautions, *cautions(job.utterances, backend)))
     rows: list[dict[str, object]] = []
     oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
     record = _record(job, backend, summary.cautions)
@@ -184,6 +183,7 @@ def _record(job: Job, backend: AnyBackend, cautions: Sequence[Caution]) -> dict[
         "model": backend.traits.model_name,
         "language": options.language,
         "dictionary": str(options.dictionary.resolve()) if options.dictionary else None,
+        "add_words": [str(path.resolve()) for path in options.added],
         "g2p": options.g2p,
         "stress": options.stress,
         "refine": options.refine,
@@ -213,7 +213,7 @@ def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Re
         return members
     file = aligned[0].utterance.file
     if "segments" in job.kinds:
-        aligned = [replace(a, sentences=said(a, traits.english, traits.marks)) for a in aligned]
+        aligned = [replace(a, sentences=said(a, traits)) for a in aligned]
     kinds = [
         k
         for k in job.kinds
@@ -237,12 +237,13 @@ def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Re
     return members
 
 
-def said(alignment: Alignment, english: bool | None, marks: Marks = USUAL) -> tuple[Interval, ...]:
+def said(alignment: Alignment, traits: Traits) -> tuple[Interval, ...]:
     """Where each sentence of an alignment's transcript is; those of which no word is there are left out."""
     words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
+    entry = traits.entry_of(alignment.utterance.speaker)
     found, first = [], 0
     for text in sentences(alignment.utterance.transcript):
-        labels = [t.spelling for t in normalise(text, english is not False, marks)]
+        labels = [t.spelling for t in normalise(text, traits.english is not False, traits.marks, entry)]
         own = words[first : first + len(labels)]
         if labels and [w.label for w in own] == labels:
             found.append(Interval(own[0].start, own[-1].end, text))

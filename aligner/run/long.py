@@ -120,7 +120,7 @@ def aligned_in_parts(utterance: Utterance, backend: AnyBackend, submit: Submit, 
     """
     assert isinstance(backend, Spotting)
     spotter = backend.spotter()
-    texts = [text for text in sentences(utterance.transcript) if spotter.is_spoken(text)]
+    texts = [text for text in sentences(utterance.transcript) if spotter.is_spoken(text, utterance.speaker)]
     try:
         found = _spotted(utterance, texts, spotter, submit)
     except DataError as error:
@@ -155,7 +155,7 @@ def _spotted(utterance: Utterance, texts: Sequence[str], spotter: Spotter, submi
         )
     scored = map_tasks(submit, score_piece, pieces_of(utterance), timeout_of)
     silence, filler = spotter.silence, spotter.phones
-    states = sentence_chain([spotter.pronounced(text) for text in texts], silence, filler)
+    states = sentence_chain([spotter.pronounced(text, utterance.speaker) for text in texts], silence, filler)
     path = first_pass(np.concatenate(list(scored)), states, silence)
     return layout(path, states, filler, spotter.step, _seconds(utterance))
 

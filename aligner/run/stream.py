@@ -33,6 +33,7 @@ from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.refine.boundaries import Refinement
 from aligner.refine.pauses import quiet_frames
+from aligner.run.cautions import cautions
 from aligner.run.stream_decoder import (
     TRUSTED_SHORTFALL,
     GrowingPhones,
@@ -40,7 +41,7 @@ from aligner.run.stream_decoder import (
     TranscriptModel,
 )
 from aligner.run.stream_events import Event, Reported
-from aligner.types import SILENCE_LABEL, Alignment, DataError, Fault, Interval, ModelError, Utterance
+from aligner.types import SILENCE_LABEL, Alignment, Caution, DataError, Fault, Interval, ModelError, Utterance
 
 LONGEST_LAG = 1000  # frames (10 s) after which a state is decided at the latest
 LATENCY = 0.05  # s that sound waits at most until it is processed
@@ -102,7 +103,7 @@ class StreamAligner:
     ) -> None:
         self.complete = complete
         self.backend = streaming(_chosen(model, options))
-        self.tokens = tokens_of(text, self.backend.traits.english, "text", self.backend.traits.marks)
+        self.tokens = tokens_of(text, self.backend.traits, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
         model = self.backend.model
@@ -123,6 +124,11 @@ class StreamAligner:
         self.phones: tuple[Interval, ...] = ()
         self.alignment: Alignment | None = None
         _warm_up(transcript)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What the user should know of the dictionary and the text, though nothing failed for it."""
+        return cautions([Utterance("text", np.zeros(0, np.float32), self._text)], self.backend)
 
     @property
     def rate(self) -> int:

@@ -90,7 +90,7 @@ class _Vocabulary:
         return self.lacking.union(self.numbers, self.respelled)
 
 
-def read_entries(text: str, known: Known | None = None) -> Entries:
+def read_entries(text: str, known: Known | None = None, numerals: frozenset[str] = frozenset()) -> Entries:
     """Read the lines of a dictionary; what is wrong with some is told, not raised.
 
     Parameters
@@ -98,6 +98,8 @@ def read_entries(text: str, known: Known | None = None) -> Entries:
     text : str
     known : callable, optional
         Whether the model has a phone.  Unless given, every label may be one.
+    numerals : frozenset of str
+        Numbers that are phones for sure.
 
     Examples
     --------
@@ -120,7 +122,7 @@ def read_entries(text: str, known: Known | None = None) -> Entries:
             _add(entries, word, behind[0])
         elif word:
             complete = False
-    words = _vocabulary(entries.values(), known)
+    words = _vocabulary(entries.values(), known, numerals)
     if complete and not words.odd:
         return Entries(entries, words.numerals)
     return _examined(lines, words)
@@ -129,7 +131,7 @@ def read_entries(text: str, known: Known | None = None) -> Entries:
 def _add(entries: dict[str, str], word: str, behind: str) -> None:
     if word.endswith(")"):
         word = _VARIANT.sub("", word)
-    name = word.lower() if word.isascii() else key(word)
+    name = word.lower() if word.isascii() and "`" not in word else key(word)
     entries[name] = f"{entries[name]}\n{behind}" if name in entries else behind
 
 
@@ -151,13 +153,13 @@ def _content(line: str, known: Known | None) -> str:
     return content if word == "#" and fields and known is not None and all(map(known, fields)) else ""
 
 
-def _vocabulary(lines: Iterable[str], known: Known | None) -> _Vocabulary:
+def _vocabulary(lines: Iterable[str], known: Known | None, given: frozenset[str]) -> _Vocabulary:
     """Tell what the fields of lines are."""
     lines = list(lines)
     labels = set(" ".join(lines).split())
     values = {label: float(label) for label in labels if _NUMBER.fullmatch(label)}
     if known is None:
-        numerals = _numerals([one for several in lines for one in several.split("\n")], values)
+        numerals = given | _numerals([one for several in lines for one in several.split("\n")], values)
         lacking = (NOISE_PHONES | NO_NUMBERS) & labels
         respelled: dict[str, str] = {}
     else:

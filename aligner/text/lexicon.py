@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from unicodedata import normalize
 
 from aligner.text import stress
 from aligner.text.entries import BadLine, Entries, Known, leading_numbers, pronunciation, read_entries
 from aligner.text.fragments import by_letters, is_cut_off, stem
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.orthography import key, spellings, without_accents
-from aligner.types import DataError, Fault, Pronunciation
+from aligner.types import Caution, DataError, Fault, Pronunciation
 
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
+_SIGN = re.compile(r"\d|[^\w'.\s-]")
 LONGEST_ABBREVIATION = 5  # letters; a longer word in capitals is read as a word
 
 G2P = Callable[[str], tuple[str, ...]]
@@ -44,7 +46,13 @@ class Lexicon:
 
     @classmethod
     def parse(
-        cls, text: str, known: Known | None = None, path: str | Path = "dictionary", *, strict: bool = False
+        cls,
+        text: str,
+        known: Known | None = None,
+        path: str | Path = "dictionary",
+        *,
+        strict: bool = False,
+        numerals: frozenset[str] = frozenset(),
     ) -> Lexicon:
         """Read a dictionary from its text.
 
@@ -57,6 +65,8 @@ class Lexicon:
             Source of the text, for messages.
         strict : bool
             Whether a line that cannot be used is an error; otherwise it is left out, and is in ``bad``.
+        numerals : frozenset of str
+            Numbers that are phones for sure, as another dictionary of the same speech shows.
 
         Raises
         ------
@@ -70,7 +80,7 @@ class Lexicon:
         >>> [p.phones for p in lexicon.lookup("The")]
         [('DH', 'AH'), ('DH', 'IY')]
         """
-        found = read_entries(text, known)
+        found = read_entries(text, known, numerals)
         if found.bad and (strict or not found.lines):
             raise _refusal(found, path)
         if not found.lines:
@@ -148,7 +158,9 @@ class Lexicon:
         return self._made[name]
 
     def has_written(self, written: str) -> bool:
-        """Whether a dictionary that the user named has a word spelled so: then it is not read otherwise.
+        """Whether a word is spelled so in a dictionary: then it is not read otherwise.
+
+        Of a model's own dictionary only words with digits or signs count, which somebody put there.
 
         Examples
         --------
@@ -156,7 +168,8 @@ class Lexicon:
         True
         """
         name = key(written)
-        return any(layer.users and name in layer.entries for layer in self.layers)
+        signed = _SIGN.search(name) is not None
+        return any(name in layer.entries for layer in self.layers if layer.users or signed)
 
     def split(self, word: str) -> tuple[str, ...]:
         """Split a compound (merry-go-round) or a word with clitics (c'est, l'amour) into its parts.
@@ -225,6 +238,13 @@ class Pronouncer:
     """The model's noise phones, for bracketed words such as [laughter]."""
     stress: bool = True
     """Whether vowels keep the stress that the dictionary writes, and guesses get one where it does."""
+    speakers: Mapping[str, Lexicon] = field(default_factory=dict)
+    """Dictionaries of the speakers who have one of their own, by name (NFC)."""
+    cautions: tuple[Caution, ...] = ()
+    """What the user should know of the dictionaries."""
+    replaced: bool = False
+    """Whether the user's dictionary takes the place of one that there would be without it."""
+    _others: dict[str, Pronouncer] = field(default_factory=dict, repr=False, compare=False)
     _guessed: dict[str, tuple[Pronunciation, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
@@ -244,7 +264,7 @@ class Pronouncer:
                 spoken.append(SpokenWord(k, word, self._labelled(given)))
                 continue
             for word in token.spoken:
-                if BRACKETED.fullmatch(word):
+                if BRACKETED.fullmatch(word) and not self.lexicon.has_written(word):
                     spoken.append(SpokenWord(k, word, self._noise(word)))
                     continue
                 if is_cut_off(word):
@@ -257,6 +277,34 @@ class Pronouncer:
                         oovs.append((part, " ".join(found[0].phones)))
                     spoken.append(SpokenWord(k, part, found))
         return spoken, oovs
+
+    def of(self, speaker: str) -> Pronouncer:
+        """What pronounces the words of a speaker, by the dictionary that is theirs."""
+        name = normalize("NFC", speaker)
+        if name not in self.speakers:
+            return self
+        if name not in self._others:
+            lexicon = self.speakers[name]
+            self._others[name] = replace(self, lexicon=lexicon, speakers={}, _others={}, _guessed={})
+        return self._others[name]
+
+    @property
+    def lexicons(self) -> tuple[Lexicon, ...]:
+        """The dictionaries of all speakers."""
+        return (self.lexicon, *self.speakers.values())
+
+    @property
+    def phones(self) -> frozenset[str]:
+        """The phones of all dictionaries."""
+        return frozenset().union(*(book.phones for book in self.lexicons))
+
+    def entry(self, written: str, speaker: str = "") -> bool:
+        """Whether a word has a pronunciation as it is written, so that it is read no further."""
+        return self.of(speaker).lexicon.has_written(written)
+
+    def holds(self, word: str) -> bool:
+        """Whether a word can be pronounced without a guess."""
+        return all(self.lexicon.lookup(part) or self._possessive(part) for part in self.lexicon.split(word))
 
     def given(self, token: Token) -> tuple[Pronunciation, ...]:
         """The pronunciation that a token was written with, if the model has all of its phones."""

@@ -33,7 +33,7 @@ from aligner.text.numbers import digits
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.punctuation import WORD_JOINER, bounds, pieces
 from aligner.text.spans import BRACKETED as BRACKETED
-from aligner.text.spans import Kind, Marks, phones_in, with_pronunciations
+from aligner.text.spans import Kind, Marks, phones_in, with_entries, with_pronunciations
 from aligner.text.words import ABBREVIATIONS as ABBREVIATIONS
 
 
@@ -103,9 +103,11 @@ def normalise(
     [('In',), ('nineteen', 'eighty', 'four')]
     """
     source = without_markup(text)
-    spans = with_pronunciations(marks(source), source)
+    marked = marks(source) if entry is None else with_entries(marks(source), source, entry)
+    spans = with_pronunciations(marked, source)
     written = plain(source, spans, english)
-    noises = iter([span.said for span in spans if span.kind in (Kind.NOISE, Kind.CUT_OFF, Kind.PHONES)])
+    kinds = (Kind.NOISE, Kind.CUT_OFF, Kind.PHONES, Kind.ENTRY)
+    noises = iter([span.said for span in spans if span.kind in kinds])
     found = list(_words(written, english, noises, entry))
     if english:
         found, read = in_english(found, capitals_tell=any(map(str.islower, written.text)))

@@ -37,7 +37,7 @@ def key(word: str) -> str:
     ("don't", 're-do', 'fine', 'coop', 'οδοσ')
     """
     if word.isascii():
-        return word.lower()
+        return word.lower().replace("`", "'")
     plain = "".join(map(_plain, unicodedata.normalize("NFC", word)))
     return unicodedata.normalize("NFC", plain.replace("İ", "i").lower().translate(_ALIKE))
 

@@ -169,7 +169,7 @@ def _assembled(source: str, spans: Sequence[Span], english: bool) -> Plain:
 
 
 def _instead(span: Span, english: bool) -> str:
-    if span.kind in (Kind.NOISE, Kind.CUT_OFF):
+    if span.kind in (Kind.NOISE, Kind.CUT_OFF, Kind.ENTRY):
         return f" {NOISE_CHARACTER} "
     if span.kind is Kind.PHONES:
         return f"{NOISE_CHARACTER} "

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+_PUNCTUATION = "\"'.,;:!?()“”‘’"
+_SIGNS = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 
 
@@ -27,6 +29,8 @@ class Kind(StrEnum):
     """Other text is read in its place: "because" for ``(be)cause``."""
     PHONES = "phones"
     """The pronunciation of the word right before it, in braces: ``she{SH IY1}``."""
+    ENTRY = "entry"
+    """A word of signs, such as &, that the user gave a pronunciation: a token, and said as it is written."""
     BREAK = "break"
     """Nothing is said for it, and it parts the words beside it."""
     NOTHING = "nothing"
@@ -121,3 +125,34 @@ def with_pronunciations(spans: Sequence[Span], text: str) -> list[Span]:
         else span
         for span in spans
     ]
+
+
+def with_entries(spans: Sequence[Span], text: str, entry: Callable[[str], bool]) -> list[Span]:
+    """Leave what the user gave a pronunciation to the reading of words; signs alone become words by it.
+
+    Parameters
+    ----------
+    spans : sequence of Span
+        The marks of a text, in their order.
+    text : str
+    entry : callable
+        Whether the user gave what is written so a pronunciation.
+
+    Examples
+    --------
+    >>> [span] = with_entries([], "you & me", {"&"}.__contains__)
+    >>> span.said, span.start
+    ('&', 4)
+    """
+    marks = [
+        s for s in spans if BRACKETED.fullmatch(text[s.start : s.end]) or not entry(text[s.start : s.end])
+    ]
+    covered = {k for s in marks for k in range(s.start, s.end)}
+    found = []
+    for signs in _SIGNS.finditer(text):
+        forms = (signs[0], signs[0].rstrip(_PUNCTUATION), signs[0].strip(_PUNCTUATION))
+        word = next((form for form in forms if form and entry(form)), None)
+        if word is not None and signs.start() not in covered:
+            start = signs.start() + signs[0].index(word)
+            found.append(Span(start=start, end=start + len(word), kind=Kind.ENTRY, said=word))
+    return sorted([*marks, *found], key=lambda s: s.start)

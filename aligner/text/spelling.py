@@ -27,6 +27,14 @@ class Speller:
     noises: tuple[str, ...] = ()
     """Labels that stand for bracketed words such as [laughter]."""
 
+    def entry(self, written: str, speaker: str = "") -> bool:
+        """Whether a word has a pronunciation as it is written: none has, for none is given."""
+        return False
+
+    def of(self, speaker: str) -> Speller:
+        """What spells the words of a speaker, which is the same for all."""
+        return self
+
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
         """Return the spoken words, and an empty list of words out of vocabulary.
 

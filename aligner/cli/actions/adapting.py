@@ -9,11 +9,13 @@ import click
 from aligner.backends import hmm
 from aligner.backends.options import Compute
 from aligner.backends.options import Options as AlignOptions
-from aligner.cli.actions.output import print_failures
+from aligner.cli.actions.output import print_cautions, print_failures
 from aligner.cli.checks import not_adaptable
+from aligner.corpus.find import find
 from aligner.learn.adapt import Options, adapt
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model
+from aligner.run.cautions import cautions
 from aligner.train.adapt import PriorCounts
 
 
@@ -46,6 +48,7 @@ def adapt_to_corpus(
     if not isinstance(loaded, MarkovModel):
         raise not_adaptable(model)
     backend = hmm.make(loaded, wanted, compute)
+    print_cautions(cautions(find(corpus).utterances, backend))
     summary = adapt(corpus, backend, new, options, on_round=_print_fit)
     click.echo(f"learnt    {summary.utterances} utterances")
     if options.transforms:

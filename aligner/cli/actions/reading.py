@@ -8,12 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+import numpy as np
 
 from aligner.backends.choose import chosen
 from aligner.backends.options import Options
 from aligner.check.reading import Reading, Source, Written, read, unsaid
 from aligner.corpus.results import READING_COLUMNS
 from aligner.formats.table import write_table
+from aligner.run.cautions import cautions
+from aligner.types import Utterance
 
 HEADS = ("written", "said", "pronunciation", "")
 MOST_WIDTH = 28  # characters of a column on the screen; a longer word pushes the rest of its line
@@ -29,7 +32,10 @@ NOTES = {
 
 def show(text: str, *, model: str | None, options: Options, as_json: bool, table: Path | None) -> int:
     """Carry out a call of `aligner read`, and return its exit status."""
-    words = read(text, chosen(model, options))
+    backend = chosen(model, options)
+    for caution in cautions([Utterance("text", np.zeros(0, np.float32), text)], backend):
+        click.echo(f"read: warning: {caution}", err=True)
+    words = read(text, backend)
     if table is not None:
         write_table(table, READING_COLUMNS, _rows(words))
     if as_json:

@@ -64,6 +64,8 @@ def stream(
     frames = None if chunk is None else max(1, round(chunk / STREAM_HOP))
     longest = LATENCY if latency is None else latency / 1000
     aligner = StreamAligner(said, model, options, chunk=frames, latency=longest, complete=complete)
+    for caution in aligner.cautions:
+        click.echo(f"stream: warning: {caution}", err=True)
     pieces = _pieces(source, aligner.rate, (frames or 1) * STREAM_HOP / 1000, rate, realtime)
     # models and dictionaries stay: looking through them for garbage takes a tenth of a second
     gc.freeze()

@@ -8,10 +8,11 @@ import click
 
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
-from aligner.cli.actions.output import print_taught
+from aligner.cli.actions.output import print_cautions, print_taught
 from aligner.cli.checks import TIER_OPTIONS
 from aligner.corpus.tier_names import TierNames
 from aligner.learn.teach import save_taught, teach
+from aligner.run.cautions import cautions
 
 
 def teach_model(
@@ -42,9 +43,11 @@ def teach_model(
     options, compute : Options, Compute
         How the corrected utterances are aligned.
     """
-    taught = teach(corrected, chosen(model, options, compute), corpus, TierNames(phones, words, TIER_OPTIONS))
+    backend = chosen(model, options, compute)
+    print_cautions(cautions((), backend))
+    taught = teach(corrected, backend, corpus, TierNames(phones, words, TIER_OPTIONS))
     print_taught(taught)
     if taught.learnt.model is not None:
-        save_taught(taught.learnt, model, options.dictionary, new)
+        save_taught(taught.learnt, model, options.dictionary, new, add_words=options.added)
         click.echo(f"model     {new}")
     return 1 if taught.failures or taught.learnt.model is None else 0

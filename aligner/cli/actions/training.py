@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute
 from aligner.cli.actions.aligning import align_behind_bar
-from aligner.cli.actions.output import print_failures, print_summary
+from aligner.cli.actions.output import print_cautions, print_failures, print_summary
 from aligner.cli.checks import TrainRequest
 from aligner.learn.history import HISTORY, PLOT, Row
 from aligner.learn.hmm_options import Options as HmmOptions
@@ -25,6 +25,7 @@ from aligner.learn.pronouncing import Text
 from aligner.learn.train_ctc import train_ctc
 from aligner.learn.train_hmm import train_hmm
 from aligner.learn.train_neural import TEACHER, teacher_of, train_neural
+from aligner.learn.training_corpus import cautions
 from aligner.models.saved import TABLE
 from aligner.parallel.cores import cores
 from aligner.run.plan import check_new, plan
@@ -39,7 +40,16 @@ def train(call: TrainRequest) -> int:
     if call.backend != "hmm":
         torch.set_num_threads(call.jobs or 1)  # two gain 6 %, and take twice as long where others compute
     Compute(device=call.device).check()
-    text = Text(call.dictionary, call.g2p, call.characters, call.language, call.conventions)
+    text = Text(
+        call.dictionary,
+        call.g2p,
+        call.characters,
+        call.language,
+        conventions=call.conventions,
+        add_words=call.add_words,
+        strict=call.strict,
+    )
+    print_cautions(cautions(call.corpus, text))
     failures = TRAINERS[call.backend](call, text)
     if call.out is not None:
         failures = [*failures, *_align(call.corpus, call.model, call.out, call.jobs or cores())]

@@ -25,6 +25,8 @@ def validate_corpus(
     corpus: Path,
     *,
     dictionary: Path | None,
+    add_words: tuple[Path, ...],
+    strict: bool,
     language: str,
     characters: bool,
     g2p: bool,
@@ -40,7 +42,11 @@ def validate_corpus(
     corpus : Path
         The folder of recordings and transcripts, or one recording.
     dictionary : Path or None
-        A file of pronunciations.
+        A file of pronunciations, or a YAML file that names one for each speaker.
+    add_words : tuple of Path
+        Files whose words are laid over it.
+    strict : bool
+        Whether a line of these files that cannot be used is an error.
     language : str
         The code of the transcripts' language.
     characters : bool
@@ -56,6 +62,8 @@ def validate_corpus(
     """
     options = Options(
         dictionary=dictionary,
+        add_words=add_words,
+        strict=strict,
         g2p=g2p,
         conventions=conventions,
         characters=characters,
