@@ -50,6 +50,8 @@ def read(word: str) -> list[str]:
     >>> " ".join(read("H2O")), " ".join(read("A380")), " ".join(read("Top10"))
     ('h two o', 'a. three eighty', 'Top ten')
     """
+    if re.fullmatch(r"v\d+", word):
+        return ["version", *cardinal(word[1:])]
     pieces = [run for piece in _PIECE.findall(word) for run in _runs(piece)]
     return [w for k, piece in enumerate(pieces) for w in _piece(piece, last=k == len(pieces) - 1)]
 

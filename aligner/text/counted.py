@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from aligner.text import money
-from aligner.text.numbers import VULGAR
+from aligner.text.numbers import VULGAR, letters
 from aligner.text.places import Place
 from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, WORDS_TOO, unit
 
@@ -26,12 +26,18 @@ def read(place: Place) -> list[str] | None:
     low = word.lower()
     if low.removesuffix("s") in MAGNITUDES and (currency := money.currency_before(before)):
         return [low, *currency]
-    if place.before in _SQUARES and place.at(-2)[-1:].isdecimal():
+    if place.word.isupper() and word in CODES and place.at(1)[:1].isdecimal():
+        return letters(word)
+    if low == "x" and place.at(1)[:1].isdecimal() and place.at(-2)[-1:].isdecimal() and unit(before):
+        return ["by"]
+    if place.before.rstrip(".") in _SQUARES and place.at(-2)[-1:].isdecimal():
         return unit(word) or None
     if not before[-1:].isdecimal() and before[-1:] not in VULGAR:
         return None
-    if low in _SQUARES and unit(place.at(1)):
+    if low in _SQUARES and place.at(1)[:1].isalpha():
         return [_SQUARES[low]]
+    if low == "x" and place.at(1)[:1].isdecimal():
+        return ["times" if "=" in place.words else "by"]
     if word in CODES:
         return CODES[word][before not in ("1", "$1")].split()
     return _unit(word, place)
@@ -42,6 +48,8 @@ def _unit(word: str, place: Place) -> list[str] | None:
     before, low = place.at(-1), word.lower()
     one = before.lstrip("-") == "1"
     if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
+        return unit("in", one)
+    if low == "in" and place.word.endswith(".") and place.at(1)[:1].islower() and _NUMBER.fullmatch(before):
         return unit("in", one)
     if not _NUMBER.fullmatch(before) or low in WORDS_TOO:
         return None

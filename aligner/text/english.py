@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from aligner.text import counted, figures, roman, words
 from aligner.text.listed import listed
 from aligner.text.places import Place
-from aligner.text.units import MAGNITUDES
+from aligner.text.units import CODES, MAGNITUDES
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Word:
     """The word without the punctuation around it."""
     said: tuple[str, ...] | None = None
     """What is said for it, where that is known; None where it is still to be read."""
+    stopped: bool = False
+    """Whether a comma or the like stands behind it."""
     phones: tuple[str, ...] = ()
     """Its phones, where a pronunciation was written behind it in braces."""
 
@@ -49,7 +51,8 @@ _ASKED = (
     | frozenset(words.BEFORE_NAMES)
     | frozenset(words.BEHIND_NAMES)
     | words.ERAS
-    | frozenset(listed("am pm sq cu covid"))
+    | frozenset(listed("am pm sq cu covid x"))
+    | frozenset(code.lower() for code in CODES)
     | frozenset(MAGNITUDES)
     | frozenset(m + "s" for m in MAGNITUDES)
 )
@@ -77,10 +80,10 @@ def in_english(found: Sequence[Word], capitals_tell: bool) -> tuple[list[Word], 
     [('doctor',), ('Lee',)]
     """
     found = _without_dots(found)
-    cores = [w.core for w in found]
+    cores, stops = [w.core for w in found], [w.stopped for w in found]
     said = []
     for k, word in enumerate(found):
-        spoken = word.said or _spoken(Place(cores, k, capitals_tell))
+        spoken = word.said or _spoken(Place(cores, k, capitals_tell, stops))
         if not capitals_tell and word.said is None:
             spoken = [s.lower() for s in spoken]
         said.append(tuple(unicodedata.normalize("NFC", s) for s in spoken))

@@ -49,6 +49,9 @@ _THINGS = frozenset(["people", "men", "women", "children"])
 _IN_YEARS = frozenset(
     listed("in since until till circa ca from by before after around during year years c early late")
 )
+_MILLIONS_OF = frozenset(
+    listed("users views followers subscribers people viewers copies downloads dollars customers jobs homes")
+)
 _RUNS = frozenset(listed("run race races runs runner fun charity ran running"))
 _NAMES_IN_K = frozenset(["2K", "4K", "6K", "8K", "16K", "4k", "8k"])  # of pictures
 _ALWAYS_SCALES = frozenset(["k", "K", "M", "bn", "Bn", "BN", "mn", "mln", "bln", "tn", "trn", "mil"])
@@ -153,6 +156,8 @@ def _measured(m: re.Match[str], place: Place) -> Said:
     if m["low"] + written in _NAMES_IN_K or (written in ("k", "K") and place.after in _RUNS):
         return [*number(m["low"]), "k"]
     scale = _scale(written, "." in m["low"] + (m["high"] or ""))
+    if written == "m" and place.after in _MILLIONS_OF:
+        scale = "million"
     one = m["low"].lstrip("-") == "1" and not m["high"]
     name = [scale] if scale else unit(written, one)
     if not name:
@@ -180,6 +185,8 @@ def _unit_twice(m: re.Match[str], place: Place) -> Said:
 def _range(m: re.Match[str], place: Place) -> Said:
     low, high = m["low"].replace(",", ""), m["high"].replace(",", "")
     sizes = (len(low), len(high))
+    if place.before in _NAMED and 3 in sizes:
+        return [*pairs(low), *pairs(high)]  # Boeing 737-800
     if clock.is_month(place.at(-1)) and max(sizes) <= 2:
         return [*ordinal(int(low)), "to", *ordinal(int(high))]
     if sizes == (4, 2) and re.match(r"1[1-9]|20", low) and int(low[2:]) < int(high):
@@ -268,6 +275,7 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"\d+(?:x\d+)+", _by),
         (r"(?P<rest>.*\w)\+", _plus),
         (r"(?P<rest>\d+(?:-\d+)?|[a-z]+-?\d+)'?s", _several),
+        (r"(?P<rest>[^\W\d_]{4,})[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m, _: [m["rest"]]),  # a note's number
         (r"(?P<base>[^\W_]{1,3}|\d[\d,.]*)(?P<exponent>\^[-+]?\w+|[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", _power),
         (r"(?P<sign>§§|[-±~≈<>≤≥=+√∛#§¶×÷/*@$≠])(?P<rest>.*[^\W_].*)", _signed),
     )
@@ -294,8 +302,18 @@ def _joined(word: str, place: Place) -> Said:
 
 
 def _one_of(pieces: list[str], k: int) -> list[str]:
-    """Say one of the pieces that hyphens join: 18-year-old, 5-ft, B-52, ½-inch."""
+    """Say one of the pieces that hyphens join: 18-year-old, 5-ft, B-52, ½-inch, 18-24-year-olds, 3-4x."""
     piece, before, follows = pieces[k], pieces[k - 1] if k else "", k + 1 < len(pieces)
+    number_ = re.match(r"\d+", piece)
+    if (
+        number_
+        and before.isdecimal()
+        and int(before) < int(number_[0])
+        and (follows or not piece.isdecimal())
+    ):
+        return ["to", *part(piece, Place([piece], 0))]
+    if number_ and before.lower() in ("noon", "midnight"):
+        return ["to", *part(piece, Place([piece], 0))]
     if piece.isdecimal() and re.fullmatch("[A-Z]{1,3}", before):
         return pairs(piece)
     if before[-1:].isdecimal() and len(piece) > 1 and piece.islower() and piece not in WORDS_TOO:
@@ -317,7 +335,7 @@ def part(piece: str, place: Place) -> list[str]:
     """
     if any(c.isdecimal() or c in VULGAR or c in "²³" for c in piece):
         return read(piece, place) if piece != place.word or len(piece) < LONGEST_NUMBER else codes.read(piece)
-    core = piece.strip("'.\"")
+    core = piece.strip("'.\"-")
     if not any(c.isalnum() for c in core):
         return []
     if len(core) == 1 and core.isalpha():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 DEEPEST = 3  # times that an entity may be written as entities: &amp;amp;#39; is seen where sites copy sites
@@ -22,6 +23,8 @@ _BLOCK = """
 _NAMES = dict.fromkeys(_INLINE.split(), "") | dict.fromkeys(_BLOCK.split(), " ")
 _TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[.\s][^<>]*)?)(?P<empty>/?)>")
 _WORDS = re.compile(r"\s+[^=\"]*[a-z][^=\"]*(?<!/)$")  # which no tag has behind its name, but those of voices
+_POWER = re.compile(r"(?<=\w)<sup>([-+\d]+)</sup>", re.IGNORECASE)
+_RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _NO_TEXT = re.compile(
     r"<!--.*?-->|<!\[CDATA\[|\]\]>|<![A-Za-z][^<>]*>|<\?[^<>]*\?>"  # comments, declarations
     r"|<(?P<raw>script|style)\b[^<>]*>.*?</(?P=raw)\s*>"
@@ -52,6 +55,7 @@ def without_markup(text: str) -> str:
         text = _undone(text)
     if "<" in text or "{\\" in text:
         text = _NO_TEXT.sub(" ", text) if _NO_TEXT.search(text) else text
+        text = _POWER.sub(lambda power: power[1].translate(_RAISED), text)
         closed = {found["name"].lower() for found in _TAG.finditer(text) if found["close"]}
         text = _TAG.sub(lambda tag: _instead(tag, closed), text)
     return text
@@ -59,10 +63,16 @@ def without_markup(text: str) -> str:
 
 def _undone(text: str) -> str:
     for _ in range(DEEPEST):
-        before, text = text, _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+        before, text = text, _ENTITY.sub(_character, text)
         if text == before:
             break
     return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    """Return what an entity stands for; the entity itself where there is no such."""
+    known = entity[0][1] == "#" or entity[0][1:] in html5
+    return html.unescape(entity[0]) if known else entity[0]
 
 
 def _instead(tag: re.Match[str], closed: set[str]) -> str:

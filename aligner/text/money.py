@@ -124,7 +124,7 @@ def _amount(money: Money, magnitude: str, place: Place) -> list[str]:
         scale = [w for w in (money.scale, magnitude) if w]
         return [*_number(money), *scale, *money.country.split(), one if single else many]
     whole, _, part = money.low.partition(".")
-    if len(part) > 2:
+    if len(part) > 2 or (part and money.sign == "¢"):
         return [*decimal(money.low), *money.currency]
     spoken = []
     if whole.strip("0") or not part.strip("0"):

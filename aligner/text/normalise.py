@@ -31,7 +31,7 @@ from aligner.text.english import Word, in_english
 from aligner.text.markup import without_markup
 from aligner.text.numbers import digits
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
-from aligner.text.punctuation import WORD_JOINER, bounds, pieces
+from aligner.text.punctuation import WORD_JOINER, bounds, pieces, without_closing_quotes
 from aligner.text.spans import BRACKETED as BRACKETED
 from aligner.text.spans import Kind, Marks, phones_in, with_entries, with_pronunciations
 from aligner.text.words import ABBREVIATIONS as ABBREVIATIONS
@@ -63,6 +63,7 @@ TELEPHONE = re.compile(
 )
 _CHUNK = re.compile(r"[^\s\[\]{}]+")
 _BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")
+_STOPS = frozenset(",;:!?)")
 _OPENING = "\"'([{<*_¿¡"
 
 
@@ -124,6 +125,7 @@ def _words(written: Plain, english: bool, noises: Iterator[str], entry: Entry | 
     """Yield the words of a text, without the punctuation around them."""
     spaced = SPACED_THOUSANDS if english else SPACED_NUMBER
     text = spaced.sub(lambda number: number[0].replace(" ", WORD_JOINER), written.text)
+    text = without_closing_quotes(text) if english and ('"' in text or "'" in text) else text
     by_character = not english and HAN.search(text) and not SEGMENTED.search(text)
     telephones = _telephones(text) if english else []
     for found in (_BY_CHARACTER if by_character else _CHUNK).finditer(text):
@@ -154,7 +156,7 @@ def _words_in(written: Plain, chunk: str, begin: int, english: bool, entry: Entr
             said = (own,)
         elif english and (length := addresses.match(core)):
             said = (*addresses.read(core[:length]), *["'s"] * (length < len(core)))
-        yield Word(begin + start, begin + end, core, said)
+        yield Word(begin + start, begin + end, core, said, stopped=chunk[end : end + 1] in _STOPS)
 
 
 def _bounds(chunk: str, english: bool) -> Iterator[tuple[int, int]]:

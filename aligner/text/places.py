@@ -19,6 +19,8 @@ class Place:
     """The word's index among them."""
     capitals_tell: bool = True
     """Whether capitals tell names and abbreviations from words, as they do not where all is in capitals."""
+    stops: Sequence[bool] = ()
+    """For each word, whether a comma or the like stands behind it; none where that is not known."""
 
     def at(self, offset: int) -> str:
         """Return the word so many places behind this one; empty beyond the ends.
@@ -45,6 +47,11 @@ class Place:
     def after(self) -> str:
         """The word behind it, in small letters."""
         return self.at(1).lower()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a comma or the like stands behind the word."""
+        return bool(self.stops) and self.stops[self.index]
 
     @property
     def half_follows(self) -> bool:

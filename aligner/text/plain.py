@@ -19,6 +19,7 @@ APOSTROPHES = frozenset("'’‘‛ʼʻʽ´`′＇‵՚ꞌ")
 HYPHENS = frozenset("-‐‑‒−﹣－֊᠆⁃")
 DASHES = frozenset("–—―⸺⸻⸗〜〰゠﹘︱︲")
 JOINERS = frozenset("\u200c\u200d")  # within words of Persian and of Indian scripts
+ACCENTS = frozenset(map(chr, (*range(0x300, 0x370), *range(0x20D0, 0x2100))))  # over letters, of Latin ones
 WITHIN_ARMENIAN = frozenset("՛՜՞")  # stand within a word, on the vowel that they are about
 # decompositions of letters that are dressed up, in any language: full width, bold, in the form of a place
 DRESSED = frozenset(["wide", "narrow", "font", "initial", "medial", "final", "isolated"])
@@ -81,6 +82,10 @@ def plain_character(c: str, english: bool = True) -> str:
         return c if c.isprintable() else " "
     if c in APOSTROPHES:
         return "'"
+    if english and c in ACCENTS:
+        return ""
+    if english and c in "ıİ":
+        return "i" if c == "ı" else "I"
     if c in HYPHENS:
         return "-"
     if c in DASHES:
@@ -126,7 +131,8 @@ def _of_letters(c: str, category: str, english: bool) -> str:
     form = unicodedata.decomposition(c).partition(">")[0].removeprefix("<")
     if english and form == "circle":
         return f" {unicodedata.normalize('NFKC', c)} "
-    if form in ("super", "fraction") or (not english and form not in DRESSED):
+    raised = form in ("super", "fraction") and (category == "No" or c in "ªº")
+    if raised or (not english and form not in DRESSED):
         small = _SMALL_CAPITAL.fullmatch(unicodedata.name(c, "")) if english else None
         return small[1].lower() if small else c
     small = _SMALL_CAPITAL.fullmatch(unicodedata.name(c, "")) if english and category == "Ll" else None
@@ -188,5 +194,8 @@ def _add(pieces: list[tuple[str, int, int]], source: str, start: int, end: int, 
             whole = unicodedata.normalize("NFC", pieces[-1][0] + c)
             if len(whole) == 1:
                 pieces[-1] = (whole, pieces[-1][1], k + 1)
+                continue
+            if english and c in ACCENTS:
+                pieces[-1] = (*pieces[-1][:2], k + 1)
                 continue
         pieces += [(p, k, k + 1) for p in table[ord(c)]]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from aligner.text.listed import listed
 from aligner.text.signs import ALONE, BETWEEN
 from aligner.text.units import COUNTRIES, CURRENCY_SIGNS
-from aligner.text.words import ABBREVIATIONS, BEFORE_NUMBERS, DAYS
+from aligner.text.words import ABBREVIATIONS, BEFORE_NUMBERS, DOTTED_WORDS
 
 KEPT_APOSTROPHES = frozenset(
     listed("""
@@ -31,8 +31,10 @@ _SIGN_BEFORE = re.compile(
 )
 _BEHIND_DIGIT = re.compile(rf"[²³]*(?:[%‰°¢{CURRENCY_SIGNS}]|\"|''|')?\+?(?:\([a-z]\))?")
 _SHARP = re.compile(r"(?:^|(?<=[^\w]))[A-Za-z]#$|\+\+$|^[A-F]\+$|^w/$", re.IGNORECASE)
-_DOTTED = re.compile(r"(?:[^\W\d_]\.)+|ph\.?d\.|m\.?sc\.|b\.?sc\.|(?:[^\W\d_]\.)+[^\W\d_]\.?", re.IGNORECASE)
-_ABBREVIATED = frozenset(a for a in (*ABBREVIATIONS, *BEFORE_NUMBERS, *DAYS, "st.", "no.") if a.endswith("."))
+_DOTTED = re.compile(
+    r"(?:[^\W\d_]\.)+|ph\.?d\.|m\.?sc\.|b\.?sc\.|ph\.?d\.'?s|(?:[^\W\d_]\.)+[^\W\d_]\.?", re.IGNORECASE
+)
+_ABBREVIATED = frozenset(a for a in (*ABBREVIATIONS, *DOTTED_WORDS, "st.") if a.endswith("."))
 
 
 def is_part(c: str) -> bool:
@@ -95,7 +97,7 @@ def _joint(chunk: str, start: int, k: int, english: bool) -> int:
         return int(_parts(run, chunk[start:k], chunk[end:], english))
     if re.fullmatch(r"-|-\.|[-/~]?[-+$€£¥]+|''|\"", run) and not run.startswith("--"):
         return 0
-    if run[0] == "'" or (run[0] in "&@#%*_/+=" and len(set(run)) == 1 and len(run) < 3):
+    if run[0] in "'^" or (run[0] in "&@#%*_/+=" and len(set(run)) == 1 and len(run) < 3):
         return 0
     return _width(run, after)
 
@@ -145,6 +147,43 @@ def _dot_parts(before: str, after: str, english: bool) -> bool:
     if _WORD_BEFORE_DOT.search(before):
         return (len(after) > 1 and after[1].isalpha()) or after in ("I", "A") or after[0].isupper()
     return bool(_INITIALS_BEFORE.search(before)) and bool(re.match(r"[A-Z][a-z']{2}", after))
+
+
+_MEASURE = re.compile(r"\d['\"](?!\w)")
+_BEGINS_QUOTATION = re.compile(r"(?<![^\s(\[—-])['\"](?=\w)")
+
+
+def without_closing_quotes(text: str) -> str:
+    """Put spaces for marks behind numbers that end a quotation, so that they are not read as feet or inches.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        As long as the text.
+
+    Examples
+    --------
+    >>> without_closing_quotes('a 12" pipe on "Route 66"')
+    'a 12" pipe on "Route 66 '
+    """
+    found = list(text)
+    for measure in _MEASURE.finditer(text):
+        at, mark = measure.end() - 1, text[measure.end() - 1]
+        begun = [m.start() for m in _BEGINS_QUOTATION.finditer(text, 0, at) if m[0] == mark]
+        begun = [b for b in begun if mark == '"' or _kept_apostrophe(text[b:]) is None]
+        if begun and mark not in "".join(found[begun[-1] + 1 : at]):
+            found[at] = " "
+    return "".join(found)
+
+
+def _kept_apostrophe(text: str) -> str | None:
+    """Return the word that a text begins with, if it is one with an apostrophe before it."""
+    word = re.match(r"'(?:[^\W\d_]+|\d\ds?)", text)
+    return word[0] if word and (word[0].lower() in KEPT_APOSTROPHES or word[0][1].isdecimal()) else None
 
 
 def bounds(piece: str, english: bool) -> tuple[int, int]:

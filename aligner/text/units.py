@@ -60,6 +60,8 @@ COUNTRIES = {
     "nt": "taiwan",
     "mx": "mexican",
     "r": "brazilian",
+    "cad": "canadian",
+    "nzd": "new zealand",
     "": "",
 }
 CODES = {
@@ -229,6 +231,7 @@ def unit(written: str, one: bool = False) -> list[str]:
     >>> unit("km"), unit("m²", one=True), unit("m/s"), unit("G")
     (['kilometers'], ['square', 'meter'], ['meters', 'per', 'second'], [])
     """
+    written = written.replace("^2", "²").replace("^3", "³")
     if written in _SMALL_ONLY:
         return []
     found = UNITS.get(written) or UNITS.get(written.lower())
@@ -243,4 +246,6 @@ def unit(written: str, one: bool = False) -> list[str]:
 
 def per(written: str) -> str:
     """Name what stands behind a slash, as in $20/hr: a unit in the singular, or the word itself."""
+    if written[-1:] in POWERS and written[:-1].lower() in PER:
+        return f"{PER[written[:-1].lower()]} {'squared' if written[-1] in '²2' else 'cubed'}"
     return PER.get(written.lower()) or " ".join(unit(written, one=True)) or written

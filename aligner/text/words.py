@@ -67,7 +67,7 @@ ABBREVIATIONS = {
     "ln.": "lane",
     "hwy.": "highway",
     "pkwy.": "parkway",
-    "ste.": "suite",
+    "ste.": "saint",
     "apt.": "apartment",
     "bldg.": "building",
     "mt.": "mount",
@@ -104,6 +104,8 @@ ABBREVIATIONS = {
     "b/c": "because",
     "c/o": "care of",
     "w/in": "within",
+    "w/out": "without",
+    "aka": "a. k a.",
     "mr": "mister",
     "mrs": "missus",
     "dr": "doctor",
@@ -148,6 +150,7 @@ BEFORE_NUMBERS = {
     "apt": "apartment",
     "ste": "suite",
     "ver.": "version",
+    "ste.": "suite",
     "est.": "established",
     "jan": "january",
     "feb": "february",
@@ -204,7 +207,9 @@ DAYS = {
     "sun.": "sunday",
 }
 # which end in a dot only where they are abbreviations
-DOTTED_WORDS = frozenset(w for w in (*BEFORE_NUMBERS, *DAYS) if w.endswith(".") and w not in ABBREVIATIONS)
+DOTTED_WORDS = frozenset(
+    w for w in (*BEFORE_NUMBERS, *DAYS, "in.", "sq.", "cu.") if w.endswith(".") and w not in ABBREVIATIONS
+)
 GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρσςτυφχψω",
@@ -217,7 +222,7 @@ GREEK = dict(
 )
 ERAS = frozenset(["bc", "ad", "bce", "ce"])
 _INITIALS = re.compile(
-    r"(?:[^\W\d_]\.){1,}(?:[^\W\d_]\.?)?(?P<ending>'?s)?|(?P<doctor>ph\.?d\.?|m\.?sc\.?|b\.?sc\.?)",
+    r"(?:[^\W\d_]\.){1,}(?:[^\W\d_]\.?)?(?P<ending>'?s)?|(?:ph\.?d\.?|m\.?sc\.?|b\.?sc\.?)(?P<more>'?s)?",
     re.IGNORECASE,
 )
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
@@ -283,8 +288,10 @@ def _saint_or_street(place: Place) -> list[str] | None:
     word, low = place.word, place.word.lower()
     before, after = place.at(-1)[:1], place.at(1)[:1]
     follows = after.isupper() if place.capitals_tell else place.after in _SAINTS
+    follows = follows and not place.stopped
     if low == "dr.":
-        return ["drive"] if before.isupper() and not after and place.capitals_tell else None
+        ends = not after or place.stopped
+        return ["drive"] if before.isupper() and ends and place.capitals_tell else None
     if low == "st.":
         return ["saint"] if follows and not before.isdecimal() else ["street"]
     if word != "St":
@@ -303,9 +310,9 @@ def initials(place: Place) -> list[str] | None:
     found = _INITIALS.fullmatch(place.word)
     if not found:
         return None
-    ending = found["ending"] or ""
+    ending = found["ending"] or found["more"] or ""
     named = letters(place.word.removesuffix(ending))
-    return [*named[:-1], named[-1].rstrip(".") + ending] if ending else named
+    return [*named[:-1], named[-1].rstrip(".") + "'s"] if ending else named
 
 
 def letters_and(place: Place) -> list[str] | None:
@@ -356,12 +363,20 @@ def plain_words(word: str) -> list[str]:
     >>> plain_words("and/or"), plain_words("A+"), plain_words("α")
     (['and', 'or'], ['a.', 'plus'], ['alpha'])
     """
+    if "/" in word or "'n'" in word:
+        parts = re.sub(r"(?<=\w)'n'(?=\w)", "/'n/", word).split("/")
+        if len(parts) > 1 and any(len(part) > 1 for part in parts):
+            return [
+                w
+                for part in parts
+                for w in (ABBREVIATIONS.get(part.lower()) or " ".join(plain_words(part))).split()
+            ]
     if re.fullmatch("[A-Za-z]#", word):
         return [letter_name(word[0]), "sharp"]
     if word.endswith("+") and word.strip("+"):
         base = word.rstrip("+")
         return [*([letter_name(base)] if len(base) == 1 else [base]), *(["plus"] * (len(word) - len(base)))]
-    pieces = [piece for piece in _pieces(word) if piece.strip("-'.")]
+    pieces = [piece.strip("-") for piece in _pieces(word) if piece.strip("-'.")]
     if len(pieces) > 1 and all(len(p) == 1 for p in pieces):
         return [letter_name(p) for p in pieces]
     return ["-".join(_greek(part) for part in p.split("-")) for p in pieces]
@@ -372,7 +387,7 @@ def _pieces(word: str) -> list[str]:
     if word.replace("-", "").replace("'", "").isalpha():
         return [word]
     runs = [(inside, "".join(run)) for inside, run in groupby(word, _is_inside)]
-    said = {"&", "@", "+", "="}
+    said = {"&", "@", "+", "=", "^"}
     return [w for inside, run in runs for w in ([run] if inside else signs.said(run) if run in said else [])]
 
 
