@@ -487,6 +487,48 @@ def test_what_is_no_transcript_is_not_named(corpus, name):
     assert find(corpus).cautions == ()
 
 
+# Tables.
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("metadata.csv", ["a|Well, no", "b|Yes"]),
+        ("metadata.csv", ["id|text|normalized_text", "a|W. no|Well, no", "b|Yes|Yes"]),
+        ("metadata.csv", ["file_name,transcription", 'a.flac,"Well, no"', "b.flac,Yes"]),
+        ("metadata.csv", ["file_name;speaker;text", "a.flac;anna;Well, no", "b.flac;bob;Yes"]),
+        ("metadata.csv", ["audio\ttranscript", "a.flac\tWell, no", "b.flac\tYes"]),
+        ("Metadata.CSV", ["text,file", '"Well, no",a', "Yes,b"]),
+        ("transcripts.tsv", ["a\tWell, no", "b\tYes"]),
+        ("x.trans.txt", ["a Well, no", "b Yes"]),
+    ],
+)
+def test_tables_as_others_write_them(tmp_path, name, lines):
+    for stem in "ab":
+        put(tmp_path, stem, None)
+    (tmp_path / name).write_text("\n".join(lines) + "\n")
+    found = find(tmp_path)
+    assert [u.transcript for u in found.utterances] == ["Well, no", "Yes"]
+    assert (found.failures, found.cautions) == ((), ())
+    assert find_one(tmp_path / "a.flac").utterances[0].transcript == "Well, no"
+
+
+def test_librispeech(tmp_path):
+    folder = tmp_path / "84" / "121123"
+    put(folder, "84-121123-0000", None)
+    (folder / "84-121123.trans.txt").write_text("84-121123-0000 GO DO YOU HEAR\n")
+    [utterance] = find(tmp_path).utterances
+    assert (utterance.transcript, utterance.speaker) == ("GO DO YOU HEAR", "84")
+
+
+@pytest.mark.parametrize("lines", [["name,age,sex", "anna,30,f"], ["# how it was made", "by hand"], [""]])
+def test_a_metadata_file_about_something_else_is_a_caution(corpus, lines):
+    (corpus / "metadata.csv").write_text("\n".join(lines))
+    found = find(corpus)
+    assert (files(found), found.failures) == (["anna/a"], ())
+    assert cautions(found) == ["metadata.csv: unread-file"]
+
+
 # Walking, and comparing folders.
 
 

@@ -30,7 +30,8 @@ from aligner.check.faults import (
     warning,
 )
 from aligner.corpus import audio
-from aligner.corpus.find import TRANSCRIPTS, Corpus, find, find_one
+from aligner.corpus.find import Corpus, find, find_one
+from aligner.corpus.leftovers import TRANSCRIPTS
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.corpus.walk import walk
 from aligner.formats.table import TABLE_DECIMALS, write_table

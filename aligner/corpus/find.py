@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 from aligner.corpus import audio
-from aligner.corpus.beside import instead, not_taken
-from aligner.corpus.naming import ByName, Paired, caseless, composed, paired
+from aligner.corpus.leftovers import MOST_NAMED, TRANSCRIPTS, Lacking, cautions_of, is_recording, some
+from aligner.corpus.naming import ByName, composed, paired
 from aligner.corpus.tables import TranscriptRow, is_table, read_rows
 from aligner.corpus.tier_names import PHONES, WORDS, folded, kind_of
 from aligner.corpus.turns import unprefixed
@@ -20,13 +19,10 @@ from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable, read_text
 from aligner.formats.textgrid import read_textgrid
-from aligner.types import Caution, DataError, Failure, Fault, Interval, Notice, Utterance
+from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
 
-TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
 UNREAD_SUFFIXES = tuple(audio.UNREAD)
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
-ABOUT = ("README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "AUTHORS", "CITATION", "NOTICE")
-MOST_NAMED = 3  # files that a message names
 # names of tiers, as `folded` writes them, whose boundaries are kept; sentences stand in others of the kind
 WORD_TIER = re.compile(r"(?<![^\W_])(words?|wrds?|ort-mau|tokens-?align)(?![^\W_])")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
@@ -69,10 +65,10 @@ def find(root: str | Path) -> Corpus:
     recordings = _in_order(audio.recordings_of(tree.files))
     stems = {path.with_suffix(""): path for path in reversed(recordings)}
     unread = [p for p in tree.files if p.suffix.lower() in UNREAD_SUFFIXES and p.with_suffix("") not in stems]
-    odd = [o.path for o in tree.odd if _is_recording(o.path)]
+    odd = [o.path for o in tree.odd if is_recording(o.path)]
     wanting = {*stems, *(p.with_suffix("") for p in (*unread, *odd))}
-    transcripts = paired(sorted(wanting), _ranked(p for p in tree.files if p.suffix.lower() in TRANSCRIPTS))
-    rows = _rows(tree.files, recordings)
+    transcripts = paired(sorted(wanting), _ranked(tree.files))
+    rows, others = _rows(tree.files, recordings)
     lacking = Lacking(tree)
     found: list[Utterance | Failure] = []
     for path in recordings:
@@ -86,10 +82,11 @@ def find(root: str | Path) -> Corpus:
     found += _of_odd(root, tree.odd)
     found += _without_recording(root, transcripts.spare, rows)
     named, of_lines = unprefixed([_if_unicode(f) for f in found])
+    said = [u.audio for u in named if isinstance(u, Utterance) and isinstance(u.audio, Path)]
     return Corpus(
         tuple(u for u in named if isinstance(u, Utterance)),
         tuple(f for f in named if isinstance(f, Failure)),
-        cautions=(*_cautions(root, tree, transcripts, named), *of_lines),
+        cautions=(*cautions_of(root, tree, transcripts, others, said), *of_lines),
         linked=tree.linked,
     )
 
@@ -99,14 +96,10 @@ def _in_order(recordings: Iterable[Path]) -> list[Path]:
     return sorted(recordings, key=lambda p: (p.with_suffix(""), audio.SUFFIXES.index(p.suffix.lower())))
 
 
-def _ranked(transcripts: Iterable[Path]) -> list[Path]:
-    """Return transcripts with the kinds first that count more."""
+def _ranked(files: Iterable[Path]) -> list[Path]:
+    """Return those of some files that are transcripts, the kinds first that count more."""
+    transcripts = (p for p in files if p.suffix.lower() in TRANSCRIPTS and not is_table(p))
     return sorted(transcripts, key=lambda p: (TRANSCRIPTS.index(p.suffix.lower()), p))
-
-
-def _is_recording(path: Path) -> bool:
-    """Return whether a path has the suffix of a recording, of a kind that is read or not."""
-    return path.suffix.lower() in (*audio.SUFFIXES, *UNREAD_SUFFIXES)
 
 
 def _second_of_name(root: Path, path: Path, first: Path) -> Failure:
@@ -135,7 +128,7 @@ def _check_found(root: Path, tree: Tree) -> None:
     for odd in (o for o in tree.odd if o.path == root):
         raise DataError(root, odd.rule, "check its rights")
     odd_paths = [o.path for o in tree.odd]
-    if not any(_is_recording(p) or is_table(p) for p in (*tree.files, *odd_paths)):
+    if not any(is_recording(p) or is_table(p) for p in (*tree.files, *odd_paths)):
         raise DataError(
             root,
             f"there is no recording in this folder{_instead_there(root, tree)}",
@@ -147,17 +140,11 @@ def _instead_there(root: Path, tree: Tree) -> str:
     """Return what is in a folder without recordings, in brackets; empty where nothing is."""
     kinds = Counter(p.suffix.lower() or "files without a suffix" for p in tree.files)
     there = [f"{count} {kind}" for kind, count in kinds.most_common(MOST_NAMED)]
-    hidden = [p.name for p in tree.hidden if p.is_dir() or _is_recording(p)]
+    hidden = [p.name for p in tree.hidden if p.is_dir() or is_recording(p)]
     if hidden:
-        there.append(f"{_some(hidden)}, whose names begin with a dot")
+        there.append(f"{some(hidden)}, whose names begin with a dot")
     there += [f"{o.path.relative_to(root)}: {o.rule}" for o in tree.odd[:MOST_NAMED]]
     return f" ({'; '.join(there)})" if there else ""
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_recording(path: Path) -> None:
@@ -250,8 +237,7 @@ def _transcript_beside(path: Path, folder: Tree) -> Path | None:
         if odd.why is Why.CLOSED and odd.path == path.parent:
             raise DataError(odd.path, odd.rule, "check its rights")
     recordings = {p.with_suffix("") for p in (path, *folder.files) if p.suffix.lower() in audio.SUFFIXES}
-    transcripts = _ranked(p for p in folder.files if p.suffix.lower() in TRANSCRIPTS)
-    return paired(sorted(recordings), transcripts).by_stem.get(path.with_suffix(""))
+    return paired(sorted(recordings), _ranked(folder.files)).by_stem.get(path.with_suffix(""))
 
 
 def _row_of(path: Path, root: Path) -> TranscriptRow | None:
@@ -265,7 +251,7 @@ def _row_of(path: Path, root: Path) -> TranscriptRow | None:
     above = path.absolute().parents
     folders = [p for k, p in enumerate(above) if k < 2 or p.is_relative_to(root.absolute())]
     tables = [table for p in folders for table in files_in(p).files if is_table(table)]
-    rows = _rows(tables, [path])
+    rows, _ = _rows(tables, [path])
     found = rows.get(path.with_suffix(""))
     broken = next((r.problem for r in rows.values() if r.problem is not None and r.line == 0), None)
     if found is None and broken is not None:
@@ -326,35 +312,6 @@ def _utterance(
         end=end,
         source=source,
     )
-
-
-class Lacking:
-    """Tells why a recording has no transcript, and what to do: by what else is in its folder."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-
-    @cached_property
-    def _odd(self) -> Mapping[Path, Odd]:
-        odd = (o for o in self._tree.odd if o.path.suffix.lower() in TRANSCRIPTS)
-        return {o.path.with_suffix(""): o for o in odd}
-
-    @cached_property
-    def _beside(self) -> Mapping[tuple[Path, str], Sequence[Path]]:
-        found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
-        for path in self._tree.files:
-            found[path.parent, caseless(path.stem)].append(path)
-        return found
-
-    def of(self, path: Path) -> tuple[str, str, Fault]:
-        """Return the rule, the remedy and the fault of a recording without a transcript."""
-        odd = self._odd.get(path.with_suffix(""))
-        if odd is not None:
-            return f"{odd.path.name}: {odd.rule}", "put the transcript there", Fault.BAD_TRANSCRIPT
-        remedy = f"put {path.stem}.lab, .txt or .TextGrid beside it"
-        other = instead(path, self._beside.get((path.parent, caseless(path.stem)), ()))
-        rule = "the recording has no transcript"
-        return rule, f"{other}; or {remedy}" if other else remedy, Fault.NO_TRANSCRIPT
 
 
 def _of_recording(
@@ -500,7 +457,7 @@ def _of_odd(root: Path, odd: Iterable[Odd]) -> Iterator[Failure]:
     """Yield the failures of what cannot be read and may be a recording, or a folder of some."""
     for o in odd:
         folder = o.why is Why.CLOSED or (o.why is Why.BROKEN and not o.path.suffix)
-        if folder or (_is_recording(o.path) and o.why in (Why.BROKEN, Why.SPECIAL)):
+        if folder or (is_recording(o.path) and o.why in (Why.BROKEN, Why.SPECIAL)):
             remedy = "check its rights" if o.why is Why.CLOSED else "put it there, or take it out"
             yield _unread_recording(root, o.path, o.rule, remedy, Fault.UNREADABLE)
 
@@ -532,102 +489,38 @@ def _without_recording(
             )
 
 
-def _cautions(
-    root: Path, tree: Tree, transcripts: Paired, found: Iterable[Utterance | Failure]
-) -> Iterator[Caution]:
-    """Yield what a user should know of a corpus, though nothing fails for it."""
-    recordings = audio.recordings_of(tree.files)
-    texts = [p for p in transcripts.spare if p.suffix.lower() == ".txt"]
-    yield from _texts_alone(root, texts, {p.parent for p in recordings})
-    for stem in transcripts.guessed:
-        own = transcripts.by_stem[stem]
-        yield Caution(
-            where=own.relative_to(root).as_posix(),
-            rule=f"it is taken for the transcript of {stem.name}, whose name is another",
-            remedy="give both one name",
-            fault=Notice.NAME,
-        )
-    for why in (Why.AGAIN, Why.LOOP):
-        yield from _gathered(root, [o for o in tree.odd if o.why is why])
-    yield from _gathered(root, [o for o in tree.odd if o.why is Why.BROKEN and _is_no_recording(o.path)])
-    sounds = set(recordings)
-    beside = [p for p in tree.files if p.suffix.lower() in audio.SUFFIXES and p not in sounds]
-    if beside:
-        more = f", nor are {len(beside) - 1} more of the kind" if beside[1:] else ""
-        yield Caution(
-            where=beside[0].relative_to(root).as_posix(),
-            rule=f"it is not read, for its sound lies beside it under the same name{more}",
-            remedy="take the other one away if this one is meant",
-            fault=Notice.UNREAD_FILE,
-        )
-    hidden = [p.relative_to(root).as_posix() for p in tree.hidden if _is_recording(p)]
-    if hidden:
-        yield Caution(
-            where=hidden[0],
-            rule=f"recordings whose names begin with a dot are not read ({len(hidden)})",
-            remedy="rename them if they are meant",
-            fault=Notice.UNREAD_FILE,
-        )
-    stems = {(p.parent, caseless(p.stem)) for p in recordings}
-    said = [u.audio for u in found if isinstance(u, Utterance) and isinstance(u.audio, Path)]
-    yield from not_taken(root, tree.files, stems, {(p.parent, caseless(p.stem)) for p in said})
-
-
-def _is_no_recording(path: Path) -> bool:
-    """Return whether a path's suffix says that it is neither a recording nor a folder."""
-    return bool(path.suffix) and not _is_recording(path)
-
-
-def _texts_alone(root: Path, texts: Iterable[Path], folders: Set[Path]) -> Iterator[Caution]:
-    """Yield a caution for each folder with texts that have no recording.
-
-    READMEs are for people, and so is a single text where none of the ``folders`` of recordings is.
+def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> tuple[dict[Path, TranscriptRow], list[Path]]:
+    """Return the rows of every table, by the recording's path without its suffix; and the tables that are
+    about something else.
     """
-    by_folder: dict[Path, list[Path]] = defaultdict(list)
-    for path in texts:
-        if not path.stem.upper().startswith(ABOUT):
-            by_folder[path.parent].append(path)
-    for own in (own for folder, own in by_folder.items() if folder in folders or own[1:]):
-        others = f", nor have {_some([p.name for p in own[1:]])}" if own[1:] else ""
-        yield Caution(
-            where=own[0].relative_to(root).as_posix(),
-            rule=f"it has no recording beside it{others}",
-            remedy=f"put {own[0].stem}.wav there if it is a transcript",
-            fault=Fault.NO_RECORDING,
-        )
-
-
-def _gathered(root: Path, odd: Sequence[Odd]) -> Iterator[Caution]:
-    """Yield one caution for all that is odd for one reason."""
-    if odd:
-        more = f", and so {'is' if len(odd) == 2 else 'are'} {len(odd) - 1} more" if odd[1:] else ""
-        yield Caution(
-            where=odd[0].path.relative_to(root).as_posix(),
-            rule=f"{odd[0].rule}{more}",
-            remedy="take it out if that is not meant",
-            fault=Notice.LINK,
-        )
-
-
-def _rows(files: Iterable[Path], recordings: Iterable[Path]) -> dict[Path, TranscriptRow]:
-    """Return the rows of every table, by the recording's path without its suffix."""
     stems = ByName({os.path.abspath(p.with_suffix("")): p.with_suffix("") for p in recordings})
     rows: dict[Path, TranscriptRow] = {}
-    for row in (row for table in files if is_table(table) for row in read_rows(table)):
-        given = row.table.parent / row.name.replace("\\", "/")
-        bare = given.with_suffix("") if _is_recording(given) else given
-        places = (bare, row.table.parent / "wavs" / bare.name, row.table.parent / "clips" / bare.name)
-        stem = next((stems[p] for p in map(os.path.abspath, places) if p in stems), bare)
-        earlier = rows.setdefault(stem, row)
-        if earlier.text != row.text and earlier.problem is None:
-            rule = f"it names a recording that line {earlier.line} names too, with other words"
-            rows[stem] = replace(
-                row,
-                problem=DataError(
-                    f"{row.table}:{row.line}", rule, "keep one of the two", fault=Fault.BAD_TRANSCRIPT
-                ),
-            )
-    return rows
+    others = []
+    for table in filter(is_table, files):
+        placed = [(_place(row, stems), row) for row in read_rows(table)]
+        if all(row.problem and row.line and not there for (_, there), row in placed):
+            others.append(table)
+            continue
+        for (stem, _), row in placed:
+            earlier = rows.setdefault(stem, row)
+            if earlier.text != row.text and earlier.problem is None:
+                rows[stem] = replace(row, problem=_named_twice(row, earlier))
+    return rows, others
+
+
+def _place(row: TranscriptRow, stems: ByName[Path]) -> tuple[Path, bool]:
+    """Return the path, without its suffix, of the recording that a row names, and whether it is there."""
+    given = row.table.parent / row.name.replace("\\", "/")
+    bare = given.with_suffix("") if is_recording(given) else given
+    places = (bare, row.table.parent / "wavs" / bare.name, row.table.parent / "clips" / bare.name)
+    known = [stems[p] for p in map(os.path.abspath, places) if p in stems]
+    return (known[0], True) if known else (bare, False)
+
+
+def _named_twice(row: TranscriptRow, earlier: TranscriptRow) -> DataError:
+    """Return the error of a row whose recording an earlier one names, with other words."""
+    rule = f"it names a recording that line {earlier.line} names too, with other words"
+    return DataError(f"{row.table}:{row.line}", rule, "keep one of the two", fault=Fault.BAD_TRANSCRIPT)
 
 
 def find_recordings(root: Path) -> ByName[Path]:

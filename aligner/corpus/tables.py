@@ -1,17 +1,23 @@
-"""Transcripts in tables: LJSpeech's metadata.csv, and transcripts.tsv."""
+"""Transcripts in tables: LJSpeech's and Hugging Face's metadata.csv, transcripts.tsv, LibriSpeech's
+``.trans.txt``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aligner.formats.files import read_text
 from aligner.types import DataError, Fault
 
-LJSPEECH, TSV = "metadata.csv", "transcripts.tsv"
+METADATA, TSV = "metadata.csv", "transcripts.tsv"
+LIBRISPEECH = ".trans.txt"  # what the names of LibriSpeech's transcripts of a chapter end in
+LIBRISPEECH_ID = re.compile(r"(\w+)-\w+-\w+")  # speaker, chapter, utterance
 FILE_COLUMNS = ("file", "path", "audio", "filename", "file_name", "id")
-TEXT_COLUMNS = ("text", "transcript", "sentence", "transcription")
+TEXT_COLUMNS = ("normalized_text", "text", "transcript", "sentence", "transcription")
 SPEAKER_COLUMNS = ("speaker", "speaker_id", "client_id")
 
 
@@ -20,10 +26,10 @@ def is_table(path: Path) -> bool:
 
     Examples
     --------
-    >>> is_table(Path("corpus/Metadata.CSV")), is_table(Path("metadata.txt"))
-    (True, False)
+    >>> [is_table(Path(name)) for name in ("Metadata.CSV", "84-1.trans.txt", "metadata.txt")]
+    [True, True, False]
     """
-    return path.name.lower() in (LJSPEECH, TSV)
+    return path.name.lower() in (METADATA, TSV) or path.name.lower().endswith(LIBRISPEECH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +51,39 @@ class TranscriptRow:
 
 
 def read_rows(table: Path) -> list[TranscriptRow]:
-    """Read the rows of a table, whose name says its layout; one that cannot be read is a single row with a
-    problem.
+    """Read the rows of a table, whose name and first line say its layout.
+
+    One that cannot be read is a single row with a problem.
     """
     try:
         lines = read_text(table).split("\n")
     except DataError as error:
         return [TranscriptRow(table=table, name=table.name, problem=error)]
-    return list(_ljspeech(table, lines) if table.name.lower() == LJSPEECH else _tsv(table, lines))
+    if table.name.lower().endswith(LIBRISPEECH):
+        return list(_librispeech(table, lines))
+    if table.name.lower() == TSV:
+        return list(_tsv(table, [line.split("\t") for line in lines]))
+    between = next((sign for sign in ",;\t|" if _has_header(line_cells(lines[0], sign))), None)
+    if between is not None:
+        return list(_tsv(table, [line_cells(line, between) for line in lines]))
+    return list(_ljspeech(table, lines))
+
+
+def line_cells(line: str, between: str) -> list[str]:
+    """Return the cells of a line, which may be in quotes.
+
+    Examples
+    --------
+    >>> line_cells('a.wav,"Well, no"', ",")
+    ['a.wav', 'Well, no']
+    """
+    return next(csv.reader([line], delimiter=between), [])
+
+
+def _has_header(cells: Sequence[str]) -> bool:
+    """Return whether a line names a column of files and one of texts."""
+    names = {cell.strip().lower() for cell in cells}
+    return not names.isdisjoint(FILE_COLUMNS) and not names.isdisjoint(TEXT_COLUMNS)
 
 
 def _broken(table: Path, name: str, line: int, rule: str, remedy: str) -> TranscriptRow:
@@ -67,18 +98,29 @@ def _ljspeech(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
     for number, line in enumerate(lines, 1):
         name, *texts = (cell.strip() for cell in line.split("|"))
         if line.strip() and not texts:
-            yield _broken(table, name, number, "there is no | in the line", "write id|text, as LJSpeech does")
+            id_ = re.split(r"[,;\t]", name)[0]
+            yield _broken(table, id_, number, "there is no | in the line", "write id|text, as LJSpeech does")
         elif line.strip():
             said = texts[1] if len(texts) > 1 and texts[1] else texts[0]
             speaker = table.absolute().parent.name
             yield TranscriptRow(table=table, name=name, text=said, speaker=speaker, line=number)
 
 
-def _tsv(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
+def _librispeech(table: Path, lines: list[str]) -> Iterator[TranscriptRow]:
+    """Read LibriSpeech's layout: the name of a recording, a space, what is said; no header."""
+    for number, line in enumerate(lines, 1):
+        name, _, said = line.strip().partition(" ")
+        if name:
+            speaker = LIBRISPEECH_ID.fullmatch(name)
+            said_by = speaker[1] if speaker else ""
+            yield TranscriptRow(table=table, name=name, text=said.strip(), speaker=said_by, line=number)
+
+
+def _tsv(table: Path, lines: Iterable[Sequence[str]]) -> Iterator[TranscriptRow]:
     """Read a table with a header with a column for the file and one for the text, or with two columns: file,
     text.
     """
-    cells = [[cell.strip() for cell in line.split("\t")] for line in lines]
+    cells = [[cell.strip() for cell in line] for line in lines]
     header = [cell.lower() for cell in cells[0]]
     file, text, speaker = (
         next((header.index(n) for n in names if n in header), None)
