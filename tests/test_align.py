@@ -25,6 +25,7 @@ from aligner import Alignment, Compute, Failure, Utterance, align, align_file, f
 from aligner.cli import align as command
 from aligner.corpus.results import ALIGNMENT_COLUMNS
 from aligner.formats.textgrid import write_textgrid
+from aligner.models.store import cmu_dictionary
 from aligner.types import Interval
 
 
@@ -233,6 +234,65 @@ def test_a_users_dictionary(corpus, tmp_path):
     assert " ".join(labels) == " ".join([*words.values(), "T EY1 B AH0 L"]).replace(
         "K IH1", "DH AH0 K IH1"
     ).replace("DH AH0 DH AH0", "DH AH0")
+
+
+def spoken(grid: Path, word: str) -> str:
+    """The labels of the phones of a word."""
+    words, phones = textgrid.TextGrid.fromFile(str(grid))
+    [own] = [i for i in words if i.mark.lower() == word]
+    return " ".join(i.mark for i in phones if own.minTime <= (i.minTime + i.maxTime) / 2 <= own.maxTime)
+
+
+@pytest.mark.parametrize("backend", ["hmm", "ctc", "ctc+hmm"])
+def test_words_are_laid_over_the_dictionary(corpus, tmp_path, backend):
+    """They are said so and in no other way, whatever is written; all other words are as ever."""
+    (corpus / "anna" / "kitchen.lab").write_text("There is a 18 pot of soup on the kitchen table.")
+    first, second = tmp_path / "first.dict", tmp_path / "second.dict"
+    first.write_text("pot\tP AO T\n18\tD AH G\nsoup\n")
+    second.write_text("POT\tP IY T\n")
+    calls = ("-b", backend, "--add-words", first, "--add-words", second)
+    result = run(corpus, tmp_path / "out", *calls)
+    assert result.exit_code == 0, result.output
+    assert "line 3: 'soup' has no phones" in result.output
+    grid = tmp_path / "out" / "anna" / "kitchen.TextGrid"
+    assert [spoken(grid, w) for w in ("pot", "18")] == ["P IY T", "D AH G"]
+    assert spoken(grid, "soup").rstrip("012") in ("S UW1 P", "S UW P")
+    assert run(corpus, tmp_path / "out2", *calls, "--strict").exit_code == 2
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["add_words"] == [str(first), str(second)]
+    assert [w["fault"] for w in record["warnings"]] == ["dictionary"]
+
+
+def test_a_small_dictionary_is_warned_of(corpus, tmp_path):
+    book = tmp_path / "one.dict"
+    book.write_text("soup\tS UW1 P\n")
+    result = run(corpus, tmp_path / "out", "-d", book)
+    assert result.exit_code == 0
+    assert f"warning   {book}: it lacks " in result.output
+    assert "--add-words" in result.output
+    [warning] = json.loads((tmp_path / "out" / "run.json").read_text())["warnings"]
+    assert warning["fault"] == "oov"
+    whole = run(corpus, tmp_path / "whole", "-d", cmu_dictionary())
+    assert "warning" not in whole.output
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_speakers_have_dictionaries_of_their_own(corpus, tmp_path, jobs):
+    for kind in ("lab", "flac"):
+        (corpus / "bob").mkdir(exist_ok=True)
+        (corpus / "bob" / f"kitchen.{kind}").write_bytes((corpus / "anna" / f"kitchen.{kind}").read_bytes())
+    (tmp_path / "bobs.dict").write_text(
+        cmu_dictionary().read_text().replace("\npot P AA1 T\n", "\npot P IY T\n")
+    )
+    table = tmp_path / "speakers.yaml"
+    table.write_text("bob: bobs.dict\n")
+    result = run(corpus, tmp_path / "out", "-d", table, "-j", jobs)
+    assert (result.exit_code, "warning" in result.output) == (0, False), result.output
+    grids = [tmp_path / "out" / who / "kitchen.TextGrid" for who in ("anna", "bob")]
+    assert [spoken(grid, "pot") for grid in grids] == ["P AA1 T", "P IY T"]
+    table.write_text("bob: none.dict\n")
+    result = run(corpus, tmp_path / "out2", "-d", table)
+    assert (result.exit_code, "speakers.yaml:1: there is no 'none.dict'" in result.output) == (2, True)
 
 
 def test_no_g2p_names_the_word(corpus, tmp_path):

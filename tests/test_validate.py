@@ -320,13 +320,14 @@ def test_bad_lines_of_a_dictionary_are_told(corpus, tmp_path):
 
 
 def test_words_are_added(corpus, tmp_path):
+    (corpus / "anna" / "kitchen.lab").write_text("There is a zyxomatic pot of soup on the kitchen table.")
     words = tmp_path / "words.dict"
-    words.write_text("Praat\tP R AA1 T\n")
-    before, after = (validate(corpus, Options(add_words=added)) for added in ((), (words,)))
-    assert before.oovs is not None
-    assert after.oovs is not None
-    assert {o.word for o in before.oovs} - {o.word for o in after.oovs} <= {"Praat"}
-    assert run(corpus, "--add-words", words).exit_code == run(corpus).exit_code
+    words.write_text("zyxomatic\tZ IH2 K S OW0 M AE1 T IH0 K\n")
+    assert ("zyxomatic" in run(corpus).output, "zyxomatic" in run(corpus, "--add-words", words).output) == (
+        True,
+        False,
+    )
+    assert run(corpus, "--add-words", words, "--characters").exit_code == 2
 
 
 def test_a_dictionary_is_used(corpus, tmp_path):

@@ -381,10 +381,10 @@ def _word_problem(kind: Kind, odd: Oov, options: Options) -> Problem:
             WARNING,
             f"{odd.word!r}, {said}, is not in the dictionary and taken for {odd.pronunciation}",
         )
-        remedy = "add it to a dictionary (--dictionary) if that is wrong"
+        remedy = "add it as it is said (--add-words) if that is wrong"
     elif options.g2p and options.english:
         detail = f"{odd.word!r}, {said}, is not in the dictionary and cannot be read in English"
-        remedy = "correct it, add it to a dictionary (--dictionary), or name the language (--language)"
+        remedy = "correct it, add it (--add-words), or name the language (--language)"
     else:
         detail = f"{odd.word!r}, {said}, is not in the dictionary"
         remedy = "add it there" + (", or let G2P guess (without --no-g2p)" if options.english else "")

@@ -25,6 +25,8 @@ COMMANDS = {  # of MFA that have another name here, or none
     "g2p": "align guesses the pronunciations of words that no dictionary has, and lists them in oovs.csv",
     "train_dictionary": "aligner train learns the probabilities of pronunciations: its recipes standard "
     "and large do",
+    "add_words": "call: align CORPUS OUT --add-words FILE (the words are laid over the dictionary for this "
+    "run; aligner adapt and teach keep them with a model)",
     "find_oovs": "call: aligner validate CORPUS --oovs oovs.csv",
     "configure": "there is nothing to configure: the options of a call are all that it knows",
     "server": "there is no server, and none is needed",

@@ -353,20 +353,15 @@ def few_words(
     dictionary : Path
         The user's dictionary.
     """
-    words = {(normalize("NFC", speaker), key(word)): word for speaker, word in said}
-    lacking = [word for (speaker, _), word in words.items() if not pronounce.of(speaker).holds(word)]
+    words = {(normalize("NFC", who) if pronounce.speakers else "", key(word)): word for who, word in said}
+    lacking = [word for (who, _), word in words.items() if not pronounce.of(who).holds(word)]
     if 2 * len(lacking) <= len(words):
         return ()
     share = round(100 * len(lacking) / len(words))
-    some = ", ".join(repr(word) for word in lacking[:MOST_NAMED])
-    aside = ", and takes the place of the dictionary that is used without it" if pronounce.replaced else ""
-    lay = "to lay its words over that one instead, name it with --add-words in place of --dictionary"
-    return (
-        Caution(
-            where=str(dictionary),
-            rule=f"it lacks {share} % of the different words ({len(lacking)} of {len(words)}: {some}"
-            f"{', ...' if len(lacking) > MOST_NAMED else ''}){aside}",
-            remedy=lay if pronounce.replaced else "is it the dictionary of this corpus? add the words to it",
-            fault=Fault.OOV,
-        ),
-    )
+    some = ", ".join(map(repr, lacking[:MOST_NAMED])) + (", ..." if len(lacking) > MOST_NAMED else "")
+    rule = f"it lacks {share} % of the different words ({len(lacking)} of {len(words)}: {some})"
+    remedy = "is it the dictionary of this corpus? add the words that are missing"
+    if pronounce.replaced:
+        rule += ", and takes the place of the dictionary that is used without it"
+        remedy = "to lay its words over that one instead, name it with --add-words in place of --dictionary"
+    return (Caution(where=str(dictionary), rule=rule, remedy=remedy, fault=Fault.OOV),)

@@ -367,7 +367,7 @@ class Pronouncer:
                 raise DataError(
                     "transcript",
                     f"no pronunciation could be made for the word {word!r}",
-                    "add it to a dictionary (--dictionary), or name the language (--language)",
+                    "add it (--add-words), or name the language (--language)",
                     fault=Fault.OOV,
                 )
             self._guessed[word] = (Pronunciation(phones),)

@@ -20,9 +20,12 @@ from aligner.evaluate.folders import evaluate
 from aligner.learn.teach import learnt_by
 from aligner.parallel.cores import cores
 from aligner.parallel.monitor import Monitor, in_words
+from aligner.run.cautions import cautions
 from aligner.run.folder import Summary, run
 from aligner.run.plan import Job
 from aligner.types import Failure, Result
+
+LONG_RUN = 500  # utterances, from which warnings are printed before the work, too, not only in the summary
 
 
 def align(request: AlignRequest) -> int:
@@ -33,7 +36,11 @@ def align(request: AlignRequest) -> int:
     backend = chosen(request.model, request.options, request.compute)
     if request.corrections is not None:
         backend = learnt_by(backend, request.corrections, job.corpus, print_taught)
-    summary = align_behind_bar(job, backend, Console(stderr=True, highlight=False, soft_wrap=True))
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if len(job.utterances) > LONG_RUN:
+        for caution in cautions(job.utterances, backend):
+            console.print(f"warning: {caution}", markup=False)
+    summary = align_behind_bar(job, backend, console)
     click.echo(f"backend   {backend.traits.name}: {backend.traits.about}")
     print_summary(summary, job)
     if request.reference is not None:
