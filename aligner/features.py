@@ -307,6 +307,16 @@ class SphinxFrontend:
         power = torch.stack([c[:, 0], d[:, 0], dd[:, 0]], 1)
         return torch.cat([c[:, 1:], d[:, 1:], long[:, 1:], power, dd[:, 1:]], 1)  # s2_4x
 
+    def energies_of(self, frames: Tensor) -> Tensor:
+        """Log energies (T, nfilt) that frames (T, D) tell of: without fine structure, and each filter's but
+        for what the normalisation took from all frames; nothing of use where variances are normalised, too.
+        """
+        rest = self.ncep - 1
+        cepstra = frames[:, : self.ncep]
+        if self.feat != "1s_c_d_dd":
+            cepstra = torch.cat([frames[:, 3 * rest : 3 * rest + 1], frames[:, :rest]], 1)
+        return cepstra @ _inverse(self, frames.dtype, frames.device)
+
     def __call__(self, wave: Tensor) -> Tensor:
         """Compute the frames (T, D) of a waveform (N,)."""
         return self.streams(self.normalise(self.cepstra(wave)))
@@ -411,6 +421,14 @@ def _matrices(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device
     transform = cosine_transform(frontend.nfilt, frontend.ncep, frontend.transform)
     transform = transform * lifter(frontend.ncep, frontend.lifter)
     return filters.to(device, dtype), transform.to(device, dtype)
+
+
+@lru_cache(maxsize=8)
+def _inverse(frontend: SphinxFrontend, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What turns cepstra back to log energies, (ncep, nfilt): the pseudo-inverse of the transform."""
+    transform = _matrices(frontend, torch.float64, torch.device("cpu"))[1]
+    inverse: Tensor = torch.linalg.pinv(transform)
+    return inverse.to(device, dtype)
 
 
 def regression(cepstra: Tensor, reach: int = 2, lengths: Tensor | None = None) -> Tensor:

@@ -59,7 +59,8 @@ def test_a_batch_finds_what_each_finds_alone(backend, prepared, kernel):
 
 
 def test_an_utterance_without_a_path_leaves_the_others_alone(backend, prepared):
-    short = replace(prepared[1], frames=prepared[1].frames[:20])
+    frames, cost = prepared[1].frames[:20], prepared[1].pause_cost[:20]
+    short = replace(prepared[1], frames=frames, pause_cost=cost)
     first, lost, last = backend.find_all([prepared[0], short, prepared[2]])
     assert isinstance(lost, DataError)
     assert "take at least" in str(lost)

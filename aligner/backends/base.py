@@ -149,6 +149,9 @@ class Prepared:
     frames: Tensor
     """(T, D) what the model hears."""
 
+    pause_cost: Tensor | None = None
+    """(T,) what each frame costs as a part of a pause between words; None where that is not known."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:

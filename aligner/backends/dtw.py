@@ -184,6 +184,7 @@ class DtwBackend:
     def find(self, prepared: Referred) -> Found:
         """Search for the best path through the best of the templates."""
         heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
+        pauses = Pauses.of(heard.wave)
         try:
             found = warped(
                 frames,
@@ -193,6 +194,7 @@ class DtwBackend:
                 kernel=self.compute.kernel,
                 graph=prepared.graph,
                 within=self._within_words(prepared),
+                silent=pauses.silent_at(self.clock, len(frames)),
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -204,7 +206,7 @@ class DtwBackend:
                 ) from None
             raise too_short(heard, prepared.graph, len(frames), self.clock) from None
         firsts, phones, owners = unpaused(
-            *phones_of(found, self.clock, heard.start, heard.end), Pauses.of(heard.wave), heard.start
+            *phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start
         )
         one = Found(
             phones=phones,

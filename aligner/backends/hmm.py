@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path as File
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
 from aligner.backends.bounds import Bounds, within_words
@@ -20,6 +22,7 @@ from aligner.backends.speakers import SpeakerAnalysis
 from aligner.backends.spotting import Spotter
 from aligner.features import SphinxFrontend
 from aligner.graph import build
+from aligner.graph.pronunciations import PAUSE_WEIGHT
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.known import ENGLISH
@@ -28,6 +31,7 @@ from aligner.parallel.batches import moved
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
+from aligner.refine.pauses import pause_cost
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
 from aligner.text.dictionaries import read_dictionaries
@@ -94,10 +98,28 @@ class HmmBackend:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
             spoken, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
-            graph = build([w.pronunciations for w in spoken], self.model.topology)
+            graph = build([w.pronunciations for w in spoken], self.model.topology, PAUSE_WEIGHT)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
-        return Prepared(heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames)
+            # a stream does not know yet how loud the noise is, and it is to end as the whole is aligned
+            running = getattr(self.model.frontend, "cmn", None) == "running"
+            cost = None if running else pause_cost(self._energies(heard, frames))
+        return Prepared(
+            heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames, pause_cost=cost
+        )
+
+    def _energies(self, heard: Heard, frames: Tensor) -> Tensor:
+        """Log energies (T, filters) of an utterance's ``frames`` (T, D): what these tell of them, or anew."""
+        frontend, clock = self.model.frontend, self.model.clock
+        voice = self.voice_of(heard.utterance)
+        plain = self.model.transform is None and (voice is None or voice.transform is None)
+        if isinstance(frontend, SphinxFrontend) and not frontend.varnorm and plain:
+            return frontend.energies_of(frames)
+        ear = SphinxFrontend(
+            samprate=clock.rate, frate=clock.rate // clock.hop, wlen=clock.window / clock.rate
+        )
+        energies = ear.energies(heard.wave)
+        return energies[torch.arange(len(frames)).clamp(max=len(energies) - 1)]
 
     def find(self, prepared: Prepared, spans: np.ndarray | None = None) -> Found:
         """Search for the best path; within its words, where their times are known.
@@ -118,7 +140,14 @@ class HmmBackend:
             return self._within_words(prepared, prepared.heard.bounds)
         model = self._model_for(prepared.heard)
         try:
-            path, seen = best_path(prepared.frames, prepared.graph, model, self.compute.kernel, spans)
+            path, seen = best_path(
+                prepared.frames,
+                prepared.graph,
+                model,
+                kernel=self.compute.kernel,
+                spans=spans,
+                pause_cost=prepared.pause_cost,
+            )
         except NoPath:
             raise self._too_short(prepared) from None
         return self._of_path(prepared, path, seen)
@@ -148,7 +177,13 @@ class HmmBackend:
             by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
         for model, places in by_model.values():
             frames = moved([prepared[k].frames for k in places], self.compute.device)
-            paths = best_paths(frames, [prepared[k].graph for k in places], model, self.compute.kernel)
+            paths = best_paths(
+                frames,
+                [prepared[k].graph for k in places],
+                model,
+                kernel=self.compute.kernel,
+                pause_costs=[prepared[k].pause_cost for k in places],
+            )
             for k, found in zip(places, paths, strict=True):
                 one = prepared[k]
                 results[k] = self._too_short(one) if found is None else self._of_path(one, *found)

@@ -21,6 +21,7 @@ from aligner.tracing import stage
 MOST_SCORES = 2**26  # of an utterance (256 MB) that are all made at once: some four minutes of speech
 RIVAL_STRIDE = 3  # frames from one comparison with phones that are not in the transcript to the next
 COMPARED_PIECE = 1365 * RIVAL_STRIDE  # frames that are compared at once, where there are too many for all
+NO_COLUMNS = np.empty(0, np.int64)
 SHORT_PIECE = 100 * RIVAL_STRIDE  # the same for who knows the path already: fewer frames use fewer pdfs
 
 
@@ -109,7 +110,13 @@ class PhoneComparison:
 
 
 def best_path(
-    frames: Tensor, graph: Graph, model: HmmModel, kernel: str, spans: np.ndarray | None = None
+    frames: Tensor,
+    graph: Graph,
+    model: HmmModel,
+    *,
+    kernel: str,
+    spans: np.ndarray | None = None,
+    pause_cost: Tensor | None = None,
 ) -> tuple[Path, Evidence]:
     """The best path of an utterance, and what each frame says about it.
 
@@ -125,38 +132,85 @@ def best_path(
     spans : ndarray, optional
         (S, 2) the first frame, and the last + 1, in which the path may be in each state; any frame unless
         given.
+    pause_cost : Tensor, optional
+        (T,) what a frame costs that is taken for a pause between words (see `aligner.refine.pauses`).
 
     Raises
     ------
     NoPath
         If no path is possible.
     """
+    graph, pauses = (
+        pauses_apart(graph, model.topology.silence) if pause_cost is not None else (graph, NO_COLUMNS)
+    )
     if spans is not None:  # every state has scores of its own then
+        pauses = np.flatnonzero(np.isin(graph.pdf, pauses))
         states = np.arange(len(graph.pdf), dtype=np.int32)
         graph = replace(graph, pdf=states, pdfs=graph.pdfs[graph.pdf])
     comparison = PhoneComparison.of(graph, model)
     most = max(len(comparison.pdfs), len(graph.pdfs))
     if len(frames) * most > MOST_SCORES and kernel in ("auto", "numba"):
-        return _long_path(frames, graph, model, spans)
+        return _long_path(frames, graph, model, spans=spans, pauses=pauses, pause_cost=pause_cost)
     with stage("scores"):
         scored = comparison.scored(frames)
     with stage("search"):
-        columns = np.searchsorted(scored.pdfs, graph.pdfs)
-        path = viterbi(*_columns(Arcs.of(graph), scored.scores, columns, spans), kernel=kernel)
+        scores, columns = _paused(scored, graph, pauses, pause_cost)
+        path = viterbi(*_columns(Arcs.of(graph), scores, columns, spans), kernel=kernel)
     with stage("evidence"):
         states = path.states[0].numpy()
         return path, comparison.evidence(scored, states, comparison.phones(states))
 
 
+def pauses_apart(graph: Graph, silence: str) -> tuple[Graph, np.ndarray]:
+    """The graph with columns of scores that are the pauses' alone, and which they are, (Q,).
+
+    A pause is a ``silence`` between two words: neither that before the first word nor that behind the last.
+    """
+    silent = np.array([label == silence for label in graph.phone])
+    silent[graph.node[np.isfinite(graph.start) | np.isfinite(graph.final)]] = False
+    between = np.flatnonzero(silent[graph.node])
+    if not len(between):
+        return graph, NO_COLUMNS
+    own, place = np.unique(graph.pdf[between], return_inverse=True)
+    pdf = graph.pdf.copy()
+    pdf[between] = len(graph.pdfs) + place
+    pauses = np.arange(len(graph.pdfs), len(graph.pdfs) + len(own))
+    return replace(graph, pdf=pdf, pdfs=np.append(graph.pdfs, graph.pdfs[own])), pauses
+
+
+def _paused(
+    scored: ScoredFrames, graph: Graph, pauses: np.ndarray, cost: Tensor | None
+) -> tuple[Tensor, np.ndarray]:
+    """Scores (T, C), and the column of each of the graph's pdfs, (P,).
+
+    The ``pauses`` among these have columns of their own, from which the ``cost`` (T,) is taken.
+    """
+    columns = np.searchsorted(scored.pdfs, graph.pdfs)
+    if cost is None or not len(pauses):
+        return scored.scores, columns
+    dearer = scored.scores[:, columns[pauses]] - cost.to(scored.scores)[:, None]
+    columns[pauses] = scored.scores.shape[1] + np.arange(len(pauses))
+    return torch.cat([scored.scores, dearer], 1), columns
+
+
 def _long_path(
-    frames: Tensor, graph: Graph, model: HmmModel, spans: np.ndarray | None
+    frames: Tensor,
+    graph: Graph,
+    model: HmmModel,
+    *,
+    spans: np.ndarray | None,
+    pauses: np.ndarray,
+    pause_cost: Tensor | None,
 ) -> tuple[Path, Evidence]:
     """Find what `best_path` finds, in little memory."""
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         own = None if spans is None else spans[columns]
         with stage("scores"):
-            return scores_within(model.score(frames[first:last], graph.pdfs[columns]), own, first)
+            scores = model.score(frames[first:last], graph.pdfs[columns])
+            if pause_cost is not None:
+                scores[:, torch.from_numpy(np.isin(columns, pauses))] -= pause_cost[first:last, None]
+            return scores_within(scores, own, first)
 
     with stage("search"):
         path = long_path(Arcs.of(graph), score, len(frames))
@@ -203,7 +257,12 @@ def path_scores(frames: Tensor, graph: Graph, model: HmmModel, states: np.ndarra
 
 
 def best_paths(
-    frames: Sequence[Tensor], graphs: Sequence[Graph], model: HmmModel, kernel: str
+    frames: Sequence[Tensor],
+    graphs: Sequence[Graph],
+    model: HmmModel,
+    *,
+    kernel: str,
+    pause_costs: Sequence[Tensor | None] | None = None,
 ) -> list[tuple[Path, Evidence] | None]:
     """`best_path` of a batch, on the device of the model; None for an utterance that has no path.
 
@@ -215,18 +274,35 @@ def best_paths(
     model : HmmModel
         On the same device.
     kernel : {'auto', 'numba', 'triton', 'reference'}
+    pause_costs : sequence of Tensor or None, optional
+        (T,) of each utterance, see `best_path`.
     """
-    comparisons = [PhoneComparison.of(graph, model) for graph in graphs]
+    if not graphs:
+        return []
+    costs = pause_costs or [None] * len(graphs)
+    apart = [
+        (graph, NO_COLUMNS) if cost is None else pauses_apart(graph, model.topology.silence)
+        for graph, cost in zip(graphs, costs, strict=True)
+    ]
+    comparisons = [PhoneComparison.of(graph, model) for graph, _ in apart]
     scored = [c.scored(x) for c, x in zip(comparisons, frames, strict=True)]
+    priced = [
+        _paused(s, graph, pauses, cost) for s, (graph, pauses), cost in zip(scored, apart, costs, strict=True)
+    ]
     lengths = torch.tensor([len(x) for x in frames])
     try:
-        path = viterbi(*_padded(scored, graphs), lengths, kernel)
+        path = viterbi(*_padded(priced, [graph for graph, _ in apart]), lengths, kernel)
     except NoPath as error:
         lost = set(error.utterances)
         kept = [k for k in range(len(frames)) if k not in lost]
-        rest = iter(
-            best_paths([frames[k] for k in kept], [graphs[k] for k in kept], model, kernel) if kept else ()
+        again = best_paths(
+            [frames[k] for k in kept],
+            [graphs[k] for k in kept],
+            model,
+            kernel=kernel,
+            pause_costs=[costs[k] for k in kept],
         )
+        rest = iter(again)
         return [None if k in lost else next(rest) for k in range(len(frames))]
     states, totals = path.states.cpu(), path.score.cpu()
     found: list[tuple[Path, Evidence] | None] = []
@@ -237,15 +313,15 @@ def best_paths(
     return found
 
 
-def _padded(scored: Sequence[ScoredFrames], graphs: Sequence[Graph]) -> tuple[Arcs, Tensor]:
-    """The arcs of several graphs, and the scores (B, T, P) of their utterances, filled up with zeros."""
-    longest, width = (max(s.scores.shape[k] for s in scored) for k in (0, 1))
-    padded = scored[0].frames.new_zeros(len(scored), longest, width, dtype=torch.float32)
-    for target, s in zip(padded, scored, strict=True):
-        target[: len(s.scores), : len(s.pdfs)] = s.scores
+def _padded(priced: Sequence[tuple[Tensor, np.ndarray]], graphs: Sequence[Graph]) -> tuple[Arcs, Tensor]:
+    """The arcs of several graphs, and the scores (B, T, C) of their utterances, filled up with zeros."""
+    longest, width = (max(scores.shape[k] for scores, _ in priced) for k in (0, 1))
+    padded = priced[0][0].new_zeros(len(priced), longest, width, dtype=torch.float32)
+    for target, (scores, _) in zip(padded, priced, strict=True):
+        target[: scores.shape[0], : scores.shape[1]] = scores
     moved = [
-        replace(graph, pdf=np.searchsorted(s.pdfs, graph.pdfs)[graph.pdf].astype(np.int32))
-        for graph, s in zip(graphs, scored, strict=True)
+        replace(graph, pdf=columns[graph.pdf].astype(np.int32))
+        for graph, (_, columns) in zip(graphs, priced, strict=True)
     ]
     return Arcs.of(moved, padded.device), padded
 

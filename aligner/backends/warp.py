@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,24 @@ class Warped(NamedTuple):
 
     evidence: Evidence
     """What each frame says about the path."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A recording that a reference is warped on."""
+
+    frames: Tensor
+    """(T, D) its frames."""
+
+    silent: np.ndarray
+    """(T,) bool: which of them are too soft for any phone."""
+
+    def __getitem__(self, piece: slice) -> Target:
+        return Target(self.frames[piece], self.silent[piece])
+
+    def scores(self, matcher: Matcher, columns: np.ndarray | None = None) -> Tensor:
+        """Scores (T, columns) of its frames (see `Matcher.score`)."""
+        return matcher.score(self.frames, columns, self.silent)
 
 
 def templates(
@@ -98,6 +116,7 @@ def warped(
     kernel: str = "auto",
     graph: Graph | None = None,
     within: Iterable[np.ndarray] | None = None,
+    silent: np.ndarray | None = None,
 ) -> Warped:
     """Warp a recording on the template that it fits best.
 
@@ -117,6 +136,8 @@ def warped(
     within : iterable of ndarray, optional
         (S, 2) the first frame, and the last + 1, in which the path may be in each state; the first that allow
         a path are taken.
+    silent : ndarray, optional
+        (T,) bool: which frames are too soft for any phone; none unless given.
 
     Raises
     ------
@@ -125,18 +146,20 @@ def warped(
     """
     pause = pause_of(frames) if pause is None else pause
     graph = graph or choice[0].graph(steps)
+    silent = np.zeros(len(frames), bool) if silent is None else silent
+    target = Target(frames, silent)
     template = choice[len(choice) // 2]
     with suppress(NoPath), stage("search"):  # a thinned template may not keep up where a whole one does
-        template = _closest(frames, choice, pause, steps, kernel) if len(choice) > 1 else template
+        template = _closest(target, choice, pause, steps, kernel) if len(choice) > 1 else template
     matcher = Matcher(template, pause)
     if within is None:
-        path, scores = _path(frames, matcher, graph, kernel)
+        path, scores = _path(target, matcher, graph, kernel)
     else:
-        path, scores = _path_within(frames, matcher, graph, kernel, within)
+        path, scores = _path_within(target, matcher, graph, kernel, within)
     states = path.states[0].numpy()
     with stage("evidence"):
         seen = (
-            _in_pieces(frames, matcher, graph, states)
+            _in_pieces(target, matcher, graph, states)
             if scores is None
             else _evidence(scores.numpy(), graph, states)
         )
@@ -144,37 +167,38 @@ def warped(
 
 
 def _closest(
-    frames: Tensor, choice: Sequence[Template], pause: Pause, steps: StepCosts, kernel: str
+    target: Target, choice: Sequence[Template], pause: Pause, steps: StepCosts, kernel: str
 ) -> Template:
     """The template with the best path; all have the same graph."""
     thin = [t.thin(THINNING_STEP) for t in choice]
-    graph, few = thin[0].graph(steps), frames[::THINNING_STEP]
-    if len(few) * len(graph.pdfs) <= MOST_SCORES:
+    graph, few = thin[0].graph(steps), target[::THINNING_STEP]
+    if len(few.frames) * len(graph.pdfs) <= MOST_SCORES:
         with stage("scores"):
-            scores = torch.stack([Matcher(t, pause).score(few) for t in thin])
+            scores = torch.stack([few.scores(Matcher(t, pause)) for t in thin])
         return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
     found = [float(_path(few, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
     return choice[int(np.argmax(found))]
 
 
-def _path(frames: Tensor, matcher: Matcher, graph: Graph, kernel: str) -> tuple[Path, Tensor | None]:
+def _path(target: Target, matcher: Matcher, graph: Graph, kernel: str) -> tuple[Path, Tensor | None]:
     """The best path, and all scores; None in place of these where they would fill the memory."""
+    frames = target.frames
     if len(frames) * len(graph.pdfs) <= MOST_SCORES or kernel not in ("auto", "numba"):
         with stage("scores"):
-            scores = matcher.score(frames)
+            scores = target.scores(matcher)
         with stage("search"):
             return viterbi(Arcs.of(graph), scores[None], kernel=kernel), scores
 
     def score(first: int, last: int, columns: np.ndarray) -> Tensor:
         with stage("scores"):
-            return matcher.score(frames[first:last], columns)
+            return target[first:last].scores(matcher, columns)
 
     with stage("search"):
         return long_path(Arcs.of(graph), score, len(frames)), None
 
 
 def _path_within(
-    frames: Tensor, matcher: Matcher, graph: Graph, kernel: str, within: Iterable[np.ndarray]
+    target: Target, matcher: Matcher, graph: Graph, kernel: str, within: Iterable[np.ndarray]
 ) -> tuple[Path, Tensor]:
     """The best path that keeps within spans of frames, and all scores.
 
@@ -184,7 +208,7 @@ def _path_within(
         If none does.
     """
     with stage("scores"):
-        scores = matcher.score(frames)
+        scores = target.scores(matcher)
     alone = Arcs.of(replace(graph, pdf=np.arange(len(graph.pdf), dtype=np.int32)))
     own = scores[:, graph.pdf]
     for spans in within:
@@ -193,19 +217,19 @@ def _path_within(
     raise NoPath([0])
 
 
-def _in_pieces(frames: Tensor, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:
+def _in_pieces(target: Target, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:
     """The evidence of a long recording, each piece compared with the reference near where the path has it."""
     parts, rows = [], len(graph.pdfs) - 1
     on = graph.pdf[states]
     reached = np.maximum.accumulate(np.where(on < rows, on, 0))  # in a pause, too
-    for k in range(0, len(frames), COMPARED_PIECE):
+    for k in range(0, len(target.frames), COMPARED_PIECE):
         piece = slice(k, k + COMPARED_PIECE)
         first, last = (
             max(reached[piece][0] - COMPARED_REACH, 0),
             min(reached[piece][-1] + COMPARED_REACH, rows),
         )
         columns = np.append(np.arange(first, last), rows)
-        parts.append(_evidence(matcher.score(frames[piece], columns).numpy(), graph, states[piece], columns))
+        parts.append(_evidence(target[piece].scores(matcher, columns).numpy(), graph, states[piece], columns))
     return Evidence.concatenated(parts)
 
 

@@ -13,6 +13,10 @@ import numpy as np
 from aligner.graph.flat import NONE, Graph, check_pronounced, padded
 from aligner.types import Pronunciation
 
+# Log weight of a pause between two words: most words in fluent speech are followed by none, and a
+# model's log-likelihoods of frames, which are not independent, are some ten times as great as they should be
+PAUSE_WEIGHT = -8.0
+
 
 class Position(IntEnum):
     """Position of a phone in its word."""
@@ -123,13 +127,13 @@ class _Exit:
     """That phone's label."""
     follows: frozenset[str]
     """Phones that its context expects next, the silence among them."""
-    silence: float
-    """Log weight of a silence behind the word."""
+    silence: float | None
+    """Log weight of a silence behind the word; None where its pronunciation says nothing of silences."""
     no_silence: float
     """Log weight of no silence behind the word."""
 
 
-def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph:
+def build(words: Sequence[Sequence[Pronunciation]], topology: Topology, pause_weight: float = 0.0) -> Graph:
     """Build the graph of all ways in which a sequence of words may be said.
 
     Each phone stands in the context of its neighbours, across words too; silence is optional between words
@@ -140,6 +144,9 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     words : sequence of sequences of Pronunciation
         At least one word, each with at least one pronunciation of at least one phone.
     topology : Topology
+    pause_weight : float
+        Log weight of a silence between two words, where the pronunciation says nothing of silences; that of
+        no silence, and of silences at both ends, is 0.
 
     Returns
     -------
@@ -159,12 +166,17 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology) -> Graph
     exits: list[_Exit] = []
     for i, pronunciations in enumerate(words):
         found = []
+        default_silence = pause_weight if i < len(words) - 1 else 0.0
         for p in pronunciations:
             following = firsts[i + 1] | {silence}
             found += _word(net, topology, p, word=i, exits=exits, quiet=quiet, follows=following)
         exits = found
         quiet = _silence(net, topology)
-        net.before[quiet] = [(e.node, e.silence) for e in exits if silence in e.follows]
+        net.before[quiet] = [
+            (e.node, default_silence if e.silence is None else e.silence)
+            for e in exits
+            if silence in e.follows
+        ]
     for e in exits:
         net.final[e.node] = e.no_silence
     net.final[quiet] = 0.0
@@ -212,7 +224,7 @@ def _word(
 def _exit(node: int, p: Pronunciation, phone: str, follows: frozenset[str]) -> _Exit:
     """Make the exit of a pronunciation from its last node, of that ``phone``."""
     silence, no_silence = (
-        (0.0, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
+        (None, 0.0) if p.silence_after is None else (_weight(p.silence_after), _weight(1.0 - p.silence_after))
     )
     return _Exit(node=node, phone=phone, follows=follows, silence=silence, no_silence=no_silence)
 

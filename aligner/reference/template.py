@@ -27,6 +27,8 @@ from aligner.types import SILENCE_LABEL, Clock, Interval
 
 LEAST_PHONE_FRAMES = 4  # frames of the reference in a phone: leaving out every other one still leaves 10 ms
 PAUSE_BONUS = 0.1  # score of a pause in quiet frames: they fit better than speech fits another speaker's
+# most that a pause costs in a silent frame: less than speech is away from another speaker's
+SILENT_PAUSE_COST = 0.5
 LOUD_PAUSE_COST = 3.0  # cost of calling a loud frame a pause: more than any speech is away from any other
 # shares of the way from the quietest to the loudest frames, in dB
 QUIET_SHARE = 0.2  # below it lie the frames from which the pauses are learnt
@@ -159,7 +161,9 @@ class Matcher:
     pause: Pause
     """Pauses of the target."""
 
-    def score(self, frames: Tensor, columns: np.ndarray | None = None) -> Tensor:
+    def score(
+        self, frames: Tensor, columns: np.ndarray | None = None, silent: np.ndarray | None = None
+    ) -> Tensor:
         """Minus the root mean square distances of ``frames`` (T, D) to the template's and to a pause.
 
         Parameters
@@ -168,6 +172,8 @@ class Matcher:
             (T, D)
         columns : ndarray, optional
             Which of the R + 1 columns (the last is the pause); all unless given.
+        silent : ndarray, optional
+            (T,) bool: which frames are too soft for any phone, whatever they sound like.
 
         Returns
         -------
@@ -185,4 +191,8 @@ class Matcher:
         scores[:, torch.from_numpy(wanted == count)] += torch.where(
             loud, PAUSE_BONUS - LOUD_PAUSE_COST, PAUSE_BONUS
         )
+        if silent is not None:
+            pause = scores[:, torch.from_numpy(wanted == count)]
+            least = torch.from_numpy(np.where(silent, -SILENT_PAUSE_COST, -np.inf)).to(scores)
+            scores[:, torch.from_numpy(wanted == count)] = torch.maximum(pause, least[:, None])
         return scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from aligner.features import levels
@@ -13,6 +14,8 @@ from aligner.types import Clock
 
 QUIET_SHARE = 0.25  # of the way from the quietest to the loud parts (in dB), below which nothing is said
 QUIET_PERCENTILE, LOUD_PERCENTILE = 5, 90  # percentiles of the levels
+NO_PHONE = 32  # dB below the loud parts, from which on no phone is so soft but for closures, which are short
+NO_PHONE_SHARE = 0.6  # of the way from the quietest to the loud parts, above which it may be one all the same
 LEAST_POWER = 1e-10  # of full scale squared
 LEVEL_CLOCK = Clock(hop=80, window=80)  # of the levels
 SHORTEST_PAUSE = 0.1  # s of quiet between words that are a pause
@@ -20,6 +23,14 @@ CLOSURE_QUIET = 0.06  # s of quiet that belong to a stop: before it, and half as
 FINAL_QUIET = 0.03  # s of quiet that end the last word
 HALF_PHONE = 0.04  # s of a phone on either side of where it is heard, where no quiet says more
 EDGE_REACH = 0.25  # s from there within which it may begin or end
+
+FRAMES_SMOOTHED = 5  # frames over which energies are smoothed: voices and noises flicker
+FILTERS_IN_BAND = 5  # neighbouring filters that make a band
+FLOOR_QUANTILE = 0.1  # of a band's log energies: the noise of the recording, where no more is heard
+FLOOR_FRAMES, FLOOR_STEP = 2000, 500  # frames in which the noise is the same, and after which it may not be
+AUDIBLE = 0.46  # nats (2 dB) that a band may lie above the floor before it tells of a sound
+SURELY_AUDIBLE = 0.46  # nats above that from which it tells no more: breath and knocks are no speech
+AUDIBLE_COST = 16.0  # nats that a pause costs in a frame for each nat that its bands are audible in the mean
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,22 @@ class Pauses:
     quiet: np.ndarray
     """(T,) bool: whether each 5 ms are quiet."""
 
+    silent: np.ndarray
+    """(T,) bool: whether each 5 ms are too soft for any phone, for as long as a pause lasts."""
+
     @classmethod
     def of(cls, wave: Tensor) -> Pauses:
         """The quiet parts of a waveform (N,) at 16 kHz."""
-        return cls(quiet_frames(levels(wave, LEVEL_CLOCK, len(wave) // LEVEL_CLOCK.hop).numpy()))
+        power = levels(wave, LEVEL_CLOCK, len(wave) // LEVEL_CLOCK.hop).numpy()
+        return cls(quiet_frames(power), silent_frames(power))
+
+    def silent_at(self, clock: Clock, count: int) -> np.ndarray:
+        """Whether each of ``count`` frames of a clock is too soft for any phone, (count,)."""
+        if not len(self.silent):
+            return np.zeros(count, bool)
+        at = [round(LEVEL_CLOCK.frame(clock.boundary(k + 0.5)) - 0.5) for k in range(count)]
+        within: np.ndarray = self.silent[np.clip(at, 0, len(self.silent) - 1)]
+        return within
 
     def mostly_quiet(self, first: float, last: float) -> bool:
         """Whether half of the time from ``first`` to ``last`` or more is."""
@@ -77,6 +100,51 @@ class Pauses:
         return last + HALF_PHONE
 
 
+def pause_cost(energies: Tensor) -> Tensor:
+    """What each frame costs as a part of a pause between words: more than nothing where it is audible.
+
+    A model of silence has learnt from all kinds of rooms: in a noisy one a soft nasal or liquid may look
+    more like it than like speech.  The recording itself tells better what its own noise is.
+
+    Parameters
+    ----------
+    energies : Tensor
+        (T, filters) log energies of mel filters, 10 ms from one to the next; each may be off by a constant.
+
+    Returns
+    -------
+    Tensor
+        (T,) in nats, from 0 to `AUDIBLE_COST` times `SURELY_AUDIBLE`.
+
+    Examples
+    --------
+    >>> hum = torch.zeros(40, 25)
+    >>> hum[20:30, :15] = 1.0
+    >>> pause_cost(hum)[[0, 25]].round().tolist()
+    [0.0, 4.0]
+    """
+    if not len(energies):
+        return energies.new_zeros(0)
+    reach = FRAMES_SMOOTHED // 2
+    around = torch.cat([energies[:1].expand(reach, -1), energies, energies[-1:].expand(reach, -1)])
+    smooth = torch.nn.functional.avg_pool2d(
+        around[None], (FRAMES_SMOOTHED, FILTERS_IN_BAND), (1, FILTERS_IN_BAND)
+    )[0]
+    above = torch.cat(
+        [
+            smooth[k : k + FLOOR_STEP] - _floor(smooth, k + FLOOR_STEP // 2)
+            for k in range(0, len(smooth), FLOOR_STEP)
+        ]
+    )
+    return AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
+
+
+def _floor(energies: Tensor, centre: int) -> Tensor:
+    """The energies (bands,) of the noise around a frame."""
+    first = max(min(centre - FLOOR_FRAMES // 2, len(energies) - FLOOR_FRAMES), 0)
+    return torch.quantile(energies[first : first + FLOOR_FRAMES], FLOOR_QUANTILE, dim=0)
+
+
 def _frame(time: float) -> int:
     return max(0, int(np.rint(LEVEL_CLOCK.frame(time))))
 
@@ -95,6 +163,30 @@ def quiet_frames(levels: np.ndarray) -> np.ndarray:
     low, high = np.percentile(decibels, [QUIET_PERCENTILE, LOUD_PERCENTILE])
     quiet: np.ndarray = decibels < low + QUIET_SHARE * (high - low)
     return quiet
+
+
+def silent_frames(levels: np.ndarray) -> np.ndarray:
+    """Whether each frame is too soft for any phone, (T,), by its mean square (T,).
+
+    So it is where the frames for `SHORTEST_PAUSE` are `NO_PHONE` softer than the loud parts; in a noisy
+    recording none is.  A breath, and the noise of a room that is not the quietest in the recording, is.
+
+    Examples
+    --------
+    >>> silent_frames(np.array([1e-6] * 19 + [1e-2] * 50 + [1e-6] * 20))[[0, 20, -1]].tolist()
+    [False, False, True]
+    """
+    if not len(levels):
+        return np.zeros(0, bool)
+    decibels = 10 * np.log10(levels + LEAST_POWER)
+    low, high = np.percentile(decibels, [QUIET_PERCENTILE, LOUD_PERCENTILE])
+    soft = decibels < min(high - NO_PHONE, low + NO_PHONE_SHARE * (high - low))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], soft.astype(np.int8), [0]])))
+    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        if LEVEL_CLOCK.seconds(end - begin) < SHORTEST_PAUSE:
+            soft[begin:end] = False
+    silent: np.ndarray = soft
+    return silent
 
 
 def longest_run(within: np.ndarray) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from aligner.corpus.audio import SILENT_PEAK, clipped
 from aligner.corpus.samples import piece_of
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import build
+from aligner.graph.pronunciations import PAUSE_WEIGHT
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.refine.boundaries import Refinement
@@ -107,7 +108,7 @@ class StreamAligner:
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
         model = self.backend.model
-        self.graph = build([w.pronunciations for w in self.spoken], model.topology)
+        self.graph = build([w.pronunciations for w in self.spoken], model.topology, PAUSE_WEIGHT)
         self._text, self._growing = text, GrowingPhones(self.backend, self.graph, self.spoken)
         assert isinstance(model.frontend, SphinxFrontend)
         transcript = TranscriptModel(model, self.graph)
