@@ -261,7 +261,12 @@ def test_without_g2p_the_word_is_named():
 
 def test_a_word_that_nothing_can_pronounce_is_named():
     with pytest.raises(DataError, match="'你好'"):
-        pronounce("dog 你好", g2p=HamaG2P())
+        pronounce("dog 你好", g2p=lambda word: ())
+
+
+@pytest.mark.parametrize("word", ["你好", "Привет", "नमस्ते", "안녕", "שלום", "ß", "日本", "ʃ", "x̂", "ǅ", "'"])
+def test_a_word_of_any_script_has_an_english_pronunciation(word):
+    assert HamaG2P()(word) or not any(map(str.isalpha, word))
 
 
 def test_noise_words_are_the_models_noise():

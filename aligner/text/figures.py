@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aligner.text import clock, codes, fractions, money, signs
+from aligner.text import clock, codes, fractions, money, signs, words
 from aligner.text.listed import listed
 from aligner.text.numbers import (
     DECIMAL,
@@ -342,4 +342,4 @@ def part(piece: str, place: Place) -> list[str]:
         return ["a" if core == "a" else letter_name(core)]
     if core.isupper() and len(core) == 2:
         return letters(core)
-    return [core.lower() if core == "COVID" else core]
+    return [core.lower()] if core == "COVID" else words.plain_words(core)

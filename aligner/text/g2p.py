@@ -154,6 +154,19 @@ def to_arpabet(ipa: str) -> tuple[str, ...]:
     return tuple(phone for symbol in _SYMBOL.findall(bare) for phone in IPA_TO_ARPABET[symbol].split())
 
 
+def romanised(word: str) -> str:
+    """Write a word of any script in the letters of English, in small ones.
+
+    Examples
+    --------
+    >>> romanised("Привет"), romanised("你好"), romanised("Ελλάδα")
+    ('privet', 'nihao', 'ellada')
+    """
+    from anyascii import anyascii
+
+    return anyascii(word).lower()
+
+
 class HamaG2P:
     """Pronounces English words in ARPAbet; its network is loaded with the first word."""
 
@@ -164,14 +177,16 @@ class HamaG2P:
         return G2PModel()
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """Pronounce a word; an empty tuple where it has no letters that are read in English."""
+        """Pronounce a word; an empty tuple where it has no letters.
+
+        Words of other scripts are read as they are written in English, see `romanised`.
+        """
         plain = "".join(
             c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)
         )
+        if not plain.isascii():  # other letters are read as they are written in English
+            plain = romanised(word)
         letters = re.sub(r"[^a-z']", "", plain)
-        # another script has no English reading; a stray mark in a Latin word has
-        if not letters.strip("'") or any(
-            c.isalpha() and "LATIN" not in unicodedata.name(c, "") for c in plain
-        ):
+        if not letters.strip("'"):
             return ()
         return to_arpabet(self._network.predict(letters).ipa)
