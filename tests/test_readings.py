@@ -9,6 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aligner.backends.hmm import pronouncer
+from aligner.backends.options import Options
 from aligner.text.conventions import USUAL
 from aligner.text.markup import without_markup
 from aligner.text.normalise import BRACKETED, normalise
@@ -92,3 +94,18 @@ def test_what_is_said_has_no_figures_and_no_signs(text):
     for token in normalise(text):
         for word in token.spoken:
             assert BRACKETED.fullmatch(word) or re.fullmatch(r"['.]*[^\W\d_](?:[^\W\d_]|['.-])*", word), word
+
+
+def test_every_form_and_any_signs_have_a_pronunciation(model):
+    pronounce = pronouncer(model, Options())
+
+    @given(st.text(max_size=20))
+    def check(text):
+        spoken, _ = pronounce(normalise(text))
+        assert {word.token for word in spoken} == set(range(len(normalise(text))))
+        assert all(p.phones for word in spoken for p in word.pronunciations)
+
+    check()
+    for written, _ in forms():
+        spoken, _ = pronounce(normalise(written))
+        assert all(p.phones for word in spoken for p in word.pronunciations), written

@@ -260,8 +260,15 @@ def test_without_g2p_the_word_is_named():
 
 
 def test_a_word_that_nothing_can_pronounce_is_named():
+    pronounce = Pronouncer(lexicon=BOOK, g2p=lambda word: (), known=known)
     with pytest.raises(DataError, match="'你好'"):
-        pronounce("dog 你好", g2p=lambda word: ())
+        pronounce(normalise("dog 你好"))
+
+
+def test_a_word_that_nothing_can_pronounce_is_noise_where_the_model_has_some():
+    [_, sign], oovs = pronounce("dog 𒂶", g2p=HamaG2P())
+    assert sign.pronunciations[0].phones == ("S",)
+    assert oovs == [("𒂶", "S")]
 
 
 @pytest.mark.parametrize("word", ["你好", "Привет", "नमस्ते", "안녕", "שלום", "ß", "日本", "ʃ", "x̂", "ǅ", "'"])
