@@ -546,6 +546,15 @@ def test_labels_are_compared_whatever_the_coding_and_case_of_their_names(tmp_pat
     assert (found.report.missing, found.problems) == (0, ())
 
 
+def test_one_recording_is_compared_in_the_other_coding_too(tmp_path):
+    for folder, name in (("ref", NFC), ("out", NFD)):
+        for other in ("", "x"):
+            path = tmp_path / folder / f"{name}{other}.TextGrid"
+            write_textgrid(path, {"phones": [Interval(0, 1, "aa")]}, 1.0)
+    found = evaluate(tmp_path / "ref", tmp_path / "out", only={NFD})
+    assert (found.report.files, found.report.missing) == (1, 0)
+
+
 def test_folders_without_a_common_name_are_told_with_names_of_both(tmp_path):
     for path in ("ref/anna/one", "ref/anna/two", "out/one", "out/two", "out/three", "out/four"):
         write_textgrid(tmp_path / f"{path}.TextGrid", {"phones": [Interval(0, 1, "aa")]}, 1.0)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from support.places import SAMPLE
 
 from aligner import DataError, find
+from aligner.check.validate import validate
 from aligner.corpus.labels import read_labels
 from aligner.corpus.tier_names import TierNames, choose, kind_of
 from aligner.formats.textgrid import write_textgrid
-from aligner.types import Interval
+from aligner.learn.corrections import read_corrections
+from aligner.run.prompts import prompt_labels, prompts, readings
+from aligner.types import Fault, Interval, Notice
 
 ONE = [Interval(0, 1, "a"), Interval(1, 2, "b")]
 SENTENCES = [Interval(0, 1, "there is a"), Interval(1, 2, "pot")]
@@ -131,3 +136,34 @@ def test_a_tier_of_sentences_may_be_called_segments(tmp_path):
     (tmp_path / "a.flac").symlink_to(SAMPLE / "rms" / "kitchen.flac")
     write_textgrid(tmp_path / "a.TextGrid", {"segments": SENTENCES}, 2.0)
     assert [u.transcript for u in find(tmp_path).utterances] == ["there is a", "pot"]
+
+
+@pytest.mark.parametrize("names", [("Words", "Phones"), ("ORT-MAU", "MAU"), ("rms - word", "rms - phone")])
+def test_corrections_and_prompts_have_tiers_of_other_names_too(tmp_path, names):
+    """What `aligner teach` and `aligner transfer` read."""
+    for name in ("e\u0301", "B"):
+        shutil.copy(SAMPLE / "rms" / "kitchen.flac", tmp_path / f"{name}.flac")
+    for name in ("\u00e9", "b"):
+        write_textgrid(tmp_path / f"{name}.TextGrid", {names[0]: ONE, names[1]: ONE}, 2.0)
+    known, failures = read_corrections(tmp_path, None, TierNames())
+    assert ([len(k.phones) for k in known], failures) == ([2, 2], [])
+    found = prompts(tmp_path, TierNames())
+    assert set(found) == {"e\u0301", "B"}
+    assert [prompt_labels(p)[1] for p in found.values()] == [["a", "b"]] * 2
+    readings_of, lacking, _ = readings(tmp_path, found)
+    assert (len(readings_of), lacking) == (2, [])
+
+
+def test_validate_tells_what_is_no_transcript(tmp_path):
+    shutil.copy(SAMPLE / "rms" / "kitchen.flac", tmp_path / "a.flac")
+    write_textgrid(tmp_path / "a.TextGrid", {"Words": ONE, "MAU": ONE}, 2.0)
+    (tmp_path / "notes.txt").write_text("Monday")
+    (tmp_path / "a.srt").write_text("1")
+    (tmp_path / "up").symlink_to(".")
+    found = {(p.severity, p.kind, p.utterance.file) for p in validate(tmp_path).problems}
+    assert {
+        ("error", Fault.BAD_TRANSCRIPT, "a"),
+        ("warning", Fault.NO_RECORDING, "notes.txt"),
+        ("warning", Notice.UNREAD_FILE, "a.srt"),
+        ("warning", Notice.LINK, "up"),
+    } <= found

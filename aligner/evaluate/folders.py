@@ -123,7 +123,8 @@ def _paired(
         estimates = find_labels(aligned)
     except DataError as error:  # all are missing, and that is the result
         problems.append(error)
-    wanted = [name for name in references if only is None or name in only]
+    meant = None if only is None else ByName(dict.fromkeys(only))
+    wanted = [name for name in references if meant is None or name in meant]
     if estimates and wanted and not any(name in estimates for name in wanted):
         problems.append(_none_alike(reference, aligned, wanted, list(estimates)))
     work = [
@@ -237,12 +238,17 @@ def _counterpart(
 def _missing(results: Iterable[FileResult], aligned: Path) -> dict[str, str]:
     failed = [r for r in read_table(aligned / ALIGNMENT_TABLE) if r.get("status") == "failed"]
     reasons = ByName({r.get("file") or "": r.get("reason") or "" for r in failed})
-    by_speaker = {(r.get("file") or "", r.get("speaker") or ""): r.get("reason") or "" for r in failed}
+    by_speaker = {_speaker(r.get("file"), r.get("speaker")): r.get("reason") or "" for r in failed}
     return {
-        r.title: by_speaker.get((r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))
+        r.title: by_speaker.get(_speaker(r.file, r.speaker), "" if r.several else reasons.get(r.file, ""))
         for r in results
         if not r.found
     }
+
+
+def _speaker(file: str | None, speaker: str | None) -> tuple[str, str]:
+    """Return what tells a speaker of a recording from all others, however the names are coded."""
+    return caseless(file or ""), caseless(speaker or "")
 
 
 def _suggested(

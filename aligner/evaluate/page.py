@@ -24,6 +24,7 @@ import soundfile
 from aligner import __version__
 from aligner.corpus import audio
 from aligner.corpus.labels import Labels, Source, find_labels, read_labels
+from aligner.corpus.naming import ByName
 from aligner.corpus.outcome import Outcome, Row
 from aligner.evaluate.accuracy import Report
 from aligner.evaluate.charts import charts
@@ -76,7 +77,8 @@ def write_page(
         map(_whole, outcome.rows),
         key=lambda r: (STATUS_ORDER.get(r.status, 2), r.figures.get("confidence", 0.0)),
     )
-    errors = {} if evaluation is None else {name: s.mae for name, s in evaluation.report.by_file.items()}
+    by_file = {} if evaluation is None else evaluation.report.by_file
+    errors = ByName({name: s.mae for name, s in by_file.items()})
     durations: dict[str, list[float]] = defaultdict(list)
     entries = []
 

@@ -48,7 +48,8 @@ class TrainingCorpus:
 
 
 def cautions(corpus: Path, text: Text) -> tuple[Caution, ...]:
-    """Return what the user should know of the dictionaries before a training: bad lines, words that lack.
+    """Return what the user should know before a training: of the corpus, of bad lines of the dictionaries, of
+    words that these lack.
 
     Parameters
     ----------
@@ -62,17 +63,18 @@ def cautions(corpus: Path, text: Text) -> tuple[Caution, ...]:
     DataError
         If there is no corpus, or a dictionary is at fault.
     """
+    found = find(corpus)
     if text.books is None:
-        return ()
+        return found.cautions
     spell = speller(text, ())
     if text.dictionary is None or not isinstance(spell, Pronouncer):
-        return text.books.cautions()
+        return (*found.cautions, *text.books.cautions())
     said = []
-    for u in find(corpus).utterances:
+    for u in found.utterances:
         with suppress(DataError):
             tokens = text.tokens(u.transcript, u.speaker)
             said += [(u.speaker, w) for t in tokens for w in t.spoken if not BRACKETED.fullmatch(w)]
-    return (*text.books.cautions(), *few_words(said, spell, text.dictionary))
+    return (*found.cautions, *text.books.cautions(), *few_words(said, spell, text.dictionary))
 
 
 def read_training_corpus(

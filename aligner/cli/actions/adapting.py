@@ -48,7 +48,8 @@ def adapt_to_corpus(
     if not isinstance(loaded, MarkovModel):
         raise not_adaptable(model)
     backend = hmm.make(loaded, wanted, compute)
-    print_cautions(cautions(find(corpus).utterances, backend))
+    found = find(corpus)
+    print_cautions((*found.cautions, *cautions(found.utterances, backend)))
     summary = adapt(corpus, backend, new, options, on_round=_print_fit)
     click.echo(f"learnt    {summary.utterances} utterances")
     if options.transforms:
