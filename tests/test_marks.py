@@ -227,3 +227,25 @@ def test_a_noise_where_nothing_is_moves_words_by_little(backend, most, espeak):
         moved = [abs(a.end - b.end) for a, b in zip(*words, strict=True)]
         assert sorted(moved)[len(moved) // 2] < 0.001
         assert max(moved) < most
+
+
+@pytest.mark.parametrize("backend", ["hmm", "ctc", "ctc+hmm"])
+@pytest.mark.parametrize("mark", ["xxx", "(laughs)"])
+def test_words_that_nobody_understood_leave_the_others_where_they_are(backend, mark):
+    utterances = find(SAMPLE).utterances[:4]
+    options = Options(backend=backend)
+    marked = []
+    for u in utterances:
+        words = u.transcript.split()
+        marked.append(replace(u, transcript=" ".join([*words[:2], mark, *words[4:]])))
+    moved = []
+    for plain, noisy in zip(align(utterances, None, options), align(marked, None, options), strict=True):
+        before, after = ([w for w in r.words if w.label] for r in (plain, noisy))
+        assert after[2].label == mark
+        kept = [*before[:2], *before[len(before) - len(after) + 3 :]]
+        rest = [*after[:2], *after[3:]]
+        assert [w.label for w in kept] == [w.label for w in rest]
+        assert noisy.status == plain.status
+        moved += [abs(a.end - b.end) for a, b in zip(kept[2:], rest[2:], strict=True)]
+    assert sum(moved) / len(moved) < 0.01
+    assert max(moved) < 0.15

@@ -20,6 +20,7 @@ from aligner.backends.options import Compute, Options
 from aligner.backends.path import best_path, best_paths
 from aligner.backends.speakers import SpeakerAnalysis
 from aligner.backends.spotting import Spotter
+from aligner.backends.wild import WILD, is_wild, opened, with_wild
 from aligner.features import SphinxFrontend
 from aligner.graph import build
 from aligner.graph.pronunciations import PAUSE_WEIGHT
@@ -97,8 +98,10 @@ class HmmBackend:
     def prepare(self, heard: Heard) -> Prepared:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
-            spoken, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
-            graph = build([w.pronunciations for w in spoken], self.model.topology, PAUSE_WEIGHT)
+            said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
+            spoken = opened(said)
+            topology = with_wild(self.model).topology if is_wild(spoken) else self.model.topology
+            graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
             # a stream does not know yet how loud the noise is, and it is to end as the whole is aligned
@@ -139,6 +142,7 @@ class HmmBackend:
         if spans is None and prepared.heard.bounds is not None:
             return self._within_words(prepared, prepared.heard.bounds)
         model = self._model_for(prepared.heard)
+        model = with_wild(model) if is_wild(prepared.spoken) else model
         try:
             path, seen = best_path(
                 prepared.frames,
@@ -177,6 +181,7 @@ class HmmBackend:
             by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
         for model, places in by_model.values():
             frames = moved([prepared[k].frames for k in places], self.compute.device)
+            model = with_wild(model) if any(is_wild(prepared[k].spoken) for k in places) else model
             paths = best_paths(
                 frames,
                 [prepared[k].graph for k in places],
@@ -212,6 +217,8 @@ class HmmBackend:
             The path's log-likelihood.
         """
         firsts, phones, owners = self._phones(states, prepared)
+        wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
+        seen = seen._replace(margin=np.where(wild, 0.0, seen.margin))  # whatever is heard fits it
         found = Found(
             phones=phones,
             owners=owners,
@@ -278,7 +285,7 @@ class HmmBackend:
         topology = self.model.topology
         if phone == topology.silence:
             return SILENCE_LABEL
-        return NOISE_LABEL if phone in topology.noises else phone
+        return NOISE_LABEL if phone in (*topology.noises, WILD) else phone
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The model with the mixtures for an utterance's speaker: others where frames are transformed."""

@@ -152,6 +152,17 @@ def is_noise(text: str, more: Collection[str] = frozenset()) -> bool:
     return bool(names) and about and len(words) <= MOST_WORDS
 
 
+def is_unclear(text: str) -> bool:
+    """Whether a description is of speech that nobody understood.
+
+    Examples
+    --------
+    >>> [is_unclear(text) for text in ("xxx", "inaudible 00:12", "laughs")]
+    [True, True, False]
+    """
+    return any(word in UNCLEAR for word in _words(text))
+
+
 def is_editorial(text: str) -> bool:
     """Whether what stands in brackets is a remark of the transcriber about the word before: "sic"."""
     return text.strip(" ?.").lower() in _EDITORIAL
