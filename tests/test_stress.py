@@ -248,3 +248,29 @@ def test_a_trained_models_dictionary_without_stress_stays_without(tmp_path):
     book.write_text("permit P ER M IH T\npot P AA T\n")
     learnt = {"permit": [Pronunciation(("P", "ER", "M", "IH", "T"))]}
     assert list(lines(Text(dictionary=book), learnt)) == ["permit\tP ER M IH T\n", "pot\tP AA T\n"]
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("stressed", ["reference", "alignment"])
+def test_stress_is_nothing_to_an_evaluation(folded, stressed, tmp_path):
+    from aligner.evaluate import folders
+    from aligner.formats.textgrid import write_textgrid
+    from aligner.text.phones import PhoneMap
+    from aligner.types import Interval
+
+    for side in ("reference", "alignment"):
+        labels = ("SH", "IY1", "AH0") if side == stressed else ("SH", "IY", "AH")
+        own = [Interval(k / 10, (k + 1) / 10, label) for k, label in enumerate(labels)]
+        (tmp_path / side).mkdir()
+        write_textgrid(tmp_path / side / "a.TextGrid", {"phones": own}, 0.3)
+    report = folders.evaluate(
+        tmp_path / "reference", tmp_path / "alignment", folders.Options(PhoneMap(folded=folded))
+    ).report
+    assert report.phone_error_rate == 0
+
+
+def test_a_map_may_name_labels_with_stress_or_without():
+    from aligner.text.phones import PhoneMap
+
+    assert PhoneMap({"AH0": "ə", "AH": "ʌ"}, folded=False)("AH0") == "ə"
+    assert PhoneMap({"AH": "ʌ"}, folded=False)("AH1") == "ʌ"

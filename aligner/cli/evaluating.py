@@ -27,7 +27,7 @@ LABEL_OPTIONS = (
         default=True,
         show_default=True,
         help="Compare phones in the 39 classes "
-        "customary for TIMIT, whatever their stress and case; or labels exactly as they are.",
+        "customary for TIMIT, whatever their stress and case; or labels as they are, but for stress.",
     ),
     click.option(
         "--phones",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from aligner.text.stress import without_stress
 from aligner.types import DataError
 
 SILENCE = "sil"
@@ -127,19 +128,20 @@ class PhoneMap:
     """Label -> the label that it counts as, in the reference and in the alignment."""
     folded: bool = True
     """Whether labels that are not renamed fold to the 39 classes (`fold`), closures join their bursts and
-    glottal stops are dropped; otherwise labels stay as they are."""
+    glottal stops are dropped; otherwise labels stay as they are, but for stress in ARPAbet."""
 
     def __call__(self, label: str) -> str:
         """Map a label to the class that it is compared in.
 
         Examples
         --------
-        >>> PhoneMap({"ɑː": "aa"})("ɑː"), PhoneMap({}, folded=False)("S")
-        ('aa', 'S')
+        >>> PhoneMap({"ɑː": "aa"})("ɑː"), PhoneMap({}, folded=False)("S"), PhoneMap({}, folded=False)("AH0")
+        ('aa', 'S', 'AH')
         """
-        name = self.renamed.get(label) or (self.renamed.get(fold(label)) if self.folded else None) or label
+        plain = fold(label) if self.folded else without_stress(label)
+        name = self.renamed.get(label) or self.renamed.get(plain) or label
         folded = fold(name)
-        return folded if self.folded or folded == SILENCE else name
+        return folded if self.folded or folded == SILENCE else without_stress(name)
 
 
 def parse_map(text: str, path: str | Path = "map", folded: bool = True) -> PhoneMap:
