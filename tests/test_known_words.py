@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import soundfile
 import textgrid
 import torch
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support import runs
 from support.bars import at_most
@@ -364,3 +365,44 @@ def test_spans_leave_room_for_every_word():
             assert (np.diff(edges)[1::2] < 3).any() or edges[0] < 3 or edges[-1] > 57, edges
             continue
         assert [t for t in dict.fromkeys(tokens[path].tolist()) if t != NONE] == [0, 1, 2]
+
+
+def test_long_recordings_are_cut_in_pauses_and_are_whole_again(words, tmp_path, monkeypatch):
+    """What was cut has the words of the whole, and the phones that each part has alone."""
+    from aligner.run import known
+
+    wave, rate = soundfile.read(KITCHEN)
+    end = len(wave) / rate
+    long = [Interval(w.start + k * end, w.end + k * end, w.label) for k in range(4) for w in words]
+    whole = Utterance("long", np.tile(wave, 4), TEXT, rate=rate, known=tuple(long))
+    monkeypatch.setattr(known.stretches, "__defaults__", (3.5,))
+    assert [round(u.start / end, 1) for u in known.stretches(whole)] == [0, 1, 2, 3]
+    for backend in ("hmm", "ctc"):
+        [found] = align([whole], options=Options(backend=backend))
+        check_kept(found, long)
+        alone = aligned(words, backend)
+        assert [p.label for p in found.phones if p.label] == [p.label for p in alone.phones if p.label] * 4
+        assert found.duration == pytest.approx(4 * end)
+        assert all(e.low <= e.time <= e.high for e in found.edges)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.01, 3), st.booleans()), min_size=1, max_size=40), st.floats(1, 8))
+def test_stretches_hold_every_word_once(lengths, longest):
+    from aligner.run.known import stretches
+
+    edges = np.cumsum([0.0, *(d for d, _ in lengths)]).tolist()
+    words = [
+        Interval(a, b, "" if q else "w") for a, b, (_, q) in zip(edges, edges[1:], lengths, strict=False)
+    ]
+    said = " ".join(w.label for w in words if w.label)
+    assume(said)
+    parts = stretches(Utterance("x", Path("x.wav"), said, known=tuple(words)), longest)
+    assert parts[0].start == 0
+    assert parts[-1].end is None
+    assert all(a.end == b.start for a, b in pairwise(parts))
+    assert sum(len(p.transcript.split()) for p in parts) == sum(bool(w.label) for w in words)
+    for part in parts:
+        own = [w for w in part.known if w.label]
+        assert own
+        assert own[-1].end - part.start <= longest or len(own) == 1

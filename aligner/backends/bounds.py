@@ -46,6 +46,17 @@ class Bounds:
         return {token: word for token, word in zip(self.tokens, self.words, strict=True) if token != NONE}
 
 
+def is_silent(label: str) -> bool:
+    """Whether a label says that nothing is said.
+
+    Examples
+    --------
+    >>> [is_silent(label) for label in ("", " sp", "<eps>", "speak")]
+    [True, True, True, False]
+    """
+    return label.strip().lower() in SILENT_LABELS
+
+
 def read_words(
     known: Sequence[Interval], start: float, end: float, read: Callable[[str], Sequence[Token]], where: str
 ) -> tuple[tuple[Token, ...], Bounds]:
@@ -79,7 +90,7 @@ def read_words(
     numbers: list[int] = []
     words = _filled(known, start, end, where)
     for word in words:
-        said = () if word.label.strip().lower() in SILENT_LABELS else read(word.label)
+        said = () if is_silent(word.label) else read(word.label)
         numbers.append(len(tokens) if said else NONE)
         if said:
             spoken = tuple(w for token in said for w in token.spoken)

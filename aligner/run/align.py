@@ -16,6 +16,7 @@ from aligner.corpus.samples import is_samples, plain
 from aligner.models.base import Model
 from aligner.parallel.schedule import in_order
 from aligner.run import tasks
+from aligner.run.known import joined, stretches
 from aligner.types import SAMPLE_RATE, Alignment, Failure, Result, Utterance
 
 
@@ -128,6 +129,9 @@ def align_utterance(utterance: Utterance, backend: AnyBackend) -> Alignment:
     DataError
         If it cannot be read, or no path through its graph is possible.
     """
+    parts = stretches(utterance)
+    if len(parts) > 1:
+        return joined(utterance, [align_utterance(part, backend) for part in parts])
     heard = hear(utterance, backend.traits)
     with arithmetic(backend.compute):
         prepared = backend.prepare(heard)

@@ -59,7 +59,7 @@ def joined(utterance: Utterance, found: Layout, results: Sequence[Result], texts
         _tiled([p.words for p in parts], gaps(spans, start, end), STAR_LABEL),
         _tiled([p.phones for p in parts], gaps(spans, start, end), NOISE_LABEL),
         duration=parts[0].duration,
-        quality=_quality(parts, end - start),
+        quality=quality_of(parts, end - start),
         oovs=tuple(oov for part in parts for oov in part.oovs),
         suspicions=tuple(suspicions),
         edges=tuple(edge for part in parts for edge in part.edges),
@@ -108,7 +108,7 @@ def _tiled(parts: Sequence[Sequence[Interval]], between: Sequence[Span], label: 
     return (*found, Interval(gap[0], gap[1], label)) if gap is not None else tuple(found)
 
 
-def _quality(parts: Sequence[Alignment], seconds: float) -> Quality:
+def quality_of(parts: Sequence[Alignment], seconds: float) -> Quality:
     """The figures of all parts together: the mean, weighed by what each figure is of, or the worst.
 
     Means are weighed by time, by speech or by the number of words; ``seconds`` is the length of the whole.
