@@ -54,9 +54,7 @@ def test_known_phones_are_said(text, phones):
     assert said(text)[-len(phones) :] == phones
 
 
-@pytest.mark.parametrize(
-    "noise", ["{LG}", "{NS}", "{BR}", "{CG}", "{laughs}", "{uh}", "{SH XX1}", "{SH +NSN+}"]
-)
+@pytest.mark.parametrize("noise", ["{LG}", "{NS}", "{BR}", "{CG}", "{laughs}", "{SH XX1}", "{SH +NSN+}"])
 def test_what_is_not_all_phones_of_the_model_is_a_noise(noise):
     assert said(f"well {noise} yes")[1][0].startswith("+")
 

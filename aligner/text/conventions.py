@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from aligner.formats.turns import prefixes
 from aligner.names import BRACKETS
+from aligner.text.fragments import is_readable
 from aligner.text.noises import BARE, is_editorial, is_noise, is_pause
 from aligner.text.spans import BRACKETED, Kind, Span
 from aligner.types import DataError, Fault
@@ -22,12 +23,17 @@ from aligner.types import DataError, Fault
 PAIRS = ("[]", "{}", "<>", "()", "**")  # the kinds of brackets, by their ASCII characters
 _ALIKE = str.maketrans("［］【】〔〕｛｝（）＜＞〈〉＊", "[][][]{}()<><>*")  # brackets of East Asian type
 UNCLEAR_WORD = "[unclear]"
-_HANGING = "and or to & through vs versus und oder bis bzw et ou y o e och eller ja tai en of i"
+_HANGING = "and or to & through vs versus und oder bis bzw et ou och eller tai en"
 _FILLERS = "uh um er erm eh ah hm hmm mm mhm oh uhm em ehm äh ähm euh öh öhm eee"
 _SUFFIXES = "a b c d e f fp g i k l ls n nv o p q s si sl sas t u wp x z"
 HANGING = frozenset(_HANGING.split())  # words before which the first part of a compound may hang
 FILLERS = frozenset(_FILLERS.split())
 SUFFIXES = frozenset(_SUFFIXES.split())  # of CHAT's special words
+# compounds that begin with the name of a letter, and are no stutter
+_LETTERED = (
+    "t-test t-tests b-ball b-boy b-boys c-clamp s-shaped t-tail t-tube u-turn d-day d-days h-hour f-factor"
+)
+LETTERED = frozenset(_LETTERED.split())
 
 
 def _decided(always: str, words: str) -> dict[str, str]:
@@ -208,6 +214,7 @@ _TIMESTAMP = re.compile(r"[\s\d:.,;–>-]*\d{1,2}:\d\d[\s\d:.,;–>-]*")
 _CODE = re.compile(
     r"/{1,3}[?-]?|/-\??|[<>]\d*|!{1,2}|#|\"|\*(?:\s.*|[^*]*)|[:=%^$].*|[+-]\s.*|e|x\s*\d+", re.DOTALL
 )
+_NOTE = re.compile(r"\d{1,3}|(?i:citation needed|edit|note \d+)")  # of encyclopaedias
 _WORD_INSIDE = re.compile(r"(?:laughter|laughing|laugh|noise|breath|cough|smile)-([^\W\d_][\w'-]*)", re.I)
 _GUESS = re.compile(r"\?\s*([^?]*[^?\s])\s*\??|([^?]*[^?\s])\s*\?+")
 
@@ -247,6 +254,10 @@ def _of_words(found: _Found, pair: str, inside: str) -> Span | None:
     """Read brackets with words in them."""
     if pair == "[]" and (said := _WORD_INSIDE.fullmatch(inside)):
         return found.span(Kind.WORDS, said[1])
+    if pair != "()" and inside.lower() in FILLERS and inside.lower() not in found.conventions.own:
+        return found.span(Kind.WORDS, inside)
+    if pair == "[]" and _NOTE.fullmatch(inside):
+        return found.span(Kind.BREAK)
     named = found.conventions.names_noise(inside)
     if not named and pair in ("[]", "()") and (guess := _GUESS.fullmatch(inside)):
         return found.noise(inside) if found.conventions.names_noise(guess[1] or guess[2]) else None
@@ -292,15 +303,34 @@ def _cut_off(found: _Found) -> Span | None:
     word, following = found.text[:-1], found.following
     stem = _plain(word).lower()
     again = following.startswith(stem)
-    if (following in HANGING or _hangs(found)) and not again:
+    if (following in HANGING or _hangs(found)) and not again and is_readable(word):
         return None
     if len(word) == 1 and word.isupper() and word != "I" and not again:
         return None
     if found.text.lower() == "w/":
         return None  # "with"
+    if found.text[-1] in "/+" and found.before().strip("\"'(“‘«\n\t "):
+        return None  # within an address
     if found.text[-1] == "+" and (len(word) < 2 or not word.islower()):
         return None
     return found.span(Kind.CUT_OFF, f"{_plain(word)}-")
+
+
+def _stutter(found: _Found) -> Span | None:
+    """Read the beginning of a word that is said again: "w-was", "th-th-the", but not "so-so" or "re-read"."""
+    whole = re.match(rf"(?:{_LETTER}+-)+{_LETTER}[\w'’]*", found.match.string[found.match.start() :])
+    if whole is None or whole[0].lower() in LETTERED:
+        return None
+    stem, last = found.text[:-1].lower(), whole[0].split("-")[-1].lower()
+    said = last.startswith(stem) and last != stem and (len(stem) == 1 or not is_readable(stem))
+    return found.span(Kind.CUT_OFF, _plain(found.text)) if said else None
+
+
+def _enclosed(found: _Found) -> Span | None:
+    """Read a description between two signs, such as ``%laughter%``."""
+    inside = found.text[1:-1]
+    words = found.conventions.held["**"] == "words" and found.conventions.names_noise(inside)
+    return found.noise(inside) if words else None
 
 
 _LIST = re.compile(r"(?:,\s*[\w'-]+-(?=[\s,]))+,?\s+(\w+)\s")
@@ -401,6 +431,11 @@ _MARKS = (
         r"|(?<![\w*])\*{1,2}[^*\s][^*\n]*\*{1,2}(?![\w*])",
         _in_brackets,
     ),
+    _Mark(
+        "enclosed",
+        r"(?<![\w%#/~=+$|^-])(?P<sign>[%#/~=+$|^-])[^\W\d][^\n%#/~=+$|^-]{1,40}(?P=sign)(?!\w)",
+        _enclosed,
+    ),
     _Mark("scoped", r"&[{}][ln]=\S*", _break),
     _Mark("event", r"&=[\w:'+.-]*\w|&\*[A-Z]{2,}\d?:[\w'+:]+", _described),
     _Mark("filler", rf"(?<![\w&%])(?:&[-+~]?{_LETTER}[\w'’]*|%{_LETTER}+)(?![\w;&])", _filler),
@@ -415,6 +450,7 @@ _MARKS = (
     _Mark("bare", r"(?<![\w@.&'’-])(?:[xX]{2,}|yyy|YYY|www|WWW)(?![\w'’-]|\.\w|:/)", _bare),
     _Mark("hashes", r"(?<![\w#&])#+(?=\s|$|[,.;?!])(?!\s*\d)", _hashes),
     _Mark("slashes", r"(?<!\S)(?:/{1,3}|\|{1,2})(?!\S)", _break),
+    _Mark("stutter", rf"(?<![\w'’@./]){_LETTER}{{1,4}}-(?={_LETTER})", _stutter),
     _Mark("cutoff", rf"(?<![\w'’@./-])(?:{_LETTER}+['’-])*{_LETTER}+['’]?[-/+]{_AFTER}", _cut_off),
     _Mark("length", rf"(?<={_LETTER}):{{2,}}", _nothing),
     _Mark(
@@ -434,7 +470,7 @@ _MARKS = (
 _BY_NAME = {mark.name: mark for mark in _MARKS} | {"own": _Mark("own", "", _own_word)}
 _MARK = re.compile("|".join(f"(?P<{mark.name}>{mark.pattern})" for mark in _MARKS))
 _SIGNS = re.compile(
-    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|[xX]{2}|yyy|YYY|www|WWW|hh|\.h|\b0[a-z]|\?\?|__"
+    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|[~$^]|(?<!\w)[^\W\d_]{1,4}-[^\W\d_]|[xX]{2}|yyy|YYY|www|WWW|hh|\.h|\b0[a-z]|\?\?|__"
 )
 _JEFFERSON = re.compile(r"\[[^\[\]\n]*(?:\n|\[|\Z)|(?<=[^\W\d_])=(?:\s|\Z)|(?<!\d)(?<!\d\s)°[^\W\dCF_]")
 USUAL = Conventions()

@@ -39,7 +39,7 @@ def sayable(word: str) -> str:
     ('ha', 'sta')
     """
     written = stem(word)
-    if _readable(written):
+    if is_readable(written):
         return written
     script = unicodedata.name(next(c for c in written if c.isalpha())).split()[0]
     return written + {"CYRILLIC": "а", "GREEK": "α"}.get(script, "a")
@@ -61,10 +61,10 @@ def by_letters(word: str, g2p: Callable[[str], tuple[str, ...]]) -> tuple[str, .
     ('S', 'T')
     """
     phones = g2p(sayable(word))
-    return phones if _readable(stem(word)) else phones[:-1]
+    return phones if is_readable(stem(word)) else phones[:-1]
 
 
-def _readable(written: str) -> bool:
+def is_readable(written: str) -> bool:
     """Whether letters have a vowel among them, or are of a script in which that is not written so."""
     plain = unicodedata.normalize("NFKD", written.lower())
     letters = [c for c in plain if c.isalpha()]

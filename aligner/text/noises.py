@@ -12,69 +12,71 @@ from functools import cache
 
 # verbs of sounds that are no speech, which a description may hold in any form, as in "(cough)"
 _VERBS = """
-    applaud beep belch bleep breathe burp cackle chatter chortle chuckle cough exhale fart gag gargle gasp
-    giggle groan growl grunt guffaw gulp hiccup hiccough inhale laugh lipsmack moan mumble murmur mutter
-    purr sigh slurp smirk snicker snigger sniff sniffle snore snort sneeze sob squeal squeak stammer
-    stutter swallow titter weep wheeze whimper whisper yawn yelp overlap mouthclick
+    applaud beep belch bleep breathe burp cackle chatter chortle chuckle cough exhale fart gag gargle
+    gasp giggle groan growl grunt guffaw gulp hiccup hiccough inhale laugh lipsmack moan mumble murmur
+    mutter purr sigh slurp smirk snicker snigger sniff sniffle snore snort sneeze sob squeal squeak
+    stammer stutter swallow titter weep wheeze whimper whisper yawn yelp overlap mouthclick
 """
 # verbs that are ordinary words where they stand alone, and sounds in other forms, as in "(claps)"
 _OTHER_VERBS = """
-    babble bang bark blow boo bounce buzz cheer chime chirp clap clatter clear click clink cluck coo crack
-    crackle crash creak croak cry ding drip fidget hiss hoot howl hum jingle kiss knock meow neigh ping
-    pop rattle ring roar rumble rustle scoff scrape scratch scream screech shout shriek shuffle shush shut
-    sing sizzle slam smack snap speak spit splash stomp strum talk tap thud thump tick tut twitter wail
-    whine whirr whistle whoosh yell
+    babble bang bark blow boo bounce buzz cheer chime chirp clap clatter clear click clink cluck coo
+    crack crackle crash creak croak cry ding drip fidget hiss hoot howl hum jingle kiss knock meow neigh
+    ping pop rattle ring roar rumble rustle scoff scrape scratch scream screech shout shriek shuffle
+    shush shut sing sizzle slam smack snap speak spit splash stomp strum talk tap thud thump tick tut
+    twitter wail whine whirr whistle whoosh yell
 """
 _NAMES = """
-    applause background bgnoise bkgr breath breaths br cg clk crosstalk cross-talk cutoff distortion echo
-    feedback filler fx hesitation interference laughter laugther lg lipsmacks lip-smack ls music musical
-    ng noise noises nonspeech non-speech nonverbal non-verbal ns nsn nz ringtone sfx snd soundtrack spk
-    vocalization vocalisation vocalizations vocalized vocnoise ambience inbreath outbreath in-breath
-    out-breath hh hhh breathy footsteps commotion instrumental gunshot gunshots gunfire sirens honk honks
-    honking doorbell lachen lacht lachend gelächter hustet husten räuspert seufzt räuspern atmet einatmen
-    ausatmen geräusch rire rires rit toux tousse soupir soupire bruit musique applaudissements risas risa
-    ríe ríen tos tose suspiro suspira ruido música aplausos risate risata ride ridono tossisce tosse
-    sospiro sospira rumore musica applausi risos riso ri riem barulho gelach kucht hoest zucht lach lachje
-    naurua nauraa naurahtaa yskii skratt skrattar hostar suckar latter ler śmiech śmieje kaszle
-    westchnienie смех смеется смеётся кашель кашляет вздох вздыхает шум музыка сміх kicheko gülüşmeler
-    gülüyor kahkaha öksürük alkış
-    笑 笑い 笑声 笑聲 笑う 咳 咳嗽 掌声 掌聲 音乐 音樂 音楽 拍手 噪音 웃음 박수 음악 기침
+    overtalk overtalking over-talking applause background bgnoise bkgr breath breaths br cg clk
+    crosstalk cross-talk cutoff distortion echo feedback filler fx hesitation interference laughter
+    laugther lg lipsmacks lip-smack ls music musical ng noise noises nonspeech non-speech nonverbal
+    non-verbal ns nsn nz ringtone sfx snd soundtrack spk vocalization vocalisation vocalizations
+    vocalized vocnoise ambience inbreath outbreath in-breath out-breath hh hhh breathy footsteps
+    commotion instrumental gunshot gunshots gunfire sirens honk honks honking doorbell lachen lacht
+    lachend gelächter hustet husten räuspert seufzt räuspern atmet einatmen ausatmen geräusch rire rires
+    rit toux tousse soupir soupire bruit musique applaudissements risas risa ríe ríen tos tose suspiro
+    suspira ruido música aplausos risate risata ride ridono tossisce tosse sospiro sospira rumore musica
+    applausi risos riso ri riem barulho gelach kucht hoest zucht lach lachje naurua nauraa naurahtaa
+    yskii skratt skrattar hostar suckar latter ler śmiech śmieje kaszle westchnienie смех смеется
+    смеётся кашель кашляет вздох вздыхает шум музыка сміх kicheko gülüşmeler gülüyor kahkaha öksürük
+    alkış 笑 笑い 笑声 笑聲 笑う 咳 咳嗽 掌声 掌聲 音乐 音樂 音楽 拍手 噪音 웃음 박수 음악 기침
 """
 _UNCLEAR = """
     unclear inaudible unintelligible indistinct incomprehensible indiscernible undecipherable
     indecipherable unidentifiable untranscribable unk unknown oov xxx xx yyy www spn garbled muffled
-    inarticulate undiscernible unintell unintel inaud indisc incompr gibberish foreign redacted expletive
-    bleeped unreadable unrecognizable unrecognisable unverständlich unverst unv inintelligible
-    ininteligible incompréhensible incomprensible incomprensibile incompreensível onverstaanbaar epäselvää
-    ohörbart utydligt uforståelig niezrozumiałe niewyraźne неразборчиво нрзб нерозбірливо anlaşılmıyor 听不清
-    聽不清 聞き取れない 聴取不能 不明
+    inarticulate undiscernible unintell unintel inaud indisc incompr gibberish foreign redacted
+    expletive bleeped unreadable unrecognizable unrecognisable unverständlich unverst unv inintelligible
+    ininteligible incompréhensible incomprensible incomprensibile incompreensível onverstaanbaar
+    epäselvää ohörbart utydligt uforståelig niezrozumiałe niewyraźne неразборчиво нрзб нерозбірливо
+    anlaşılmıyor 听不清 聽不清 聞き取れない 聴取不能 不明
 """
 _ABOUT = """
-    a an and another are as at audience baby background bell bells behind big both bird birds brief
-    briefly by car cars cell cellphone chair chairs child children closing continues continuing crowd deep
-    deeply dish dishes distance dog dogs door doors dramatic each engine english everybody everyone faint
-    faintly french from german glass glasses group hand hands hard hardly heard hearty heavily heavy her
-    his horn alarm siren thunder in interviewer into is italian its japanese keyboard keys language
-    languages light lightly lip lips long loud loudly low male female man men mandarin chinese moderator
-    more mouth name names nervous nervously next nose of off office on one other others outside over page
-    pages paper papers participant people person phone place playing plays portion quick quickly quiet
-    quietly recording room sharply short side slight slightly softly soft some someone somebody something
-    sound sounds spanish speaker speakers speech starts static stops still student students table teacher
-    telephone the their then throat through time timestamp to together tone tongue tv two under very video
-    voice voices voiced voiceless while wildly wind with woman women word words moves moving opens opening
-    closes dropping drops falling up down out arabic russian portuguese korean hindi sich leise laut
-    schwer im hintergrund à en fond de fondo
+    s sec secs second seconds a an and another are as at audience baby background bell bells behind big
+    both bird birds brief briefly by car cars cell cellphone chair chairs child children closing
+    continues continuing crowd deep deeply dish dishes distance dog dogs door doors dramatic each engine
+    english everybody everyone faint faintly french from german glass glasses group hand hands hard
+    hardly heard hearty heavily heavy her his horn alarm siren thunder in interviewer into is italian
+    its japanese keyboard keys language languages light lightly lip lips long loud loudly low male
+    female man men mandarin chinese moderator more mouth name names nervous nervously next nose of off
+    office on one other others outside over page pages paper papers participant people person phone
+    place playing plays portion quick quickly quiet quietly recording room sharply short side slight
+    slightly softly soft some someone somebody something sound sounds spanish speaker speakers speech
+    starts static stops still student students table teacher telephone the their then throat through
+    time timestamp to together tone tongue tv two under very video voice voices voiced voiceless while
+    wildly wind with woman women word words moves moving opens opening closes dropping drops falling up
+    down out arabic russian portuguese korean hindi sich leise laut schwer im hintergrund à en fond de
+    fondo
 """
 _PAUSE = """
-    pause pauses pausing silence silent silences sil sp sl eps breathgroup gap blank
+    beat pause pauses pausing silence silent silences sil sp sl eps breathgroup gap blank
 """
 _PAUSE_ABOUT = """
-    a brief complete dead extended in long longer medium s sec secs second seconds short shorter small
+    s sec secs second seconds a brief complete dead extended in long longer medium short shorter small
     very minute minutes min mins of for the
 """
 _EDITORIAL = frozenset(["sic", "ph", "phonetic", "sp", "phon", "spelling", "emphasis added", "emphasis mine"])
 MOST_WORDS = 6  # of a description; a longer one in round brackets or stars is speech
 _TIME = re.compile(r"\d+(?:[:.,]\d+)*(?:s|sec|secs|min|ms)?|\d*[.,]\d+")
+_ADVERB = re.compile(rf"\w{{3,}}ly|{_TIME.pattern}")  # how, or how long
 _WORD = re.compile(r"[^\s,;:/.!?…]+")
 
 
@@ -95,7 +97,7 @@ SOUNDS = frozenset(
     }
 )
 UNCLEAR = frozenset(_UNCLEAR.split())
-ABOUT = frozenset(_ABOUT.split())
+DESCRIBED = SOUNDS | UNCLEAR | frozenset(_ABOUT.split())
 PAUSES = frozenset(_PAUSE.split())
 PAUSES_ABOUT = frozenset(_PAUSE_ABOUT.split())
 # that stand for what nobody understood without any brackets, as CHAT and ELAN have them
@@ -148,7 +150,7 @@ def is_noise(text: str, more: Collection[str] = frozenset()) -> bool:
         return True
     words = _words(text)
     names = [w for w in words if w in SOUNDS or w in UNCLEAR or w in more]
-    about = all(w in SOUNDS or w in UNCLEAR or w in ABOUT or w in more or _TIME.fullmatch(w) for w in words)
+    about = all(w in DESCRIBED or w in more or _ADVERB.fullmatch(w) for w in words)
     return bool(names) and about and len(words) <= MOST_WORDS
 
 
