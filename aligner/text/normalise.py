@@ -162,7 +162,7 @@ def _words_in(written: Plain, chunk: str, begin: int, english: bool, entry: Entr
 def _bounds(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
     """Yield where the words of a chunk begin and end: an address is one word."""
     first = len(chunk) - len(chunk.lstrip(_OPENING))
-    if english and (length := addresses.match(chunk[first:])):
+    if length := addresses.match(chunk[first:]):
         yield first, first + length + 2 * chunk.startswith("'s", first + length)
         return
     for start, end in pieces(chunk, english):

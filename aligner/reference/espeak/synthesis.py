@@ -19,6 +19,7 @@ from aligner.reference.espeak import library as binding
 from aligner.reference.espeak.languages import resolve
 from aligner.reference.espeak.library import PITCH, RATE, WORD_GAP
 from aligner.reference.espeak.onsets import Onset, lay_out, lengthened
+from aligner.text.g2p import romanised
 from aligner.types import DECIMALS, SAMPLE_RATE, DataError, Fault, Interval, ModelError, Utterance
 
 NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.espeak.onsets` were measured
@@ -184,7 +185,8 @@ def _clauses(words: Sequence[str]) -> Iterator[range]:
 def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[np.ndarray, list[Onset]]:
     """Samples and phones of a clause, in which every word has phones of its own.
 
-    Words that eSpeak reads as one ("of the") are separated, and the clause is said again.
+    Words that eSpeak reads as one ("of the") are separated, and the clause is said again; signs that it has
+    no sound for are said as plain ones (① as 1).
     """
     separated: frozenset[int] = frozenset()
     while True:
@@ -193,7 +195,10 @@ def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tupl
         mute = [i for i in span if i not in said and any(c.isalnum() for c in words[i])]
         wanted = separated.union(*({i, i + 1} for i in mute))
         if wanted == separated:
-            break
+            plain = [romanised(w).strip() if i in mute else w for i, w in enumerate(words)]
+            if plain == list(words):
+                break
+            words = plain
         separated = wanted
     if mute:
         raise DataError(
