@@ -58,6 +58,10 @@ def cautions(found) -> list[str]:
     return [f"{c.where}: {c.fault}" for c in found.cautions]
 
 
+def align(*arguments):
+    return CliRunner().invoke(command, [str(a) for a in arguments])
+
+
 # Links.
 
 
@@ -220,6 +224,24 @@ def test_pipes_and_sockets_are_named_and_never_waited_for(corpus, tmp_path, monk
     assert files(found) == ["anna/a"]
     assert faults(found) == ["anna/b: bad-transcript", "anna/pipe.wav: unreadable", "s.flac: unreadable"]
     assert all("pipe, socket or device" in f.rule for f in found.failures)
+
+
+def test_one_recording_that_is_no_file_is_told(corpus, tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "gone.wav").symlink_to("/nowhere/gone.wav")
+    with pytest.raises(DataError, match="pipe, socket or device"):
+        find_one(tmp_path / "pipe.wav", "hello")
+    with pytest.raises(DataError, match=r"a link to something that is not there .*/nowhere/gone\.wav"):
+        find_one(tmp_path / "gone.wav", "hello")
+    with pytest.raises(DataError, match=r"did you mean a\.flac\?"):
+        find_one(corpus / "anna" / "A.FLAC")
+
+
+def test_an_output_folder_that_is_a_link_to_nowhere_is_told(corpus, tmp_path):
+    (tmp_path / "out").symlink_to("/nowhere/out")
+    result = align(corpus, tmp_path / "out")
+    assert result.exit_code == 2
+    assert "it is a link to something that is not there" in result.output
 
 
 def test_a_folder_named_as_a_recording_is_a_folder(corpus):
@@ -564,6 +586,17 @@ def test_folders_without_a_common_name_are_told_with_names_of_both(tmp_path):
     assert "2 have one name in other folders" in problem.remedy
 
 
+def test_the_sentences_of_a_run_are_no_labels_beside_its_own(tmp_path):
+    for path in ("a", "segments/a", "segments/b"):
+        write_textgrid(tmp_path / f"{path}.TextGrid", {"phones": [Interval(0, 1, "aa")]}, 1.0)
+    assert list(find_labels(tmp_path)) == ["a", "segments/b"]
+
+
+def test_a_file_is_no_folder_of_labels(corpus):
+    with pytest.raises(DataError, match="it is a file, not a folder"):
+        find_labels(corpus / "anna" / "a.lab")
+
+
 def test_references_without_any_tier_are_an_error(tmp_path):
     for name in ("a", "b"):
         write_textgrid(tmp_path / "ref" / f"{name}.TextGrid", {"sentences": [Interval(0, 1, "a b")]}, 1.0)
@@ -572,10 +605,6 @@ def test_references_without_any_tier_are_an_error(tmp_path):
         DataError, match=r"no references in it: a\.TextGrid: .*, nor has 1 more: .*'sentences'"
     ):
         evaluate(tmp_path / "ref", tmp_path / "out")
-
-
-def align(*arguments):
-    return CliRunner().invoke(command, [str(a) for a in arguments])
 
 
 def test_a_reference_without_tiers_is_told_before_the_work(corpus, tmp_path):

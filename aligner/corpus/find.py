@@ -157,9 +157,14 @@ def check_recording(path: Path) -> None:
     """
     suffix = path.suffix.lower()
     check_reachable(path)
+    if odd := next((o for o in files_in(path.parent).odd if o.path == path), None):
+        raise DataError(path, odd.rule, "name another file, or put one there", fault=Fault.UNREADABLE)
     if not path.exists():
+        alike = ByName({p.name: p.name for p in files_in(path.parent).files if is_recording(p)}).get(
+            path.name
+        )
         others = [path.with_name(f"{path.name}{s}") for s in audio.SUFFIXES] + _recordings_of(path)
-        meant = next((p.name for p in others if p.is_file()), None)
+        meant = alike or next((p.name for p in others if p.is_file()), None)
         raise DataError(
             path,
             "there is no such folder or recording",

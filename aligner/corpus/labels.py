@@ -16,7 +16,7 @@ from aligner.corpus.walk import walk
 from aligner.formats import ctm, json
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable
-from aligner.formats.registry import read, readers
+from aligner.formats.registry import FORMATS, SEGMENTS, read, readers
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import DataError, Fault, Interval
 
@@ -57,7 +57,7 @@ def find_labels(root: Path) -> ByName[Source]:
     if not root.is_dir():
         raise DataError(
             root,
-            "there is no such folder",
+            "it is a file, not a folder" if root.exists() else "there is no such folder",
             "name the folder of .phn files, TextGrids or other labels",
             fault=Fault.LABELS,
         )
@@ -88,8 +88,11 @@ def check_aligned(folder: Path) -> None:
 
 
 def _correction(root: Path, relative: Path) -> bool:
-    """Return whether a file corrects another one of the folder: what a run's output holds is counted once."""
-    return relative.parts[0] == CORRECTED and root.joinpath(*relative.parts[1:]).is_file()
+    """Return whether a file is a correction of another one of the folder, or its sentences: what a run's
+    output holds is counted once.
+    """
+    own = (CORRECTED, FORMATS[SEGMENTS].folder)
+    return relative.parts[0] in own and root.joinpath(*relative.parts[1:]).is_file()
 
 
 def _sources(path: Path, relative: Path) -> Iterable[tuple[str, Source]]:

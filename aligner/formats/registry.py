@@ -35,6 +35,7 @@ OWN_FILES = frozenset({ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD})
 """Names of a run's own tables, which no recording's file may have."""
 GRID = textgrid.FORMAT.name
 UNCERTAINTY = uncertainty.FORMAT.name
+SEGMENTS = segments.FORMAT.name
 
 
 def readers() -> Mapping[str, Format]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -237,6 +238,9 @@ def check_place(corpus: Path, out: Path, linked: Iterable[Path] = ()) -> None:
 
 def check_writable(out: Path) -> None:
     """Raise DataError where nothing could be written to an output folder, which need not be there yet."""
+    if os.path.islink(out) and not os.path.exists(out):  # where pathlib would raise for too long a name
+        rule = f"it is a link to something that is not there ({out} -> {out.readlink()})"
+        raise DataError(out, rule, "name another folder, or make that one", fault=Fault.OUTPUT)
     with _writing(out):
         place = next(p for p in (out, *out.absolute().parents) if p.exists())
         with TemporaryFile(dir=place):
