@@ -243,7 +243,8 @@ def test_one_bad_line_does_not_refuse_the_rest(line, rule):
 
 
 @pytest.mark.parametrize(
-    "line", ["cat", "cat\t0.5", "cat\t1.5\tk a t", "cat\tinf\tk a t", "cat\tk spn t", "cat 1"]
+    "line",
+    ["cat", "cat\t0.5", "cat\t1.5\tk a t", "cat\tinf\tk a t", "cat\t-0.5\tk a t", "cat\tk spn t", "cat 1"],
 )
 def test_bad_lines_where_no_model_knows_the_phones(line):
     found = Lexicon.parse(f"a\tx\n{line}\n")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
+from unicodedata import normalize
 
 from aligner.backends.abilities import Pronouncing
 from aligner.backends.base import AnyBackend, tokens_of
 from aligner.text.dictionaries import few_words
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
-from aligner.types import Caution, DataError, Utterance
+from aligner.types import Caution, DataError, Fault, Utterance
 
 MOST_READ = 2000  # utterances from which it is known whether a dictionary is that of the corpus
 
 
-def cautions(utterances: Sequence[Utterance], backend: AnyBackend) -> tuple[Caution, ...]:
+def cautions(
+    utterances: Sequence[Utterance], backend: AnyBackend, *, whole: bool = False
+) -> tuple[Caution, ...]:
     """Return what the user should know of the dictionaries that a backend looks words up in.
 
     Parameters
@@ -23,6 +27,8 @@ def cautions(utterances: Sequence[Utterance], backend: AnyBackend) -> tuple[Caut
     utterances : sequence of Utterance
         What is to be aligned.
     backend : Backend
+    whole : bool
+        Whether they are all that there is, so that a speaker who says nothing is misspelled.
     """
     pronounce = backend.pronounce if isinstance(backend, Pronouncing) else None
     if not isinstance(pronounce, Pronouncer):
@@ -30,8 +36,21 @@ def cautions(utterances: Sequence[Utterance], backend: AnyBackend) -> tuple[Caut
     dictionary = backend.options.dictionary
     if dictionary is None:
         return pronounce.cautions
+    found = (*pronounce.cautions, *(_strangers(utterances, pronounce, dictionary) if whole else ()))
     some = utterances[:: max(1, -(-len(utterances) // MOST_READ))]
-    return (*pronounce.cautions, *few_words(_said(some, backend), pronounce, dictionary))
+    return (*found, *few_words(_said(some, backend), pronounce, dictionary))
+
+
+def _strangers(
+    utterances: Sequence[Utterance], pronounce: Pronouncer, dictionary: Path
+) -> tuple[Caution, ...]:
+    """A warning where a dictionary is named for speakers who say nothing."""
+    unknown = sorted(pronounce.speakers.keys() - {normalize("NFC", u.speaker) for u in utterances})
+    if not unknown:
+        return ()
+    rule = f"it names speakers who are not in the corpus: {', '.join(map(repr, unknown))}"
+    remedy = "a speaker is a folder of recordings, or who a TextGrid or a table names"
+    return (Caution(where=str(dictionary), rule=rule, remedy=remedy, fault=Fault.DICTIONARY),)
 
 
 def _said(utterances: Sequence[Utterance], backend: AnyBackend) -> Iterator[tuple[str, str]]:

@@ -103,7 +103,9 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         If nothing can be written to the output folder.
     """
     check_rights(job.out)
-    summary = Summary(cautions=(*job.cautions, *cautions(job.utterances, backend)))
+    summary = Summary(
+        cautions=(*job.cautions, *cautions(job.utterances, backend, whole=job.only is None and not job.kept))
+    )
     rows: list[dict[str, object]] = []
     oovs: dict[str, list[tuple[str, str]]] = defaultdict(list)
     record = _record(job, backend, summary.cautions)

@@ -160,7 +160,7 @@ def _vocabulary(lines: Iterable[str], known: Known | None, given: frozenset[str]
     values = {label: float(label) for label in labels if _NUMBER.fullmatch(label)}
     if known is None:
         numerals = given | _numerals([one for several in lines for one in several.split("\n")], values)
-        lacking = (NOISE_PHONES | NO_NUMBERS) & labels
+        lacking = ((NOISE_PHONES | NO_NUMBERS) & labels) | set(filter(_SIGNED.fullmatch, labels))
         respelled: dict[str, str] = {}
     else:
         numerals = frozenset(filter(known, values))
@@ -218,9 +218,11 @@ def _examined(lines: Sequence[str], words: _Vocabulary) -> Entries:
         if not word:
             continue
         fields = behind[0].split() if behind else []
-        fault = _place_fault(content, words) or (
-            _fault(word, fields, words) if not fields or not words.odd.isdisjoint(fields) else None
-        )
+        fault = _place_fault(content, words)
+        if fault is None and _is_right(fields, words):
+            _add(entries, word, behind[0].rstrip())
+            continue
+        fault = fault or _fault(word, fields, words)
         if fault is not None:
             bad.append(BadLine(number=number, word=word, rule=fault[0], remedy=fault[1]))
         elif not _is_noise(fields, words):
@@ -228,10 +230,20 @@ def _examined(lines: Sequence[str], words: _Vocabulary) -> Entries:
     return Entries(entries, words.numerals, tuple(bad))
 
 
+def _is_right(fields: Sequence[str], words: _Vocabulary) -> bool:
+    """Whether nothing of an entry needs a look, as is so of most."""
+    numbers, count = words.numbers, 0
+    while count < len(fields) and fields[count] in numbers:
+        count += 1
+    if count == len(fields) or count not in COLUMNS or not words.odd.isdisjoint(fields[count:]):
+        return False
+    return not count or (numbers[fields[0]] <= 1 and (count == 1 or numbers[fields[1]] <= 1))
+
+
 def _place_fault(line: str, words: _Vocabulary) -> tuple[str, str] | None:
     """What is wrong with where the word of a line stands; None if nothing is."""
     first, tab, _ = line.partition("\t")
-    if not tab:
+    if not tab or (first.isalnum() and first.isascii()):
         return None
     inside = first.split()
     if not inside:
@@ -266,7 +278,7 @@ def _fault(word: str, fields: Sequence[str], words: _Vocabulary) -> tuple[str, s
         )
     if count == 4 and numbers[1] > 1:
         return f"a probability of {word!r} is above 1", "correct the number, or take the line out"
-    wrong = next((p for p in phones if p in words.numbers or _is_wrong(p, words)), None)
+    wrong = next((p for p in phones if p in words.numbers or p in words.lacking), None)
     if wrong is None or _is_noise(fields, words):
         return None
     if wrong in NOISE_PHONES or words.known is not None:
@@ -276,10 +288,6 @@ def _fault(word: str, fields: Sequence[str], words: _Vocabulary) -> tuple[str, s
             "use the model's phones, with or without stress digits",
         )
     return f"{wrong!r} of {word!r} is no phone ({PROBABILITY})", "correct the number, or take the line out"
-
-
-def _is_wrong(phone: str, words: _Vocabulary) -> bool:
-    return phone in words.lacking or (words.known is None and _SIGNED.fullmatch(phone) is not None)
 
 
 def leading_numbers(fields: Sequence[str], numerals: frozenset[str] = frozenset()) -> int:

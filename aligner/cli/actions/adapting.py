@@ -49,7 +49,7 @@ def adapt_to_corpus(
         raise not_adaptable(model)
     backend = hmm.make(loaded, wanted, compute)
     found = find(corpus)
-    print_cautions((*found.cautions, *cautions(found.utterances, backend)))
+    print_cautions((*found.cautions, *cautions(found.utterances, backend, whole=True)))
     summary = adapt(corpus, backend, new, options, on_round=_print_fit)
     click.echo(f"learnt    {summary.utterances} utterances")
     if options.transforms:
