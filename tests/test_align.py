@@ -290,6 +290,10 @@ def test_speakers_have_dictionaries_of_their_own(corpus, tmp_path, jobs):
     assert (result.exit_code, "warning" in result.output) == (0, False), result.output
     grids = [tmp_path / "out" / who / "kitchen.TextGrid" for who in ("anna", "bob")]
     assert [spoken(grid, "pot") for grid in grids] == ["P AA1 T", "P IY T"]
+    table.write_text("bob: bobs.dict\nRob: bobs.dict\n")
+    result = run(corpus, tmp_path / "out3", "-d", table, "-j", jobs)
+    assert "it names speakers who are not in the corpus: 'Rob'" in result.output
+    assert "warning" not in run(corpus, tmp_path / "out3", "-d", table, "-j", jobs).output  # all is kept
     table.write_text("bob: none.dict\n")
     result = run(corpus, tmp_path / "out2", "-d", table)
     assert (result.exit_code, "speakers.yaml:1: there is no 'none.dict'" in result.output) == (2, True)

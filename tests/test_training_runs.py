@@ -710,6 +710,65 @@ def test_phones_that_are_never_said(tiny, sample, tmp_path):
     assert [p for p, _, _ in found[0]].count("QX") == 2
 
 
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory, tiny) -> Path:
+    """A dictionary with phones that are numbers, probabilities, and two lines that are wrong."""
+    numbers = {"IY": "2", "AH": "1", "ER": "9", "UW": "0"}
+    lines = []
+    for line in (tiny / "dictionary.dict").read_text().splitlines()[:200]:
+        word, *_, phones = line.split("\t")
+        plain = [p.rstrip("012") for p in phones.split()]
+        lines.append(f"{word}\t0.9\t{' '.join(numbers.get(p, p) for p in plain)}\n")
+    book = tmp_path_factory.mktemp("numbered") / "numbers.dict"
+    book.write_text("".join([*lines, "bad\n", "worse\t1.5\tK\n"]))
+    return book
+
+
+def test_phones_that_are_numbers_are_trained_and_aligned(numbered, tmp_path):
+    model, out = tmp_path / "model", tmp_path / "out"
+    result = run("train", SAMPLE, model, "--config", config(tmp_path), "-d", numbered, "-o", out, "--strict")
+    assert result.exit_code == 2
+    assert f"{numbered}:201: 'bad' has no phones" in result.output
+    result = run("train", SAMPLE, model, "--config", config(tmp_path), "-d", numbered, "-o", out)
+    assert "Traceback" not in result.output
+    assert "2 lines cannot be used" in result.output
+    assert {"0", "1", "2", "9"} <= set(load_model(model).topology.phones)
+    aligned = align(find(SAMPLE).utterances, load_model(model), AlignOptions(g2p=False))
+    said = {p.label for a in aligned if isinstance(a, Alignment) for p in a.phones}
+    assert {"0", "1", "2", "9"} <= said
+
+
+def test_speakers_of_a_training_have_dictionaries_of_their_own(tiny, tmp_path):
+    whole = (tiny / "dictionary.dict").read_text()
+    (tmp_path / "all.dict").write_text(whole)
+    (tmp_path / "rms.dict").write_text(re.sub(r"(?m)^on\t.*$", "on\tQX N", whole))
+    (tmp_path / "more.dict").write_text("clix\tK L IH1 K S\n")
+    table = tmp_path / "speakers.yaml"
+    table.write_text("default: all.dict\nrms: rms.dict\n")
+    text = Text(table, add_words=(tmp_path / "more.dict",))
+    summary = train_hmm(SAMPLE, tmp_path / "model", text, Options(stages=TINY, jobs=1))
+    assert "QX" in summary.phones
+    written = (tmp_path / "model" / "dictionary.dict").read_text()
+    assert re.findall(r"(?m)^clix\t.*", written) == ["clix\tK L IH1 K S"]
+    assert {line.split("\t")[-1] for line in re.findall(r"(?m)^on\t.*", written)} >= {"QX N"}
+
+
+def test_an_adapted_model_keeps_the_words_that_were_added(tmp_path):
+    words = tmp_path / "words.dict"
+    words.write_text("18\tEY1\nharbour\tHH AA1 R B\nbad\n")
+    result = run(
+        "adapt", SAMPLE, "english", tmp_path / "new", "--add-words", words, "--no-transforms", "--rounds", 0
+    )
+    assert result.exit_code == 0, result.output
+    assert "line 3: 'bad' has no phones" in result.output
+    read = run("read", "18 harbour zoo", "-m", tmp_path / "new")
+    assert re.findall(r"(?m)^(\S+) .*  (.*)$", read.output)[1:] == [
+        ("18", "EY1"),
+        ("harbour", "HH AA1 R B"),
+        ("zoo", "Z UW1"),
+    ]
+
+
 def test_words_that_nobody_can_pronounce(sample, tmp_path):
     """Without G2P the utterance is left out, and the word is named."""
     (sample / "rms" / "kitchen.lab").write_text("There is a pot of zyxqua on the kitchen table.")
