@@ -10,12 +10,13 @@ import soundfile
 from click.testing import CliRunner
 from support.places import SAMPLE
 
+from aligner.check.validate import validate
 from aligner.cli import align
 from aligner.corpus.find import find, find_one
 from aligner.formats.textgrid import write_textgrid
 from aligner.formats.turns import prefixes, without_prefixes
 from aligner.text.normalise import normalise
-from aligner.types import Interval, Notice
+from aligner.types import Fault, Interval, Notice
 
 TURNS = [  # written, the names, what is left
     ("A: hello there", "A", "hello there"),
@@ -126,6 +127,18 @@ def test_an_interval_with_a_name_is_this_speakers(recording):
         ("text", "so note: no"),
     ]
     assert "(Bob, Anna)" in found.cautions[0].rule
+
+
+def test_intervals_of_silence_are_none(recording):
+    labels = ["<sil>", "hello", "(1.5)", "yes", "[pause]", "#"]
+    intervals = [Interval(k / 2, (k + 1) / 2, label) for k, label in enumerate(labels)]
+    write_textgrid(recording.with_suffix(".TextGrid"), {"bob": intervals}, 3.0)
+    assert [u.transcript for u in find(recording.parent).utterances] == ["hello", "yes"]
+
+
+def test_a_text_of_several_lines_is_not_mangled(recording):
+    recording.with_suffix(".txt").write_text("hello\nthere\n")
+    assert Fault.ODD_CHARACTERS not in {p.kind for p in validate(recording.parent).problems}
 
 
 def test_the_run_tells_of_names(tmp_path):

@@ -59,7 +59,7 @@ FASTEST, SLOWEST = 22.0, 2.0  # phones a second; 80 sentences of TIMIT have 6 to
 LEAST_PHONES = 8  # of an utterance whose rate of speech means anything: single words stand in long pauses
 LONG_RECORDING = 600.0  # s; longer recordings are read one at a time, for they take memory
 # characters that no transcript has: control characters, and UTF-8 that was read as Latin-1
-MANGLED = re.compile(f"{CONTROL.pattern}|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")
+MANGLED = re.compile(rf"(?![\n\t\x15])(?:{CONTROL.pattern})|[\ufffd\ue000-\uf8ff]|[ÃÂ][\u0080-\u00bf]|â€")
 
 Spell = Pronouncer | Speller
 Reads = Callable[[Utterance], Sequence[Token]]

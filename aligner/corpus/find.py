@@ -18,6 +18,7 @@ from aligner.corpus.turns import unprefixed
 from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable, read_text
+from aligner.formats.silences import is_silence
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import Caution, DataError, Failure, Fault, Interval, Utterance
 
@@ -379,7 +380,7 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     for k, (speaker, intervals) in enumerate(tiers):
         channel = int(k >= len(tiers) / 2) if channels == 2 and len(tiers) > 1 else None
         for interval in intervals:
-            if interval.label.strip():
+            if not is_silence(interval.label):
                 number += 1
                 yield _utterance(
                     root,

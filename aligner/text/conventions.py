@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from aligner.formats.silences import is_pause
 from aligner.formats.turns import prefixes
 from aligner.names import BRACKETS
 from aligner.text.fragments import is_readable
-from aligner.text.noises import BARE, is_editorial, is_noise, is_pause
+from aligner.text.noises import BARE, is_editorial, is_noise
 from aligner.text.spans import BRACKETED, Kind, Span
 from aligner.types import DataError, Fault
 

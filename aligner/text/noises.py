@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from functools import cache
+
+from aligner.formats.silences import TIME
 
 # verbs of sounds that are no speech, which a description may hold in any form, as in "(cough)"
 _VERBS = """
@@ -66,17 +67,9 @@ _ABOUT = """
     down out arabic russian portuguese korean hindi sich leise laut schwer im hintergrund à en fond de
     fondo
 """
-_PAUSE = """
-    beat pause pauses pausing silence silent silences sil sp sl eps breathgroup gap blank
-"""
-_PAUSE_ABOUT = """
-    s sec secs second seconds a brief complete dead extended in long longer medium short shorter small
-    very minute minutes min mins of for the
-"""
 _EDITORIAL = frozenset(["sic", "ph", "phonetic", "sp", "phon", "spelling", "emphasis added", "emphasis mine"])
 MOST_WORDS = 6  # of a description; a longer one in round brackets or stars is speech
-_TIME = re.compile(r"\d+(?:[:.,]\d+)*(?:s|sec|secs|min|ms)?|\d*[.,]\d+")
-_ADVERB = re.compile(rf"\w{{3,}}ly|{_TIME.pattern}")  # how, or how long
+_ADVERB = re.compile(rf"\w{{3,}}ly|{TIME.pattern}")  # how, or how long
 _WORD = re.compile(r"[^\s,;:/.!?…]+")
 
 
@@ -98,37 +91,12 @@ SOUNDS = frozenset(
 )
 UNCLEAR = frozenset(_UNCLEAR.split())
 DESCRIBED = SOUNDS | UNCLEAR | frozenset(_ABOUT.split())
-PAUSES = frozenset(_PAUSE.split())
-PAUSES_ABOUT = frozenset(_PAUSE_ABOUT.split())
 # that stand for what nobody understood without any brackets, as CHAT and ELAN have them
 BARE = frozenset(["xxx", "yyy", "www"])
 
 
 def _words(text: str) -> list[str]:
     return [word.strip("'\"*-").lower() for word in _WORD.findall(text) if word.strip("'\"*-")]
-
-
-@cache
-def is_pause(text: str) -> bool:
-    """Whether what stands in brackets is a pause: a word for it, or seconds.
-
-    Examples
-    --------
-    >>> [is_pause(text) for text in ("long pause", ".", "1.5", "2 sec", "pauses to think", "5")]
-    [True, True, True, True, False, False]
-    """
-    bare = text.strip()
-    if bare and not bare.strip(".…-– "):
-        return True
-    words = bare.lower().split()
-    timed = [w for w in words if _TIME.fullmatch(w)]
-    rest = [w.strip("().,:") for w in words if not _TIME.fullmatch(w)]
-    if not rest:
-        return len(timed) == 1 and not timed[0].isdigit()
-    named = any(w in PAUSES for w in rest) or (
-        bool(timed) and all(w in ("s", "sec", "secs", "second", "seconds") for w in rest)
-    )
-    return named and all(w in PAUSES | PAUSES_ABOUT for w in rest)
 
 
 def is_noise(text: str, more: Collection[str] = frozenset()) -> bool:
