@@ -1047,7 +1047,7 @@ def test_wrong_teachers(tiny, tmp_path):
 def test_a_teacher_that_lacks_phones(tiny, tmp_path):
     book = tmp_path / "my.dict"
     lines = (tiny / "dictionary.dict").read_text()
-    book.write_text(lines.replace("K IH CH AH N", "K QX CH AH N"))
+    book.write_text(lines.replace("K IH1 CH AH0 N", "K QX CH AH0 N"))
     assert "QX" in book.read_text()
     result = run(
         "train", SAMPLE, tmp_path / "model", "-b", "neural", "--teacher", tiny, "--epochs", 1, "-d", book

@@ -34,7 +34,7 @@ from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary, load_model, read_measured
 from aligner.reference import espeak
-from aligner.reference.espeak import EspeakG2P, Synthesiser, arpabet, languages, resolve
+from aligner.reference.espeak import EspeakG2P, Synthesiser, arpabet, in_names, languages, resolve
 from aligner.reference.frontend import Posteriorgram, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
@@ -46,11 +46,13 @@ from aligner.search.arcs import NoPath
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
-from aligner.text.stress import as_in
+from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError, Pronunciation
 
 NAME = "dtw"
+Stressed = Callable[[str, Sequence[str]], tuple[str, ...]]
+"""Gives a word's labels, in ARPAbet, the stress that they are shown with."""
 FRONTEND = TemplateFrontend()
 # what was measured of the synthesiser's voice
 MEASURED_OF_ESPEAK = Path(espeak.__file__).parent.with_suffix(".json")
@@ -257,8 +259,8 @@ class EspeakPronouncer:
     """Gives a word the phones of the voice."""
     rename: Callable[[str], Sequence[str]]
     """Gives a phone of the voice the labels that it has in an alignment."""
-    stressed: Callable[[str, Sequence[str]], tuple[str, ...]]
-    """Puts stress on a word's labels, where they have any."""
+    stressed: Stressed | None
+    """Puts stress on a word's labels; None where the phones are not those of ARPAbet."""
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
         """The spoken words, and an empty list of words out of vocabulary.
@@ -268,12 +270,18 @@ class EspeakPronouncer:
         DataError
             Naming a word that has no sound.
         """
+        tokens, given = with_given(tokens, self.stressed)
         words = [(k, word) for k, token in enumerate(tokens) for word in token.spoken]
         self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])  # all at once
-        return [SpokenWord(k, word, (self._pronunciation(word),)) for k, word in words], []
+        return [
+            SpokenWord(k, " ".join(given.get(word, (word,))), (self._pronunciation(word, given),))
+            for k, word in words
+        ], []
 
-    def _pronunciation(self, word: str) -> Pronunciation:
+    def _pronunciation(self, word: str, given: Mapping[str, tuple[str, ...]]) -> Pronunciation:
         """The phones as they are labelled; those of a noise are not known to the voice."""
+        if word in given:
+            return Pronunciation(given[word])
         if BRACKETED.fullmatch(word):
             return Pronunciation((NOISE_LABEL,))
         phones = by_letters(word, self.g2p) if is_cut_off(word) else self.g2p(word)
@@ -281,7 +289,38 @@ class EspeakPronouncer:
             rule, remedy = f"eSpeak has no sound for {word!r}", "spell it as this language would"
             raise DataError("transcript", rule, remedy, fault=Fault.OOV)
         labels = (tuple(self.rename(phone)) or (phone,) for phone in phones)
-        return Pronunciation(self.stressed(word, [label for several in labels for label in several]))
+        whole = tuple(label for several in labels for label in several)
+        return Pronunciation(whole if self.stressed is None else self.stressed(word, whole))
+
+
+def with_given(
+    tokens: Sequence[Token], stressed: Stressed | None
+) -> tuple[Sequence[Token], dict[str, tuple[str, ...]]]:
+    """Tokens whose pronunciation the transcript gives in ARPAbet, as the voice reads it; and the labels of
+    these.
+
+    Examples
+    --------
+    >>> [token], given = with_given([Token("she", ("she",), ("SH", "IY1"))], _unstressed)
+    >>> token.spoken, given
+    (("[[S'i:]]",), {"[[S'i:]]": ('SH', 'IY')})
+    """
+    given: dict[str, tuple[str, ...]] = {}
+    if stressed is None:
+        return tokens, given
+    read = []
+    for token in tokens:
+        phones = tuple(map(str.upper, token.phones))
+        names = in_names(phones)
+        if names:
+            given[names] = _unstressed("", phones) if stressed is _unstressed else phones
+            token = replace(token, spoken=(names,))
+        read.append(token)
+    return read, given
+
+
+def _unstressed(_: str, phones: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(without_stress, phones))
 
 
 def _stressed(word: str, phones: Sequence[str]) -> tuple[str, ...]:
@@ -299,13 +338,19 @@ def _relabelled(
     phones: Sequence[Interval],
     words: Sequence[int],
     spellings: Sequence[str],
-    stressed: Callable[[str, Sequence[str]], tuple[str, ...]],
+    stressed: Stressed,
+    given: Mapping[str, tuple[str, ...]],
 ) -> list[Interval]:
-    """The phones of some words with stress; ``words`` are places in ``spellings``, and negative in pauses."""
+    """The phones of some words with stress, or as they are ``given``; ``words`` are places in ``spellings``,
+    and negative in pauses.
+    """
     labels = [p.label for p in phones]
     for word in set(words) - {NO_OWNER}:
         places = [k for k, owner in enumerate(words) if owner == word]
-        for k, label in zip(places, stressed(spellings[word], [labels[k] for k in places]), strict=True):
+        own = given.get(spellings[word], ())
+        if len(own) != len(places):
+            own = stressed(spellings[word], [labels[k] for k in places])
+        for k, label in zip(places, own, strict=True):
             labels[k] = label
     return [replace(p, label=label) for p, label in zip(phones, labels, strict=True)]
 
@@ -346,15 +391,19 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
     rename = arpabet if english else _same
-    stressed = _stressed if english and options.stress else lambda _, phones: tuple(phones)
+    stressed = None if not english else _stressed if options.stress else _unstressed
     beside = posteriorgram(options)
 
     def refer(heard: Heard) -> Reference:
-        said = spoken_by_voice(heard.tokens)
+        tokens, given = with_given(heard.tokens, stressed)
+        said = spoken_by_voice(tokens)
         speech = speak([word for word, _ in said])
         noisy = all(word == NOISY for word, _ in said)
         plain, words = split(speech.phones, speech.words, _noise if noisy else rename)
-        phones = plain if noisy else _relabelled(plain, words, [word for word, _ in said], stressed)
+        if noisy or stressed is None:
+            phones: Sequence[Interval] = plain
+        else:
+            phones = _relabelled(plain, words, [word for word, _ in said], stressed, given)
         owners = [said[w][1] if w >= 0 else w for w in words]
         wave = torch.from_numpy(speech.wave)
         made = templates(wave, phones, owners, like=heard.wave, posteriors=beside)

@@ -34,8 +34,9 @@ def not_taken(
         if not like_phones(token.phones):
             continue
         own = [p for p, owner in zip(phones, owners, strict=True) if owner == k]
-        if own and _plain([p.label for p in own]) != _plain(token.phones):
-            yield Suspicion(test=Test.UNKNOWN_PHONES, text=_why(token), at=own[0].start)
+        if _plain([p.label for p in own]) != _plain(token.phones):
+            at = own[0].start if own else None  # a noise may be left out
+            yield Suspicion(test=Test.UNKNOWN_PHONES, text=_why(token), at=at)
 
 
 def _plain(labels: Sequence[str]) -> list[str]:

@@ -9,10 +9,36 @@ from dataclasses import dataclass, field
 from aligner.reference.espeak.languages import resolve
 from aligner.reference.espeak.synthesis import ZERO_WIDTH_SPACE, Synthesiser, say
 from aligner.text.g2p import to_arpabet
+from aligner.text.stress import is_stressed
 
 G2P_SPEED = 350  # words per minute where nobody listens; the phones are the same at any speed
 # phones of symbols that the American voice uses in another way than other voices
 AMERICAN = {"ʔ": ("T",), "n̩": ("AH", "N"), "ɬ": ("L",)}
+
+# eSpeak's names of the phones of ARPAbet, in English
+_VOWELS = "AA=A: AE=a AH=V AO=O: AW=aU AY=aI EH=E ER=3: EY=eI IH=I IY=i: OW=oU OY=OI UH=U UW=u:"
+_STOPS = "B=b CH=tS D=d G=g JH=dZ K=k P=p T=t"
+_OTHERS = "DH=D F=f HH=h L=l M=m N=n NG=N R=r S=s SH=S TH=T V=v W=w Y=j Z=z ZH=Z"
+NAMES = dict(pair.split("=") for pair in f"{_VOWELS} {_STOPS} {_OTHERS}".split())
+STRESS_MARKS = {"1": "'", "2": ",", "0": ""}  # before a vowel
+
+
+def in_names(phones: Sequence[str]) -> str:
+    """What eSpeak's English voices read as these phones of ARPAbet; empty where one of them is none.
+
+    Examples
+    --------
+    >>> in_names(["D", "AA1", "K"]), in_names(["x"])
+    ("[[d'A:k]]", '')
+    """
+    names = []
+    for phone in phones:
+        digit = phone[-1] if is_stressed(phone) else ""
+        name = NAMES.get(phone.removesuffix(digit))
+        if name is None:
+            return ""
+        names.append(STRESS_MARKS.get(digit, "") + name)
+    return f"[[{''.join(names)}]]" if names else ""
 
 
 def arpabet(label: str) -> tuple[str, ...]:

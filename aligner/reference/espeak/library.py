@@ -22,7 +22,7 @@ import numpy as np
 
 from aligner.types import ModelError
 
-SYNCHRONOUS, PHONEMES_IN_IPA, DO_NOT_EXIT, UTF8 = 2, 0b11, 0x8000, 1
+SYNCHRONOUS, PHONEMES_IN_IPA, DO_NOT_EXIT, UTF8, PHONEMES = 2, 0b11, 0x8000, 1, 0x100
 RATE, PITCH, WORD_GAP = 1, 3, 7  # numbers of espeak_PARAMETER
 PHONEME = 7  # number in espeak_EVENT_TYPE
 BY_CHARACTER = 1  # number in espeak_POSITION_TYPE
@@ -146,7 +146,7 @@ def _has_dictionary(file: str, code: str) -> bool:
 
 
 def synthesise(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[tuple[int, int, str]]]:
-    """Synthesise a text.
+    """Synthesise a text; what stands in ``[[`` and ``]]`` are phones by eSpeak's names.
 
     Returns
     -------
@@ -170,7 +170,9 @@ def synthesise(library: ctypes.CDLL, text: str) -> tuple[np.ndarray, list[tuple[
     library.espeak_SetSynthCallback(callback)
     encoded = text.encode()
     if (
-        library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded) + 1), 0, BY_CHARACTER, 0, UTF8, None, None)
+        library.espeak_Synth(
+            encoded, ctypes.c_size_t(len(encoded) + 1), 0, BY_CHARACTER, 0, UTF8 | PHONEMES, None, None
+        )
         != 0
     ):
         raise ModelError("eSpeak", "the synthesis failed", "install espeakng-loader again")
