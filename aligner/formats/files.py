@@ -16,6 +16,7 @@ from aligner.types import DataError
 
 _numbers = itertools.count()  # of temporary files; threads never get one twice
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, where a file system does not say
+SURELY_FITS = 140  # bytes of a path that any file system takes, encrypted ones among them
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -52,6 +53,8 @@ def too_long(path: Path) -> str:
     >>> too_long(Path(f"{'a' * 300}.TextGrid"))
     'its name has 309 bytes, and 255 fit'
     """
+    if len(os.fsencode(path)) <= SURELY_FITS:
+        return ""
     there = next(p for p in path.absolute().parents if os.path.exists(p))  # where pathlib would raise
     longest, whole = _limits(there)
     for part in path.parts:

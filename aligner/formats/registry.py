@@ -8,7 +8,6 @@ it lacks one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -80,11 +79,21 @@ def output_path(out: Path, file: str, kind: str) -> Path:
     ['one.csv', 'Alignment_.csv', 'alignment__.csv']
     """
     chosen = FORMATS[kind]
-    path = out / chosen.folder / f"{file}{chosen.suffix}"
-    plain = re.fullmatch(r"(.*?)_*(\.\w+)", path.name)
-    if path.parent == out and plain and f"{plain[1]}{plain[2]}".casefold() in OWN_FILES:
-        return path.with_name(f"{file}_{chosen.suffix}")
-    return path
+    return out.joinpath(chosen.folder, f"{own_name(file, kind)}{chosen.suffix}")
+
+
+def own_name(file: str, kind: str) -> str:
+    """Return the path of a recording's output below its folder, without the suffix: ``file``, or near it.
+
+    Examples
+    --------
+    >>> own_name("run", "json"), own_name("run", "csv"), own_name("anna/run", "json")
+    ('run_', 'run', 'anna/run')
+    """
+    chosen = FORMATS[kind]
+    if "/" in file or chosen.folder:
+        return file
+    return f"{file}_" if f"{file.rstrip('_')}{chosen.suffix}".casefold() in OWN_FILES else file
 
 
 def output_paths(out: Path, file: str, kind: str) -> list[Path]:

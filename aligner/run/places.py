@@ -75,11 +75,10 @@ class Places:
 
     def _other_name(self, file: str, kind: str) -> Caution | None:
         """Return a caution where an output has another name than its recording."""
-        path = registry.output_path(self._out, file, kind)
-        usual = f"{Path(file).name}{registry.FORMATS[kind].suffix}"
-        if path.name == usual:
+        name, suffix = registry.own_name(file, kind), registry.FORMATS[kind].suffix
+        if name == file:
             return None
-        rule = f"its output is {path.name}, for {usual} is a table of the run"
+        rule = f"its output is {name}{suffix}, for {file}{suffix} is a table of the run"
         return Caution(where=file, rule=rule, remedy="rename the recording", fault=Notice.NAME)
 
 
