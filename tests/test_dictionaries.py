@@ -356,11 +356,22 @@ ENTRIES = {
     "½": "HH AE F",
     "🙂": "S M AY L",
     "COVID-19": "K OW",
+    "+": "P L AH S",
+    "ph.d.": "P IY",
+    "no.": "N AH M",
+    "§3": "S EH K",
+    "№5": "N AH M",
+    "https://a.org/b?c=1": "EY",
+    ".NET": "D AA T",
+    "AT&T": "EY T IY",
+    "foo_bar": "F UW",
 }
 
 
 @pytest.mark.parametrize("word", ENTRIES)
-@pytest.mark.parametrize("sentence", ["{}", "say {} now", "Say {}, now!", "SAY {}"])
+@pytest.mark.parametrize(
+    "sentence", ["{}", "say {} now", "Say {}, now!", "SAY {}", "say “{}” now", "say {}."]
+)
 def test_an_entry_of_the_users_wins_over_any_reading(word, sentence):
     lines = f"{word}\tK AE T\nsay\tS EY\nnow\tN AW\n"
     mine = Lexicon.parse(lines, lambda label: label != "QQ" and label.isupper(), "my.dict")

@@ -8,12 +8,14 @@ read as text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
-_PUNCTUATION = "\"'.,;:!?()“”‘’"
-_SIGNS = re.compile(r"(?<!\S)[^\w\s]+(?!\S)")
+_CHUNK = re.compile(r"\S*[^\w\s]\S*|\S*\d\S*")  # what is no plain word
+MOST_TRIMMED = 3  # signs of punctuation at each end of a word
 BRACKETED = re.compile(r"\[[^\]\s][^\]]*\]|<[^>\s][^>]*>|\{[^}\s][^}]*\}")
 
 
@@ -30,7 +32,7 @@ class Kind(StrEnum):
     PHONES = "phones"
     """The pronunciation of the word right before it, in braces: ``she{SH IY1}``."""
     ENTRY = "entry"
-    """A word of signs, such as &, that the user gave a pronunciation: a token, and said as it is written."""
+    """A word with signs, such as & or C++, that the user gave a pronunciation: a token, said as written."""
     BREAK = "break"
     """Nothing is said for it, and it parts the words beside it."""
     NOTHING = "nothing"
@@ -128,7 +130,8 @@ def with_pronunciations(spans: Sequence[Span], text: str) -> list[Span]:
 
 
 def with_entries(spans: Sequence[Span], text: str, entry: Callable[[str], bool]) -> list[Span]:
-    """Leave what the user gave a pronunciation to the reading of words; signs alone become words by it.
+    """Leave what the user gave a pronunciation to the reading of words; where it has signs or digits, it is a
+    word as it stands.
 
     Parameters
     ----------
@@ -144,15 +147,36 @@ def with_entries(spans: Sequence[Span], text: str, entry: Callable[[str], bool])
     >>> span.said, span.start
     ('&', 4)
     """
-    marks = [
-        s for s in spans if BRACKETED.fullmatch(text[s.start : s.end]) or not entry(text[s.start : s.end])
-    ]
+    marks = [s for s in spans if not _is_entry(s, text[s.start : s.end], entry)]
     covered = {k for s in marks for k in range(s.start, s.end)}
     found = []
-    for signs in _SIGNS.finditer(text):
-        forms = (signs[0], signs[0].rstrip(_PUNCTUATION), signs[0].strip(_PUNCTUATION))
-        word = next((form for form in forms if form and entry(form)), None)
-        if word is not None and signs.start() not in covered:
-            start = signs.start() + signs[0].index(word)
-            found.append(Span(start=start, end=start + len(word), kind=Kind.ENTRY, said=word))
+    for chunk in _CHUNK.finditer(text):
+        inside = next((t for t in _trimmed(chunk[0]) if entry(chunk[0][slice(*t)])), None)
+        if inside is not None and chunk.start() + inside[0] not in covered:
+            start, end = (chunk.start() + k for k in inside)
+            found.append(Span(start=start, end=end, kind=Kind.ENTRY, said=text[start:end]))
     return sorted([*marks, *found], key=lambda s: s.start)
+
+
+def _is_entry(mark: Span, written: str, entry: Callable[[str], bool]) -> bool:
+    """Whether a mark is a word that the user gave a pronunciation, or would drop one."""
+    if BRACKETED.fullmatch(written):
+        return False
+    within = _trimmed(written) if mark.kind is Kind.BREAK else ()
+    return entry(written) or any(entry(written[slice(*t)]) for t in within)
+
+
+def _trimmed(chunk: str) -> Iterator[tuple[int, int]]:
+    """Yield where a chunk begins and ends without some of the punctuation around it, the longest first; plain
+    words are not among them, for they may be abbreviations without their dot.
+    """
+    size = len(chunk)
+    lefts = [k for k in range(MOST_TRIMMED + 1) if k < size and all(map(_is_punctuation, chunk[:k]))]
+    rights = [k for k in range(MOST_TRIMMED + 1) if k < size and all(map(_is_punctuation, chunk[size - k :]))]
+    for left, right in sorted(product(lefts, rights), key=sum):
+        if left + right < size and not chunk[left : size - right].isalpha():
+            yield left, size - right
+
+
+def _is_punctuation(c: str) -> bool:
+    return unicodedata.category(c)[0] == "P"
