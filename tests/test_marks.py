@@ -16,6 +16,8 @@ from aligner.backends.choose import chosen
 from aligner.backends.options import Options
 from aligner.cli import main
 from aligner.corpus.find import find
+from aligner.learn.pronouncing import Text, speller
+from aligner.learn.train_ctc import _labels
 from aligner.run.align import align
 from aligner.text.conventions import USUAL, Conventions
 from aligner.text.fragments import by_letters, sayable
@@ -249,3 +251,16 @@ def test_words_that_nobody_understood_leave_the_others_where_they_are(backend, m
         moved += [abs(a.end - b.end) for a, b in zip(kept[2:], rest[2:], strict=True)]
     assert sum(moved) / len(moved) < 0.01
     assert max(moved) < 0.15
+
+
+def test_a_network_learns_the_words_beside_noises():
+    [sample] = find(SAMPLE).utterances[:1]
+    text = Text()
+    spell = speller(text, ["so"])
+    labels = [
+        _labels(replace(sample, transcript=t), spell, text) for t in ("so it is", "so (laughs) it {LG} is")
+    ]
+    assert labels[0] == labels[1] != []
+    for unlearnable in ("so xxx is", "(laughs)"):
+        with pytest.raises(DataError):
+            _labels(replace(sample, transcript=unlearnable), spell, text)

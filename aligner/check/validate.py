@@ -371,9 +371,9 @@ def _word_problem(kind: Kind, odd: Oov, options: Options) -> Problem:
     if kind == Fault.BRACKETS:
         severity, detail = (
             WARNING,
-            f"{odd.word}, {said}: align takes it for noise, and train leaves its utterances out",
+            f"{odd.word}, {said}: it is taken for noise",
         )
-        remedy = "write it without brackets if it is speech"
+        remedy = "write what is said if it is speech"
     elif kind == Fault.ODD_CHARACTERS:
         detail, remedy = f"{odd.word!r}, {said}, cannot be spelled in letters", "write it as it is said"
     elif odd.pronunciation:

@@ -18,6 +18,7 @@ from aligner.models.neural import TABLE
 from aligner.models.store import cmu_dictionary
 from aligner.run.plan import check_new, check_rights
 from aligner.text.lexicon import Pronouncer
+from aligner.text.noises import is_unclear
 from aligner.text.normalise import BRACKETED
 from aligner.text.phones import unstressed
 from aligner.text.spelling import Speller
@@ -131,14 +132,21 @@ def _labelled(
 
 
 def _labels(utterance: Utterance, spell: Pronouncer | Speller, text: Text) -> list[str]:
-    """Return an utterance's labels: phones of each word's first pronunciation, without stress; or letters."""
+    """Return an utterance's labels: phones of each word's first pronunciation, without stress; or letters.
+
+    Noises have none: blanks take their place.
+
+    Raises
+    ------
+    DataError
+        If there is no word, or speech that nobody understood, which must not be learnt as a blank.
+    """
     tokens = text.tokens(utterance.transcript, utterance.speaker)
-    if any(BRACKETED.fullmatch(word) for token in tokens for word in token.spoken):
-        raise DataError(
-            "transcript",
-            "it has words in brackets, of which no sounds are known",
-            "take the recording out, or write what is said",
-            fault=Fault.BRACKETS,
-        )
-    labels = [p for word in spell.of(utterance.speaker)(tokens)[0] for p in word.pronunciations[0].phones]
+    spoken = [w for w in spell.of(utterance.speaker)(tokens)[0] if not BRACKETED.fullmatch(w.word)]
+    noises = [w for t in tokens for w in t.spoken if BRACKETED.fullmatch(w) and not t.phones]
+    if not spoken or any(is_unclear(noise[1:-1]) for noise in noises):
+        rule = "it has stretches that nobody understood" if spoken else "it has no words"
+        remedy = "take the recording out, or write what is said"
+        raise DataError("transcript", rule, remedy, fault=Fault.BRACKETS)
+    labels = [p for word in spoken for p in word.pronunciations[0].phones]
     return labels if text.characters else [unstressed(p) for p in labels]
