@@ -25,6 +25,10 @@ SPEECH_MEAN = (40.0, 3.0, -1.0)
 SPEECH_MEAN_FRAMES = 20.0
 # effective number of frames in a running mean; with all of them, half a minute of silence spoils it
 RUNNING_MEAN_FRAMES = 100.0
+EDGE_REACH = 0.15  # s before the first sound and behind the last that count: about what people leave there
+EDGE_SHARE = 0.05  # the same as a share of the time between them, where that is more
+INNER_REACH = 0.5  # s on either side of a sound that count between them
+LOUD_SECONDS = 0.3  # s of the loudest frames, and of the quietest, that the span of levels is taken from
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -56,6 +60,41 @@ def levels(wave: Tensor, clock: Clock, frames: int) -> Tensor:
     before = max(-begin, 0)
     padded = torch.nn.functional.pad(middle, (before, frames * clock.hop - len(middle) - before))
     return padded.view(frames, clock.hop).square().mean(1)
+
+
+def sounding(level: Tensor, rate: float, edge: float = EDGE_REACH) -> Tensor:
+    """Whether each frame is among or beside those that are sound, (T,) bool, by its level in any logarithm.
+
+    Whatever a recording is normalised by is taken over these: so it does not matter how long nobody speaks.
+    What is sound lies in the upper half between the levels of the quietest and the loudest frames; pauses
+    between such count, too, but for the middle of long ones.
+
+    Parameters
+    ----------
+    level : Tensor
+        (T,)
+    rate : float
+        Frames a second.
+    edge : float
+        Seconds before the first sound and behind the last that count with it.
+
+    Examples
+    --------
+    >>> sounding(torch.tensor([0.0] * 9 + [9.0, 8.0] + [0.0] * 9), 10).nonzero().ravel().tolist()
+    [7, 8, 9, 10, 11, 12]
+    """
+    if not len(level):
+        return torch.zeros(0, dtype=torch.bool, device=level.device)
+    count = max(1, min(round(LOUD_SECONDS * rate), len(level) // 10))
+    quietest, loudest = level.kthvalue(count).values, level.kthvalue(len(level) - count + 1).values
+    loud = level >= (quietest + loudest) / 2
+    inner = round(INNER_REACH * rate)
+    near = torch.nn.functional.max_pool1d(loud.float()[None, None], 2 * inner + 1, 1, inner)[0, 0] > 0
+    first, last = loud.nonzero().ravel()[[0, -1]].tolist()
+    outer = round(max(edge * rate, EDGE_SHARE * (last - first)))
+    near[: max(first - outer, 0)] = False
+    near[last + outer + 1 :] = False
+    return near
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
@@ -296,8 +335,17 @@ class SphinxFrontend:
             return cepstra
         if self.cmn == "running":
             return (cepstra - running_mean(cepstra)).to(cepstra.dtype)
-        centred = cepstra - cepstra.mean(0)
-        return centred / centred.square().mean(0).sqrt().clamp(min=1e-6) if self.varnorm else centred
+        heard = self.sounding(cepstra)
+        centred = cepstra - cepstra[heard].mean(0)
+        if not self.varnorm:
+            return centred
+        return centred / centred[heard].square().mean(0).sqrt().clamp(min=1e-6)
+
+    def sounding(self, cepstra: Tensor) -> Tensor:
+        """Whether each frame of cepstra (T, ncep) before normalisation is sound (see `sounding`)."""
+        return sounding(
+            cepstra[:, 0], self.frate
+        )  # the first is the mean of the log energies, times a factor
 
     def streams(self, cepstra: Tensor) -> Tensor:
         """Cepstra and their differences in the order of the model's streams, (T, ncep) -> (T, D)."""
@@ -556,11 +604,15 @@ class CepstralFrontend:
         """Cepstra (T, ncep) of a wave (N,) before normalisation."""
         return self.cepstral.cepstra(wave)
 
+    def moments(self, cepstra: Tensor) -> Moments:
+        """The moments of cepstra (T, ncep) over the frames that are sound."""
+        return Moments.of(cepstra[self.cepstral.sounding(cepstra)])
+
     def normalise(self, cepstra: Tensor, speaker: Moments | None = None) -> Tensor:
         """Normalise cepstra (T, ncep) by the mean and deviation of the utterance and its ``speaker``."""
         if not len(cepstra):
             return cepstra
-        own = Moments.of(cepstra)
+        own = self.moments(cepstra)
         both = own if speaker is None else own + speaker.weighted(self.prior)
         return ((cepstra - both.mean) / both.deviation).to(cepstra.dtype)
 

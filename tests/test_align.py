@@ -340,7 +340,7 @@ def test_align_file_takes_files_and_arrays():
     assert [p.label for p in from_integers.phones] == [p.label for p in from_file.phones]
     starts = [p.start for p in from_file.phones]
     # the last bit of silence
-    assert [p.start for p in from_integers.phones] == pytest.approx(starts, abs=0.002)
+    assert [p.start for p in from_integers.phones] == pytest.approx(starts, abs=0.003)
     high = align_file(np.repeat(samples, 3)[:, None], text, rate=48000)  # crudely made 48 kHz, as (N, 1)
     assert max(abs(a.start - b.start) for a, b in zip(high.words, from_file.words, strict=True)) < 0.0005
     assert [w.label for w in from_file.words if w.label][:3] == ["There", "is", "a"]

@@ -20,6 +20,7 @@ from torch import Tensor
 from aligner.backends.bounds import Bounds, members, pinned, read_words, squeezed
 from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
+from aligner.corpus.cuts import NOTHING_CUT, Cuts
 from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
@@ -105,13 +106,17 @@ class Heard:
     """The words of the transcript."""
 
     wave: Tensor
-    """(N,) samples of the utterance alone, at the backend's rate."""
+    """(N,) samples of the utterance alone, at the backend's rate, without its dead sound."""
 
     clipped: float
     """Share of the samples that are clipped."""
 
     bounds: Bounds | None = None
     """The words with their times, where these are known."""
+
+    cuts: Cuts = NOTHING_CUT
+    """What was left out of the samples; until these are put back in `judge`, times are those of what is
+    heard."""
 
     @property
     def start(self) -> float:
@@ -120,13 +125,13 @@ class Heard:
 
     @property
     def end(self) -> float:
-        """Seconds from the start of the recording to the end of the utterance."""
+        """The same to the end of what is heard of the utterance."""
         assert self.utterance.end is not None
-        return self.utterance.end
+        return self.utterance.end - self.cuts.seconds
 
     @property
     def seconds(self) -> float:
-        """How many seconds the utterance lasts."""
+        """How many seconds are heard of the utterance."""
         return self.end - self.start
 
 
@@ -235,7 +240,8 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
     where = utterance.file or utterance.id
     tokens = () if utterance.known else tokens_of(utterance.transcript, traits, where, utterance.speaker)
     with stage("reading"):
-        sound = audio.read(utterance, traits.clock.rate)
+        rests = audio.Rests.FILLED if utterance.known else audio.Rests.CUT  # known times are left as they are
+        sound = audio.read(utterance, traits.clock.rate, rests=rests)
     bounds = None
     if utterance.known:
         entry = traits.entry_of(utterance.speaker)
@@ -248,6 +254,7 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
         wave=torch.from_numpy(sound.wave),
         clipped=sound.clipped,
         bounds=bounds,
+        cuts=sound.cuts,
     )
 
 
@@ -318,21 +325,26 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             clock=traits.clock,
             shortest=traits.shortest,
             limits=traits.limits,
+            restored=heard.cuts.restored(searched),
         )
         quality = measure(solved, found.log_likelihood, heard.clipped)
+        restored = heard.cuts.restored(phones)
         return Alignment(
             utterance=heard.utterance,
-            words=_words(phones, found, heard.bounds),
-            phones=phones,
+            words=restored.tier(_words(phones, found, heard.bounds)),
+            phones=restored.tier(phones),
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
             suspicions=(
                 *suspicions(solved, quality),
-                *not_taken(heard.tokens, refined.phones, found.owners),
+                *(
+                    replace(s, at=None if s.at is None else restored.time(s.at))
+                    for s in not_taken(heard.tokens, refined.phones, found.owners)
+                ),
                 *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
-            edges=refined.edges,
+            edges=restored.edges(refined.edges, phones),
         )
 
 

@@ -191,7 +191,7 @@ class DtwBackend:
             found = warped(
                 frames,
                 reference.templates,
-                pause=pause_of(frames, reference.quiet),
+                pause=pause_of(frames, reference.quiet, self.clock.rate / self.clock.hop),
                 steps=self.steps,
                 kernel=self.compute.kernel,
                 graph=prepared.graph,

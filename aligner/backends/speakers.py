@@ -143,10 +143,10 @@ def speaker_moments(
 
     def moments_of(utterance: Utterance) -> Moments | None:
         try:
-            wave = audio.read(utterance, frontend.clock.rate).wave
+            wave = audio.read(utterance, frontend.clock.rate, rests=audio.Rests.CUT).wave
         except DataError:
             return None
-        return Moments.of(frontend.cepstra(torch.from_numpy(wave)))
+        return frontend.moments(frontend.cepstra(torch.from_numpy(wave)))
 
     found: dict[str, Moments] = {}
     for u, moments in zip(utterances, _pooled(moments_of, utterances, pool), strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from aligner.corpus import audio
+from aligner.corpus.dead import is_dead
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import Token, normalise
@@ -86,8 +87,8 @@ class Spotter:
         alone, clock = self.model.topology.alone, self.model.clock
         assert piece.end is not None
         count = -(-round((piece.end - piece.start) * clock.rate / clock.hop) // HEARD_STRIDE)
-        wave = audio.read(piece, clock.rate, silence=True).wave
-        if np.abs(wave).max() < audio.SILENT_PEAK:
+        wave = audio.read(piece, clock.rate, silence=True, rests=audio.Rests.FILLED).wave
+        if is_dead(wave, clock.rate):
             heard = np.full((count, len(alone)), UNHEARD, np.float32)
             heard[:, self.silence] = 0.0
             return heard

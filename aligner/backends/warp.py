@@ -98,7 +98,10 @@ def templates(
     frontend = frontend or TemplateFrontend()
     spectrum = frontend.spectrum(wave)
     if like is not None:
-        spectrum = spectrum + noise_spectrum(frontend.spectrum(like)) * spectrum.sum(1).mean()
+        spectrum = (
+            spectrum
+            + noise_spectrum(frontend.spectrum(like), frontend.rate / frontend.hop) * spectrum.sum(1).mean()
+        )
     numbered = Template.of(torch.arange(len(spectrum))[:, None], frontend.clock, phones, words)
     kept = numbered.frames[:, 0]
     made = [frontend.frames(spectrum, w) for w in warps]

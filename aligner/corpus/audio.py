@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from aligner.corpus import ffmpeg
+from aligner.corpus import dead, ffmpeg
+from aligner.corpus.cuts import NOTHING_CUT, Cuts
 from aligner.corpus.recordings import MOST_FRAMES, decoded, opened, sound_file
 from aligner.corpus.samples import as_samples, is_samples
 from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
@@ -38,6 +40,17 @@ END_SLACK = 0.1  # s that an utterance may end behind its recording: rounding in
 CANCELLED = 0.2
 
 
+class Rests(Enum):
+    """What becomes of dead sound when a recording is read (see `aligner.corpus.dead`)."""
+
+    KEPT = "kept"
+    """It stays as it is."""
+    FILLED = "filled"
+    """It is filled with the recording's own background."""
+    CUT = "cut"
+    """Long stretches are left out, and what stays of them is filled."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sound:
     """The samples of a stretch of a recording, and where it lies."""
@@ -52,6 +65,8 @@ class Sound:
     """Length of the whole recording, in seconds."""
     clipped: float = 0.0
     """Share of the samples that are cut off, from 0 to 1, before any change of rate."""
+    cuts: Cuts = NOTHING_CUT
+    """What was left out of the samples, for it is dead sound."""
 
 
 def recordings_of(files: Iterable[Path]) -> list[Path]:
@@ -74,9 +89,11 @@ def unread(path: Path) -> tuple[str, str]:
     return rule, UNREAD[path.suffix.lower()].format(name=name, wav=wav)
 
 
-def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -> Sound:
+def read(
+    utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False, rests: Rests = Rests.KEPT
+) -> Sound:
     """Read the samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent
-    throughout.
+    throughout, ``rests`` what becomes of dead sound.
 
     Raises
     ------
@@ -98,17 +115,20 @@ def read(utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False) -
             "export it again as 16-bit audio",
             fault=Fault.UNREADABLE,
         )
-    if not silence and is_silent(samples, fine):
+    heard = dead.Lively.whole(samples)
+    if rests is not Rests.KEPT:
+        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT)
+    if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
-    end = start + len(samples)
     return Sound(
-        wave=_resample(samples, own_rate, rate),
+        wave=_resample(heard.samples, own_rate, rate),
         start=start / own_rate,
-        end=end / own_rate,
+        end=(start + len(samples)) / own_rate,
         duration=total / own_rate,
-        clipped=clipped(samples),
+        clipped=clipped(heard.live(samples)) if len(heard.stretches) else 0.0,
+        cuts=heard.cuts,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from aligner.backends.base import AnyBackend, arithmetic, hear
+from aligner.backends.base import AnyBackend, Heard, arithmetic, hear
 from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.learn.corrections import CorrectedUtterance
@@ -35,7 +36,7 @@ def lesson_of(backend: AnyBackend, item: CorrectedUtterance) -> Lesson | Failure
         return Failure(item.utterance, "there is no boundary in it", "leave it out", fault=Fault.LABELS)
     likely = refinement.distributions(found.searched(traits.clock), phones, energies)
     placed = place_at_medians(phones, likely, refinement.width).phones
-    truth = true_places(item.phones, placed, bool(traits.english))
+    truth = true_places(_as_heard(item.phones, heard), placed, bool(traits.english))
     failure = _mismatch(item, truth, phones)
     if failure is not None:
         return failure
@@ -49,6 +50,14 @@ def lesson_of(backend: AnyBackend, item: CorrectedUtterance) -> Lesson | Failure
         truth=truth - phones[0].start,
         words=owners[1:] != owners[:-1],
     )
+
+
+def _as_heard(phones: Sequence[Interval], heard: Heard) -> list[Interval]:
+    """Corrected phones at the times at which they are heard: what was left out of the recording is not."""
+    if not heard.cuts.parts:
+        return list(phones)
+    edges = heard.start + heard.cuts.heard(np.array([(p.start, p.end) for p in phones]) - heard.start)
+    return [replace(p, start=a, end=b) for p, (a, b) in zip(phones, edges.tolist(), strict=True)]
 
 
 def _mismatch(item: CorrectedUtterance, truth: np.ndarray, phones: Sequence[Interval]) -> Failure | None:

@@ -52,9 +52,8 @@ class Recordings(Sequence[Example]):
     def __getitem__(self, k):  # type: ignore[no-untyped-def]
         """Read the recording of utterance ``k``, and return it as an example."""
         utterance = self._utterances[k]
-        return Example(
-            utterance.id, torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave), self._labels[k]
-        )
+        sound = audio.read(utterance, SAMPLE_RATE, rests=audio.Rests.CUT)
+        return Example(utterance.id, torch.from_numpy(sound.wave), self._labels[k])
 
 
 def train_ctc(

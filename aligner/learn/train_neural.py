@@ -48,7 +48,7 @@ class Recordings(Sequence[LabelledUtterance]):
     def __getitem__(self, k):  # type: ignore[no-untyped-def]
         """Read the recording of utterance ``k``, and return it with the states of its frames."""
         utterance = self._utterances[k]
-        wave = torch.from_numpy(audio.read(utterance, SAMPLE_RATE).wave)
+        wave = torch.from_numpy(audio.read(utterance, SAMPLE_RATE, rests=audio.Rests.CUT).wave)
         return LabelledUtterance(utterance.id, wave, self._states[k])
 
 

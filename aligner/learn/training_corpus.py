@@ -137,10 +137,10 @@ def _each_read(
 
     def cepstra(utterance: Utterance) -> Tensor | DataError:
         try:
-            wave = torch.from_numpy(audio.read(utterance, options.frontend.clock.rate).wave)
+            sound = audio.read(utterance, options.frontend.clock.rate, rests=audio.Rests.CUT)
         except DataError as error:
             return error
-        return options.frontend.cepstra(wave.to(options.device))
+        return options.frontend.cepstra(torch.from_numpy(sound.wave).to(options.device))
 
     with ThreadPoolExecutor(options.jobs) as pool:
         for k, (utterance, result) in enumerate(
@@ -159,7 +159,7 @@ def _examples(
     """Yield examples whose cepstra are normalised by utterance and speaker."""
     voices: dict[str, Moments] = {}
     for u in utterances:
-        own = Moments.of(cepstra[u.id])
+        own = options.frontend.moments(cepstra[u.id])
         voices[u.speaker] = voices[u.speaker] + own if u.speaker in voices else own
     for u in utterances:
         said = spoken[u.id]

@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from aligner.features import (
+    INNER_REACH,
     cosine_transform,
     mel_edges,
     power_spectrum,
     preemphasise,
     shifted,
+    sounding,
     triangles,
     windows,
 )
@@ -91,11 +93,15 @@ class TemplateFrontend:
         """Frames (T, D) of a power spectrum (T, bins)."""
         filters, transform, weights = _matrices(self, warp)
         energies = spectrum @ filters
-        cepstra = torch.log(energies + ENERGY_FLOOR_SHARE * energies.mean().clamp(min=1e-12)) @ transform
-        speech = cepstra[_loud(cepstra[:, 0] * (10 / math.log(10) / math.sqrt(self.filters)))]
+        heard = sounding(torch.log(energies + 1e-12).mean(1), self.rate / self.hop, INNER_REACH)
+        cepstra = (
+            torch.log(energies + ENERGY_FLOOR_SHARE * energies[heard].mean().clamp(min=1e-12)) @ transform
+        )
+        level = cepstra[heard, 0] * (10 / math.log(10) / math.sqrt(self.filters))
+        speech = cepstra[heard][_loud(level)]
         scaled = (cepstra - speech.mean(0)) / speech.std(0, correction=0).clamp(min=1e-6)
         slopes = slope(scaled, self.reach)
-        spread = slopes.std(0, correction=0).clamp(min=1e-6)
+        spread = slopes[heard].std(0, correction=0).clamp(min=1e-6)
         return torch.cat([scaled * weights, self.slope * slopes / spread * weights], 1)
 
 
@@ -143,11 +149,14 @@ def _loud(level: Tensor) -> Tensor:
     return level >= torch.maximum(top - SPEECH_RANGE, floor + SPEECH_SHARE * (top - floor))
 
 
-def noise_spectrum(spectrum: Tensor) -> Tensor:
-    """Power spectrum (bins,) of the quietest frames of ``spectrum`` (T, bins), in units of the mean power."""
-    power = spectrum.sum(1)
+def noise_spectrum(spectrum: Tensor, rate: float) -> Tensor:
+    """Power spectrum (bins,) of the quietest frames of ``spectrum`` (T, bins), ``rate`` of them a second, in
+    units of the mean power of its sound.
+    """
+    heard = spectrum[sounding(torch.log(spectrum.sum(1) + 1e-12), rate, INNER_REACH)]
+    power = heard.sum(1)
     quietest = power.argsort()[: math.ceil(NOISE_SHARE * len(power))]
-    return spectrum[quietest].mean(0) / power.mean().clamp(min=1e-12)
+    return heard[quietest].mean(0) / power.mean().clamp(min=1e-12)
 
 
 def slope(values: Tensor, reach: int) -> Tensor:

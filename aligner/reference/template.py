@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.features import INNER_REACH, sounding
 from aligner.graph import Graph
 from aligner.graph import template as graphs
 from aligner.reference.frontend import LOUDEST_QUANTILE, QUIETEST_QUANTILE
@@ -144,8 +145,11 @@ class Pause(NamedTuple):
     """Level (first number of a frame) from which a frame is never in a pause."""
 
 
-def pause_of(frames: Tensor, mean: Tensor | None = None) -> Pause:
-    """Describe the pauses of a recording by its quietest frames (T, D), or by a mean that is known."""
+def pause_of(frames: Tensor, mean: Tensor | None = None, rate: float = 200.0) -> Pause:
+    """Describe the pauses of a recording by its quietest frames (T, D), ``rate`` of them a second, or by a
+    mean that is known.
+    """
+    frames = frames[sounding(frames[:, 0], rate, INNER_REACH)]
     level = frames[:, 0]
     floor, top = torch.quantile(level, torch.tensor([QUIETEST_QUANTILE, LOUDEST_QUANTILE])).tolist()
     quietest = frames[level <= floor + QUIET_SHARE * (top - floor)]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.features import levels
+from aligner.features import levels, sounding
 from aligner.text.phones import kind
 from aligner.types import Clock
 
@@ -26,6 +26,7 @@ EDGE_REACH = 0.25  # s from there within which it may begin or end
 
 FRAMES_SMOOTHED = 5  # frames over which energies are smoothed: voices and noises flicker
 FILTERS_IN_BAND = 5  # neighbouring filters that make a band
+FRAME_RATE = 100.0  # frames a second of these energies
 FLOOR_QUANTILE = 0.1  # of a band's log energies: the noise of the recording, where no more is heard
 FLOOR_FRAMES, FLOOR_STEP = 2000, 500  # frames in which the noise is the same, and after which it may not be
 AUDIBLE = 0.46  # nats (2 dB) that a band may lie above the floor before it tells of a sound
@@ -130,19 +131,22 @@ def pause_cost(energies: Tensor) -> Tensor:
     smooth = torch.nn.functional.avg_pool2d(
         around[None], (FRAMES_SMOOTHED, FILTERS_IN_BAND), (1, FILTERS_IN_BAND)
     )[0]
+    sound = sounding(energies.mean(1), FRAME_RATE)
     above = torch.cat(
         [
-            smooth[k : k + FLOOR_STEP] - _floor(smooth, k + FLOOR_STEP // 2)
+            smooth[k : k + FLOOR_STEP] - _floor(smooth, sound, k + FLOOR_STEP // 2)
             for k in range(0, len(smooth), FLOOR_STEP)
         ]
     )
     return AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
 
 
-def _floor(energies: Tensor, centre: int) -> Tensor:
-    """The energies (bands,) of the noise around a frame."""
+def _floor(energies: Tensor, sound: Tensor, centre: int) -> Tensor:
+    """The energies (bands,) of the noise around a frame, among and beside what is ``sound`` (T,)."""
     first = max(min(centre - FLOOR_FRAMES // 2, len(energies) - FLOOR_FRAMES), 0)
-    return torch.quantile(energies[first : first + FLOOR_FRAMES], FLOOR_QUANTILE, dim=0)
+    around = energies[first : first + FLOOR_FRAMES]
+    within = around[sound[first : first + FLOOR_FRAMES]]
+    return torch.quantile(within if len(within) else around, FLOOR_QUANTILE, dim=0)
 
 
 def _frame(time: float) -> int:
@@ -160,7 +164,7 @@ def quiet_frames(levels: np.ndarray) -> np.ndarray:
     if not len(levels):
         return np.zeros(0, bool)
     decibels = 10 * np.log10(levels + LEAST_POWER)
-    low, high = np.percentile(decibels, [QUIET_PERCENTILE, LOUD_PERCENTILE])
+    low, high = _span(decibels)
     quiet: np.ndarray = decibels < low + QUIET_SHARE * (high - low)
     return quiet
 
@@ -179,7 +183,7 @@ def silent_frames(levels: np.ndarray) -> np.ndarray:
     if not len(levels):
         return np.zeros(0, bool)
     decibels = 10 * np.log10(levels + LEAST_POWER)
-    low, high = np.percentile(decibels, [QUIET_PERCENTILE, LOUD_PERCENTILE])
+    low, high = _span(decibels)
     soft = decibels < min(high - NO_PHONE, low + NO_PHONE_SHARE * (high - low))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], soft.astype(np.int8), [0]])))
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
@@ -187,6 +191,13 @@ def silent_frames(levels: np.ndarray) -> np.ndarray:
             soft[begin:end] = False
     silent: np.ndarray = soft
     return silent
+
+
+def _span(decibels: np.ndarray) -> tuple[float, float]:
+    """The levels of the quiet and of the loud parts among what is sound."""
+    sound = decibels[sounding(torch.from_numpy(decibels), LEVEL_CLOCK.rate / LEVEL_CLOCK.hop).numpy()]
+    low, high = np.percentile(sound, [QUIET_PERCENTILE, LOUD_PERCENTILE]).tolist()
+    return low, high
 
 
 def longest_run(within: np.ndarray) -> tuple[int, int]:

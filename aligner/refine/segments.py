@@ -31,6 +31,7 @@ FIRST_PLACE = FINE_FRONTEND.clock.boundary(0)  # s; the first place
 PLACES_EACH_SIDE = 12  # places on either side of where a boundary is expected that it may have
 # log-probability that a squared distance costs; less than 1/2, for frames are not independent
 DISTANCE_WEIGHT = 0.07
+NEAR = 30  # frames (0.15 s) on either side of a boundary that say where it is
 PRIOR_DEVIATION = 0.015  # s; standard deviation of where a boundary is around where it is expected
 # s; the same where a warped reference expects it, which has boundaries of its own
 PRIOR_DEVIATION_REFERENCE = 0.0085
@@ -93,9 +94,27 @@ def boundary_distributions(
     prior = -np.square((grid - expected[:, None]) / deviation) / 2
     if ratios is not None:
         prior += ratios.weight * ratios(grid)
-    return BoundaryDistributions(
-        grid[:, 0], PLACE_STEP, marginals(frames, middle, prior, round(SHORTEST_INTERVAL / PLACE_STEP))
+    kept = near(middle, len(frames))
+    probability = marginals(
+        frames[kept], np.searchsorted(kept, middle), prior, round(SHORTEST_INTERVAL / PLACE_STEP)
     )
+    return BoundaryDistributions(grid[:, 0], PLACE_STEP, probability)
+
+
+def near(middle: np.ndarray, frames: int) -> np.ndarray:
+    """The numbers (M,) of the ``frames`` that lie near one of the places ``middle`` (N,), ascending.
+
+    How long a pause is beyond them, and what happens there, must not move its ends.
+
+    Examples
+    --------
+    >>> near(np.array([40, 50]), 500)[[0, -1]].tolist()
+    [10, 79]
+    """
+    changes = np.zeros(frames + 1, np.int64)
+    np.add.at(changes, np.maximum(middle - NEAR, 0), 1)
+    np.add.at(changes, np.minimum(middle + NEAR, frames), -1)
+    return np.flatnonzero(np.cumsum(changes[:-1]) > 0)
 
 
 class LikelihoodRatios(NamedTuple):

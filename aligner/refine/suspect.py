@@ -13,7 +13,10 @@ from math import log, log10
 from statistics import stdev
 
 import numpy as np
+import torch
 
+from aligner.corpus.cuts import AS_HEARD, Restored
+from aligner.features import INNER_REACH, sounding
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
 from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality, Suspicion
@@ -45,6 +48,8 @@ class Solved:
     """The least time that a phone of the model takes, in seconds."""
     limits: Limits = LIMITS[Scores.GAUSSIANS]
     """The limits of the margins."""
+    restored: Restored = AS_HEARD
+    """The way from the times of all this, which are those of what is heard, to those of the recording."""
 
     @property
     def spoken(self) -> list[Interval]:
@@ -57,6 +62,15 @@ class Solved:
         sizes = np.diff([*self.firsts, len(self.levels)])
         return np.repeat([p.label != SILENCE_LABEL for p in self.phones], sizes)
 
+    @property
+    def sound(self) -> float:
+        """Seconds of the recording that are sound, or taken for speech."""
+        heard = sounding(
+            torch.log(torch.from_numpy(self.levels) + 1e-12), self.clock.rate / self.clock.hop, INNER_REACH
+        )
+        whole = self.phones[-1].end - self.phones[0].start
+        return whole * float((heard.numpy() | self.voiced).mean())
+
     def crammed(self, phone: Interval) -> bool:
         """Return whether a spoken phone is as short as the model lets it be."""
         return (
@@ -68,6 +82,10 @@ class Solved:
         """Return whether a word is a noise, whatever is written for it: it has no other phone."""
         inside = [p.label for p in self.phones if p.start < word.end and p.end > word.start]
         return set(inside) <= {NOISE_LABEL}
+
+    def time(self, heard: float) -> float:
+        """When something is in the recording, in seconds."""
+        return self.restored.time(heard)
 
     def word_at(self, start: float, end: float) -> str:
         """Return the words that a stretch of time lies in or touches."""
@@ -88,12 +106,11 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
         Share of the samples that are cut off.
     """
     words = [w for w in s.words if w.label != SILENCE_LABEL]
-    total = s.phones[-1].end - s.phones[0].start
     run = max((len(r) for r in _crammed_runs(s)), default=0)
     margin = s.evidence.margin
     worst = _moving(margin, _frames(s, WORST_WINDOW)).min()
     confidence = sum(w.confidence or 0.0 for w in words) / len(words)
-    speech = sum(p.duration for p in s.spoken) / total
+    speech = min(sum(p.duration for p in s.spoken) / s.sound, 1.0)
     return Quality(
         log_likelihood=log_likelihood,
         margin=float(margin[s.voiced].mean()),
@@ -136,12 +153,12 @@ def _misfit(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _disagree(s: Solved, start: float, end: float) -> Suspicion:
-    words = s.word_at(start, end)
+    words, at = s.word_at(start, end), s.time(start)
     if words:
-        text = f"what is heard from {start:.2f} to {end:.2f} s does not fit {words!r}"
+        text = f"what is heard from {at:.2f} to {s.time(end):.2f} s does not fit {words!r}"
     else:
-        text = f"something is heard at {start:.2f} s where the transcript has nothing"
-    return _suspicion(Test.MISFIT, text, start)
+        text = f"something is heard at {at:.2f} s where the transcript has nothing"
+    return _suspicion(Test.MISFIT, text, at)
 
 
 def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
@@ -149,9 +166,9 @@ def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
     longest = max((p for p in s.spoken if p.label != NOISE_LABEL), key=lambda p: p.duration, default=None)
     if longest is None or not threshold(Test.LONG_PHONE).exceeded(longest.duration):
         return []
-    word = s.word_at(longest.start, longest.end)
-    text = f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {longest.start:.2f} s"
-    return [_suspicion(Test.LONG_PHONE, text, longest.start)]
+    word, at = s.word_at(longest.start, longest.end), s.time(longest.start)
+    text = f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {at:.2f} s"
+    return [_suspicion(Test.LONG_PHONE, text, at)]
 
 
 def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
@@ -159,7 +176,9 @@ def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
     limit = threshold(Test.LONG_WORD)
     return [
         _suspicion(
-            Test.LONG_WORD, f"the word {w.label!r} lasts {w.duration:.2f} s at {w.start:.2f} s", w.start
+            Test.LONG_WORD,
+            f"the word {w.label!r} lasts {w.duration:.2f} s at {s.time(w.start):.2f} s",
+            s.time(w.start),
         )
         for w in s.words
         if limit.exceeded(w.duration) and w.label != SILENCE_LABEL and not s.is_noise(w)
@@ -176,11 +195,12 @@ def _crammed_together(s: Solved, q: Quality) -> list[Suspicion]:
     runs = _crammed_runs(s)
     run = max(runs, key=len, default=[])
     if threshold(Test.CRAMMED).exceeded(len(run)):
+        at = s.time(run[0].start)
         text = (
-            f"{len(run)} phones in a row are as short as can be at {run[0].start:.2f} s: "
+            f"{len(run)} phones in a row are as short as can be at {at:.2f} s: "
             "the transcript may have words that are not said"
         )
-        return [_suspicion(Test.CRAMMED, text, run[0].start)]
+        return [_suspicion(Test.CRAMMED, text, at)]
     limit, said = threshold(Test.CRAMMED_EDGE), s.spoken
     return [
         _at_the_edge(s, r, "beginning" if r[0] is said[0] else "end")
@@ -190,9 +210,9 @@ def _crammed_together(s: Solved, q: Quality) -> list[Suspicion]:
 
 
 def _at_the_edge(s: Solved, run: Sequence[Interval], edge: str) -> Suspicion:
-    words = s.word_at(run[0].start, run[-1].end)
-    text = f"{words!r} is crammed at the {edge}, from {run[0].start:.2f} s: it may not be said"
-    return _suspicion(Test.CRAMMED_EDGE, text, run[0].start)
+    words, at = s.word_at(run[0].start, run[-1].end), s.time(run[0].start)
+    text = f"{words!r} is crammed at the {edge}, from {at:.2f} s: it may not be said"
+    return _suspicion(Test.CRAMMED_EDGE, text, at)
 
 
 def _too_many(s: Solved, q: Quality) -> list[Suspicion]:
@@ -215,7 +235,7 @@ def _uneven(s: Solved, q: Quality) -> list[Suspicion]:
 
 def _little_speech(s: Solved, q: Quality) -> list[Suspicion]:
     """Find an utterance most of which is taken for silence."""
-    total = s.phones[-1].end - s.phones[0].start
+    total = s.sound
     if not threshold(Test.LITTLE_SPEECH).exceeded(q.speech):
         return []
     text = f"only {q.speech * total:.1f} of {total:.1f} s are speech: the transcript may lack words"

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ STEP = 2.0**-15  # of 16 bits
 FAR = 0.005  # s
 EDGE = 0.1  # s at either end of a sentence of TIMIT in which nothing is said
 BLOCK = SAMPLE_RATE // 100  # samples in a piece whose level a gate looks at
+LEAST_PAUSE = 0.06  # s of a pause that something is put into
 LOUD_PERCENTILE = 95.0  # of the levels, that a gate counts from
 
 
@@ -125,12 +127,12 @@ def put_in(
     filler: Filler,
     seconds: float,
 ) -> Changed:
-    """Something in the middle of a pause between two words, or else at a boundary between two."""
+    """Something in the middle of the longest pause between two words; nothing where there is none."""
     words = [w for w in alignment.words if w.label != SILENCE_LABEL]
-    gaps = [(b.start - a.end, (a.end + b.start) / 2) for a, b in zip(words, words[1:], strict=False)]
+    gaps = [(b.start - a.end, (a.end + b.start) / 2) for a, b in pairwise(words)]
     length, at = max(gaps)
-    if not length:
-        at = gaps[len(gaps) // 2][1]
+    if length < LEAST_PAUSE:
+        return Changed(wave=wave)
     place = int(at * SAMPLE_RATE)
     more = filler(int(seconds * SAMPLE_RATE), wave, draw)
     return Changed(
@@ -218,9 +220,7 @@ KINDS: dict[str, Change] = {
     "float": partial(stored, how={"format": "WAV", "subtype": "FLOAT"}, rate=16000, seconds=3.0),
     "96 kHz": partial(stored, how={"format": "WAV", "subtype": "PCM_16"}, rate=96000, seconds=3.0),
     "-40 dB": partial(louder, by=-40.0),
-    "-40 dB, zeros 3": both(
-        partial(louder, by=-40.0), partial(padded, filler=zeros, before=3.0, after=3.0)
-    ),
+    "-40 dB, zeros 3": both(partial(louder, by=-40.0), partial(padded, filler=zeros, before=3.0, after=3.0)),
 }
 
 

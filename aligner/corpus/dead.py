@@ -1,0 +1,260 @@
+"""Dead sound: where a recording holds nothing, because a recorder, a gate or a cut put nothing there.
+
+Digital silence, a constant, dither of one step, and what a codec makes of them are no sound of any room.  A
+model that was never shown such frames takes them for anything at all, and they shift whatever is normalised
+by the whole recording.  So long stretches are left out of what is heard (see `aligner.corpus.cuts`), and what
+stays of them is filled with the recording's own background.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from aligner.corpus.cuts import Cut, Cuts
+
+BLOCKS_A_SECOND = 200  # in which the recording is looked at
+LEAST_BLOCKS = 3  # constant blocks in a row that are dead, at least
+LEAST_FAINT_BLOCKS = (
+    20  # the same of blocks that are not constant but faint: some rooms are as quiet at times
+)
+LOUD_BLOCKS, LOUD_SHARE = 60, 0.1  # the loudest blocks, or this share of few, that the level is counted from
+DEAD_LEVEL = 10 ** (-70 / 20)  # of the swing of the loud, below which nothing is heard
+STEP = 2.0**-15  # of 16 bits
+DITHER_SWING = 2.1 * STEP  # a swing from -1 to 1 step
+DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a swing is dead
+LONGEST_CLICK = 0.002  # s between two dead stretches that count as one
+KEPT_REST = 0.4  # s of a dead stretch that are heard between live ones
+CUT_STEP = 0.02  # s; what is cut out is a multiple, so that windows fall where they would have fallen
+EXACT_SECONDS = 0.25  # s from which a constant before the first sound was put there, and is cut to the sample
+SPEECH_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, above which a block is speech
+LEAST_CUT = 0.1  # s of what is cut out at either end, at least: a bit of silence is filled
+LEAST_EDGE = 0.05  # s of background that stand before the first speech and behind the last
+WINDOW = 0.032  # s in which the background is looked at
+MOST_WINDOWS = 4096  # live windows that are looked at; of more, some
+BACKGROUND_SHARE = 0.05  # of the live windows, the quietest, that are the background
+MOST_BACKGROUND = 10 ** (-40 / 20)  # of the level of the loud, that a background has at most
+DECAY = 0.001  # s in which a wave that was cut off falls to the background
+MEAN_SECONDS = 0.01  # s over which the offset beside a dead stretch is taken
+
+
+class Lively(NamedTuple):
+    """A recording without its dead sound."""
+
+    samples: np.ndarray
+    """(M,) what is to be heard."""
+    cuts: Cuts
+    """What was left out."""
+    stretches: np.ndarray
+    """(L, 2) int64: the first sample, and the last + 1, of each live stretch of the recording as it was."""
+
+    @classmethod
+    def whole(cls, samples: np.ndarray) -> Lively:
+        """A recording (N,) of which all is to be heard as it is."""
+        return cls(samples, Cuts(), np.array([[0, len(samples)]]))
+
+    def live(self, samples: np.ndarray) -> np.ndarray:
+        """What is live of the recording (N,) as it was."""
+        if len(self.stretches) == 1:
+            return samples[slice(*self.stretches[0].tolist())]
+        return np.concatenate([samples[a:b] for a, b in self.stretches.tolist()])
+
+
+def lively(samples: np.ndarray, rate: int, cut: bool = True) -> Lively:
+    """A recording (N,) without its dead sound: long stretches are left out, short ones are filled.
+
+    Where nothing is dead the samples are those that were given.  Where all is, no stretch is live.
+
+    Parameters
+    ----------
+    samples : ndarray
+        (N,)
+    rate : int
+        Samples a second.
+    cut : bool
+        Whether long stretches are left out; unless so, all are filled, and the recording stays as long as it
+        is.
+
+    Examples
+    --------
+    >>> wave = np.random.default_rng(0).standard_normal(16000)
+    >>> heard = lively(np.concatenate([np.zeros(32000), wave, np.zeros(8000)]), 16000)
+    >>> len(heard.samples) / 16000, [part.seconds for part in heard.cuts.parts]
+    (1.1, [1.95, 0.45])
+    """
+    swings = _swings(samples, rate)
+    loud = _loud(swings)
+    dead = _dead_stretches(samples, rate, loud, swings)
+    if not len(dead):
+        return Lively.whole(samples)
+    live = _between(dead, len(samples))
+    if not len(live):
+        return Lively(samples, Cuts(), live)
+    removed = _removed(samples, dead, rate, live, loud) if cut else dead[:, :1] + np.zeros(2, np.int64)
+    kept = np.concatenate([samples[a:b] for a, b in _between(removed, len(samples))])
+    rests = dead - _before(removed, dead)
+    cuts = [
+        Cut((b - a) / rate, first / rate, last / rate)
+        for (a, b), (first, last) in zip(removed.tolist(), rests.tolist(), strict=True)
+        if b > a
+    ]
+    return Lively(_filled(kept, rests, samples, live, rate), Cuts(tuple(cuts)), live)
+
+
+def is_dead(samples: np.ndarray, rate: int) -> bool:
+    """Whether all of a recording (N,) is dead."""
+    swings = _swings(samples, rate)
+    return not len(swings) or bool((swings <= DITHER_SWING).all())
+
+
+def _swings(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Greatest less least sample in each block (T,)."""
+    size = max(rate // BLOCKS_A_SECOND, 1)
+    blocks = samples[: len(samples) // size * size].reshape(-1, size)
+    found: np.ndarray = blocks.max(1) - blocks.min(1)
+    return found
+
+
+def _loud(swings: np.ndarray) -> float:
+    """The swing of the loud blocks: what the loudest have at least."""
+    count = max(1, min(LOUD_BLOCKS, round(LOUD_SHARE * len(swings))))
+    return float(np.partition(swings, -count)[-count]) if len(swings) else 0.0
+
+
+def _dead_stretches(samples: np.ndarray, rate: int, loud: float, swings: np.ndarray) -> np.ndarray:
+    """First sample, and last + 1, of each dead stretch, (K, 2) int64."""
+    most = max(DEAD_LEVEL * loud, DITHER_SWING if DITHER_LEVEL * loud > DITHER_SWING else 0.0)
+    size, dead = max(rate // BLOCKS_A_SECOND, 1), swings <= most
+    if not dead.any():
+        return np.zeros((0, 2), np.int64)
+    found: list[tuple[int, int]] = []
+    for first, last in _runs(dead):
+        constant = int((swings[first:last] == 0).sum())
+        if last - first < LEAST_FAINT_BLOCKS and constant < max(LEAST_BLOCKS, (last - first) / 2):
+            continue
+        a, b = _to_the_sample(samples, first * size, last * size, size)
+        if found and a - found[-1][1] <= LONGEST_CLICK * rate:
+            a = found.pop()[0]
+        found.append((a, b))
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _runs(within: np.ndarray) -> np.ndarray:
+    """First and last + 1 of each run of True in ``within`` (T,), as rows (K, 2)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], within.astype(np.int8), [0]])))
+    return edges.reshape(-1, 2)
+
+
+def _to_the_sample(samples: np.ndarray, first: int, last: int, size: int) -> tuple[int, int]:
+    """A dead stretch of whole blocks with what is alike before and behind it, up to a block each."""
+    inside = samples[first:last]
+    least, most = inside.min(), inside.max()
+    before = samples[max(first - size, 0) : first][::-1]
+    behind = samples[last : last + size]
+    return first - _alike(before, least, most), last + _alike(behind, least, most)
+
+
+def _alike(samples: np.ndarray, least: float, most: float) -> int:
+    """How many samples from the first on lie from ``least`` to ``most``."""
+    other = (samples < least) | (samples > most)
+    return int(other.argmax()) if other.any() else len(samples)
+
+
+def _between(dead: np.ndarray, count: int) -> np.ndarray:
+    """The stretches (L, 2) of ``count`` samples that dead ones (K, 2) leave over."""
+    edges = np.concatenate([[0], dead.ravel(), [count]]).reshape(-1, 2)
+    return edges[edges[:, 1] > edges[:, 0]]
+
+
+def _removed(samples: np.ndarray, dead: np.ndarray, rate: int, live: np.ndarray, loud: float) -> np.ndarray:
+    """What is left out of each dead stretch, (K, 2); none of it where both numbers are one.
+
+    At the edges it is all, but for a bit of background where speech begins or ends right there; between live
+    stretches the middle.
+    """
+    edge, least = round(LEAST_EDGE * rate), round(LEAST_CUT * rate)
+    count, kept, step = len(samples), round(KEPT_REST * rate), round(CUT_STEP * rate)
+    first_speech, last_speech = _speech(samples, rate, live, SPEECH_LEVEL * loud)
+    found = []
+    for first, last in dead.tolist():
+        exact = last - first >= round(EXACT_SECONDS * rate) and samples[first] == samples[last - 1]
+        if first == 0:
+            length = max(min(last, first_speech - edge), 0)
+            found.append((0, 0 if length < least else length if exact else length // step * step))
+        elif last == count:
+            length = max(min(count - first, count - last_speech - edge), 0)
+            found.append((count if length < least else count - length, count))
+        else:
+            length = max((last - first - kept) // step * step, 0)
+            begin = first + (last - first - length) // 2
+            found.append((begin, begin + length))
+    return np.array(found, np.int64)
+
+
+def _speech(samples: np.ndarray, rate: int, live: np.ndarray, least: float) -> tuple[int, int]:
+    """The first sample of the first live block whose swing is ``least``, and the last + 1 of the last."""
+    found = []
+    for first, last in (live[0].tolist(), live[-1].tolist()):
+        spoken = np.flatnonzero(_swings(samples[first:last], rate) >= least)
+        size = max(rate // BLOCKS_A_SECOND, 1)
+        begin, end = (spoken[0] * size, spoken[-1] * size + size) if len(spoken) else (0, last - first)
+        found.append((first + int(begin), first + int(end)))
+    return found[0][0], found[1][1]
+
+
+def _before(removed: np.ndarray, dead: np.ndarray) -> np.ndarray:
+    """How many samples are left out before each edge of dead stretches, (K, 2)."""
+    lengths = removed[:, 1] - removed[:, 0]
+    behind = np.cumsum(lengths)
+    return np.stack([behind - lengths, behind], 1)
+
+
+def _filled(
+    kept: np.ndarray, rests: np.ndarray, samples: np.ndarray, live: np.ndarray, rate: int
+) -> np.ndarray:
+    """What is kept of ``samples`` (N,), with background in the ``rests`` (K, 2) of what is dead in it."""
+    sizes = rests[:, 1] - rests[:, 0]
+    if not sizes.any():
+        return kept
+    noise = _background(samples, live, rate, int(sizes.max()))
+    beside, filled = round(MEAN_SECONDS * rate), kept.copy()
+    for first, last in rests[sizes > 0].tolist():
+        size = last - first
+        offset, fall = _joint(kept[max(first - beside, 0) : first])
+        other, rise = _joint(kept[last : last + beside][::-1])
+        begin, end = offset if first else other, other if last < len(kept) else offset
+        decay = np.exp(-np.arange(size) / (DECAY * rate))
+        filled[first:last] = noise[:size] + np.linspace(begin, end, size) + fall * decay + rise * decay[::-1]
+    return filled
+
+
+def _joint(beside: np.ndarray) -> tuple[float, float]:
+    """The offset of samples whose last one stands beside a rest, and how far off this one is."""
+    if not len(beside):
+        return 0.0, 0.0
+    offset = float(beside.mean())
+    return offset, float(beside[-1]) - offset
+
+
+def _background(samples: np.ndarray, live: np.ndarray, rate: int, count: int) -> np.ndarray:
+    """Noise (count,) with the spectrum of the quietest parts of what is ``live`` (L, 2); always the same."""
+    size = round(WINDOW * rate)
+    begins = np.concatenate([np.arange(a, b - size + 1, size // 2) for a, b in live.tolist()])
+    if not len(begins):
+        return np.zeros(count)
+    begins = begins[:: -(-len(begins) // MOST_WINDOWS)]
+    windows = samples[begins[:, None] + np.arange(size)].astype(np.float64)
+    windows -= windows.mean(1, keepdims=True)
+    power = np.square(windows).mean(1)
+    order = power.argsort()
+    few = max(1, round(BACKGROUND_SHARE * len(order)))
+    quiet, loudest = order[:few], float(power[order[-few:]].mean())
+    spectrum = np.square(np.abs(np.fft.rfft(windows[quiet] * np.hanning(size), axis=1))).mean(0)
+    white = np.random.default_rng(0).standard_normal(max(count, size))
+    bins = np.linspace(0, len(spectrum) - 1, len(white) // 2 + 1)
+    shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))
+    noise = np.fft.irfft(np.fft.rfft(white) * shape, len(white))
+    level = min(float(power[quiet].mean()), MOST_BACKGROUND**2 * loudest)
+    scaled: np.ndarray = noise[:count] * np.sqrt(level / max(float(np.square(noise).mean()), 1e-30))
+    return scaled
