@@ -14,6 +14,7 @@ IDIOMS = {
     "9/11": "nine eleven",
     "7/11": "seven eleven",
     "24/7": "twenty four seven",
+    "24-7": "twenty four seven",
     "10-4": "ten four",
     "401k": "four oh one k",
     "401(k)": "four oh one k",

@@ -86,7 +86,7 @@ class Conventions:
 
     def __call__(self, text: str) -> list[Span]:
         """Find the marks of a text: spans in their order, none of which overlaps another."""
-        begins = [Span(start=b.start, end=b.end, kind=Kind.BREAK) for b in prefixes(text)]
+        begins = _beginnings(text)
         if not self._signs.search(text):
             return begins
         spans, place = [], 0
@@ -187,6 +187,17 @@ class _Found(NamedTuple):
     def before(self, count: int = 1) -> str:
         """The characters before the mark."""
         return self.match.string[max(self.match.start() - count, 0) : self.match.start()]
+
+
+def _beginnings(text: str) -> list[Span]:
+    """Find speakers' names and times at the beginning of lines, if words are left: not "John 3:16"."""
+    spans = [
+        Span(start=b.start, end=b.end, kind=Kind.BREAK)
+        for b in prefixes(text)
+        if text[b.end : b.end + 1] != "\\"  # the name of a drive
+    ]
+    bounds = zip([0, *(s.end for s in spans)], [*(s.start for s in spans), len(text)], strict=True)
+    return spans if any(c.isalnum() for start, end in bounds for c in text[start:end]) else []
 
 
 def _of_match(match: re.Match[str], conventions: Conventions, jefferson: bool) -> Span | None:

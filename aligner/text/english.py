@@ -6,12 +6,14 @@ has something to say says it.  A word that none of them knows is left to the dic
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aligner.text import counted, figures, roman, words
+from aligner.text import abbreviations, counted, figures, roman, words
 from aligner.text.listed import listed
+from aligner.text.numbers import letters
 from aligner.text.places import Place
 from aligner.text.units import CODES, MAGNITUDES
 
@@ -38,7 +40,7 @@ Rule = Callable[[Place], "list[str] | None"]
 RULES: tuple[Rule, ...] = (
     roman.read,
     counted.read,
-    words.abbreviation,
+    abbreviations.read,
     words.symbol,
     figures.read_whole,
     words.letters_and,
@@ -46,11 +48,12 @@ RULES: tuple[Rule, ...] = (
 )
 # words of letters that a rule may have something to say for
 _ASKED = (
-    frozenset(words.ABBREVIATIONS)
-    | frozenset(words.BEFORE_NUMBERS)
-    | frozenset(words.BEFORE_NAMES)
-    | frozenset(words.BEHIND_NAMES)
-    | words.ERAS
+    frozenset(abbreviations.ABBREVIATIONS)
+    | frozenset(abbreviations.BEFORE_NUMBERS)
+    | frozenset(abbreviations.BEFORE_NAMES)
+    | frozenset(abbreviations.BEHIND_NAMES)
+    | abbreviations.ERAS
+    | abbreviations.ZONES
     | frozenset(listed("am pm sq cu covid x"))
     | frozenset(code.lower() for code in CODES)
     | frozenset(MAGNITUDES)
@@ -84,10 +87,16 @@ def in_english(found: Sequence[Word], capitals_tell: bool) -> tuple[list[Word], 
     said = []
     for k, word in enumerate(found):
         spoken = word.said or _spoken(Place(cores, k, capitals_tell, stops))
-        if not capitals_tell and word.said is None:
+        if not capitals_tell and word.said is None and not any(map(str.isdecimal, word.core)):
             spoken = [s.lower() for s in spoken]
         said.append(tuple(unicodedata.normalize("NFC", s) for s in spoken))
     return found, said
+
+
+_NO_VOWELS = re.compile("[BCDFGHJKLMNPQRSTVWXZ]{2,5}")
+_WORDS_WITHOUT_VOWELS = frozenset(
+    listed("hmm mmm mm hm shh sh psst pst brr tsk nth pfft zzz grr mr mrs dr st vs jr sr ms mt tv")
+)
 
 
 def _without_dots(found: Sequence[Word]) -> list[Word]:
@@ -95,26 +104,31 @@ def _without_dots(found: Sequence[Word]) -> list[Word]:
     cores = [w.core for w in found]
     return [
         replace(word, end=word.end - 1, core=word.core[:-1].lower())
-        if word.core.lower() in words.DOTTED_WORDS and not _is_abbreviation(Place(cores, k))
+        if word.core.lower() in abbreviations.DOTTED_WORDS and not _is_abbreviation(Place(cores, k))
         else word
         for k, word in enumerate(found)
     ]
 
 
 def _is_abbreviation(place: Place) -> bool:
-    return bool(counted.read(place) or words.abbreviation(place))
+    return bool(counted.read(place) or abbreviations.read(place))
 
 
 def _spoken(place: Place) -> Sequence[str]:
     """List the words that are said for one word, given the words around it."""
     core = place.word
     if core.isalpha() and _is_plain(place):
-        return [core]
+        return [core] if place.capitals_tell or not _is_letters(core) else letters(core)
     for rule in RULES:
         said = rule(place)
         if said is not None:
             return said
     return words.plain_words(core)
+
+
+def _is_letters(core: str) -> bool:
+    """Whether capitals can be no word, whatever capitals stand around them: RTX."""
+    return bool(_NO_VOWELS.fullmatch(core)) and core.lower() not in _WORDS_WITHOUT_VOWELS
 
 
 def _is_plain(place: Place) -> bool:

@@ -52,6 +52,7 @@ _IN_YEARS = frozenset(
 _MILLIONS_OF = frozenset(
     listed("users views followers subscribers people viewers copies downloads dollars customers jobs homes")
 )
+_PER = frozenset(listed("second minute hour day night week month quarter year person capita game unit piece"))
 _RUNS = frozenset(listed("run race races runs runner fun charity ran running"))
 _NAMES_IN_K = frozenset(["2K", "4K", "6K", "8K", "16K", "4k", "8k"])  # of pictures
 _ALWAYS_SCALES = frozenset(["k", "K", "M", "bn", "Bn", "BN", "mn", "mln", "bln", "tn", "trn", "mil"])
@@ -128,6 +129,10 @@ def _decade(m: re.Match[str], place: Place) -> Said:
     return plural(year(int(m["year"])) if len(m["year"]) == 4 else cardinal(m["year"]))
 
 
+def _decades(m: re.Match[str], place: Place) -> Said:
+    return [*read(m["first"] + "s", place), "to", *read(m["last"] + "s", place)]
+
+
 def _hundreds(m: re.Match[str], place: Place) -> Said:
     said = cardinal(m["n"])
     return plural(said[1:] if said[0] == "one" else said)
@@ -158,6 +163,8 @@ def _measured(m: re.Match[str], place: Place) -> Said:
     scale = _scale(written, "." in m["low"] + (m["high"] or ""))
     if written == "m" and place.after in _MILLIONS_OF:
         scale = "million"
+    if written == "s" and re.fullmatch(r"\d{3,4}", m["low"]):
+        return plural(pairs(m["low"]))  # 747s
     one = m["low"].lstrip("-") == "1" and not m["high"]
     name = [scale] if scale else unit(written, one)
     if not name:
@@ -178,7 +185,8 @@ def _scale(written: str, with_point: bool) -> str:
 
 def _unit_twice(m: re.Match[str], place: Place) -> Said:
     """10%-20%, 5km-10km: the unit is said once."""
-    name = unit(m["unit"])
+    scale = _scale(m["unit"], False)
+    name = [scale] if scale else unit(m["unit"])
     return [*_value(m["low"]), "to", *_value(m["high"]), *name] if name else None
 
 
@@ -195,7 +203,7 @@ def _range(m: re.Match[str], place: Place) -> Said:
         return digits(m[0])
     if (low == high and low != "0") or (int(low) > int(high) and int(low) + int(high) == 100):
         return [*bare(low), *bare(high)]  # 50-50, 80-20
-    return [*bare(low), "to", *bare(high)]
+    return [*number(m["low"]), "to", *number(m["high"])]
 
 
 def _is_telephone(low: str, high: str) -> bool:
@@ -213,7 +221,17 @@ def _toll_free(m: re.Match[str], place: Place) -> Said:
 
 
 def _ratio(m: re.Match[str], place: Place) -> Said:
-    return [w for n in m[0].split(":") for w in ["to", *number(n)]][1:]
+    """The score 2:1, the ratio 1:100; or, behind a name, the verse 3:5."""
+    joint = [] if place.at(-1)[:1].isupper() else ["to"]
+    return [w for n in m[0].split(":") for w in [*joint, *number(n)]][len(joint) :]
+
+
+def _verses(m: re.Match[str], place: Place) -> Said:
+    return [*number(m["chapter"]), *number(m["from"]), "to", *number(m["to"])]
+
+
+def _scientific(m: re.Match[str], place: Place) -> Said:
+    return [*_value(m["base"]), "e", *decimal(m["exponent"])]
 
 
 def _by(m: re.Match[str], place: Place) -> Said:
@@ -259,10 +277,13 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (_ANY, _rule(money.read)),
         (rf"{NUMBER}(?:st|nd|rd|th)(?:[-–—]{NUMBER}(?:st|nd|rd|th))?", _ordinals),
         (r"'?(?P<year>[1-9]0|\d\d\d0)'?s", _decade),
+        (r"'?(?P<first>[1-9]0|\d\d\d0)'?s[-–—]'?(?P<last>[1-9]0|\d\d\d0)'?s", _decades),
         (r"(?P<n>1,?0+|[1-9]00|[1-9],?000)s", _hundreds),
         (r"'(?P<n>\d\d)", _short_year),
         (_ANY, _rule(clock.read)),
         (r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+", _ratio),
+        (r"(?P<chapter>\d{1,3}):(?P<from>\d{1,3})[-–—](?P<to>\d{1,3})", _verses),
+        (r"(?P<base>\d+(?:\.\d+)?)e(?P<exponent>[-+]\d+)", _scientific),
         (r"(?P<feet>\d{1,2})'(?P<inches>\d{1,2}[½¼¾]?)?(?:\"|'')?", _feet),
         (r"(?P<number>\d+(?:\.\d+)?[½¼¾]?|[½¼¾]|\d/\d|\d-\d/\d)\"", _inches),
         (_ANY, _rule(fractions.read)),
@@ -296,6 +317,8 @@ def _joined(word: str, place: Place) -> Said:
     """Say what hyphens join, part by part; or, where there are none, slashes and the like."""
     for joint in (r"[-–—]+", r"[/_:;,!?()\"\\|⁄]+"):
         pieces = [p for p in re.split(joint, word) if p]
+        if len(pieces) == 2 and joint[1] == "/" and pieces[1].lower() in _PER and pieces[0][:1].isdecimal():
+            return [*part(pieces[0], Place(pieces[:1], 0)), "per", pieces[1]]
         if pieces and pieces != [word]:
             return [w for k in range(len(pieces)) for w in _one_of(pieces, k)]
     return None
@@ -314,7 +337,9 @@ def _one_of(pieces: list[str], k: int) -> list[str]:
         return ["to", *part(piece, Place([piece], 0))]
     if number_ and before.lower() in ("noon", "midnight"):
         return ["to", *part(piece, Place([piece], 0))]
-    if piece.isdecimal() and re.fullmatch("[A-Z]{1,3}", before):
+    if piece.isdecimal() and (
+        re.fullmatch("[A-Z]{1,3}", before) or (len(piece) == 3 and before[:1].isupper())
+    ):
         return pairs(piece)
     if before[-1:].isdecimal() and len(piece) > 1 and piece.islower() and piece not in WORDS_TOO:
         return unit(piece, one=True) or part(piece, Place([piece], 0))

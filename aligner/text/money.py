@@ -119,7 +119,9 @@ def _number(money: Money) -> list[str]:
 
 def _amount(money: Money, magnitude: str, place: Place) -> list[str]:
     one, many, cent, cents = CURRENCIES[money.sign]
-    single = place.after in _BILLS
+    single = place.after in _BILLS or (
+        bool(magnitude) and place.after.isalpha() and money.tail.count("-") == 1
+    )
     if money.high or money.scale or magnitude:
         scale = [w for w in (money.scale, magnitude) if w]
         return [*_number(money), *scale, *money.country.split(), one if single else many]

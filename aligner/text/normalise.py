@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from aligner.text import addresses
+from aligner.text.abbreviations import ABBREVIATIONS as ABBREVIATIONS
 from aligner.text.conventions import USUAL
 from aligner.text.english import Word, in_english
 from aligner.text.markup import without_markup
@@ -34,7 +35,6 @@ from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.punctuation import WORD_JOINER, bounds, pieces, without_closing_quotes
 from aligner.text.spans import BRACKETED as BRACKETED
 from aligner.text.spans import Kind, Marks, phones_in, with_entries, with_pronunciations
-from aligner.text.words import ABBREVIATIONS as ABBREVIATIONS
 
 
 @dataclass(frozen=True)

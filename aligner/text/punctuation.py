@@ -9,10 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from aligner.text.abbreviations import ABBREVIATIONS, BEFORE_NUMBERS, DOTTED_WORDS
 from aligner.text.listed import listed
 from aligner.text.signs import ALONE, BETWEEN
 from aligner.text.units import COUNTRIES, CURRENCY_SIGNS
-from aligner.text.words import ABBREVIATIONS, BEFORE_NUMBERS, DOTTED_WORDS
 
 KEPT_APOSTROPHES = frozenset(
     listed("""

@@ -1,4 +1,4 @@
-"""Words without figures: abbreviations, letters that are named, signs that stand alone."""
+"""Words without figures: letters that are named, signs that stand alone, Greek letters."""
 
 from __future__ import annotations
 
@@ -7,209 +7,11 @@ import unicodedata
 from itertools import groupby
 
 from aligner.text import signs
+from aligner.text.abbreviations import ABBREVIATIONS
 from aligner.text.listed import listed
 from aligner.text.numbers import letter_name, letters
 from aligner.text.places import Place
 
-ABBREVIATIONS = {
-    "mr.": "mister",
-    "mrs.": "missus",
-    "ms.": "miz",
-    "mx.": "mix",
-    "messrs.": "messieurs",
-    "dr.": "doctor",
-    "prof.": "professor",
-    "jr.": "junior",
-    "sr.": "senior",
-    "esq.": "esquire",
-    "vs.": "versus",
-    "vs": "versus",
-    "v.": "versus",
-    "etc.": "et cetera",
-    "etc": "et cetera",
-    "&c.": "et cetera",
-    "e.g.": "for example",
-    "e.g": "for example",
-    "i.e.": "that is",
-    "i.e": "that is",
-    "cf.": "compare",
-    "viz.": "namely",
-    "al.": "al",
-    "gen.": "general",
-    "col.": "colonel",
-    "maj.": "major",
-    "cmdr.": "commander",
-    "capt.": "captain",
-    "lt.": "lieutenant",
-    "sgt.": "sergeant",
-    "cpl.": "corporal",
-    "pvt.": "private",
-    "adm.": "admiral",
-    "rev.": "reverend",
-    "hon.": "honorable",
-    "gov.": "governor",
-    "sen.": "senator",
-    "rep.": "representative",
-    "pres.": "president",
-    "supt.": "superintendent",
-    "inc.": "incorporated",
-    "ltd.": "limited",
-    "corp.": "corporation",
-    "co.": "company",
-    "cos.": "companies",
-    "bros.": "brothers",
-    "assn.": "association",
-    "univ.": "university",
-    "inst.": "institute",
-    "ave.": "avenue",
-    "blvd.": "boulevard",
-    "rd.": "road",
-    "ln.": "lane",
-    "hwy.": "highway",
-    "pkwy.": "parkway",
-    "ste.": "saint",
-    "apt.": "apartment",
-    "bldg.": "building",
-    "mt.": "mount",
-    "mtn.": "mountain",
-    "ft.": "fort",
-    "pt.": "point",
-    "dept.": "department",
-    "est.": "established",
-    "approx.": "approximately",
-    "govt.": "government",
-    "intl.": "international",
-    "natl.": "national",
-    "misc.": "miscellaneous",
-    "avg.": "average",
-    "tel.": "telephone",
-    "asst.": "assistant",
-    "jan.": "january",
-    "feb.": "february",
-    "mar.": "march",
-    "apr.": "april",
-    "jun.": "june",
-    "jul.": "july",
-    "aug.": "august",
-    "sep.": "september",
-    "sept.": "september",
-    "oct.": "october",
-    "nov.": "november",
-    "dec.": "december",
-    "tues.": "tuesday",
-    "thurs.": "thursday",
-    "thur.": "thursday",
-    "w/o": "without",
-    "w/": "with",
-    "b/c": "because",
-    "c/o": "care of",
-    "w/in": "within",
-    "w/out": "without",
-    "aka": "a. k a.",
-    "mr": "mister",
-    "mrs": "missus",
-    "dr": "doctor",
-    "blvd": "boulevard",
-    "wwii": "world war two",
-    "wwi": "world war one",
-    "c++": "c plus plus",
-}
-# what is said for an abbreviation only where a number, or what counts as one, follows
-BEFORE_NUMBERS = {
-    "no.": "number",
-    "nos.": "numbers",
-    "nr.": "number",
-    "p.": "page",
-    "pp.": "pages",
-    "pg.": "page",
-    "vol.": "volume",
-    "vols.": "volumes",
-    "fig.": "figure",
-    "figs.": "figures",
-    "ch.": "chapter",
-    "chap.": "chapter",
-    "sec.": "section",
-    "art.": "article",
-    "eq.": "equation",
-    "eqs.": "equations",
-    "ref.": "reference",
-    "refs.": "references",
-    "tab.": "table",
-    "ex.": "example",
-    "op.": "opus",
-    "ca.": "circa",
-    "c.": "circa",
-    "ext.": "extension",
-    "ext": "extension",
-    "rte.": "route",
-    "rm.": "room",
-    "ln.": "line",
-    "v.": "verse",
-    "vol": "volume",
-    "fig": "figure",
-    "apt": "apartment",
-    "ste": "suite",
-    "ver.": "version",
-    "ste.": "suite",
-    "est.": "established",
-    "jan": "january",
-    "feb": "february",
-    "mar": "march",
-    "apr": "april",
-    "jun": "june",
-    "jul": "july",
-    "aug": "august",
-    "sep": "september",
-    "sept": "september",
-    "oct": "october",
-    "nov": "november",
-    "dec": "december",
-}
-# what is said before a name, that is before a capital, and for which there is a word otherwise
-BEFORE_NAMES = {
-    "mt": "mount",
-    "ft": "fort",
-    "st": "saint",
-    "lt": "lieutenant",
-    "sgt": "sergeant",
-    "capt": "captain",
-    "prof": "professor",
-    "gov": "governor",
-    "sen": "senator",
-    "rep": "representative",
-    "rev": "reverend",
-    "ms": "miz",
-}
-# what is said behind a name, that is behind a capital
-BEHIND_NAMES = {
-    "jr": "junior",
-    "sr": "senior",
-    "inc": "incorporated",
-    "ltd": "limited",
-    "corp": "corporation",
-    "ave": "avenue",
-    "st": "street",
-    "rd": "road",
-    "bros": "brothers",
-    "esq": "esquire",
-    "blvd": "boulevard",
-    "hwy": "highway",
-}
-# days, before a date only
-DAYS = {
-    "mon.": "monday",
-    "tue.": "tuesday",
-    "tues.": "tuesday",
-    "wed.": "wednesday",
-    "thu.": "thursday",
-    "fri.": "friday",
-    "sat.": "saturday",
-    "sun.": "sunday",
-}
-# which end in a dot only where they are abbreviations
-DOTTED_WORDS = frozenset(
-    w for w in (*BEFORE_NUMBERS, *DAYS, "in.", "sq.", "cu.") if w.endswith(".") and w not in ABBREVIATIONS
-)
 GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρσςτυφχψω",
@@ -220,83 +22,11 @@ GREEK = dict(
         strict=True,
     )
 )
-ERAS = frozenset(["bc", "ad", "bce", "ce"])
 _INITIALS = re.compile(
     r"(?:[^\W\d_]\.){1,}(?:[^\W\d_]\.?)?(?P<ending>'?s)?|(?:ph\.?d\.?|m\.?sc\.?|b\.?sc\.?)(?P<more>'?s)?",
     re.IGNORECASE,
 )
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
-
-
-def with_number(place: Place) -> bool:
-    """Whether what follows is a number, or a letter or numeral that counts."""
-    return place.at(1)[:1].isdecimal() or bool(
-        re.fullmatch(r"[ivxlc]+|[#§]?\d.*|[A-Z]\d*|[.(]\d.*", place.at(1))
-    )
-
-
-def abbreviation(place: Place) -> list[str] | None:
-    """Say an abbreviation, by the words around it; None if the word is none."""
-    word, low = place.word, place.word.lower()
-    if low in BEFORE_NUMBERS and place.at(1)[:1].isdecimal():
-        return BEFORE_NUMBERS[low].split()
-    if (
-        low in DAYS
-        and word[:1].isupper()
-        and (place.at(1)[:1].isdecimal() or place.after.rstrip(".") in _MONTHS)
-    ):
-        return [DAYS[low]]
-    if low in ("st.", "st", "dr.") and (said := _saint_or_street(place)):
-        return said
-    if low == "covid":
-        return [low]
-    if low in ABBREVIATIONS:
-        return ABBREVIATIONS[low].split()
-    if word[:1].isupper() and low in BEFORE_NAMES and place.at(1)[:1].isupper() and not word.isupper():
-        return [BEFORE_NAMES[low]]
-    if word[:1].isupper() and low in BEHIND_NAMES and place.at(-1)[:1].isupper() and not word.isupper():
-        return [BEHIND_NAMES[low]]
-    if low in ("am", "pm") and re.fullmatch(r"\d{1,2}(?::\d\d)?|\d.*[-–]\d{1,2}(?::\d\d)?", place.at(-1)):
-        return letters(low)
-    if low in ERAS and (
-        re.fullmatch(r"\d{1,4}s?", place.at(-1)) or (low == "ad" and re.fullmatch(r"\d{1,4}", place.at(1)))
-    ):
-        return letters(low) if word.isupper() or low == "bce" else None
-    return None
-
-
-_MONTHS = frozenset(
-    listed("""
-    january february march april may june july august september october november december jan feb mar
-    apr jun jul aug sep sept oct nov dec
-""")
-)
-
-
-# behind St., where capitals do not tell names from words
-_SAINTS = frozenset(
-    listed("""
-        louis paul petersburg john johns mary peter joseph george james thomas patrick nicholas
-        francis augustine andrew andrews anne anthony bernard catherine charles christopher clair
-        cloud croix david elizabeth helena helens ives jude kitts lawrence lucia luke mark martin
-        matthew michael stephen valentine vincent
-    """)
-)
-
-
-def _saint_or_street(place: Place) -> list[str] | None:
-    word, low = place.word, place.word.lower()
-    before, after = place.at(-1)[:1], place.at(1)[:1]
-    follows = after.isupper() if place.capitals_tell else place.after in _SAINTS
-    follows = follows and not place.stopped
-    if low == "dr.":
-        ends = not after or place.stopped
-        return ["drive"] if before.isupper() and ends and place.capitals_tell else None
-    if low == "st.":
-        return ["saint"] if follows and not before.isdecimal() else ["street"]
-    if word != "St":
-        return None
-    return ["saint"] if follows else ["street"] if before.isupper() or before.isdecimal() else None
 
 
 def initials(place: Place) -> list[str] | None:
@@ -363,6 +93,8 @@ def plain_words(word: str) -> list[str]:
     >>> plain_words("and/or"), plain_words("A+"), plain_words("α")
     (['and', 'or'], ['a.', 'plus'], ['alpha'])
     """
+    if "&" in word and "-" in word:
+        return [w for part in word.split("-") for w in letters_and(Place([part], 0)) or plain_words(part)]
     if "/" in word or "'n'" in word:
         parts = re.sub(r"(?<=\w)'n'(?=\w)", "/'n/", word).split("/")
         if len(parts) > 1 and any(len(part) > 1 for part in parts):

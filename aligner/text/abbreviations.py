@@ -1,0 +1,312 @@
+"""Abbreviations, and what is said for them, by the words around them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from aligner.text.clock import MONTHS, is_month
+from aligner.text.listed import listed
+from aligner.text.numbers import letters
+from aligner.text.places import Place
+
+ABBREVIATIONS = {
+    "mr.": "mister",
+    "mrs.": "missus",
+    "ms.": "miz",
+    "mx.": "mix",
+    "messrs.": "messieurs",
+    "dr.": "doctor",
+    "prof.": "professor",
+    "jr.": "junior",
+    "sr.": "senior",
+    "esq.": "esquire",
+    "vs.": "versus",
+    "vs": "versus",
+    "v.": "versus",
+    "etc.": "et cetera",
+    "etc": "et cetera",
+    "&c.": "et cetera",
+    "e.g.": "for example",
+    "e.g": "for example",
+    "i.e.": "that is",
+    "i.e": "that is",
+    "cf.": "compare",
+    "viz.": "namely",
+    "al.": "al",
+    "gen.": "general",
+    "col.": "colonel",
+    "maj.": "major",
+    "cmdr.": "commander",
+    "capt.": "captain",
+    "lt.": "lieutenant",
+    "sgt.": "sergeant",
+    "cpl.": "corporal",
+    "pvt.": "private",
+    "adm.": "admiral",
+    "rev.": "reverend",
+    "hon.": "honorable",
+    "gov.": "governor",
+    "sen.": "senator",
+    "rep.": "representative",
+    "pres.": "president",
+    "supt.": "superintendent",
+    "inc.": "incorporated",
+    "ltd.": "limited",
+    "corp.": "corporation",
+    "co.": "company",
+    "cos.": "companies",
+    "bros.": "brothers",
+    "assn.": "association",
+    "univ.": "university",
+    "inst.": "institute",
+    "ave.": "avenue",
+    "blvd.": "boulevard",
+    "rd.": "road",
+    "ln.": "lane",
+    "hwy.": "highway",
+    "pkwy.": "parkway",
+    "ste.": "saint",
+    "apt.": "apartment",
+    "bldg.": "building",
+    "mt.": "mount",
+    "mtn.": "mountain",
+    "ft.": "fort",
+    "pt.": "point",
+    "dept.": "department",
+    "est.": "established",
+    "approx.": "approximately",
+    "govt.": "government",
+    "intl.": "international",
+    "natl.": "national",
+    "misc.": "miscellaneous",
+    "avg.": "average",
+    "tel.": "telephone",
+    "asst.": "assistant",
+    "jan.": "january",
+    "feb.": "february",
+    "mar.": "march",
+    "apr.": "april",
+    "jun.": "june",
+    "jul.": "july",
+    "aug.": "august",
+    "sep.": "september",
+    "sept.": "september",
+    "oct.": "october",
+    "nov.": "november",
+    "dec.": "december",
+    "tues.": "tuesday",
+    "thurs.": "thursday",
+    "thur.": "thursday",
+    "w/o": "without",
+    "w/": "with",
+    "b/c": "because",
+    "c/o": "care of",
+    "w/in": "within",
+    "w/out": "without",
+    "aka": "a. k a.",
+    "mr": "mister",
+    "mrs": "missus",
+    "dr": "doctor",
+    "blvd": "boulevard",
+    "covid": "covid",
+    "wwii": "world war two",
+    "wwi": "world war one",
+    "c++": "c plus plus",
+}
+# what is said for an abbreviation only where a number, or what counts as one, follows
+BEFORE_NUMBERS = {
+    "no.": "number",
+    "nos.": "numbers",
+    "nr.": "number",
+    "nº": "number",
+    "p.": "page",
+    "pp.": "pages",
+    "pg.": "page",
+    "vol.": "volume",
+    "vols.": "volumes",
+    "fig.": "figure",
+    "figs.": "figures",
+    "ch.": "chapter",
+    "chap.": "chapter",
+    "sec.": "section",
+    "art.": "article",
+    "eq.": "equation",
+    "eqs.": "equations",
+    "ref.": "reference",
+    "refs.": "references",
+    "tab.": "table",
+    "ex.": "example",
+    "op.": "opus",
+    "ca.": "circa",
+    "c.": "circa",
+    "ext.": "extension",
+    "ext": "extension",
+    "rte.": "route",
+    "rm.": "room",
+    "ln.": "line",
+    "v.": "verse",
+    "vol": "volume",
+    "fig": "figure",
+    "apt": "apartment",
+    "ste": "suite",
+    "ver.": "version",
+    "ste.": "suite",
+    "est.": "established",
+    "jan": "january",
+    "feb": "february",
+    "mar": "march",
+    "apr": "april",
+    "jun": "june",
+    "jul": "july",
+    "aug": "august",
+    "sep": "september",
+    "sept": "september",
+    "oct": "october",
+    "nov": "november",
+    "dec": "december",
+}
+# what is said before a name, that is before a capital, and for which there is a word otherwise
+BEFORE_NAMES = {
+    "mt": "mount",
+    "ft": "fort",
+    "st": "saint",
+    "lt": "lieutenant",
+    "sgt": "sergeant",
+    "capt": "captain",
+    "prof": "professor",
+    "gov": "governor",
+    "sen": "senator",
+    "rep": "representative",
+    "rev": "reverend",
+    "ms": "miz",
+}
+# what is said behind a name, that is behind a capital
+BEHIND_NAMES = {
+    "jr": "junior",
+    "sr": "senior",
+    "inc": "incorporated",
+    "ltd": "limited",
+    "corp": "corporation",
+    "ave": "avenue",
+    "st": "street",
+    "rd": "road",
+    "bros": "brothers",
+    "esq": "esquire",
+    "blvd": "boulevard",
+    "hwy": "highway",
+}
+# days, before a date only
+DAYS = {
+    "mon.": "monday",
+    "tue.": "tuesday",
+    "tues.": "tuesday",
+    "wed.": "wednesday",
+    "thu.": "thursday",
+    "fri.": "friday",
+    "sat.": "saturday",
+    "sun.": "sunday",
+}
+# which end in a dot only where they are abbreviations
+DOTTED_WORDS = frozenset(
+    w for w in (*BEFORE_NUMBERS, *DAYS, "in.", "sq.", "cu.") if w.endswith(".") and w not in ABBREVIATIONS
+)
+ZONES = frozenset(listed("est edt et cst cdt ct mst mdt mt pst pdt pt gmt utc cet bst"))  # of time
+ERAS = frozenset(["bc", "ad", "bce", "ce"])
+_TIME = re.compile(r"(?:^|\d)[ap]\.?m\.?$|^\d?\d:\d\d$")
+_HOUR = re.compile(r"\d{1,2}(?::\d\d)?|\d.*[-–]\d{1,2}(?::\d\d)?")
+_YEAR = re.compile(r"\d{1,4}s?")
+_SHORT_DAYS = {day.rstrip("."): name for day, name in DAYS.items()}
+# behind St., where capitals do not tell names from words
+_SAINTS = frozenset(
+    listed("""
+        louis paul petersburg john johns mary peter joseph george james thomas patrick nicholas
+        francis augustine andrew andrews anne anthony bernard catherine charles christopher clair
+        cloud croix david elizabeth helena helens ives jude kitts lawrence lucia luke mark martin
+        matthew michael stephen valentine vincent
+    """)
+)
+
+
+def read(place: Place) -> list[str] | None:
+    """Say an abbreviation, by the words around it; None if a word is none.
+
+    Examples
+    --------
+    >>> read(Place(["p.", "5"], 0)), read(Place(["Dr.", "Lee"], 0)), read(Place(["so"], 0))
+    (['page'], ['doctor'], None)
+    """
+    return next((said for rule in _RULES if (said := rule(place))), None)
+
+
+def _before_number(place: Place) -> list[str] | None:
+    known = BEFORE_NUMBERS.get(place.word.lower(), "") if place.at(1)[:1].isdecimal() else ""
+    return known.split() or None
+
+
+def _day(place: Place) -> list[str] | None:
+    """A day before a date, or days and months from one to another."""
+    low, capital = place.word.lower(), place.word[:1].isupper()
+    if low in DAYS and capital and (place.at(1)[:1].isdecimal() or is_month(place.at(1))):
+        return [DAYS[low]]
+    first, hyphen, last = low.partition("-")
+    if not hyphen or not capital:
+        return None
+    ends = [_SHORT_DAYS.get(end) or _month(end) for end in (first, last)]
+    return [ends[0], "to", ends[1]] if all(ends) else None
+
+
+def _month(word: str) -> str:
+    return next((m for m in MONTHS if is_month(word) and m.startswith(word)), "")
+
+
+def _known(place: Place) -> list[str] | None:
+    return ABBREVIATIONS.get(place.word.lower(), "").split() or None
+
+
+def _beside_name(place: Place) -> list[str] | None:
+    """A title before a name, or what stands behind one; without dots, so that capitals must tell."""
+    low = place.word.lower()
+    if not place.word[:1].isupper() or place.word.isupper():
+        return None
+    if low in BEFORE_NAMES and place.at(1)[:1].isupper():
+        return [BEFORE_NAMES[low]]
+    return [BEHIND_NAMES[low]] if low in BEHIND_NAMES and place.at(-1)[:1].isupper() else None
+
+
+def _of_time(place: Place) -> list[str] | None:
+    """Letters behind a time or a year: AM, EST, BC."""
+    word, low, before = place.word, place.word.lower(), place.at(-1)
+    if low in ("am", "pm") and _HOUR.fullmatch(before):
+        return letters(low)
+    if low in ZONES and word.isupper() and _TIME.search(before.lower()):
+        return letters(word)
+    dated = _YEAR.fullmatch(before) or (low == "ad" and _YEAR.fullmatch(place.at(1)))
+    return letters(low) if low in ERAS and dated and (word.isupper() or low == "bce") else None
+
+
+def _saint_or_street(place: Place) -> list[str] | None:
+    word, low = place.word, place.word.lower()
+    if low not in ("st.", "st", "dr."):
+        return None
+    before, after = place.at(-1)[:1], place.at(1)[:1]
+    follows = after.isupper() if place.capitals_tell else place.after in _SAINTS
+    follows = follows and not place.stopped
+    if low == "dr.":
+        ends = not after or place.stopped
+        return ["drive"] if before.isupper() and ends and place.capitals_tell else None
+    if low == "st.":
+        return ["saint"] if follows and not before.isdecimal() else ["street"]
+    if word != "St":
+        return None
+    return ["saint"] if follows else ["street"] if before.isupper() or before.isdecimal() else None
+
+
+_RULES: tuple[Callable[[Place], list[str] | None], ...] = (
+    _before_number,
+    _day,
+    _saint_or_street,
+    _known,
+    _beside_name,
+    _of_time,
+)
