@@ -295,6 +295,18 @@ def test_line_ends_and_encodings(tmp_path, end, encoding):
     assert (phones(found, "Café"), phones(found, "don't")) == (["K AE"], ["D OW"])
 
 
+def test_lines_in_another_encoding_are_bad_ones(tmp_path):
+    path = tmp_path / "my.dict"
+    path.write_bytes("cat K AE T\ncaf\u00e9 K AE F\ndog D AO G\n".encode("latin-1"))
+    found = read_dictionaries(path, own=None, known=known)
+    assert set(found.default.entries) == {"cat", "dog"}
+    [caution] = found.cautions()
+    assert "line 2: byte 0xE9 is not UTF-8" in str(caution)
+    assert "save the file as UTF-8" in str(caution)
+    with pytest.raises(DataError, match=r"my.dict:2: byte 0xE9 is not UTF-8: save the file as UTF-8"):
+        read_dictionaries(path, own=None, known=known, strict=True)
+
+
 def test_phones_in_other_spellings():
     nasal = unicodedata.normalize("NFD", "õ")
     assert phones(Lexicon.parse("on\tõ ɡ\n", [nasal, "g"].__contains__), "on") == [f"{nasal} g"]

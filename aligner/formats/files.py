@@ -77,8 +77,14 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(path, f"it cannot be read ({error.strerror})", "check its place and rights")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, escaped: bool = False) -> str:
     """Read a file in UTF-8 (with or without a byte-order mark) or UTF-16, with newlines as line ends.
+
+    Parameters
+    ----------
+    path : Path
+    escaped : bool
+        Whether bytes that are not UTF-8 are handed on as lone surrogates (U+DC80 to U+DCFF), not raised.
 
     Raises
     ------
@@ -91,7 +97,8 @@ def read_text(path: Path) -> str:
         raise _unreadable(path, error) from error
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if raw.startswith(mark)), None) or _guess(raw)
     try:
-        text = raw.decode(encoding)
+        lenient = escaped and encoding.startswith("utf-8")
+        text = raw.decode(encoding, "surrogateescape" if lenient else "strict")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(

@@ -191,7 +191,7 @@ def _read_once(
     path: Path, changed: int, known: Known | None, strict: bool, numerals: frozenset[str]
 ) -> Lexicon:
     check_dictionary(path)
-    text = read_text(path)
+    text = read_text(path, escaped=True)
     if looks_like_speech(text):
         raise _refused(path, "it reads like a transcript", f"name a dictionary: {FORMAT}")
     return Lexicon.parse(text, known, path, strict=strict, numerals=numerals)

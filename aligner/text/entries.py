@@ -38,6 +38,9 @@ _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
 _SPACED_WORD = re.compile(r"^[^\S\n]*[^\s][^\t\n]*[^\S\t\n]+[^\s][^\t\n]*\t", re.MULTILINE)
 _NOISE = re.compile(r"spn|sil|sp|nsn|ns|silence|!sil|\+.+\+", re.IGNORECASE)
 _COMMENT = re.compile(r"\s#")
+_UNDECODED = re.compile(
+    "[\udc80-\udcff]"
+)  # bytes that are no UTF-8, as `aligner.formats.files.read_text` has them
 _ENDED = re.compile(r"[^\W\d_]{2,}[.,!?]+")
 
 Known = Callable[[str], bool]
@@ -114,6 +117,7 @@ def read_entries(text: str, known: Known | None = None, numerals: frozenset[str]
     lines = text.split("\n")
     entries: dict[str, str] = {}
     complete = "\t" not in text or not (text.startswith("\t") or "\n\t" in text or _SPACED_WORD.search(text))
+    complete &= text.isascii() or not _UNDECODED.search(text)
     for line in lines:
         word, *behind = (line if "#" not in line and ";" not in line else _content(line, known)).split(
             None, 1
@@ -218,13 +222,13 @@ def _examined(lines: Sequence[str], words: _Vocabulary) -> Entries:
         if not word:
             continue
         fields = behind[0].split() if behind else []
-        fault = _place_fault(content, words)
+        fault = _encoding_fault(content) or _place_fault(content, words)
         if fault is None and _is_right(fields, words):
             _add(entries, word, behind[0].rstrip())
             continue
         fault = fault or _fault(word, fields, words)
         if fault is not None:
-            bad.append(BadLine(number=number, word=word, rule=fault[0], remedy=fault[1]))
+            bad.append(BadLine(number=number, word=_UNDECODED.sub("?", word), rule=fault[0], remedy=fault[1]))
         elif not _is_noise(fields, words):
             _add(entries, word, " ".join(words.respelled.get(f, f) for f in fields))
     return Entries(entries, words.numerals, tuple(bad))
@@ -238,6 +242,14 @@ def _is_right(fields: Sequence[str], words: _Vocabulary) -> bool:
     if count == len(fields) or count not in COLUMNS or not words.odd.isdisjoint(fields[count:]):
         return False
     return not count or (numbers[fields[0]] <= 1 and (count == 1 or numbers[fields[1]] <= 1))
+
+
+def _encoding_fault(line: str) -> tuple[str, str] | None:
+    """What is wrong with how a line is encoded; None if nothing is."""
+    byte = None if line.isascii() else _UNDECODED.search(line)
+    if byte is None:
+        return None
+    return f"byte 0x{ord(byte[0]) - 0xDC00:02X} is not UTF-8", "save the file as UTF-8"
 
 
 def _place_fault(line: str, words: _Vocabulary) -> tuple[str, str] | None:

@@ -196,9 +196,10 @@ def _refusal(found: Entries, path: str | Path) -> DataError:
     if found.lines or len(found.bad) == 1:
         return DataError(f"{path}:{first.number}", first.rule, first.remedy, fault=Fault.DICTIONARY)
     rule = f"none of its {len(found.bad)} lines can be used (line {first.number}: {first.rule})"
-    return DataError(
-        path, rule, f"one pronunciation a line: word, tab, phones; {first.remedy}", fault=Fault.DICTIONARY
+    remedy = (
+        f"is it a dictionary of this model? (one pronunciation a line: word, tab, phones); {first.remedy}"
     )
+    return DataError(path, rule, remedy, fault=Fault.DICTIONARY)
 
 
 def _cuts(word: str) -> Iterator[tuple[int, str, str]]:
