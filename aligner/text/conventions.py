@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from aligner.formats.silences import is_pause
@@ -201,9 +201,24 @@ def _beginnings(text: str) -> list[Span]:
 
 
 def _of_match(match: re.Match[str], conventions: Conventions, jefferson: bool) -> Span | None:
+    """The span of the first mark that begins where something looks like one; None where none does."""
     name = match.lastgroup
     assert name is not None
-    return _BY_NAME[name].span(_Found(match, match[name], conventions, jefferson))
+    span = _BY_NAME[name].span(_Found(match, match[name], conventions, jefferson))
+    if span is not None:
+        return span
+    for further in _further(name):
+        again = further.match(match.string, match.start(), match.endpos)
+        if again is not None:
+            return _of_match(again, conventions, jefferson)
+    return None
+
+
+@cache
+def _further(name: str) -> tuple[re.Pattern[str], ...]:
+    """What the marks look like that come behind one of this name."""
+    place = next((k for k, mark in enumerate(_MARKS) if mark.name == name), len(_MARKS))
+    return tuple(re.compile(f"(?P<{mark.name}>{mark.pattern})") for mark in _MARKS[place + 1 :])
 
 
 def _own_word(found: _Found) -> Span | None:
@@ -388,8 +403,9 @@ def _suffixed(found: _Found) -> Span | None:
 
 def _bare(found: _Found) -> Span | None:
     """Read a word that stands for what nobody understood."""
-    known = found.conventions.knows and (found.text.lower() in BARE or found.text == "xx")
-    return found.noise(found.text) if known else None
+    low = found.text.lower()
+    known = low in BARE or found.text == "xx" or (set(low) == {"x"} and len(low) > 2)
+    return found.noise(found.text) if known and found.conventions.knows else None
 
 
 def _hashes(found: _Found) -> Span | None:
