@@ -12,14 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
+from aligner.formats.silences import is_silence
 from aligner.graph import NONE, Graph
 from aligner.refine.boundaries import Refined
 from aligner.refine.thresholds import Test
 from aligner.text.normalise import Token
 from aligner.types import DECIMALS, SILENCE_LABEL, Clock, DataError, Edge, Fault, Interval, Suspicion
 
-# what programs write where nothing is said
-SILENT_LABELS = frozenset(["", "sil", "sp", "<eps>", "<sil>", "<p:>", "<p>", "#", "h#", "_", "<silence>"])
 MOST_BEYOND = 0.1  # s by which words may go on after a recording has ended
 TOUCHING = 0.001  # s between labels and the end of a recording that are rounding
 EDGE_SLACK = 0.02  # s that a model may be off where people put the edge of a word
@@ -44,17 +43,6 @@ class Bounds:
     def by_token(self) -> dict[int, Interval]:
         """The word of each token."""
         return {token: word for token, word in zip(self.tokens, self.words, strict=True) if token != NONE}
-
-
-def is_silent(label: str) -> bool:
-    """Whether a label says that nothing is said.
-
-    Examples
-    --------
-    >>> [is_silent(label) for label in ("", " sp", "<eps>", "speak")]
-    [True, True, True, False]
-    """
-    return label.strip().lower() in SILENT_LABELS
 
 
 def read_words(
@@ -90,7 +78,7 @@ def read_words(
     numbers: list[int] = []
     words = _filled(known, start, end, where)
     for word in words:
-        said = () if is_silent(word.label) else read(word.label)
+        said = () if is_silence(word.label) else read(word.label)
         numbers.append(len(tokens) if said else NONE)
         if said:
             spoken = tuple(w for token in said for w in token.spoken)

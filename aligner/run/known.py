@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from aligner.backends.bounds import is_silent
+from aligner.formats.silences import is_silence
 from aligner.run.joining import quality_of
 from aligner.types import Alignment, Interval, Utterance
 
@@ -30,7 +30,7 @@ def stretches(utterance: Utterance, longest: float = LONGEST_STRETCH) -> list[Ut
     >>> [(u.start, u.end, u.transcript) for u in stretches(whole, 4.0)]
     [(0.0, 2.5, 'a'), (2.5, 5, 'b'), (5, None, 'c')]
     """
-    spoken = [w for w in utterance.known if not is_silent(w.label)]
+    spoken = [w for w in utterance.known if not is_silence(w.label)]
     if not spoken or spoken[-1].end - utterance.start <= longest:
         return [utterance]
     edges = [utterance.start, *_cuts(utterance.start, spoken, longest), utterance.end]
@@ -56,7 +56,7 @@ def _part(utterance: Utterance, start: float, end: float | None) -> Utterance:
         for w in utterance.known
         if w.end > start and (end is None or w.start < end)
     )
-    said = " ".join(w.label for w in known if not is_silent(w.label))
+    said = " ".join(w.label for w in known if not is_silence(w.label))
     return replace(utterance, start=start, end=end, known=known, transcript=said)
 
 
