@@ -306,3 +306,17 @@ def test_every_phone_of_g2p_is_in_the_model(model):
     from aligner.text.g2p import IPA_TO_ARPABET
 
     assert all(model.topology.knows(p) for phones in IPA_TO_ARPABET.values() for p in phones.split())
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("BABs", "B IY EY B IY Z"),
+        ("CatBAB", "Z UW B IY EY B IY"),
+        ("DogBB", "D AO G B IY B IY"),
+        ("McDog", "Z UW"),
+    ],
+)
+def test_letters_beside_words_are_named(word, expected):
+    [spoken], _ = pronounce(word)
+    assert " ".join(spoken.pronunciations[0].phones) == expected

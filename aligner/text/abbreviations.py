@@ -105,6 +105,8 @@ ABBREVIATIONS = {
     "w/in": "within",
     "w/out": "without",
     "aka": "a. k a.",
+    "ios": "i o s",
+    "phds": "p h d's",
     "mr": "mister",
     "mrs": "missus",
     "dr": "doctor",

@@ -19,6 +19,9 @@ from aligner.types import Caution, DataError, Fault, Pronunciation
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
 _SIGN = re.compile(r"\d|[^\w'.\s-]")
+_SEVERAL = re.compile(r"([A-Z]{2,5})'?s")
+_MIXED = re.compile(r"[A-Z]?[a-z]{2,}[A-Z]{2,5}")  # a word, and letters behind it
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 LONGEST_ABBREVIATION = 5  # letters; a longer word in capitals is read as a word
 
 G2P = Callable[[str], tuple[str, ...]]
@@ -379,10 +382,23 @@ class Pronouncer:
 
     def _letters(self, word: str) -> tuple[str, ...]:
         """Spell an abbreviation such as BBC by the names of its letters."""
+        if several := _SEVERAL.fullmatch(word):  # CEOs
+            base = self._letters(several[1])
+            return (*base, *self._plural(base[-1])) if base else ()
         if not (word.isupper() and 2 <= len(word) <= LONGEST_ABBREVIATION):
-            return ()
+            return self._word_and_letters(word)
         names = [self.lexicon.lookup("a." if c == "A" else c) for c in word]
         return stress.spelled_out([name[0].phones for name in names]) if all(names) else ()
+
+    def _word_and_letters(self, word: str) -> tuple[str, ...]:
+        """Pronounce words joined to abbreviations, such as ChatGPT; nothing where no letters are named."""
+        parts = _PARTS.findall(word) if _MIXED.fullmatch(word) else []
+        known = [self.lexicon.lookup(part) if part[1:].islower() else () for part in parts]
+        ways = [
+            tuple(found[0].phones) if found else self._letters(part) if part.isupper() else self._by_g2p(part)
+            for part, found in zip(parts, known, strict=True)
+        ]
+        return tuple(phone for way in ways for phone in way) if all(ways) else ()
 
     def _by_g2p(self, word: str) -> tuple[str, ...]:
         assert self.g2p is not None

@@ -125,14 +125,16 @@ def _parts(mark: str, before: str, after: str, english: bool) -> bool:
     if mark == ".":
         return _dot_parts(before, after, english)
     if mark == ":":
-        letters = re.search(r"[^\W\d_]{2}$", before) and re.match(r"[^\W\d_]{2}", after)
-        return bool(letters) or (english and not before[-1].isdecimal())
+        if english:
+            return not before[-1].isdecimal()
+        ending = before.isupper() and after.islower()  # EU:ssa, of Finnish and Swedish
+        return not ending and bool(re.search(r"[^\W\d_]{2}$", before) and re.match(r"[^\W\d_]{2}", after))
     if mark in "()":
         return (before[-1].isalpha() and mark == ")") or (mark == "(" and len(after) > 3 and english)
     if mark == '"':
         return not before[-1].isdecimal() or after[0].isalpha()
     if mark in _WITHIN:
-        return english and mark == "·"
+        return mark == "·" and (english or before[-1].lower() + after[0].lower() != "ll")  # l·l, of Catalan
     return unicodedata.category(mark)[0] == "P" or mark == "|"
 
 

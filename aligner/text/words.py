@@ -95,8 +95,8 @@ def plain_words(word: str) -> list[str]:
     """
     if "&" in word and "-" in word:
         return [w for part in word.split("-") for w in letters_and(Place([part], 0)) or plain_words(part)]
-    if "/" in word or "'n'" in word:
-        parts = re.sub(r"(?<=\w)'n'(?=\w)", "/'n/", word).split("/")
+    if "/" in word:
+        parts = word.split("/")
         if len(parts) > 1 and any(len(part) > 1 for part in parts):
             return [
                 w
