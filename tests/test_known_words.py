@@ -252,6 +252,16 @@ def test_the_command_keeps_them_or_takes_the_text_alone(words, tmp_path):
     assert [i.minTime for i in free[0]] != [i.minTime for i in kept[0]]
 
 
+def test_tiers_beside_the_words_are_named(words, tmp_path):
+    corpus = as_corpus(tmp_path / "in", {"words": words, "remarks": [Interval(0.0, 1.0, "a remark")]})
+    [told] = find(corpus).cautions
+    assert str(told).startswith(
+        "a.TextGrid: its words are taken with their times, and its tiers 'remarks' are"
+    )
+    blank = as_corpus(tmp_path / "blank", {"words": words, "remarks": [Interval(0.0, 1.0, "")]})
+    assert not find(blank).cautions
+
+
 def test_speakers_have_tiers_of_their_own_that_may_overlap(words, tmp_path):
     shifted = [
         Interval(0.0, words[0].end + 0.1, ""),

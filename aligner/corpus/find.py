@@ -12,8 +12,9 @@ from pathlib import Path
 from aligner.corpus import audio
 from aligner.corpus.leftovers import MOST_NAMED, TRANSCRIPTS, Lacking, cautions_of, is_recording, some
 from aligner.corpus.naming import ByName, composed, paired
+from aligner.corpus.placed import passed_over, tiers_of_words
 from aligner.corpus.tables import TranscriptRow, is_table, read_rows
-from aligner.corpus.tier_names import PHONES, WORDS, folded, kind_of
+from aligner.corpus.tier_names import PHONES, kind_of
 from aligner.corpus.turns import unprefixed
 from aligner.corpus.walk import Odd, Tree, Why, files_in, walk
 from aligner.formats.base import Tiers
@@ -24,8 +25,6 @@ from aligner.types import Caution, DataError, Failure, Fault, Interval, Utteranc
 
 UNREAD_SUFFIXES = tuple(audio.UNREAD)
 TIMIT_PROMPT = re.compile(r"(\d+) (\d+) (?=\S)")
-# names of tiers, as `folded` writes them, whose boundaries are kept; sentences stand in others of the kind
-WORD_TIER = re.compile(r"(?<![^\W_])(words?|wrds?|ort-mau|tokens-?align)(?![^\W_])")
 PROMPT_SLACK = 0.05  # share of the samples by which a TIMIT prompt's end may miss the recording's
 
 
@@ -87,7 +86,7 @@ def find(root: str | Path) -> Corpus:
     return Corpus(
         tuple(u for u in named if isinstance(u, Utterance)),
         tuple(f for f in named if isinstance(f, Failure)),
-        cautions=(*cautions_of(root, tree, transcripts, others, said), *of_lines),
+        cautions=(*cautions_of(root, tree, transcripts, others, said), *of_lines, *passed_over(named)),
         linked=tree.linked,
     )
 
@@ -228,7 +227,7 @@ def find_one(path: Path, text: str | None = None, root: Path | None = None) -> C
     failures = tuple(f for f in found if isinstance(f, Failure))
     if not utterances:
         raise failures[0].error(path)
-    return Corpus(utterances, failures, cautions=tuple(of_lines))
+    return Corpus(utterances, failures, cautions=(*of_lines, *passed_over(utterances)))
 
 
 def _transcript_beside(path: Path, folder: Tree) -> Path | None:
@@ -373,7 +372,8 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
     names = [name for name, _ in tiers]
     _check_tiers(transcript, tiers)
     channels = _channels(path)
-    if of_words := _tiers_of_words(tiers):
+    if speakers := tiers_of_words(tiers):
+        of_words = [(speakers[name], intervals) for name, intervals in tiers if name in speakers]
         yield from _of_words(root, path, transcript, of_words, channels)
         return
     number = 0
@@ -399,18 +399,6 @@ def _from_textgrid(root: Path, path: Path, transcript: Path) -> Iterator[Utteran
             "write what is said into the intervals",
             fault=Fault.EMPTY_TRANSCRIPT,
         )
-
-
-def _tiers_of_words(tiers: Tiers) -> list[tuple[str, list[Interval]]]:
-    """Return the tiers whose intervals are words, each with its speaker (``""`` where none is named)."""
-    found = []
-    for name, intervals in tiers:
-        kind = kind_of(name, intervals)
-        labels = [i.label.split() for i in intervals if i.label.strip()]
-        single = 2 * sum(len(label) == 1 for label in labels) > len(labels)
-        if kind is not None and kind[1] == WORDS and WORD_TIER.search(folded(name)) and single:
-            found.append((kind[0].strip(), intervals))
-    return found
 
 
 def _of_words(
