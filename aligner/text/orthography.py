@@ -11,14 +11,21 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-APOSTROPHES = "’‘‛ʼʻʽ´`′＇‵՚ꞌ׳ʹ"
-HYPHENS = "‐‑‒–−﹣－֊־⁃᠆"
+from aligner.text.plain import APOSTROPHES, HYPHENS
+
+OWN_APOSTROPHES = "׳ʹ"  # of Hebrew, and of transliterations
+OWN_HYPHENS = "–־"  # a dash within a word is one; and the one of Hebrew
 ACCENTS = re.compile("[\u0300-\u036f]")  # those that no letter has taken in, such as stress marks in Russian
 _POINTS = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u064b-\u065f\u0670]")  # Hebrew, Arabic
 _ACCENTED_SCRIPTS = ("LATIN", "GREEK", "FEMININE", "MASCULINE")
 TATWEEL = "ـ"  # stretches a word of Arabic
 _ALIKE = str.maketrans(
-    {**dict.fromkeys(APOSTROPHES, "'"), **dict.fromkeys(HYPHENS, "-"), TATWEEL: None, "ς": "σ"}
+    {
+        **dict.fromkeys((*APOSTROPHES, *OWN_APOSTROPHES), "'"),
+        **dict.fromkeys((*HYPHENS, *OWN_HYPHENS), "-"),
+        TATWEEL: None,
+        "ς": "σ",
+    }
 )
 _DRESSED = ("<wide>", "<narrow>", "<compat>", "<font>", "<initial>", "<medial>", "<final>", "<isolated>")
 _TURKISH = str.maketrans({"I": "ı", "İ": "i"})
