@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.places import SAMPLE
 
+from aligner import Utterance, align
 from aligner.backends.hmm import pronouncer
 from aligner.backends.options import Options
 from aligner.text.conventions import USUAL
@@ -109,3 +111,10 @@ def test_every_form_and_any_signs_have_a_pronunciation(model):
     for written, _ in forms():
         spoken, _ = pronounce(normalise(written))
         assert all(p.phones for word in spoken for p in word.pronunciations), written
+
+
+def test_the_words_tier_joined_is_the_transcript(model):
+    text = "“Yes,I paid $5.50 &amp; <i>18-year-old</i> Henry VIII… didn’t” 😀 – ｏｈ, at 10:30am!"
+    [result] = align([Utterance("u", SAMPLE / "slt" / "numbers.flac", text)], model)
+    labels = [word.label for word in result.words if word.label]
+    assert " ".join(labels) == "Yes I paid $5.50 & 18-year-old Henry VIII didn’t ｏｈ at 10:30am"

@@ -46,6 +46,8 @@ def read(place: Place) -> list[str] | None:
 def _unit(word: str, place: Place) -> list[str] | None:
     """Say a unit behind a number; feet are "foot" before inches, as in 6 ft 2."""
     before, low = place.at(-1), word.lower()
+    if low == "v" and place.at(1)[:1].isdecimal():
+        return ["versus"]
     one = before.lstrip("-") == "1"
     if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
         return unit("in", one)

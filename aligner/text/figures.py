@@ -37,7 +37,8 @@ from aligner.text.units import SCALES, WORDS_TOO, unit
 # words before a number that is a name
 _NAMED = frozenset(
     listed("""
-        flight room route highway interstate boeing suite apartment apt hwy rt rte bus area extension ext
+        flight room route highway interstate boeing porsche suite apartment apt hwy rt rte bus area
+        extension ext
     """)
 )
 _SERVICES = frozenset(["211", "311", "411", "511", "611", "711", "811", "911", "988", "999", "112"])
@@ -100,7 +101,7 @@ def read_whole(place: Place) -> list[str] | None:
 def _bare(m: re.Match[str], place: Place) -> Said:
     """A number with nothing joined to it: what it is depends on its neighbours."""
     text, before = m[0], place.before.rstrip(".")
-    if clock.is_month(place.at(-1)) and re.fullmatch(r"0?[1-9]|[12]\d|3[01]", text):
+    if clock.is_month(place.at(-1)) and not place.apart and re.fullmatch(r"0?[1-9]|[12]\d|3[01]", text):
         return ordinal(int(text))
     if before in _NAMED and len(text) in (3, 4):
         return pairs(text)

@@ -63,7 +63,7 @@ TELEPHONE = re.compile(
 )
 _CHUNK = re.compile(r"[^\s\[\]{}]+")
 _BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")
-_STOPS = frozenset(",;:!?)")
+_STOPS = frozenset(',;:.!?)"')
 _OPENING = "\"'([{<*_¿¡"
 
 

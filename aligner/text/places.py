@@ -50,8 +50,13 @@ class Place:
 
     @property
     def stopped(self) -> bool:
-        """Whether a comma or the like stands behind the word."""
+        """Whether a comma, a full stop or the like stands behind the word."""
         return bool(self.stops) and self.stops[self.index]
+
+    @property
+    def apart(self) -> bool:
+        """Whether a comma, a full stop or the like stands between the word before and this one."""
+        return bool(self.stops) and self.index > 0 and self.stops[self.index - 1]
 
     @property
     def half_follows(self) -> bool:

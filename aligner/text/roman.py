@@ -174,7 +174,8 @@ def read(place: Place) -> list[str] | None:
     number = value(bare)
     if number is None:
         return None
-    around = (bare, place.at(-1), place.at(-2), place.at(1))
+    before = ("", "") if place.apart else (place.at(-1), place.at(-2))
+    around = (bare, *before, "" if place.stopped else place.at(1))
     kind = reading(*(around if place.capitals_tell else map(str.lower, around)))
     if kind is None:
         return ["i", "v"] if bare == "IV" else None
