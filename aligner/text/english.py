@@ -18,7 +18,7 @@ from aligner.text.places import Place
 from aligner.text.units import CODES, MAGNITUDES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Word:
     """A word of a text in plain characters."""
 
@@ -79,7 +79,8 @@ def in_english(found: Sequence[Word], capitals_tell: bool) -> tuple[list[Word], 
 
     Examples
     --------
-    >>> in_english([Word(0, 3, "Dr."), Word(4, 7, "Lee")], True)[1]
+    >>> words = [Word(start=0, end=3, core="Dr."), Word(start=4, end=7, core="Lee")]
+    >>> in_english(words, capitals_tell=True)[1]
     [('doctor',), ('Lee',)]
     """
     found = _without_dots(found)

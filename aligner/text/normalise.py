@@ -135,19 +135,19 @@ def _words(written: Plain, english: bool, noises: Iterator[str], entry: Entry | 
             words = [_digit_by_digit(word, telephones) for word in words]
         if found[0].endswith(NOISE_CHARACTER):
             said = next(noises)  # a noise, or the pronunciation of the word before it
-            alone = Word(*found.span(), found[0], (said,))
+            alone = Word(start=found.start(), end=found.end(), core=found[0], said=(said,))
             words = [*words[:-1], replace(words[-1] if words else alone, phones=phones_in(said))]
         yield from words
 
 
 def _words_in(written: Plain, chunk: str, begin: int, english: bool, entry: Entry | None) -> Iterator[Word]:
     """Yield the words between two spaces; the text has the ``chunk`` at the index ``begin``."""
-    whole = begin, begin + len(chunk)
-    if entry is not None and chunk and entry(written.written(*whole)):
-        yield Word(*whole, chunk, (written.written(*whole),))
+    whole = Word(start=begin, end=begin + len(chunk), core=chunk)
+    if entry is not None and chunk and entry(own := written.written(whole.start, whole.end)):
+        yield replace(whole, said=(own,))
         return
     if chunk.isalpha():
-        yield Word(*whole, chunk)
+        yield whole
         return
     for start, end in _bounds(chunk, english):
         core = chunk[start:end].replace(WORD_JOINER, "," if english else WORD_JOINER)
@@ -156,7 +156,8 @@ def _words_in(written: Plain, chunk: str, begin: int, english: bool, entry: Entr
             said = (own,)
         elif english and (length := addresses.match(core)):
             said = (*addresses.read(core[:length]), *["'s"] * (length < len(core)))
-        yield Word(begin + start, begin + end, core, said, stopped=chunk[end : end + 1] in _STOPS)
+        stopped = chunk[end : end + 1] in _STOPS
+        yield Word(start=begin + start, end=begin + end, core=core, said=said, stopped=stopped)
 
 
 def _bounds(chunk: str, english: bool) -> Iterator[tuple[int, int]]:

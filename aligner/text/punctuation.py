@@ -42,11 +42,6 @@ def is_part(c: str) -> bool:
     return c.isalnum() or unicodedata.category(c)[0] == "M"
 
 
-def is_punctuation(c: str) -> bool:
-    """Whether a character is punctuation or a sign of the kinds that say nothing."""
-    return unicodedata.category(c)[0] in "PSZC"
-
-
 def pieces(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
     """Part what only punctuation joins: "Yes,I" is two words, "1,000" and "U.S." are one.
 
