@@ -82,6 +82,9 @@ class Traits:
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
 
+    levelled: bool = True
+    """Whether recordings are brought to a usual level before they are heard; a stream's cannot be."""
+
     boundaries_of: str | None = None
     """The backend that places its boundaries, where that is another ('hmm' in 'ctc+hmm'): what is learnt from
     corrections holds for that one."""
@@ -241,7 +244,7 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
     tokens = () if utterance.known else tokens_of(utterance.transcript, traits, where, utterance.speaker)
     with stage("reading"):
         rests = audio.Rests.FILLED if utterance.known else audio.Rests.CUT  # known times are left as they are
-        sound = audio.read(utterance, traits.clock.rate, rests=rests)
+        sound = audio.read(utterance, traits.clock.rate, rests=rests, levelled=traits.levelled)
     bounds = None
     if utterance.known:
         entry = traits.entry_of(utterance.speaker)

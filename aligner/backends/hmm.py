@@ -91,6 +91,7 @@ class HmmBackend:
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
             wildcard=True,
+            levelled=getattr(self.model.frontend, "cmn", "batch") != "running",
             limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
             refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),
         )

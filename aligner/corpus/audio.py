@@ -13,6 +13,7 @@ import numpy as np
 
 from aligner.corpus import dead, ffmpeg
 from aligner.corpus.cuts import NOTHING_CUT, Cuts
+from aligner.corpus.listening import as_heard
 from aligner.corpus.recordings import MOST_FRAMES, decoded, opened, sound_file
 from aligner.corpus.samples import as_samples, is_samples
 from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
@@ -90,10 +91,17 @@ def unread(path: Path) -> tuple[str, str]:
 
 
 def read(
-    utterance: Utterance, rate: int = SAMPLE_RATE, silence: bool = False, rests: Rests = Rests.KEPT
+    utterance: Utterance,
+    rate: int = SAMPLE_RATE,
+    silence: bool = False,
+    rests: Rests = Rests.KEPT,
+    levelled: bool = True,
 ) -> Sound:
     """Read the samples of an utterance: mono, at ``rate`` Hz; ``silence`` says whether they may be silent
     throughout, ``rests`` what becomes of dead sound.
+
+    Unless that is kept, a model is going to hear them: with the upper half of their spectrum and, where
+    ``levelled``, at a usual level (see `aligner.corpus.listening`).
 
     Raises
     ------
@@ -117,13 +125,14 @@ def read(
         )
     heard = dead.Lively.whole(samples)
     if rests is not Rests.KEPT:
-        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT)
+        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT, stepped=in_steps(samples))
     if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
+    wave = _resample(heard.samples, own_rate, rate)
     return Sound(
-        wave=_resample(heard.samples, own_rate, rate),
+        wave=wave if rests is Rests.KEPT or not len(heard.stretches) else as_heard(wave, rate, levelled),
         start=start / own_rate,
         end=(start + len(samples)) / own_rate,
         duration=total / own_rate,
@@ -161,6 +170,18 @@ def is_silent(samples: np.ndarray, fine: bool = True) -> bool:
     """
     swing = (float(samples.max()) - float(samples.min())) / 2 if len(samples) else 0.0
     return swing < (SILENT_FINE_PEAK if fine else SILENT_PEAK)
+
+
+def in_steps(samples: np.ndarray) -> bool:
+    """Return whether ``samples`` (N,) are of 16 bits or less, or means of up to four channels of such.
+
+    Examples
+    --------
+    >>> in_steps(np.array([0.5, 3 / 2**15])), in_steps(np.array([0.5, 0.3 / 2**15]))
+    (True, False)
+    """
+    steps = samples * 2.0**17
+    return bool((np.abs(steps - np.round(steps)) < 0.01).all())
 
 
 def mixed(samples: np.ndarray) -> np.ndarray:

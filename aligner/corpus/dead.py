@@ -61,7 +61,7 @@ class Lively(NamedTuple):
         return np.concatenate([samples[a:b] for a, b in self.stretches.tolist()])
 
 
-def lively(samples: np.ndarray, rate: int, cut: bool = True) -> Lively:
+def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = True) -> Lively:
     """A recording (N,) without its dead sound: long stretches are left out, short ones are filled.
 
     Where nothing is dead the samples are those that were given.  Where all is, no stretch is live.
@@ -75,6 +75,8 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True) -> Lively:
     cut : bool
         Whether long stretches are left out; unless so, all are filled, and the recording stays as long as it
         is.
+    stepped : bool
+        Whether the samples are multiples of a step of 16 bits, so that one step may be dither.
 
     Examples
     --------
@@ -85,7 +87,7 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True) -> Lively:
     """
     swings = _swings(samples, rate)
     loud = _loud(swings)
-    dead = _dead_stretches(samples, rate, loud, swings)
+    dead = _dead_stretches(samples, rate, loud, swings, DITHER_SWING if stepped else 0.0)
     if not len(dead):
         return Lively.whole(samples)
     live = _between(dead, len(samples))
@@ -122,9 +124,11 @@ def _loud(swings: np.ndarray) -> float:
     return float(np.partition(swings, -count)[-count]) if len(swings) else 0.0
 
 
-def _dead_stretches(samples: np.ndarray, rate: int, loud: float, swings: np.ndarray) -> np.ndarray:
+def _dead_stretches(
+    samples: np.ndarray, rate: int, loud: float, swings: np.ndarray, dither: float
+) -> np.ndarray:
     """First sample, and last + 1, of each dead stretch, (K, 2) int64."""
-    most = max(DEAD_LEVEL * loud, DITHER_SWING if DITHER_LEVEL * loud > DITHER_SWING else 0.0)
+    most = max(DEAD_LEVEL * loud, dither if DITHER_LEVEL * loud > dither else 0.0)
     size, dead = max(rate // BLOCKS_A_SECOND, 1), swings <= most
     if not dead.any():
         return np.zeros((0, 2), np.int64)
