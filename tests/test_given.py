@@ -111,10 +111,11 @@ def test_letters_of_a_model_are_no_phones():
     assert [w.pronunciations[0].phones for w in spoken] == [("s", "h", "e"), ("<star>",)]
 
 
-def test_read_shows_them():
+@pytest.mark.parametrize("backend", WITH_PHONES)
+def test_read_shows_them(backend):
     from aligner.check.reading import Source, read
 
-    words = read("she{SH IH0} {SH IY1} {LG}", chosen())
+    words = read("she{SH IH0} {SH IY1} {LG}", chosen(options=Options(backend=backend)))
     assert [(w.spelling, w.readings[0].pronunciations) for w in words] == [
         ("she", (("SH", "IH0"),)),
         ("{SH IY1}", (("SH", "IY1"),)),

@@ -15,6 +15,7 @@ from aligner.text.markup import without_markup
 from aligner.text.normalise import BRACKETED, Token, normalise
 from aligner.text.spans import Kind, Marks
 from aligner.text.spelling import Speller
+from aligner.text.stress import without_stress
 from aligner.types import NOISE_LABEL, DataError
 
 
@@ -117,10 +118,27 @@ def _left_out(plain: str, marks: Marks) -> Iterator[tuple[int, Written]]:
 
 def _readings(token: Token, backend: Pronouncing) -> tuple[Reading, ...]:
     """What is said for a token; word by word, so that one that cannot be said does not hide the others."""
-    if isinstance(backend.pronounce, Pronouncer) and backend.pronounce.given(token):
-        [said], _ = backend.pronounce([token])
+    said = _as_given(token, backend)
+    if said is not None:
         return (Reading(word=said.word, source=Source.TRANSCRIPT, pronunciations=_phones(said)),)
     return tuple(r for word in token.spoken for r in _of_word(Token(token.spelling, (word,)), backend))
+
+
+def _as_given(token: Token, backend: Pronouncing) -> SpokenWord | None:
+    """A token as it is said where the transcript gives its phones; None where they are not taken."""
+    if not token.phones:
+        return None
+    try:
+        spoken, _ = backend.pronounce([token])
+    except DataError:
+        return None
+    if len(spoken) != 1:
+        return None
+    [said] = spoken
+    phones, given = (
+        [without_stress(p.upper()) for p in some] for some in (said.pronunciations[0].phones, token.phones)
+    )
+    return said if phones == given else None
 
 
 def _of_word(token: Token, backend: Pronouncing) -> list[Reading]:
