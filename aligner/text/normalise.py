@@ -155,7 +155,8 @@ def _words_in(written: Plain, chunk: str, begin: int, english: bool, entry: Entr
         if entry is not None and entry(own := written.written(begin + start, begin + end)):
             said = (own,)
         elif english and (length := addresses.match(core)):
-            said = (*addresses.read(core[:length]), *["'s"] * (length < len(core)))
+            *first, last = addresses.read(core[:length])
+            said = (*first, last + "'s" * (length < len(core)))
         stopped = chunk[end : end + 1] in _STOPS
         yield Word(start=begin + start, end=begin + end, core=core, said=said, stopped=stopped)
 

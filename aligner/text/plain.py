@@ -20,6 +20,7 @@ HYPHENS = frozenset("-‐‑‒−﹣－֊᠆⁃")
 DASHES = frozenset("–—―⸺⸻⸗〜〰゠﹘︱︲")
 JOINERS = frozenset("\u200c\u200d")  # within words of Persian and of Indian scripts
 ACCENTS = frozenset(map(chr, (*range(0x300, 0x370), *range(0x20D0, 0x2100))))  # over letters, of Latin ones
+_ENGLISH = {"ı": "i", "İ": "I", "♯": "#", **dict.fromkeys(ACCENTS, "")}  # in English text alone
 WITHIN_ARMENIAN = frozenset("՛՜՞")  # stand within a word, on the vowel that they are about
 # decompositions of letters that are dressed up, in any language: full width, bold, in the form of a place
 DRESSED = frozenset(["wide", "narrow", "font", "initial", "medial", "final", "isolated"])
@@ -82,10 +83,8 @@ def plain_character(c: str, english: bool = True) -> str:
         return c if c.isprintable() else " "
     if c in APOSTROPHES:
         return "'"
-    if english and c in ACCENTS:
-        return ""
-    if english and c in "ıİ":
-        return "i" if c == "ı" else "I"
+    if english and c in _ENGLISH:
+        return _ENGLISH[c]
     if c in HYPHENS:
         return "-"
     if c in DASHES:

@@ -135,6 +135,8 @@ def _parts(mark: str, before: str, after: str, english: bool) -> bool:
 
 def _dot_parts(before: str, after: str, english: bool) -> bool:
     """Whether a dot ends a word: "word.Next", "St.Louis", "p.5", but not U.S., e.g. or 3.5."""
+    if english and before.lower() in ("e.g", "i.e"):
+        return True
     if not english:
         return bool(_WORD_BEFORE_DOT.search(before) and re.match(r"[^\W\d_]{2}", after))
     if before[-1].isdecimal():

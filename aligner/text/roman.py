@@ -170,7 +170,10 @@ def read(place: Place) -> list[str] | None:
     >>> read(Place(["Henry", "VIII"], 1)), read(Place(["VIII"], 0)), read(Place(["I"], 0))
     (['the', 'eighth'], ['eight'], None)
     """
-    bare, ending = (place.word[:-2], "'s") if place.word.endswith("'s") else (place.word, "")
+    bare, hyphen, compound = place.word.partition("-")  # World War II-era
+    if hyphen and not compound.isalpha():
+        return None
+    bare, ending = (bare[:-2], "'s") if bare.endswith("'s") else (bare, "")
     number = value(bare)
     if number is None:
         return None
@@ -178,10 +181,10 @@ def read(place: Place) -> list[str] | None:
     around = (bare, *before, "" if place.stopped else place.at(1))
     kind = reading(*(around if place.capitals_tell else map(str.lower, around)))
     if kind is None:
-        return ["i", "v"] if bare == "IV" else None
+        return ["i", "v"] if place.word == "IV" else None
     if kind == "year":
         said = year(number)
     else:
         said = cardinal(str(number)) if kind == "cardinal" else ordinal(number)
     said = ["the", *said] if kind == "the" else said
-    return [*said[:-1], said[-1] + ending]
+    return [*said[:-1], said[-1] + ending, *([compound] if compound else [])]

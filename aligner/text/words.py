@@ -93,6 +93,9 @@ def plain_words(word: str) -> list[str]:
     >>> plain_words("and/or"), plain_words("A+"), plain_words("α")
     (['and', 'or'], ['a.', 'plus'], ['alpha'])
     """
+    head, hyphen, rest = word.partition("-")
+    if hyphen and rest and (known := ABBREVIATIONS.get(head.lower())):
+        return [*known.split(), *plain_words(rest)]
     if "&" in word and "-" in word:
         return [w for part in word.split("-") for w in letters_and(Place([part], 0)) or plain_words(part)]
     if "/" in word:
