@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ EDGE_REACH = 0.15  # s before the first sound and behind the last that count: ab
 EDGE_SHARE = 0.05  # the same as a share of the time between them, where that is more
 INNER_REACH = 0.5  # s on either side of a sound that count between them
 LOUD_SECONDS = 0.3  # s of the loudest frames, and of the quietest, that the span of levels is taken from
+DEAD_BELOW = 12.0  # nats of log energy below the running mean: dead sound (no frame of TIMIT is 9 below)
+# mean cepstra of pauses, less those of speech, in TIMIT; all further ones 0
+PAUSE_MEAN = (-25.3, -10.9, 0.6, -8.3, 5.6, 2.9, 7.1, 4.1, 4.2, 1.1, -1.3)
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -194,11 +198,25 @@ def second_difference(cepstra: Tensor) -> Tensor:
     return shifted(cepstra, 3) - shifted(cepstra, -1) - shifted(cepstra, 1) + shifted(cepstra, -3)
 
 
-def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) -> Tensor:
+class Running(NamedTuple):
+    """A running estimate of the mean of cepstra, and what it is not taken over."""
+
+    means: Tensor
+    """(T, ncep) float64: the estimate in each frame, by it and the frames before."""
+    dead: Tensor
+    """(T,) bool: whether each frame is dead sound, which counts for nothing."""
+    frames: int
+    """How many frames it was taken over so far."""
+
+
+def running_mean(
+    cepstra: Tensor, before: Tensor | None = None, count: int = 0, scale: float = 1.0
+) -> Running:
     """Running estimate of the mean of cepstra, in each frame by it and the frames before.
 
     It begins with the mean of speech in general, which counts as `SPEECH_MEAN_FRAMES` frames so that the
-    estimate makes sense from the first frame on, and slowly forgets (`RUNNING_MEAN_FRAMES`).
+    estimate makes sense from the first frame on, and slowly forgets (`RUNNING_MEAN_FRAMES`).  Frames that lie
+    far below it are dead sound, such as digital silence, and are passed over.
 
     Parameters
     ----------
@@ -207,26 +225,29 @@ def running_mean(cepstra: Tensor, before: Tensor | None = None, count: int = 0) 
     before : Tensor, optional
         (ncep,) float64: what it was held to be after the ``count`` frames before these.
     count : int
-
-    Returns
-    -------
-    Tensor
-        (T, ncep) float64.
+    scale : float
+        What the first cepstrum grows by where all log energies grow by 1.
 
     Examples
     --------
-    >>> running_mean(torch.zeros(300, 2))[[0, 19, 299]].round(decimals=1).tolist()
-    [[38.1, 2.9], [20.0, 1.5], [0.9, 0.1]]
+    >>> found = running_mean(torch.full((300, 2), 30.0))
+    >>> found.means[[0, 19, 299]].round(decimals=1).tolist()
+    [[39.5, 4.3], [35.0, 16.5], [30.2, 29.4]]
+    >>> running_mean(torch.zeros(300, 2)).dead.all(), running_mean(torch.zeros(300, 2)).frames
+    (tensor(True), 0)
     """
     mean = np.zeros(cepstra.shape[1])
     mean[: len(SPEECH_MEAN)] = SPEECH_MEAN[: cepstra.shape[1]]
     if before is not None:
         mean = before.cpu().numpy()
-    means = cepstra.double().cpu().numpy().copy()
+    means, dead = cepstra.double().cpu().numpy().copy(), np.zeros(len(cepstra), bool)
     for t, row in enumerate(means):
-        mean = mean + (row - mean) / min(SPEECH_MEAN_FRAMES + count + t + 1, RUNNING_MEAN_FRAMES)
+        dead[t] = row[0] < mean[0] - DEAD_BELOW * scale
+        if not dead[t]:
+            count += 1
+            mean = mean + (row - mean) / min(SPEECH_MEAN_FRAMES + count, RUNNING_MEAN_FRAMES)
         means[t] = mean
-    return torch.from_numpy(means).to(cepstra.device)
+    return Running(torch.from_numpy(means).to(cepstra.device), torch.from_numpy(dead), count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,12 +355,24 @@ class SphinxFrontend:
         if self.cmn == "none":
             return cepstra
         if self.cmn == "running":
-            return (cepstra - running_mean(cepstra)).to(cepstra.dtype)
+            return self.lifted(cepstra, running_mean(cepstra, scale=self.scale))
         heard = self.sounding(cepstra)
         centred = cepstra - cepstra[heard].mean(0)
         if not self.varnorm:
             return centred
         return centred / centred[heard].square().mean(0).sqrt().clamp(min=1e-6)
+
+    @property
+    def scale(self) -> float:
+        """What the first cepstrum grows by where all log energies grow by 1."""
+        return float(_matrices(self, torch.float64, torch.device("cpu"))[1][:, 0].sum())
+
+    def lifted(self, cepstra: Tensor, running: Running) -> Tensor:
+        """Cepstra (T, ncep) less their running means; dead sound is lifted to where pauses lie."""
+        found = (cepstra - running.means).to(cepstra.dtype)
+        quiet = torch.zeros_like(found[0])
+        quiet[: len(PAUSE_MEAN)] = torch.tensor(PAUSE_MEAN)[: self.ncep]
+        return torch.where(running.dead.to(found.device)[:, None], quiet, found)
 
     def sounding(self, cepstra: Tensor) -> Tensor:
         """Whether each frame of cepstra (T, ncep) before normalisation is sound (see `sounding`)."""
@@ -409,6 +442,7 @@ class IncrementalFrontend:
         self._samples = 0  # samples
         self._windows = 0  # windows
         self._mean: Tensor | None = None  # of the cepstra so far
+        self._live = 0  # windows that it was taken over
         self._rows = torch.empty(0, frontend.ncep)  # normalised cepstra that differences still need
         self._given = 0  # frames
 
@@ -437,9 +471,9 @@ class IncrementalFrontend:
         self._windows += count
         if self.frontend.cmn == "none":
             return cepstra
-        means = running_mean(cepstra, self._mean, self._windows - count)
-        self._mean = means[-1]
-        return (cepstra - means).to(cepstra.dtype)
+        running = running_mean(cepstra, self._mean, self._live, self.frontend.scale)
+        self._mean, self._live = running.means[-1], running.frames
+        return self.frontend.lifted(cepstra, running)
 
     def _complete(self, cepstra: Tensor, ahead: int) -> Tensor:
         """Take in normalised cepstra, and return all complete frames but the last ``ahead``."""

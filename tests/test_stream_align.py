@@ -76,7 +76,7 @@ def test_the_whole_is_refined_at_the_end(model):
     assert places(aligner.alignment.phones) == places(offline.phones)
     assert len(aligner.alignment.edges) == len(offline.phones) - 1
     starts = {w.label: w.start for w in offline.words}
-    assert 0 < max(abs(e.start - starts[e.label]) for e in told) <= at_most(0.00635)
+    assert 0 < max(abs(e.start - starts[e.label]) for e in told) <= at_most(0.0065)
 
 
 def places(intervals):
@@ -123,11 +123,12 @@ def test_features_come_as_soon_as_they_can():
 
 def test_the_running_mean_is_a_weighted_mean_of_speech_in_general_and_the_frames_so_far():
     cepstra = torch.randn(250, 5, dtype=torch.float64)
+    cepstra[:, 0] += 35  # what lies far below speech is dead
     steps = [1 / min(SPEECH_MEAN_FRAMES + t + 1, RUNNING_MEAN_FRAMES) for t in range(250)]
     for t in (0, 3, 79, 80, 249):
         weights = np.array([steps[i] * np.prod([1 - s for s in steps[i + 1 : t + 1]]) for i in range(t + 1)])
         expected = weights @ cepstra[: t + 1].numpy() + (1 - weights.sum()) * np.array([*SPEECH_MEAN, 0, 0])
-        np.testing.assert_allclose(running_mean(cepstra)[t], expected, atol=1e-9)
+        np.testing.assert_allclose(running_mean(cepstra).means[t], expected, atol=1e-9)
 
 
 def test_a_mean_once_used_never_changes():

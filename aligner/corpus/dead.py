@@ -137,7 +137,7 @@ def _dead_stretches(
         constant = int((swings[first:last] == 0).sum())
         if last - first < LEAST_FAINT_BLOCKS and constant < max(LEAST_BLOCKS, (last - first) / 2):
             continue
-        a, b = _to_the_sample(samples, first * size, last * size, size)
+        a, b = _constant_part(samples, *_to_the_sample(samples, first * size, last * size, size), size)
         if found and a - found[-1][1] <= LONGEST_CLICK * rate:
             a = found.pop()[0]
         found.append((a, b))
@@ -157,6 +157,16 @@ def _to_the_sample(samples: np.ndarray, first: int, last: int, size: int) -> tup
     before = samples[max(first - size, 0) : first][::-1]
     behind = samples[last : last + size]
     return first - _alike(before, least, most), last + _alike(behind, least, most)
+
+
+def _constant_part(samples: np.ndarray, first: int, last: int, size: int) -> tuple[int, int]:
+    """A dead stretch without the block at either end that is not constant where all the rest is."""
+    inside = samples[first:last]
+    ahead = _alike(inside, inside[0], inside[0])
+    back = _alike(inside[::-1], inside[-1], inside[-1])
+    if len(inside) - ahead < size:
+        return first, first + ahead
+    return (last - back, last) if len(inside) - back < size else (first, last)
 
 
 def _alike(samples: np.ndarray, least: float, most: float) -> int:

@@ -42,9 +42,21 @@ from aligner.run.stream_decoder import (
     TranscriptModel,
 )
 from aligner.run.stream_events import Event, Reported
-from aligner.types import SILENCE_LABEL, Alignment, Caution, DataError, Fault, Interval, ModelError, Utterance
+from aligner.types import (
+    SILENCE_LABEL,
+    Alignment,
+    Caution,
+    Clock,
+    DataError,
+    Fault,
+    Interval,
+    ModelError,
+    Utterance,
+)
 
 LONGEST_LAG = 1000  # frames (10 s) after which a state is decided at the latest
+DEAD_POWER = 1e-10  # of full scale squared: less than dither of one step of 16 bits
+DEAD_REACH = 4  # frames beside dead sound whose differences it changes
 LATENCY = 0.05  # s that sound waits at most until it is processed
 
 
@@ -289,6 +301,7 @@ class StreamAligner:
         else:
             seen = path_evidence(frames, self.graph, model, live.states, piece=SHORT_PIECE)
             found = backend.found(prepared, live.states, seen, live.score)
+        found = _dead_unjudged(found, wave, traits.clock)
         self.alignment = judge(heard, found, refine(heard, found, traits), traits)
         self.words, self.phones = self.alignment.words, self.alignment.phones
         return found
@@ -388,6 +401,16 @@ def _check_sound(wave: Tensor) -> None:
             "check the channel and the level",
             fault=Fault.SILENT,
         )
+
+
+def _dead_unjudged(found: Found, wave: Tensor, clock: Clock) -> Found:
+    """What was found, with margins of at least 0 in dead sound, which says nothing of any phone."""
+    margin = found.evidence.margin
+    dead = levels(wave, clock, len(margin)).numpy() < DEAD_POWER
+    near = np.convolve(dead, np.ones(2 * DEAD_REACH + 1), "same") > 0
+    return replace(
+        found, evidence=found.evidence._replace(margin=np.where(near, np.maximum(margin, 0.0), margin))
+    )
 
 
 def _warm_up(transcript: TranscriptModel) -> None:

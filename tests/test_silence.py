@@ -1,0 +1,192 @@
+"""Boundaries do not move, and nothing is flagged, where sound that says nothing is put around speech."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.places import ROOT
+
+from aligner import Alignment, Options, StreamAligner, align
+from aligner.backends.choose import chosen
+from aligner.corpus.cuts import Cut, Cuts
+from aligner.corpus.dead import lively
+from aligner.features import SphinxFrontend, running_mean, sounding
+from aligner.types import SAMPLE_RATE, Edge, Interval, Utterance
+
+sys.path.insert(0, str(ROOT / "recipes" / "benchmark"))
+import silence as recipe
+
+BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
+# share of boundaries (%) that may move by more than 5 ms: a sentence that ends right where its file does has
+# no pause there until one is put in
+EXACT = (
+    "zeros 0.5", "zeros 2", "zeros 3.3", "zeros 30", "zeros before 5", "zeros behind 5", "dither 2",
+    "constant 2", "great constant 2", "float",
+)  # fmt: skip
+NEARLY = {"room 0.5": 2.0, "room 10": 2.0, "cut 2": 1.0, "gate -50": 3.0}
+
+
+def voice(seconds: float, seed: int = 0) -> np.ndarray:
+    """Bursts of noise over a floor that is 40 dB softer."""
+    noise = np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE))
+    return noise * np.where(np.sin(np.arange(len(noise)) / 2000) > 0, 0.1, 0.001)
+
+
+@given(
+    before=st.floats(0.3, 3), behind=st.floats(0.3, 3), level=st.sampled_from([0.0, 0.01, -0.4]),
+    by=st.sampled_from([0.1, 1.0, 5.0]),
+)  # fmt: skip
+def test_what_is_put_around_is_cut_out_to_the_sample(before, behind, level, by):
+    wave = np.concatenate([np.full(3200, 0.0), voice(1.0)])[3200:] * by
+    wave[:1600] *= 0.01  # speech does not begin at once
+    wave[-1600:] *= 0.01
+    left, right = (round(s * SAMPLE_RATE) for s in (before, behind))
+    found = lively(np.concatenate([np.full(left, level), wave, np.full(right, level)]), SAMPLE_RATE)
+    assert np.array_equal(found.samples, wave)
+    assert [round(part.seconds * SAMPLE_RATE) for part in found.cuts.parts] == [left, right]
+
+
+def test_sound_without_dead_parts_stays_as_it_is():
+    wave = voice(2.0)
+    assert lively(wave, SAMPLE_RATE).samples is wave
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 96000])
+def test_a_rest_is_filled_with_the_background(rate):
+    wave = np.resize(voice(2.0), 2 * rate)
+    wave[rate // 2 : rate // 2 + rate // 5] = 0.0
+    found = lively(wave, rate)
+    assert len(found.samples) == len(wave)
+    filled = found.samples[rate // 2 + rate // 50 : rate // 2 + rate // 5 - rate // 50]
+    assert 20 * np.log10(filled.std()) == pytest.approx(-60, abs=6)
+    assert len(lively(np.zeros(rate), rate).stretches) == 0
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 50), st.floats(0.05, 0.4), st.floats(0.05, 0.5)), max_size=5))
+def test_tiers_tile_the_recording_again(parts):
+    """Rests and phones take turns; each rest was longer."""
+    phones, cuts, now = [Interval(0.0, 0.2, "AA")], [], 0.2
+    for removed, rest, spoken in parts:
+        cuts.append(Cut(removed, now, now + rest))
+        phones += [Interval(now, now + rest, ""), Interval(now + rest, now + rest + spoken, "T")]
+        now = phones[-1].end
+    restored = Cuts(tuple(cuts)).restored(phones)
+    tier = restored.tier(phones)
+    assert [p.label for p in tier] == [p.label for p in phones]
+    assert tier[0].start == 0.0
+    assert tier[-1].end == pytest.approx(now + sum(p[0] for p in parts), abs=1e-3)
+    assert all(a.end == b.start for a, b in pairwise(tier))
+    for was, found in zip(phones, tier, strict=True):
+        if was.label:
+            assert found.duration == pytest.approx(was.duration, abs=1e-4)
+    heard = Cuts(tuple(cuts)).heard(np.array([p.start for p in tier]))
+    assert heard == pytest.approx([p.start for p in phones], abs=1e-3)
+
+
+def test_where_nobody_is_silent_a_silence_is_put_in():
+    phones = [Interval(0.0, 0.5, "AA"), Interval(0.5, 1.0, "T")]
+    cuts = Cuts((Cut(2.0, 0.0, 0.0), Cut(3.0, 0.4, 0.6), Cut(1.0, 1.0, 1.0)))
+    restored = cuts.restored(phones)
+    tier = restored.tier(phones)
+    assert [(p.start, p.end, p.label) for p in tier] == [
+        (0.0, 2.0, ""), (2.0, 2.5, "AA"), (2.5, 5.5, ""), (5.5, 6.0, "T"), (6.0, 7.0, "")
+    ]  # fmt: skip
+    edges = restored.edges([Edge(0.5, 0.49, 0.52)], phones)
+    assert [e.time for e in edges] == [p.start for p in tier[1:]]
+    assert (edges[2].low, edges[2].high) == (5.49, 5.52)
+
+
+def test_normalisation_does_not_count_how_long_nobody_speaks():
+    level = np.concatenate([np.zeros(20), np.full(50, 9.0), np.zeros(20)])
+    short, long = torch.from_numpy(level), torch.from_numpy(np.pad(level, 5000))
+    assert int(sounding(short, 100).sum()) == int(sounding(long, 100).sum()) == 80
+
+
+def test_dead_sound_does_not_enter_a_running_mean():
+    frontend = SphinxFrontend(cmn="running")
+    wave = torch.from_numpy(voice(1.0)).float()
+    speech, zeros = frontend.cepstra(wave), frontend.cepstra(torch.zeros(32000))
+    after = running_mean(torch.cat([zeros, speech]), scale=frontend.scale)
+    assert after.dead[: len(zeros)].all()
+    torch.testing.assert_close(after.means[-1], running_mean(speech, scale=frontend.scale).means[-1])
+
+
+@pytest.fixture(scope="module")
+def speech(timit):
+    return recipe.sentences(timit, 8)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def plain(request, speech):
+    if request.param == "dtw":
+        pytest.importorskip(
+            "espeakng_loader", reason="eSpeak NG is not installed: pip install 'aligner[dtw]'"
+        )
+    backend = chosen(None, Options(backend=request.param))
+    utterances = [Utterance(str(k), w.astype(np.float32), text) for k, (w, text) in enumerate(speech)]
+    return backend, list(align(utterances, backend))
+
+
+def moved(speech, plain, kind) -> np.ndarray:
+    """How far all boundaries have moved, in ms; nothing may fail or be flagged newly."""
+    backend, base = plain
+    draw = np.random.default_rng(0)
+    changed = [recipe.KINDS[kind](wave, was, draw) for (wave, _), was in zip(speech, base, strict=True)]
+    utterances = [
+        Utterance(str(k), c.wave.astype(np.float32), speech[k][1], rate=c.rate) for k, c in enumerate(changed)
+    ]
+    moves = []
+    for was, now, change in zip(base, align(utterances, backend), changed, strict=True):
+        assert isinstance(now, Alignment), now
+        assert (was.status, now.status) != ("ok", "suspect"), now.suspicions
+        assert now.phones[-1].end == pytest.approx(len(change.wave) / change.rate, abs=1e-4)
+        found = recipe.moves(was, now, change)
+        assert found is not None
+        moves.append(found)
+    return 1000 * np.concatenate(moves)
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_dead_sound_moves_nothing(speech, plain, kind):
+    moves = moved(speech, plain, kind)
+    assert np.median(moves) <= 0.01
+    assert moves.max() <= 5.0
+
+
+@pytest.mark.parametrize("kind", NEARLY)
+def test_other_silence_moves_hardly_anything(speech, plain, kind):
+    if plain[0].traits.name == "ctc":
+        pytest.skip("a network hears all of a recording at once, and with room noise hears it otherwise")
+    moves = moved(speech, plain, kind)
+    assert np.median(moves) <= 0.2
+    most = NEARLY[kind] * (3 if plain[0].traits.name == "dtw" else 1)  # it warps a synthesiser's pauses
+    assert 100 * (moves > 5).mean() <= most
+
+
+@pytest.mark.slow
+def test_minutes_of_zeros_move_nothing(speech, plain):
+    assert moved(speech[:2], (plain[0], plain[1][:2]), "zeros 130").max() <= 5.0
+
+
+def test_a_stream_may_begin_with_zeros(speech):
+    for wave, text in speech[:3]:
+        plain, later = (_streamed(w, text) for w in (wave, np.pad(wave, (SAMPLE_RATE * 10, 0))))
+        moves = np.array(
+            [b.start - a.start - 10.0 for a, b in zip(plain.words, later.words, strict=True)][1:]
+        )
+        assert np.median(np.abs(moves)) <= 0.003
+        assert later.status == plain.status
+
+
+def _streamed(wave: np.ndarray, text: str) -> Alignment:
+    aligner = StreamAligner(text, complete=True)
+    aligner.hear(wave.astype(np.float32))
+    aligner.finish()
+    assert aligner.alignment is not None
+    return aligner.alignment
