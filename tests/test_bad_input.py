@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from click.testing import CliRunner
-from support.bad_input import CASES
+from support.bad_input import CASES, speech, write_wav
 from support.places import SAMPLE
 from support.processes import BOUND
 
@@ -63,6 +63,15 @@ def test_one_bad_file(corpus, tmp_path, make, rule, fault):
     assert sum(status != "failed" for status, _ in table.values()) >= GOOD
     assert len(list(out.rglob("*.TextGrid"))) >= GOOD
     assert not list(out.rglob("*.part"))
+
+
+def test_another_script_is_no_fault(corpus, tmp_path):
+    write_wav(corpus / "anna", speech(), "你好")
+    out = tmp_path / "out"
+    result = run(corpus, out)
+    assert result.exit_code == 0, result.output
+    assert statuses(out)["anna/bad"][0] != "failed"
+    assert "你好,N IH1 HH AW0,1,anna/bad" in (out / "oovs.csv").read_text(encoding="utf-8")
 
 
 def test_all_at_once(corpus, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import sys
 import warnings
@@ -451,10 +452,11 @@ def test_folders_are_paired_by_name_and_brought_to_one_rate(folders):
 
 def test_what_is_not_compared_is_said(folders):
     problems = [str(p) for p in compare_folders(*folders, STRAIGHT).problems]
-    assert problems == [
+    plain = [re.sub(r" \(ffmpeg: .*\)|, empty", "", p) for p in problems]  # where ffmpeg is, it says more
+    assert plain == [
         f"{folders[1] / 'missing'}: there is no synthesised recording of this name: synthesise it",
         f"{folders[1] / 'extra.wav'}: it has no reference recording: check its name and place",
-        f"{folders[1] / 'damaged.wav'}: the recording cannot be read: it is damaged, empty, or not audio",
+        f"{folders[1] / 'damaged.wav'}: the recording cannot be read: it is damaged, or not audio",
     ]
 
 
@@ -494,9 +496,10 @@ def test_a_folder_without_recordings_is_refused(tmp_path, world):
     [
         (np.zeros(0), RATE, "empty"),
         (np.zeros(RATE), RATE, "silent throughout"),
+        (np.ones(RATE), RATE, "silent throughout"),
         (np.r_[np.ones(RATE), np.nan], RATE, "not numbers"),
-        (np.ones(RATE // 20), RATE, "of 0.050 s is too short"),
-        (np.ones(8000), 8000, "8000 Hz are too few"),
+        (np.sin(np.arange(RATE // 20)), RATE, "of 0.050 s is too short"),
+        (np.sin(np.arange(8000)), 8000, "8000 Hz are too few"),
     ],
 )
 def test_bad_recordings_are_refused(world, wave, rate, rule):

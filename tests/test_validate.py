@@ -124,6 +124,7 @@ FAULTS = {  # beside those of test_bad_input: what is done to the corpus, and th
     "read as Latin-1": (said("the cafÃ© on the table"), [warning("odd-characters"), warning("oov")]),
     "replacement characters": (said("it isn\ufffd t there"), [warning("odd-characters"), warning("oov")]),
     "unknown word": (said("a zorblax"), [warning("oov")]),
+    "another script": (said("你好"), [warning("oov")]),
     "brackets": (said("there [laughter] is"), [warning("brackets")]),
     "one recording twice": (copied, [warning("duplicate-recording", "anna/kitchen")]),
     "two transcripts": (twice_transcribed, [warning("extra-transcript")]),

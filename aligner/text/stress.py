@@ -56,7 +56,7 @@ def with_stress(phones: Sequence[str]) -> tuple[str, ...]:
     Examples
     --------
     >>> " ".join(with_stress("K AA N S T AH N T IH N OW P AH L".split()))
-    'K AA2 N S T AE0 N T IH0 N OW1 P AH0 L'
+    'K AA2 N S T AH0 N T IH0 N OW1 P AH0 L'
     """
     return laid(phones, _guess(phones))
 
