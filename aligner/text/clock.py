@@ -12,8 +12,10 @@ MONTHS = listed("january february march april may june july august september oct
 _TIME = r"(?:[01]?\d|2[0-4])(?::[0-5]\d){0,2}"
 _HALF = r"[ap]\.?m\.?"
 _CLOCK = re.compile(
-    rf"(?P<time>{_TIME})(?P<half>{_HALF})|(?P<exact>\d{{1,2}}(?::[0-5]\d){{1,2}})", re.IGNORECASE
+    rf"(?P<time>{_TIME}|(?:0?\d|1[0-2])\.[0-5]\d)(?P<half>{_HALF})|(?P<exact>\d{{1,2}}(?::[0-5]\d){{1,2}})",
+    re.IGNORECASE,
 )
+_DOTTED = re.compile(r"(?:0?\d|1[0-2])\.[0-5]\d")  # a time only where a.m. or p.m. follows
 _RANGE = re.compile(
     rf"(?P<from>{_TIME})(?P<first>{_HALF})?[-–—](?P<to>{_TIME})(?P<half>{_HALF})?", re.IGNORECASE
 )
@@ -33,7 +35,7 @@ def is_month(word: str) -> bool:
     (True, True, False)
     """
     low = word.lower().rstrip(".")
-    return low in MONTHS or (len(low) in (3, 4) and any(m.startswith(low) for m in MONTHS))
+    return low in MONTHS or low == "sept" or (len(low) == 3 and any(m.startswith(low) for m in MONTHS))
 
 
 def read(word: str, place: Place) -> list[str] | None:
@@ -41,12 +43,25 @@ def read(word: str, place: Place) -> list[str] | None:
     return _date(word) or _time(word, place) or _times(word, place)
 
 
+def dotted(word: str, place: Place) -> list[str] | None:
+    """Say a time of day with a dot before a.m. or p.m.; None if a word is none.
+
+    Examples
+    --------
+    >>> dotted("5.45", Place(["5.45", "p.m."], 0)), dotted("5.45", Place(["5.45"], 0))
+    (['five', 'forty', 'five'], None)
+    """
+    known = place.half_follows and _DOTTED.fullmatch(word)
+    return _clock(word.replace(".", ":"), oclock=False) if known else None
+
+
 def _time(word: str, place: Place) -> list[str] | None:
     found = _CLOCK.fullmatch(word)
     if not found:
         return None
     half = letters(found["half"] or "")
-    return _clock(found["time"] or found["exact"], not half and not place.half_follows) + half
+    time = (found["time"] or found["exact"]).replace(".", ":")
+    return _clock(time, not half and not place.half_follows) + half
 
 
 def _times(word: str, place: Place) -> list[str] | None:

@@ -7,9 +7,11 @@ import re
 from aligner.text import money
 from aligner.text.numbers import VULGAR, letters
 from aligner.text.places import Place
-from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, WORDS_TOO, unit
+from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, SHORT_MAGNITUDES, WORDS_TOO, unit
 
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[-–]\d[\d,.]*)?|\d*[½¼¾]|\d/\d")
+_NUMBER = re.compile(
+    r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[-–]\d[\d,.]*)?|\d*[½¼¾]|\d/\d|\d{2,3}/\d{2,3}"
+)
 _INCHES = re.compile(r"\d|1[01]")
 _SQUARES = {"sq": "square", "cu": "cubic"}
 
@@ -24,6 +26,8 @@ def read(place: Place) -> list[str] | None:
     """
     word, before = place.word.removesuffix("."), place.at(-1)
     low = word.lower()
+    if low in SHORT_MAGNITUDES and before[-1:].isdecimal():
+        return [SHORT_MAGNITUDES[low], *money.currency_before(before)]
     if low.removesuffix("s") in MAGNITUDES and (currency := money.currency_before(before)):
         return [low, *currency]
     if place.word.isupper() and word in CODES and place.at(1)[:1].isdecimal():

@@ -32,8 +32,31 @@ from aligner.text.numbers import (
     year,
 )
 from aligner.text.places import Place
-from aligner.text.units import SCALES, WORDS_TOO, unit
+from aligner.text.units import SCALES, UNITS, WORDS_TOO, unit
 
+# words before a number that is a name
+_LOTS = frozenset(
+    listed("""
+        apartment apt flat unit room rm suite ste gate section row seat block building lot platform bus
+        route terminal exit level floor stage exhibit figure fig table appendix box class grade number no
+    """)
+)
+# what is measured, behind a measure that stands before a noun: a 100W bulb
+_MEASURED = frozenset(
+    listed("""
+        bulb bulbs lamp lamps lens lenses film pistol pistols rifle rifles round rounds gun guns charger
+        engine race run dash walk radius pipe pipes monitor monitors screen screens tv tvs display laptop
+        blade nail nails board boards pizza pizzas subwoofer speaker speakers adapter battery
+    """)
+)
+_NO_NOUNS = frozenset(
+    listed("""
+        long tall wide high deep thick apart across away off of and or by in on from to at below above under
+        over taller longer wider shorter is are was were the a an x than with for per shorter as if but so
+        thin round square up down behind ahead
+    """)
+)
+_TRILLIONS_OF = frozenset(listed("tokens dollars parameters trees"))
 # words before a number that is a name
 _NAMED = frozenset(
     listed("""
@@ -51,12 +74,17 @@ _IN_YEARS = frozenset(
     listed("in since until till circa ca from by before after around during year years c early late")
 )
 _MILLIONS_OF = frozenset(
-    listed("users views followers subscribers people viewers copies downloads dollars customers jobs homes")
+    listed("""
+        users views followers subscribers people viewers copies downloads dollars customers jobs homes likes
+        humans years euros pounds devices hits streams plays listeners readers fans
+    """)
 )
 _PER = frozenset(listed("second minute hour day night week month quarter year person capita game unit piece"))
 _RUNS = frozenset(listed("run race races runs runner fun charity ran running"))
 _NAMES_IN_K = frozenset(["2K", "4K", "6K", "8K", "16K", "4k", "8k"])  # of pictures
 _ALWAYS_SCALES = frozenset(["k", "K", "M", "bn", "Bn", "BN", "mn", "mln", "bln", "tn", "trn", "mil"])
+_DAY = r"0?[1-9]|[12]\d|3[01]"  # of a month
+_CODED = frozenset(["zip", "code", "zipcode"])  # before a ZIP code
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 2100
 
 Said = list[str] | None
@@ -101,7 +129,7 @@ def read_whole(place: Place) -> list[str] | None:
 def _bare(m: re.Match[str], place: Place) -> Said:
     """A number with nothing joined to it: what it is depends on its neighbours."""
     text, before = m[0], place.before.rstrip(".")
-    if clock.is_month(place.at(-1)) and not place.apart and re.fullmatch(r"0?[1-9]|[12]\d|3[01]", text):
+    if clock.is_month(place.at(-1)) and not place.apart and re.fullmatch(_DAY, text):
         return ordinal(int(text))
     if before in _NAMED and len(text) in (3, 4):
         return pairs(text)
@@ -111,9 +139,17 @@ def _bare(m: re.Match[str], place: Place) -> Said:
         return year(int(text))
     if place.after == "hours" and re.fullmatch("0[1-9]00", text):
         return [*digits(text[:2]), "hundred"]
-    if len(text) == 5 and re.fullmatch("[A-Z]{2}", place.at(-1)):
+    if len(text) == 5 and (re.fullmatch("[A-Z]{2}", place.at(-1)) or before in _CODED):
         return digits(text)  # a ZIP code behind a state
+    if place.after[:1].isalpha() and _day_before_month(text, place):
+        return [*(["the"] if before != "the" else []), *ordinal(int(text)), "of"]
     return bare(text)
+
+
+def _day_before_month(text: str, place: Place) -> bool:
+    """Whether a number is the day of the month behind it: 5 March 2021, but not "5 may be"."""
+    month = place.at(1)
+    return clock.is_month(month) and month[0].isupper() and re.fullmatch(_DAY, text) is not None
 
 
 def _is_called(after: str) -> bool:
@@ -145,28 +181,35 @@ def _short_year(m: re.Match[str], place: Place) -> Said:
 
 def _feet(m: re.Match[str], place: Place) -> Said:
     if not m["inches"]:
-        return [*cardinal(m["feet"]), "foot" if m["feet"] == "1" else "feet"]
+        return [*cardinal(m["feet"]), "foot" if m["feet"] == "1" or _before_noun(place) else "feet"]
     return [*cardinal(m["feet"]), "foot", *read(m["inches"], place)]
 
 
 def _inches(m: re.Match[str], place: Place) -> Said:
-    return [
-        *read(m["number"], Place([m["number"]], 0)),
-        "inch" if m["number"] in ("1", "1/2", "½") else "inches",
-    ]
+    one = m["number"] in ("1", "1/2", "½") or _before_noun(place)
+    return [*read(m["number"], Place([m["number"]], 0)), "inch" if one else "inches"]
+
+
+def _before_noun(place: Place) -> bool:
+    """Whether a measure stands before what is measured, as in a 12\" pipe, so that it has no plural."""
+    noun = place.after.isalpha() and place.after not in _NO_NOUNS and not place.stopped
+    return noun and (place.before in ("a", "an") or place.after in _MEASURED)
 
 
 def _measured(m: re.Match[str], place: Place) -> Said:
     """A number with a unit or a magnitude joined to it, or a range of such numbers."""
     written = m["unit"]
-    if m["low"] + written in _NAMES_IN_K or (written in ("k", "K") and place.after in _RUNS):
+    many = place.after in _MILLIONS_OF
+    if (m["low"] + written in _NAMES_IN_K and not many) or (written in ("k", "K") and place.after in _RUNS):
         return [*number(m["low"]), "k"]
-    scale = _scale(written, "." in m["low"] + (m["high"] or ""))
-    if written == "m" and place.after in _MILLIONS_OF:
+    if written.isupper() and len(written) == 1 and place.before.rstrip(".") in _LOTS:
+        return [*number(m["low"]), letter_name(written)]
+    scale = _scale(written, "." in m["low"] + (m["high"] or "") or _counts_many(written, place))
+    if written == "m" and many:
         scale = "million"
     if written == "s" and re.fullmatch(r"\d{3,4}", m["low"]):
         return plural(pairs(m["low"]))  # 747s
-    one = m["low"].lstrip("-") == "1" and not m["high"]
+    one = (m["low"].lstrip("-") == "1" and not m["high"]) or (written in UNITS and _before_noun(place))
     name = [scale] if scale else unit(written, one)
     if not name:
         return None
@@ -174,13 +217,18 @@ def _measured(m: re.Match[str], place: Place) -> Said:
     return [*_value(m["low"]), *high, *name, *(["plus"] if m["plus"] else [])]
 
 
+def _counts_many(written: str, place: Place) -> bool:
+    """Whether B or T behind a number is a magnitude by what is counted: 5B people."""
+    return place.after in _MILLIONS_OF if written == "B" else place.after in _TRILLIONS_OF
+
+
 def _value(text: str) -> list[str]:
     return decimal(text.replace(",", ""))
 
 
-def _scale(written: str, with_point: bool) -> str:
+def _scale(written: str, plain: bool) -> str:
     """Name the magnitude that a letter behind a number stands for; empty if it stands for none."""
-    certain = written in _ALWAYS_SCALES or (written in ("B", "T") and with_point)
+    certain = written in _ALWAYS_SCALES or (written in ("B", "T") and plain)
     return SCALES[written.lower()] if certain else ""
 
 
@@ -236,7 +284,18 @@ def _scientific(m: re.Match[str], place: Place) -> Said:
 
 
 def _by(m: re.Match[str], place: Place) -> Said:
-    return [w for n in m[0].lower().split("x") for w in ["by", *pairs(n)]][1:]
+    parts = re.split("[x×]", m[0].lower())
+    return [w for n in parts for w in ["by", *(pairs(n) if n.isdecimal() else _value(n))]][1:]
+
+
+def _long(m: re.Match[str], place: Place) -> Said:
+    """How long something takes: 1h30m, 5m30s."""
+    parts = [(name, n) for name, n in m.groupdict().items() if n]
+    return [w for name, n in parts for w in (*cardinal(n), name.removesuffix("s" * (n == "1")))]
+
+
+def _old(m: re.Match[str], place: Place) -> Said:
+    return [*cardinal(m["n"]), "year", "old"]
 
 
 def _power(m: re.Match[str], place: Place) -> Said:
@@ -274,6 +333,7 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), rule)
     for pattern, rule in (
         (r"\d+", _bare),
+        (r"\d+\.\d+", _rule(clock.dotted)),
         (rf"-?{DECIMAL}", lambda m, _: _value(m[0])),
         (_ANY, _rule(money.read)),
         (rf"{NUMBER}(?:st|nd|rd|th)(?:[-–—]{NUMBER}(?:st|nd|rd|th))?", _ordinals),
@@ -294,7 +354,10 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"\+?\d+(-\d+){2,}|\+\d{8,}|\(\d{3}\)\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4}", _telephone),
         (r"(?P<number>1-8\d\d)-(?P<word>[a-z][a-z-]*)", _toll_free),
         (r"\d+(?:\.\d+){2,}", lambda m, _: codes.version(m[0])),
-        (r"\d+(?:x\d+)+", _by),
+        (rf"{DECIMAL}(?:x{DECIMAL})+", _by),
+        (r"(?P<hours>\d+)h(?P<minutes>\d+)(?:m|min|mins)?", _long),
+        (r"(?P<minutes>\d+)m(?P<seconds>\d+)s", _long),
+        (r"(?P<n>\d+)-?y/?o", _old),
         (r"(?P<rest>.*\w)\+", _plus),
         (r"(?P<rest>\d+(?:-\d+)?|[a-z]+-?\d+)'?s", _several),
         (r"(?P<rest>[^\W\d_]{4,})[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m, _: [m["rest"]]),  # a note's number

@@ -31,8 +31,15 @@ def read(word: str, place: Place) -> list[str] | None:
         mixed = int(found["top"]) < int(found["bottom"])
         return [*cardinal(found["whole"]), *_and(found["top"], found["bottom"])] if mixed else None
     if found := _FRACTION.fullmatch(word):
+        if not found["ending"] and _is_pressure(int(found["top"]), int(found["bottom"])):
+            return [*cardinal(found["top"]), "over", *cardinal(found["bottom"])]
         return _simple(found["top"], found["bottom"], bool(found["ending"]), place)
     return None
+
+
+def _is_pressure(top: int, bottom: int) -> bool:
+    """Whether two numbers are those of blood pressure: 120/80, but not 80/20."""
+    return bottom < top and 70 <= top <= 250 and 40 <= bottom <= 150 and top + bottom != 100
 
 
 def _simple(top: str, bottom: str, ended: bool, place: Place) -> list[str]:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from aligner.text.numbers import DECIMAL, cardinal, decimal
 from aligner.text.places import Place
-from aligner.text.units import CODES, COUNTRIES, CURRENCIES, CURRENCY_SIGNS, MAGNITUDES, SCALES, per
+from aligner.text.units import (
+    CODES,
+    COUNTRIES,
+    CURRENCIES,
+    CURRENCY_SIGNS,
+    MAGNITUDES,
+    SCALES,
+    SHORT_MAGNITUDES,
+    per,
+)
 
 _SCALE = "|".join(sorted(SCALES, key=len, reverse=True))
 _COUNTRY = "|".join(map(re.escape, sorted(COUNTRIES, key=len, reverse=True)))
@@ -88,15 +97,16 @@ def read(word: str, place: Place) -> list[str] | None:
     if money is None:
         return None
     minus = ["minus"] if money.minus else []
-    if (place.after.removesuffix("s") in MAGNITUDES and not money.tail) or place.at(1) in CODES:
+    magnitude = place.after.removesuffix("s") in MAGNITUDES or place.after.rstrip(".") in SHORT_MAGNITUDES
+    if (magnitude and not money.tail) or place.at(1) in CODES:
         return [*minus, *_number(money)]  # what follows says the currency
     if money.tail == "+":
         return [*minus, *_amount(money, "", place), "plus"]
     if money.tail.startswith("/"):
         return [*minus, *_amount(money, "", place), "per", *per(money.tail[1:]).split()]
     words = money.tail[1:].split("-") if money.tail.startswith("-") else []
-    magnitude = words.pop(0).lower() if words and words[0].lower() in MAGNITUDES else ""
-    return [*minus, *_amount(money, magnitude, place), *words]
+    joined = words.pop(0).lower() if words and words[0].lower() in MAGNITUDES else ""
+    return [*minus, *_amount(money, joined, place), *words]
 
 
 def currency_before(word: str) -> list[str]:

@@ -20,6 +20,8 @@ SCALES = {
     "tn": "trillion",
     "trn": "trillion",
 }
+# magnitudes that may stand behind a number and a space in short
+SHORT_MAGNITUDES = {name: SCALES[name] for name in ("bn", "bln", "mn", "mln", "mil", "tn", "trn")}
 CURRENCIES = {
     "$": ("dollar", "dollars", "cent", "cents"),
     "£": ("pound", "pounds", "penny", "pence"),
