@@ -183,6 +183,31 @@ def test_half_a_file_is_truncated_in_every_kind(tmp_path, kind):
     assert caught.value.fault is Fault.TRUNCATED
 
 
+def test_half_a_core_audio_file_is_truncated(tmp_path):
+    path = tmp_path / "a.caf"  # libsndfile does not open it, and ffmpeg reads what is there
+    soundfile.write(path, WAVE, RATE, "PCM_16", format="CAF")
+    path.write_bytes(path.read_bytes()[: -len(PCM) // 2])
+    with pytest.raises(DataError, match=r"truncated or damaged: 50 % of it is there: copy") as caught:
+        sound_of(path)
+    assert caught.value.fault is Fault.TRUNCATED
+
+
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_an_ogg_file_that_breaks_off_is_truncated(tmp_path, kind):
+    path = tmp_path / "a.ogg"
+    noise = np.random.default_rng(0).normal(0, 0.1, 4 * RATE)
+    soundfile.write(path, noise, RATE, kind, format="OGG")
+    whole = path.read_bytes()
+    last_page = whole.rindex(b"OggS")
+    for kept in (len(whole) // 2, last_page - 1, last_page + 20, last_page + 30, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(DataError, match=r"truncated or damaged: it breaks off after \d") as caught:
+            sound_of(path)
+        assert caught.value.fault is Fault.TRUNCATED
+    path.write_bytes(whole[:last_page])  # nothing says that a page is missing
+    assert len(sound_of(path)) < len(noise)
+
+
 def unsized_flac(path: Path) -> None:
     """A FLAC file as it comes through a pipe: its header does not say how long it is."""
     soundfile.write(path, WAVE, RATE, "PCM_16", format="FLAC")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,9 @@ FORMS = {
     "librosa's pair": (WAVE, np.float64(RATE)),
     "librosa's pair, stereo": (STEREO.T, RATE),
     "torchaudio's pair": (torch.from_numpy(STEREO.T.copy()), RATE),
+    "torchaudio's pair, mono": (torch.from_numpy(WAVE[None].copy()), RATE),
+    "a pair of whole numbers, mono": (torch.from_numpy(INT16[None].copy()), RATE),
+    "a batch of one, and its rate": (RATE, WAVE[None, None]),
     "scipy's pair": (RATE, INT16),
     "scipy's pair, stereo": [RATE, np.stack([INT16, INT16], 1)],
     "a row of datasets": {"path": "a.wav", "array": WAVE.astype(np.float64), "sampling_rate": RATE},
@@ -114,7 +119,8 @@ WRONG = {
     "a ragged list": ([[0.0, 1.0], [0.0]], "no array of numbers"),
     "a number": (0.5, "a float instead of samples"),
     "nothing": (None, "a NoneType instead of samples"),
-    "bytes": (b"RIFF", "a bytes instead of samples"),
+    "bytes": (b"RIFF", "a bytes, which holds a file and no samples: give its name"),
+    "an open file": (io.BytesIO(b"RIFF"), "a BytesIO, which holds a file and no samples"),
     "a batch": (
         np.zeros((3, 1, 1000), np.float32),
         r"shape \(3, 1, 1000\), a batch of 3: align",

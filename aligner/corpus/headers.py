@@ -21,6 +21,7 @@ UNKNOWN_SIZE = 0x7EFFF000  # a size of 32 bits from here up means that the write
 UNKNOWN_LONG = 0x7FFF_FFFF_FFFF_F000  # the same of 64 bits
 TEXT_BEGINS = 64  # bytes that are all printable: a text behind the sound, not sound
 HEAD = 1024  # bytes of a NIST SPHERE header, as all writers have it
+OGG_TAIL = 1 << 17  # bytes at the end of an Ogg file that hold its last page: one has at most 65307
 W64_RIFF, W64_DATA = b"riff\x2e\x91\xcf\x11", b"data\xf3\xac\xd3\x11"  # how Sony's identifiers begin
 
 
@@ -40,6 +41,8 @@ class Header:
     """What the sound is, of a WAV file, whose header can be put right."""
     astray: bool = False
     """Whether the sound does not lie where the header's sizes say."""
+    broken_off: bool = False
+    """Whether the file ends in the midst of a piece, and nothing says how much should lie behind."""
     followed: bool = True
     """Whether what stands behind the declared sound, if anything does, is no sound."""
 
@@ -259,6 +262,33 @@ def _sphere(file: BinaryIO, head: bytes, size: int) -> Header | None:
     return Header(begin=begin, declared=declared or None, there=size - begin)
 
 
+def _caf(file: BinaryIO, head: bytes, size: int) -> Header | None:
+    begin = 8
+    while begin + 12 <= size:
+        file.seek(begin)
+        name, length = struct.unpack(">4sq", file.read(12))
+        begin += 12
+        if name == b"data":
+            return Header(begin=begin, declared=length if length > 0 else None, there=size - begin)
+        if length < 0:
+            return None
+        begin += length
+    return None
+
+
+def _ogg(file: BinaryIO, head: bytes, size: int) -> Header | None:
+    """Say whether an Ogg file ends within a page: how much should lie behind, no page tells."""
+    file.seek(max(size - OGG_TAIL, 0))
+    tail = file.read(OGG_TAIL)
+    place = tail.rfind(b"OggS\0")
+    if place < 0:
+        return None
+    page = tail[place:]
+    segments = page[26] if len(page) > 26 else 1
+    whole = 27 + segments + sum(page[27 : 27 + segments])
+    return Header(begin=0, declared=None, there=size, broken_off=len(page) < whole)
+
+
 def _known(length: int) -> int | None:
     return length if 0 < length < UNKNOWN_SIZE else None
 
@@ -271,4 +301,6 @@ READERS: dict[bytes, Reader] = {
     b".snd": _au,
     W64_RIFF: _w64,
     b"NIST_1A": _sphere,
+    b"caff": _caf,
+    b"OggS": _ogg,
 }

@@ -23,6 +23,7 @@ from aligner.corpus.headers import Header, Rebuilt, header_of, wave_head
 from aligner.types import DataError, Fault
 
 MISSING_SLACK = 0.1  # s that may be missing at a recording's end
+MISSING_SHARE = 0.01  # of a file that libsndfile cannot open, so that seconds are not known
 BLOCK = 4096  # sample frames that are decoded at once
 MOST_FRAMES = 1 << 40  # a header that gives more does not know
 KEPT = 2  # decoded recordings
@@ -177,11 +178,16 @@ def _by_libsndfile(path: Path, kind: type[soundfile.SoundFile]) -> soundfile.Sou
             fault=Fault.UNREADABLE,
         ) from error
     except soundfile.LibsndfileError:
+        if header is not None and header.missing > MISSING_SHARE:
+            raise _truncated(path, f"{100 * (1 - header.missing):.0f} % of it is there") from None
         if ffmpeg.is_there():
             return None
         if path.suffix.lower() in ffmpeg.SUFFIXES or _is_container(path):
             raise ffmpeg.needed(path) from None
         raise
+    if header is not None and header.broken_off:
+        file.close()
+        raise _truncated(path, f"it breaks off after {file.frames / file.samplerate:.2f} s")
     if header is not None and header.missing:
         _check_missing(path, file, header.missing)
     return file
@@ -206,7 +212,7 @@ def _check_missing(path: Path, file: soundfile.SoundFile, missing: float) -> Non
     whole = there / max(1 - missing, 1e-9)
     if whole - there > MISSING_SLACK:
         file.close()
-        raise _truncated(path, there, whole)
+        raise _truncated(path, _of_whole(there, whole))
 
 
 def decoded(path: Path) -> Decoded:
@@ -266,7 +272,7 @@ def _of_libsndfile(path: Path, file: soundfile.SoundFile, store: IO[bytes]) -> D
             raise
     missing = file.frames - frames
     if _counts(path, file) and missing > MISSING_SLACK * file.samplerate:
-        raise _truncated(path, frames / file.samplerate, file.frames / file.samplerate)
+        raise _truncated(path, _of_whole(frames / file.samplerate, file.frames / file.samplerate))
     store.flush()
     samples = _mapped(store, "=f4", 0, file.channels)
     if file.subtype in LATE and not _counts(path, file):
@@ -307,10 +313,14 @@ def _empty(path: Path, why: str) -> DataError:
     )
 
 
-def _truncated(path: Path, there: float, whole: float) -> DataError:
+def _of_whole(there: float, whole: float) -> str:
+    return f"{there:.2f} of {whole:.2f} s can be read"
+
+
+def _truncated(path: Path, how: str) -> DataError:
     return DataError(
         path,
-        f"the recording is truncated or damaged: {there:.2f} of {whole:.2f} s can be read",
+        f"the recording is truncated or damaged: {how}",
         "copy it again",
         fault=Fault.TRUNCATED,
     )

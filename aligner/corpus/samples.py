@@ -120,9 +120,9 @@ def _unpaired(given: Any, rate: Any) -> tuple[Any, Any]:
         return given.data, given.sample_rate
     if isinstance(given, Sequence) and len(given) == 2:
         first, second = given
-        if _is_number(first) and _size(second) > 1:
+        if _is_number(first) and _is_row(second):
             return second, first
-        if _is_number(second) and _size(first) > 1:
+        if _is_number(second) and _is_row(first):
             return first, second
     return given, rate
 
@@ -131,15 +131,19 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) or getattr(value, "ndim", None) == 0
 
 
-def _size(value: Any) -> int:
+def _is_row(value: Any) -> bool:
+    """Return whether something has a length, be it 1: torchaudio's mono sound is (1, N)."""
     try:
-        return len(value)
+        return len(value) >= 0 and not isinstance(value, str)
     except TypeError:
-        return 0
+        return False
 
 
 def _array(given: Any, where: str) -> np.ndarray:
     """Return an array of numbers, wherever it lay."""
+    if hasattr(given, "read") or isinstance(given, (bytes, bytearray)):
+        rule = f"a {type(given).__name__}, which holds a file and no samples"
+        raise _no_samples(where, rule, "give its name, or what soundfile.read returns of it")
     try:
         if hasattr(given, "detach"):  # a tensor, maybe on a device or of a kind that NumPy lacks
             given = given.detach().cpu()
