@@ -115,6 +115,8 @@ ABBREVIATIONS = {
     "wwii": "world war two",
     "wwi": "world war one",
     "c++": "c plus plus",
+    "'n'": "'n",
+    "n'": "'n",
 }
 # what is said for an abbreviation only where a number, or what counts as one, follows
 BEFORE_NUMBERS = {
@@ -213,8 +215,40 @@ DAYS = {
 DOTTED_WORDS = frozenset(
     w for w in (*BEFORE_NUMBERS, *DAYS, "in.", "sq.", "cu.") if w.endswith(".") and w not in ABBREVIATIONS
 )
+# points of the compass, in addresses
+DIRECTIONS = {
+    "n.": "north",
+    "s.": "south",
+    "e.": "east",
+    "w.": "west",
+    "ne": "northeast",
+    "nw": "northwest",
+    "se": "southeast",
+    "sw": "southwest",
+}
+_STREETS = frozenset(
+    listed(
+        "st st. street ave ave. avenue rd rd. road blvd blvd. boulevard dr dr. drive ln ln. lane way hwy hwy."
+    )
+)
+# as letters behind the name of a town
+STATES = dict(
+    pair.split("=")
+    for pair in listed("""
+        AL=alabama AK=alaska AZ=arizona AR=arkansas CA=california CO=colorado CT=connecticut DE=delaware
+        FL=florida GA=georgia HI=hawaii ID=idaho IL=illinois IN=indiana IA=iowa KS=kansas KY=kentucky
+        LA=louisiana ME=maine MD=maryland MA=massachusetts MI=michigan MN=minnesota MS=mississippi
+        MO=missouri MT=montana NE=nebraska NV=nevada NH=new_hampshire NJ=new_jersey NM=new_mexico
+        NY=new_york NC=north_carolina ND=north_dakota OH=ohio OK=oklahoma OR=oregon PA=pennsylvania
+        RI=rhode_island SC=south_carolina SD=south_dakota TN=tennessee TX=texas UT=utah VT=vermont
+        VA=virginia WA=washington WV=west_virginia WI=wisconsin WY=wyoming
+    """)
+)
 ZONES = frozenset(listed("est edt et cst cdt ct mst mdt mt pst pdt pt gmt utc cet bst"))  # of time
 ERAS = frozenset(["bc", "ad", "bce", "ce"])
+_AT_TIME = re.compile(r"\d{1,2}:\d\d(?:[ap]\.?m)?|\d{1,2}[ap]\.?m\.?", re.IGNORECASE)
+_NTH = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
+_NUMERAL = re.compile(r"[IVXLC]+")
 _TIME = re.compile(r"(?:^|\d)[ap]\.?m\.?$|^\d?\d:\d\d$")
 _HOUR = re.compile(r"\d{1,2}(?::\d\d)?|\d.*[-–]\d{1,2}(?::\d\d)?")
 _YEAR = re.compile(r"\d{1,4}s?")
@@ -242,7 +276,8 @@ def read(place: Place) -> list[str] | None:
 
 
 def _before_number(place: Place) -> list[str] | None:
-    known = BEFORE_NUMBERS.get(place.word.lower(), "") if place.at(1)[:1].isdecimal() else ""
+    counted = place.at(1)[:1].isdecimal() or (place.word[-1] == "." and _NUMERAL.fullmatch(place.at(1)))
+    known = BEFORE_NUMBERS.get(place.word.lower(), "") if counted else ""
     return known.split() or None
 
 
@@ -251,15 +286,44 @@ def _day(place: Place) -> list[str] | None:
     low, capital = place.word.lower(), place.word[:1].isupper()
     if low in DAYS and capital and (place.at(1)[:1].isdecimal() or is_month(place.at(1))):
         return [DAYS[low]]
-    first, hyphen, last = low.partition("-")
+    if low in _SHORT_DAYS and capital and _is_dated(place):
+        return [_SHORT_DAYS[low]]
+    first, hyphen, last = low.replace("–", "-").replace(".", "").partition("-")
     if not hyphen or not capital:
         return None
     ends = [_SHORT_DAYS.get(end) or _month(end) for end in (first, last)]
     return [ends[0], "to", ends[1]] if all(ends) else None
 
 
+def _is_dated(place: Place) -> bool:
+    """Whether a date or a time follows a day: Wed 3 May, Fri 5pm."""
+    following = place.at(1)
+    day = following.isdecimal() and is_month(place.at(2))
+    return day or is_month(following) or _AT_TIME.fullmatch(following) is not None
+
+
 def _month(word: str) -> str:
     return next((m for m in MONTHS if is_month(word) and m.startswith(word)), "")
+
+
+def _direction(place: Place) -> list[str] | None:
+    """A point of the compass in an address: 123 N. Main St., 500 NW 5th Ave."""
+    said = DIRECTIONS.get(place.word.lower())
+    following = place.at(1)
+    if not said or place.stopped or not (following[:1].isupper() or _NTH.fullmatch(following)):
+        return None
+    road = place.before.isdecimal() or place.at(2).lower() in _STREETS
+    return [said] if place.word.isupper() and road else None
+
+
+def _state(place: Place) -> list[str] | None:
+    """A state behind a town: Portland, OR; Boston MA 02139."""
+    known = STATES.get(place.word)
+    if not known or not place.at(-1)[:1].isupper() or not place.capitals_tell:
+        return None
+    ends = place.stopped or not place.at(1) or not place.at(1)[:1].isalpha()
+    coded = re.fullmatch(r"\d{5}(?:-\d{4})?", place.at(1))
+    return known.split("_") if coded or (place.apart and ends) else None
 
 
 def _known(place: Place) -> list[str] | None:
@@ -273,7 +337,8 @@ def _beside_name(place: Place) -> list[str] | None:
         return None
     if low in BEFORE_NAMES and place.at(1)[:1].isupper():
         return [BEFORE_NAMES[low]]
-    return [BEHIND_NAMES[low]] if low in BEHIND_NAMES and place.at(-1)[:1].isupper() else None
+    behind = place.at(-1)[:1].isupper() or _NTH.fullmatch(place.at(-1))
+    return [BEHIND_NAMES[low]] if low in BEHIND_NAMES and behind else None
 
 
 def _of_time(place: Place) -> list[str] | None:
@@ -307,6 +372,8 @@ def _saint_or_street(place: Place) -> list[str] | None:
 _RULES: tuple[Callable[[Place], list[str] | None], ...] = (
     _before_number,
     _day,
+    _direction,
+    _state,
     _saint_or_street,
     _known,
     _beside_name,

@@ -31,7 +31,7 @@ ADDRESS = re.compile(
     rf"|(?:{_HOST}|{_SECOND}|{_COUNTRY_HOST}){_REST}"
     r"|\#(?=\w*[^\W\d])\w+|@\w[\w.]*"  # hashtags, handles
     rf"|[\w-]+(?:\.[\w-]+)*\.(?:{'|'.join(_FILES)})"  # names of files
-    r"|\.[a-z][a-z0-9]{1,5}"  # .NET
+    r"|(?:[CFJ]#|VB|ASP|ADO)?\.NET|\.[a-z][a-z0-9]{1,5}"
     r"|(?:~|\.{1,2})?(?:/[\w.-]+){2,}/?|~/[\w./-]+|[a-z]:\\\S*"  # paths
     r"|v\d+(?:\.\d+)+[a-z]?\d*|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\d+)?",  # versions, numbers of machines
     re.IGNORECASE,
@@ -111,14 +111,21 @@ def read(address: str) -> list[str]:
     if version:
         parts = [w for part in version[1].split(".") for w in ["point", *cardinal(part)]][1:]
         return ["version", *parts, *(w for piece in _PIECE.findall(version[2]) for w in _said(piece))]
+    if address[1:2] == "#":
+        return [*letters(address[0]), "sharp", *read(address[2:])]
     if address[0] == "#":
-        return ["hashtag", *(w for piece in _PIECE.findall(address[1:]) for w in _said(piece))]
+        return ["hashtag", *(w for piece in _PIECE.findall(address[1:]) for w in _of_hashtag(piece))]
     machine = bool(re.fullmatch(r"[\d.:/]+", address))
     return [
         w
         for piece in _PIECE.findall(address)
         for w in (cardinal(piece) if machine and piece.isdecimal() else _said(piece))
     ]
+
+
+def _of_hashtag(piece: str) -> list[str]:
+    """Say a part of a hashtag, of which numbers are said as numbers: #100DaysOfCode."""
+    return cardinal(piece) if re.fullmatch(r"[1-9]\d0", piece) else _said(piece)
 
 
 def _said(piece: str) -> list[str]:

@@ -24,12 +24,12 @@ def read(place: Place) -> list[str] | None:
     >>> read(Place(["12", "kg"], 1)), read(Place(["$5", "million"], 1)), read(Place(["a", "kg"], 1))
     (['kilograms'], ['million', 'dollars'], None)
     """
+    if place.word in ("W.", "S.", "N.", "E.") and place.at(1):
+        return None  # a point of the compass, or an initial
     word, before = place.word.removesuffix("."), place.at(-1)
     low = word.lower()
-    if low in SHORT_MAGNITUDES and before[-1:].isdecimal():
-        return [SHORT_MAGNITUDES[low], *money.currency_before(before)]
-    if low.removesuffix("s") in MAGNITUDES and (currency := money.currency_before(before)):
-        return [low, *currency]
+    if magnitude := _magnitude(low, before):
+        return magnitude
     if place.word.isupper() and word in CODES and place.at(1)[:1].isdecimal():
         return letters(word)
     if low == "x" and place.at(1)[:1].isdecimal() and place.at(-2)[-1:].isdecimal() and unit(before):
@@ -45,6 +45,14 @@ def read(place: Place) -> list[str] | None:
     if word in CODES:
         return CODES[word][before not in ("1", "$1")].split()
     return _unit(word, place)
+
+
+def _magnitude(low: str, before: str) -> list[str]:
+    """Say a magnitude that is written in short behind a number, or stands behind money: 5 mln, $5 million."""
+    currency = money.currency_before(before)
+    if low in SHORT_MAGNITUDES and before[-1:].isdecimal():
+        return [SHORT_MAGNITUDES[low], *currency]
+    return [low, *currency] if low.removesuffix("s") in MAGNITUDES and currency else []
 
 
 def _unit(word: str, place: Place) -> list[str] | None:

@@ -53,6 +53,9 @@ _ASKED = (
     | frozenset(abbreviations.BEFORE_NAMES)
     | frozenset(abbreviations.BEHIND_NAMES)
     | abbreviations.ERAS
+    | frozenset(day.rstrip(".") for day in abbreviations.DAYS)
+    | frozenset(abbreviations.DIRECTIONS)
+    | frozenset(state.lower() for state in abbreviations.STATES)
     | abbreviations.ZONES
     | frozenset(listed("am pm sq cu covid x"))
     | frozenset(code.lower() for code in CODES)

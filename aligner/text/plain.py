@@ -117,6 +117,8 @@ def _of_punctuation(c: str, category: str) -> str:
 def _of_symbols(c: str, english: bool) -> str:
     if not english:
         return " "
+    if c == "♭":
+        return c
     letter = _NAMED_LETTER.search(unicodedata.name(c, ""))
     plain = letter[1].lower() if letter else unicodedata.normalize("NFKC", c)
     return {"℃": "°C", "℉": "°F", "№": "No."}.get(c) or (

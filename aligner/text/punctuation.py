@@ -34,12 +34,16 @@ _SHARP = re.compile(r"(?:^|(?<=[^\w]))[A-Za-z]#$|\+\+$|^[A-F]\+$|^w/$", re.IGNOR
 _DOTTED = re.compile(
     r"(?:[^\W\d_]\.)+|ph\.?d\.|m\.?sc\.|b\.?sc\.|ph\.?d\.'?s|(?:[^\W\d_]\.)+[^\W\d_]\.?", re.IGNORECASE
 )
+# days and months in short, between which a dash is "to"
+SHORT_DATES = frozenset(
+    listed("mon tue tues wed thu thur thurs fri sat sun jan feb mar apr may jun jul aug sep sept oct nov dec")
+)
 _ABBREVIATED = frozenset(a for a in (*ABBREVIATIONS, *DOTTED_WORDS, "st.") if a.endswith("."))
 
 
 def is_part(c: str) -> bool:
     """Whether a character is part of words: a letter, a sign on one, a figure."""
-    return c.isalnum() or unicodedata.category(c)[0] == "M"
+    return c.isalnum() or c == "♭" or unicodedata.category(c)[0] == "M"
 
 
 def pieces(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
@@ -85,6 +89,8 @@ def _joint(chunk: str, start: int, k: int, english: bool) -> int:
         return 0
     run, before, after = chunk[k:end], chunk[k - 1], chunk[end]
     if not is_part(before) and before not in "%°'\"":
+        return 0
+    if run in ("–", ".–") and chunk[start:k].lower() in SHORT_DATES and after.isupper():
         return 0
     if run[0] in "–—":
         return 0 if english and _is_range(chunk[start:k], run, after) else _width(run, after)
@@ -247,7 +253,7 @@ def _behind(piece: str, start: int, last: int) -> int:
         return len(found.string) - len(word)
     if run[0] == "+" and re.search(r"\d[A-Za-z]?$", word):
         return 1
-    return int(run[0] == "'" and bool(re.search(r"(?:[^\W\d_]in|o)$", word, re.IGNORECASE)))
+    return int(run[0] == "'" and bool(re.search(r"(?:[^\W\d_]in|o)$|^'?n$", word, re.IGNORECASE)))
 
 
 def _behind_digit(piece: str, start: int, run: str) -> int:

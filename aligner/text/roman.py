@@ -123,7 +123,7 @@ def reading(numeral: str, before: str, before_that: str, after: str) -> str | No
         return "the"
     if len(numeral) >= 4 and numeral[0] == "M" and 1400 <= number < 2100:
         return "year"
-    if previous in COUNTED:
+    if previous in COUNTED or before.lower() in ("no.", "nos.", "nr."):
         return "cardinal"
     if before_that.lower() in NAMES and capital and numeral in ("II", "III", "IV", "V"):
         return "the"  # John Smith III

@@ -22,6 +22,7 @@ GREEK = dict(
         strict=True,
     )
 )
+_PITCH = re.compile(r"[A-Za-z](?P<sign>[#♭])(?P<minor>m)?(?P<rest>(?:-[a-z]+)*)")
 _INITIALS = re.compile(
     r"(?:[^\W\d_]\.){1,}(?:[^\W\d_]\.?)?(?P<ending>'?s)?|(?:ph\.?d\.?|m\.?sc\.?|b\.?sc\.?)(?P<more>'?s)?",
     re.IGNORECASE,
@@ -106,8 +107,14 @@ def plain_words(word: str) -> list[str]:
                 for part in parts
                 for w in (ABBREVIATIONS.get(part.lower()) or " ".join(plain_words(part))).split()
             ]
-    if re.fullmatch("[A-Za-z]#", word):
-        return [letter_name(word[0]), "sharp"]
+    if pitch := _PITCH.fullmatch(word):
+        sign = "flat" if pitch["sign"] == "♭" else "sharp"
+        return [
+            letter_name(word[0]),
+            sign,
+            *(["minor"] if pitch["minor"] else []),
+            *pitch["rest"].lower().split("-")[1:],
+        ]
     if word.endswith("+") and word.strip("+"):
         base = word.rstrip("+")
         return [*([letter_name(base)] if len(base) == 1 else [base]), *(["plus"] * (len(word) - len(base)))]
