@@ -23,11 +23,12 @@ from aligner.refine.pauses import (
     LEVEL_CLOCK,
     SURELY_AUDIBLE,
     Pauses,
+    closures_joined,
     pause_cost,
     silent_frames,
 )
 from aligner.run.folder import plan, run
-from aligner.types import Clock
+from aligner.types import Clock, Interval
 
 
 class TestPauseCost:
@@ -97,6 +98,35 @@ class TestSilentFrames:
         assert silent[:98].all()
         assert not silent[101:].any()
         assert LEVEL_CLOCK.hop == 80
+
+
+class TestClosures:
+    """A short silence before a stop is its closure; any other stays what it is."""
+
+    @pytest.mark.parametrize(
+        ("before", "seconds", "after", "joined"),
+        [
+            ("UW1", 0.12, "K", True),
+            ("S", 0.15, "CH", True),
+            ("UW1", 0.16, "K", False),
+            ("UW1", 0.05, "M", False),
+            ("", 0.05, "K", False),
+            ("a", 0.1, "t͡ɕ", True),
+        ],
+    )
+    def test_by_length_and_neighbours(self, before, seconds, after, joined):
+        edges = [0.0, 0.3, 0.3 + seconds, 0.6]
+        labels = [before, "", after]
+        path = [Interval(a, b, x) for a, b, x in zip(edges, edges[1:], labels, strict=False)]
+        firsts, phones, owners = closures_joined([0, 30, 30 + round(100 * seconds)], path, [0, -1, 1])
+        assert [p.label for p in phones] == ([before, after] if joined else labels)
+        assert owners == ([0, 1] if joined else [0, -1, 1])
+        assert (phones[-1].start, firsts[-1]) == ((0.3, 30) if joined else (edges[2], firsts[-1]))
+        assert phones[-1].end == 0.6
+
+    def test_silences_at_both_ends_stay(self):
+        path = [Interval(0.0, 0.1, ""), Interval(0.1, 0.2, "T"), Interval(0.2, 0.3, "")]
+        assert closures_joined([0, 10, 20], path, [-1, 0, -1])[1] == tuple(path)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +201,7 @@ class TestSearch:
 @pytest.mark.parametrize(
     ("corpus", "options", "words"),
     [
-        ("spontaneous-english", Options(), 19.36),
+        ("spontaneous-english", Options(), 19.77),
         ("finnish", Options(language="fi"), 15.35),
         ("arabic", Options(language="ar"), 13.08),
     ],

@@ -32,7 +32,7 @@ from aligner.parallel.batches import moved
 from aligner.reference.espeak import EspeakG2P
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
-from aligner.refine.pauses import pause_cost
+from aligner.refine.pauses import closures_joined, pause_cost
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
 from aligner.text.dictionaries import read_dictionaries
@@ -91,7 +91,7 @@ class HmmBackend:
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
             wildcard=True,
-            levelled=getattr(self.model.frontend, "cmn", "batch") != "running",
+            levelled=not self.streams,
             limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
             refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),
         )
@@ -105,9 +105,7 @@ class HmmBackend:
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
-            # a stream does not know yet how loud the noise is, and it is to end as the whole is aligned
-            running = getattr(self.model.frontend, "cmn", None) == "running"
-            cost = None if running else pause_cost(self._energies(heard, frames))
+            cost = None if self.streams else pause_cost(self._energies(heard, frames))
         return Prepared(
             heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames, pause_cost=cost
         )
@@ -218,6 +216,8 @@ class HmmBackend:
             The path's log-likelihood.
         """
         firsts, phones, owners = self._phones(states, prepared)
+        if prepared.heard.bounds is None and not self.streams:
+            firsts, phones, owners = closures_joined(firsts, phones, owners)
         wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
         seen = seen._replace(margin=np.where(wild, 0.0, seen.margin))  # whatever is heard fits it
         found = Found(
@@ -272,6 +272,15 @@ class HmmBackend:
         if frontend.cmn == "none":
             return self
         return replace(self, model=replace(self.model, frontend=replace(frontend, cmn="running")))
+
+    @property
+    def streams(self) -> bool:
+        """Whether it aligns a stream, or as a stream ends (see `streaming`).
+
+        A stream knows neither how loud the noise will turn out to be, nor whether a stop follows a silence
+        that it has to tell of; and it is to end as the whole is aligned.
+        """
+        return getattr(self.model.frontend, "cmn", None) == "running"
 
     def with_taught(self, taught: BoundaryModel | None) -> HmmBackend:
         """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""

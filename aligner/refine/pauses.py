@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from aligner.features import levels, sounding
 from aligner.text.phones import kind
-from aligner.types import Clock
+from aligner.types import SILENCE_LABEL, Clock, Interval
 
 QUIET_SHARE = 0.25  # of the way from the quietest to the loud parts (in dB), below which nothing is said
 QUIET_PERCENTILE, LOUD_PERCENTILE = 5, 90  # percentiles of the levels
@@ -20,6 +21,7 @@ LEAST_POWER = 1e-10  # of full scale squared
 LEVEL_CLOCK = Clock(hop=80, window=80)  # of the levels
 SHORTEST_PAUSE = 0.1  # s of quiet between words that are a pause
 CLOSURE_QUIET = 0.06  # s of quiet that belong to a stop: before it, and half as much behind it
+LONGEST_CLOSURE = 0.15  # s of silence between words that are the closure of the stop behind them
 FINAL_QUIET = 0.03  # s of quiet that end the last word
 HALF_PHONE = 0.04  # s of a phone on either side of where it is heard, where no quiet says more
 EDGE_REACH = 0.25  # s from there within which it may begin or end
@@ -139,6 +141,51 @@ def pause_cost(energies: Tensor) -> Tensor:
         ]
     )
     return AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
+
+
+def closures_joined(
+    firsts: Sequence[int], phones: Sequence[Interval], owners: Sequence[int]
+) -> tuple[list[int], tuple[Interval, ...], list[int]]:
+    """The phones of a path without short silences between words that are closures of the stops behind them.
+
+    Nothing is heard in the closure of a voiceless stop, or in a pause; but who pauses does so for longer.
+
+    Parameters
+    ----------
+    firsts : sequence of int
+        The frame that each phone begins with.
+    phones : sequence of Interval
+        Phones and silences without gaps.
+    owners : sequence of int
+        The word of each.
+
+    Returns
+    -------
+    tuple
+        The same of those that remain: a stop begins where the silence before it began.
+
+    Examples
+    --------
+    >>> path = [Interval(0.0, 0.2, "uw"), Interval(0.2, 0.3, ""), Interval(0.3, 0.4, "k")]
+    >>> firsts, phones, owners = closures_joined([0, 20, 30], path, [0, -1, 1])
+    >>> firsts, [(p.start, p.label) for p in phones], owners
+    ([0, 20], [(0.0, 'uw'), (0.2, 'k')], [0, 1])
+    """
+    dropped = {
+        k
+        for k in range(1, len(phones) - 1)
+        if phones[k].label == SILENCE_LABEL
+        and phones[k].duration <= LONGEST_CLOSURE
+        and phones[k - 1].label != SILENCE_LABEL
+        and kind(phones[k + 1].label) == "stop"
+    }
+    kept = [k for k in range(len(phones)) if k not in dropped]
+    begun = [k - 1 if k - 1 in dropped else k for k in kept]
+    return (
+        [firsts[b] for b in begun],
+        tuple(replace(phones[k], start=phones[b].start) for k, b in zip(kept, begun, strict=True)),
+        [owners[k] for k in kept],
+    )
 
 
 def _floor(energies: Tensor, sound: Tensor, centre: int) -> Tensor:
