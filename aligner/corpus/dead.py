@@ -24,6 +24,11 @@ DEAD_LEVEL = 10 ** (-70 / 20)  # of the swing of the loud, below which nothing i
 STEP = 2.0**-15  # of 16 bits
 DITHER_SWING = 2.1 * STEP  # a swing from -1 to 1 step
 DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a swing is dead
+FAINT_LEVELS = range(-70, -49)  # dB of the swing of the loud, up to which sound is dead where there is a gap
+LEAST_GAP = 6  # dB above faint sound in which there is hardly a block: a room dies away through all levels
+LEAST_APART_BLOCKS = 50  # blocks in a row below such a gap, at least
+SLOPE_BLOCKS = 11  # blocks that the slope of a slow drift is taken over; their 55 ms are a period of 20 Hz
+LEAST_OFFSET = 0.03  # of the swing of the loud, from which a constant under all sound is taken out
 LONGEST_CLICK = 0.002  # s between two dead stretches that count as one
 KEPT_REST = 0.4  # s of a dead stretch that are heard between live ones
 CUT_STEP = 0.02  # s; what is cut out is a multiple, so that windows fall where they would have fallen
@@ -85,14 +90,15 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = Tru
     >>> len(heard.samples) / 16000, [part.seconds for part in heard.cuts.parts]
     (1.1, [1.95, 0.45])
     """
-    swings = _swings(samples, rate)
-    loud = _loud(swings)
-    dead = _dead_stretches(samples, rate, loud, swings, DITHER_SWING if stepped else 0.0)
-    if not len(dead):
-        return Lively.whole(samples)
+    loud = _loud(_swings(samples, rate))
+    flat = _without_drift(samples, rate, DEAD_LEVEL * loud)
+    dead = _dead_stretches(flat, rate, loud, _swings(flat, rate), DITHER_SWING if stepped else 0.0)
     live = _between(dead, len(samples))
     if not len(live):
         return Lively(samples, Cuts(), live)
+    samples = _without_offset(samples, live, LEAST_OFFSET * loud)
+    if not len(dead):
+        return Lively.whole(samples)
     removed = _removed(samples, dead, rate, live, loud) if cut else dead[:, :1] + np.zeros(2, np.int64)
     kept = np.concatenate([samples[a:b] for a, b in _between(removed, len(samples))])
     rests = dead - _before(removed, dead)
@@ -128,7 +134,7 @@ def _dead_stretches(
     samples: np.ndarray, rate: int, loud: float, swings: np.ndarray, dither: float
 ) -> np.ndarray:
     """First sample, and last + 1, of each dead stretch, (K, 2) int64."""
-    most = max(DEAD_LEVEL * loud, dither if DITHER_LEVEL * loud > dither else 0.0)
+    most = max(_faint(swings, loud), dither if DITHER_LEVEL * loud > dither else 0.0)
     size, dead = max(rate // BLOCKS_A_SECOND, 1), swings <= most
     if not dead.any():
         return np.zeros((0, 2), np.int64)
@@ -138,10 +144,65 @@ def _dead_stretches(
         if last - first < LEAST_FAINT_BLOCKS and constant < max(LEAST_BLOCKS, (last - first) / 2):
             continue
         a, b = _constant_part(samples, *_to_the_sample(samples, first * size, last * size, size), size)
+        if last == len(swings) and np.ptp(samples[last * size - 1 :]) <= most:
+            b = len(samples)  # behind the last whole block
         if found and a - found[-1][1] <= LONGEST_CLICK * rate:
             a = found.pop()[0]
         found.append((a, b))
     return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _faint(swings: np.ndarray, loud: float) -> float:
+    """The swing up to which blocks (T,) are dead: `DEAD_LEVEL`, or more where far softer sound was put in.
+
+    Then there is a gap above its level, which blocks lie in only where it begins or ends.
+    """
+    if np.count_nonzero(swings <= 10 ** (FAINT_LEVELS[-1] / 20) * loud) < LEAST_APART_BLOCKS:
+        return DEAD_LEVEL * loud
+    ordered = np.sort(swings)
+    for level in reversed(FAINT_LEVELS):
+        most, above = 10 ** (level / 20) * loud, 10 ** ((level + LEAST_GAP) / 20) * loud
+        between = int(ordered.searchsorted(above) - ordered.searchsorted(most, "right"))
+        if between <= len(swings) // LEAST_APART_BLOCKS:
+            runs = _runs(swings <= most)
+            apart = runs[runs[:, 1] - runs[:, 0] >= LEAST_APART_BLOCKS]
+            if len(apart) and between <= int(((apart > 0) & (apart < len(swings))).sum()):
+                return most
+    return DEAD_LEVEL * loud
+
+
+def _without_drift(samples: np.ndarray, rate: int, most: float) -> np.ndarray:
+    """Samples (N,) without what nobody hears for its slowness, where there is nothing else above ``most``."""
+    size, swings = max(rate // BLOCKS_A_SECOND, 1), _swings(samples, rate)
+    if len(swings) <= SLOPE_BLOCKS:
+        return samples
+    means = samples[: len(swings) * size].reshape(-1, size).mean(1, dtype=np.float64)
+    steps, reach = np.diff(means), SLOPE_BLOCKS // 2
+    alike = (swings[1:] > most) & (np.abs(swings[1:] - np.abs(steps) * (size - 1) / size) <= most)
+    if np.count_nonzero(alike) < LEAST_FAINT_BLOCKS // 2:
+        return samples
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(steps, reach + 1, "edge"), SLOPE_BLOCKS)
+    medians = np.partition(around, reach, axis=1)[:, reach]
+    slopes = (medians[:-1] + medians[1:]) / 2
+    drifts = (swings > most) & (np.abs(swings - np.abs(slopes) * (size - 1) / size) <= most)
+    flat, centre = samples, (size - 1) / 2
+    for first, last in _runs(drifts | (swings <= most)).tolist():
+        if last - first < LEAST_FAINT_BLOCKS or not drifts[first:last].any():
+            continue
+        if flat is samples:
+            flat = samples.astype(np.float64)
+        ends = means[first] - 1.5 * slopes[first], means[last - 1] + 1.5 * slopes[last - 1]
+        places = np.concatenate([[first - 1.5], np.arange(first, last), [last + 0.5]]) * size + centre
+        at = np.arange(max(first - 1, 0) * size, min((last + 1) * size, len(samples)))
+        flat[at] -= np.interp(at, places, np.concatenate([ends[:1], means[first:last], ends[1:]]))
+    return flat
+
+
+def _without_offset(samples: np.ndarray, live: np.ndarray, least: float) -> np.ndarray:
+    """Samples (N,) less the mean of what is ``live`` (L, 2) of them, where this is ``least`` at least."""
+    total = sum(float(samples[a:b].sum(dtype=np.float64)) for a, b in live.tolist())
+    mean = total / int((live[:, 1] - live[:, 0]).sum())
+    return samples if abs(mean) < least else samples - samples.dtype.type(mean)
 
 
 def _runs(within: np.ndarray) -> np.ndarray:

@@ -84,6 +84,11 @@ def room(count: int, wave: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return made[hop : hop + count]
 
 
+def drift(count: int, wave: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """A constant that grows slowly."""
+    return np.linspace(0, 0.3, count)
+
+
 def padded(
     wave: np.ndarray,
     alignment: Alignment,
@@ -202,7 +207,9 @@ KINDS: dict[str, Change] = {
     **_pads("constant", partial(offset, level=0.01), (0.5, 2, 10)),
     **_pads("great constant", partial(offset, level=-0.4), (2,)),
     **_pads("room", room, (0.5, 1, 2, 10, 30, 130)),
+    **_pads("drift", drift, (2,)),
     "on a constant": partial(plus, level=0.02),
+    "on a great constant": partial(plus, level=-0.2),
     "gate -50": partial(gated, below=-50.0),
     "gate -40": partial(gated, below=-40.0),
     "muted pauses": muted_pauses,
