@@ -250,7 +250,7 @@ _AT_TIME = re.compile(r"\d{1,2}:\d\d(?:[ap]\.?m)?|\d{1,2}[ap]\.?m\.?", re.IGNORE
 _NTH = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
 _NUMERAL = re.compile(r"[IVXLC]+")
 _TIME = re.compile(r"(?:^|\d)[ap]\.?m\.?$|^\d?\d:\d\d$")
-_HOUR = re.compile(r"\d{1,2}(?::\d\d)?|\d.*[-–]\d{1,2}(?::\d\d)?")
+_HOUR = re.compile(r"\d{1,2}(?::\d\d){0,2}|\d{1,2}\.\d\d|\d.*[-–]\d{1,2}(?::\d\d)?")
 _YEAR = re.compile(r"\d{1,4}s?")
 _SHORT_DAYS = {day.rstrip("."): name for day, name in DAYS.items()}
 # behind St., where capitals do not tell names from words
