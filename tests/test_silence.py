@@ -28,8 +28,9 @@ BACKENDS = ("hmm", "ctc", "ctc+hmm", "dtw")
 EXACT = (
     "zeros 0.5", "zeros 2", "zeros 3.3", "zeros 30", "zeros before 5", "zeros behind 5", "dither 2",
     "constant 2", "great constant 2", "float", "on a great constant", "drift 2",
+    "tone 2",
 )  # fmt: skip
-NEARLY = {"room 0.5": 2.0, "room 10": 2.0, "cut 2": 1.0, "gate -50": 3.0}
+NEARLY = {"room 0.5": 2.0, "room 10": 2.0, "cut 2": 1.0, "gate -50": 3.0, "hum 2": 1.0}
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:
@@ -78,6 +79,24 @@ def test_a_drift_that_nobody_hears_is_dead(hertz, rate):
     found = lively(np.concatenate([drift, wave, drift[: 2 * rate + 7]]), rate)
     removed = [part.seconds for part in found.cuts.parts]
     assert removed == pytest.approx([3.0, 2.0], abs=0.12)
+
+
+@pytest.mark.parametrize("hertz", [50, 440, 3000])
+@pytest.mark.parametrize("step", [0.0, 2.0**-15])
+def test_a_soft_tone_is_dead(hertz, step):
+    tone = 3e-4 * np.sin(2 * np.pi * hertz * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)
+    wave = np.concatenate([tone, voice(1.0), tone])
+    found = lively(np.round(wave / step) * step if step else wave, SAMPLE_RATE)
+    assert [part.seconds for part in found.cuts.parts] == pytest.approx([1.95, 1.95], abs=0.07)
+
+
+def test_noise_as_soft_as_a_tone_and_a_louder_tone_are_sound():
+    soft = 1e-3 * np.random.default_rng(2).standard_normal(2 * SAMPLE_RATE)
+    wave = np.concatenate([soft, voice(1.0), soft])
+    assert lively(wave, SAMPLE_RATE).samples is wave
+    tone = 0.02 * np.sin(np.arange(2 * SAMPLE_RATE))
+    wave = np.concatenate([tone, voice(1.0), tone])
+    assert lively(wave, SAMPLE_RATE).samples is wave
 
 
 def test_hum_is_no_drift():

@@ -8,6 +8,7 @@ stays of them is filled with the recording's own background.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,10 @@ DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a 
 FAINT_LEVELS = range(-70, -49)  # dB of the swing of the loud, up to which sound is dead where there is a gap
 LEAST_GAP = 6  # dB above faint sound in which there is hardly a block: a room dies away through all levels
 LEAST_APART_BLOCKS = 50  # blocks in a row below such a gap, at least
+TONE_LEVEL = 10 ** (-45 / 20)  # of the swing of the loud, below which a tone or hum is dead
+TONE_BLOCKS = 8  # that a period of a hum lies in, so that the swing over them stays the same
+TONE_SHARE = 0.01  # of a tone's swing, by which it changes at most
+LEAST_TONE_BLOCKS = 100  # blocks in a row of a tone or hum, at least: the swing of noise changes by then
 SLOPE_BLOCKS = 11  # blocks that the slope of a slow drift is taken over; their 55 ms are a period of 20 Hz
 LEAST_OFFSET = 0.03  # of the swing of the loud, from which a constant under all sound is taken out
 LONGEST_CLICK = 0.002  # s between two dead stretches that count as one
@@ -135,7 +140,7 @@ def _dead_stretches(
 ) -> np.ndarray:
     """First sample, and last + 1, of each dead stretch, (K, 2) int64."""
     most = max(_faint(swings, loud), dither if DITHER_LEVEL * loud > dither else 0.0)
-    size, dead = max(rate // BLOCKS_A_SECOND, 1), swings <= most
+    size, dead = max(rate // BLOCKS_A_SECOND, 1), (swings <= most) | _tones(samples, rate, swings, loud)
     if not dead.any():
         return np.zeros((0, 2), np.int64)
     found: list[tuple[int, int]] = []
@@ -169,6 +174,25 @@ def _faint(swings: np.ndarray, loud: float) -> float:
             if len(apart) and between <= int(((apart > 0) & (apart < len(swings))).sum()):
                 return most
     return DEAD_LEVEL * loud
+
+
+def _tones(samples: np.ndarray, rate: int, swings: np.ndarray, loud: float) -> np.ndarray:
+    """Whether each block, of swings (T,), is in a soft tone or hum that no other sound is mixed with."""
+    found = np.zeros(len(swings), bool)
+    if np.count_nonzero(swings <= TONE_LEVEL * loud) < LEAST_TONE_BLOCKS:
+        return found
+    size = max(rate // BLOCKS_A_SECOND, 1)
+    blocks = samples[: len(swings) * size].reshape(-1, size)
+    windows = partial(np.lib.stride_tricks.sliding_window_view, window_shape=TONE_BLOCKS)
+    wide = windows(blocks.max(1)).max(1) - windows(blocks.min(1)).min(1)
+    before, after = wide[:-TONE_BLOCKS], wide[TONE_BLOCKS:]
+    for first, last in _runs((np.abs(after - before) <= TONE_SHARE * after) & (after <= TONE_LEVEL * loud)):
+        last += 2 * TONE_BLOCKS - 1
+        if last - first >= LEAST_TONE_BLOCKS:
+            least = (1 - 2 * TONE_SHARE) * swings[first + TONE_BLOCKS : last - TONE_BLOCKS].min()
+            inside = np.flatnonzero(swings[first:last] >= least)
+            found[first + inside[0] : first + inside[-1] + 1] = True
+    return found
 
 
 def _without_drift(samples: np.ndarray, rate: int, most: float) -> np.ndarray:

@@ -89,6 +89,11 @@ def drift(count: int, wave: np.ndarray, draw: np.random.Generator) -> np.ndarray
     return np.linspace(0, 0.3, count)
 
 
+def tone(count: int, wave: np.ndarray, draw: np.random.Generator, hertz: float) -> np.ndarray:
+    """A tone 80 dB below full scale."""
+    return 1e-4 * np.sin(2 * np.pi * hertz * np.arange(count) / SAMPLE_RATE)
+
+
 def padded(
     wave: np.ndarray,
     alignment: Alignment,
@@ -208,6 +213,8 @@ KINDS: dict[str, Change] = {
     **_pads("great constant", partial(offset, level=-0.4), (2,)),
     **_pads("room", room, (0.5, 1, 2, 10, 30, 130)),
     **_pads("drift", drift, (2,)),
+    **_pads("tone", partial(tone, hertz=700.0), (2,)),
+    **_pads("hum", partial(tone, hertz=50.0), (2,)),
     "on a constant": partial(plus, level=0.02),
     "on a great constant": partial(plus, level=-0.2),
     "gate -50": partial(gated, below=-50.0),
