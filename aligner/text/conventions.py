@@ -336,6 +336,8 @@ def _cut_off(found: _Found) -> Span | None:
         return None
     if found.text.lower() == "w/":
         return None  # "with"
+    if found.text[-1] == "/" and _ITALIC.search(found.match.string[: found.match.start()]):
+        return None  # /two words/
     if found.text[-1] in "/+" and found.before().strip("\"'(“‘«\n\t "):
         return None  # within an address
     if found.text[-1] == "+" and (len(word) < 2 or not word.islower()):
@@ -360,6 +362,7 @@ def _enclosed(found: _Found) -> Span | None:
     return found.noise(inside) if words else None
 
 
+_ITALIC = re.compile(r"(?<!\S)/[\w'][^/\n]*$")  # what is between slashes, so far
 _LIST = re.compile(r"(?:,\s*[\w'-]+-(?=[\s,]))+,?\s+(\w+)\s")
 
 
@@ -475,7 +478,7 @@ _MARKS = (
     _Mark("plusses", r"(?<!\S)\+{3,}(?!\S)|(?<!\S)\?{2,}(?!\S)|(?<!\S)_{2,}(?=[\s,.?!]|$)", _unclear),
     _Mark("linker", r"(?<!\S)\+(?:\.\.\.|\.\.\?|!\?|/{1,2}[.?]|\"/?\.?|\.(?!\d)|\^|,|\+|<|≋|≈)", _break),
     _Mark("within", rf"(?<={_LETTER})[\[\]](?={_LETTER})", _nothing),
-    _Mark("bare", r"(?<![\w@.&'’-])(?:[xX]{2,}|yyy|YYY|www|WWW)(?![\w'’-]|\.\w|:/)", _bare),
+    _Mark("bare", r"(?<![\w@.&'’-])(?:[xX]{2,}|yyy|YYY|www|WWW|spn|SPN)(?![\w'’-]|\.\w|:/)", _bare),
     _Mark("hashes", r"(?<![\w#&])#+(?=\s|$|[,.;?!])(?!\s*\d)", _hashes),
     _Mark("slashes", r"(?<!\S)(?:/{1,3}|\|{1,2})(?!\S)", _break),
     _Mark("stutter", rf"(?<![\w'’@./]){_LETTER}{{1,4}}-(?={_LETTER})", _stutter),
@@ -498,7 +501,7 @@ _MARKS = (
 _BY_NAME = {mark.name: mark for mark in _MARKS} | {"own": _Mark("own", "", _own_word)}
 _MARK = re.compile("|".join(f"(?P<{mark.name}>{mark.pattern})" for mark in _MARKS))
 _SIGNS = re.compile(
-    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|[~$^]|(?<!\w)[^\W\d_]{1,4}-[^\W\d_]|[xX]{2}|yyy|YYY|www|WWW|hh|\.h|\b0[a-z]|\?\?|__"
+    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|[~$^]|(?<!\w)[^\W\d_]{1,4}-[^\W\d_]|[xX]{2}|yyy|YYY|www|WWW|spn|SPN|hh|\.h|\b0[a-z]|\?\?|__"
 )
 _JEFFERSON = re.compile(r"\[[^\[\]\n]*(?:\n|\[|\Z)|(?<=[^\W\d_])=(?:\s|\Z)|(?<!\d)(?<!\d\s)°[^\W\dCF_]")
 USUAL = Conventions()

@@ -6,6 +6,8 @@ import html
 import re
 from html.entities import html5
 
+from aligner.text.noises import is_noise
+
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 DEEPEST = 3  # times that an entity may be written as entities: &amp;amp;#39; is seen where sites copy sites
 # tags that stand within a line, and part no word
@@ -21,8 +23,19 @@ _BLOCK = """
     tbody td text tfoot th thead title tr ul utt xml
 """
 _NAMES = dict.fromkeys(_INLINE.split(), "") | dict.fromkeys(_BLOCK.split(), " ")
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[.\s][^<>]*)?)(?P<empty>/?)>")
+_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[.\s][^<>]*?)?)(?P<empty>/?)>")
 _WORDS = re.compile(r"\s+[^=\"]*[a-z][^=\"]*(?<!/)$")  # which no tag has behind its name, but those of voices
+_EMPTY_NOISES = frozenset(["vocal", "event", "incident", "kinesic", "gap", "unclear", "noise"])  # of TEI
+_DESCRIBED = re.compile(r"\s(?:desc|reason|type|name)\s*=\s*[\"']([^\"']+)[\"']")
+_BREAK = re.compile(r"\\[Nnh](?=[^\W\d_]|[\s\"'(-]|$)")  # of lines, and a hard space, in SubStation
+_DRIVE = re.compile(r"(?<![^\W\d_])[A-Za-z]:\\|\\\\\w")  # paths, in which that is a name
+_BOARD = re.compile(
+    r"[\[{](?P<close>/?)(?P<name>b|i|u|s|url|size|color|colour|font|quote|center|c:\$\w+|y:[ibus,]+)(?:=[^\[\]{}\n]*)?[\]}]",
+    re.IGNORECASE,
+)
+_LINK = re.compile(
+    r"!?\[(?P<text>[^\[\]\n]+)\]\((?:https?://|www\.|mailto:|[/#.])[^()\s]*(?:\([^()\s]*\)[^()\s]*)?\)"
+)
 _POWER = re.compile(r"(?<=\w)<sup>([-+\d]+)</sup>", re.IGNORECASE)
 _RAISED = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _NO_TEXT = re.compile(
@@ -53,12 +66,27 @@ def without_markup(text: str) -> str:
     """
     if "&" in text:
         text = _undone(text)
+    if "\\" in text and not _DRIVE.search(text):
+        text = _BREAK.sub(" ", text)
+    if "](" in text:
+        text = _LINK.sub(lambda link: link["text"], text)
+    if "[/" in text or "{/" in text or "{y:" in text:
+        text = _without_board_codes(text)
     if "<" in text or "{\\" in text:
         text = _NO_TEXT.sub(" ", text) if _NO_TEXT.search(text) else text
         text = _POWER.sub(lambda power: power[1].translate(_RAISED), text)
         closed = {found["name"].lower() for found in _TAG.finditer(text) if found["close"]}
         text = _TAG.sub(lambda tag: _instead(tag, closed), text)
     return text
+
+
+def _without_board_codes(text: str) -> str:
+    """Drop the tags of forums and of MicroDVD: [b]so[/b], {i}so{/i}, where they are closed."""
+    closed = {found["name"].lower() for found in _BOARD.finditer(text) if found["close"]}
+    return _BOARD.sub(
+        lambda tag: "" if tag["name"].lower() in closed or ":" in tag["name"] else tag[0],
+        text,
+    )
 
 
 def _undone(text: str) -> str:
@@ -80,4 +108,7 @@ def _instead(tag: re.Match[str], closed: set[str]) -> str:
     name = tag["name"].lower()
     if name in _NAMES and not _WORDS.match(tag["rest"]):
         return _NAMES[name]
+    if tag["empty"] and (is_noise(name) or name in _EMPTY_NOISES):
+        described = _DESCRIBED.search(tag["rest"])
+        return f" <{described[1] if described else name}> "
     return " " if tag["close"] or tag["empty"] or name in closed else tag[0]

@@ -92,7 +92,7 @@ SOUNDS = frozenset(
 UNCLEAR = frozenset(_UNCLEAR.split())
 DESCRIBED = SOUNDS | UNCLEAR | frozenset(_ABOUT.split())
 # that stand for what nobody understood without any brackets, as CHAT and ELAN have them
-BARE = frozenset(["xxx", "yyy", "www"])
+BARE = frozenset(["xxx", "yyy", "www", "spn"])
 
 
 def _words(text: str) -> list[str]:
