@@ -112,6 +112,7 @@ def beside_recordings(tmp_path, monkeypatch):
     (tmp_path / "corpus").mkdir()
     for suffix in (".flac", ".lab"):
         shutil.copy(SAMPLE / "slt" / f"harbour{suffix}", tmp_path / "corpus")
+    (tmp_path / "names.dict").write_text("Zyx Z IH K S\n")
     monkeypatch.chdir(tmp_path)
 
 

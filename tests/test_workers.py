@@ -450,10 +450,10 @@ class NamesProcess:
 
     silence, phones, step = 0, 1, 0.03
 
-    def is_spoken(self, text):
+    def is_spoken(self, text, speaker=""):
         return True
 
-    def pronounced(self, text):
+    def pronounced(self, text, speaker=""):
         return [[0]]
 
     def scores(self, piece):

@@ -229,7 +229,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=-5.0,
         below=True,
         unit="robust deviations of the log-likelihood from the corpus's median",
-        worst=-2.3,
+        worst=-2.4,
         why="Finds another language or microphone; twice as far off as any intact sentence.",
     ),
     Threshold(
