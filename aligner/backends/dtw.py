@@ -187,6 +187,7 @@ class DtwBackend:
         """Search for the best path through the best of the templates."""
         heard, frames, reference = prepared.heard, prepared.frames, prepared.reference
         pauses = Pauses.of(heard.wave)
+        knows_pauses = reference.quiet is not None  # so it hears by itself which frames are of one
         try:
             found = warped(
                 frames,
@@ -196,7 +197,7 @@ class DtwBackend:
                 kernel=self.compute.kernel,
                 graph=prepared.graph,
                 within=self._within_words(prepared),
-                silent=pauses.silent_at(self.clock, len(frames)),
+                silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:

