@@ -153,7 +153,7 @@ class AlignerError(Exception):
         return _in_one_line(self.rule, self.remedy)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{in_one_line(self.where)}: {self.message}"
 
 
 class DataError(AlignerError):
@@ -166,8 +166,22 @@ class ModelError(AlignerError):
     usual_fault = Fault.MODEL
 
 
+_BREAKS = {ord(c): c.encode("unicode_escape").decode() for c in "\n\r\v\f\x85\u2028\u2029"}
+
+
+def in_one_line(text: str) -> str:
+    """Return a text whose breaks of lines are written out: names of files may have some.
+
+    Examples
+    --------
+    >>> print(in_one_line("a\\nb.wav"))
+    a\\nb.wav
+    """
+    return text.translate(_BREAKS)
+
+
 def _in_one_line(rule: str, remedy: str) -> str:
-    return f"{rule}: {remedy}" if remedy else rule
+    return in_one_line(f"{rule}: {remedy}" if remedy else rule)
 
 
 @dataclass(frozen=True)
@@ -415,7 +429,7 @@ class Caution:
     """What kind of thing is odd."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {_in_one_line(self.rule, self.remedy)}"
+        return f"{in_one_line(self.where)}: {_in_one_line(self.rule, self.remedy)}"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,11 @@ def test_a_playlist_fetches_nothing(tmp_path):
         sound_of(tmp_path / "a.mp4")
 
 
+def test_layer_two_of_mpeg_is_read(tmp_path):
+    path = make(tmp_path / "a.mp2", "-ar", "16000")
+    assert len(sound_of(path)) / RATE == pytest.approx(seconds_of(KITCHEN), abs=0.1)
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -160,6 +165,9 @@ def test_bad_files_get_the_true_reason(tmp_path):
     whole = make(tmp_path / "index_first.m4a", "-movflags", "faststart")
     cut(whole)
     cases["half of it"] = (whole, r"is truncated: [\d.]+ of 2\.\d+ s can be read", Fault.TRUNCATED)
+    whole = make(tmp_path / "half.webm", "-c:a", "libopus")
+    cut(whole)
+    cases["half of a webm"] = (whole, r"is truncated: [\d.]+ of 2\.\d+ s can be read", Fault.TRUNCATED)
     mute = tmp_path / "mute.mp4"
     subprocess.run(["ffmpeg", "-v", "error", *VIDEO, "-t", "1", mute], check=True)
     cases["pictures alone"] = (mute, "there is no sound in it", Fault.UNREADABLE)

@@ -17,6 +17,7 @@ from support.processes import BOUND
 
 from aligner import DataError, find
 from aligner.cli import align as command
+from aligner.cli import main
 from aligner.corpus.find import find_one, find_recordings
 from aligner.corpus.labels import find_labels
 from aligner.corpus.naming import ByName, paired
@@ -44,6 +45,17 @@ def put(folder: Path, stem: str, text: str | None = TEXT, suffix: str = ".lab", 
     shutil.copy(RECORDING, folder / f"{stem}.flac")
     if text is not None:
         (folder / f"{name or stem}{suffix}").write_text(text)
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r", "\u2028"])
+def test_a_name_with_a_line_break_leaves_messages_in_one_line(corpus, mark):
+    put(corpus, f"b{mark}c", None)
+    written = f"b{mark}c".encode("unicode_escape").decode()
+    for call in (["align", str(corpus), str(corpus.parent / "out")], ["validate", str(corpus)]):
+        result = CliRunner().invoke(main, call)
+        assert f"{written}: the recording has no transcript" in " ".join(result.output.splitlines())
+        assert not any(line.startswith("c") for line in result.output.splitlines())
+    assert f"{written}: there is no such" in CliRunner().invoke(main, ["align", f"b{mark}c", "o"]).output
 
 
 def files(found) -> list[str]:

@@ -666,6 +666,12 @@ def test_space_memory_encodings_and_speed_are_judged(tmp_path, monkeypatch):
     assert doctor.encodings({"stdin": "utf-8", "stdout": "UTF-8", "stderr": None}).state == OK
     latin = doctor.encodings({"stdin": "utf-8", "stdout": "ANSI_X3.4-1968"})
     assert (latin.state, latin.value) == (SLOW, "stdout in ANSI_X3.4-1968")
+    lacking = doctor.of_ffmpeg(None, None)
+    assert lacking.state == NOTE
+    assert "m4a" in lacking.value
+    assert "apt install ffmpeg" in lacking.advice
+    assert doctor.of_ffmpeg("/bin/ffmpeg", None).state == NOTE
+    assert doctor.of_ffmpeg("/bin/ffmpeg", "/bin/ffprobe").state == OK
     assert doctor.speed(doctor.USUAL_SPEED).state == OK
     assert doctor.speed(doctor.USUAL_SPEED / doctor.LARGEST_SLOWDOWN - 1).state == SLOW
 

@@ -77,6 +77,11 @@ def too_loud(folder: Path) -> None:
     write(folder, "bad", np.clip(speech() * 10, -1, 1))
 
 
+def too_loud_in_silence(folder: Path) -> None:
+    nothing = np.zeros(60 * 16000)
+    write(folder, "bad", np.concatenate([nothing, np.clip(speech() * 10, -1, 1), nothing]))
+
+
 def padded(folder: Path) -> None:
     write(folder, "bad", np.concatenate([speech(), np.random.default_rng(0).normal(0, 0.003, 16 * 16000)]))
 
@@ -116,6 +121,7 @@ def broken_row(folder: Path) -> None:
 
 FAULTS = {  # beside those of test_bad_input: what is done to the corpus, and the rows that come of it
     "clipped": (too_loud, [warning("clipped")]),
+    "clipped, between minutes of nothing": (too_loud_in_silence, [warning("clipped")]),
     "a few samples": (said("a", 0.05), [warning("too-short")]),
     "low rate": (at_rate(8000), [warning("sample-rate")]),
     "another rate": (at_rate(24000), [warning("sample-rate")]),
@@ -240,9 +246,9 @@ def test_every_recording_is_read_once(corpus, monkeypatch):
     read, told = Counter(), []
     original = audio.read
 
-    def counted(utterance, rate):
+    def counted(utterance, rate, **how):
         read[utterance.audio, utterance.start] += 1
-        return original(utterance, rate)
+        return original(utterance, rate, **how)
 
     monkeypatch.setattr(audio, "read", counted)
     report = validate(corpus, notice=lambda done, total: told.append((done, total)))
@@ -262,10 +268,10 @@ def test_every_recording_is_read_once(corpus, monkeypatch):
 def test_a_fault_of_ours_does_not_end_it(corpus, monkeypatch, problem, kind, detail):
     original = audio.read
 
-    def broken(utterance, rate):
+    def broken(utterance, rate, **how):
         if utterance.id == "anna/kitchen":
             raise problem
-        return original(utterance, rate)
+        return original(utterance, rate, **how)
 
     monkeypatch.setattr(audio, "read", broken)
     [problem] = validate(corpus).problems

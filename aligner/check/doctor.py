@@ -127,6 +127,7 @@ def _versions() -> Iterator[Finding]:
         requirements = []
     yield from versions(requirements, _installed)
     yield libsndfile()
+    yield of_ffmpeg(shutil.which("ffmpeg"), shutil.which("ffprobe"))
     yield pairing()
 
 
@@ -192,6 +193,18 @@ def libsndfile() -> Finding:
             "pip install --force-reinstall soundfile brings a newer one",
         )
     return Finding("libsndfile", version)
+
+
+def of_ffmpeg(decoder: str | None, prober: str | None) -> Finding:
+    """Return the finding about the programs that read what libsndfile does not, from where they are."""
+    what = "m4a, mp4, mov, webm and the like"
+    get = "apt install ffmpeg, brew install ffmpeg, winget install ffmpeg or conda install ffmpeg"
+    if decoder is None:
+        return Finding("ffmpeg", f"not there: {what} are not read", NOTE, f"if you have such: {get}")
+    if prober is None:
+        rule = f"{decoder}, but ffprobe is not there: truncated {what} are not noticed"
+        return Finding("ffmpeg", rule, NOTE, f"install all of it: {get}")
+    return Finding("ffmpeg", f"{decoder}: {what} are read")
 
 
 def pairing() -> Finding:

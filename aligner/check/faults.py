@@ -17,7 +17,7 @@ from aligner.refine.thresholds import Test, threshold
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, CONTROL, Token
 from aligner.text.spelling import Speller
-from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Notice, Utterance
+from aligner.types import SAMPLE_RATE, Clock, DataError, Failure, Fault, Notice, Utterance, in_one_line
 
 ERROR, WARNING = "error", "warning"
 
@@ -85,7 +85,7 @@ class Problem:
     """How many utterances it is about."""
 
     def __str__(self) -> str:
-        return f"{self.utterance.id}: {self.detail}: {self.remedy}"
+        return in_one_line(f"{self.utterance.id}: {self.detail}: {self.remedy}")
 
 
 def error(kind: Kind, utterance: Utterance, detail: str, remedy: str) -> Problem:
@@ -216,7 +216,7 @@ def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Rea
 def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
     tokens = reads(utterance)
     said = _content(tokens, None if spell is None else spell.of(utterance.speaker))
-    problems, seconds = _sound_problems(utterance, recording)
+    problems, seconds, heard = _sound_problems(utterance, recording)
     if not tokens:
         what = "holds only punctuation" if utterance.transcript.strip() else "is empty"
         problems.append(
@@ -232,29 +232,31 @@ def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, 
             )
         )
     if seconds:
-        problems += _rate_problems(utterance, seconds, said.phones, recording.rate)
+        problems += _rate_problems(utterance, heard, said.phones, recording.rate)
     return Checked(
         utterance=utterance, problems=tuple(problems), seconds=seconds, words=said.words, odd=said.odd
     )
 
 
-def _sound_problems(utterance: Utterance, recording: Recording) -> tuple[list[Problem], float]:
-    """Return what is wrong with an utterance's sound, and its length in s; 0 where it cannot be read."""
+def _sound_problems(utterance: Utterance, recording: Recording) -> tuple[list[Problem], float, float]:
+    """Return what is wrong with an utterance's sound, its length in s, and that without long dead sound, such
+    as zeros; 0 where it cannot be read.
+    """
+    rate = recording.rate or SAMPLE_RATE
     try:
-        sound = audio.read(utterance, recording.rate or SAMPLE_RATE)
+        sound = audio.read(utterance, rate, rests=audio.Rests.CUT, levelled=False)
     except DataError as caught:
-        return [error(caught.fault, utterance, caught.rule, caught.remedy)], 0.0
-    seconds = sound.end - sound.start
+        return [error(caught.fault, utterance, caught.rule, caught.remedy)], 0.0, 0.0
+    seconds, heard = sound.end - sound.start, len(sound.wave) / rate
     if not threshold(Test.CLIPPED).exceeded(sound.clipped):
-        return [], seconds
-    return [
-        warning(
-            Notice.CLIPPED,
-            utterance,
-            f"{100 * sound.clipped:.1f} % of the samples are clipped",
-            "record it again at a lower level, or look at its boundaries",
-        )
-    ], seconds
+        return [], seconds, heard
+    found = warning(
+        Notice.CLIPPED,
+        utterance,
+        f"{100 * sound.clipped:.1f} % of the samples are clipped",
+        "record it again at a lower level, or look at its boundaries",
+    )
+    return [found], seconds, heard
 
 
 def _rate_problems(utterance: Utterance, seconds: float, phones: int, rate: int) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from aligner.parallel.cores import limit_threads
+from aligner.types import in_one_line
 
 
 class WrongCall(click.UsageError):
@@ -21,7 +22,7 @@ class WrongCall(click.UsageError):
 
     def show(self, file: Any = None) -> None:
         """Print the message, without the usage that click prints."""
-        click.echo(f"{self.name}: {self.message}", file=file or sys.stderr)
+        click.echo(f"{self.name}: {in_one_line(self.message)}", file=file or sys.stderr)
 
 
 class Command(click.Command):

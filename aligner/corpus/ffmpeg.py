@@ -156,7 +156,7 @@ def probe(path: Path) -> Probe | None:
     """Return what ffprobe says of a recording's first audio stream; None where it cannot say."""
     if shutil.which("ffprobe") is None:
         return None
-    shown = "stream=codec_name,sample_rate,channels,duration,start_time"
+    shown = "stream=codec_name,sample_rate,channels,duration,start_time:stream_tags=DURATION"
     shown += ":format=duration,start_time,format_name:packet=pts_time:packet_side_data"
     first = ["-select_streams", "a:0", "-read_intervals", "%+#1"]
     arguments = [*first, "-show_entries", shown, "-of", "json"]
@@ -167,13 +167,14 @@ def probe(path: Path) -> Probe | None:
     streams, whole = found.get("streams", []), found.get("format", {})
     if not streams or not int(streams[0].get("sample_rate", 0)) or not int(streams[0].get("channels", 0)):
         return None
-    own, kind = streams[0].get("duration"), whole.get("format_name", "").split(",")
+    own = streams[0].get("duration") or streams[0].get("tags", {}).get("DURATION")
+    kinds = {"mov", "matroska"} & set(whole.get("format_name", "").split(","))
     begins, all_begin = (_seconds(of.get("start_time")) for of in (streams[0], whole))
     return Probe(
         rate=int(streams[0]["sample_rate"]),
         channels=int(streams[0]["channels"]),
         seconds=_seconds(own or whole.get("duration")),
-        sure=own is not None and "mov" in kind,
+        sure=own is not None and bool(kinds),
         late=begins - max(0.0, all_begin),
         codec=streams[0].get("codec_name", ""),
         trimmed=any("Skip" in str(side) for p in found.get("packets", []) for side in p.get(SIDE, [])),
@@ -181,8 +182,9 @@ def probe(path: Path) -> Probe | None:
 
 
 def _seconds(text: str | None) -> float:
+    """Return seconds that are written as such, or as hours:minutes:seconds; 0 where they are not known."""
     try:
-        return float(text or 0)
+        return sum(60.0**i * float(part) for i, part in enumerate(reversed((text or "0").split(":"))))
     except ValueError:
         return 0.0  # N/A
 

@@ -231,7 +231,7 @@ def decoded(path: Path) -> Decoded:
 def _decoded(path: Path, *_: int) -> Decoded:
     file = _by_libsndfile(path, _Sequential)
     with tempfile.TemporaryFile(prefix="aligner-") as store:
-        if file is not None and file.format == "MP3" and not _counts(path, file):
+        if file is not None and file.subtype == "MPEG_LAYER_III" and not _counts(path, file):
             file = _counted(path, file)
         if file is None:
             ffmpeg.decode(path, store)

@@ -13,7 +13,7 @@ from aligner.parallel.monitor import Usage, in_units
 from aligner.refine.learning import BoundaryFigures
 from aligner.run.folder import Summary, suspects_of
 from aligner.run.plan import Job
-from aligner.types import Caution, Failure, foremost
+from aligner.types import Caution, Failure, foremost, in_one_line
 
 
 def print_beforehand(job: Job) -> None:
@@ -21,7 +21,7 @@ def print_beforehand(job: Job) -> None:
     if job.failures and job.utterances:
         first, files = job.failures[0], {f.utterance.file for f in job.failures}
         count = f"{len(files)} of {len(job.files)} files cannot be aligned as they are"
-        click.echo(f"before the work: {count}: {first.utterance.id}: {first.message}", err=True)
+        click.echo(f"before the work: {count}: {in_one_line(first.utterance.id)}: {first.message}", err=True)
 
 
 def print_summary(s: Summary, job: Job) -> None:
@@ -31,11 +31,13 @@ def print_summary(s: Summary, job: Job) -> None:
     click.echo(f"aligned   {s.aligned} utterances")
     click.echo(f"suspect   {len(s.suspects)} of them")
     for utterance, suspicions in list(s.suspects.items())[:FIRST_REASONS]:
-        click.echo(f"          {utterance}: {'; '.join(found.text for found in foremost(suspicions))}")
+        click.echo(
+            f"          {in_one_line(utterance)}: {'; '.join(found.text for found in foremost(suspicions))}"
+        )
     _print_rest(len(s.suspects), job.out)
     click.echo(f"failed    {len(s.failures)}")
     for f in s.failures[:FIRST_REASONS]:
-        click.echo(f"          {f.utterance.id}: {f.message}")
+        click.echo(f"          {in_one_line(f.utterance.id)}: {f.message}")
     _print_rest(len(s.failures), job.out)
     print_cautions(s.cautions)
     if job.skipped:
@@ -85,7 +87,7 @@ def print_failures(failures: Sequence[Failure]) -> None:
     """Print which utterances a training left out, and why."""
     click.echo(f"left out  {len(failures)}")
     for f in failures[:FIRST_REASONS]:
-        click.echo(f"          {f.utterance.id}: {f.message}")
+        click.echo(f"          {in_one_line(f.utterance.id)}: {f.message}")
     if len(failures) > FIRST_REASONS:
         click.echo(f"          and {len(failures) - FIRST_REASONS} more")
 

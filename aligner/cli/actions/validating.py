@@ -19,6 +19,7 @@ from aligner.cli.common import FIRST_REASONS, TABLE_WIDTH
 from aligner.parallel.cores import cores
 from aligner.text.conventions import Conventions
 from aligner.text.normalise import spoken_english
+from aligner.types import in_one_line
 
 
 def validate_corpus(
@@ -135,7 +136,7 @@ def _print_first(kind: str, problems: Sequence[Problem], table: Path | None) -> 
     shared = len(problems) > 1 and len(remedies) == 1
     click.echo(f"  {kind}: {remedies.pop()}" if shared else f"  {kind}")
     for p in problems[:FIRST_REASONS]:
-        click.echo(f"    {p.utterance.id}: {p.detail}" if shared else f"    {p}")
+        click.echo(f"    {in_one_line(p.utterance.id)}: {in_one_line(p.detail)}" if shared else f"    {p}")
     if len(problems) > FIRST_REASONS:
         where = f"see {table}" if table else "--csv FILE writes all"
         click.echo(f"    and {len(problems) - FIRST_REASONS} more: {where}")
