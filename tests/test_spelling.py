@@ -9,6 +9,7 @@ from aligner.text.spelling import Speller, is_letter
 from aligner.types import DataError
 
 LETTERS = Speller(is_letter, "lower", ("spn",))
+STRICT = Speller(is_letter, "lower", ("spn",), strict=True)
 
 
 def spelled(text: str, speller: Speller = LETTERS) -> list[str]:
@@ -69,12 +70,31 @@ def test_a_syllable_of_korean_is_its_letters():
 )
 def test_a_digit_is_named(text, character):
     with pytest.raises(DataError, match=character) as caught:
-        spelled(text)
+        spelled(text, STRICT)
     assert caught.value.remedy == "write numbers in words"
 
 
+@pytest.mark.parametrize(
+    ("text", "letters", "odd"),
+    [
+        ("в 12 часов", ["в", "spn", "ч а с о в"], "12"),
+        ("5-й день", ["spn", "д е н ь"], "5-й"),
+        ("20 % да", ["spn", "д а"], "20%"),
+    ],
+)
+def test_a_word_that_cannot_be_spelled_is_any_sound_and_told(text, letters, odd):
+    words, oovs = LETTERS(normalise(text, english=False))
+    assert [" ".join(word.pronunciations[0].phones) for word in words] == letters
+    assert [(word.replace("\N{WORD JOINER}", ""), label) for word, label in oovs] == [(odd, "spn")]
+
+
+def test_a_transcript_of_which_nothing_can_be_spelled_is_refused():
+    with pytest.raises(DataError, match="'1' of '12'"):
+        spelled("12 [смех] 13")
+
+
 def test_letters_that_a_model_lacks_lose_their_accents_or_are_named():
-    italian = Speller(frozenset("abcdefghilmnopqrstuvzàèéìòù").__contains__, "lower", ("spn",))
+    italian = Speller(frozenset("abcdefghilmnopqrstuvzàèéìòù").__contains__, "lower")
     assert spelled("Ánna perché", italian) == ["a n n a", "p e r c h é"]
     with pytest.raises(DataError, match="'k' of 'kit'") as caught:
         spelled("kit", italian)

@@ -181,7 +181,7 @@ def speller(options: Options) -> Spell | None:
         If the dictionary is at fault.
     """
     if options.characters:
-        return Speller(is_letter, "lower", (NOISE_LABEL,))
+        return Speller(is_letter, "lower", (NOISE_LABEL,), strict=True)
     if options.dictionary is None and not options.english:
         return None
     books = read_dictionaries(

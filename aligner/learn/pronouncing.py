@@ -103,7 +103,7 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
     """
     noises = (NOISE_LABEL,)
     if text.characters:
-        return Speller(is_letter, "lower", noises)
+        return Speller(is_letter, "lower", noises, strict=True)
     if text.dictionary is None and not text.english:
         return _by_espeak(text, words, noises)
     books = text.books

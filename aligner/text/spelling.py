@@ -25,7 +25,10 @@ class Speller:
     case: str | None = None
     """Case that the alphabet is written in; None where it has both."""
     noises: tuple[str, ...] = ()
-    """Labels that stand for bracketed words such as [laughter]."""
+    """Labels that stand for bracketed words such as [laughter], and for words that cannot be spelled."""
+    strict: bool = False
+    """Whether a word that cannot be spelled, such as 12, is an error, as it is for what learns from speech;
+    otherwise it is any sound, where there is a label for that."""
 
     def entry(self, written: str, speaker: str = "") -> bool:
         """Whether a word has a pronunciation as it is written: none has, for none is given."""
@@ -36,22 +39,45 @@ class Speller:
         return self
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
-        """Return the spoken words, and an empty list of words out of vocabulary.
+        """Return the spoken words, and the (word, label) of those that cannot be spelled.
 
         Raises
         ------
         DataError
-            Naming the character that the alphabet lacks.
+            Naming the character that the alphabet lacks, where there is no label for any sound, or no word
+            at all can be spelled: then the model is of another language.
         """
-        return [
-            SpokenWord(k, word, self._pronunciations(word))
-            for k, token in enumerate(tokens)
-            for word in token.spoken
-        ], []
+        spoken: list[SpokenWord] = []
+        oovs: list[tuple[str, str]] = []
+        strict = self.strict or not self.noises or not any(map(self._can_spell, tokens))
+        for k, token in enumerate(tokens):
+            for word in token.spoken:
+                try:
+                    found = self._pronunciations(word)
+                except DataError:
+                    if strict:
+                        raise
+                    found = self._noise()
+                    oovs.append((word, self.noises[0]))
+                spoken.append(SpokenWord(k, word, found))
+        return spoken, oovs
+
+    def _can_spell(self, token: Token) -> bool:
+        """Whether some word of a token, other than a noise, has nothing but characters of the alphabet."""
+        for word in token.spoken:
+            try:
+                if not BRACKETED.fullmatch(word) and self._pronunciations(word):
+                    return True
+            except DataError:
+                continue
+        return False
+
+    def _noise(self) -> tuple[Pronunciation, ...]:
+        return tuple(Pronunciation((label,)) for label in self.noises)
 
     def _pronunciations(self, word: str) -> tuple[Pronunciation, ...]:
         if BRACKETED.fullmatch(word) and self.noises:
-            return tuple(Pronunciation((label,)) for label in self.noises)
+            return self._noise()
         word = stem(word) if is_cut_off(word) else word
         written = word.upper() if self.case == "upper" else word.lower() if self.case == "lower" else word
         characters = [
