@@ -90,19 +90,55 @@ def test_a_soft_tone_is_dead(hertz, step):
     assert [part.seconds for part in found.cuts.parts] == pytest.approx([1.95, 1.95], abs=0.07)
 
 
+def room(seconds: float, seed: int = 3) -> np.ndarray:
+    """Noise as loud as the floor of a `voice`."""
+    return 0.001 * np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE))
+
+
+@pytest.mark.parametrize("seconds", [2, 10, 60])
+@pytest.mark.parametrize("zeros", [0.0, 3.0])
+def test_a_long_empty_room_is_left_out_at_both_ends(seconds, zeros):
+    around = np.concatenate([np.zeros(round(zeros * SAMPLE_RATE)), room(seconds)])
+    wave = np.concatenate([around, voice(1.0), around[::-1]])
+    found = lively(wave, SAMPLE_RATE)
+    assert [part.seconds for part in found.cuts.parts] == pytest.approx([seconds + zeros - 0.3] * 2, abs=0.25)
+    step = (len(wave) - len(found.samples)) % 320
+    assert step == 0 or zeros
+    first = round(found.cuts.parts[0].seconds * SAMPLE_RATE)
+    assert np.array_equal(found.samples, wave[first : first + len(found.samples)])
+    assert lively(wave[len(around) - 16000 : 16000 - len(around)], SAMPLE_RATE).cuts == Cuts()
+
+
+def test_a_room_that_is_loud_or_in_which_something_is_heard_stays():
+    soft, wave = room(4.0), voice(1.0)
+    soft[16000:17600] *= 10  # a soft sound: all but a second in front of it stays
+    assert lively(np.concatenate([soft, wave]), SAMPLE_RATE).cuts == Cuts()
+    noisy = np.concatenate([30 * room(4.0), wave])
+    assert lively(noisy, SAMPLE_RATE).samples is noisy
+
+
+def test_a_long_room_is_not_far_softer_than_itself():
+    draw = np.random.default_rng(4)
+    for level in np.geomspace(1e-4, 2e-3, 12):
+        noise = level * draw.standard_normal(20 * SAMPLE_RATE)
+        wave = np.concatenate([noise, voice(1.0) + level * draw.standard_normal(SAMPLE_RATE), noise])
+        found = lively(wave, SAMPLE_RATE, cut=False)
+        assert found.samples is wave or level < 3.2e-4  # 10 dB below the floor of the voice
+
+
 def test_noise_as_soft_as_a_tone_and_a_louder_tone_are_sound():
     soft = 1e-3 * np.random.default_rng(2).standard_normal(2 * SAMPLE_RATE)
     wave = np.concatenate([soft, voice(1.0), soft])
-    assert lively(wave, SAMPLE_RATE).samples is wave
+    assert lively(wave, SAMPLE_RATE, cut=False).samples is wave
     tone = 0.02 * np.sin(np.arange(2 * SAMPLE_RATE))
     wave = np.concatenate([tone, voice(1.0), tone])
-    assert lively(wave, SAMPLE_RATE).samples is wave
+    assert lively(wave, SAMPLE_RATE, cut=False).samples is wave
 
 
 def test_hum_is_no_drift():
     hum = 0.01 * np.sin(2 * np.pi * 50 * np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE)
     wave = np.concatenate([hum, voice(1.0), hum]) + 1e-4 * voice(5.0)
-    assert lively(wave, SAMPLE_RATE).samples is wave
+    assert lively(wave, SAMPLE_RATE, cut=False).samples is wave
 
 
 def test_far_softer_sound_is_dead_where_there_is_a_gap():
@@ -218,11 +254,10 @@ def test_dead_sound_moves_nothing(speech, plain, kind):
 
 @pytest.mark.parametrize("kind", NEARLY)
 def test_other_silence_moves_hardly_anything(speech, plain, kind):
-    if plain[0].traits.name == "ctc":
-        pytest.skip("a network hears all of a recording at once, and with room noise hears it otherwise")
     moves = moved(speech, plain, kind)
     assert np.median(moves) <= 0.2
-    most = NEARLY[kind] * (3 if plain[0].traits.name == "dtw" else 1)  # it warps a synthesiser's pauses
+    # a network hears all of a recording at once; dtw warps a synthesiser's pauses
+    most = NEARLY[kind] * {"ctc": 4, "dtw": 3}.get(plain[0].traits.name, 1)
     assert 100 * (moves > 5).mean() <= most
 
 

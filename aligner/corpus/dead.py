@@ -27,7 +27,13 @@ DITHER_SWING = 2.1 * STEP  # a swing from -1 to 1 step
 DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a swing is dead
 FAINT_LEVELS = range(-70, -49)  # dB of the swing of the loud, up to which sound is dead where there is a gap
 LEAST_GAP = 6  # dB above faint sound in which there is hardly a block: a room dies away through all levels
+REACH_OF_EDGE = np.array([1, 2, 3])  # blocks beside what lies below a gap, one of which lies above it
 LEAST_APART_BLOCKS = 50  # blocks in a row below such a gap, at least
+ROOM_BLOCKS = 10  # that the level of a room is taken over at once
+ROOM_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, that an empty room has at most
+ROOM_PERCENTILE, ROOM_RANGE = 10, 10 ** (5 / 20)  # of all levels, and what a room's may be above it
+KEPT_ROOM = 0.3  # s of an empty room that are heard before the first other sound and behind the last
+LEAST_ROOM = 1.0  # s of it that are left out at either end, at least
 TONE_LEVEL = 10 ** (-45 / 20)  # of the swing of the loud, below which a tone or hum is dead
 TONE_BLOCKS = 8  # that a period of a hum lies in, so that the swing over them stays the same
 TONE_SHARE = 0.01  # of a tone's swing, by which it changes at most
@@ -97,14 +103,18 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = Tru
     """
     loud = _loud(_swings(samples, rate))
     flat = _without_drift(samples, rate, DEAD_LEVEL * loud)
-    dead = _dead_stretches(flat, rate, loud, _swings(flat, rate), DITHER_SWING if stepped else 0.0)
+    swings = _swings(flat, rate)
+    dead = _dead_stretches(flat, rate, loud, swings, DITHER_SWING if stepped else 0.0)
+    exact = _put_there(samples, dead, rate)
+    if cut:
+        dead, exact = _with_rooms(dead, exact, swings, rate, loud, len(samples))
     live = _between(dead, len(samples))
     if not len(live):
         return Lively(samples, Cuts(), live)
     samples = _without_offset(samples, live, LEAST_OFFSET * loud)
     if not len(dead):
         return Lively.whole(samples)
-    removed = _removed(samples, dead, rate, live, loud) if cut else dead[:, :1] + np.zeros(2, np.int64)
+    removed = _removed(samples, dead, exact, rate, live, loud) if cut else dead[:, :1] + np.zeros(2, np.int64)
     kept = np.concatenate([samples[a:b] for a, b in _between(removed, len(samples))])
     rests = dead - _before(removed, dead)
     cuts = [
@@ -171,7 +181,10 @@ def _faint(swings: np.ndarray, loud: float) -> float:
         if between <= len(swings) // LEAST_APART_BLOCKS:
             runs = _runs(swings <= most)
             apart = runs[runs[:, 1] - runs[:, 0] >= LEAST_APART_BLOCKS]
-            if len(apart) and between <= int(((apart > 0) & (apart < len(swings))).sum()):
+            begins, ends = apart[apart[:, 0] > 0, 0], apart[apart[:, 1] < len(swings), 1]
+            beside = np.concatenate([begins[:, None] - REACH_OF_EDGE, ends[:, None] + REACH_OF_EDGE - 1])
+            beyond = swings[beside.clip(0, len(swings) - 1)].max(1) > above
+            if len(apart) and between <= len(beside) and beyond.all():
                 return most
     return DEAD_LEVEL * loud
 
@@ -266,7 +279,43 @@ def _between(dead: np.ndarray, count: int) -> np.ndarray:
     return edges[edges[:, 1] > edges[:, 0]]
 
 
-def _removed(samples: np.ndarray, dead: np.ndarray, rate: int, live: np.ndarray, loud: float) -> np.ndarray:
+def _put_there(samples: np.ndarray, dead: np.ndarray, rate: int) -> np.ndarray:
+    """Whether each dead stretch (K, 2) is a constant that was put there, whose edges are sure."""
+    long = dead[:, 1] - dead[:, 0] >= round(EXACT_SECONDS * rate)
+    return np.asarray(long & (samples[dead[:, 0]] == samples[dead[:, 1] - 1]))
+
+
+def _with_rooms(
+    dead: np.ndarray, exact: np.ndarray, swings: np.ndarray, rate: int, loud: float, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dead stretches (K, 2), and whether each is `_put_there`, with long empty rooms at both ends of what is
+    live of ``count`` samples.
+    """
+    before = int(dead[0, 1]) if len(dead) and dead[0, 0] == 0 else 0
+    behind = int(dead[-1, 0]) if len(dead) and dead[-1, 1] == count else count
+    size, step = max(rate // BLOCKS_A_SECOND, 1), round(CUT_STEP * rate)
+    within = swings[-(-before // size) : behind // size]
+    powers = np.square(within[: len(within) // ROOM_BLOCKS * ROOM_BLOCKS]).reshape(-1, ROOM_BLOCKS).mean(1)
+    floor = np.percentile(powers, ROOM_PERCENTILE) if len(powers) else np.inf
+    other = np.flatnonzero(powers > ROOM_RANGE**2 * floor)
+    if floor > (ROOM_LEVEL * loud) ** 2 or not len(other):
+        return dead, exact
+    kept, least = round(KEPT_ROOM * rate), round(LEAST_ROOM * rate)
+    head = int(other[0]) * ROOM_BLOCKS * size - kept
+    tail = (len(within) - (int(other[-1]) + 1) * ROOM_BLOCKS) * size - kept
+    first = before + head // step * step if head >= least else 0
+    last = behind - tail // step * step if tail >= least else count
+    inner = (dead[:, 1] > first) & (dead[:, 0] < last)
+    ends = [(0, first)] * (first > 0), [(last, count)] * (last < count)
+    both = [np.reshape(np.array(end, np.int64), (-1, 2)) for end in ends]
+    dead, exact = np.concatenate([both[0], dead[inner].clip(first, last), both[1]]), exact[inner]
+    exact = np.concatenate([np.ones(len(both[0]), bool), exact, np.ones(len(both[1]), bool)])
+    return dead, exact
+
+
+def _removed(
+    samples: np.ndarray, dead: np.ndarray, exact: np.ndarray, rate: int, live: np.ndarray, loud: float
+) -> np.ndarray:
     """What is left out of each dead stretch, (K, 2); none of it where both numbers are one.
 
     At the edges it is all, but for a bit of background where speech begins or ends right there; between live
@@ -276,11 +325,10 @@ def _removed(samples: np.ndarray, dead: np.ndarray, rate: int, live: np.ndarray,
     count, kept, step = len(samples), round(KEPT_REST * rate), round(CUT_STEP * rate)
     first_speech, last_speech = _speech(samples, rate, live, SPEECH_LEVEL * loud)
     found = []
-    for first, last in dead.tolist():
-        exact = last - first >= round(EXACT_SECONDS * rate) and samples[first] == samples[last - 1]
+    for (first, last), sure in zip(dead.tolist(), exact.tolist(), strict=True):
         if first == 0:
             length = max(min(last, first_speech - edge), 0)
-            found.append((0, 0 if length < least else length if exact else length // step * step))
+            found.append((0, 0 if length < least else length if sure else length // step * step))
         elif last == count:
             length = max(min(count - first, count - last_speech - edge), 0)
             found.append((count if length < least else count - length, count))
