@@ -418,13 +418,13 @@ def test_a_full_disk_leaves_the_last_state(whole, tmp_path, full_disk, monkeypat
 
 @pytest.mark.parametrize("name", ["training.csv", "dictionary.dict", "training.html"])
 def test_a_full_disk_is_told_wherever_it_gets_full(tmp_path, monkeypatch, name):
-    original = Path.write_text
+    original = Path.replace
 
-    def write(self, *rest, **options):
-        return full() if name in self.name else original(self, *rest, **options)
+    def replaced(self, target):  # what is written beside gets its name
+        return full() if name == Path(target).name else original(self, target)
 
     path = config(tmp_path)
-    monkeypatch.setattr(Path, "write_text", write)
+    monkeypatch.setattr(Path, "replace", replaced)
     result = run("train", SAMPLE, tmp_path / "model", "--config", path)
     assert result.exit_code == 2
     assert "No space left on device" in result.output
