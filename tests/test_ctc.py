@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from aligner.graph import NONE
 from aligner.graph.ctc import BLANK, STAR, Alphabet, build
 from aligner.models.ctc import CtcModel, posteriors
 from aligner.models.store import load_model
+from aligner.run.cautions import cautions
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.forward_backward import forward_backward
 from aligner.search.viterbi import viterbi
@@ -479,3 +481,14 @@ def test_the_backend_is_a_backend():
     from aligner.backends.base import Backend
 
     assert isinstance(CtcBackend(model=load_model("hama"), options=Options(backend="ctc")), Backend)
+
+
+def test_dictionaries_are_of_no_use_where_words_are_spelled(tmp_path):
+    for name in ("a.dict", "b.dict"):
+        (tmp_path / name).write_text("ab\tA B\n")
+    options = Options(backend="ctc", dictionary=tmp_path / "a.dict", add_words=[tmp_path / "b.dict"])
+    found = cautions([], chosen(model_of(Ear()), options))
+    assert [Path(c.where).name for c in found] == ["a.dict", "b.dict"]
+    assert "'ear' writes letters, not phones: leave out --dictionary" in str(found[0])
+    assert "leave out --add-words" in str(found[1])
+    assert cautions([], chosen(model_of(Ear()), Options(backend="ctc"))) == ()

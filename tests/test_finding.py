@@ -486,6 +486,8 @@ BESIDE = {
     ".EAF": "Export As > Praat TextGrid",
     ".csv": "transcripts.tsv",
     ".stm": "b.TextGrid",
+    ".scp": "transcripts.tsv",
+    ".jsonl": "transcripts.tsv",
 }
 
 

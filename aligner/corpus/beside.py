@@ -33,6 +33,8 @@ WAYS: Mapping[str, tuple[str, str]] = {  # suffix -> what it is, and the way to 
     ".ctm": ("NIST's times of words", "write its words to {stem}.txt; as a reference, name its folder (-r)"),
     ".mlf": ("HTK's master labels", "write what is said in each recording to a .lab of its name"),
     ".textgridcollection": ("Praat's collections", "open it in Praat, and save each TextGrid by itself"),
+    ".scp": ("Kaldi's lists of recordings", "write file, tab, what is said to transcripts.tsv"),
+    ".jsonl": ("tables in JSON", "write file, tab, text to transcripts.tsv"),
     ".collection": ("Praat's collections", "open it in Praat, and save each TextGrid by itself"),
 }
 # of these, which may be anything, only files that have a recording's name are told
@@ -45,6 +47,7 @@ WAYS_BY_NAME: Mapping[str, tuple[str, str]] = {
     ".trn": ("text", "name it {stem}.txt"),
     ".trans": ("text", "name it {stem}.txt"),
     ".transcript": ("text", "name it {stem}.txt"),
+    ".lbl": ("text", "name it {stem}.txt"),
     ".asc": ("text", "name it {stem}.txt"),
     ".docx": ("Word's documents", _PLAIN),
     ".doc": ("Word's documents", _PLAIN),

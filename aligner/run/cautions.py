@@ -12,6 +12,7 @@ from aligner.backends.base import AnyBackend, tokens_of
 from aligner.text.dictionaries import few_words
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
+from aligner.text.spelling import Speller
 from aligner.types import Caution, DataError, Fault, Utterance
 
 MOST_READ = 2000  # utterances from which it is known whether a dictionary is that of the corpus
@@ -31,6 +32,8 @@ def cautions(
         Whether they are all that there is, so that a speaker who says nothing is misspelled.
     """
     pronounce = backend.pronounce if isinstance(backend, Pronouncing) else None
+    if isinstance(pronounce, Speller):
+        return _of_no_use(backend)
     if not isinstance(pronounce, Pronouncer):
         return ()
     dictionary = backend.options.dictionary
@@ -39,6 +42,17 @@ def cautions(
     found = (*pronounce.cautions, *(_strangers(utterances, pronounce, dictionary) if whole else ()))
     some = utterances[:: max(1, -(-len(utterances) // MOST_READ))]
     return (*found, *few_words(_said(some, backend), pronounce, dictionary))
+
+
+def _of_no_use(backend: AnyBackend) -> tuple[Caution, ...]:
+    """A warning for each file of pronunciations that is named where words are spelled."""
+    options = backend.options
+    rule = f"it is not used, for {backend.traits.about} writes letters, not phones"
+    named = [(options.dictionary, "--dictionary")] if options.dictionary is not None else []
+    return tuple(
+        Caution(where=str(path), rule=rule, remedy=f"leave out {option}", fault=Fault.DICTIONARY)
+        for path, option in [*named, *((added, "--add-words") for added in options.added)]
+    )
 
 
 def _strangers(
