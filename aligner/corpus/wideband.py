@@ -24,6 +24,8 @@ WINDOW, HOP = 512, 128  # samples of a frame, and from one to the next
 LOW = (300, 500, 800, 1100, 1500, 1900, 2400, 2900, 3300)  # Hz, edges of the bands that tell
 HIGH = (3300, 3700, 4200, 4700, 5200, 5900, 6700, 8000)  # Hz, edges of the bands that are told
 NOTHING = 1e-8  # of the strongest frequency's power: above the band, there is less
+SURELY_SOMETHING = 1e-6  # of that, above the band in a few frames: the band has no end
+FIRST_LOOK = 12  # frames that are looked at first
 LEAST_EDGE, MOST_EDGE = 2800.0, 7000.0  # Hz between which a band may end; models hear little above
 SAFE = 0.95  # share of the band's width up to which its own sound is taken
 FAINTEST = 1e-9  # of the strongest frame's power, added to every band before the logarithm
@@ -77,6 +79,8 @@ def band_edge(wave: np.ndarray) -> float | None:
     >>> bool(4000 <= band_edge(np.fft.irfft(spectrum)) < 4500)  # windows blur the edge
     True
     """
+    if _reaches_far(wave):
+        return None
     power = np.zeros(len(HERTZ))
     for _, spectra in _spectra(wave, SKIPPED, inside=True):  # a wave that begins at once is a click elsewhere
         power += (np.abs(spectra) ** 2).sum(0)
@@ -85,6 +89,16 @@ def band_edge(wave: np.ndarray) -> float | None:
         return None
     edge = float(HERTZ[heard[-1]])
     return edge if LEAST_EDGE <= edge < MOST_EDGE else None
+
+
+def _reaches_far(wave: np.ndarray) -> bool:
+    """Whether a few frames of a wave (N,) tell already that it has something of every frequency."""
+    if len(wave) < WINDOW:
+        return False
+    frames = np.lib.stride_tricks.sliding_window_view(wave, WINDOW)
+    some = frames[len(frames) // (2 * FIRST_LOOK) :: max(len(frames) // FIRST_LOOK, 1)]
+    power = (np.abs(np.fft.rfft(some * _window(), axis=1)) ** 2).sum(0)
+    return bool((power[HERTZ >= MOST_EDGE] > SURELY_SOMETHING * power.max()).any())
 
 
 def widened(wave: np.ndarray) -> np.ndarray:
