@@ -246,6 +246,7 @@ STATES = dict(
 )
 ZONES = frozenset(listed("est edt et cst cdt ct mst mdt mt pst pdt pt gmt utc cet bst"))  # of time
 ERAS = frozenset(["bc", "ad", "bce", "ce"])
+_OF_OKLAHOMA = frozenset(["tulsa", "city", "norman", "edmond", "lawton", "stillwater"])  # "Bob, OK?"
 _AT_TIME = re.compile(r"\d{1,2}:\d\d(?:[ap]\.?m)?|\d{1,2}[ap]\.?m\.?", re.IGNORECASE)
 _NTH = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
 _NUMERAL = re.compile(r"[IVXLC]+")
@@ -276,7 +277,8 @@ def read(place: Place) -> list[str] | None:
 
 
 def _before_number(place: Place) -> list[str] | None:
-    counted = place.at(1)[:1].isdecimal() or (place.word[-1] == "." and _NUMERAL.fullmatch(place.at(1)))
+    numeral = place.word[-1] == "." and place.at(1) != "I" and _NUMERAL.fullmatch(place.at(1))
+    counted = place.at(1)[:1].isdecimal() or numeral
     known = BEFORE_NUMBERS.get(place.word.lower(), "") if counted else ""
     return known.split() or None
 
@@ -319,11 +321,13 @@ def _direction(place: Place) -> list[str] | None:
 def _state(place: Place) -> list[str] | None:
     """A state behind a town: Portland, OR; Boston MA 02139."""
     known = STATES.get(place.word)
-    if not known or not place.at(-1)[:1].isupper() or not place.capitals_tell:
+    town = place.at(-1)
+    if not known or not town[:1].isupper() or town.isupper() or not place.capitals_tell:
         return None
     ends = place.stopped or not place.at(1) or not place.at(1)[:1].isalpha()
     coded = re.fullmatch(r"\d{5}(?:-\d{4})?", place.at(1))
-    return known.split("_") if coded or (place.apart and ends) else None
+    behind = place.apart and ends and (place.word != "OK" or town.lower() in _OF_OKLAHOMA)
+    return known.split("_") if coded or behind else None
 
 
 def _known(place: Place) -> list[str] | None:

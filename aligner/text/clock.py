@@ -23,7 +23,7 @@ _YEAR_FIRST = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d\d?)[-/](?P<d>\d\d?)")
 _MONTH_FIRST = re.compile(
     r"(?P<m>\d{1,2})(?:-(?P<d>\d{1,2})-(?P<y>\d{4})|/(?P<d2>\d{1,2})/(?P<y2>\d{4}|\d\d))"
 )
-_RECENT = 50  # two figures of a year below it are of 2000 and later
+_RECENT = 40  # two figures of a year below it are of 2000 and later
 
 
 def is_month(word: str) -> bool:

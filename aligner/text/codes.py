@@ -64,6 +64,8 @@ def _piece(piece: str, last: bool) -> list[str]:
         return decimal(piece) if piece.count(".") == 1 else version(piece)
     if piece in VULGAR:
         return fraction(*VULGAR[piece])
+    if piece == "#":
+        return ["sharp"]
     if not piece[0].isalpha():
         return signs.said(piece) or digits(piece.translate(SUPERSCRIPTS)) or _numerals(piece)
     if last and re.fullmatch("[A-Z]s", piece):

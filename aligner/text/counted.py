@@ -12,8 +12,9 @@ from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, SHORT_MAGNITUDES, 
 _NUMBER = re.compile(
     r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[-–]\d[\d,.]*)?|\d*[½¼¾]|\d/\d|\d{2,3}/\d{2,3}"
 )
+_LESS_THAN_ONE = re.compile(r"[½¼¾]|1/\d+")
 _INCHES = re.compile(r"\d|1[01]")
-_SQUARES = {"sq": "square", "cu": "cubic"}
+_SQUARES = {"sq": "square", "cu": "cubic", "fl": "fluid"}
 
 
 def read(place: Place) -> list[str] | None:
@@ -60,7 +61,7 @@ def _unit(word: str, place: Place) -> list[str] | None:
     before, low = place.at(-1), word.lower()
     if low == "v" and place.at(1)[:1].isdecimal():
         return ["versus"]
-    one = before.lstrip("-") == "1"
+    one = before.lstrip("-") == "1" or _LESS_THAN_ONE.fullmatch(before) is not None
     if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
         return unit("in", one)
     if low == "in" and place.word.endswith(".") and place.at(1)[:1].islower() and _NUMBER.fullmatch(before):

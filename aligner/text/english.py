@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     roman.read,
     counted.read,
     abbreviations.read,
+    words.lettered,
     words.symbol,
     figures.read_whole,
     words.letters_and,
@@ -57,7 +58,7 @@ _ASKED = (
     | frozenset(abbreviations.DIRECTIONS)
     | frozenset(state.lower() for state in abbreviations.STATES)
     | abbreviations.ZONES
-    | frozenset(listed("am pm sq cu covid x"))
+    | frozenset(listed("am pm sq cu fl us un la er ai id pa ma ta va da pe gi ui ra covid x"))
     | frozenset(code.lower() for code in CODES)
     | frozenset(MAGNITUDES)
     | frozenset(m + "s" for m in MAGNITUDES)
@@ -141,6 +142,6 @@ def _is_plain(place: Place) -> bool:
     if low in _ASKED or (len(low) == 1 and not low.isascii()):
         return False
     before = place.at(-1)
-    if any(c.isnumeric() for c in before) or before in ("sq", "cu"):
+    if any(c.isnumeric() for c in before) or before in ("sq", "cu", "fl"):
         return False
     return not roman.may_be(low, before)

@@ -56,6 +56,7 @@ _NO_NOUNS = frozenset(
         thin round square up down behind ahead
     """)
 )
+_OFTEN = frozenset(["a", "an", "per", "each", "every", "daily", "weekly", "monthly", "this", "in", "as"])
 _TRILLIONS_OF = frozenset(listed("tokens dollars parameters trees"))
 # words before a number that is a name
 _NAMED = frozenset(
@@ -141,6 +142,8 @@ def _bare(m: re.Match[str], place: Place) -> Said:
         return [*digits(text[:2]), "hundred"]
     if len(text) == 5 and (re.fullmatch("[A-Z]{2}", place.at(-1)) or before in _CODED):
         return digits(text)  # a ZIP code behind a state
+    if len(text) == 3 and (before, place.at(-2).lower()) == ("code", "area"):
+        return digits(text)
     if place.after[:1].isalpha() and _day_before_month(text, place):
         return [*(["the"] if before != "the" else []), *ordinal(int(text)), "of"]
     return bare(text)
@@ -199,6 +202,8 @@ def _before_noun(place: Place) -> bool:
 def _measured(m: re.Match[str], place: Place) -> Said:
     """A number with a unit or a magnitude joined to it, or a range of such numbers."""
     written = m["unit"]
+    if written == "x" and not m["high"] and place.after in _OFTEN:
+        return [*number(m["low"]), "times"]
     many = place.after in _MILLIONS_OF
     if (m["low"] + written in _NAMES_IN_K and not many) or (written in ("k", "K") and place.after in _RUNS):
         return [*number(m["low"]), "k"]
@@ -242,7 +247,7 @@ def _unit_twice(m: re.Match[str], place: Place) -> Said:
 def _range(m: re.Match[str], place: Place) -> Said:
     low, high = m["low"].replace(",", ""), m["high"].replace(",", "")
     sizes = (len(low), len(high))
-    if place.before in _NAMED and 3 in sizes:
+    if (place.before in _NAMED and 3 in sizes) or (sizes == (3, 3) and re.fullmatch("7[0-9]7", low)):
         return [*pairs(low), *pairs(high)]  # Boeing 737-800
     if clock.is_month(place.at(-1)) and max(sizes) <= 2:
         return [*ordinal(int(low)), "to", *ordinal(int(high))]
@@ -257,7 +262,7 @@ def _range(m: re.Match[str], place: Place) -> Said:
 
 def _is_telephone(low: str, high: str) -> bool:
     sizes = (len(low), len(high))
-    begins_with_zero = "0" in (low[0], high[0]) and max(sizes) > 1
+    begins_with_zero = "0" in (low[0], high[0]) and max(sizes) > 1 and low != "0"
     return begins_with_zero or sizes in ((3, 4), (5, 4)) or max(sizes) > 6
 
 
@@ -286,6 +291,16 @@ def _scientific(m: re.Match[str], place: Place) -> Said:
 def _by(m: re.Match[str], place: Place) -> Said:
     parts = re.split("[x×]", m[0].lower())
     return [w for n in parts for w in ["by", *(pairs(n) if n.isdecimal() else _value(n))]][1:]
+
+
+def _sides(m: re.Match[str], place: Place) -> Said:
+    """The sides of a room or a picture: 10'x12'."""
+    name = "foot" if m["sign"] == "'" else "inch"
+    return [*cardinal(m["first"]), name, "by", *cardinal(m["last"]), name]
+
+
+def _word_and_ordinal(m: re.Match[str], place: Place) -> Said:
+    return [m["word"], *ordinal(int(m["nth"][:-2]))]
 
 
 def _long(m: re.Match[str], place: Place) -> Said:
@@ -355,6 +370,8 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"(?P<number>1-8\d\d)-(?P<word>[a-z][a-z-]*)", _toll_free),
         (r"\d+(?:\.\d+){2,}", lambda m, _: codes.version(m[0])),
         (rf"{DECIMAL}(?:x{DECIMAL})+", _by),
+        (r"(?P<first>\d+)(?P<sign>['\"])x(?P<last>\d+)(?P=sign)", _sides),
+        (r"(?P<word>[a-z]{2,})(?P<nth>\d+(?:st|nd|rd|th))", _word_and_ordinal),
         (r"(?P<hours>\d+)h(?P<minutes>\d+)(?:m|min|mins)?", _long),
         (r"(?P<minutes>\d+)m(?P<seconds>\d+)s", _long),
         (r"(?P<n>\d+)-?y/?o", _old),

@@ -251,7 +251,7 @@ def _behind(piece: str, start: int, last: int) -> int:
         return 1
     if found := _SHARP.search(word + run[:2]) or _SHARP.search(word + run[:1]):
         return len(found.string) - len(word)
-    if run[0] == "+" and re.search(r"\d[A-Za-z]?$", word):
+    if run[0] == "+" and re.search(r"\d[A-Za-z]?$|^[A-Z]\w+$", word):
         return 1
     return int(run[0] == "'" and bool(re.search(r"(?:[^\W\d_]in|o)$|^'?n$", word, re.IGNORECASE)))
 

@@ -35,6 +35,7 @@ SIGNS = {
     "°C": "degrees celsius",
     "°F": "degrees fahrenheit",
     "#": "number",
+    "♭": "flat",
     "§": "section",
     "§§": "sections",
     "¶": "paragraph",

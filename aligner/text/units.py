@@ -95,6 +95,7 @@ _REGULAR = {
     "ounce": "oz",
     "liter": "l L ltr",
     "milliliter": "ml mL cc",
+    "centiliter": "cl cL",
     "deciliter": "dl dL",
     "microliter": "μl μL",
     "gallon": "gal gals",

@@ -27,6 +27,10 @@ _INITIALS = re.compile(
     r"(?:[^\W\d_]\.){1,}(?:[^\W\d_]\.?)?(?P<ending>'?s)?|(?:ph\.?d\.?|m\.?sc\.?|b\.?sc\.?)(?P<more>'?s)?",
     re.IGNORECASE,
 )
+# letters that are words in small letters
+_LETTERED = frozenset(
+    ["US", "UN", "LA", "ER", "AI", "ID", "PA", "MA", "TA", "VA", "DA", "PE", "GI", "UI", "RA"]
+)
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
 
 
@@ -44,6 +48,26 @@ def initials(place: Place) -> list[str] | None:
     ending = found["ending"] or found["more"] or ""
     named = letters(place.word.removesuffix(ending))
     return [*named[:-1], named[-1].rstrip(".") + "'s"] if ending else named
+
+
+def lettered(place: Place) -> list[str] | None:
+    """Name the letters of US, LA and the like, which would be words in small letters; None for other words.
+
+    Examples
+    --------
+    >>> lettered(Place(["the", "US", "Army"], 1)), lettered(Place(["TOLD", "US", "SO"], 1))
+    (['u', 's'], None)
+    """
+    bare = place.word.removesuffix("'s")
+    country = bare == "US" and (place.at(1)[:1] == "$" or place.before == "the")
+    if bare not in _LETTERED or not (place.capitals_tell or country):
+        return None
+    if not country and any(
+        w.isupper() and len(w) > 1 and w not in _LETTERED for w in (place.at(-1), place.at(1))
+    ):
+        return None  # said loudly
+    named = letters(bare)
+    return named if bare == place.word else [*named[:-1], named[-1].rstrip(".") + "'s"]
 
 
 def letters_and(place: Place) -> list[str] | None:
@@ -97,6 +121,8 @@ def plain_words(word: str) -> list[str]:
     head, hyphen, rest = word.partition("-")
     if hyphen and rest and (known := ABBREVIATIONS.get(head.lower())):
         return [*known.split(), *plain_words(rest)]
+    if hyphen and rest and head in _LETTERED:
+        return [*letters(head), *plain_words(rest)]
     if "&" in word and "-" in word:
         return [w for part in word.split("-") for w in letters_and(Place([part], 0)) or plain_words(part)]
     if "/" in word:
