@@ -25,10 +25,6 @@ DEAD_LEVEL = 10 ** (-70 / 20)  # of the swing of the loud, below which nothing i
 STEP = 2.0**-15  # of 16 bits
 DITHER_SWING = 2.1 * STEP  # a swing from -1 to 1 step
 DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a swing is dead
-FAINT_LEVELS = range(-70, -49)  # dB of the swing of the loud, up to which sound is dead where there is a gap
-LEAST_GAP = 6  # dB above faint sound in which there is hardly a block: a room dies away through all levels
-REACH_OF_EDGE = np.array([1, 2, 3])  # blocks beside what lies below a gap, one of which lies above it
-LEAST_APART_BLOCKS = 50  # blocks in a row below such a gap, at least
 ROOM_BLOCKS = 10  # that the level of a room is taken over at once
 ROOM_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, that an empty room has at most
 ROOM_PERCENTILE, ROOM_RANGE = 10, 10 ** (5 / 20)  # of all levels, and what a room's may be above it
@@ -149,7 +145,7 @@ def _dead_stretches(
     samples: np.ndarray, rate: int, loud: float, swings: np.ndarray, dither: float
 ) -> np.ndarray:
     """First sample, and last + 1, of each dead stretch, (K, 2) int64."""
-    most = max(_faint(swings, loud), dither if DITHER_LEVEL * loud > dither else 0.0)
+    most = max(DEAD_LEVEL * loud, dither if DITHER_LEVEL * loud > dither else 0.0)
     size, dead = max(rate // BLOCKS_A_SECOND, 1), (swings <= most) | _tones(samples, rate, swings, loud)
     if not dead.any():
         return np.zeros((0, 2), np.int64)
@@ -165,28 +161,6 @@ def _dead_stretches(
             a = found.pop()[0]
         found.append((a, b))
     return np.array(found, np.int64).reshape(-1, 2)
-
-
-def _faint(swings: np.ndarray, loud: float) -> float:
-    """The swing up to which blocks (T,) are dead: `DEAD_LEVEL`, or more where far softer sound was put in.
-
-    Then there is a gap above its level, which blocks lie in only where it begins or ends.
-    """
-    if np.count_nonzero(swings <= 10 ** (FAINT_LEVELS[-1] / 20) * loud) < LEAST_APART_BLOCKS:
-        return DEAD_LEVEL * loud
-    ordered = np.sort(swings)
-    for level in reversed(FAINT_LEVELS):
-        most, above = 10 ** (level / 20) * loud, 10 ** ((level + LEAST_GAP) / 20) * loud
-        between = int(ordered.searchsorted(above) - ordered.searchsorted(most, "right"))
-        if between <= len(swings) // LEAST_APART_BLOCKS:
-            runs = _runs(swings <= most)
-            apart = runs[runs[:, 1] - runs[:, 0] >= LEAST_APART_BLOCKS]
-            begins, ends = apart[apart[:, 0] > 0, 0], apart[apart[:, 1] < len(swings), 1]
-            beside = np.concatenate([begins[:, None] - REACH_OF_EDGE, ends[:, None] + REACH_OF_EDGE - 1])
-            beyond = swings[beside.clip(0, len(swings) - 1)].max(1) > above
-            if len(apart) and between <= len(beside) and beyond.all():
-                return most
-    return DEAD_LEVEL * loud
 
 
 def _tones(samples: np.ndarray, rate: int, swings: np.ndarray, loud: float) -> np.ndarray:
