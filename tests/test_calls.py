@@ -276,6 +276,11 @@ def test_a_wrong_call_is_one_line_that_says_what_to_do(place, call):
     assert sorted(place.rglob("*")) == before
 
 
+def test_python_runs_the_program_where_its_script_is_not_on_the_path():
+    done = subprocess.run([sys.executable, "-m", "aligner", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "aligner,")
+
+
 def test_no_wrong_call_imports_anything_heavy(tmp_path):
     """Nor does help. All in one process, so that what is imported is seen at the first call that does it."""
     write_place(tmp_path)

@@ -212,7 +212,19 @@ def _apart(path: Path) -> list[Interval]:
 
 
 @pytest.mark.parametrize(
-    "name", ["words", "Words", "WORD", "Anna - words", "anna - Word", "words (Anna)", "ORT-MAU"]
+    "name",
+    [
+        "words",
+        "Words",
+        "WORD",
+        "Anna - words",
+        "anna - Word",
+        "words (Anna)",
+        "ORT-MAU",
+        "Wörter",
+        "anna - mots",
+        "单词",
+    ],
 )
 def test_a_tier_of_words_is_found_by_its_name(name, words, tmp_path):
     corpus = as_corpus(tmp_path / "in", {name: words})

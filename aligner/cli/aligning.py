@@ -158,9 +158,10 @@ def align(*, jobs: int | None, verbose: bool, **call: Any) -> int:
     """Align the recordings in CORPUS, or the one recording FILE, with their transcripts and write TextGrids
     to OUT.
 
-    Each recording (wav, flac, ogg, mp3, opus) needs its transcript beside it under the same name: .lab or
-    .txt with what is said, or .TextGrid with a tier per speaker; or a row in metadata.csv or transcripts.tsv.
-    The folder that holds a recording is its speaker.
+    Each recording (wav, flac, ogg, opus, mp3, ...; m4a, mp4, mov, webm, ... where ffmpeg is installed) needs
+    its transcript beside it under the same name: .lab or .txt with what is said, or .TextGrid with a tier per
+    speaker, or with a tier 'words' whose times are kept; or a row in metadata.csv or transcripts.tsv. The
+    folder that holds a recording is its speaker.
 
     OUT mirrors CORPUS: a TextGrid per recording, alignment.csv with a row per utterance, and oovs.csv with
     the words that were in no dictionary. Of FILE, whatever else is in its folder, it is OUT/NAME.TextGrid.

@@ -12,8 +12,12 @@ from aligner.formats.silences import is_silence
 from aligner.formats.textgrid import read_textgrid
 from aligner.types import Caution, Failure, Notice, Utterance
 
-# names of tiers, as `folded` writes them, whose boundaries are kept; sentences stand in others of the kind
-WORD_TIER = re.compile(r"(?<![^\W_])(words?|wrds?|ort-mau|tokens-?align)(?![^\W_])")
+# names of tiers, as `folded` writes them, whose boundaries are kept; sentences stand in others of the kind,
+# and some are names of people (Sana, Mot)
+WORD_TIER = re.compile(
+    r"(?<![^\W_])(words?|wrds?|ort-mau|tokens-?align|mots|wörter|palabras|palavras|parole|woorden|sanat|slova|"
+    r"słowa|слова|単語|词语|单词|單詞|단어)(?![^\W_])"
+)
 
 
 def tiers_of_words(tiers: Tiers) -> dict[str, str]:

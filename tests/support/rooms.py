@@ -16,5 +16,6 @@ LAYERS = [
     {"bench"},
     {"check"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {room: k for k, layer in enumerate(LAYERS) for room in layer}
