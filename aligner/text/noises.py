@@ -31,7 +31,7 @@ _NAMES = """
     crosstalk cross-talk cutoff distortion echo feedback filler fx hesitation interference laughter
     laugther lg lipsmacks lip-smack ls music musical ng noise noises nonspeech non-speech nonverbal
     non-verbal ns nsn nz ringtone sfx snd soundtrack spk vocalization vocalisation vocalizations
-    vocalized vocnoise ambience inbreath outbreath in-breath out-breath hh hhh breathy footsteps
+    vocalized vocnoise static h hx ambience inbreath outbreath in-breath out-breath hh hhh breathy footsteps
     commotion instrumental gunshot gunshots gunfire sirens honk honks honking doorbell lachen lacht
     lachend gelächter hustet husten räuspert seufzt räuspern atmet einatmen ausatmen geräusch rire rires
     rit toux tousse soupir soupire bruit musique applaudissements risas risa ríe ríen tos tose suspiro
@@ -58,7 +58,7 @@ _ABOUT = """
     hardly heard hearty heavily heavy her his horn alarm siren thunder in interviewer into is italian
     its japanese keyboard keys language languages light lightly lip lips long loud loudly low male
     female man men mandarin chinese moderator more mouth name names nervous nervously next nose of off
-    office on one other others outside over page pages paper papers participant people person phone
+    office on one other others outside over page pages paper papers participant question answer people person phone
     place playing plays portion quick quickly quiet quietly recording room sharply short side slight
     slightly softly soft some someone somebody something sound sounds spanish speaker speakers speech
     starts static stops still student students table teacher telephone the their then throat through

@@ -82,14 +82,15 @@ def pieces(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
 
 def _joint(chunk: str, start: int, k: int, english: bool) -> int:
     """Return how many characters part two words at a place; 0 if none do."""
+    before = chunk[k - 1]
+    if not is_part(before) and before not in "%°'\"":
+        return 0  # asked first: a long row of signs is gone through once
     end = k
     while end < len(chunk) and not is_part(chunk[end]) and (chunk[end] != "'" or end == k):
         end += 1
     if end == len(chunk):
         return 0
-    run, before, after = chunk[k:end], chunk[k - 1], chunk[end]
-    if not is_part(before) and before not in "%°'\"":
-        return 0
+    run, after = chunk[k:end], chunk[end]
     if run in ("–", ".–") and chunk[start:k].lower() in SHORT_DATES and after.isupper():
         return 0
     if run[0] in "–—":
