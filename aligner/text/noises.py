@@ -58,7 +58,7 @@ _ABOUT = """
     hardly heard hearty heavily heavy her his horn alarm siren thunder in interviewer into is italian
     its japanese keyboard keys language languages light lightly lip lips long loud loudly low male
     female man men mandarin chinese moderator more mouth name names nervous nervously next nose of off
-    office on one other others outside over page pages paper papers participant question answer people person phone
+    office on one other others outside over page pages paper papers participant question people person phone
     place playing plays portion quick quickly quiet quietly recording room sharply short side slight
     slightly softly soft some someone somebody something sound sounds spanish speaker speakers speech
     starts static stops still student students table teacher telephone the their then throat through
