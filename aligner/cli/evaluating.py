@@ -100,6 +100,9 @@ def evaluate(
     error rate, and files without an alignment are in it too. Intervals are 95 % bootstrap intervals over
     files.
 
+    Tiers of phones and words are found by their usual names in any case ('Phones', 'phone', 'MAU', 'anna -
+    words', ...); the four options name others.
+
     Exit status: 0, or 1 if a reference has no alignment or something could not be read, 2 if the call was
     wrong.
     """
