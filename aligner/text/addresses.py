@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from aligner.text.english.numbers import bare, cardinal, digits, letters, number
 from aligner.text.listed import listed
-from aligner.text.numbers import bare, cardinal, digits, letters, number
 
 _DOMAINS = listed("""
     com org net edu gov mil int io info biz app dev ai tv xyz online shop blog wiki club site store tech

@@ -8,8 +8,8 @@ A transcript is read by these rules, in this order:
 3. What is left is written in plain characters (`aligner.text.plain`), and split into words at spaces.
 4. What the user gave a pronunciation is a word as it stands; so are addresses (`aligner.text.addresses`) and
    telephone numbers; other words are split at punctuation, and stripped of it (`aligner.text.punctuation`).
-5. In English (`aligner.text.english`), Roman numerals, units and numbers with all that is joined to them are
-   spoken out.
+5. In English (`aligner.text.english.rules`), Roman numerals, units and numbers with all that is joined to
+   them are spoken out.
 6. In English, abbreviations, letters and signs are spoken out; every other word is left to the dictionary.
 
 American readings are used: 1984 is "nineteen eighty four", 250 "two hundred fifty", 5/3/24 "may third".
@@ -26,11 +26,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from aligner.text import addresses
-from aligner.text.abbreviations import ABBREVIATIONS as ABBREVIATIONS
 from aligner.text.conventions import USUAL
-from aligner.text.english import Word, in_english
+from aligner.text.english.abbreviations import ABBREVIATIONS as ABBREVIATIONS
+from aligner.text.english.numbers import digits
+from aligner.text.english.rules import Word, in_english
 from aligner.text.markup import without_markup
-from aligner.text.numbers import digits
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.punctuation import WORD_JOINER, bounds, pieces, without_closing_quotes
 from aligner.text.spans import BRACKETED as BRACKETED

@@ -9,10 +9,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from aligner.text.abbreviations import ABBREVIATIONS, BEFORE_NUMBERS, DOTTED_WORDS
+from aligner.text.english.abbreviations import ABBREVIATIONS, BEFORE_NUMBERS, DOTTED_WORDS
+from aligner.text.english.signs import ALONE, BETWEEN
+from aligner.text.english.units import COUNTRIES, CURRENCY_SIGNS
 from aligner.text.listed import listed
-from aligner.text.signs import ALONE, BETWEEN
-from aligner.text.units import COUNTRIES, CURRENCY_SIGNS
 
 KEPT_APOSTROPHES = frozenset(
     listed("""

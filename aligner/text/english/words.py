@@ -6,11 +6,11 @@ import re
 import unicodedata
 from itertools import groupby
 
-from aligner.text import signs
-from aligner.text.abbreviations import ABBREVIATIONS
+from aligner.text.english import signs
+from aligner.text.english.abbreviations import ABBREVIATIONS
+from aligner.text.english.numbers import letter_name, letters
+from aligner.text.english.place import Place
 from aligner.text.listed import listed
-from aligner.text.numbers import letter_name, letters
-from aligner.text.places import Place
 
 GREEK = dict(
     zip(

@@ -6,9 +6,9 @@ import re
 import unicodedata
 from itertools import groupby
 
-from aligner.text import signs
+from aligner.text.english import signs
+from aligner.text.english.numbers import VULGAR, cardinal, decimal, digits, fraction, letters, pairs, plural
 from aligner.text.listed import listed
-from aligner.text.numbers import VULGAR, cardinal, decimal, digits, fraction, letters, pairs, plural
 
 IDIOMS = {
     "9/11": "nine eleven",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aligner.text import clock, codes, fractions, money, signs, words
-from aligner.text.listed import listed
-from aligner.text.numbers import (
+from aligner.text.english import clock, codes, fractions, money, signs, words
+from aligner.text.english.numbers import (
     DECIMAL,
     DIGITS,
     LONGEST_NUMBER,
@@ -31,8 +30,9 @@ from aligner.text.numbers import (
     plural,
     year,
 )
-from aligner.text.places import Place
-from aligner.text.units import SCALES, UNITS, WORDS_TOO, unit
+from aligner.text.english.place import Place
+from aligner.text.english.units import SCALES, UNITS, WORDS_TOO, unit
+from aligner.text.listed import listed
 
 # words before a number that is a name
 _LOTS = frozenset(

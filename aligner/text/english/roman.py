@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from aligner.text.english.numbers import cardinal, ordinal, year
+from aligner.text.english.place import Place
 from aligner.text.listed import listed
-from aligner.text.numbers import cardinal, ordinal, year
-from aligner.text.places import Place
 
 _VALUES = {"m": 1000, "d": 500, "c": 100, "l": 50, "x": 10, "v": 5, "i": 1}
 _NUMERAL = re.compile(

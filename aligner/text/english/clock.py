@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from aligner.text.english.numbers import DIGITS, cardinal, digits, letters, ordinal, year
+from aligner.text.english.place import Place
 from aligner.text.listed import listed
-from aligner.text.numbers import DIGITS, cardinal, digits, letters, ordinal, year
-from aligner.text.places import Place
 
 MONTHS = listed("january february march april may june july august september october november december")
 _TIME = r"(?:[01]?\d|2[0-4])(?::[0-5]\d){0,2}"

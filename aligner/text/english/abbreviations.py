@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aligner.text.clock import MONTHS, is_month
+from aligner.text.english.clock import MONTHS, is_month
+from aligner.text.english.numbers import letters
+from aligner.text.english.place import Place
 from aligner.text.listed import listed
-from aligner.text.numbers import letters
-from aligner.text.places import Place
 
 ABBREVIATIONS = {
     "mr.": "mister",

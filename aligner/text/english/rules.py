@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aligner.text import abbreviations, counted, figures, roman, words
+from aligner.text.english import abbreviations, counted, figures, roman, words
+from aligner.text.english.numbers import letters
+from aligner.text.english.place import Place
+from aligner.text.english.units import CODES, MAGNITUDES
 from aligner.text.listed import listed
-from aligner.text.numbers import letters
-from aligner.text.places import Place
-from aligner.text.units import CODES, MAGNITUDES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from aligner.text import money
-from aligner.text.numbers import VULGAR, letters
-from aligner.text.places import Place
-from aligner.text.units import CODES, CURRENCIES, MAGNITUDES, SHORT_MAGNITUDES, WORDS_TOO, unit
+from aligner.text.english import money
+from aligner.text.english.numbers import VULGAR, letters
+from aligner.text.english.place import Place
+from aligner.text.english.units import CODES, CURRENCIES, MAGNITUDES, SHORT_MAGNITUDES, WORDS_TOO, unit
 
 _NUMBER = re.compile(
     r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[-–]\d[\d,.]*)?|\d*[½¼¾]|\d/\d|\d{2,3}/\d{2,3}"

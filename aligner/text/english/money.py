@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aligner.text.numbers import DECIMAL, cardinal, decimal
-from aligner.text.places import Place
-from aligner.text.units import (
+from aligner.text.english.numbers import DECIMAL, cardinal, decimal
+from aligner.text.english.place import Place
+from aligner.text.english.units import (
     CODES,
     COUNTRIES,
     CURRENCIES,

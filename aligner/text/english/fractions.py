@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from aligner.text.clock import is_month
-from aligner.text.numbers import HALVES, VULGAR, cardinal, fraction, ordinal, plural
-from aligner.text.places import Place
+from aligner.text.english.clock import is_month
+from aligner.text.english.numbers import HALVES, VULGAR, cardinal, fraction, ordinal, plural
+from aligner.text.english.place import Place
 
 _VULGAR = re.compile(rf"(?P<whole>\d+)?[-–⁄]?(?P<vulgar>[{''.join(VULGAR)}])")
 _FRACTION = re.compile(r"(?P<top>\d+)[/⁄](?P<bottom>[1-9]\d*)(?P<ending>st|nds?|rds?|ths?)?", re.IGNORECASE)

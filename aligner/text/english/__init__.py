@@ -1,0 +1,1 @@
+"""English words as they are said: each module knows one kind of what is written, `rules` their order."""
