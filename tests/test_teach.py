@@ -446,7 +446,7 @@ def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, engli
         found = place_at_medians(one.phones, one.distributions, one.width).phones
         off = np.array([p.start - one.phones[0].start for p in found[1:]]) - one.truth
         # a pause between two rooms: the louder one's noise is heard as half a second of the T before it
-        assert np.nanmean(np.abs(off)) <= at_most(0.0168)
+        assert np.nanmean(np.abs(off)) <= at_most(0.0138)
 
 
 # Which boundary is which

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -133,6 +134,7 @@ def pause_cost(energies: Tensor) -> Tensor:
     smooth = torch.nn.functional.avg_pool2d(
         around[None], (FRAMES_SMOOTHED, FILTERS_IN_BAND), (1, FILTERS_IN_BAND)
     )[0]
+    level = smooth.mean(1)
     sound = sounding(energies.mean(1), FRAME_RATE)
     above = torch.cat(
         [
@@ -140,7 +142,11 @@ def pause_cost(energies: Tensor) -> Tensor:
             for k in range(0, len(smooth), FLOOR_STEP)
         ]
     )
-    return AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
+    cost = AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
+    # what is softer than any phone is a pause, however many rooms were put together in the recording
+    loud = torch.quantile(level[sound] if bool(sound.any()) else level, LOUD_PERCENTILE / 100)
+    soft = level < loud - NO_PHONE * math.log(10) / 10
+    return torch.where(soft, 0.0, cost)
 
 
 def closures_joined(
