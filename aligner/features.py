@@ -89,7 +89,8 @@ def sounding(level: Tensor, rate: float, edge: float = EDGE_REACH) -> Tensor:
     """
     if not len(level):
         return torch.zeros(0, dtype=torch.bool, device=level.device)
-    values = level.detach().cpu().numpy()  # on numbers this few torch takes four times as long
+    exact = torch.promote_types(level.dtype, torch.float32)  # numpy has no bfloat16
+    values = level.detach().to(exact).cpu().numpy()  # on numbers this few torch takes four times as long
     count = max(1, min(round(LOUD_SECONDS * rate), len(values) // 10))
     ordered = np.partition(values, (count - 1, len(values) - count))
     loud = values >= (ordered[count - 1] + ordered[len(values) - count]) / 2

@@ -64,6 +64,11 @@ class TestPauseCost:
         energies[10 * FLOOR_STEP :] = 3.0
         assert float(pause_cost(energies)[16 * FLOOR_STEP :].max()) == 0.0
 
+    def test_lower_precision_costs_as_much(self):
+        energies = torch.zeros(300, 25)
+        energies[100:120] = 1.0
+        torch.testing.assert_close(pause_cost(energies.bfloat16()), pause_cost(energies), atol=0.1, rtol=0.0)
+
     def test_no_frames_cost_nothing(self):
         assert pause_cost(torch.zeros(0, 25)).shape == (0,)
 

@@ -101,7 +101,8 @@ def read(
     throughout, ``rests`` what becomes of dead sound.
 
     Unless that is kept, a model is going to hear them: with the upper half of their spectrum and, where
-    ``levelled``, at a usual level (see `aligner.corpus.listening`).
+    ``levelled``, at a usual level (see `aligner.corpus.listening`) and without long empty rooms at both ends,
+    which only those can take out who know the whole recording.
 
     Raises
     ------
@@ -125,7 +126,9 @@ def read(
         )
     heard = dead.Lively.whole(samples)
     if rests is not Rests.KEPT:
-        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT, stepped=in_steps(samples))
+        heard = dead.lively(
+            samples, own_rate, cut=rests is Rests.CUT, stepped=in_steps(samples), rooms=levelled
+        )
     if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT

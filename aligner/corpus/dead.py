@@ -73,7 +73,9 @@ class Lively(NamedTuple):
         return np.concatenate([samples[a:b] for a, b in self.stretches.tolist()])
 
 
-def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = True) -> Lively:
+def lively(
+    samples: np.ndarray, rate: int, *, cut: bool = True, stepped: bool = True, rooms: bool = True
+) -> Lively:
     """A recording (N,) without its dead sound: long stretches are left out, short ones are filled.
 
     Where nothing is dead the samples are those that were given.  Where all is, no stretch is live.
@@ -89,6 +91,8 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = Tru
         is.
     stepped : bool
         Whether the samples are multiples of a step of 16 bits, so that one step may be dither.
+    rooms : bool
+        Whether a long empty room at either end is left out as dead sound is, where anything is ``cut``.
 
     Examples
     --------
@@ -102,7 +106,7 @@ def lively(samples: np.ndarray, rate: int, cut: bool = True, stepped: bool = Tru
     swings = _swings(flat, rate)
     dead = _dead_stretches(flat, rate, loud, swings, DITHER_SWING if stepped else 0.0)
     exact = _put_there(samples, dead, rate)
-    if cut:
+    if cut and rooms:
         dead, exact = _with_rooms(dead, exact, swings, rate, loud, len(samples))
     live = _between(dead, len(samples))
     if not len(live):

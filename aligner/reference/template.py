@@ -188,7 +188,8 @@ class Matcher:
         known = torch.cat([self.template.frames, self.pause.mean[None]])
         wanted = np.arange(count + 1) if columns is None else np.asarray(columns)
         known = known[torch.from_numpy(wanted)]
-        squares = torch.addmm(known.square().sum(1), frames, known.T, alpha=-2.0)
+        with torch.autocast(frames.device.type, enabled=False):  # small differences of large numbers
+            squares = torch.addmm(known.square().sum(1), frames.float(), known.float().T, alpha=-2.0)
         squares += frames.square().sum(1, keepdim=True)
         scores = squares.div_(frames.shape[1]).clamp_(min=1e-6).sqrt_().neg_()
         loud = frames[:, :1] > self.pause.loud

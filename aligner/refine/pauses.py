@@ -129,6 +129,7 @@ def pause_cost(energies: Tensor) -> Tensor:
     """
     if not len(energies):
         return energies.new_zeros(0)
+    energies = energies.float()  # lower precision has no quantiles
     reach = FRAMES_SMOOTHED // 2
     around = torch.cat([energies[:1].expand(reach, -1), energies, energies[-1:].expand(reach, -1)])
     smooth = torch.nn.functional.avg_pool2d(
