@@ -382,7 +382,7 @@ class Pronouncer:
 
     def _letters(self, word: str) -> tuple[str, ...]:
         """Spell an abbreviation such as BBC by the names of its letters."""
-        if several := _SEVERAL.fullmatch(word):  # CEOs
+        if several := _SEVERAL.fullmatch(word):  # several of them, as in DVDs
             base = self._letters(several[1])
             return (*base, *self._plural(base[-1])) if base else ()
         if not (word.isupper() and 2 <= len(word) <= LONGEST_ABBREVIATION):
