@@ -87,7 +87,7 @@ AT_44100 = [name for name, arguments in MADE.items() if "libopus" not in argumen
 
 
 @pytest.mark.parametrize(
-    "name, rate",
+    ("name", "rate"),
     [(name, ()) for name in MADE] + [(name, ("-ar", "44100")) for name in AT_44100],
     ids=lambda value: value if isinstance(value, str) else "".join(value[1:]) or "as it is",
 )
