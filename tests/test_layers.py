@@ -28,7 +28,7 @@ INSIDE = {
         ["choose"],
     ],
     "parallel": [["*"], ["schedule"], ["device"]],
-    "run": [["*"], ["align"], ["folder", "transfer"]],
+    "run": [["*"], ["align"], ["folder", "transfer", "stream"]],
     "learn": [
         ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins"],
         ["checkpoint", "training_corpus", "corrections"],

@@ -46,6 +46,7 @@ from aligner.run import stream_decoder
 from aligner.run.align import align
 from aligner.run.stream import StreamAligner, follow, streaming
 from aligner.run.stream_decoder import GrowingPhones, TranscriptModel
+from aligner.run.stream_events import as_aligned
 from aligner.search import band, traceback
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.live import LiveSearch
@@ -63,9 +64,15 @@ def running(model):
     return streaming(HmmBackend(model=model, options=TELLING, compute=Compute(jobs=1)))
 
 
+@pytest.fixture(scope="module")
+def whole(model):
+    """The model, as recordings are aligned that are there from the beginning."""
+    return HmmBackend(model=model, options=TELLING, compute=Compute(jobs=1))
+
+
 def test_the_whole_is_refined_at_the_end(model):
     """What is told stands; the alignment at the end has the boundaries that the sound itself gives."""
-    backend = streaming(HmmBackend(model=model, compute=Compute(jobs=1)))
+    backend = HmmBackend(model=model, compute=Compute(jobs=1))
     utterance = next(u for u in find(SAMPLE).utterances if u.id.endswith("kitchen"))
     [offline] = align([utterance], backend)
     aligner = StreamAligner(utterance.transcript, backend)
@@ -91,6 +98,26 @@ def streamed(utterance, size=800, chunk=4, **more):
     """An aligner that has heard all of it, and all events."""
     aligner = StreamAligner(utterance.transcript, options=TELLING, chunk=chunk, **more)
     return aligner, list(follow(cut(audio.read(utterance).wave, size), aligner))
+
+
+def told_in_the_end(events):
+    """The words and phones that were reported, as they were reported last, in their order."""
+    held = {"words": [], "phones": []}
+    for e in events:
+        place = (e.start, e.end, e.label)
+        if e.kind == "revised":
+            old = next(p for p in held[e.tier] if p[:2] == e.was)
+            held[e.tier].remove(old)
+            held[e.tier] += [place] if e.start is not None else []
+        elif e.kind != "end":
+            held[e.tier].append(place)
+    return {tier: sorted(found) for tier, found in held.items()}
+
+
+def to_be_told(running, whole, tier):
+    """What is to be told in the end of an utterance that was aligned both ways."""
+    found = dict(enumerate(i for i in getattr(running, tier) if i.label))
+    return places(as_aligned(found, getattr(whole, tier)).values())
 
 
 # Features.
@@ -295,77 +322,88 @@ def test_boundaries_one_by_one_are_those_of_all(spoken, offsets):
 @pytest.mark.parametrize(  # without a size, the size follows what the machine can do
     ("chunk", "delay"), [(1, at_most(0.266)), (7, at_most(0.309)), (None, 0.4)], ids=["1", "7", "adaptive"]
 )
-def test_the_stream_ends_as_the_whole_is_aligned(running, chunk, delay):
+def test_the_stream_ends_as_the_whole_is_aligned(running, whole, chunk, delay):
     utterances = find(SAMPLE).utterances
-    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
+    both, revised = zip(align(utterances, running), align(utterances, whole), strict=True), 0
+    for utterance, (offline, aligned) in zip(utterances, both, strict=True):
         aligner, events = streamed(utterance, 160 * (chunk or 1) + 1, chunk)
         assert aligner.finished
-        assert places(aligner.words) == places(offline.words)
-        assert places(aligner.phones) == places(offline.phones)
-        assert aligner.alignment.quality.margin == pytest.approx(offline.quality.margin, abs=0.05)
+        assert (aligner.words, aligner.phones) == (aligned.words, aligned.phones)
+        assert aligner.alignment.quality == aligned.quality
         told = [e for e in events if e.kind == "word"]
         assert [(e.start, e.end, e.label) for e in told] == [w for w in places(offline.words) if w[2]]
-        assert not aligner.revised
+        for tier, last in told_in_the_end(events).items():
+            assert last == to_be_told(offline, aligned, tier)
+        revised += aligner.revised
         assert all(e.end <= e.heard for e in told)
         assert np.median([e.heard - e.end for e in told]) <= delay  # seconds of sound; no timing
         assert events[-1].about["delay"]["median"] == pytest.approx(
             np.median([e.delay for e in told]), abs=1e-3
         )
+    assert revised <= 1
 
 
 @pytest.mark.slow
-def test_real_speech_is_told_right(running, timit):
-    """All 80 sentences: the stream ends as the whole is aligned, and nothing is taken back."""
+def test_real_speech_is_told_right(running, whole, timit):
+    """All 80 sentences: the stream ends as the whole is aligned, and hardly anything is taken back."""
     utterances = find(timit).utterances
     revised = 0
-    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
-        aligner, _ = streamed(utterance, 1600, 8)
-        assert places(aligner.words) == places(offline.words), utterance.id
-        assert places(aligner.phones) == places(offline.phones), utterance.id
+    both = zip(align(utterances, running), align(utterances, whole), strict=True)
+    for utterance, (offline, aligned) in zip(utterances, both, strict=True):
+        aligner, events = streamed(utterance, 1600, 8)
+        assert (aligner.words, aligner.phones) == (aligned.words, aligned.phones), utterance.id
+        for tier, told in told_in_the_end(events).items():
+            assert told == to_be_told(offline, aligned, tier), utterance.id
         revised += aligner.revised
-    assert revised == 0
+    assert revised <= 9
 
 
 @pytest.mark.parametrize("trusted", [streaming_module.TRUSTED_SHORTFALL, -1.0])
-def test_long_texts_end_the_same(running, monkeypatch, trusted):
+def test_long_texts_end_the_same(running, whole, monkeypatch, trusted):
     """With a beam, and searched once more where the path came too near to it."""
     monkeypatch.setattr(stream_decoder, "MOST_UNPRUNED_STATES", 100)
     monkeypatch.setattr(streaming_module, "TRUSTED_SHORTFALL", trusted)
     utterances = find(SAMPLE / "rms").utterances
     wave = np.concatenate([audio.read(u).wave for u in utterances])
     long = replace(utterances[0], audio=wave, transcript=" ".join(u.transcript for u in utterances))
-    aligner, _ = streamed(long, 1600, 8)
+    aligner, events = streamed(long, 1600, 8)
     assert aligner.decoder.pruned
     assert aligner.decoder.live.width < len(aligner.graph.pdf) / 2
-    [offline] = align([long], running)
-    assert places(aligner.phones) == places(offline.phones)
-    assert places(aligner.words) == places(offline.words)
+    [offline], [aligned] = align([long], running), align([long], whole)
+    assert (aligner.words, aligner.phones) == (aligned.words, aligned.phones)
+    for tier, told in told_in_the_end(events).items():
+        assert told == to_be_told(offline, aligned, tier)
 
 
-def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, monkeypatch):
+def test_events_add_up_to_the_result_even_where_much_is_taken_back(running, whole, monkeypatch):
     monkeypatch.setattr(stream_decoder, "AGREEMENT_BEAM", 2.0)  # told far too early
     revised = 0
     for utterance in find(SAMPLE / "slt").utterances:
         aligner, events = streamed(utterance, 160, 1)
-        [offline] = align([utterance], running)
-        assert places(aligner.phones) == places(offline.phones)
-        held = {"words": [], "phones": []}
-        for e in events[:-1]:
-            place = (e.start, e.end, e.label)
-            if e.kind == "revised":
-                old = next(p for p in held[e.tier] if p[:2] == e.was)
-                held[e.tier].remove(old)
-                held[e.tier] += [place] if e.start is not None else []
-            else:
-                held[e.tier].append(place)
-        for tier in held:
-            assert sorted(held[tier]) == [p for p in places(getattr(offline, tier)) if p[2]]
+        [offline], [aligned] = align([utterance], running), align([utterance], whole)
+        assert places(aligner.phones) == places(aligned.phones)
+        for tier, told in told_in_the_end(events).items():
+            assert told == to_be_told(offline, aligned, tier)
         assert aligner.revised == sum(e.kind == "revised" for e in events) == events[-1].about["revised"]
         revised += aligner.revised
     assert revised
 
 
-def test_words_of_several_spoken_words_are_told_whole(running):
+def test_what_the_whole_has_far_elsewhere_is_reported_there():
+    """What refinement moves is not: it moves nearly everything a little."""
+    found = {0: Interval(0.1, 0.3, "so"), 2: Interval(0.3, 0.5, "it"), 3: Interval(0.5, 0.9, "was")}
+    aligned = [
+        Interval(0.19, 0.3, "so"),
+        Interval(0.3, 0.45, "it"),
+        Interval(0.45, 0.6, ""),
+        Interval(0.61, 1, "was"),
+    ]
+    assert as_aligned(found, aligned) == {**found, 3: aligned[3]}
+    others = [*aligned[:-1], replace(aligned[-1], label="is")]
+    assert as_aligned(found, others) == found
+
+
+def test_words_of_several_spoken_words_are_told_whole(whole):
     utterance = replace(
         find(SAMPLE / "slt").utterances[0],
         transcript=(SAMPLE / "slt" / "numbers.lab").read_text(),
@@ -374,7 +412,7 @@ def test_words_of_several_spoken_words_are_told_whole(running):
     aligner, events = streamed(utterance)
     assert max(len(t.spoken) for t in aligner.tokens) > 1
     assert [e.label for e in events if e.kind == "word"] == [t.spelling for t in aligner.tokens]
-    [offline] = align([utterance], running)
+    [offline] = align([utterance], whole)
     assert places(aligner.words) == places(offline.words)
 
 
@@ -400,7 +438,7 @@ def test_a_text_that_is_not_finished_is_said_so(running):
 
 
 @pytest.mark.parametrize("pause", [0.0, 2.0])
-def test_who_stops_in_the_middle_has_not_finished(running, pause):
+def test_who_stops_in_the_middle_has_not_finished(whole, pause):
     """Cut off within a word, or with a pause behind it; unless told that all is spoken, for sure."""
     [utterance] = [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")]
     sound, rng = audio.read(utterance).wave[: int(1.9 * 16000)], np.random.default_rng(0)
@@ -410,13 +448,13 @@ def test_who_stops_in_the_middle_has_not_finished(running, pause):
     assert not aligner.finished
     # of the ninth word half was said
     assert 5 <= len([w for w in aligner.words if w.label]) < len(aligner.tokens)
-    whole, _ = streamed(replace(utterance, audio=wave), complete=True)
-    assert whole.finished
-    [offline] = align([replace(utterance, audio=wave)], running)
-    assert places(whole.words) == places(offline.words)
+    complete, _ = streamed(replace(utterance, audio=wave), complete=True)
+    assert complete.finished
+    [offline] = align([replace(utterance, audio=wave)], whole)
+    assert places(complete.words) == places(offline.words)
 
 
-def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
+def test_speech_in_noise_is_not_taken_for_a_pause(whole, timit):
     """Loud parts of a recording are speech even where silence fits them best (or the text is complete for
     sure).
     """
@@ -427,7 +465,7 @@ def test_speech_in_noise_is_not_taken_for_a_pause(running, timit):
         noisy = wave + rng.normal(0, np.sqrt(np.square(wave).mean() / 3), len(wave)).astype(np.float32)
         finished += streamed(replace(utterance, audio=noisy))[0].finished
         sure, _ = streamed(replace(utterance, audio=noisy), complete=True)
-        [offline] = align([replace(utterance, audio=noisy)], running)
+        [offline] = align([replace(utterance, audio=noisy)], whole)
         assert places(sure.words) == places(offline.words)
     assert finished >= 7
 
@@ -611,7 +649,7 @@ def test_the_command_tells_and_writes(tmp_path, running, model):
     tiers = dict(read_textgrid(grid))
     [refined] = align(
         [u for u in find(SAMPLE).utterances if u.id.endswith("kitchen")],
-        streaming(HmmBackend(model=model, compute=Compute(jobs=1))),
+        HmmBackend(model=model, compute=Compute(jobs=1)),
     )
     assert [p for p in places(tiers["phones"]) if p[2]] == [p for p in places(refined.phones) if p[2]]
     again = call(TEXT, KITCHEN, "--textgrid", grid)

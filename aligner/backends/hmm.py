@@ -215,7 +215,7 @@ class HmmBackend:
         score : float
             The path's log-likelihood.
         """
-        firsts, phones, owners = self._phones(states, prepared)
+        firsts, phones, owners = self.phones_of(states, prepared)
         if prepared.heard.bounds is None and not self.streams:
             firsts, phones, owners = closures_joined(firsts, phones, owners)
         wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
@@ -305,7 +305,7 @@ class HmmBackend:
     def _too_short(self, prepared: Prepared) -> DataError:
         return too_short(prepared.heard, prepared.graph, len(prepared.frames), self.model.clock)
 
-    def _phones(
+    def phones_of(
         self, states: np.ndarray, prepared: Prepared
     ) -> tuple[list[int], tuple[Interval, ...], list[int]]:
         """First frames and intervals of the phones of ``states`` (T,), and the token of each."""

@@ -2,15 +2,15 @@
 settle.
 
 Samples become frames (`aligner.features.IncrementalFrontend`), and a search goes through the transcript's
-graph (`aligner.run.stream_decoder`), so that the result is the one of aligning the whole recording with the
-same running normalisation.  What is reported before the end is what all paths agree on that are anywhere near
-the best one; if the end decides otherwise, that is reported, too (`aligner.run.stream_events`).
+graph (`aligner.run.stream_decoder`).  What is reported before the end is what all paths agree on that are
+anywhere near the best one (`aligner.run.stream_events`).  When all was heard the recording is aligned as any
+that is there from the beginning; where words or phones are somewhere else then, that is reported, too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -20,20 +20,21 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from aligner.backends.base import AnyBackend, Backend, Found, Heard, Prepared, judge, refine, tokens_of
+from aligner.backends.base import AnyBackend, Backend, Heard, Prepared, tokens_of
 from aligner.backends.choose import chosen
 from aligner.backends.hmm import HmmBackend
 from aligner.backends.options import Compute, Options
-from aligner.backends.path import SHORT_PIECE, path_evidence, path_scores
-from aligner.corpus.audio import SILENT_PEAK, clipped
+from aligner.backends.path import path_scores
+from aligner.corpus.audio import SILENT_PEAK
 from aligner.corpus.samples import piece_of
 from aligner.features import IncrementalFrontend, SphinxFrontend, levels
 from aligner.graph import build
 from aligner.graph.pronunciations import PAUSE_WEIGHT
 from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
-from aligner.refine.boundaries import Refinement
+from aligner.refine.offsets import correct
 from aligner.refine.pauses import quiet_frames
+from aligner.run.align import align
 from aligner.run.cautions import cautions
 from aligner.run.stream_decoder import (
     TRUSTED_SHORTFALL,
@@ -41,13 +42,14 @@ from aligner.run.stream_decoder import (
     TranscriptDecoder,
     TranscriptModel,
 )
-from aligner.run.stream_events import Event, Reported
+from aligner.run.stream_events import Event, Reported, as_aligned
+from aligner.run.tasks import NO_SAMPLES
 from aligner.types import (
     SILENCE_LABEL,
     Alignment,
     Caution,
-    Clock,
     DataError,
+    Failure,
     Fault,
     Interval,
     ModelError,
@@ -55,8 +57,6 @@ from aligner.types import (
 )
 
 LONGEST_LAG = 1000  # frames (10 s) after which a state is decided at the latest
-DEAD_POWER = 1e-10  # of full scale squared: less than dither of one step of 16 bits
-DEAD_REACH = 4  # frames beside dead sound whose differences it changes
 LATENCY = 0.05  # s that sound waits at most until it is processed
 
 
@@ -115,7 +115,8 @@ class StreamAligner:
         complete: bool = False,
     ) -> None:
         self.complete = complete
-        self.backend = streaming(_chosen(model, options))
+        self._whole = _chosen(model, options)
+        self.backend = streaming(self._whole)
         self.tokens = tokens_of(text, self.backend.traits, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
         self.oovs = tuple(oovs)
@@ -251,7 +252,11 @@ class StreamAligner:
         events = [] if self._over else self.rest()
         reported = self._reported
         if self.finished:
-            words, phones = self._aligned()
+            words, phones = self._searched()
+            self.alignment = self._align()
+            self.words, self.phones = self.alignment.words, self.alignment.phones
+            words = as_aligned(words, self.words)
+            phones = as_aligned(phones, self.phones)
         else:
             self._take_what_was_spoken()
             words, phones = dict(reported.words), dict(reported.phones)
@@ -260,51 +265,53 @@ class StreamAligner:
         last = [event for news in final for event in self._report(*news)]
         return [*events, *sorted(last, key=lambda e: (e.end or 0.0, e.tier)), self._end()]
 
-    def _aligned(self) -> tuple[Mapping[int, Interval], Mapping[int, Interval]]:
-        """Align the whole; its words and phones as they are to be reported, by their numbers.
+    def _searched(self) -> tuple[dict[int, Interval], dict[int, Interval]]:
+        """The words and phones of the best path through all that was heard, by their numbers.
 
-        They are reported with boundaries that are corrected by the model's offsets alone, for no more can be
-        known while a recording comes in.
+        Their boundaries are corrected by the model's offsets alone: as they are reported while a recording
+        comes in, for no more can be known then.
         """
-        [wave] = self._wave
-        found = self._align(wave)
-        how = "none" if self.backend.options.refine == "none" else "offsets"
-        refinement = Refinement(how=how, offsets=self.backend.model.offsets)
-        corrected = refinement(found.searched(self.backend.traits.clock), wave).phones
-        phones = {k: p for k, (p, o) in enumerate(zip(corrected, found.owners, strict=True)) if o >= 0}
+        backend = self.backend
+        offsets = {} if backend.options.refine == "none" else backend.model.offsets
+        searched, owners = self._path()
+        phones = {
+            k: p for k, (p, o) in enumerate(zip(correct(searched, offsets), owners, strict=True)) if o >= 0
+        }
         words: dict[int, Interval] = {}
         for k, phone in phones.items():
-            token = int(found.owners[k])
+            token = int(owners[k])
             words[token] = Interval(words.get(token, phone).start, phone.end, self.tokens[token].spelling)
         return words, phones
 
-    def _align(self, wave: Tensor) -> Found:
-        """Align the whole, as if all had been there from the beginning."""
-        backend, traits, frames = self.backend, self.backend.traits, torch.cat(self._frames)
-        utterance = Utterance(
-            "recording", wave.numpy(), self._text, file="recording", end=self.heard, rate=self.rate
-        )
+    def _path(self) -> tuple[Sequence[Interval], Sequence[int]]:
+        """The phones of the best path, and the token of each; another than was decided, if that may have been
+        pruned.
+        """
+        backend, live, frames = self.backend, self.decoder.live, torch.cat(self._frames)
         heard = Heard(
-            utterance=utterance,
+            utterance=Utterance("recording", NO_SAMPLES, self._text, file="recording", end=self.heard),
             duration=self.heard,
             tokens=self.tokens,
-            wave=wave,
-            clipped=clipped(wave.numpy()),
+            wave=self._wave[0],
+            clipped=0.0,
         )
         prepared = Prepared(heard=heard, spoken=self.spoken, oovs=self.oovs, graph=self.graph, frames=frames)
-        live, model = self.decoder.live, backend.model
-        strayed = self.decoder.pruned and (
-            live.stray(path_scores(frames, self.graph, model, live.states)) > TRUSTED_SHORTFALL
-        )
-        if strayed:
-            found = backend.find(prepared)
-        else:
-            seen = path_evidence(frames, self.graph, model, live.states, piece=SHORT_PIECE)
-            found = backend.found(prepared, live.states, seen, live.score)
-        found = _dead_unjudged(found, wave, traits.clock)
-        self.alignment = judge(heard, found, refine(heard, found, traits), traits)
-        self.words, self.phones = self.alignment.words, self.alignment.phones
-        return found
+        if self.decoder.pruned:
+            scores = path_scores(frames, self.graph, backend.model, live.states)
+            if live.stray(scores) > TRUSTED_SHORTFALL:
+                found = backend.find(prepared)
+                return found.phones, found.owners
+        _, phones, owners = backend.phones_of(live.states, prepared)
+        return phones, owners
+
+    def _align(self) -> Alignment:
+        """Align the recording as a whole, by the backend as it is."""
+        [wave] = self._wave
+        utterance = Utterance("recording", wave.numpy(), self._text, file="recording", rate=self.rate)
+        [result] = align([utterance], self._whole)
+        if isinstance(result, Failure):
+            raise result.error("recording")
+        return result
 
     def _take_what_was_spoken(self) -> None:
         """Take the words and phones that are whole, of a text that was not spoken to its end."""
@@ -401,16 +408,6 @@ def _check_sound(wave: Tensor) -> None:
             "check the channel and the level",
             fault=Fault.SILENT,
         )
-
-
-def _dead_unjudged(found: Found, wave: Tensor, clock: Clock) -> Found:
-    """What was found, with margins of at least 0 in dead sound, which says nothing of any phone."""
-    margin = found.evidence.margin
-    dead = levels(wave, clock, len(margin)).numpy() < DEAD_POWER
-    near = np.convolve(dead, np.ones(2 * DEAD_REACH + 1), "same") > 0
-    return replace(
-        found, evidence=found.evidence._replace(margin=np.where(near, np.maximum(margin, 0.0), margin))
-    )
 
 
 def _warm_up(transcript: TranscriptModel) -> None:

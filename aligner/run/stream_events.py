@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aligner.types import DECIMALS, Interval
+from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Interval
+
+REFINED = 0.1  # s that a boundary moves at most by being refined: one that moves farther was wrong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,35 @@ class Reported:
             tier=tier,
             delay=delay,
         )
+
+
+def as_aligned(found: Mapping[int, Interval], aligned: Sequence[Interval]) -> dict[int, Interval]:
+    """What a search has found, and where the alignment of the whole has it, if that is far away.
+
+    Parameters
+    ----------
+    found : mapping of int to Interval
+        Words or phones by their numbers.
+    aligned : sequence of Interval
+        The tier of the alignment; where it holds others than were found, nothing can be compared.
+
+    Examples
+    --------
+    >>> found = {0: Interval(0.1, 0.3, "so"), 1: Interval(0.3, 0.5, "it")}
+    >>> as_aligned(found, [Interval(0.12, 0.3, "so"), Interval(0.3, 0.8, "it")])[1].end
+    0.8
+    """
+    sounds = [i for i in aligned if i.label not in (SILENCE_LABEL, NOISE_LABEL)]
+    if [found[k].label for k in sorted(found)] != [i.label for i in sounds]:
+        return dict(found)
+    return {
+        k: replace(i, confidence=found[k].confidence) if _far(found[k], i) else found[k]
+        for k, i in zip(sorted(found), sounds, strict=True)
+    }
+
+
+def _far(one: Interval, other: Interval) -> bool:
+    return max(abs(one.start - other.start), abs(one.end - other.end)) > REFINED
 
 
 def _place(interval: Interval) -> tuple[float, float, str]:

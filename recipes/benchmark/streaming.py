@@ -9,12 +9,11 @@ are
 
 - the time that each piece took (median, 99 %, most), and how many took longer than the 10 ms that it lasts;
 - the time from the end of each word until it was told, computing included (median, 95 %);
-- how many words and phones were taken back, and how many phones are elsewhere than `align` has them when it
-takes the
-  same running normalisation (none, or this is a fault).
+- how many words and phones were taken back, and how many are elsewhere in the end than `align` has them
+  (none, or this is a fault).
 
-With --out the alignments are written there as TextGrids, to be scored; and those of `align` with the mean of
-the whole recording to OUT/whole.
+With --out the alignments are written there as TextGrids, to be scored; and what was told while the recordings
+came in to OUT/told.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from aligner import Compute, StreamAligner, align, find, load_model
 from aligner.backends.choose import chosen
 from aligner.corpus import audio
 from aligner.formats.registry import write
-from aligner.run.stream import streaming
-from aligner.types import Alignment, Utterance
+from aligner.run.stream_events import Event
+from aligner.types import Alignment, Interval, Utterance
 
 PIECE = 0.01  # s
 
@@ -69,8 +68,8 @@ class Taken:
         print(f"  recordings whose text was not finished: {self.unfinished}")
 
 
-def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
-    """Stream one recording."""
+def hear(utterance: Utterance, chunk: int, taken: Taken) -> tuple[StreamAligner, list[Event]]:
+    """Stream one recording; what was told of it, too, before the end."""
     wave = audio.read(utterance).wave
     aligner = StreamAligner(utterance.transcript, chunk=chunk)
     size = round(PIECE * aligner.rate)
@@ -81,13 +80,28 @@ def hear(utterance: Utterance, chunk: int, taken: Taken) -> StreamAligner:
         events += aligner.hear(wave[k : k + size])
         taken.pieces.append(time.perf_counter() - began)
     began = time.perf_counter()
+    events += aligner.rest()
+    told = list(events)
     events += aligner.finish()
     taken.ends.append(time.perf_counter() - began)
     taken.delays += aligner.delays
     taken.revised += aligner.revised
     taken.told += sum(e.kind in ("word", "phone") for e in events)
     taken.unfinished += not aligner.finished
-    return aligner
+    return aligner, told
+
+
+def as_told(aligned: Alignment, events: list[Event]) -> Alignment:
+    """An alignment with the words and phones that were told first."""
+    tiers = {}
+    for kind, tier in (("word", aligned.words), ("phone", aligned.phones)):
+        told, now = [], 0.0
+        for e in (e for e in events if e.kind == kind):
+            told += [Interval(now, e.start, "")] if e.start > now else []
+            told.append(Interval(e.start, e.end, e.label))
+            now = e.end
+        tiers[f"{kind}s"] = (*told, Interval(now, max(tier[-1].end, now + 0.001), ""))
+    return replace(aligned, **tiers)
 
 
 def compare(aligner: StreamAligner, whole: object, taken: Taken) -> None:
@@ -124,23 +138,19 @@ def main() -> None:
     chunk = round(given.chunk / 10)
     utterances = find(given.corpus).utterances
     whole = chosen(load_model(), compute=Compute(jobs=1))
-    running = streaming(whole)
     short = Taken()
-    for utterance, offline in zip(utterances, align(utterances, running), strict=True):
-        aligner = hear(utterance, chunk, short)
+    for utterance, offline in zip(utterances, align(utterances, whole), strict=True):
+        aligner, told = hear(utterance, chunk, short)
         compare(aligner, offline, short)
         if given.out and aligner.alignment:
-            placed = replace(utterance, end=aligner.heard)
-            write(given.out, [replace(aligner.alignment, utterance=placed)], ["textgrid"])
+            placed = replace(aligner.alignment, utterance=replace(utterance, end=aligner.heard))
+            write(given.out, [placed], ["textgrid"])
+            write(given.out / "told", [as_told(placed, told)], ["textgrid"])
     short.print("each recording")
-    if given.out:
-        for result in align(utterances, whole):
-            if isinstance(result, Alignment):
-                write(given.out / "whole", [result], ["textgrid"])
     if given.minutes:
         long, taken = strung(utterances, 60 * given.minutes), Taken()
-        aligner = hear(long, chunk, taken)
-        compare(aligner, next(iter(align([long], running))), taken)
+        aligner, _ = hear(long, chunk, taken)
+        compare(aligner, next(iter(align([long], whole))), taken)
         taken.print(f"{aligner.heard:.0f} s in one piece, {len(aligner.graph.pdf):,} states")
 
 
