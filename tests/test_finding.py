@@ -376,7 +376,8 @@ def test_one_more_transcript_in_another_coding_is_no_orphan(tmp_path):
     put(tmp_path, NFC)
     (tmp_path / f"{NFD}.TextGrid").write_text("not looked at")
     found = find(tmp_path)
-    assert (len(found.utterances), found.failures, found.cautions) == (1, (), ())
+    assert (len(found.utterances), found.failures) == (1, ())
+    assert [c.fault for c in found.cautions] == [Notice.EXTRA_TRANSCRIPT]
 
 
 def test_rows_written_on_windows_or_in_another_case(tmp_path):
@@ -439,6 +440,34 @@ def test_a_text_without_a_recording_is_a_caution(corpus, name):
     assert (files(found), found.failures) == (["anna/a"], ())
     assert len(found.cautions) == (0 if name.startswith("README") else 1)
     assert all(c.fault == Fault.NO_RECORDING for c in found.cautions)
+
+
+@pytest.mark.parametrize("place", ["", "anna", "papers"])
+def test_notes_are_named_wherever_they_lie(corpus, place):
+    (corpus / place).mkdir(exist_ok=True)
+    (corpus / place / "notes.txt").write_text("Anna was recorded on Monday.")
+    found = find(corpus)
+    assert (found.failures, [Path(c.where).name for c in found.cautions]) == ((), ["notes.txt"])
+
+
+@pytest.mark.parametrize(
+    ("other", "content", "told"),
+    [
+        ("a.txt", "Something else.", True),
+        ("A.TXT", "Something else.", True),
+        ("a.TextGrid", "no TextGrid", True),
+        ("a.txt", TEXT.replace(" ", "\r\n"), False),
+        ("a.txt", f"\ufeff{TEXT}\n", False),
+    ],
+)
+def test_a_transcript_beside_the_one_that_counts_is_named_where_it_says_something_else(
+    corpus, other, content, told
+):
+    (corpus / "anna" / other).write_text(content, encoding="utf-8")
+    found = find(corpus)
+    extra = [c for c in found.cautions if c.fault == Notice.EXTRA_TRANSCRIPT]
+    assert [c.where for c in extra] == ([f"anna/{other}"] if told else [])
+    assert found.utterances[0].transcript == TEXT
 
 
 @pytest.mark.parametrize("name", ["README", "README.txt", "README.md", "LICENSE", "license.txt", "metadata"])

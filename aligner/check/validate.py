@@ -31,7 +31,7 @@ from aligner.check.faults import (
 )
 from aligner.corpus import audio
 from aligner.corpus.find import Corpus, find, find_one
-from aligner.corpus.leftovers import TRANSCRIPTS
+from aligner.corpus.leftovers import TRANSCRIPTS, extra_transcripts
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS
 from aligner.corpus.walk import walk
 from aligner.formats.table import TABLE_DECIMALS, write_table
@@ -279,7 +279,7 @@ def _report(
         *_namesakes(recordings),
         *(_lone_speakers(found.utterances) if corpus.is_dir() else ()),  # one recording has but one speaker
         *_unread_transcripts(found),
-        *(_problem_of_caution(corpus, caution) for caution in found.cautions),
+        *(_problem_of_caution(corpus, c) for c in found.cautions if c.fault != Notice.EXTRA_TRANSCRIPT),
         *(_problem_of_caution(Path(), caution) for caution in _dictionary_cautions(found, spell, options)),
     ]
     oovs = tuple(odd for kind, odd, _ in words if kind == Fault.OOV)
@@ -461,25 +461,12 @@ def _unread_transcripts(found: Corpus) -> Iterator[Problem]:
     """Yield transcripts beside those that are read, with other content."""
     entries = [*found.utterances, *(f.utterance for f in found.failures)]
     read = {u.source: u for u in reversed(entries) if u.source and u.source.suffix.lower() in TRANSCRIPTS}
-    beside: dict[Path, list[Path]] = defaultdict(list)
-    for folder in dict.fromkeys(source.parent for source in read):
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() in TRANSCRIPTS and path.is_file():
-                beside[path.with_suffix("")].append(path)
-    for source, utterance in reversed(read.items()):
-        for path in beside[source.with_suffix("")]:
-            if path != source and _bytes(path) != _bytes(source):
-                yield warning(
-                    Notice.EXTRA_TRANSCRIPT,
-                    replace(utterance, id=utterance.file, start=0.0, end=None),
-                    f"{path.name} is not read, for {source.name} counts",
-                    "take out what is not meant",
-                )
-
-
-def _bytes(path: Path) -> bytes | None:
-    """Return the bytes of a file; None where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
+    folders = dict.fromkeys(source.parent for source in read)
+    files = [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
+    for path, source in extra_transcripts(files, read):
+        yield warning(
+            Notice.EXTRA_TRANSCRIPT,
+            replace(read[source], id=read[source].file, start=0.0, end=None),
+            f"{path.name} is not read, for {source.name} counts",
+            "take out what is not meant",
+        )

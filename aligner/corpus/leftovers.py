@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from aligner.corpus import audio
 from aligner.corpus.beside import instead, not_taken
 from aligner.corpus.naming import Paired, caseless
 from aligner.corpus.walk import Odd, Tree, Why
-from aligner.types import Caution, Fault, Notice
+from aligner.formats.files import read_text
+from aligner.types import Caution, DataError, Fault, Notice
 
 TRANSCRIPTS = (".lab", ".txt", ".textgrid")  # the first there is counts
 ABOUT = ("README", "LICENSE", "LICENCE", "COPYING", "CHANGELOG", "AUTHORS", "CITATION", "NOTICE")
@@ -84,7 +86,7 @@ def cautions_of(
     """
     recordings = audio.recordings_of(tree.files)
     texts = [p for p in transcripts.spare if p.suffix.lower() == ".txt"]
-    yield from _texts_alone(root, texts, {p.parent for p in recordings})
+    yield from _texts_alone(root, texts)
     for table in tables:
         rule = "it is no table of transcripts, and not read"
         remedy = "if it is to be one, name its columns file and text in its first line"
@@ -96,6 +98,7 @@ def cautions_of(
         yield from _gathered(root, [o for o in tree.odd if o.why is why])
     yield from _gathered(root, [o for o in tree.odd if o.why is Why.BROKEN and _is_something_else(o.path)])
     yield from _passed_over(root, tree, set(recordings))
+    yield from _extra(root, tree, transcripts)
     yield from not_taken(root, tree.files, _places(recordings), _places(said))
 
 
@@ -122,21 +125,59 @@ def _passed_over(root: Path, tree: Tree, recordings: Set[Path]) -> Iterator[Caut
         yield _caution(root, hidden[0], rule, "rename them if they are meant", Notice.UNREAD_FILE)
 
 
+def extra_transcripts(files: Iterable[Path], taken: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield the transcripts that say something else than one of the same name that is taken, and that one.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        What is in the folders.
+    taken : iterable of Path
+        The transcripts that are read.
+    """
+    all_taken = frozenset(taken)
+    own = {(p.parent, caseless(p.stem)): p for p in all_taken}
+    for file in files:
+        read = own.get((file.parent, caseless(file.stem)))
+        if read is None or file in all_taken or file.suffix.lower() not in TRANSCRIPTS:
+            continue
+        if _content(file) != _content(read):
+            yield file, read
+
+
+def _content(path: Path) -> Sequence[str] | bytes | None:
+    """Return the words of a text; the bytes of what is no text; None where it cannot be read."""
+    with suppress(DataError):
+        return read_text(path).split()
+    with suppress(OSError):
+        return path.read_bytes()
+    return None
+
+
+def _extra(root: Path, tree: Tree, transcripts: Paired) -> Iterator[Caution]:
+    """Yield a caution about transcripts that are not read, for another counts and they say something else."""
+    by_kind: dict[tuple[str, str], list[tuple[Path, Path]]] = defaultdict(list)
+    for file, read in extra_transcripts(tree.files, transcripts.by_stem.values()):
+        by_kind[file.suffix.lower(), read.suffix.lower()].append((file, read))
+    for pairs in by_kind.values():
+        file, read = pairs[0]
+        more = f"; so it is with {len(pairs) - 1} more" if pairs[1:] else ""
+        rule = f"it is not read, for {read.name} counts, which says something else{more}"
+        yield _caution(root, file, rule, "take out what is not meant", Notice.EXTRA_TRANSCRIPT)
+
+
 def _is_something_else(path: Path) -> bool:
     """Return whether a path's suffix says that it is neither a recording nor a folder."""
     return bool(path.suffix) and not is_recording(path)
 
 
-def _texts_alone(root: Path, texts: Iterable[Path], folders: Set[Path]) -> Iterator[Caution]:
-    """Yield a caution for each folder with texts that have no recording.
-
-    READMEs are for people, and so is a single text where none of the ``folders`` of recordings is.
-    """
+def _texts_alone(root: Path, texts: Iterable[Path]) -> Iterator[Caution]:
+    """Yield a caution for each folder with texts that have no recording; READMEs are for people."""
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in texts:
         if not path.stem.upper().startswith(ABOUT):
             by_folder[path.parent].append(path)
-    for own in (own for folder, own in by_folder.items() if folder in folders or own[1:]):
+    for own in by_folder.values():
         others = f", nor have {some([p.name for p in own[1:]])}" if own[1:] else ""
         remedy = f"put {own[0].stem}.wav there if it is a transcript"
         rule = f"it has no recording beside it{others}"

@@ -17,6 +17,7 @@ from aligner.formats.silences import is_pause
 from aligner.formats.turns import prefixes
 from aligner.names import BRACKETS
 from aligner.text.fragments import is_readable
+from aligner.text.listed import listed
 from aligner.text.noises import BARE, is_editorial, is_noise
 from aligner.text.spans import BRACKETED, Kind, Span
 from aligner.types import DataError, Fault
@@ -431,6 +432,26 @@ def _times(found: _Found) -> Span | None:
     return found.span(Kind.WORDS, "_".join([word] * min(max(count, 1), 20)))
 
 
+def _long(found: _Found) -> Span | None:
+    """Read a word with colons behind what is drawn out, as ``lo:ng``; others part words: "Yes:and"."""
+    first, *rest = found.text.split(":")
+    a_name = len(first) == 1 and first.isupper()  # "Q:yes"
+    part = (len(first) == 1 and first != "a") or not all(map(_is_said_alone, rest))
+    short = len(rest) > 1 and all(len(piece) < 4 for piece in (first, *rest))
+    drawn = len(found.text) > 3 and not a_name and (part or short)
+    return found.span(Kind.WORDS, first + "".join(rest)) if drawn else None
+
+
+_WITHOUT_VOWELS = frozenset(
+    listed("by cry dry fly fry gym hmm hm mm my ply pry rhythm sh shy sky sly spy sty try why")
+)
+
+
+def _is_said_alone(piece: str) -> bool:
+    """Whether letters can be a word: they have a vowel, or are one of the few that have none."""
+    return piece in _WITHOUT_VOWELS or any(c in "aeiou" for c in piece)
+
+
 _LETTER = r"[^\W\d_]"
 _AFTER = r"(?=[\s,.?!;:…)\]\"”»。，]|$)"
 _ROUND, _SQUARE = rf"\({_LETTER}+\)", r"\[[^\W_]+\]"
@@ -484,6 +505,8 @@ _MARKS = (
     _Mark("stutter", rf"(?<![\w'’@./]){_LETTER}{{1,4}}-(?={_LETTER})", _stutter),
     _Mark("cutoff", rf"(?<![\w'’@./-])(?:{_LETTER}+['’-])*{_LETTER}+['’]?[-/+]{_AFTER}", _cut_off),
     _Mark("length", rf"(?<={_LETTER}):{{2,}}", _nothing),
+    _Mark("long", rf"(?<![\w'’.:/@-]){_LETTER}[a-z]*(?::[a-z]+)+(?![\w:/@]|'\w)", _long),
+    _Mark("action", r"(?<!\S)0(?=\s*\[[=%])", _break),
     _Mark(
         "latch",
         rf"(?<![\w=<>!])=+(?={_LETTER})|(?<=[^\W\d_])=+(?=\s|$)|(?<=[^\W\d_][.,?!])=+(?=\s|$)",
@@ -501,7 +524,7 @@ _MARKS = (
 _BY_NAME = {mark.name: mark for mark in _MARKS} | {"own": _Mark("own", "", _own_word)}
 _MARK = re.compile("|".join(f"(?P<{mark.name}>{mark.pattern})" for mark in _MARKS))
 _SIGNS = re.compile(
-    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|[~$^]|(?<!\w)[^\W\d_]{1,4}-[^\W\d_]|[xX]{2}|yyy|YYY|www|WWW|spn|SPN|hh|\.h|\b0[a-z]|\?\?|__"
+    r"[\[\](){}<>［【〔｛（＜〈&@#=°↑↓↗↘⇗⇘\x15•|%+*]|[-/](?!\w)|::|\w:[a-z]|\b0\s*\[|[~$^]|(?<!\w)[^\W\d_]{1,4}-[^\W\d_]|[xX]{2}|yyy|YYY|www|WWW|spn|SPN|hh|\.h|\b0[a-z]|\?\?|__"
 )
 _JEFFERSON = re.compile(r"\[[^\[\]\n]*(?:\n|\[|\Z)|(?<=[^\W\d_])=(?:\s|\Z)|(?<!\d)(?<!\d\s)°[^\W\dCF_]")
 USUAL = Conventions()

@@ -157,6 +157,8 @@ BEFORE_NUMBERS = {
     "ver.": "version",
     "ste.": "suite",
     "est.": "established",
+    "rs.": "rupees",
+    "rs": "rupees",
     "jan": "january",
     "feb": "february",
     "mar": "march",
@@ -185,6 +187,18 @@ BEFORE_NAMES = {
     "rev": "reverend",
     "ms": "miz",
 }
+# books of the Bible, before a chapter and a verse
+BOOKS = dict(
+    pair.split("=")
+    for pair in listed("""
+        gen=genesis exod=exodus ex=exodus lev=leviticus num=numbers deut=deuteronomy josh=joshua judg=judges
+        sam=samuel chron=chronicles neh=nehemiah ps=psalm prov=proverbs eccl=ecclesiastes eccles=ecclesiastes
+        isa=isaiah jer=jeremiah lam=lamentations ezek=ezekiel dan=daniel hos=hosea mic=micah hab=habakkuk
+        zech=zechariah mal=malachi matt=matthew mt=matthew mk=mark lk=luke jn=john rom=romans cor=corinthians
+        gal=galatians eph=ephesians phil=philippians col=colossians thess=thessalonians tim=timothy
+        heb=hebrews jas=james pet=peter rev=revelation
+    """)
+)
 # what is said behind a name, that is behind a capital
 BEHIND_NAMES = {
     "jr": "junior",
@@ -252,6 +266,8 @@ _NTH = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
 _NUMERAL = re.compile(r"[IVXLC]+")
 _TIME = re.compile(r"(?:^|\d)[ap]\.?m\.?$|^\d?\d:\d\d$")
 _HOUR = re.compile(r"\d{1,2}(?::\d\d){0,2}|\d{1,2}\.\d\d|\d.*[-–]\d{1,2}(?::\d\d)?")
+_NTH_BOOK = {"1": "first", "2": "second", "3": "third", "I": "first", "II": "second", "III": "third"}
+_VERSE = re.compile(r"\d{1,3}:\d{1,3}\b")
 _YEAR = re.compile(r"\d{1,4}s?")
 _SHORT_DAYS = {day.rstrip("."): name for day, name in DAYS.items()}
 # behind St., where capitals do not tell names from words
@@ -274,6 +290,15 @@ def read(place: Place) -> list[str] | None:
     (['page'], ['doctor'], None)
     """
     return next((said for rule in _RULES if (said := rule(place))), None)
+
+
+def _book(place: Place) -> list[str] | None:
+    """A book of the Bible before its chapter and verse: Gen. 1:1, 1 Cor 13:4-7."""
+    if place.word in _NTH_BOOK and _VERSE.match(place.at(2)):
+        name = place.at(1).rstrip(".").lower()
+        return [_NTH_BOOK[place.word]] if name in BOOKS or name in BOOKS.values() else None
+    known = BOOKS.get(place.word.rstrip(".").lower())
+    return [known] if known and place.word[0].isupper() and _VERSE.match(place.at(1)) else None
 
 
 def _before_number(place: Place) -> list[str] | None:
@@ -374,6 +399,7 @@ def _saint_or_street(place: Place) -> list[str] | None:
 
 
 _RULES: tuple[Callable[[Place], list[str] | None], ...] = (
+    _book,
     _before_number,
     _day,
     _direction,

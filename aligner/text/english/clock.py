@@ -19,10 +19,11 @@ _DOTTED = re.compile(r"(?:0?\d|1[0-2])\.[0-5]\d")  # a time only where a.m. or p
 _RANGE = re.compile(
     rf"(?P<from>{_TIME})(?P<first>{_HALF})?[-–—](?P<to>{_TIME})(?P<half>{_HALF})?", re.IGNORECASE
 )
-_YEAR_FIRST = re.compile(r"(?P<y>\d{4})[-/](?P<m>\d\d?)[-/](?P<d>\d\d?)")
-_MONTH_FIRST = re.compile(
-    r"(?P<m>\d{1,2})(?:-(?P<d>\d{1,2})-(?P<y>\d{4})|/(?P<d2>\d{1,2})/(?P<y2>\d{4}|\d\d))"
+_YEAR_FIRST = re.compile(r"(?P<y>\d{4})(?P<sign>[-/.])(?P<m>\d\d?)(?P=sign)(?P<d>\d\d?)")
+_MONTH_FIRST = re.compile(  # or the day, where it cannot be a month
+    r"(?P<m>\d{1,2})(?:(?P<sign>[-.])(?P<d>\d{1,2})(?P=sign)(?P<y>\d{4})|/(?P<d2>\d{1,2})/(?P<y2>\d{4}|\d\d))"
 )
+_NUMBERED = frozenset(listed("version versions v ver release build section clause rule firmware"))
 _RECENT = 40  # two figures of a year below it are of 2000 and later
 
 
@@ -40,7 +41,7 @@ def is_month(word: str) -> bool:
 
 def read(word: str, place: Place) -> list[str] | None:
     """Say a time, a range of times, or a date; None if a word is none."""
-    return _date(word) or _time(word, place) or _times(word, place)
+    return _date(word, place) or _time(word, place) or _times(word, place)
 
 
 def dotted(word: str, place: Place) -> list[str] | None:
@@ -94,12 +95,18 @@ def _two_figures(part: str) -> list[str]:
     return ["oh", DIGITS[int(part[1])]] if part[0] == "0" else cardinal(part)
 
 
-def _date(word: str) -> list[str] | None:
+def _date(word: str, place: Place) -> list[str] | None:
     found = _YEAR_FIRST.fullmatch(word) or _MONTH_FIRST.fullmatch(word)
     if not found:
         return None
-    parts = {name.rstrip("2"): int(text) for name, text in found.groupdict().items() if text}
-    if not (1 <= parts["m"] <= 12 and 1 <= parts["d"] <= 31):
+    parts = {name[0]: int(text) for name, text in found.groupdict().items() if text and name != "sign"}
+    first, second = parts["m"], parts["d"]
+    if "." in word and place.before.rstrip(".") in _NUMBERED:
         return None
-    when = parts["y"] if parts["y"] > 99 else parts["y"] + (2000 if parts["y"] < _RECENT else 1900)
-    return [MONTHS[parts["m"] - 1], *ordinal(parts["d"]), *year(when)]
+    if not (1 <= min(first, second) <= 12 and 1 <= max(first, second) <= 31):
+        return None
+    when = year(parts["y"] if parts["y"] > 99 else parts["y"] + (2000 if parts["y"] < _RECENT else 1900))
+    if first > 12:
+        the = [] if place.before == "the" else ["the"]
+        return [*the, *ordinal(first), "of", MONTHS[second - 1], *when]
+    return [MONTHS[first - 1], *ordinal(second), *when]

@@ -37,7 +37,7 @@ _SHORT_WORDS = frozenset(
     listed("""
         top day may age big box bus car men six ten win old new one two for the and gen vol sec pro max air
         row job fig act era jan feb mar apr jun jul aug sep sept oct nov dec run set lot kit bob tom ben ann
-        amy joe jim
+        amy joe jim up ups ish out off pac gag
     """)
 )
 LONGEST_LETTERS = 3  # letters beside a number that are named; longer ones are a word

@@ -17,6 +17,7 @@ from aligner.text.english.numbers import (
     LONGEST_NUMBER,
     NUMBER,
     VULGAR,
+    agent,
     bare,
     cardinal,
     decimal,
@@ -299,6 +300,11 @@ def _sides(m: re.Match[str], place: Place) -> Said:
     return [*cardinal(m["first"]), name, "by", *cardinal(m["last"]), name]
 
 
+def _heights(m: re.Match[str], place: Place) -> Said:
+    """A range of heights: 5'-6'."""
+    return [*cardinal(m["low"]), "to", *cardinal(m["high"]), "feet"]
+
+
 def _word_and_ordinal(m: re.Match[str], place: Place) -> Said:
     return [m["word"], *ordinal(int(m["nth"][:-2]))]
 
@@ -332,6 +338,12 @@ def _signed(m: re.Match[str], place: Place) -> Said:
 
 def _plus(m: re.Match[str], place: Place) -> Said:
     return [*part(m["rest"], place), "plus"]
+
+
+def _agent(m: re.Match[str], place: Place) -> Said:
+    """Who goes by a number: 49ers."""
+    said = agent(cardinal(m["n"]))
+    return said if not m["several"] else plural(said)
 
 
 def _several(m: re.Match[str], place: Place) -> Said:
@@ -374,7 +386,10 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"(?P<word>[a-z]{2,})(?P<nth>\d+(?:st|nd|rd|th))", _word_and_ordinal),
         (r"(?P<hours>\d+)h(?P<minutes>\d+)(?:m|min|mins)?", _long),
         (r"(?P<minutes>\d+)m(?P<seconds>\d+)s", _long),
+        (r"(?P<n>\d{1,2})'?er(?P<several>'?s)?", _agent),
         (r"(?P<n>\d+)-?y/?o", _old),
+        (rf"(?P<number>{DECIMAL})\+%", lambda m, _: [*_value(m["number"]), "plus", "percent"]),
+        (r"(?P<low>\d+)'[-–—](?P<high>\d+)'", _heights),
         (r"(?P<rest>.*\w)\+", _plus),
         (r"(?P<rest>\d+(?:-\d+)?|[a-z]+-?\d+)'?s", _several),
         (r"(?P<rest>[^\W\d_]{4,})[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m, _: [m["rest"]]),  # a note's number

@@ -76,7 +76,7 @@ def parse(word: str) -> Money | None:
     return Money(
         minus=bool(parts["minus"] or parts.get("minus2")),
         country=COUNTRIES[parts.get("country", "").lower()] if parts["sign"] == "$" else "",
-        sign=parts["sign"],
+        sign="R$" if parts.get("country", "").lower() + parts["sign"] == "r$" else parts["sign"],
         low=parts["low"].replace(",", ""),
         high=parts.get("high", "").replace(",", ""),
         scale=SCALES.get(scale.lower(), ""),

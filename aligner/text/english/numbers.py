@@ -154,6 +154,18 @@ def fraction(top: str, bottom: str) -> list[str]:
     return [*cardinal(top), *(ordinal(parts) if one else plural(ordinal(parts)))]
 
 
+def agent(words: Sequence[str]) -> list[str]:
+    """Name who or what goes by a number: "forty niner", "sixer", "tenner".
+
+    Examples
+    --------
+    >>> agent(["forty", "nine"]), agent(["ten"])
+    (['forty', 'niner'], ['tenner'])
+    """
+    *stem, last = words
+    return [*stem, last + ("r" if last.endswith("e") else "ner" if last == "ten" else "er")]
+
+
 def plural(words: Sequence[str]) -> list[str]:
     """Put the last word in the plural: "nineties", "sixes", "hundreds", "b's".
 

@@ -53,6 +53,7 @@ _ASKED = (
     | frozenset(abbreviations.BEFORE_NUMBERS)
     | frozenset(abbreviations.BEFORE_NAMES)
     | frozenset(abbreviations.BEHIND_NAMES)
+    | frozenset(abbreviations.BOOKS)
     | abbreviations.ERAS
     | frozenset(day.rstrip(".") for day in abbreviations.DAYS)
     | frozenset(abbreviations.DIRECTIONS)

@@ -43,6 +43,7 @@ CURRENCIES = {
     "₸": ("tenge", "tenge", "tiyn", "tiyn"),
     "₾": ("lari", "lari", "tetri", "tetri"),
     "¢": ("cent", "cents", "cent", "cents"),
+    "R$": ("real", "reais", "centavo", "centavos"),
 }
 # letters before the sign of a currency, and what is said for them before "dollars"
 COUNTRIES = {
@@ -61,7 +62,7 @@ COUNTRIES = {
     "sg": "singapore",
     "nt": "taiwan",
     "mx": "mexican",
-    "r": "brazilian",
+    "r": "",
     "cad": "canadian",
     "nzd": "new zealand",
     "": "",
@@ -79,7 +80,7 @@ CODES = {
     "INR": ("rupee", "rupees"),
     "BTC": ("bitcoin", "bitcoins"),
 }
-CURRENCY_SIGNS = "".join(CURRENCIES)
+CURRENCY_SIGNS = "".join(sign for sign in CURRENCIES if len(sign) == 1)
 _REGULAR = {
     "kilometer": "km kms",
     "meter": "m",

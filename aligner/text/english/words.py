@@ -10,6 +10,7 @@ from aligner.text.english import signs
 from aligner.text.english.abbreviations import ABBREVIATIONS
 from aligner.text.english.numbers import letter_name, letters
 from aligner.text.english.place import Place
+from aligner.text.english.units import PER
 from aligner.text.listed import listed
 
 GREEK = dict(
@@ -31,6 +32,7 @@ _INITIALS = re.compile(
 _LETTERED = frozenset(
     ["US", "UN", "LA", "ER", "AI", "ID", "PA", "MA", "TA", "VA", "DA", "PE", "GI", "UI", "RA"]
 )
+_WARS = {"WWI": "world war one", "WWII": "world war two"}
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
 
 
@@ -123,16 +125,12 @@ def plain_words(word: str) -> list[str]:
         return [*known.split(), *plain_words(rest)]
     if hyphen and rest and head in _LETTERED:
         return [*letters(head), *plain_words(rest)]
+    if hyphen and (tail := _lettered_tail(word)):
+        return tail
     if "&" in word and "-" in word:
         return [w for part in word.split("-") for w in letters_and(Place([part], 0)) or plain_words(part)]
-    if "/" in word:
-        parts = word.split("/")
-        if len(parts) > 1 and any(len(part) > 1 for part in parts):
-            return [
-                w
-                for part in parts
-                for w in (ABBREVIATIONS.get(part.lower()) or " ".join(plain_words(part))).split()
-            ]
+    if "/" in word and (parts := _slashed(word)):
+        return parts
     if pitch := _PITCH.fullmatch(word):
         sign = "flat" if pitch["sign"] == "♭" else "sharp"
         return [
@@ -148,6 +146,29 @@ def plain_words(word: str) -> list[str]:
     if len(pieces) > 1 and all(len(p) == 1 for p in pieces):
         return [letter_name(p) for p in pieces]
     return ["-".join(_greek(part) for part in p.split("-")) for p in pieces]
+
+
+def _slashed(word: str) -> list[str]:
+    """Say what slashes part: bucks/hr, he/she; nothing where they part single letters."""
+    parts = word.split("/")
+    if len(parts) == 2 and len(parts[0]) > 2 and len(parts[1]) > 1 and parts[1].lower() in PER:
+        return [*plain_words(parts[0]), "per", *PER[parts[1].lower()].split()]
+    if all(len(part) < 2 for part in parts):
+        return []
+    return [w for p in parts for w in (ABBREVIATIONS.get(p.lower()) or " ".join(plain_words(p))).split()]
+
+
+def _lettered_tail(word: str) -> list[str] | None:
+    """Say a compound whose last part is letters or a war: non-US, post-WWII; None for other words."""
+    head, _, last = word.rpartition("-")
+    bare = last.removesuffix("'s")
+    if word.isupper() and not head.isupper():
+        return None
+    if bare in _LETTERED:
+        named = letters(bare)
+        return [*plain_words(head), *named[:-1], named[-1] if bare == last else named[-1].rstrip(".") + "'s"]
+    known = _WARS.get(last)
+    return [*plain_words(head), *known.split()] if known else None
 
 
 def _pieces(word: str) -> list[str]:
