@@ -1,4 +1,4 @@
-"""``aligner models``: which there are, what they are, whether they are whole."""
+"""``aligner models``: which there are, what they are, whether they are whole; fetching more."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aligner.cli.calls import Group
 from aligner.cli.common import CONTEXT, WRONG_CALL, guarded
 
 
-@click.group(cls=Group, context_settings=CONTEXT, short_help="List, describe and check models.")
+@click.group(cls=Group, context_settings=CONTEXT, short_help="List, describe, check and fetch models.")
 def models() -> None:
-    """List, describe and check models: those inside, and those in folders."""
+    """List, describe and check models: those inside, and those in folders. Fetch what others published."""
 
 
 @models.command("list", context_settings=CONTEXT)
@@ -63,3 +63,26 @@ def validate(names: tuple[str, ...]) -> None:
             status = 1
             click.echo(str(error))
     sys.exit(status)
+
+
+@models.command(context_settings=CONTEXT)
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    metavar="URL|FILE",
+    help="Take it from there, and not from its publisher's page; the check is the same.",
+)
+@guarded(name="models")
+def fetch(*, name: str, source: str | None) -> None:
+    """Fetch the weights that others published under NAME (tiny.en), once, into your cache folder.
+
+    Size and checksum are checked: nothing but the published file is kept. The environment's ALIGNER_CACHE
+    names another folder.
+    """
+    from aligner.models import published
+
+    size = published.known(name).size
+    with click.progressbar(length=size, label=name, file=sys.stderr) as bar:
+        path = published.fetch(name, source, bar.update)
+    click.echo(f"{name}: {path}")

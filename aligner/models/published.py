@@ -9,11 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -169,7 +167,7 @@ def fetch(name: str, source: str | None = None, progress: Callable[[int], None] 
             wrong = _copy(it, published, keep)
             if wrong:
                 raise ModelError(source, wrong, f"try again, {other}")
-    except (OSError, HTTPException, ValueError) as error:  # a URLError is an OSError
+    except (OSError, ValueError) as error:  # a URLError is an OSError
         raise ModelError(
             source,
             f"it cannot be fetched into {path.parent} ({error})",
@@ -182,8 +180,18 @@ def fetch(name: str, source: str | None = None, progress: Callable[[int], None] 
 def _opened(source: str) -> Iterator[BinaryIO]:
     """Open a URL or a file for reading."""
     if source.startswith(("http://", "https://")):
-        with urllib.request.urlopen(source, timeout=SECONDS) as answer:
-            yield answer
+        import urllib.request  # takes longer than all else here
+        from http.client import HTTPException
+        from urllib.error import HTTPError
+
+        try:
+            with urllib.request.urlopen(source, timeout=SECONDS) as answer:
+                yield answer
+        except HTTPError as error:
+            error.close()  # it is an answer, too
+            raise OSError(f"the server says {error.code} {error.reason}") from error
+        except HTTPException as error:  # also while it is read
+            raise OSError(str(error) or type(error).__name__) from error
     else:
         with open(source, "rb") as local:
             yield local
