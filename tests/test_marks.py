@@ -18,6 +18,7 @@ from aligner.cli import main
 from aligner.corpus.find import find
 from aligner.learn.pronouncing import Text, speller
 from aligner.learn.train_ctc import _labels
+from aligner.models.store import load_model
 from aligner.run.align import align
 from aligner.text.conventions import USUAL, Conventions
 from aligner.text.fragments import by_letters, sayable
@@ -26,7 +27,7 @@ from aligner.text.noises import is_noise
 from aligner.text.normalise import Token, normalise
 from aligner.text.spans import BRACKETED, Kind
 from aligner.text.spelling import Speller
-from aligner.types import NOISE_LABEL, Alignment, DataError
+from aligner.types import NOISE_LABEL, Alignment, DataError, Utterance
 
 
 @pytest.fixture
@@ -264,3 +265,13 @@ def test_a_network_learns_the_words_beside_noises():
     for unlearnable in ("so xxx is", "(laughs)"):
         with pytest.raises(DataError):
             _labels(replace(sample, transcript=unlearnable), spell, text)
+
+
+@pytest.mark.parametrize("text", ["there is a pot of [laughter] soup on the kitchen table", "[noise]", "xxx"])
+def test_a_model_without_a_phone_for_noise_hears_one_all_the_same(text):
+    english = load_model("english")
+    model = replace(english, topology=replace(english.topology, noises=()))
+    [result] = align([Utterance("kitchen", SAMPLE / "rms" / "kitchen.flac", text)], model)
+    assert isinstance(result, Alignment)
+    assert NOISE_LABEL in [p.label for p in result.phones]
+    assert all(phones == NOISE_LABEL for _, phones in result.oovs)

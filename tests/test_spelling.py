@@ -88,9 +88,15 @@ def test_a_word_that_cannot_be_spelled_is_any_sound_and_told(text, letters, odd)
     assert [(word.replace("\N{WORD JOINER}", ""), label) for word, label in oovs] == [(odd, "spn")]
 
 
-def test_a_transcript_of_which_nothing_can_be_spelled_is_refused():
-    with pytest.raises(DataError, match="'1' of '12'"):
-        spelled("12 [смех] 13")
+def test_figures_alone_may_be_any_sound():
+    words, oovs = LETTERS(normalise("12 [смех] 13", english=False))
+    assert [word.pronunciations[0].phones for word in words] == [("spn",)] * 3
+    assert oovs == [("12", "spn"), ("13", "spn")]
+
+
+def test_a_transcript_in_letters_of_which_none_is_the_models_is_refused():
+    with pytest.raises(DataError, match=r"'п' of '[Пп]ривет'"):
+        Speller(frozenset("abc").__contains__, "lower", ("spn",))(normalise("12 Привет", english=False))
 
 
 def test_letters_that_a_model_lacks_lose_their_accents_or_are_named():

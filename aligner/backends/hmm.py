@@ -75,7 +75,9 @@ class HmmBackend:
     """Gives words their pronunciations."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pronounce", pronouncer(self.model, self.options))
+        read = pronouncer(self.model, self.options)
+        # a model without a phone for noise hears one as whatever it is
+        object.__setattr__(self, "pronounce", replace(read, noises=read.noises or (WILD,)))
 
     @cached_property
     def traits(self) -> Traits:
@@ -100,6 +102,7 @@ class HmmBackend:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
             said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
+            odd = [(word, self.label(p) if p == WILD else p) for word, p in oovs]
             spoken = opened(said)
             topology = with_wild(self.model).topology if is_wild(spoken) else self.model.topology
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
@@ -107,7 +110,7 @@ class HmmBackend:
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
             cost = None if self.streams else pause_cost(self._energies(heard, frames))
         return Prepared(
-            heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames, pause_cost=cost
+            heard=heard, spoken=spoken, oovs=tuple(odd), graph=graph, frames=frames, pause_cost=cost
         )
 
     def _energies(self, heard: Heard, frames: Tensor) -> Tensor:

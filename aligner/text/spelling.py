@@ -44,23 +44,29 @@ class Speller:
         Raises
         ------
         DataError
-            Naming the character that the alphabet lacks, where there is no label for any sound, or no word
-            at all can be spelled: then the model is of another language.
+            Naming the character that the alphabet lacks, where there is no label for any sound, or where of
+            all words none can be spelled and one has letters: then the model is of another language.
         """
         spoken: list[SpokenWord] = []
         oovs: list[tuple[str, str]] = []
-        strict = self.strict or not self.noises or not any(map(self._can_spell, tokens))
+        strict = self.strict or not self.noises
+        foreign = self._is_foreign(tokens)
         for k, token in enumerate(tokens):
             for word in token.spoken:
                 try:
                     found = self._pronunciations(word)
                 except DataError:
-                    if strict:
+                    if strict or (foreign and any(map(str.isalpha, word))):
                         raise
                     found = self._noise()
                     oovs.append((word, self.noises[0]))
                 spoken.append(SpokenWord(k, word, found))
         return spoken, oovs
+
+    def _is_foreign(self, tokens: Sequence[Token]) -> bool:
+        """Whether there are letters, but no word that can be spelled."""
+        words = [w for token in tokens for w in token.spoken if not BRACKETED.fullmatch(w)]
+        return any(map(str.isalpha, "".join(words))) and not any(map(self._can_spell, tokens))
 
     def _can_spell(self, token: Token) -> bool:
         """Whether some word of a token, other than a noise, has nothing but characters of the alphabet."""
