@@ -81,8 +81,8 @@ WRONG = {
     "align rec out -b hmm -l sw": "english: it is of English, not of 'sw': take --backend dtw, or name "
     "a --model",
     "align rec out -b median -m english -l sw": "hama: it is of English, not of 'sw': take --backend dtw",
-    "align rec out -b dtw -d my.dict": "my.dict: eSpeak pronounces without a dictionary: leave out "
-    "--dictionary",
+    "align rec out -b dtw -l sw -d my.dict": "my.dict: eSpeak pronounces this language without a "
+    "dictionary: leave out --dictionary and --add-words, and write what it says wrongly as this",
     "align rec out -b dtw --device cuda": "device: the backend 'dtw' runs on the CPU: leave out --device",
     "align rec out -b dtw --star": "star: the wildcard is not for the backend 'dtw': take --backend "
     "hmm, ctc or",

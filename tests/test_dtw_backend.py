@@ -17,13 +17,26 @@ from click.testing import CliRunner
 from support.bars import at_most, share_at_least
 from support.places import SAMPLE
 
-from aligner import Alignment, DataError, Failure, ModelError, Options, Utterance, align, align_file, find
+from aligner import (
+    Alignment,
+    Compute,
+    DataError,
+    Failure,
+    ModelError,
+    Options,
+    Utterance,
+    align,
+    align_file,
+    find,
+)
 from aligner.backends.choose import chosen
 from aligner.cli import main
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.folders import evaluate
 from aligner.evaluate.matching import scored_phones
+from aligner.run.cautions import cautions
 from aligner.run.folder import plan, run
+from aligner.text.normalise import normalise
 from aligner.types import NOISE_LABEL, Interval
 
 # MAE, <= 50 ms of phones; the same of words
@@ -183,12 +196,54 @@ def test_long_recordings_have_the_same_boundaries(espeak, monkeypatch):
         (dict(language="swahilli"), "swahili"),
         (dict(language="sw", backend="hmm"), "it is of English, not of 'sw': take --backend dtw"),
         (dict(language="sw", backend="ctc"), "it is of English, not of 'sw': take --backend dtw"),
-        (dict(backend="dtw", dictionary=Path("x.dict")), "eSpeak pronounces without a dictionary"),
     ],
 )
 def test_what_does_not_go_together(options, reason, espeak):
     with pytest.raises((DataError, ModelError), match=reason):
         chosen(None, Options(**options))
+
+
+def test_dictionaries_of_other_languages_are_refused_with_what_to_do(tmp_path, espeak):
+    (tmp_path / "add.dict").write_text("jambo\tj ɑ m b ɔ\n")
+    with pytest.raises(DataError, match=r"add\.dict: eSpeak pronounces this language without") as caught:
+        chosen(None, Options(language="sw", add_words=[tmp_path / "add.dict"]))
+    assert "write what it says wrongly as this language would spell it" in caught.value.remedy
+
+
+WORDS = "kitchen\tK AE1 T\n18\tDH AH0 P\nzub\tQQ\nsoup\ts uw p\n"
+
+
+@pytest.mark.parametrize("how", ["add_words", "dictionary", "speakers"])
+def test_the_voice_of_english_says_words_as_the_user_has_them(how, tmp_path, espeak):
+    words, yaml = tmp_path / "add.dict", tmp_path / "who.yaml"
+    words.write_text(WORDS)
+    yaml.write_text("rms: add.dict\n")
+    named = {
+        "add_words": dict(add_words=[words]),
+        "dictionary": dict(dictionary=words),
+        "speakers": dict(dictionary=yaml),
+    }
+    options = Options(backend="dtw", **named[how])
+    text = "18 pots of soup on the Kitchen table"
+    one = Utterance("a", SAMPLE / "rms" / "kitchen.flac", text, speaker="rms")
+    [result] = align([one], None, options, Compute(jobs=1))
+    said = {w.label: [p.label for p in result.phones if w.start <= p.start < w.end] for w in result.words}
+    assert said["Kitchen"] == ["K", "AE1", "T"]
+    assert said["18"] == ["DH", "AH0", "P"]
+    assert said["soup"] == ["S", "UW", "P"]
+    assert said["table"] == ["T", "EY1", "B", "AH0", "L"]
+
+
+def test_a_line_that_the_voice_cannot_say_is_told_and_strictly_an_error(tmp_path, espeak):
+    (tmp_path / "add.dict").write_text(WORDS)
+    options = Options(backend="dtw", add_words=[tmp_path / "add.dict"])
+    backend = chosen(None, options)
+    [told] = cautions([Utterance("a", SAMPLE / "rms" / "kitchen.flac", "zub")], backend)
+    assert "'zub' has the phone 'QQ'" in told.rule
+    with pytest.raises(DataError, match=r"add\.dict:3: 'zub' has the phone 'QQ'"):
+        chosen(None, replace(options, strict=True))
+    spoken, _ = backend.pronounce(normalise("zub Kitchen", entry=backend.pronounce.entry))
+    assert [s.word for s in spoken] == ["zub", "Kitchen"]
 
 
 def test_a_missing_extra_is_named(monkeypatch):

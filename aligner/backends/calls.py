@@ -49,7 +49,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
     if inside is not None:
         check_english(inside, language)
     if name == "dtw":
-        check_warping(compute.device, named_dictionaries(options) if model is None else ())
+        check_warping(compute.device, unspoken_dictionaries(options) if model is None else ())
         if model is None:
             from aligner.reference.espeak import resolve
 
@@ -115,17 +115,23 @@ def named_dictionaries(options: Options) -> tuple[Path, ...]:
     return (*((options.dictionary,) if options.dictionary is not None else ()), *options.added)
 
 
+def unspoken_dictionaries(options: Options) -> tuple[Path, ...]:
+    """The files of pronunciations that eSpeak's voices cannot say: all but those of English, in ARPAbet."""
+    return () if spoken_english(options.language) else named_dictionaries(options)
+
+
 def check_warping(device: str, dictionaries: Sequence[Path]) -> None:
-    """Raise DataError for options that warping has no use for: another device than the CPU, or dictionaries
-    where eSpeak speaks the reference.
+    """Raise DataError for options that warping has no use for: another device than the CPU, or
+    ``dictionaries`` that eSpeak, which speaks the reference, cannot say.
     """
     if device != "cpu":
         raise DataError("device", "the backend 'dtw' runs on the CPU", "leave out --device", fault=Fault.CALL)
     if dictionaries:
         raise DataError(
             dictionaries[0],
-            "eSpeak pronounces without a dictionary",
-            "leave out --dictionary and --add-words, or name a --model to be the reference",
+            "eSpeak pronounces this language without a dictionary",
+            "leave out --dictionary and --add-words, and write what it says wrongly as this language would "
+            "spell it; or name a --model to be the reference",
             fault=Fault.CALL,
         )
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from aligner.backends.abilities import Pronounce
 from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
 from aligner.backends.bounds import within_words
-from aligner.backends.calls import check_warping, named_dictionaries
+from aligner.backends.calls import check_warping, named_dictionaries, unspoken_dictionaries
 from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
@@ -43,12 +43,13 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
+from aligner.text.dictionaries import Dictionaries, over_a_voice
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, Clock, DataError, Fault, Interval, ModelError, Pronunciation
+from aligner.types import NOISE_LABEL, Caution, Clock, DataError, Fault, Interval, ModelError, Pronunciation
 
 NAME = "dtw"
 Stressed = Callable[[str, Sequence[str]], tuple[str, ...]]
@@ -262,6 +263,28 @@ class EspeakPronouncer:
     """Gives a phone of the voice the labels that it has in an alignment."""
     stressed: Stressed | None
     """Puts stress on a word's labels; None where the phones are not those of ARPAbet."""
+    books: Dictionaries | None = None
+    """The user's dictionaries, whose words the voice says as they have them."""
+    speaker: str = ""
+    """Whose words they are."""
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What the user should know of the dictionaries."""
+        return () if self.books is None else self.books.cautions()
+
+    def of(self, speaker: str) -> EspeakPronouncer:
+        """What pronounces the words of a speaker, by the dictionary that is theirs."""
+        return replace(self, speaker=speaker)
+
+    def entry(self, written: str, speaker: str = "") -> bool:
+        """Whether the user gave a word a pronunciation, as it is written."""
+        return self.books is not None and self.books.of(speaker).has_written(written)
+
+    def read(self, tokens: Sequence[Token]) -> tuple[Sequence[Token], dict[str, tuple[str, ...]]]:
+        """Tokens as the voice reads them, and the labels of what the user gave a pronunciation."""
+        book = None if self.books is None else self.books.of(self.speaker)
+        return with_given(tokens, self.stressed, book)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
         """The spoken words, and an empty list of words out of vocabulary.
@@ -271,12 +294,14 @@ class EspeakPronouncer:
         DataError
             Naming a word that has no sound.
         """
-        tokens, given = with_given(tokens, self.stressed)
-        words = [(k, word) for k, token in enumerate(tokens) for word in token.spoken]
+        read, given = self.read(tokens)
+        words = [(k, word) for k, token in enumerate(read) for word in token.spoken]
+        # of a token with phones in place of words, these are what is said
+        shown = [w for old, new in zip(tokens, read, strict=True) for w in _shown(old, new, given)]
         self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])  # all at once
         return [
-            SpokenWord(k, " ".join(given.get(word, (word,))), (self._pronunciation(word, given),))
-            for k, word in words
+            SpokenWord(k, name, (self._pronunciation(word, given),))
+            for (k, word), name in zip(words, shown, strict=True)
         ], []
 
     def _pronunciation(self, word: str, given: Mapping[str, tuple[str, ...]]) -> Pronunciation:
@@ -294,11 +319,36 @@ class EspeakPronouncer:
         return Pronunciation(whole if self.stressed is None else self.stressed(word, whole))
 
 
+def _shown(old: Token, new: Token, given: Mapping[str, tuple[str, ...]]) -> Sequence[str]:
+    """The words of a token as they are shown: of one that was written as phones, these."""
+    if not old.phones:
+        return old.spoken
+    return [" ".join(given.get(word, (word,))) for word in new.spoken]
+
+
+def _is_named(phone: str) -> bool:
+    """Whether the English voices have a name for a phone of ARPAbet."""
+    return bool(in_names((phone.upper(),)))
+
+
+def users_words(options: Options) -> Dictionaries | None:
+    """The user's dictionaries, in ARPAbet; None where there are none.
+
+    Raises
+    ------
+    DataError
+        If one is at fault.
+    """
+    if not named_dictionaries(options):
+        return None
+    return over_a_voice(options.dictionary, options.added, known=_is_named, strict=options.strict)
+
+
 def with_given(
-    tokens: Sequence[Token], stressed: Stressed | None
+    tokens: Sequence[Token], stressed: Stressed | None, book: Lexicon | None = None
 ) -> tuple[Sequence[Token], dict[str, tuple[str, ...]]]:
-    """Tokens whose pronunciation the transcript gives in ARPAbet, as the voice reads it; and the labels of
-    these.
+    """Tokens whose pronunciation the transcript or the user's ``book`` gives in ARPAbet, as the voice reads
+    it; and the labels of these.
 
     Examples
     --------
@@ -309,15 +359,20 @@ def with_given(
     given: dict[str, tuple[str, ...]] = {}
     if stressed is None:
         return tokens, given
-    read = []
-    for token in tokens:
-        phones = tuple(map(str.upper, token.phones))
-        names = in_names(phones)
-        if names:
+
+    def names_of(phones: Sequence[str]) -> str:
+        phones = tuple(map(str.upper, phones))
+        if names := in_names(phones):
             given[names] = _unstressed("", phones) if stressed is _unstressed else phones
-            token = replace(token, spoken=(names,))
-        read.append(token)
-    return read, given
+        return names
+
+    def said(word: str) -> str:
+        """What the voice is given for a word: of several pronunciations in the book, the first."""
+        found = () if book is None else book.lookup(word)[:1]
+        return (names_of(found[0].phones) if found else "") or word
+
+    spoken = [(names_of(t.phones),) if in_names(t.phones) else tuple(map(said, t.spoken)) for t in tokens]
+    return [replace(t, spoken=words) for t, words in zip(tokens, spoken, strict=True)], given
 
 
 def _unstressed(_: str, phones: Sequence[str]) -> tuple[str, ...]:
@@ -394,9 +449,11 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     rename = arpabet if english else _same
     stressed = None if not english else _stressed if options.stress else _unstressed
     beside = posteriorgram(options)
+    books = users_words(options) if english else None
+    pronounce = EspeakPronouncer(EspeakG2P(voice), rename, stressed, books)
 
     def refer(heard: Heard) -> Reference:
-        tokens, given = with_given(heard.tokens, stressed)
+        tokens, given = pronounce.of(heard.utterance.speaker).read(heard.tokens)
         said = spoken_by_voice(tokens)
         speech = speak([word for word, _ in said])
         noisy = all(word == NOISY for word, _ in said)
@@ -413,7 +470,8 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     measured = read_measured(MEASURED_OF_ESPEAK)["offsets"]
     return DtwBackend(
         refer=refer,
-        pronounce=EspeakPronouncer(EspeakG2P(voice), rename, stressed),
+        pronounce=pronounce,
+        entry=pronounce.entry,
         model_name=f"espeak {voice}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         options=options,
@@ -501,7 +559,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> DtwBackend:
     ModelError
         If the model has no means, or eSpeak is not installed.
     """
-    check_warping(compute.device, named_dictionaries(options) if model is None else ())
+    check_warping(compute.device, unspoken_dictionaries(options) if model is None else ())
     if model is not None:
         reference = own_model(ENGLISH, options) if model.name == ENGLISH else model
         return by_model(markov_model(reference), options, compute)

@@ -9,6 +9,7 @@ from unicodedata import normalize
 
 from aligner.backends.abilities import Pronouncing
 from aligner.backends.base import AnyBackend, tokens_of
+from aligner.backends.dtw import EspeakPronouncer
 from aligner.text.dictionaries import few_words
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED
@@ -34,6 +35,8 @@ def cautions(
     pronounce = backend.pronounce if isinstance(backend, Pronouncing) else None
     if isinstance(pronounce, Speller):
         return _of_no_use(backend)
+    if isinstance(pronounce, EspeakPronouncer):
+        return pronounce.cautions
     if not isinstance(pronounce, Pronouncer):
         return ()
     dictionary = backend.options.dictionary

@@ -146,6 +146,27 @@ def read_dictionaries(
     return Dictionaries(tops.pop(DEFAULT), tops, dictionary is not None and own is not None)
 
 
+def over_a_voice(
+    dictionary: Path | None, add_words: Sequence[Path], *, known: Known, strict: bool = False
+) -> Dictionaries:
+    """Read the dictionaries that a user names where a voice says all other words, see `read_dictionaries`.
+
+    Raises
+    ------
+    DataError
+        If one is at fault, or, where ``strict`` is set, a line of one.
+    """
+    named = {} if dictionary is None else {DEFAULT: dictionary}
+    if dictionary is not None and dictionary.suffix.lower() in SPEAKERS:
+        named = read_speakers(dictionary)
+    added = read_added(add_words, known, strict)
+    books = {
+        speaker: laid(replace(read_lexicon(path, known, strict), users=True, _made={}), added)
+        for speaker, path in named.items()
+    }
+    return Dictionaries(books.pop(DEFAULT, laid(Lexicon({}), added)), books)
+
+
 def read_added(
     add_words: Sequence[Path],
     known: Known | None = None,
