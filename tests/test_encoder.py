@@ -438,12 +438,41 @@ def test_frame_t_stands_for_sample_160_t(encoder):
     assert encoder.clock.boundary(30) == pytest.approx(0.295)  # half a frame before sample 4800
 
 
+def spoken(encoder: Encoder, samples: int, seed: int = 0) -> Tensor:
+    """The window (M, mels) in which a short sound is heard."""
+    [span] = spans(frame_count(samples), encoder.longest)
+    return encoder.log_mel(sound(samples, seed), span.first, span.last)
+
+
 def test_it_is_run_on_even_and_on_odd_frames(encoder):
-    mel = encoder.log_mel(sound(SECONDS))[None, :100]
-    both = encoder.interleaved(mel, (0, 3))
-    torch.testing.assert_close(both[:, ::2], torch.cat(encoder(mel, (0, 3)), -1), atol=1e-5, rtol=1e-5)
-    later = encoder(mel[:, 1:], (0,))[0]  # 10 ms later; its first frame lacks what lies before
-    torch.testing.assert_close(both[:, 3::2, :32], later[:, 1:], atol=1e-5, rtol=1e-5)
+    """30 s are heard as Whisper hears them, once from each of the first two frames on."""
+    mel = torch.randn(100, 80, generator=torch.Generator().manual_seed(2))
+    [both] = encoder.hear([mel], (0, 3))
+    even, odd = (torch.cat(encoder(one[None], (0, 3)), -1)[0] for one in (mel, mel[1:]))
+    torch.testing.assert_close(both[:-2:2], even[:-1], atol=0.02, rtol=0.02)  # the end goes on
+    # 10 ms later; its first frame lacks what lies before
+    torch.testing.assert_close(both[3:-2:2, :32], odd[1:-1, :32], atol=1e-5, rtol=1e-5)
+
+
+def test_silence_behind_is_heard_as_if_it_were_30_s(whisper, folder):
+    """With a frame for each that is left out, what is heard is what Whisper hears in all of the silence."""
+    encoder = Encoder.load(folder)
+    mel = spoken(encoder, 8_000)
+    silent = torch.cat([mel, mel[-1:].expand(100 - len(mel), -1)])
+    with torch.no_grad():
+        [expected] = encoder(silent[None], (3,))
+    [alone], errors = encoder(mel[None], (3,)), {}
+    for rest in (1, 4, POSITIONS - len(mel) // 2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("aligner.models.encoder.REST", rest)
+            [found] = encoder.hear([mel], (3,))
+        errors[rest] = float((found[: len(mel) - 4 : 2] - expected[0, : len(mel) // 2 - 2]).abs().mean())
+    without = float((alone[0, :-2] - expected[0, : len(mel) // 2 - 2]).abs().mean())
+    assert (
+        errors[POSITIONS - len(mel) // 2] < 0.05 * without
+    )  # all of it but the very end, which is not silent
+    assert errors[4] < 0.2 * without
+    assert errors[1] < 0.5 * without
 
 
 def test_batch_equals_single(encoder):
@@ -465,7 +494,7 @@ def test_a_long_recording_is_heard_in_windows(encoder):
     torch.testing.assert_close(torch.cat(pieces), whole, atol=0, rtol=0)
     windows = spans(len(whole), encoder.longest, encoder.overlap)
     second = windows[1]
-    alone = encoder.interleaved(encoder.log_mel(wave, second.first, second.last)[None], (2,))[0]
+    alone = encoder.hear([encoder.log_mel(wave, second.first, second.last)], (2,))[0]
     a, b = second.take
     torch.testing.assert_close(whole[a:b], alone[a - second.first : b - second.first], atol=0, rtol=0)
 
@@ -502,7 +531,7 @@ def test_a_device_gives_the_same(encoder, folder):
         lambda e: e.frames([torch.zeros(100)], ()),
         lambda e: e(torch.zeros(1, 102, 80)),
         lambda e: e(torch.zeros(1, 0, 80)),
-        lambda e: e.interleaved(torch.zeros(1, 11, 80)),
+        lambda e: e.hear([torch.zeros(11, 80)]),
     ],
 )
 def test_a_wrong_call_is_told(encoder, call):

@@ -12,12 +12,18 @@ may be cut after any block.
 ones, and the two are interleaved: frame t stands for sample 160 t, 10 t ms after the first sample, the middle
 of its own mel window.  Hence `Encoder.clock` has no window; the boundary before frame t lies 5 ms before.
 
+**Silence.**  Whisper has always heard 30 s, most often with much silence behind the speech, and hears worse
+without.  Here a few frames of silence stand for all of it: each weighs in attention as many as it stands for,
+and they are spread over the positions up to 30 s.  On 80 sentences of TIMIT a linear probe told 62 phones
+apart in 68.0 % of the frames without any silence, 68.2 with 0.5 to 2 s, 68.6 with all of it at ten times the
+cost, and 68.8 with 0.2 s and these 24 frames.
+
 **What it hears at once.**  Attention looks at everything within its window, so that each frame depends on all
 others there, and positions count from the window's beginning: no two windows give quite the same frames for
 the same sound.  So the rule of windows is part of the result, and it depends on the recording's length alone
-(`spans`): what fits into one window is heard at once, without the 30 s of padding that Whisper's own programs
-add; what is longer, in windows that overlap, each frame taken from the window in which it lies further from
-the edge.  Batches, workers and the order of recordings change nothing but rounding.
+(`spans`): what fits into one window is heard at once; what is longer, in windows that overlap, each frame
+taken from the window in which it lies further from the edge.  Batches, workers and the order of recordings
+change nothing but rounding.
 
 B recordings or windows, N samples, M mel frames, T = (M + 1) // 2 frames of one run, D channels.
 """
@@ -45,7 +51,9 @@ from aligner.types import SAMPLE_RATE, Clock
 WINDOW, HOP = 400, 160  # samples of a mel frame's window, and from one to the next
 PAD = WINDOW // 2
 POWER_FLOOR, DYNAMIC_RANGE = 1e-10, 8.0  # least power in a band; decades below the loudest that are kept
-TAIL_FRAMES = 50  # mel frames of silence that are heard behind a recording
+TAIL_FRAMES = 20  # mel frames of silence that are heard behind a recording, at least
+REST = 24  # frames that stand for all further silence, up to the 30 s that Whisper always hears
+REACH = 2  # mel frames on either side that both convolutions see together
 OVERLAP_FRAMES = 400  # mel frames that are heard twice, half of them context for either side
 BATCH_FRAMES = 24_000  # mel frames that go through the network at once on a GPU: eight windows
 
@@ -116,14 +124,11 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.fc1, self.fc2 = nn.Linear(width, shape.inner), nn.Linear(shape.inner, width)
 
-    def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
-        """Map frames (B, T, D) to the same shape, attending only to frames ``inside`` (B, T)."""
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Map frames (B, T, D) to the same shape; ``bias`` (B, 1, 1, T) is added to what attention weighs."""
         query, key, value = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
         attended = F.scaled_dot_product_attention(
-            query.transpose(1, 2),
-            key.transpose(1, 2),
-            value.transpose(1, 2),
-            None if inside is None else inside[:, None, None, :],
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), bias
         )
         x = x + self.out(attended.transpose(1, 2).flatten(2))
         return x + self.fc2(F.gelu(self.fc1(self.ffn_norm(x))))  # type: ignore[no-any-return]
@@ -220,7 +225,10 @@ class Encoder(nn.Module):
             If there is no such block, or more frames than `longest`.
         """
         wanted = self._checked(layers)
-        return self._through_blocks(self._stem(mel, None)[:, ::2], None, wanted)
+        if not 0 < mel.shape[1] <= self.longest:
+            raise ValueError(f"{mel.shape[1]} mel frames at once, not from 1 to {self.longest}")
+        x = self._stem(mel)[:, ::2]
+        return self._through_blocks(x + self.positions[: x.shape[1]], None, wanted)
 
     def _checked(self, layers: Sequence[int] | None) -> tuple[int, ...]:
         wanted = (self.shape.layers,) if layers is None else tuple(layers)
@@ -228,55 +236,73 @@ class Encoder(nn.Module):
             raise ValueError(f"layers {wanted}, not among 0 to {self.shape.layers}")
         return wanted
 
-    def _stem(self, mel: Tensor, inside: Tensor | None) -> Tensor:
+    def _stem(self, mel: Tensor) -> Tensor:
         """Both convolutions, (B, M, mels) -> (B, M, D); Whisper takes every other frame of the second."""
-        if not 0 < mel.shape[1] <= self.longest:
-            raise ValueError(f"{mel.shape[1]} mel frames at once, not from 1 to {self.longest}")
-        x = _blank(mel.to(self.conv1.weight.dtype), inside).transpose(1, 2)
-        x = _blank(F.gelu(self.conv1(x)).transpose(1, 2), inside).transpose(1, 2)
+        x = F.gelu(self.conv1(mel.to(self.conv1.weight.dtype).transpose(1, 2)))
         found: Tensor = F.gelu(self.conv2(x)).transpose(1, 2)
         return found
 
-    def _through_blocks(
-        self, x: Tensor, inside: Tensor | None, layers: tuple[int, ...]
-    ) -> tuple[Tensor, ...]:
-        """Add positions to frames (B, T, D), and go through the blocks that are needed."""
-        x = x + self.positions[: x.shape[1]]
+    def _through_blocks(self, x: Tensor, bias: Tensor | None, layers: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """Go through the blocks that are needed with frames (B, T, D) that have their positions."""
         found = {0: x}
         for k, block in enumerate(self.blocks[: max(layers)], 1):
-            x = block(x, inside)
+            x = block(x, bias)
             found[k] = self.norm(x) if self.norm is not None and k == self.shape.layers else x
         return tuple(found[k] for k in layers)
 
-    def interleaved(
-        self, mel: Tensor, layers: Sequence[int] | None = None, lengths: Tensor | None = None
-    ) -> Tensor:
+    def hear(self, mels: Sequence[Tensor], layers: Sequence[int] | None = None) -> list[Tensor]:
         """Outputs of blocks, side by side, each 10 ms.
 
         Parameters
         ----------
-        mel : Tensor
-            (B, M, mels) with an even M.
+        mels : sequence of Tensor
+            (M, mels) each, windows as `spans` has them: M is even, and the last frame is silence unless it
+            is the last of `longest`.
         layers : sequence of int, optional
             As in `forward`.
-        lengths : Tensor, optional
-            (B,): mel frames of each window, all even; what lies beyond is ignored.
 
         Returns
         -------
-        Tensor
-            (B, M, len(layers) * D), float32; what lies beyond ``lengths`` means nothing.
+        list of Tensor
+            (M, len(layers) * D), float32, for each window.
+
+        Raises
+        ------
+        ValueError
+            If M is odd or too much, or there is no such block.
         """
         wanted = self._checked(layers)
-        if mel.shape[1] % 2:
-            raise ValueError(f"{mel.shape[1]} mel frames, not an even number")
-        inside = None if lengths is None else _inside(lengths.to(mel.device), mel.shape[1])
-        x = self._stem(mel, inside)
+        lengths = [len(mel) for mel in mels]
+        if wrong := [n for n in lengths if n % 2 or not 0 < n <= self.longest]:
+            raise ValueError(f"a window of {wrong[0]} mel frames, not of an even number up to {self.longest}")
+        x = self._stem(torch.stack([_silent_to(mel, max(lengths) + 2 * REACH) for mel in mels]))
+        silence, x = x[:, -1 - REACH, None], x[:, : max(lengths)]
         batch, frames, width = x.shape
-        runs = x.view(batch, -1, 2, width).transpose(1, 2).flatten(0, 1)  # (2 B, T, D): even, odd frames
-        among = None if inside is None else inside[:, ::2].repeat_interleave(2, 0)
-        found = torch.cat(self._through_blocks(runs, among, wanted), -1)
-        return found.view(batch, 2, frames // 2, -1).transpose(1, 2).flatten(1, 2).float()
+        runs = x.reshape(batch, -1, 2, width).transpose(1, 2).flatten(0, 1)  # (2 B, T, D): even, odd frames
+        own = [n // 2 for n in lengths for _ in range(2)]
+        found = self._beside_silence(runs, silence.repeat_interleave(2, 0), own, wanted)
+        both = found.view(batch, 2, frames // 2, -1).transpose(1, 2).flatten(1, 2).float()
+        return [one[:n] for one, n in zip(both, lengths, strict=True)]
+
+    def _beside_silence(
+        self, runs: Tensor, silence: Tensor, own: list[int], layers: tuple[int, ...]
+    ) -> Tensor:
+        """Go through the blocks with runs (B, T, D), each of so many frames of its own, and with frames of
+        ``silence`` (B, 1, D) that stand for all that would follow up to 30 s.
+        """
+        whole = self.shape.positions
+        if min(own) == whole:  # nothing would
+            return torch.cat(self._through_blocks(runs + self.positions, None, layers), -1)
+        lengths = torch.tensor(own, device=runs.device)[:, None]
+        each = (whole - lengths) / REST  # frames that one stands for
+        at = lengths + each * (torch.arange(REST, device=runs.device) + 0.5)
+        rest = silence + self.positions[at.long().clamp_max(whole - 1)]
+        beyond = torch.arange(runs.shape[1], device=runs.device) >= lengths
+        hidden = torch.zeros(beyond.shape, device=runs.device).masked_fill(beyond, -torch.inf)
+        bias = torch.cat([each.log().expand(-1, REST), hidden], 1)
+        x = torch.cat([rest, runs + self.positions[: runs.shape[1]]], 1)
+        found = self._through_blocks(x, bias[:, None, None, :].to(x.dtype), layers)
+        return torch.cat([one[:, REST:] for one in found], -1)
 
     @torch.no_grad()
     def frames(
@@ -327,11 +353,7 @@ class Encoder(nn.Module):
             for span in spans(frame_count(len(wave)), self.longest, self.overlap)
         ]
         for part in _batches(todo, self._most if batch is None else batch):
-            mels = [self.log_mel(waves[k], span.first, span.last) for k, span in part]
-            lengths = torch.tensor([len(mel) for mel in mels])
-            same = bool((lengths == lengths[0]).all())  # then there is nothing to mask
-            padded = nn.utils.rnn.pad_sequence(mels, batch_first=True)
-            found = self.interleaved(padded, layers, None if same else lengths)
+            found = self.hear([self.log_mel(waves[k], span.first, span.last) for k, span in part], layers)
             for (k, span), piece in zip(part, found, strict=True):
                 yield k, piece[span.take[0] - span.first : span.take[1] - span.first]
 
@@ -414,10 +436,6 @@ def _hertz(mel: float) -> float:
     return mel * HERTZ_A_MEL if mel < least else LINEAR_HERTZ * math.exp(LOG_STEP * (mel - least))
 
 
-def _inside(lengths: Tensor, count: int) -> Tensor:
-    """Mask (B, count) of the frames that are a window's own."""
-    return torch.arange(count, device=lengths.device) < lengths[:, None]
-
-
-def _blank(x: Tensor, inside: Tensor | None) -> Tensor:
-    return x if inside is None else x.masked_fill(~inside[..., None], 0)
+def _silent_to(mel: Tensor, count: int) -> Tensor:
+    """Go on with the last of the mel frames (M, mels), which is silence, up to (count, mels)."""
+    return torch.cat([mel, mel[-1:].expand(count - len(mel), -1)])
