@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 import zipfile
+from dataclasses import replace
 
 import pytest
 
+from aligner.backends.wild import WILD, opened
 from aligner.text.dictionaries import check_dictionaries, few_words, read_dictionaries, read_speakers
 from aligner.text.entries import read_entries
 from aligner.text.lexicon import Lexicon, Pronouncer
@@ -553,3 +555,36 @@ def test_a_dictionary_that_lacks_most_words(tmp_path, words, warned):
     if warned:
         assert f"{67 if 'cat' in words else 100} % of the different words" in found[0].rule
         assert "--add-words" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Dr. Lee of Elm Dr.", "doctor Lee of Elm drive"),
+        ("Dr Lee", "doctor Lee"),
+        ("St. Paul on Main St.", "saint Paul on Main street"),
+        ("10 in. long", "ten inches long"),
+    ],
+)
+def test_a_large_dictionary_leaves_it_to_the_place_what_an_abbreviation_stands_for(text, said):
+    lines = "dr. D R AY1 V\ndr.(2) D AA1 K T ER0\ndr D R AY1 V\nst. S T R IY1 T\nin. IH1 N\nno. N OW1\n"
+    words = "doctor D AA1 K T ER0\ndrive D R AY1 V\nsaint S EY1 N T\nstreet S T R IY1 T\n"
+    words += "inch IH1 N S\ninches IH1 N S AH0 Z\nnumber N AH1 M B ER0\n"
+    own = replace(book(lines + words), users=True)
+    tokens = normalise(text, entry=own.has_written)
+    assert " ".join(word for token in tokens for word in token.spoken) == said
+
+
+def test_a_small_dictionary_says_itself_what_an_abbreviation_is():
+    own = replace(book("dr. D AH1 K\nst S T\n"), users=True)
+    assert [own.has_written(w) for w in ("Dr.", "St", "Mr.")] == [True, True, False]
+
+
+def test_a_word_in_brackets_that_the_user_has_is_that_word():
+    own = replace(book("[laughter] HH AA1\n"), users=True)
+    pronounce = Pronouncer(lexicon=own, g2p=None, known=known, noises=("spn",))
+    spoken, _ = pronounce(normalise("[laughter] [cough]", entry=own.has_written))
+    assert [[p.phones for p in s.pronunciations] for s in opened(spoken, ("spn",))] == [
+        [("HH", "AA1")],
+        [("spn",), (WILD,)],
+    ]

@@ -111,6 +111,13 @@ BAD: dict[str, tuple[bytes, str, Fault]] = {
     "zeros": (wav(bytes(len(PCM))), "silent throughout", Fault.SILENT),
     "zeros without a size": (wav(bytes(len(PCM)), 0), "silent throughout", Fault.SILENT),
     "a constant": (wav(b"\0\x20" * RATE), "silent throughout", Fault.SILENT),
+    "a pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n",
+        "it is a pointer of Git LFS.*git lfs pull",
+        Fault.UNREADABLE,
+    ),
+    "a page": (b"\n<!DOCTYPE html><html>404</html>", "it is a web page.*fetch the file", Fault.UNREADABLE),
+    "an archive": (b"PK\x03\x04" + bytes(500), "it is an archive .zip.*unpack it", Fault.UNREADABLE),
     "a text": (b"this is no sound at all, but a text", "cannot be read", Fault.UNREADABLE),
     "no channels": (
         wav(form=struct.pack("<HHIIHH", 1, 0, RATE, 0, 0, 16)),

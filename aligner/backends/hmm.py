@@ -103,7 +103,7 @@ class HmmBackend:
         with stage("graph"):
             said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             odd = [(word, self.label(p) if p == WILD else p) for word, p in oovs]
-            spoken = opened(said)
+            spoken = opened(said, self.model.topology.noises)
             topology = with_wild(self.model).topology if is_wild(spoken) else self.model.topology
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
         with stage("features"):

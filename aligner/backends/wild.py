@@ -108,11 +108,16 @@ def with_wild(model: MarkovModel) -> MarkovModel:
     return replace(model, topology=WildTopology(model.topology), mixtures=scorer)
 
 
-def opened(spoken: Sequence[SpokenWord]) -> list[SpokenWord]:
+def opened(spoken: Sequence[SpokenWord], noises: Sequence[str]) -> list[SpokenWord]:
     """Words as they are said: `WILD` is one more way to make a noise, and the way of what nobody
-    understood.
+    understood; but not of what the user's dictionary has with phones other than ``noises``.
     """
-    return [replace(s, pronunciations=_ways(s)) if BRACKETED.fullmatch(s.word) else s for s in spoken]
+    return [replace(s, pronunciations=_ways(s)) if _is_noise(s, noises) else s for s in spoken]
+
+
+def _is_noise(spoken: SpokenWord, noises: Sequence[str]) -> bool:
+    heard = {phone for p in spoken.pronunciations for phone in p.phones}
+    return BRACKETED.fullmatch(spoken.word) is not None and heard <= {*noises, WILD}
 
 
 def _ways(noise: SpokenWord) -> tuple[Pronunciation, ...]:

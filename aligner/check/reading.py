@@ -120,7 +120,7 @@ def _readings(token: Token, backend: Pronouncing) -> tuple[Reading, ...]:
     """What is said for a token; word by word, so that one that cannot be said does not hide the others."""
     said = _as_given(token, backend)
     if said is not None:
-        return (Reading(word=said.word, source=Source.TRANSCRIPT, pronunciations=_phones(said)),)
+        return (Reading(word=said.word, source=Source.TRANSCRIPT, pronunciations=_phones(said, backend)),)
     return tuple(r for word in token.spoken for r in _of_word(Token(token.spelling, (word,)), backend))
 
 
@@ -152,21 +152,27 @@ def _of_word(token: Token, backend: Pronouncing) -> list[Reading]:
         Reading(
             word=s.word,
             source=_source(s.word, backend, guessed=s.word in unknown),
-            pronunciations=_phones(s),
+            pronunciations=_phones(s, backend),
         )
         for s in spoken
     ]
 
 
-def _phones(spoken: SpokenWord) -> tuple[tuple[str, ...], ...]:
+def _is_noise(word: str, backend: Pronouncing) -> bool:
+    """Whether a word in brackets is a noise, as it is unless the user's dictionary has it."""
+    own = isinstance(backend.pronounce, Pronouncer) and backend.pronounce.lexicon.has_written(word)
+    return BRACKETED.fullmatch(word) is not None and not own
+
+
+def _phones(spoken: SpokenWord, backend: Pronouncing) -> tuple[tuple[str, ...], ...]:
     """The phones of each pronunciation, once each; whatever a model calls its noises, they are one label."""
-    if BRACKETED.fullmatch(spoken.word):
+    if _is_noise(spoken.word, backend):
         return ((NOISE_LABEL,),)
     return tuple(dict.fromkeys(p.phones for p in spoken.pronunciations))
 
 
 def _source(word: str, backend: Pronouncing, *, guessed: bool) -> Source:
-    if BRACKETED.fullmatch(word):
+    if _is_noise(word, backend):
         return Source.NOISE
     if is_cut_off(word):
         return Source.CUT_OFF

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -297,6 +297,18 @@ def _mapped(store: IO[bytes], kind: str, begin: int, channels: int) -> np.ndarra
     return np.memmap(store, kind, "r", begin, (frames, channels))
 
 
+HEAD = 256  # bytes of a file that show what it is
+NO_SOUND: Mapping[bytes, tuple[str, str]] = {  # in small letters
+    b"version https://git-lfs": ("it is a pointer of Git LFS", "fetch what it points to: git lfs pull"),
+    b"<!doctype html": ("it is a web page", "fetch the file itself (raw), not the page that shows it"),
+    b"<html": ("it is a web page", "fetch the file itself (raw), not the page that shows it"),
+    b"pk\x03\x04": ("it is an archive (zip)", "unpack it"),
+    b"\x1f\x8b": ("it is compressed (gzip)", "unpack it"),
+    b"%pdf": ("it is a PDF document", "name a recording"),
+    b'file type = "ootextfile': ("it is a text of Praat's", "save the sound itself: Save as WAV file"),
+}
+
+
 def check_there(path: Path) -> None:
     """Raise DataError where there is no recording, or nothing in it."""
     if not path.is_file():
@@ -305,6 +317,24 @@ def check_there(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise _empty(path, "0 bytes")
+    wrong = None
+    with suppress(OSError), path.open("rb") as file:  # what may not be read, libsndfile tells
+        wrong = _something_else(file.read(HEAD))
+    if wrong is not None:
+        raise DataError(path, f"the recording cannot be read ({wrong[0]})", wrong[1], fault=Fault.UNREADABLE)
+
+
+def _something_else(head: bytes) -> tuple[str, str] | None:
+    """Return what begins with some bytes and is no sound, and what to do; None where it may be sound.
+
+    Examples
+    --------
+    >>> _something_else(b"version https://git-lfs.github.com/spec/v1")
+    ('it is a pointer of Git LFS', 'fetch what it points to: git lfs pull')
+    >>> _something_else(b"RIFF....WAVE")
+    """
+    plain = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((found for begin, found in NO_SOUND.items() if plain.startswith(begin)), None)
 
 
 def _empty(path: Path, why: str) -> DataError:

@@ -18,6 +18,15 @@ from aligner.types import Caution, DataError, Fault, Pronunciation
 
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
 VOICELESS = frozenset(["P", "T", "K", "F", "TH"])
+# abbreviations that are read by the words around them, and what they stand for
+BY_PLACE = {
+    "dr": ("doctor", "drive"),
+    "dr.": ("doctor", "drive"),
+    "st": ("saint", "street"),
+    "st.": ("saint", "street"),
+    "in.": ("inch", "inches"),
+    "no.": ("number",),
+}
 _SIGN = re.compile(r"\d|[^\w'.\s-]")
 _SEVERAL = re.compile(r"([A-Z]{2,5})'?s")
 _MIXED = re.compile(r"[A-Z]?[a-z]{2,}[A-Z]{2,5}")  # a word, and letters behind it
@@ -163,7 +172,8 @@ class Lexicon:
     def has_written(self, written: str) -> bool:
         """Whether a word is spelled so in a dictionary: then it is not read otherwise.
 
-        Of a model's own dictionary only words with digits or signs count, which somebody put there.
+        Of a model's own dictionary only words with digits or signs count, which somebody put there.  A large
+        dictionary has "Dr." beside "doctor" and "drive", and which of them it is, the place tells.
 
         Examples
         --------
@@ -172,7 +182,12 @@ class Lexicon:
         """
         name = key(written)
         signed = _SIGN.search(name) is not None
-        return any(name in layer.entries for layer in self.layers if layer.users or signed)
+        stands_for = BY_PLACE.get(name, ("",))
+        return any(
+            name in layer.entries and not all(word in layer.entries for word in stands_for)
+            for layer in self.layers
+            if layer.users or signed
+        )
 
     def split(self, word: str) -> tuple[str, ...]:
         """Split a compound (merry-go-round) or a word with clitics (c'est, l'amour) into its parts.
