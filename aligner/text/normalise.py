@@ -59,7 +59,8 @@ SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
 # numbers that are said digit by digit: of telephones, and of cards
 TELEPHONE = re.compile(
     r"(?<![\w.$-])(?:(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}"
-    r"|\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}|(?:\d{4}[ -]){3}\d{4})(?![\w%]|[-.,]\d)"
+    r"|0\d{2,4}[ -]\d{3,4}[ -]\d{3,4}|\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}"
+    r"|(?:\d{4}[ -]){3}\d{4})(?![\w%]|[-.,]\d)"
 )
 _CHUNK = re.compile(r"[^\s\[\]{}]+")
 _BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")

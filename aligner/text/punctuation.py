@@ -29,6 +29,7 @@ _COUNTRY = "|".join(re.escape(letters) for letters in COUNTRIES if letters)
 _SIGN_BEFORE = re.compile(
     rf"(?:§§|[-+±~≈<>≤≥≠=√∛#§¶×÷@])?(?:(?:{_COUNTRY})?[{CURRENCY_SIGNS}])?-?'?\.?$", re.IGNORECASE
 )
+_HALF_OF_DAY = re.compile(r"^(?:\d[\d:]*)?[ap]\.?m$", re.IGNORECASE)
 _BEHIND_DIGIT = re.compile(rf"[²³]*(?:\+?[%‰]|[°¢{CURRENCY_SIGNS}]|\"|''|')?\+?(?:\([a-z]\))?")
 _SHARP = re.compile(r"(?:^|(?<=[^\w]))[A-Za-z]#$|\+\+$|^[A-F]\+$|^w/$", re.IGNORECASE)
 _DOTTED = re.compile(
@@ -91,13 +92,15 @@ def _joint(chunk: str, start: int, k: int, english: bool) -> int:
     if end == len(chunk):
         return 0
     run, after = chunk[k:end], chunk[end]
+    if run in ("–", "-", ".–", ".-") and _HALF_OF_DAY.search(chunk[start:k]) and after.isdecimal():
+        return 0
     if run in ("–", ".–") and chunk[start:k].lower() in SHORT_DATES and after.isupper():
         return 0
     if run[0] in "–—":
         return 0 if english and _is_range(chunk[start:k], run, after) else _width(run, after)
     if len(run) == 1:
         return int(_parts(run, chunk[start:k], chunk[end:], english))
-    if re.fullmatch(r"-|-\.|[-/~]?[-+$€£¥]+|''|\"", run) and not run.startswith("--"):
+    if re.fullmatch(r"-|-\.|[-/~]?[-+$€£¥]+|''|\"|(?:[<>≤≥]=?|=)\.?", run) and not run.startswith("--"):
         return 0
     if run[0] in "'^" or (run[0] in "&@#%*_/+=" and len(set(run)) == 1 and len(run) < 3):
         return 0

@@ -146,6 +146,8 @@ BEFORE_NUMBERS = {
     "c.": "circa",
     "ext.": "extension",
     "ext": "extension",
+    "hwy": "highway",
+    "rte": "route",
     "rte.": "route",
     "rm.": "room",
     "ln.": "line",
@@ -337,6 +339,8 @@ def _direction(place: Place) -> list[str] | None:
     """A point of the compass in an address: 123 N. Main St., 500 NW 5th Ave."""
     said = DIRECTIONS.get(place.word.lower())
     following = place.at(1)
+    if said and place.word.isupper() and place.before in _STREETS and len(place.word.rstrip(".")) > 1:
+        return [said]  # 1600 Pennsylvania Ave NW
     if not said or place.stopped or not (following[:1].isupper() or _NTH.fullmatch(following)):
         return None
     road = place.before.isdecimal() or place.at(2).lower() in _STREETS

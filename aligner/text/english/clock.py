@@ -19,6 +19,7 @@ _DOTTED = re.compile(r"(?:0?\d|1[0-2])\.[0-5]\d")  # a time only where a.m. or p
 _RANGE = re.compile(
     rf"(?P<from>{_TIME})(?P<first>{_HALF})?[-–—](?P<to>{_TIME})(?P<half>{_HALF})?", re.IGNORECASE
 )
+_HALF_TO = re.compile(rf"(?P<first>{_HALF})[-–—](?P<to>{_TIME})(?P<half>{_HALF})?", re.IGNORECASE)
 _YEAR_FIRST = re.compile(r"(?P<y>\d{4})(?P<sign>[-/.])(?P<m>\d\d?)(?P=sign)(?P<d>\d\d?)")
 _MONTH_FIRST = re.compile(  # or the day, where it cannot be a month
     r"(?P<m>\d{1,2})(?:(?P<sign>[-.])(?P<d>\d{1,2})(?P=sign)(?P<y>\d{4})|/(?P<d2>\d{1,2})/(?P<y2>\d{4}|\d\d))"
@@ -66,6 +67,13 @@ def _time(word: str, place: Place) -> list[str] | None:
 
 
 def _times(word: str, place: Place) -> list[str] | None:
+    if (late := _HALF_TO.fullmatch(word)) is not None:  # 8 a.m.-5
+        return [
+            *letters(late["first"]),
+            "to",
+            *_clock(late["to"], oclock=False),
+            *letters(late["half"] or ""),
+        ]
     found = _RANGE.fullmatch(word)
     if not found or not (found["first"] or found["half"] or ":" in word or place.half_follows):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aligner.text.english import money
+from aligner.text.english import figures, money
 from aligner.text.english.numbers import VULGAR, letters
 from aligner.text.english.place import Place
 from aligner.text.english.units import CODES, CURRENCIES, MAGNITUDES, SHORT_MAGNITUDES, WORDS_TOO, unit
@@ -62,6 +62,7 @@ def _unit(word: str, place: Place) -> list[str] | None:
     if low == "v" and place.at(1)[:1].isdecimal():
         return ["versus"]
     one = before.lstrip("-") == "1" or _LESS_THAN_ONE.fullmatch(before) is not None
+    one = one or figures.before_noun(place, place.at(-2))
     if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
         return unit("in", one)
     if low == "in" and place.word.endswith(".") and place.at(1)[:1].islower() and _NUMBER.fullmatch(before):

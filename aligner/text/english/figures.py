@@ -185,19 +185,23 @@ def _short_year(m: re.Match[str], place: Place) -> Said:
 
 def _feet(m: re.Match[str], place: Place) -> Said:
     if not m["inches"]:
-        return [*cardinal(m["feet"]), "foot" if m["feet"] == "1" or _before_noun(place) else "feet"]
+        return [*cardinal(m["feet"]), "foot" if m["feet"] == "1" or before_noun(place) else "feet"]
     return [*cardinal(m["feet"]), "foot", *read(m["inches"], place)]
 
 
 def _inches(m: re.Match[str], place: Place) -> Said:
-    one = m["number"] in ("1", "1/2", "½") or _before_noun(place)
+    one = m["number"] in ("1", "½") or m["number"].startswith("1/") or before_noun(place)
     return [*read(m["number"], Place([m["number"]], 0)), "inch" if one else "inches"]
 
 
-def _before_noun(place: Place) -> bool:
-    """Whether a measure stands before what is measured, as in a 12\" pipe, so that it has no plural."""
+def before_noun(place: Place, before: str | None = None) -> bool:
+    """Whether a measure stands before what is measured, as in a 12\" pipe, so that it has no plural.
+
+    The word ``before`` the measure is the one before the place, unless given.
+    """
     noun = place.after.isalpha() and place.after not in _NO_NOUNS and not place.stopped
-    return noun and (place.before in ("a", "an") or place.after in _MEASURED)
+    article = place.before if before is None else before.lower()
+    return noun and (article in ("a", "an") or place.after in _MEASURED)
 
 
 def _measured(m: re.Match[str], place: Place) -> Said:
@@ -205,6 +209,8 @@ def _measured(m: re.Match[str], place: Place) -> Said:
     written = m["unit"]
     if written == "x" and not m["high"] and place.after in _OFTEN:
         return [*number(m["low"]), "times"]
+    if written == "m" and (re.fullmatch(r"\d+h(?:rs?)?", place.before) or re.fullmatch(r"\d+s", place.after)):
+        return [*number(m["low"]), "minute" if m["low"] == "1" else "minutes"]
     many = place.after in _MILLIONS_OF
     if (m["low"] + written in _NAMES_IN_K and not many) or (written in ("k", "K") and place.after in _RUNS):
         return [*number(m["low"]), "k"]
@@ -213,9 +219,11 @@ def _measured(m: re.Match[str], place: Place) -> Said:
     scale = _scale(written, "." in m["low"] + (m["high"] or "") or _counts_many(written, place))
     if written == "m" and many:
         scale = "million"
+    if written == "s" and re.fullmatch(r"\d+m(?:in)?", place.before):
+        return [*number(m["low"]), "second" if m["low"] == "1" else "seconds"]
     if written == "s" and re.fullmatch(r"\d{3,4}", m["low"]):
         return plural(pairs(m["low"]))  # 747s
-    one = (m["low"].lstrip("-") == "1" and not m["high"]) or (written in UNITS and _before_noun(place))
+    one = (m["low"].lstrip("-") == "1" and not m["high"]) or (written in UNITS and before_noun(place))
     name = [scale] if scale else unit(written, one)
     if not name:
         return None
@@ -346,8 +354,15 @@ def _agent(m: re.Match[str], place: Place) -> Said:
     return said if not m["several"] else plural(said)
 
 
+def _percenter(m: re.Match[str], place: Place) -> Said:
+    """Who is of so many percent: the 1%ers."""
+    return [*cardinal(m["n"]), "percenters" if m["several"] else "percenter"]
+
+
 def _several(m: re.Match[str], place: Place) -> Said:
-    return plural(part(m["rest"], Place([m["rest"]], 0)))
+    said = part(m["rest"], Place([m["rest"]], 0))
+    named = place.word.endswith("S") and place.capitals_tell and not place.word.endswith("'S")  # an iPhone 6S
+    return [*said, "s"] if named else plural(said)
 
 
 def _rule(read_: Callable[[str, Place], Said]) -> Rule:
@@ -369,11 +384,11 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"(?P<n>1,?0+|[1-9]00|[1-9],?000)s", _hundreds),
         (r"'(?P<n>\d\d)", _short_year),
         (_ANY, _rule(clock.read)),
-        (r"\d+(?:\.\d+)?(?::\d+(?:\.\d+)?)+", _ratio),
+        (rf"{DECIMAL}(?::{DECIMAL})+", _ratio),
         (r"(?P<chapter>\d{1,3}):(?P<from>\d{1,3})[-–—](?P<to>\d{1,3})", _verses),
         (r"(?P<base>\d+(?:\.\d+)?)e(?P<exponent>[-+]\d+)", _scientific),
         (r"(?P<feet>\d{1,2})'(?P<inches>\d{1,2}[½¼¾]?)?(?:\"|'')?", _feet),
-        (r"(?P<number>\d+(?:\.\d+)?[½¼¾]?|[½¼¾]|\d/\d|\d-\d/\d)\"", _inches),
+        (r"(?P<number>\d+(?:\.\d+)?[½¼¾]?|[½¼¾]|\d{1,2}/\d{1,2}|\d-\d{1,2}/\d{1,2})\"", _inches),
         (_ANY, _rule(fractions.read)),
         (rf"(?P<low>-?{DECIMAL})(?:[-–—](?P<high>{DECIMAL}))?{_UNIT}(?P<plus>\+)?", _measured),
         (rf"(?P<low>-?{DECIMAL})(?P<unit>[^\W\d_]+|%|°[CF]?)[-–—](?P<high>{DECIMAL})(?P=unit)", _unit_twice),
@@ -387,6 +402,7 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = tuple(
         (r"(?P<hours>\d+)h(?P<minutes>\d+)(?:m|min|mins)?", _long),
         (r"(?P<minutes>\d+)m(?P<seconds>\d+)s", _long),
         (r"(?P<n>\d{1,2})'?er(?P<several>'?s)?", _agent),
+        (r"(?P<n>\d{1,2})%er(?P<several>'?s)?", _percenter),
         (r"(?P<n>\d+)-?y/?o", _old),
         (rf"(?P<number>{DECIMAL})\+%", lambda m, _: [*_value(m["number"]), "plus", "percent"]),
         (r"(?P<low>\d+)'[-–—](?P<high>\d+)'", _heights),
@@ -404,6 +420,7 @@ def _sum(word: str, place: Place) -> Said:
     """Say sums: 2+2=4, E=mc².  A hyphen is a minus only where there is an equals sign."""
     if not re.search(rf"[{_OPERATORS}]", word):
         return None
+    word = word.replace(">=", "≥").replace("<=", "≤")
     operators = _OPERATORS + (r"/\-" if "=" in word else "")
     pieces = re.findall(f"[{operators}]|[^{operators}]+", word)
     return [w for piece in pieces for w in (signs.said(piece) or part(piece, place))]
@@ -416,16 +433,18 @@ def _joined(word: str, place: Place) -> Said:
         if len(pieces) == 2 and joint[1] == "/" and pieces[1].lower() in _PER and pieces[0][:1].isdecimal():
             return [*part(pieces[0], Place(pieces[:1], 0)), "per", pieces[1]]
         if pieces and pieces != [word]:
-            return [w for k in range(len(pieces)) for w in _one_of(pieces, k)]
+            ranges = joint[1] == "-"
+            return [w for k in range(len(pieces)) for w in _one_of(pieces, k, ranges=ranges)]
     return None
 
 
-def _one_of(pieces: list[str], k: int) -> list[str]:
-    """Say one of the pieces that hyphens join: 18-year-old, 5-ft, B-52, ½-inch, 18-24-year-olds, 3-4x."""
+def _one_of(pieces: list[str], k: int, *, ranges: bool) -> list[str]:
+    """Say one of the pieces that hyphens (which may be ``ranges``) or slashes join: 18-year-old, 5-ft, B-52, ½-inch, 18-24-year-olds, 3-4x."""
     piece, before, follows = pieces[k], pieces[k - 1] if k else "", k + 1 < len(pieces)
     number_ = re.match(r"\d+", piece)
     if (
-        number_
+        ranges
+        and number_
         and before.isdecimal()
         and int(before) < int(number_[0])
         and (follows or not piece.isdecimal())

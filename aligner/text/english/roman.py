@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aligner.text.english.numbers import cardinal, ordinal, year
+from aligner.text.english.numbers import cardinal, letter_name, ordinal, year
 from aligner.text.english.place import Place
 from aligner.text.listed import listed
 
@@ -12,6 +12,7 @@ _VALUES = {"m": 1000, "d": 500, "c": 100, "l": 50, "x": 10, "v": 5, "i": 1}
 _NUMERAL = re.compile(
     r"(?=[mdclxvi])m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})", re.IGNORECASE | re.ASCII
 )
+_LETTERED = re.compile(r"(?P<numeral>(?=[IVX])X{0,2}(?:IX|IV|V?I{0,3}))(?P<letter>[a-h]|[A-HJ-L])")
 # no words, no abbreviations: numerals whatever stands around them
 _CERTAIN = frozenset(
     listed("""
@@ -159,7 +160,15 @@ def may_be(word: str, before: str) -> bool:
     """Whether a word, in small letters, may be a numeral, by its letters; I is one only behind some words."""
     if word == "i":
         return before.lower() in COUNTED or before.lower() in NAMES
-    return set(word) <= set(_VALUES)
+    return set(word) <= set(_VALUES) or (before.lower() in COUNTED and set(word[:-1]) <= set("ivx"))
+
+
+def _with_letter(place: Place) -> list[str] | None:
+    """A numeral with a letter of its own, behind a word that counts: Stage IIIb."""
+    found = _LETTERED.fullmatch(place.word)
+    if not found or place.before.removesuffix(".") not in COUNTED:
+        return None
+    return [*cardinal(str(value(found["numeral"]))), letter_name(found["letter"])]
 
 
 def read(place: Place) -> list[str] | None:
@@ -176,7 +185,7 @@ def read(place: Place) -> list[str] | None:
     bare, ending = (bare[:-2], "'s") if bare.endswith("'s") else (bare, "")
     number = value(bare)
     if number is None:
-        return None
+        return _with_letter(place)
     before = ("", "") if place.apart else (place.at(-1), place.at(-2))
     around = (bare, *before, "" if place.stopped else place.at(1))
     kind = reading(*(around if place.capitals_tell else map(str.lower, around)))

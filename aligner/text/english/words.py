@@ -32,6 +32,7 @@ _INITIALS = re.compile(
 _LETTERED = frozenset(
     ["US", "UN", "LA", "ER", "AI", "ID", "PA", "MA", "TA", "VA", "DA", "PE", "GI", "UI", "RA"]
 )
+_HALF_OF_DAY = re.compile(r"^(?:\d[\d:]*)?[ap]\.?m\.?$", re.IGNORECASE)
 _WARS = {"WWI": "world war one", "WWII": "world war two"}
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
 
@@ -98,7 +99,10 @@ def symbol(place: Place) -> list[str] | None:
         return signs.said(word) if place.at(1)[:1].isdecimal() else []
     if word in signs.ALONE or word in ("°C", "°F"):
         return signs.said(word)
-    if word == "–" and place.at(-1)[-1:].isdecimal() and place.at(1)[:1].isdecimal():
+    from_one = place.at(-1)[-1:].isdecimal() or _HALF_OF_DAY.search(place.at(-1))
+    if word == "–" and from_one and place.at(1)[:1].isdecimal():
+        return ["to"]
+    if word == "-" and _HALF_OF_DAY.search(place.at(-1)) and place.at(1)[:1].isdecimal():
         return ["to"]
     if word in signs.BETWEEN and _counts(place.at(-1)) and _counts(place.at(1)):
         if word == "-":
