@@ -439,7 +439,10 @@ def _joined(word: str, place: Place) -> Said:
 
 
 def _one_of(pieces: list[str], k: int, *, ranges: bool) -> list[str]:
-    """Say one of the pieces that hyphens (which may be ``ranges``) or slashes join: 18-year-old, 5-ft, B-52, ½-inch, 18-24-year-olds, 3-4x."""
+    """Say one of the pieces that hyphens join: 18-year-old, 5-ft, B-52, ½-inch; or slashes.
+
+    Two numbers may be ``ranges``: 18-24-year-olds, 3-4x.
+    """
     piece, before, follows = pieces[k], pieces[k - 1] if k else "", k + 1 < len(pieces)
     number_ = re.match(r"\d+", piece)
     if (
