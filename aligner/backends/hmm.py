@@ -221,8 +221,9 @@ class HmmBackend:
         firsts, phones, owners = self.phones_of(states, prepared)
         if prepared.heard.bounds is None and not self.streams:
             firsts, phones, owners = closures_joined(firsts, phones, owners)
-        wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
-        seen = seen._replace(margin=np.where(wild, 0.0, seen.margin))  # whatever is heard fits it
+        if WILD in prepared.graph.phone:
+            wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
+            seen = seen._replace(margin=np.where(wild, 0.0, seen.margin))  # whatever is heard fits it
         found = Found(
             phones=phones,
             owners=owners,

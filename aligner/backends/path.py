@@ -57,7 +57,8 @@ class PhoneComparison:
     @classmethod
     def of(cls, graph: Graph, model: HmmModel) -> PhoneComparison:
         """The comparison for the paths through a graph."""
-        numbers = np.array([model.topology.number(phone) for phone in graph.phone])
+        number = {phone: model.topology.number(phone) for phone in set(graph.phone)}
+        numbers = np.array([number[phone] for phone in graph.phone])
         return cls(graph, model, numbers, np.union1d(graph.pdfs, model.topology.alone[np.unique(numbers)]))
 
     def scored(self, frames: Tensor) -> ScoredFrames:

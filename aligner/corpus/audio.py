@@ -126,9 +126,7 @@ def read(
         )
     heard = dead.Lively.whole(samples)
     if rests is not Rests.KEPT:
-        heard = dead.lively(
-            samples, own_rate, cut=rests is Rests.CUT, stepped=in_steps(samples), rooms=levelled
-        )
+        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT, rooms=levelled)
     if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
@@ -173,18 +171,6 @@ def is_silent(samples: np.ndarray, fine: bool = True) -> bool:
     """
     swing = (float(samples.max()) - float(samples.min())) / 2 if len(samples) else 0.0
     return swing < (SILENT_FINE_PEAK if fine else SILENT_PEAK)
-
-
-def in_steps(samples: np.ndarray) -> bool:
-    """Return whether ``samples`` (N,) are of 16 bits or less, or means of up to four channels of such.
-
-    Examples
-    --------
-    >>> in_steps(np.array([0.5, 3 / 2**15])), in_steps(np.array([0.5, 0.3 / 2**15]))
-    (True, False)
-    """
-    steps = samples * 2.0**17
-    return bool((np.abs(steps - np.round(steps)) < 0.01).all())
 
 
 def mixed(samples: np.ndarray) -> np.ndarray:

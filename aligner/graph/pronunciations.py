@@ -77,15 +77,17 @@ class Topology(Protocol):
         ...
 
 
-class _Plain:
+class _Plain(dict[str, str]):
     """One label for all that are the same phone to a model, such as a vowel with this stress and that."""
 
     def __init__(self, topology: Topology) -> None:
+        super().__init__()
         self._topology = topology
         self._first: dict[int, str] = {}
 
-    def __call__(self, label: str) -> str:
-        return self._first.setdefault(self._topology.number(label), label)
+    def __missing__(self, label: str) -> str:
+        self[label] = self._first.setdefault(self._topology.number(label), label)
+        return self[label]
 
 
 @dataclass(kw_only=True)
@@ -160,7 +162,7 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology, pause_we
     check_pronounced(words, "phone")
     net = _Net(plain=_Plain(topology))
     silence = topology.silence
-    firsts = [frozenset(net.plain(p.phones[0]) for p in w) for w in words] + [frozenset[str]()]
+    firsts = [frozenset(net.plain[p.phones[0]] for p in w) for w in words] + [frozenset[str]()]
     quiet = _silence(net, topology)
     net.start[0] = 0.0
     exits: list[_Exit] = []
@@ -199,7 +201,7 @@ def _word(
     follows: frozenset[str],
 ) -> list[_Exit]:
     """Add one pronunciation behind ``exits`` and the silence ``quiet``, and return its own exits."""
-    plain = tuple(map(net.plain, p.phones))
+    plain = tuple(net.plain[phone] for phone in p.phones)
     last = len(plain) - 1
     entries = _entries(p, plain[0], exits, quiet, topology.silence)
     opening = _weight(p.probability)

@@ -131,10 +131,10 @@ def pause_cost(energies: Tensor) -> Tensor:
         return energies.new_zeros(0)
     energies = energies.float()  # lower precision has no quantiles
     reach = FRAMES_SMOOTHED // 2
-    around = torch.cat([energies[:1].expand(reach, -1), energies, energies[-1:].expand(reach, -1)])
-    smooth = torch.nn.functional.avg_pool2d(
-        around[None], (FRAMES_SMOOTHED, FILTERS_IN_BAND), (1, FILTERS_IN_BAND)
-    )[0]
+    bands = energies[:, : energies.shape[1] // FILTERS_IN_BAND * FILTERS_IN_BAND]
+    bands = bands.unflatten(1, (-1, FILTERS_IN_BAND)).mean(2)
+    around = torch.cat([bands[:1].expand(reach, -1), bands, bands[-1:].expand(reach, -1)])
+    smooth = around.unfold(0, FRAMES_SMOOTHED, 1).mean(2)
     level = smooth.mean(1)
     sound = sounding(energies.mean(1), FRAME_RATE)
     above = torch.cat(
@@ -145,7 +145,7 @@ def pause_cost(energies: Tensor) -> Tensor:
     )
     cost = AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
     # what is softer than any phone is a pause, however many rooms were put together in the recording
-    loud = torch.quantile(level[sound] if bool(sound.any()) else level, LOUD_PERCENTILE / 100)
+    loud = _quantile(level[sound] if bool(sound.any()) else level, LOUD_PERCENTILE / 100)
     soft = level < loud - NO_PHONE * math.log(10) / 10
     return torch.where(soft, 0.0, cost)
 
@@ -186,11 +186,16 @@ def closures_joined(
         and phones[k - 1].label != SILENCE_LABEL
         and kind(phones[k + 1].label) == "stop"
     }
+    if not dropped:
+        return list(firsts), tuple(phones), list(owners)
     kept = [k for k in range(len(phones)) if k not in dropped]
     begun = [k - 1 if k - 1 in dropped else k for k in kept]
     return (
         [firsts[b] for b in begun],
-        tuple(replace(phones[k], start=phones[b].start) for k, b in zip(kept, begun, strict=True)),
+        tuple(
+            phones[k] if k == b else replace(phones[k], start=phones[b].start)
+            for k, b in zip(kept, begun, strict=True)
+        ),
         [owners[k] for k in kept],
     )
 
@@ -200,7 +205,16 @@ def _floor(energies: Tensor, sound: Tensor, centre: int) -> Tensor:
     first = max(min(centre - FLOOR_FRAMES // 2, len(energies) - FLOOR_FRAMES), 0)
     around = energies[first : first + FLOOR_FRAMES]
     within = around[sound[first : first + FLOOR_FRAMES]]
-    return torch.quantile(within if len(within) else around, FLOOR_QUANTILE, dim=0)
+    return _quantile(within if len(within) else around, FLOOR_QUANTILE)
+
+
+def _quantile(values: Tensor, share: float) -> Tensor:
+    """What a ``share`` of values (N, ...) are below, as `torch.quantile`, which sorts slowly, has it."""
+    place = share * (len(values) - 1)
+    ranks = int(place), min(int(place) + 1, len(values) - 1)
+    ordered = np.partition(values.cpu().numpy(), ranks, axis=0)
+    found = ordered[ranks[0]] + (ordered[ranks[1]] - ordered[ranks[0]]) * np.float32(place - ranks[0])
+    return torch.as_tensor(found, device=values.device)
 
 
 def _frame(time: float) -> int:

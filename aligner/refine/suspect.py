@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from math import log, log10
-from statistics import stdev
 
 import numpy as np
 import torch
@@ -51,18 +51,18 @@ class Solved:
     restored: Restored = AS_HEARD
     """The way from the times of all this, which are those of what is heard, to those of the recording."""
 
-    @property
+    @cached_property
     def spoken(self) -> list[Interval]:
         """The phones that are not silence."""
         return [p for p in self.phones if p.label != SILENCE_LABEL]
 
-    @property
+    @cached_property
     def voiced(self) -> np.ndarray:
         """Whether each frame belongs to a spoken phone, shape (T,)."""
         sizes = np.diff([*self.firsts, len(self.levels)])
         return np.repeat([p.label != SILENCE_LABEL for p in self.phones], sizes)
 
-    @property
+    @cached_property
     def sound(self) -> float:
         """Seconds of the recording that are sound, or taken for speech."""
         heard = sounding(
@@ -227,7 +227,7 @@ def _too_many(s: Solved, q: Quality) -> list[Suspicion]:
 def _uneven(s: Solved, q: Quality) -> list[Suspicion]:
     """Find phones some of which are crammed, and others cover much."""
     lengths = [log(p.duration) for p in s.spoken if p.label != NOISE_LABEL]
-    if len(lengths) < ENOUGH_PHONES or not threshold(Test.UNEVEN).exceeded(stdev(lengths)):
+    if len(lengths) < ENOUGH_PHONES or not threshold(Test.UNEVEN).exceeded(float(np.std(lengths, ddof=1))):
         return []
     text = "the phones are very uneven in length: transcript and recording may differ"
     return [_suspicion(Test.UNEVEN, text)]
