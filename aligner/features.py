@@ -87,10 +87,19 @@ def sounding(level: Tensor, rate: float, edge: float = EDGE_REACH) -> Tensor:
     >>> sounding(torch.tensor([0.0] * 9 + [9.0, 8.0] + [0.0] * 9), 10).nonzero().ravel().tolist()
     [7, 8, 9, 10, 11, 12]
     """
-    if not len(level):
-        return torch.zeros(0, dtype=torch.bool, device=level.device)
     exact = torch.promote_types(level.dtype, torch.float32)  # numpy has no bfloat16
-    values = level.detach().to(exact).cpu().numpy()  # on numbers this few torch takes four times as long
+    return torch.from_numpy(sounding_levels(level.detach().to(exact).cpu().numpy(), rate, edge)).to(
+        level.device
+    )
+
+
+def sounding_levels(values: np.ndarray, rate: float, edge: float = EDGE_REACH) -> np.ndarray:
+    """Whether each frame is among or beside those that are sound, (T,), by levels (T,): see `sounding`.
+
+    On numbers this few torch would take four times as long.
+    """
+    if not len(values):
+        return np.zeros(0, bool)
     count = max(1, min(round(LOUD_SECONDS * rate), len(values) // 10))
     ordered = np.partition(values, (count - 1, len(values) - count))
     loud = values >= (ordered[count - 1] + ordered[len(values) - count]) / 2
@@ -99,18 +108,24 @@ def sounding(level: Tensor, rate: float, edge: float = EDGE_REACH) -> Tensor:
     until = np.zeros(len(loud) + 2 * inner + 1, np.int64)
     np.cumsum(loud, out=until[inner + 1 : inner + 1 + len(loud)])
     until[inner + 1 + len(loud) :] = until[inner + len(loud)]
-    near = until[2 * inner + 1 :] > until[: len(loud)]  # one is loud among those within reach
+    near: np.ndarray = until[2 * inner + 1 :] > until[: len(loud)]  # one is loud among those within reach
     near[: max(int(outer[0]) - reach, 0)] = False
     near[int(outer[1]) + reach + 1 :] = False
-    return torch.from_numpy(near).to(level.device)
+    return near
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
     """Power spectrum of frames under a Hamming window, (T, window) -> (T, nfft // 2 + 1)."""
-    hamming = torch.hamming_window(frames.shape[1], periodic=False, dtype=frames.dtype, device=frames.device)
-    spectrum = torch.fft.rfft(frames * hamming, nfft)
+    window = _hamming(frames.shape[1], frames.dtype, frames.device)
+    padded = torch.nn.functional.pad(frames * window, (0, nfft - frames.shape[1]))
+    spectrum = torch.fft.rfft(padded)  # which pads in a slower way itself
     power: Tensor = spectrum.real.square() + spectrum.imag.square()
     return power
+
+
+@lru_cache(maxsize=8)
+def _hamming(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.hamming_window(size, periodic=False, dtype=dtype, device=device)
 
 
 def mel(hertz: float) -> float:
@@ -360,11 +375,11 @@ class SphinxFrontend:
             return cepstra
         if self.cmn == "running":
             return self.lifted(cepstra, running_mean(cepstra, scale=self.scale))
-        heard = self.sounding(cepstra)
-        centred = cepstra - cepstra[heard].mean(0)
+        heard = cepstra[self.sounding(cepstra)]
+        mean = heard.mean(0)
         if not self.varnorm:
-            return centred
-        return centred / centred[heard].square().mean(0).sqrt().clamp(min=1e-6)
+            return cepstra - mean
+        return (cepstra - mean) / (heard - mean).square().mean(0).sqrt().clamp(min=1e-6)
 
     @property
     def scale(self) -> float:

@@ -189,7 +189,8 @@ def _paused(
     columns = np.searchsorted(scored.pdfs, graph.pdfs)
     if cost is None or not len(pauses):
         return scored.scores, columns
-    dearer = scored.scores[:, columns[pauses]] - cost.to(scored.scores)[:, None]
+    free = torch.from_numpy(columns[pauses]).to(scored.scores.device)
+    dearer = scored.scores.index_select(1, free) - cost.to(scored.scores)[:, None]
     columns[pauses] = scored.scores.shape[1] + np.arange(len(pauses))
     return torch.cat([scored.scores, dearer], 1), columns
 

@@ -187,6 +187,8 @@ def _chunks(file: BinaryIO, begin: int, size: int, order: str) -> Iterator[tuple
 
 def _no_sound(file: BinaryIO, begin: int, declared: int, size: int) -> bool:
     """Return whether what stands behind the declared sound is a chunk, a tag, a text or padding."""
+    if begin + declared == size:
+        return True
     for end in {begin + declared, begin + declared + declared % 2}:
         file.seek(end)
         behind = file.read(TEXT_BEGINS)

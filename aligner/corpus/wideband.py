@@ -95,10 +95,11 @@ def _reaches_far(wave: np.ndarray) -> bool:
     """Whether a few frames of a wave (N,) tell already that it has something of every frequency."""
     if len(wave) < WINDOW:
         return False
-    frames = np.lib.stride_tricks.sliding_window_view(wave, WINDOW)
-    some = frames[len(frames) // (2 * FIRST_LOOK) :: max(len(frames) // FIRST_LOOK, 1)]
-    power = (np.abs(np.fft.rfft(some * _window(), axis=1)) ** 2).sum(0)
-    return bool((power[HERTZ >= MOST_EDGE] > SURELY_SOMETHING * power.max()).any())
+    count = len(wave) - WINDOW + 1
+    begins = range(count // (2 * FIRST_LOOK), count, max(count // FIRST_LOOK, 1))
+    spectra = np.fft.rfft(np.array([wave[at : at + WINDOW] for at in begins]) * _window(), axis=1)
+    power = (np.square(spectra.real) + np.square(spectra.imag)).sum(0)
+    return bool(power[HERTZ.searchsorted(MOST_EDGE) :].max() > SURELY_SOMETHING * power.max())
 
 
 def widened(wave: np.ndarray) -> np.ndarray:

@@ -261,6 +261,8 @@ def _distinct(
 
     Left contexts share copies where they agree on the unit for every right context.
     """
+    if len(lefts) == len(rights) == 1:  # as within a word
+        return [(tuple(lefts), topology.unit(phone, lefts[0], rights[0], position), tuple(rights))]
     alike: dict[tuple[tuple[Unit, tuple[str, ...]], ...], list[str]] = {}
     for left in lefts:
         by_unit: dict[Unit, list[str]] = {}

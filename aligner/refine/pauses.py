@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.features import levels, sounding
+from aligner.features import levels, sounding_levels
 from aligner.text.phones import kind
 from aligner.types import SILENCE_LABEL, Clock, Interval
 
@@ -129,25 +130,35 @@ def pause_cost(energies: Tensor) -> Tensor:
     """
     if not len(energies):
         return energies.new_zeros(0)
-    energies = energies.float()  # lower precision has no quantiles
-    reach = FRAMES_SMOOTHED // 2
-    bands = energies[:, : energies.shape[1] // FILTERS_IN_BAND * FILTERS_IN_BAND]
-    bands = bands.unflatten(1, (-1, FILTERS_IN_BAND)).mean(2)
-    around = torch.cat([bands[:1].expand(reach, -1), bands, bands[-1:].expand(reach, -1)])
-    smooth = around.unfold(0, FRAMES_SMOOTHED, 1).mean(2)
-    level = smooth.mean(1)
-    sound = sounding(energies.mean(1), FRAME_RATE)
-    above = torch.cat(
-        [
-            smooth[k : k + FLOOR_STEP] - _floor(smooth, sound, k + FLOOR_STEP // 2)
-            for k in range(0, len(smooth), FLOOR_STEP)
-        ]
-    )
-    cost = AUDIBLE_COST * (above - AUDIBLE).clamp(min=0.0, max=SURELY_AUDIBLE).mean(1)
+    values = energies.detach().float().cpu().numpy()  # torch takes twice as long on numbers this few
+    smooth = _smooth(values)
+    sound = sounding_levels(_row_means(values), FRAME_RATE)
+    above = [
+        smooth[k : k + FLOOR_STEP] - _floor(smooth, sound, k + FLOOR_STEP // 2)
+        for k in range(0, len(smooth), FLOOR_STEP)
+    ]
+    most = np.float32(SURELY_AUDIBLE)
+    audible = _row_means(np.minimum(np.maximum(np.concatenate(above) - np.float32(AUDIBLE), 0), most))
     # what is softer than any phone is a pause, however many rooms were put together in the recording
-    loud = _quantile(level[sound] if bool(sound.any()) else level, LOUD_PERCENTILE / 100)
-    soft = level < loud - NO_PHONE * math.log(10) / 10
-    return torch.where(soft, 0.0, cost)
+    level = _row_means(smooth)
+    loud = _quantile(level[sound] if sound.any() else level, LOUD_PERCENTILE / 100)
+    audible[level < loud - NO_PHONE * math.log(10) / 10] = 0.0
+    return torch.from_numpy(AUDIBLE_COST * audible).to(energies.device)
+
+
+def _smooth(energies: np.ndarray) -> np.ndarray:
+    """Energies (T, filters) of whole bands, smoothed over frames, (T, bands)."""
+    whole, reach = energies.shape[1] // FILTERS_IN_BAND * FILTERS_IN_BAND, FRAMES_SMOOTHED // 2
+    bands = reduce(np.add, (energies[:, k:whole:FILTERS_IN_BAND] for k in range(FILTERS_IN_BAND)))
+    padded = np.concatenate([bands[:1]] * reach + [bands] + [bands[-1:]] * reach)
+    summed = reduce(np.add, (padded[k : k + len(bands)] for k in range(FRAMES_SMOOTHED)))
+    return summed / np.float32(FILTERS_IN_BAND * FRAMES_SMOOTHED)
+
+
+def _row_means(values: np.ndarray) -> np.ndarray:
+    """Mean of each row of values (T, N), in a third of the time that `numpy.mean` takes where N is small."""
+    means: np.ndarray = values @ np.full(values.shape[1], 1 / values.shape[1], values.dtype)
+    return means
 
 
 def closures_joined(
@@ -200,7 +211,7 @@ def closures_joined(
     )
 
 
-def _floor(energies: Tensor, sound: Tensor, centre: int) -> Tensor:
+def _floor(energies: np.ndarray, sound: np.ndarray, centre: int) -> np.ndarray:
     """The energies (bands,) of the noise around a frame, among and beside what is ``sound`` (T,)."""
     first = max(min(centre - FLOOR_FRAMES // 2, len(energies) - FLOOR_FRAMES), 0)
     around = energies[first : first + FLOOR_FRAMES]
@@ -208,13 +219,13 @@ def _floor(energies: Tensor, sound: Tensor, centre: int) -> Tensor:
     return _quantile(within if len(within) else around, FLOOR_QUANTILE)
 
 
-def _quantile(values: Tensor, share: float) -> Tensor:
-    """What a ``share`` of values (N, ...) are below, as `torch.quantile`, which sorts slowly, has it."""
+def _quantile(values: np.ndarray, share: float) -> np.ndarray:
+    """What a ``share`` of values (N, ...) are below, as `numpy.quantile` has it in ten times the time."""
     place = share * (len(values) - 1)
-    ranks = int(place), min(int(place) + 1, len(values) - 1)
-    ordered = np.partition(values.cpu().numpy(), ranks, axis=0)
-    found = ordered[ranks[0]] + (ordered[ranks[1]] - ordered[ranks[0]]) * np.float32(place - ranks[0])
-    return torch.as_tensor(found, device=values.device)
+    before, behind = int(place), min(int(place) + 1, len(values) - 1)
+    ordered = np.partition(values, (before, behind), axis=0)
+    found: np.ndarray = ordered[before] + (ordered[behind] - ordered[before]) * np.float32(place - before)
+    return found
 
 
 def _frame(time: float) -> int:
@@ -263,7 +274,7 @@ def silent_frames(levels: np.ndarray) -> np.ndarray:
 
 def _span(decibels: np.ndarray) -> tuple[float, float]:
     """The levels of the quiet and of the loud parts among what is sound."""
-    sound = decibels[sounding(torch.from_numpy(decibels), LEVEL_CLOCK.rate / LEVEL_CLOCK.hop).numpy()]
+    sound = decibels[sounding_levels(decibels, LEVEL_CLOCK.rate / LEVEL_CLOCK.hop)]
     low, high = np.percentile(sound, [QUIET_PERCENTILE, LOUD_PERCENTILE]).tolist()
     return low, high
 

@@ -26,6 +26,7 @@ from aligner.types import Clock
 FINE_FRONTEND = SphinxFrontend(
     frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True
 )
+CEPSTRAL_WEIGHTS = (1.0 + torch.arange(FINE_FRONTEND.ncep)).rsqrt()  # of each cepstrum in distances
 PLACE_STEP = FINE_FRONTEND.clock.seconds(1)  # s from one place to the next
 FIRST_PLACE = FINE_FRONTEND.clock.boundary(0)  # s; the first place
 PLACES_EACH_SIDE = 12  # places on either side of where a boundary is expected that it may have
@@ -183,8 +184,7 @@ def features_of(energies: Tensor) -> np.ndarray:
     number.
     """
     cepstra = FINE_FRONTEND.normalise(FINE_FRONTEND.transformed(energies))
-    weights = (1.0 + torch.arange(FINE_FRONTEND.ncep)).rsqrt()
-    scaled: np.ndarray = (cepstra * weights / weights.square().mean().sqrt()).numpy()
+    scaled: np.ndarray = (cepstra * CEPSTRAL_WEIGHTS / CEPSTRAL_WEIGHTS.square().mean().sqrt()).numpy()
     return scaled
 
 

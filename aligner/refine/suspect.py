@@ -13,10 +13,9 @@ from itertools import groupby
 from math import log, log10
 
 import numpy as np
-import torch
 
 from aligner.corpus.cuts import AS_HEARD, Restored
-from aligner.features import INNER_REACH, sounding
+from aligner.features import INNER_REACH, sounding_levels
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
 from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality, Suspicion
@@ -65,11 +64,9 @@ class Solved:
     @cached_property
     def sound(self) -> float:
         """Seconds of the recording that are sound, or taken for speech."""
-        heard = sounding(
-            torch.log(torch.from_numpy(self.levels) + 1e-12), self.clock.rate / self.clock.hop, INNER_REACH
-        )
+        heard = sounding_levels(np.log(self.levels + 1e-12), self.clock.rate / self.clock.hop, INNER_REACH)
         whole = self.phones[-1].end - self.phones[0].start
-        return whole * float((heard.numpy() | self.voiced).mean())
+        return whole * float((heard | self.voiced).mean())
 
     def crammed(self, phone: Interval) -> bool:
         """Return whether a spoken phone is as short as the model lets it be."""
