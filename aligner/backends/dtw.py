@@ -23,7 +23,6 @@ from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import Compute, Options
 from aligner.backends.warp import phones_of, templates, warped
-from aligner.formats.files import read_text
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
 from aligner.models.base import Model
@@ -43,7 +42,7 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
-from aligner.text.dictionaries import Dictionaries, over_a_voice
+from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
@@ -386,8 +385,7 @@ def _stressed(word: str, phones: Sequence[str]) -> tuple[str, ...]:
 
 @cache
 def _own_dictionary() -> Lexicon:
-    path = cmu_dictionary()
-    return Lexicon.parse(read_text(path), bool, path)
+    return read_lexicon(cmu_dictionary())
 
 
 def _relabelled(

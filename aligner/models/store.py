@@ -16,7 +16,7 @@ from aligner.models.hama import HamaNetwork
 from aligner.models.hub import huggingface_network, torchaudio_network
 from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, in_a_folder, no_model_in
 from aligner.models.markov import MarkovModel
-from aligner.text import lexicon
+from aligner.text import own
 from aligner.types import ModelError
 
 MEASURED_FOLDER = Path(__file__).parent  # folder of the measured offsets of built-in models
@@ -128,7 +128,7 @@ def _hama() -> CtcModel:
 
 def cmu_dictionary() -> Path:
     """Path of the CMU dictionary, with stress, inside this package."""
-    return Path(lexicon.__file__).with_name("english.dict")
+    return own.PATH
 
 
 def read_measured(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from aligner.formats.files import check_readable, read_text
+from aligner.text import own as own_dictionary
 from aligner.text.entries import Known, looks_like_speech
 from aligner.text.lexicon import Lexicon, Pronouncer
 from aligner.text.orthography import key
@@ -211,6 +212,10 @@ def read_lexicon(
 def _read_once(
     path: Path, changed: int, known: Known | None, strict: bool, numerals: frozenset[str]
 ) -> Lexicon:
+    if path == own_dictionary.PATH and (known is None or all(map(known, own_dictionary.PHONES))):
+        entries = own_dictionary.entries()
+        if entries is not None:
+            return Lexicon(entries, numerals, path=str(path))
     check_dictionary(path)
     text = read_text(path, escaped=True)
     if looks_like_speech(text):

@@ -362,8 +362,11 @@ def looks_like_speech(text: str) -> bool:
     >>> looks_like_speech("She had it.\\nOh no!\\n"), looks_like_speech("cat K AE T\\n")
     (True, False)
     """
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    ended = sum(bool(_ENDED.fullmatch(line[-1])) for line in lines if len(line) > 1)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if 2 * sum(map(text.count, ".,!?")) <= len(lines):  # as in most dictionaries
+        return False
+    fields = map(str.split, lines)
+    ended = sum(bool(_ENDED.fullmatch(line[-1])) for line in fields if len(line) > 1)
     return 2 * ended > len(lines)
 
 

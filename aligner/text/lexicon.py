@@ -14,6 +14,7 @@ from aligner.text.entries import BadLine, Entries, Known, leading_numbers, pronu
 from aligner.text.fragments import by_letters, is_cut_off, stem
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.orthography import key, spellings, without_accents
+from aligner.text.own import SortedEntries
 from aligner.types import Caution, DataError, Fault, Pronunciation
 
 SIBILANTS = frozenset(["S", "Z", "SH", "ZH", "CH", "JH"])
@@ -131,14 +132,21 @@ class Lexicon:
         return fields[leading_numbers(fields, self.numerals) :]
 
     @cached_property
+    def _beyond_ascii(self) -> tuple[str, ...]:
+        """Words with other letters than a to z."""
+        if isinstance(self.entries, SortedEntries):  # it has none
+            return ()
+        return tuple(word for word in self.entries if not word.isascii())
+
+    @cached_property
     def _dotless(self) -> bool:
         """Whether ı is another letter than i, as in Turkish."""
-        return any("ı" in word for word in self.entries)
+        return any("ı" in word for word in self._beyond_ascii)
 
     @cached_property
     def _unaccented(self) -> Mapping[str, str]:
         """Words with accents, by what is left of them without."""
-        return {without_accents(word): word for word in self.entries if not word.isascii()}
+        return {without_accents(word): word for word in self._beyond_ascii}
 
     @cached_property
     def stressed(self) -> bool:
@@ -150,7 +158,7 @@ class Lexicon:
         """Look up all pronunciations of a word, whatever its case and accents; none if it is unknown."""
         plain = key(word)
         for layer in self.layers:
-            if plain in layer.entries and not (layer._dotless and "I" in word):
+            if plain in layer.entries and not ("I" in word and layer._dotless):
                 return layer._pronunciations(plain)
         for name in spellings(word, any(layer._dotless for layer in self.layers)):
             for layer in self.layers:
