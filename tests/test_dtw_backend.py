@@ -30,6 +30,7 @@ from aligner import (
     find,
 )
 from aligner.backends.choose import chosen
+from aligner.backends.dtw import _spoken
 from aligner.cli import main
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.folders import evaluate
@@ -542,3 +543,29 @@ def test_vowel_signs_are_characters():
 
     [word], _ = Speller(is_letter, "lower")(normalise("नमस्ते", english=False))
     assert "".join(word.pronunciations[0].phones) == "नमस्ते"
+
+
+def test_a_word_that_the_voice_has_no_sound_for_does_not_fail_its_utterance(espeak):
+    text = "there is a pot of soup \ua767 on the kitchen table"
+    backend = chosen(None, Options(backend="dtw"))
+    _, oovs = backend.pronounce(normalise(text))
+    assert oovs == [("\ua767", NOISE_LABEL)]
+    [result] = align([Utterance("a", SAMPLE / "rms" / "kitchen.flac", text)], None, Options(backend="dtw"))
+    assert isinstance(result, Alignment)
+    assert [w.label for w in result.words if w.label][-4:] == ["on", "the", "kitchen", "table"]
+    with pytest.raises(DataError, match="eSpeak has no sound"):
+        backend.pronounce(normalise("\ua767"))
+
+
+def test_words_that_cannot_be_spoken_are_left_out_of_the_reference():
+    def speak(words):
+        if "mute" in words:
+            raise DataError("transcript", "eSpeak has no sound for this word", "spell it")
+        return words
+
+    def g2p(word):
+        return () if word == "mute" else (word,)
+
+    assert _spoken([("a", 0), ("mute", 1), ("b", 2)], speak, g2p) == ([("a", 0), ("b", 2)], ["a", "b"])
+    with pytest.raises(DataError):
+        _spoken([("mute", 0)], speak, g2p)

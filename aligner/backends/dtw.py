@@ -33,7 +33,15 @@ from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary, load_model, read_measured
 from aligner.reference import espeak
-from aligner.reference.espeak import EspeakG2P, Synthesiser, arpabet, in_names, languages, resolve
+from aligner.reference.espeak import (
+    EspeakG2P,
+    Synthesiser,
+    SyntheticSpeech,
+    arpabet,
+    in_names,
+    languages,
+    resolve,
+)
 from aligner.reference.frontend import Posteriorgram, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
@@ -286,33 +294,38 @@ class EspeakPronouncer:
         return with_given(tokens, self.stressed, book)
 
     def __call__(self, tokens: Sequence[Token]) -> tuple[list[SpokenWord], list[tuple[str, str]]]:
-        """The spoken words, and an empty list of words out of vocabulary.
+        """The spoken words, and those that the voice has no sound for, which are left out.
 
         Raises
         ------
         DataError
-            Naming a word that has no sound.
+            Naming a word, if none has a sound.
         """
         read, given = self.read(tokens)
         words = [(k, word) for k, token in enumerate(read) for word in token.spoken]
         # of a token with phones in place of words, these are what is said
         shown = [w for old, new in zip(tokens, read, strict=True) for w in _shown(old, new, given)]
         self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])  # all at once
-        return [
-            SpokenWord(k, name, (self._pronunciation(word, given),))
-            for (k, word), name in zip(words, shown, strict=True)
-        ], []
+        found = [self._pronunciation(word, given) for _, word in words]
+        mute = [w for w, p in zip(shown, found, strict=True) if p is None]
+        if len(mute) == len(found) and mute:
+            rule, remedy = f"eSpeak has no sound for {mute[0]!r}", "spell it as this language would"
+            raise DataError("transcript", rule, remedy, fault=Fault.OOV)
+        silent = Pronunciation((NOISE_LABEL,))
+        spoken = [SpokenWord(k, w, (p or silent,)) for (k, _), w, p in zip(words, shown, found, strict=True)]
+        return spoken, [(w, NOISE_LABEL) for w in mute]
 
-    def _pronunciation(self, word: str, given: Mapping[str, tuple[str, ...]]) -> Pronunciation:
-        """The phones as they are labelled; those of a noise are not known to the voice."""
+    def _pronunciation(self, word: str, given: Mapping[str, tuple[str, ...]]) -> Pronunciation | None:
+        """The phones as they are labelled; those of a noise are not known to the voice.  None for a word that
+        it has no sound for.
+        """
         if word in given:
             return Pronunciation(given[word])
         if BRACKETED.fullmatch(word):
             return Pronunciation((NOISE_LABEL,))
         phones = by_letters(word, self.g2p) if is_cut_off(word) else self.g2p(word)
         if not phones:
-            rule, remedy = f"eSpeak has no sound for {word!r}", "spell it as this language would"
-            raise DataError("transcript", rule, remedy, fault=Fault.OOV)
+            return None
         labels = (tuple(self.rename(phone)) or (phone,) for phone in phones)
         whole = tuple(label for several in labels for label in several)
         return Pronunciation(whole if self.stressed is None else self.stressed(word, whole))
@@ -423,6 +436,30 @@ def spoken_by_voice(tokens: Sequence[Token]) -> list[tuple[str, int]]:
     return said or [(NOISY, k) for _, k in words]
 
 
+def _spoken(
+    said: list[tuple[str, int]], speak: Synthesiser, g2p: EspeakG2P
+) -> tuple[list[tuple[str, int]], SyntheticSpeech]:
+    """Words, each with its token's place, as the voice speaks them: without those that it has no sound for.
+
+    Raises
+    ------
+    DataError
+        If it has no sound for any of them.
+    """
+    try:
+        return said, speak([word for word, _ in said])
+    except DataError:
+        heard = [(word, k) for word, k in said if g2p(word)]
+        if len(heard) in (0, len(said)):
+            raise
+        return heard, speak([word for word, _ in heard])
+
+
+def _words_of(token: Token) -> list[str]:
+    """The words of a token that are no noises."""
+    return [word for word in token.spoken if not BRACKETED.fullmatch(word)]
+
+
 def _same(label: str) -> tuple[str, ...]:
     return (label,)
 
@@ -452,8 +489,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
 
     def refer(heard: Heard) -> Reference:
         tokens, given = pronounce.of(heard.utterance.speaker).read(heard.tokens)
-        said = spoken_by_voice(tokens)
-        speech = speak([word for word, _ in said])
+        said, speech = _spoken(spoken_by_voice(tokens), speak, pronounce.g2p)
         noisy = all(word == NOISY for word, _ in said)
         plain, words = split(speech.phones, speech.words, _noise if noisy else rename)
         if noisy or stressed is None:
@@ -463,7 +499,12 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         owners = [said[w][1] if w >= 0 else w for w in words]
         wave = torch.from_numpy(speech.wave)
         made = templates(wave, phones, owners, like=heard.wave, posteriors=beside)
-        return Reference(templates=made, spellings=[t.spelling for t in heard.tokens])
+        kept = {k for _, k in said}
+        return Reference(
+            templates=made,
+            spellings=[t.spelling for t in heard.tokens],
+            oovs=tuple((w, NOISE_LABEL) for k, t in enumerate(tokens) if k not in kept for w in _words_of(t)),
+        )
 
     measured = read_measured(MEASURED_OF_ESPEAK)["offsets"]
     return DtwBackend(

@@ -315,7 +315,7 @@ def _joined(found: _Found) -> Span | None:
     inside, outside = re.findall(r"[(\[]([\w'’]+)[)\]]", word), re.sub(r"[(\[][\w'’]+[)\]]", "", word)
     if re.search(r"\w\(h+\)\w", word):  # breath within a word
         return found.span(Kind.WORDS, re.sub(r"\(h+\)", "", word))
-    if found.conventions.names_noise(inside[0]) or len(outside) == len(inside[0]) == 1:
+    if found.conventions.names_noise(inside[0]) or (len(outside) == len(inside[0]) == 1 and not inside[1:]):
         return None  # "well(laughs)", "f(x)"
     if outside[0] == "-" or outside[-1] == "-":
         return found.span(Kind.CUT_OFF, _plain(outside).strip("-") + "-")
@@ -439,12 +439,16 @@ def _long(found: _Found) -> Span | None:
     part = (len(first) == 1 and first != "a") or not all(map(_is_said_alone, rest))
     short = len(rest) > 1 and all(len(piece) < 4 for piece in (first, *rest))
     drawn = len(found.text) > 3 and not a_name and (part or short)
+    drawn = drawn or first + "".join(rest) in _SHORT_AND_DRAWN
     return found.span(Kind.WORDS, first + "".join(rest)) if drawn else None
 
 
 _WITHOUT_VOWELS = frozenset(
     listed("by cry dry fly fry gym hmm hm mm my ply pry rhythm sh shy sky sly spy sty try why")
 )
+
+
+_SHORT_AND_DRAWN = frozenset(listed("um uh er ah oh eh hm mm no so go my me we he she do to ho hi ya yo"))
 
 
 def _is_said_alone(piece: str) -> bool:
@@ -503,7 +507,7 @@ _MARKS = (
     _Mark("hashes", r"(?<![\w#&])#+(?=\s|$|[,.;?!])(?!\s*\d)", _hashes),
     _Mark("slashes", r"(?<!\S)(?:/{1,3}|\|{1,2})(?!\S)", _break),
     _Mark("stutter", rf"(?<![\w'’@./]){_LETTER}{{1,4}}-(?={_LETTER})", _stutter),
-    _Mark("cutoff", rf"(?<![\w'’@./-])(?:{_LETTER}+['’-])*{_LETTER}+['’]?[-/+]{_AFTER}", _cut_off),
+    _Mark("cutoff", rf"(?<![\w'’@./-])['’]?(?:{_LETTER}+['’-])*{_LETTER}+['’]?[-/+]{_AFTER}", _cut_off),
     _Mark("length", rf"(?<={_LETTER}):{{2,}}", _nothing),
     _Mark("long", rf"(?<![\w'’.:/@-]){_LETTER}[a-z]*(?::[a-z]+)+(?![\w:/@]|'\w)", _long),
     _Mark("action", r"(?<!\S)0(?=\s*\[[=%])", _break),

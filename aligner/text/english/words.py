@@ -33,6 +33,7 @@ _LETTERED = frozenset(
     ["US", "UN", "LA", "ER", "AI", "ID", "PA", "MA", "TA", "VA", "DA", "PE", "GI", "UI", "RA"]
 )
 _HALF_OF_DAY = re.compile(r"^(?:\d[\d:]*)?[ap]\.?m\.?$", re.IGNORECASE)
+_COMPOUND = re.compile(r"[a-z']{2,}(?:\+[a-z']{2,})+")
 _WARS = {"WWI": "world war one", "WWII": "world war two"}
 _LETTERS_AND = re.compile(r"(?P<left>[A-Za-z]{1,3})&(?P<right>[A-Za-z]{1,3}?)(?P<ending>'?s)?")
 
@@ -143,6 +144,8 @@ def plain_words(word: str) -> list[str]:
             *(["minor"] if pitch["minor"] else []),
             *pitch["rest"].lower().split("-")[1:],
         ]
+    if _COMPOUND.fullmatch(word):
+        return word.split("+")  # of CHAT: ice+cream
     if word.endswith("+") and word.strip("+"):
         base = word.rstrip("+")
         return [*([letter_name(base)] if len(base) == 1 else [base]), *(["plus"] * (len(word) - len(base)))]
