@@ -275,3 +275,17 @@ def test_a_model_without_a_phone_for_noise_hears_one_all_the_same(text):
     assert isinstance(result, Alignment)
     assert NOISE_LABEL in [p.label for p in result.phones]
     assert all(phones == NOISE_LABEL for _, phones in result.oovs)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[Anna] hi\n[Ben] yo\n[Anna] bye", "hi yo bye"),
+        ("[Int] so\n[Resp] well\nI think\n[Int] ok", "so well I think ok"),
+        ("[Laughter] hi\n[Music] yo\n[Laughter] bye", "[Laughter] hi [Music] yo [Laughter] bye"),
+        ("[Anna] hi\nyo\nbye", "[Anna] hi yo bye"),
+        ("[Anna] hi\n[Ben] yo", "[Anna] hi [Ben] yo"),
+    ],
+)
+def test_names_in_brackets_are_speakers_where_they_take_turns(text, said):
+    assert " ".join(word for token in normalise(text) for word in token.spoken) == said

@@ -8,6 +8,7 @@ things, it is read in the way that is right for more transcripts; `Conventions` 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -197,8 +198,25 @@ def _beginnings(text: str) -> list[Span]:
         for b in prefixes(text)
         if text[b.end : b.end + 1] != "\\"  # the name of a drive
     ]
+    spans = spans or _bracketed_names(text)
     bounds = zip([0, *(s.end for s in spans)], [*(s.start for s in spans), len(text)], strict=True)
     return spans if any(c.isalnum() for start, end in bounds for c in text[start:end]) else []
+
+
+_IN_BRACKETS = re.compile(r"^[ \t]*\[(?P<name>[A-Z][\w.]*(?: [A-Z][\w.]*)?)\][ \t]+(?=\w)", re.MULTILINE)
+
+
+def _bracketed_names(text: str) -> list[Span]:
+    """Find names in brackets that lines begin with in turns: ``[Anna] hi``, ``[Ben] hello``."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) < 3:
+        return []
+    found = list(_IN_BRACKETS.finditer(text))
+    names = Counter(m["name"] for m in found)
+    taking_turns = len(names) > 1 and max(names.values()) > 1 and 2 * len(found) >= len(lines)
+    if not taking_turns or any(is_noise(n.lower()) or is_pause(n.lower()) or is_editorial(n) for n in names):
+        return []
+    return [Span(start=m.start(), end=m.end(), kind=Kind.BREAK) for m in found]
 
 
 def _of_match(match: re.Match[str], conventions: Conventions, jefferson: bool) -> Span | None:

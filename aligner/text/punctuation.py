@@ -29,7 +29,7 @@ _COUNTRY = "|".join(re.escape(letters) for letters in COUNTRIES if letters)
 _SIGN_BEFORE = re.compile(
     rf"(?:§§|[-+±~≈<>≤≥≠=√∛#§¶×÷@])?(?:(?:{_COUNTRY})?[{CURRENCY_SIGNS}])?-?'?\.?$", re.IGNORECASE
 )
-_HALF_OF_DAY = re.compile(r"^(?:\d[\d:]*)?[ap]\.?m$", re.IGNORECASE)
+_HALF_OF_DAY = re.compile(r"^(?:(?:\d[\d:]*)?[ap]\.?m|noon|midnight)$", re.IGNORECASE)
 _BEHIND_DIGIT = re.compile(rf"[²³]*(?:\+?[%‰]|[°¢{CURRENCY_SIGNS}]|\"|''|')?\+?(?:\([a-z]\))?")
 _SHARP = re.compile(r"(?:^|(?<=[^\w]))[A-Za-z]#$|\+\+$|^[A-F]\+$|^w/$", re.IGNORECASE)
 _DOTTED = re.compile(

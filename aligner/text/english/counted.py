@@ -65,7 +65,8 @@ def _unit(word: str, place: Place) -> list[str] | None:
     one = one or figures.before_noun(place, place.at(-2))
     if low == "in" and place.at(-2).lower().rstrip(".") in ("ft", "feet", "foot"):
         return unit("in", one)
-    if low == "in" and place.word.endswith(".") and place.at(1)[:1].islower() and _NUMBER.fullmatch(before):
+    goes_on = place.at(1)[:1].islower() or not place.at(1)
+    if low == "in" and place.word.endswith(".") and goes_on and _NUMBER.fullmatch(before):
         return unit("in", one)
     if not _NUMBER.fullmatch(before) or low in WORDS_TOO:
         return None
