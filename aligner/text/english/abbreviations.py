@@ -148,6 +148,8 @@ BEFORE_NUMBERS = {
     "ext": "extension",
     "hwy": "highway",
     "rte": "route",
+    "rm": "room",
+    "bldg": "building",
     "rte.": "route",
     "rm.": "room",
     "ln.": "line",
@@ -215,6 +217,11 @@ BEHIND_NAMES = {
     "esq": "esquire",
     "blvd": "boulevard",
     "hwy": "highway",
+    "ln": "lane",
+    "ct": "court",
+    "pl": "place",
+    "sq": "square",
+    "pkwy": "parkway",
 }
 # days, before a date only
 DAYS = {
@@ -371,7 +378,8 @@ def _beside_name(place: Place) -> list[str] | None:
     if low in BEFORE_NAMES and place.at(1)[:1].isupper():
         return [BEFORE_NAMES[low]]
     behind = place.at(-1)[:1].isupper() or _NTH.fullmatch(place.at(-1))
-    return [BEHIND_NAMES[low]] if low in BEHIND_NAMES and behind else None
+    known = BEHIND_NAMES.get(low.removesuffix("."))
+    return [known] if known and behind else None
 
 
 def _of_time(place: Place) -> list[str] | None:
