@@ -316,7 +316,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
     with stage("figures"):
         sure = means(found.evidence.posterior, found.firsts).tolist()
         searched, phones = (
-            tuple(replace(p, confidence=c) for p, c in zip(side, sure, strict=True))
+            tuple(Interval(p.start, p.end, p.label, c) for p, c in zip(side, sure, strict=True))
             for side in (found.phones, refined.phones)
         )
         solved = Solved(

@@ -183,8 +183,10 @@ def mixed(samples: np.ndarray) -> np.ndarray:
     >>> mixed(np.array([[0.5, -0.5], [0.25, -0.25]]))
     array([0.5 , 0.25])
     """
+    if samples.shape[1] == 1:
+        return samples[:, 0]
     mean = np.asarray(samples.mean(1))
-    if samples.shape[1] == 1 or not len(samples):
+    if not len(samples):
         return mean
     centred = samples - samples.mean(0)
     alike = centred.T @ centred
