@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -281,8 +282,8 @@ class _Arcs(NamedTuple):
     """(state, log weight) pairs of the arcs that leave the phone."""
 
 
-def _arcs(matrix: np.ndarray, states: int) -> _Arcs:
-    m = matrix.tolist()
+@lru_cache(maxsize=1024)  # a model has a few, and every utterance asks for most of them
+def _arcs(m: tuple[tuple[float, ...], ...], states: int) -> _Arcs:
     inner = [[(a, m[a][b]) for a in range(b + 1) if m[a][b] > -math.inf] for b in range(states)]
     return _Arcs(inner, [(a, m[a][states]) for a in range(states) if m[a][states] > -math.inf])
 
@@ -290,7 +291,8 @@ def _arcs(matrix: np.ndarray, states: int) -> _Arcs:
 def _states(net: _Net, topology: Topology) -> Graph:
     """Expand every node into its states."""
     sizes = {u.transitions: len(u.pdfs) for u in net.units}
-    arcs = {matrix: _arcs(topology.transitions[matrix], size) for matrix, size in sizes.items()}
+    matrices = {m: tuple(map(tuple, topology.transitions[m].tolist())) for m in sizes}
+    arcs = {m: _arcs(matrices[m], size) for m, size in sizes.items()}
     first = np.cumsum([0] + [len(u.pdfs) for u in net.units]).tolist()
     rows: list[list[tuple[int, float]]] = []
     for unit, base, before in zip(net.units, first, net.before, strict=False):
