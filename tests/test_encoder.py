@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from aligner.models.encoder import Encoder, frame_count, spans
+from aligner.models.int8 import Int8Linear, in_int8
 from aligner.models.log_mel import followed_by_silence, log_mel
 from aligner.types import ModelError
 
@@ -525,6 +526,37 @@ def test_half_precision_is_near(encoder, folder):
     [half] = Encoder.load(folder).to(torch.bfloat16).frames([wave], (1, 2))
     assert half.dtype == torch.float32
     assert (half - exact).abs().mean() < 0.02 * exact.abs().mean()
+
+
+def test_8_bit_integers_are_near_also_in_another_process(encoder, folder):
+    waves = [sound(SECONDS), sound(3 * SECONDS)]
+    exact = encoder.frames(waves, (1, 2))
+    quantised = in_int8(Encoder.load(folder))
+    assert not any(isinstance(part, torch.nn.Linear) for part in quantised.modules())
+    found = quantised.frames(waves, (1, 2))
+    for one, other in zip(found, exact, strict=True):
+        assert 0 < (one - other).norm() < 0.05 * other.norm()
+    again = pickle.loads(pickle.dumps(quantised)).frames(waves, (1, 2))
+    for one, other in zip(again, found, strict=True):
+        torch.testing.assert_close(one, other, atol=0, rtol=0)
+
+
+def test_a_layer_of_8_bit_integers_is_its_product_within_two_roundings():
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(64, 32).requires_grad_(False)
+    linear.weight[3] = 0  # a row of zeros has no scale
+    quantised = Int8Linear(linear)
+    for x in (torch.randn(7, 5, 64), 3 + torch.rand(9, 64), -torch.rand(1, 64) - 2, torch.zeros(2, 64)):
+        exact, found = linear(x), quantised(x)
+        assert found.shape == exact.shape
+        assert (found - exact).abs().max() <= 0.05 * exact.abs().max()
+        torch.testing.assert_close(found[..., 3], exact[..., 3])
+
+
+def test_a_torch_without_8_bit_products_is_told(folder, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="take float32"):
+        in_int8(Encoder.load(folder))
 
 
 @pytest.mark.gpu
