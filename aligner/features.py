@@ -7,10 +7,10 @@ All work on torch tensors of any floating type and device.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,19 +20,36 @@ from aligner.types import SAMPLE_RATE, Clock, ModelError
 
 INT16_SCALE = 32768.0  # Sphinx works on 16-bit amplitudes; its log floor is relative to them
 BLOCK_FRAMES = 4096  # frames that are transformed at once
+MEANS_SCALE = 5.0  # of these means: the first cepstrum for each nat of log energy
 # mean cepstra of speech in general, all further ones 0; Sphinx begins with the same (-cmninit)
 SPEECH_MEAN = (40.0, 3.0, -1.0)
 # frames that SPEECH_MEAN counts for; with 100, speech that is 26 dB fainter is aligned 0.8 ms worse
-SPEECH_MEAN_FRAMES = 20.0
+SPEECH_MEAN_FRAMES = 20
 # effective number of frames in a running mean; with all of them, half a minute of silence spoils it
-RUNNING_MEAN_FRAMES = 100.0
+RUNNING_MEAN_FRAMES = 100
 EDGE_REACH = 0.15  # s before the first sound and behind the last that count: about what people leave there
 EDGE_SHARE = 0.05  # the same as a share of the time between them, where that is more
 INNER_REACH = 0.5  # s on either side of a sound that count between them
 LOUD_SECONDS = 0.3  # s of the loudest frames, and of the quietest, that the span of levels is taken from
-DEAD_BELOW = 12.0  # nats of log energy below the running mean: dead sound (no frame of TIMIT is 9 below)
+DEAD_LEVEL = -15.0  # nats of log energy that no sound has: the floor of a stream is -23
+FAINT = 11.0  # nats below the loudest level, from which on all is a pause, whatever it sounds like
+FRAMES_AHEAD = 30  # that the first frames wait for
+SOUND_REACH = 30  # frames behind what is loud that are sound, too
+FRAMES_LEVELLED = 7  # whose median is a level: a click changes at most three
+CLICK = 1.5  # nats above the loudest level, from which on a frame is that of a click
+LEVEL_FORGOTTEN = 0.002  # nats a frame by which the loudest and the softest level come nearer to others
+LEAST_SOUNDS = 10  # frames that tell how speech sounds
+NOISY_RANGE = (
+    7.0  # nats between the levels of speech in noise, at most; then its level is that of the loudest
+)
+LEAST_RANGE = 2.0  # nats between levels from which on they are not those of one room (0.4 are usual)
+LOUD_ROOM = 7.0  # nats of log energy from which on it is no noise of a room but speech in noise
+LOUDEST_ABOVE_MEAN = 4.7  # nats between the loudest level of speech and its mean
+SOFTER_FRAMES = 200  # without sound, after which what was loud may not be so any more
+SOFTER_RANGE = 3.0  # nats between levels then that are those of softer speech
 # mean cepstra of pauses, less those of speech, in TIMIT; all further ones 0
 PAUSE_MEAN = (-25.3, -10.9, 0.6, -8.3, 5.6, 2.9, 7.1, 4.1, 4.2, 1.1, -1.3)
+LIVE_FLOOR = 1e-10  # the same of a stream
 LOG_FLOOR = 1e-4  # added to every filter's energy before the logarithm, as Sphinx does
 
 
@@ -112,6 +129,14 @@ def sounding_levels(values: np.ndarray, rate: float, edge: float = EDGE_REACH) -
     near[: max(int(outer[0]) - reach, 0)] = False
     near[int(outer[1]) + reach + 1 :] = False
     return near
+
+
+def without_trends(frames: Tensor) -> Tensor:
+    """Frames (T, window) without their means and slopes: what drifts slowly is no sound."""
+    slope = torch.linspace(-1, 1, frames.shape[1], dtype=frames.dtype, device=frames.device)
+    slope = slope / slope.square().sum().sqrt()
+    frames = frames - frames.mean(1, keepdim=True)
+    return frames - (frames @ slope)[:, None] * slope
 
 
 def power_spectrum(frames: Tensor, nfft: int) -> Tensor:
@@ -217,56 +242,139 @@ def second_difference(cepstra: Tensor) -> Tensor:
     return shifted(cepstra, 3) - shifted(cepstra, -1) - shifted(cepstra, 1) + shifted(cepstra, -3)
 
 
-class Running(NamedTuple):
-    """A running estimate of the mean of cepstra, and what it is not taken over."""
+class RunningMean:
+    """What cepstra are normalised by while a recording comes in: the mean of what was sound so far.
 
-    means: Tensor
-    """(T, ncep) float64: the estimate in each frame, by it and the frames before."""
-    dead: Tensor
-    """(T,) bool: whether each frame is dead sound, which counts for nothing."""
-    frames: int
-    """How many frames it was taken over so far."""
-
-
-def running_mean(
-    cepstra: Tensor, before: Tensor | None = None, count: int = 0, scale: float = 1.0
-) -> Running:
-    """Running estimate of the mean of cepstra, in each frame by it and the frames before.
-
-    It begins with the mean of speech in general, which counts as `SPEECH_MEAN_FRAMES` frames so that the
-    estimate makes sense from the first frame on, and slowly forgets (`RUNNING_MEAN_FRAMES`).  Frames that lie
-    far below it are dead sound, such as digital silence, and are passed over.
+    Levels tell what is sound: the loud half between the softest and the loudest frames, and what follows
+    within `SOUND_REACH`.  Before anything stands out, all is the noise of a room, which is lifted or lowered
+    to where pauses lie, unless it is as loud as speech is.  The mean begins with that of speech in general,
+    below the loudest that was heard (and in noise, where levels differ little, its level stays so); it counts
+    as `SPEECH_MEAN_FRAMES` frames, and slowly is forgotten (`RUNNING_MEAN_FRAMES`).  The first frames wait
+    for at most `FRAMES_AHEAD` others, until so many were sound.  Dead sound, such as digital silence, is
+    passed over, and lies where pauses do.
 
     Parameters
     ----------
-    cepstra : Tensor
-        (T, ncep)
-    before : Tensor, optional
-        (ncep,) float64: what it was held to be after the ``count`` frames before these.
-    count : int
+    size : int
+        The number of cepstra.
     scale : float
         What the first cepstrum grows by where all log energies grow by 1.
 
     Examples
     --------
-    >>> found = running_mean(torch.full((300, 2), 30.0))
-    >>> found.means[[0, 19, 299]].round(decimals=1).tolist()
-    [[39.5, 4.3], [35.0, 16.5], [30.2, 29.4]]
-    >>> running_mean(torch.zeros(300, 2)).dead.all(), running_mean(torch.zeros(300, 2)).frames
-    (tensor(True), 0)
+    >>> mean = RunningMean(2)
+    >>> speech = torch.tensor([[14.0, 5.0], [4.0, 1.0]]).repeat(100, 1)
+    >>> rows = torch.cat([mean.advance(speech[:3]), mean.advance(speech[3:]), mean.finish()])
+    >>> len(rows), rows[-2:].round().tolist()
+    (200, [[5.0, 2.0], [-5.0, -2.0]])
     """
-    mean = np.zeros(cepstra.shape[1])
-    mean[: len(SPEECH_MEAN)] = SPEECH_MEAN[: cepstra.shape[1]]
-    if before is not None:
-        mean = before.cpu().numpy()
-    means, dead = cepstra.double().cpu().numpy().copy(), np.zeros(len(cepstra), bool)
-    for t, row in enumerate(means):
-        dead[t] = row[0] < mean[0] - DEAD_BELOW * scale
-        if not dead[t]:
-            count += 1
-            mean = mean + (row - mean) / min(SPEECH_MEAN_FRAMES + count, RUNNING_MEAN_FRAMES)
-        means[t] = mean
-    return Running(torch.from_numpy(means).to(cepstra.device), torch.from_numpy(dead), count)
+
+    def __init__(self, size: int, scale: float = 1.0) -> None:
+        self.scale, self.pause, self.speech = scale, np.zeros(size), np.zeros(size)
+        self.pause[: len(PAUSE_MEAN)] = scale / MEANS_SCALE * np.array(PAUSE_MEAN[:size])
+        self.speech[: len(SPEECH_MEAN)] = scale / MEANS_SCALE * np.array(SPEECH_MEAN[:size])
+        self._waiting: list[np.ndarray] = []  # cepstra of frames that are not yet normalised
+        self._recent: deque[float] = deque(maxlen=FRAMES_LEVELLED)  # levels of frames
+        self._levels: deque[float] = deque(maxlen=SOFTER_FRAMES)  # their medians
+        self._loudest, self._softest = -math.inf, math.inf
+        self._room, self._in_room = self.speech.copy(), 0  # the mean of all frames until one stands out
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the mean: what was taken for sound was none."""
+        self._sum, self._prior = np.zeros(len(self.speech)), 1.0
+        self._sounds, self._since = 0, SOUND_REACH
+
+    def advance(self, cepstra: Tensor) -> Tensor:
+        """Take in cepstra (n, size), and return those (m, size), normalised, of which enough is known."""
+        found = []
+        for row in cepstra.detach().double().cpu().numpy():
+            self._hear(row)
+            self._waiting.append(row)
+            ahead = 0 if self._sounds >= FRAMES_AHEAD else FRAMES_AHEAD
+            ready = len(self._waiting) - ahead
+            found += [self._normalised(r) for r in self._waiting[: max(ready, 0)]]
+            del self._waiting[: max(ready, 0)]
+        return self._rows(found, cepstra)
+
+    def finish(self, like: Tensor | None = None) -> Tensor:
+        """The rest of the cepstra, normalised, of the kind and on the device of others that are ``like``
+        them.
+        """
+        found = [self._normalised(r) for r in self._waiting]
+        self._waiting = []
+        return self._rows(found, torch.empty(0) if like is None else like)
+
+    def _rows(self, rows: list[np.ndarray], like: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(rows).reshape(-1, len(self.speech))).to(like)
+
+    @property
+    def _stands_out(self) -> bool:
+        """Whether something was heard that is no room, which is as loud all the time."""
+        return self._loudest - self._softest > LEAST_RANGE or self._loudest > LOUD_ROOM
+
+    @property
+    def _mean(self) -> np.ndarray:
+        """What is taken from a frame: the mean of sound, or that of a room, as far above its pauses."""
+        if not self._known:
+            return self._room - self.pause
+        speech = self.speech.copy()
+        speech[0] = (self._loudest - LOUDEST_ABOVE_MEAN) * self.scale
+        mean: np.ndarray = self._sum + self._prior * speech
+        if self._sounds >= FRAMES_AHEAD and self._loudest - self._softest < NOISY_RANGE:
+            mean[0] = min(mean[0], speech[0])
+        return mean
+
+    @property
+    def _known(self) -> bool:
+        """Whether enough was sound to tell how speech sounds."""
+        return self._stands_out and self._sounds >= LEAST_SOUNDS
+
+    @property
+    def _faint(self) -> float:
+        """The level below which nothing is said."""
+        return self._loudest - FAINT if self._known else DEAD_LEVEL
+
+    def _hear(self, row: np.ndarray) -> None:
+        """Take a frame's level and cepstra into account."""
+        level = row[0] / self.scale
+        if level < DEAD_LEVEL:
+            return
+        self._recent.append(level)
+        if len(self._recent) < FRAMES_LEVELLED:
+            return
+        self._levels.append(sorted(self._recent)[FRAMES_LEVELLED // 2])
+        self._follow(self._levels[-1])
+        self._in_room += 1
+        self._room = self._room + (row - self._room) / min(self._in_room, RUNNING_MEAN_FRAMES)
+        if self._stands_out:
+            self._count(row, level)
+
+    def _follow(self, level: float) -> None:
+        """Follow the loudest and the softest level."""
+        self._softest = min(self._softest + LEVEL_FORGOTTEN, level)
+        forgotten = LEVEL_FORGOTTEN if self._since < SOUND_REACH else 0.0
+        self._loudest = max(self._loudest - forgotten, level)
+        if self._since >= SOFTER_FRAMES:
+            before = list(self._levels)[: SOFTER_FRAMES // 2]
+            if max(before) - min(before) > SOFTER_RANGE:
+                self._loudest = max(self._levels)
+                self._begin()
+
+    def _count(self, row: np.ndarray, level: float) -> None:
+        """Take a frame into the mean, if it is sound."""
+        middle = (self._loudest + max(self._softest, self._loudest - FAINT)) / 2
+        if self._sounds and self._sum[0] < (1 - self._prior) * (middle - LEAST_RANGE) * self.scale:
+            self._begin()
+        self._since = 0 if self._levels[-1] >= middle else self._since + 1
+        if self._since < SOUND_REACH and level < self._loudest + CLICK:
+            self._sounds += 1
+            share = 1 / min(SPEECH_MEAN_FRAMES + self._sounds, RUNNING_MEAN_FRAMES)
+            self._sum, self._prior = self._sum + share * (row - self._sum), (1 - share) * self._prior
+
+    def _normalised(self, row: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self.pause if row[0] / self.scale < self._faint else row - self._mean
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,7 +383,7 @@ class SphinxFrontend:
 
     Call it with a waveform (N,), full scale 1, at ``samprate``: frames (T, D), the model's streams
     side by side.  Sphinx's noise removal is left out.  ``cmn`` is 'batch' (the mean is that of the whole
-    recording), 'none', or 'running': that of what was heard up to each frame (see `running_mean`), as
+    recording), 'none', or 'running': that of what was heard up to each frame (see `RunningMean`), as
     `IncrementalFrontend` has it, too.
 
     Examples
@@ -332,8 +440,15 @@ class SphinxFrontend:
         """Frames on either side that the differences of a frame depend on."""
         return 3 if self.feat == "1s_c_d_dd" else 4
 
+    @property
+    def floor(self) -> float:
+        """What is added to every filter's energy; of a stream less, for it may turn out to be very soft."""
+        return LIVE_FLOOR if self.cmn == "running" else LOG_FLOOR
+
     def cepstra(self, wave: Tensor) -> Tensor:
         """Mel cepstra (T, ncep) of a wave (N,) before normalisation, block by block to save memory."""
+        if self.cmn == "running":
+            wave = wave - wave[:1]
         return self._blocks(wave, self.cepstral, self.ncep)
 
     def energies(self, wave: Tensor) -> Tensor:
@@ -367,14 +482,17 @@ class SphinxFrontend:
         )
         if self.remove_dc:
             frames = frames - frames.mean(1, keepdim=True)
-        return torch.log(power_spectrum(frames, self.nfft) @ filters + LOG_FLOOR)
+        if self.cmn == "running":
+            frames = without_trends(frames)
+        return torch.log(power_spectrum(frames, self.nfft) @ filters + self.floor)
 
     def normalise(self, cepstra: Tensor) -> Tensor:
         """Subtract the utterance's mean (and divide by its deviation, where the model was trained so)."""
         if self.cmn == "none":
             return cepstra
         if self.cmn == "running":
-            return self.lifted(cepstra, running_mean(cepstra, scale=self.scale))
+            running = RunningMean(self.ncep, self.scale)
+            return torch.cat([running.advance(cepstra), running.finish(cepstra)])
         heard = cepstra[self.sounding(cepstra)]
         mean = heard.mean(0)
         if not self.varnorm:
@@ -385,13 +503,6 @@ class SphinxFrontend:
     def scale(self) -> float:
         """What the first cepstrum grows by where all log energies grow by 1."""
         return float(_matrices(self, torch.float64, torch.device("cpu"))[1][:, 0].sum())
-
-    def lifted(self, cepstra: Tensor, running: Running) -> Tensor:
-        """Cepstra (T, ncep) less their running means; dead sound is lifted to where pauses lie."""
-        found = (cepstra - running.means).to(cepstra.dtype)
-        quiet = torch.zeros_like(found[0])
-        quiet[: len(PAUSE_MEAN)] = torch.tensor(PAUSE_MEAN)[: self.ncep]
-        return torch.where(running.dead.to(found.device)[:, None], quiet, found)
 
     def sounding(self, cepstra: Tensor) -> Tensor:
         """Whether each frame of cepstra (T, ncep) before normalisation is sound (see `sounding`)."""
@@ -458,15 +569,18 @@ class IncrementalFrontend:
         self.frontend = frontend
         # from the sample before the next window on (from the first one in the beginning)
         self._wave = torch.empty(0)
+        self._offset: Tensor | None = None  # the first sample, taken from all
         self._samples = 0  # samples
         self._windows = 0  # windows
-        self._mean: Tensor | None = None  # of the cepstra so far
-        self._live = 0  # windows that it was taken over
+        self._running = RunningMean(frontend.ncep, frontend.scale)
         self._rows = torch.empty(0, frontend.ncep)  # normalised cepstra that differences still need
         self._given = 0  # frames
 
     def advance(self, wave: Tensor) -> Tensor:
         """Take in samples (N,), N from 0, and return the frames (n, D) that are complete."""
+        if self.frontend.cmn == "running" and len(wave):
+            self._offset = wave[:1] if self._offset is None else self._offset
+            wave = wave - self._offset
         self._wave = torch.cat([self._wave, wave])
         self._samples += len(wave)
         window, hop, led = self.frontend.clock.window, self.frontend.clock.hop, int(self._windows > 0)
@@ -478,7 +592,8 @@ class IncrementalFrontend:
         count = (
             frame_count(self._samples, self.frontend.clock.window, self.frontend.clock.hop) - self._windows
         )
-        return self._complete(self._normalised(count), 0)
+        last = self._normalised(count)
+        return self._complete(torch.cat([last, self._running.finish(last)]), 0)
 
     def _normalised(self, count: int) -> Tensor:
         """Normalised cepstra of the next ``count`` windows."""
@@ -490,9 +605,7 @@ class IncrementalFrontend:
         self._windows += count
         if self.frontend.cmn == "none":
             return cepstra
-        running = running_mean(cepstra, self._mean, self._live, self.frontend.scale)
-        self._mean, self._live = running.means[-1], running.frames
-        return self.frontend.lifted(cepstra, running)
+        return self._running.advance(cepstra)
 
     def _complete(self, cepstra: Tensor, ahead: int) -> Tensor:
         """Take in normalised cepstra, and return all complete frames but the last ``ahead``."""

@@ -29,13 +29,19 @@ from aligner.backends.options import Compute, Options
 from aligner.cli import main
 from aligner.corpus import audio, incoming
 from aligner.features import (
+    FRAMES_AHEAD,
+    FRAMES_LEVELLED,
+    LEVEL_FORGOTTEN,
+    LOUDEST_ABOVE_MEAN,
+    MEANS_SCALE,
+    PAUSE_MEAN,
     RUNNING_MEAN_FRAMES,
     SPEECH_MEAN,
     SPEECH_MEAN_FRAMES,
     CepstralFrontend,
     IncrementalFrontend,
+    RunningMean,
     SphinxFrontend,
-    running_mean,
 )
 from aligner.formats.textgrid import read_textgrid
 from aligner.hmm import AdaptiveChunkProcessor, StreamingHMMProcessor
@@ -140,22 +146,88 @@ def test_nothing_gives_no_frames():
 
 
 def test_features_come_as_soon_as_they_can():
-    """A frame needs its window and the three after it, for the differences."""
+    """A frame needs its window and the three after it, for the differences; the first ones wait until
+    enough was sound.
+    """
     frontend = SphinxFrontend(cmn="running")
     ear, told = IncrementalFrontend(frontend), 0
     for k, piece in enumerate(torch.randn(16000).split(10), 1):
         told += len(ear.advance(piece))
-        assert told == max(0, (10 * k - frontend.clock.window) // frontend.clock.hop + 1 - 3)
+        windows = (10 * k - frontend.clock.window) // frontend.clock.hop + 1
+        enough = windows >= FRAMES_AHEAD + FRAMES_LEVELLED - 1
+        assert told == max(0, windows - 3 if enough else windows - FRAMES_AHEAD - 3)
 
 
 def test_the_running_mean_is_a_weighted_mean_of_speech_in_general_and_the_frames_so_far():
-    cepstra = torch.randn(250, 5, dtype=torch.float64)
-    cepstra[:, 0] += 35  # what lies far below speech is dead
-    steps = [1 / min(SPEECH_MEAN_FRAMES + t + 1, RUNNING_MEAN_FRAMES) for t in range(250)]
-    for t in (0, 3, 79, 80, 249):
-        weights = np.array([steps[i] * np.prod([1 - s for s in steps[i + 1 : t + 1]]) for i in range(t + 1)])
-        expected = weights @ cepstra[: t + 1].numpy() + (1 - weights.sum()) * np.array([*SPEECH_MEAN, 0, 0])
-        np.testing.assert_allclose(running_mean(cepstra).means[t], expected, atol=1e-9)
+    cepstra = torch.randn(250, 5, dtype=torch.float64) / 10
+    cepstra[:, 0] += 35
+    levels = cepstra[:, 0].unfold(0, FRAMES_LEVELLED, 1).median(1).values
+    loudest = [float(levels[0])]
+    for level in levels[1:].tolist():
+        loudest.append(max(loudest[-1] - LEVEL_FORGOTTEN, level))
+    sound = cepstra[FRAMES_LEVELLED - 1 :].numpy()  # none before a level is known
+    steps = [1 / min(SPEECH_MEAN_FRAMES + t + 1, RUNNING_MEAN_FRAMES) for t in range(len(sound))]
+    mean = RunningMean(5)
+    rows = torch.cat([mean.advance(cepstra), mean.finish(cepstra)])
+    for t in (40, 79, 80, 249):
+        now = t + 2 - FRAMES_LEVELLED
+        weights = np.array([steps[i] * np.prod([1 - s for s in steps[i + 1 : now]]) for i in range(now)])
+        speech = np.array([0, *np.array(SPEECH_MEAN[1:]) / MEANS_SCALE, 0, 0])
+        speech[0] = loudest[now - 1] - LOUDEST_ABOVE_MEAN
+        expected = weights @ sound[:now] + (1 - weights.sum()) * speech
+        expected[0] = min(expected[0], speech[0])  # where all is as loud, it is in noise
+        np.testing.assert_allclose(cepstra[t] - rows[t], expected, atol=1e-9)
+
+
+@given(st.lists(st.integers(0, 40), max_size=12), st.integers(0, 99))
+def test_cepstra_in_pieces_are_normalised_as_the_whole(sizes, seed):
+    rng = np.random.default_rng(seed)
+    levels = rng.choice([-23.0, 0.0, 3.0, 8.0, 12.0], 12)
+    cepstra = torch.from_numpy(np.repeat(levels, 20)[:, None] + rng.standard_normal((240, 4)))
+    whole, pieces = RunningMean(4), RunningMean(4)
+    expected = torch.cat([whole.advance(cepstra), whole.finish(cepstra)])
+    cuts = [*np.minimum(np.cumsum(sizes), 240), 240]
+    found = [pieces.advance(cepstra[a:b]) for a, b in itertools.pairwise([0, *cuts])]
+    assert torch.equal(torch.cat([*found, pieces.finish(cepstra)]), expected)
+
+
+def normalised(*levels):
+    """The first cepstra of frames of these levels in nats, as a stream hears them."""
+    mean, frames = RunningMean(1), torch.tensor([[float(level)] for level in levels])
+    return torch.cat([mean.advance(frames), mean.finish(frames)])[:, 0]
+
+
+VOICE = [*[5] * 8, *[10, 12, 12, 11, 12, 11, 10, 9] * 2] * 5  # nats
+
+
+@pytest.mark.parametrize("before", [-23.0, -17.0, 0.0, 2.5], ids=["zeros", "drift", "dither", "room"])
+@pytest.mark.parametrize("frames", [1, 40, 12000])
+def test_what_stands_before_speech_does_not_change_how_it_is_heard(before, frames):
+    heard = normalised(*[before] * frames, *[2] * 20, *VOICE)
+    plain = normalised(*[2] * 20, *VOICE)
+    torch.testing.assert_close(heard[-len(VOICE) :], plain[-len(VOICE) :], atol=0.35, rtol=0)
+    assert heard[:frames].max() <= PAUSE_MEAN[0] / MEANS_SCALE + 1  # and all before lies where pauses do
+
+
+@pytest.mark.parametrize("by", [-12.0, -6.0, 3.0])
+def test_speech_that_is_louder_is_heard_alike(by):
+    plain = normalised(*[2] * 20, *VOICE)
+    torch.testing.assert_close(normalised(*[2 + by] * 20, *[v + by for v in VOICE]), plain, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("pause", "other"),
+    [([2] * 50, [2] * 6000), ([2] * 50, [*[2] * 20, 19, 19, 19, *[2] * 27]), ([-23] * 50, [-23] * 6000)],
+    ids=["room", "click", "zeros"],
+)
+def test_a_long_pause_or_a_click_does_not_change_how_speech_is_heard(pause, other):
+    plain, found = (normalised(*VOICE, *p, *VOICE)[-len(VOICE) :] for p in (pause, other))
+    torch.testing.assert_close(found, plain, atol=0.35, rtol=0)
+
+
+def test_who_speaks_softer_is_heard_after_a_while():
+    found = normalised(*VOICE, *[v - 9 for v in VOICE * 3])[-80:]
+    torch.testing.assert_close(found, normalised(*VOICE * 3)[-80:], atol=0.7, rtol=0)
 
 
 def test_a_mean_once_used_never_changes():

@@ -83,7 +83,8 @@ class Traits:
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
 
     levelled: bool = True
-    """Whether recordings are brought to a usual level before they are heard; a stream's cannot be."""
+    """Whether recordings are brought to a usual level, and lose their dead sound, before they are heard; a
+    stream is heard as it is."""
 
     boundaries_of: str | None = None
     """The backend that places its boundaries, where that is another ('hmm' in 'ctc+hmm'): what is learnt from
@@ -244,7 +245,7 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
     tokens = () if utterance.known else tokens_of(utterance.transcript, traits, where, utterance.speaker)
     with stage("reading"):
         rests = audio.Rests.FILLED if utterance.known else audio.Rests.CUT  # known times are left as they are
-        sound = audio.read(utterance, traits.clock.rate, rests=rests, levelled=traits.levelled)
+        sound = audio.read(utterance, traits.clock.rate, rests=rests if traits.levelled else audio.Rests.KEPT)
     bounds = None
     if utterance.known:
         entry = traits.entry_of(utterance.speaker)

@@ -414,7 +414,8 @@ def _warm_up(transcript: TranscriptModel) -> None:
     """Decode a bit of silence: what is loaded at its first use then does not delay the first words."""
     assert isinstance(transcript.model.frontend, SphinxFrontend)
     clock = transcript.model.clock
-    frames = IncrementalFrontend(transcript.model.frontend).advance(torch.zeros(clock.window + 4 * clock.hop))
+    ear = IncrementalFrontend(transcript.model.frontend)
+    frames = torch.cat([ear.advance(torch.zeros(clock.window + 4 * clock.hop)), ear.finish()])
     decoder = transcript.decoder()
     frames = transcript.model.frames(frames)
     for t in range(len(frames)):
