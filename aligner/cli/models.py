@@ -75,9 +75,10 @@ def validate(names: tuple[str, ...]) -> None:
 )
 @guarded(name="models")
 def fetch(*, name: str, source: str | None) -> None:
-    """Fetch the weights that others published under NAME (tiny.en), once, into your cache folder.
+    """Fetch the weights of a speech encoder that others published, once, into your cache folder.
 
-    Size and checksum are checked: nothing but the published file is kept. The environment's ALIGNER_CACHE
+    NAME is tiny.en (Whisper, English) or base (Whisper, 99 languages). Size and checksum are checked: nothing
+    but the published file is kept. What pip has installed in parts is joined. The environment's ALIGNER_CACHE
     names another folder.
     """
     from aligner.models import published

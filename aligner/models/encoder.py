@@ -29,8 +29,7 @@ same in one row in 71.0 % in windows of 6 s, but in 66 % in windows of 12 s and 
 
 **Precision.**  ``to(torch.bfloat16)`` takes 0.4 of the time on processors that have such products (AVX-512
 BF16, AMX), and many times as long on others; `aligner.models.int8` takes 0.4 with VNNI, 0.7 without.  Neither
-changed what the probe tells apart by more than 0.3 %; either moves what is heard by less than neighbouring
-sentences do.
+changed what the probe tells apart by more than 0.3 %.
 
 B recordings or windows, N samples, M mel frames, T = (M + 1) // 2 frames of one run, D channels.
 """

