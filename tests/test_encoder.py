@@ -276,10 +276,29 @@ def with_code(folder: Path, path: Path) -> Path:
     return path / "a.pt"
 
 
+class Vast:
+    """Ten thousand million bytes, as a pickle of some dozens."""
+
+    def __reduce__(self):
+        return bytearray, (10**10,)
+
+
+def with_vast_bytes(folder: Path, path: Path) -> Path:
+    torch.save({"dims": {"n_audio_head": 4}, "model_state_dict": {}, "more": Vast()}, path / "a.pt")
+    return path / "a.pt"
+
+
 def with_a_false_size(folder: Path, path: Path) -> Path:
     """A tensor of few numbers that claims to be of many."""
     vast = torch.zeros(1).expand(1 << 20, 1 << 20)
     return save_openai(folder, path / "a.pt", **{"encoder.conv1.bias": vast})
+
+
+def with_one_storage_for_all(folder: Path, path: Path) -> Path:
+    """Tensors that are each as large as all of them together, and all the same numbers."""
+    many = torch.randn(60_000)
+    more = {f"encoder.blocks.0.more{k}": many for k in range(50)}
+    return save_openai(folder, path / "a.pt", **more)
 
 
 def text(path: Path, content: bytes) -> Path:
@@ -305,8 +324,22 @@ BAD = {
         "no Whisper model of OpenAI",
     ),
     "code": (with_code, "no Whisper model of OpenAI"),
+    "bytes without end": (with_vast_bytes, "it names .* bytearray"),
     "a pickle": (lambda f, p: text(p / "a.pt", pickle.dumps(Tattle(p / "ran"))), "no model of CTranslate2"),
     "a view of much": (with_a_false_size, "in a file of"),
+    "views of the same": (with_one_storage_for_all, "in a file of"),
+    "a table without end": (
+        lambda f, p: text(config_with(f, p / "a") / "config.json", b"[" * 100_000).parent,
+        "config.json: it is not JSON",
+    ),
+    "a number without end": (
+        lambda f, p: rewritten(f, p / "a", put(f"encoder.layers.{'9' * 5000}.fc1.bias", torch.zeros(3))),
+        "blocks.9999",
+    ),
+    "nothing in a layer": (
+        lambda f, p: rewritten(f, p / "a", put("encoder.layers.0.fc1.weight", torch.zeros(0, 32))),
+        "0 units",
+    ),
     "another spec": (
         lambda f, p: save_ctranslate2(f, p / "a.bin", spec="TransformerSpec"),
         "not with the name WhisperSpec",

@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import pickletools
 import re
 import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +34,7 @@ from aligner.types import ModelError
 REMEDY = "copy or fetch the model again"
 MODEL_BIN, CONFIG = "model.bin", "config.json"
 SAFETENSORS, INDEX = "model.safetensors", "model.safetensors.index.json"
-MOST_JSON = 1 << 24  # bytes of a table; real ones have some thousands
+MOST_JSON, MOST_PICKLE = 1 << 24, 1 << 22  # bytes of a table; real ones have some thousands
 ZIP = b"PK\x03\x04"  # how a torch file begins
 SPEC, VERSIONS = "WhisperSpec", range(4, 7)  # CTranslate2's name of Whisper, and layouts that are read
 FLOAT32, INT8, INT16, INT32, FLOAT16, BFLOAT16 = range(6)  # CTranslate2's numbers of types
@@ -44,9 +46,17 @@ DTYPES = {
     FLOAT16: torch.float16,
     BFLOAT16: torch.bfloat16,
 }
+# What a pickle of tensors names, and a Whisper model is nothing else; torch itself would admit some more, and
+# among it an array of as many bytes as the pickle likes
+GLOBALS = {
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_parameter",
+    *(f"torch {kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int")),
+}
 Raw = bytes | mmap.mmap
 Tensors = dict[str, Tensor]
-BLOCK = r"blocks\.(\d+)\."
+BLOCK = r"blocks\.(\d{1,4})\."
 Renaming = tuple[tuple[str, str], ...]
 
 # What each format calls the parts, and what they are called here; applied one after the other
@@ -257,6 +267,7 @@ def _unquantised(raw: Raw, variable: Variable, scale: Variable | None) -> Tensor
 
 def _of_openai(path: Path) -> Stored:
     try:
+        _check_pickle(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         heads, state = int(content["dims"]["n_audio_head"]), dict(content["model_state_dict"])
     except (
@@ -266,6 +277,20 @@ def _of_openai(path: Path) -> Stored:
             path, f"it holds no Whisper model of OpenAI's ({_first_line(error)})", REMEDY
         ) from error
     return Stored(heads=heads, size=path.stat().st_size, tensors=_lazily(state, OPENAI))
+
+
+def _check_pickle(path: Path) -> None:
+    """Raise ValueError where the pickle in a file names anything but tensors, before it is followed."""
+    with zipfile.ZipFile(path) as file:
+        [found] = [one for one in file.infolist() if one.filename.split("/")[-1] == "data.pkl"]
+        if found.file_size > MOST_PICKLE:
+            raise ValueError(f"a pickle of {found.file_size} bytes")
+        raw = file.read(found)
+    for code, named, _ in pickletools.genops(raw):
+        if code.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"):
+            raise ValueError(f"a pickle with {code.name}")
+        if code.name == "GLOBAL" and named not in GLOBALS:
+            raise ValueError(f"it names {named}")
 
 
 def _lazily(state: Mapping[str, Any], renaming: Renaming) -> dict[str, Callable[[], Tensor]]:
@@ -325,7 +350,7 @@ def _json(path: Path) -> dict[str, Any]:
         raw = file.read(MOST_JSON)
     try:
         table = json.loads(raw)
-    except ValueError as error:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is one
         raise ModelError(path, f"it is not JSON ({error})", REMEDY) from error
     if not isinstance(table, dict):
         raise ModelError(path, "it holds no table", REMEDY)
@@ -361,11 +386,17 @@ def _tensors(path: Path, stored: Stored, layers: int | None) -> tuple[Tensors, i
             else "it has no encoder",
             f"ask for 1 to {there}" if there else "name the weights of a Whisper model",
         )
-    found = {
-        name: _float(path, name, load(), stored.size)
-        for name, load in stored.tensors.items()
-        if _is_kept(name, wanted, there)
-    }
+    found: Tensors = {}
+    left = stored.size  # a view of few numbers may claim to be of many, and many may be of the same few
+    for name, load in stored.tensors.items():
+        if _is_kept(name, wanted, there):
+            tensor = load()
+            left -= tensor.numel()
+            if left < 0:
+                raise ModelError(
+                    path, f"{name} of shape {tuple(tensor.shape)} in a file of {stored.size} bytes", REMEDY
+                )
+            found[name] = _float(path, name, tensor)
     for k in range(wanted):
         _join(found, f"blocks.{k}")
     return found, there
@@ -379,10 +410,8 @@ def _is_kept(name: str, wanted: int, there: int) -> bool:
     return wanted == there or not name.startswith("norm.")
 
 
-def _float(path: Path, name: str, tensor: Tensor, size: int) -> Tensor:
-    """A tensor in float32; ModelError where it claims more than is in the file, or is no number."""
-    if tensor.numel() > size:  # a view of few numbers may claim to be of many
-        raise ModelError(path, f"{name} of shape {tuple(tensor.shape)} in a file of {size} bytes", REMEDY)
+def _float(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """A tensor in float32; ModelError where it holds what is no number."""
     numbers = tensor.float().contiguous()
     if not numbers.isfinite().all():
         raise ModelError(path, f"{name} holds numbers that are not finite", REMEDY)
@@ -407,6 +436,10 @@ def _shape(path: Path, heads: int, tensors: Tensors, *, cut: bool) -> Shape:
         positions, _ = tensors["positions"].shape
     except (KeyError, ValueError) as error:
         raise ModelError(path, f"it is no encoder of Whisper ({error})", REMEDY) from error
+    if not all((width, mels, inner, positions)):
+        raise ModelError(
+            path, f"{width} channels, {mels} bands, {inner} units, {positions} positions", REMEDY
+        )
     if not 0 < heads <= width or width % heads:
         raise ModelError(path, f"{heads} heads for {width} channels", REMEDY)
     layers = sum(name.endswith(".fc1.weight") for name in tensors)
