@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import pad
 
+from aligner.models import log_mel as log_mel_room
 from aligner.models.encoder import Encoder, frame_count, spans
 from aligner.models.int8 import Int8Linear, in_int8
 from aligner.models.log_mel import followed_by_silence, log_mel
@@ -507,6 +508,19 @@ def test_silence_behind_is_heard_as_if_it_were_30_s(whisper, folder):
     )  # all of it but the very end, which is not silent
     assert errors[4] < 0.2 * without
     assert errors[1] < 0.5 * without
+
+
+def test_another_default_type_changes_nothing(encoder):
+    [expected] = encoder.frames([sound(8_000)], (2,))
+    for kept in (log_mel_room._hann, log_mel_room._filters):
+        kept.cache_clear()
+    wave = sound(8_000)
+    torch.set_default_dtype(torch.float64)
+    try:
+        [found] = encoder.frames([wave], (2,))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_every_other_frame_is_what_one_run_gives(encoder):

@@ -21,11 +21,12 @@ cost, and 68.8 with 0.2 s and these 24 frames.
 **What it hears at once.**  Attention looks at everything within its window, so that each frame depends on all
 others there, and positions count from the window's beginning: no two windows give quite the same frames for
 the same sound.  So the rule of windows is part of the result, and it depends on the recording's length alone
-(`spans`): what fits into 6 s is heard at once; what is longer, in windows that overlap by a second, each
-frame taken from the window in which it lies further from the edge.  Batches, workers and the order of
-recordings change nothing but rounding.  Windows are short since positions are heard in the outputs: a probe
-trained on sentences alone (third block, 130 ms) told phones of others apart in 71.1 % of the frames, of the
-same in one row in 71.0 % in windows of 6 s, but in 66 % in windows of 12 s and in 56 % of 30 s.
+(`spans`): what fits into 6 s, a little silence with it, is heard at once; what is longer, in windows that
+overlap by a second, each frame taken from the window in which it lies further from the edge.  Batches,
+workers and the order of recordings change nothing but rounding.  Windows are short since positions are heard
+in the outputs: a probe fitted to sentences alone (third block) told phones of others apart in 71.0 % of the
+frames, of the same in one row in 70.8 % in windows of 6 s, but in 63.5 % in windows of 12 s and in 56.5 % of
+30 s (``recipes/benchmark/encoder.py``).
 
 **Precision.**  ``to(torch.bfloat16)`` takes 0.4 of the time on processors that have such products (AVX-512
 BF16, AMX), and many times as long on others; `aligner.models.int8` takes 0.4 with VNNI, 0.7 without.  Neither

@@ -89,7 +89,7 @@ def _samples(wave: Tensor, begin: int, end: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _hann(device: torch.device) -> Tensor:
-    return torch.hann_window(WINDOW, device=device)
+    return torch.hann_window(WINDOW, dtype=torch.float32, device=device)
 
 
 @lru_cache(maxsize=8)
