@@ -19,6 +19,7 @@ from support.places import SAMPLE
 from support.random_models import random_model
 
 from aligner import load_model
+from aligner.backends.base import hear
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.cli import main
@@ -439,7 +440,8 @@ def test_pieces_of_a_long_recording_carry_their_own_truth(timit, tmp_path, engli
     there = np.array(sorted({t for p in phones for t in (p.start, p.end)}))
     for item in known:
         one = lesson_of(english, item)
-        truth = item.utterance.start + one.truth[~np.isnan(one.truth)]
+        head = hear(item.utterance, english.traits).cuts.head  # a lesson's times are those that are heard
+        truth = item.utterance.start + head + one.truth[~np.isnan(one.truth)]
         assert one.phones[0].start == pytest.approx(item.utterance.start)
         assert len(truth) > 0.8 * len(one.truth)
         assert np.mean([np.abs(there - t).min() < 1e-4 for t in truth]) > 0.99

@@ -29,6 +29,7 @@ from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
+from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.refine.suspect import Solved, measure, suspicions
 from aligner.refine.thresholds import Limits
 from aligner.text.conventions import USUAL
@@ -36,7 +37,7 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.text.spans import Marks
 from aligner.tracing import stage
-from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Fault, Interval, Utterance
+from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Edge, Fault, Interval, Utterance
 
 NO_OWNER = -1  # the word of a silence
 
@@ -309,7 +310,27 @@ def refine(heard: Heard, found: Found, traits: Traits) -> Refined:
     with stage("refinement"):
         better = traits.refinement(found.searched(traits.clock), heard.wave)
         agreed = median_boundaries(better, found.opinions) if found.opinions else better
-        return agreed if heard.bounds is None else pinned(agreed, found.phones, heard.bounds, traits.shortest)
+        if heard.bounds is not None:
+            return pinned(agreed, found.phones, heard.bounds, traits.shortest)
+        return confined(agreed, heard.cuts)
+
+
+def _to_the_end(tier: tuple[Interval, ...], utterance: Utterance) -> tuple[Interval, ...]:
+    """A tier that ends where its utterance does, to the last digit."""
+    assert utterance.end is not None
+    return (*tier[:-1], replace(tier[-1], end=utterance.end))
+
+
+def confined(refined: Refined, cuts: Cuts) -> Refined:
+    """Refined phones without any where the recording is not."""
+    phones = cuts.confined(refined.phones, SHORTEST_INTERVAL)
+    if phones == refined.phones:
+        return refined
+    starts = [p.start for p in phones[1:]]
+    edges = (
+        Edge(t, min(edge.low, t), max(edge.high, t)) for edge, t in zip(refined.edges, starts, strict=False)
+    )
+    return Refined(phones, tuple(edges))
 
 
 def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Alignment:
@@ -335,8 +356,8 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
         restored = heard.cuts.restored(phones)
         return Alignment(
             utterance=heard.utterance,
-            words=restored.tier(_words(phones, found, heard.bounds)),
-            phones=restored.tier(phones),
+            words=_to_the_end(restored.tier(_words(phones, found, heard.bounds)), heard.utterance),
+            phones=_to_the_end(restored.tier(phones), heard.utterance),
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
@@ -358,6 +379,20 @@ def taught_for(model: Model, backend: str) -> BoundaryModel | None:
     The boundaries of another backend are off elsewhere.
     """
     return model.taught if model.taught is not None and model.taught.backend == backend else None
+
+
+def check_length(heard: Heard, graph: Graph, frames: int, clock: Clock) -> None:
+    """Check that the shortest path fits into what is the recording's own of so many ``frames``.
+
+    Raises
+    ------
+    DataError
+        If it does not.
+    """
+    added = max(-heard.cuts.head, 0.0) + max(-heard.cuts.tail, 0.0)
+    own = frames - round(added * clock.rate / clock.hop)
+    if own < graph.shortest:
+        raise too_short(heard, graph, own, clock)
 
 
 def too_short(heard: Heard, graph: Graph, frames: int, clock: Clock) -> DataError:

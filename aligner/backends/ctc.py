@@ -11,7 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
+from aligner.backends.base import (
+    NO_OWNER,
+    Found,
+    Heard,
+    Prepared,
+    Traits,
+    check_length,
+    taught_for,
+    too_short,
+)
 from aligner.backends.bounds import LEAST_PHONE, within_words
 from aligner.backends.held import held
 from aligner.backends.hmm import dictionary
@@ -130,6 +139,7 @@ class CtcBackend:
             graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
         with stage("features"):
             frames = self.model.frontend(heard.wave)
+        check_length(heard, graph, len(frames), self.model.clock)
         return Prepared(heard=heard, spoken=spoken, oovs=tuple(oovs), graph=graph, frames=frames)
 
     def path(self, prepared: Prepared) -> tuple[np.ndarray, float]:

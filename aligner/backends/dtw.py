@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from aligner.backends.abilities import Pronounce
-from aligner.backends.base import NO_OWNER, Found, Heard, Traits, taught_for, too_short
+from aligner.backends.base import NO_OWNER, Found, Heard, Traits, check_length, taught_for, too_short
 from aligner.backends.bounds import within_words
 from aligner.backends.calls import check_warping, named_dictionaries, unspoken_dictionaries
 from aligner.backends.held import held
@@ -189,6 +189,7 @@ class DtwBackend:
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
             graph = reference.templates[0].graph(self.steps)
+        check_length(heard, graph, len(frames), self.clock)
         return Referred(heard=heard, reference=reference, graph=graph, frames=scaled)
 
     def find(self, prepared: Referred) -> Found:

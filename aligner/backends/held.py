@@ -14,7 +14,7 @@ from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, Interval
 def held(found: Found, heard: Heard, clock: Clock, shortest: float) -> Found:
     """What was found, with each word from where to where it is known to be, and silences between.
 
-    The same where no words are known.
+    Where no words are known, it is the same, with no word where the recording is not.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def held(found: Found, heard: Heard, clock: Clock, shortest: float) -> Found:
     """
     bounds = heard.bounds
     if bounds is None:
-        return found
+        return replace(found, phones=heard.cuts.confined(found.phones, shortest))
     labels: list[str] = []
     owners: list[int] = []
     starts: list[float] = []

@@ -12,7 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.backends.base import NO_OWNER, Found, Heard, Prepared, Traits, taught_for, too_short
+from aligner.backends.base import (
+    NO_OWNER,
+    Found,
+    Heard,
+    Prepared,
+    Traits,
+    check_length,
+    taught_for,
+    too_short,
+)
 from aligner.backends.bounds import Bounds, within_words
 from aligner.backends.held import held
 from aligner.backends.loading import markov_model, own_model
@@ -108,6 +117,7 @@ class HmmBackend:
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
+            check_length(heard, graph, len(frames), self.model.clock)
             cost = None if self.streams else pause_cost(self._energies(heard, frames))
         return Prepared(
             heard=heard, spoken=spoken, oovs=tuple(odd), graph=graph, frames=frames, pause_cost=cost

@@ -14,6 +14,7 @@ import numpy as np
 from aligner.corpus import dead, ffmpeg
 from aligner.corpus.cuts import NOTHING_CUT, Cuts
 from aligner.corpus.listening import as_heard
+from aligner.corpus.margins import with_margins
 from aligner.corpus.recordings import MOST_FRAMES, decoded, opened, sound_file
 from aligner.corpus.samples import as_samples, is_samples
 from aligner.types import SAMPLE_RATE, DataError, Fault, Utterance
@@ -101,8 +102,9 @@ def read(
     throughout, ``rests`` what becomes of dead sound.
 
     Unless that is kept, a model is going to hear them: with the upper half of their spectrum and, where
-    ``levelled``, at a usual level (see `aligner.corpus.listening`) and without long empty rooms at both ends,
-    which only those can take out who know the whole recording.
+    ``levelled``, at a usual level (see `aligner.corpus.listening`) and, where rests are cut, with as much of
+    an empty room at both ends as everywhere (see `aligner.corpus.margins`): for both the whole recording has
+    to be known.
 
     Raises
     ------
@@ -126,7 +128,9 @@ def read(
         )
     heard = dead.Lively.whole(samples)
     if rests is not Rests.KEPT:
-        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT, rooms=levelled)
+        heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT)
+    if rests is Rests.CUT and levelled and len(heard.stretches):
+        heard = with_margins(heard, own_rate)
     if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT

@@ -25,11 +25,6 @@ DEAD_LEVEL = 10 ** (-70 / 20)  # of the swing of the loud, below which nothing i
 STEP = 2.0**-15  # of 16 bits
 DITHER_SWING = 2.1 * STEP  # a swing from -1 to 1 step
 DITHER_LEVEL = 10 ** (-40 / 20)  # of the swing of the loud, below which such a swing is dead
-ROOM_BLOCKS = 10  # that the level of a room is taken over at once
-ROOM_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, that an empty room has at most
-ROOM_PERCENTILE, ROOM_RANGE = 10, 10 ** (5 / 20)  # of all levels, and what a room's may be above it
-KEPT_ROOM = 0.3  # s of an empty room that are heard before the first other sound and behind the last
-LEAST_ROOM = 1.0  # s of it that are left out at either end, at least
 TONE_LEVEL = 10 ** (-45 / 20)  # of the swing of the loud, below which a tone or hum is dead
 TONE_BLOCKS = 8  # that a period of a hum lies in, so that the swing over them stays the same
 TONE_SHARE = 0.01  # of a tone's swing, by which it changes at most
@@ -42,11 +37,12 @@ CUT_STEP = 0.02  # s; what is cut out is a multiple, so that windows fall where 
 EXACT_SECONDS = 0.25  # s from which a constant before the first sound was put there, and is cut to the sample
 SPEECH_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, above which a block is speech
 LEAST_CUT = 0.1  # s of what is cut out at either end, at least: a bit of silence is filled
-LEAST_EDGE = 0.05  # s of background that stand before the first speech and behind the last
-WINDOW = 0.016  # s in which the background is looked at
+LEAST_EDGE = 0.06  # s of background that stand before the first speech and behind the last
+WINDOW, WINDOW_STEP = 0.016, 0.01  # s in which the background is looked at, the same ones after a `CUT_STEP`
 MOST_WINDOWS = 4096  # live windows that are looked at; of more, some
 BACKGROUND_SHARE = 0.02  # of the live windows, the quietest, that are the background
 MOST_BACKGROUND = 10 ** (-40 / 20)  # of the level of the loud, that a background has at most
+LEAST_NOISE = 0.4  # s of background that are made, so that a bit more or less to fill changes none of it
 DECAY = 0.001  # s in which a wave that was cut off falls to the background
 MEAN_SECONDS = 0.01  # s over which the offset beside a dead stretch is taken
 
@@ -73,7 +69,7 @@ class Lively(NamedTuple):
         return np.concatenate([samples[a:b] for a, b in self.stretches.tolist()])
 
 
-def lively(samples: np.ndarray, rate: int, *, cut: bool = True, rooms: bool = True) -> Lively:
+def lively(samples: np.ndarray, rate: int, *, cut: bool = True) -> Lively:
     """A recording (N,) without its dead sound: long stretches are left out, short ones are filled.
 
     Where nothing is dead the samples are those that were given.  Where all is, no stretch is live.
@@ -87,26 +83,22 @@ def lively(samples: np.ndarray, rate: int, *, cut: bool = True, rooms: bool = Tr
     cut : bool
         Whether long stretches are left out; unless so, all are filled, and the recording stays as long as it
         is.
-    rooms : bool
-        Whether a long empty room at either end is left out as dead sound is, where anything is ``cut``.
 
     Examples
     --------
     >>> wave = np.random.default_rng(0).standard_normal(16000)
     >>> heard = lively(np.concatenate([np.zeros(32000), wave, np.zeros(8000)]), 16000)
     >>> len(heard.samples) / 16000, [part.seconds for part in heard.cuts.parts]
-    (1.1, [1.95, 0.45])
+    (1.12, [1.94, 0.44])
     """
-    swings = _swings(samples, rate)
-    loud = _loud(swings)
+    swings = swings_of(samples, rate)
+    loud = loud_swing(swings)
     flat = _without_drift(samples, rate, swings, DEAD_LEVEL * loud)
     if flat is not samples:
-        swings = _swings(flat, rate)
+        swings = swings_of(flat, rate)
     dithered = bool((swings <= DITHER_SWING).any()) and in_steps(samples)
     dead = _dead_stretches(flat, rate, loud, swings, DITHER_SWING if dithered else 0.0)
     exact = _put_there(samples, dead, rate)
-    if cut and rooms:
-        dead, exact = _with_rooms(dead, exact, swings, rate, loud, len(samples))
     live = _between(dead, len(samples))
     if not len(live):
         return Lively(samples, Cuts(), live)
@@ -121,16 +113,16 @@ def lively(samples: np.ndarray, rate: int, *, cut: bool = True, rooms: bool = Tr
         for (a, b), (first, last) in zip(removed.tolist(), rests.tolist(), strict=True)
         if b > a
     ]
-    return Lively(_filled(kept, rests, samples, live, rate), Cuts(tuple(cuts)), live)
+    return Lively(filled(kept, rests, samples, live, rate), Cuts(tuple(cuts)), live)
 
 
 def is_dead(samples: np.ndarray, rate: int) -> bool:
     """Whether all of a recording (N,) is dead."""
-    swings = _swings(samples, rate)
+    swings = swings_of(samples, rate)
     return not len(swings) or bool((swings <= DITHER_SWING).all())
 
 
-def _swings(samples: np.ndarray, rate: int) -> np.ndarray:
+def swings_of(samples: np.ndarray, rate: int) -> np.ndarray:
     """Greatest less least sample in each block (T,)."""
     size = max(rate // BLOCKS_A_SECOND, 1)
     whole = samples[: len(samples) // size * size]
@@ -139,7 +131,7 @@ def _swings(samples: np.ndarray, rate: int) -> np.ndarray:
     return found
 
 
-def _loud(swings: np.ndarray) -> float:
+def loud_swing(swings: np.ndarray) -> float:
     """The swing of the loud blocks: what the loudest have at least."""
     count = max(1, min(LOUD_BLOCKS, round(LOUD_SHARE * len(swings))))
     return float(np.partition(swings, -count)[-count]) if len(swings) else 0.0
@@ -278,37 +270,6 @@ def _put_there(samples: np.ndarray, dead: np.ndarray, rate: int) -> np.ndarray:
     return np.asarray(long & (samples[dead[:, 0]] == samples[dead[:, 1] - 1]))
 
 
-def _with_rooms(
-    dead: np.ndarray, exact: np.ndarray, swings: np.ndarray, rate: int, loud: float, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Dead stretches (K, 2), and whether each is `_put_there`, with long empty rooms at both ends of what is
-    live of ``count`` samples.
-    """
-    before = int(dead[0, 1]) if len(dead) and dead[0, 0] == 0 else 0
-    behind = int(dead[-1, 0]) if len(dead) and dead[-1, 1] == count else count
-    size, step = max(rate // BLOCKS_A_SECOND, 1), round(CUT_STEP * rate)
-    within = swings[-(-before // size) : behind // size]
-    powers = np.square(within[: len(within) // ROOM_BLOCKS * ROOM_BLOCKS]).reshape(-1, ROOM_BLOCKS).mean(1)
-    kept, least, most = round(KEPT_ROOM * rate), round(LEAST_ROOM * rate), (ROOM_LEVEL * loud) ** 2
-    few = (kept + least) // (ROOM_BLOCKS * size)
-    if all((end > ROOM_RANGE**2 * most).any() for end in (powers[:few], powers[-few:])):
-        return dead, exact  # as with most recordings, at a tenth of what the percentile takes
-    floor = np.percentile(powers, ROOM_PERCENTILE) if len(powers) else np.inf
-    other = np.flatnonzero(powers > ROOM_RANGE**2 * floor)
-    if floor > most or not len(other):
-        return dead, exact
-    head = int(other[0]) * ROOM_BLOCKS * size - kept
-    tail = (len(within) - (int(other[-1]) + 1) * ROOM_BLOCKS) * size - kept
-    first = before + head // step * step if head >= least else 0
-    last = behind - tail // step * step if tail >= least else count
-    inner = (dead[:, 1] > first) & (dead[:, 0] < last)
-    ends = [(0, first)] * (first > 0), [(last, count)] * (last < count)
-    both = [np.reshape(np.array(end, np.int64), (-1, 2)) for end in ends]
-    dead, exact = np.concatenate([both[0], dead[inner].clip(first, last), both[1]]), exact[inner]
-    exact = np.concatenate([np.ones(len(both[0]), bool), exact, np.ones(len(both[1]), bool)])
-    return dead, exact
-
-
 def _removed(
     samples: np.ndarray, dead: np.ndarray, exact: np.ndarray, rate: int, live: np.ndarray, loud: float
 ) -> np.ndarray:
@@ -339,7 +300,7 @@ def _speech(samples: np.ndarray, rate: int, live: np.ndarray, least: float) -> t
     """The first sample of the first live block whose swing is ``least``, and the last + 1 of the last."""
     found = []
     for first, last in (live[0].tolist(), live[-1].tolist()):
-        spoken = np.flatnonzero(_swings(samples[first:last], rate) >= least)
+        spoken = np.flatnonzero(swings_of(samples[first:last], rate) >= least)
         size = max(rate // BLOCKS_A_SECOND, 1)
         begin, end = (spoken[0] * size, spoken[-1] * size + size) if len(spoken) else (0, last - first)
         found.append((first + int(begin), first + int(end)))
@@ -353,23 +314,29 @@ def _before(removed: np.ndarray, dead: np.ndarray) -> np.ndarray:
     return np.stack([behind - lengths, behind], 1)
 
 
-def _filled(
-    kept: np.ndarray, rests: np.ndarray, samples: np.ndarray, live: np.ndarray, rate: int
+def filled(
+    kept: np.ndarray,
+    rests: np.ndarray,
+    samples: np.ndarray,
+    live: np.ndarray,
+    rate: int,
+    share: float = BACKGROUND_SHARE,
 ) -> np.ndarray:
     """What is kept of ``samples`` (N,), with background in the ``rests`` (K, 2) of what is dead in it."""
     sizes = rests[:, 1] - rests[:, 0]
     if not sizes.any():
         return kept
-    noise = _background(samples, live, rate, int(sizes.max()))
-    beside, filled = round(MEAN_SECONDS * rate), kept.copy()
+    noise = background(samples, live, rate, max(int(sizes.max()), round(LEAST_NOISE * rate)), share)
+    beside, made = round(MEAN_SECONDS * rate), kept.copy()
     for first, last in rests[sizes > 0].tolist():
         size = last - first
         offset, fall = _joint(kept[max(first - beside, 0) : first])
         other, rise = _joint(kept[last : last + beside][::-1])
         begin, end = offset if first else other, other if last < len(kept) else offset
         decay = np.exp(-np.arange(size) / (DECAY * rate))
-        filled[first:last] = noise[:size] + np.linspace(begin, end, size) + fall * decay + rise * decay[::-1]
-    return filled
+        own = noise[len(noise) - size :] if first == 0 else noise[:size]
+        made[first:last] = own + np.linspace(begin, end, size) + fall * decay + rise * decay[::-1]
+    return made
 
 
 def _joint(beside: np.ndarray) -> tuple[float, float]:
@@ -380,10 +347,12 @@ def _joint(beside: np.ndarray) -> tuple[float, float]:
     return offset, float(beside[-1]) - offset
 
 
-def _background(samples: np.ndarray, live: np.ndarray, rate: int, count: int) -> np.ndarray:
+def background(
+    samples: np.ndarray, live: np.ndarray, rate: int, count: int, share: float = BACKGROUND_SHARE
+) -> np.ndarray:
     """Noise (count,) with the spectrum of the quietest parts of what is ``live`` (L, 2); always the same."""
-    size = round(WINDOW * rate)
-    begins = np.concatenate([np.arange(a, b - size + 1, size // 2) for a, b in live.tolist()])
+    size, step = round(WINDOW * rate), round(WINDOW_STEP * rate)
+    begins = np.concatenate([np.arange(a, b - size + 1, step) for a, b in live.tolist()])
     if not len(begins):
         return np.zeros(count)
     begins = begins[:: -(-len(begins) // MOST_WINDOWS)]
@@ -391,7 +360,7 @@ def _background(samples: np.ndarray, live: np.ndarray, rate: int, count: int) ->
     windows -= windows.mean(1, keepdims=True)
     power = np.square(windows).mean(1)
     order = power.argsort()
-    few = max(1, round(BACKGROUND_SHARE * len(order)))
+    few = max(1, round(share * len(order)))
     quiet, loudest = order[:few], float(power[order[-few:]].mean())
     spectrum = np.square(np.abs(np.fft.rfft(windows[quiet] * np.hanning(size), axis=1))).mean(0)
     white = np.random.default_rng(0).standard_normal(max(count, size))

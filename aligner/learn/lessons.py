@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from aligner.backends.base import AnyBackend, Heard, arithmetic, hear
+from aligner.corpus.cuts import NOTHING_CUT
 from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
 from aligner.learn.corrections import CorrectedUtterance
@@ -54,7 +55,7 @@ def lesson_of(backend: AnyBackend, item: CorrectedUtterance) -> Lesson | Failure
 
 def _as_heard(phones: Sequence[Interval], heard: Heard) -> list[Interval]:
     """Corrected phones at the times at which they are heard: what was left out of the recording is not."""
-    if not heard.cuts.parts:
+    if heard.cuts == NOTHING_CUT:
         return list(phones)
     edges = heard.start + heard.cuts.heard(np.array([(p.start, p.end) for p in phones]) - heard.start)
     return [replace(p, start=a, end=b) for p, (a, b) in zip(phones, edges.tolist(), strict=True)]

@@ -30,6 +30,7 @@ LEAST_PHONE_FRAMES = 4  # frames of the reference in a phone: leaving out every 
 PAUSE_BONUS = 0.1  # score of a pause in quiet frames: they fit better than speech fits another speaker's
 # most that a pause costs in a silent frame: less than speech is away from another speaker's
 SILENT_PAUSE_COST = 0.5
+SILENT_PHONE_COST = 0.4  # what a phone costs there: who breathes in says nothing
 LOUD_PAUSE_COST = 3.0  # cost of calling a loud frame a pause: more than any speech is away from any other
 # shares of the way from the quietest to the loudest frames, in dB
 QUIET_SHARE = 0.2  # below it lie the frames from which the pauses are learnt
@@ -199,5 +200,6 @@ class Matcher:
         if silent is not None:
             pause = scores[:, torch.from_numpy(wanted == count)]
             least = torch.from_numpy(np.where(silent, -SILENT_PAUSE_COST, -np.inf)).to(scores)
+            scores -= torch.from_numpy(np.where(silent, SILENT_PHONE_COST, 0.0)).to(scores)[:, None]
             scores[:, torch.from_numpy(wanted == count)] = torch.maximum(pause, least[:, None])
         return scores
