@@ -14,6 +14,7 @@ STAGES = (
     "graph",
     "reference",
     "features",
+    "encoder",
     "scores",
     "search",
     "evidence",

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from support.bars import at_most
 from support.random_models import random_model
 
+from aligner.features import FINE_FRONTEND
 from aligner.models import boundary
 from aligner.models.boundary import (
     BANDS,
@@ -46,7 +47,7 @@ from aligner.refine.learning import (
     learn,
 )
 from aligner.refine.offsets import SHORTEST_INTERVAL
-from aligner.refine.segments import FINE_FRONTEND, FIRST_PLACE, PLACE_STEP, boundary_distributions
+from aligner.refine.segments import FIRST_PLACE, PLACE_STEP, boundary_distributions
 from aligner.text.phones import phone_class
 from aligner.types import COVERAGE, Interval, ModelError
 

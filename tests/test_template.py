@@ -13,13 +13,14 @@ from aligner.corpus.audio import read
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.boundaries import phone_boundaries, summary
 from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.features import fine_energies
 from aligner.graph import NONE, Position
 from aligner.graph.template import TRAJECTORY_STEPS, StepCosts, build
 from aligner.reference.frontend import FREQUENCY_WARPS, TemplateFrontend, noise_spectrum, slope, warped_edges
 from aligner.reference.template import LEAST_PHONE_FRAMES, Matcher, Pause, Template, pause_of, split
 from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import place_at_medians
-from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE, boundary_distributions, fine_energies
+from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE, boundary_distributions
 from aligner.refine.thresholds import LIMITS, WHOLE_RECORDING, Scores
 from aligner.search.arcs import Arcs, NoPath
 from aligner.search.viterbi import viterbi

@@ -119,6 +119,9 @@ class HmmBackend:
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
             check_length(heard, graph, len(frames), self.model.clock)
             cost = None if self.streams else pause_cost(self._energies(heard, frames))
+        if self.model.head is not None:
+            with stage("encoder"):
+                frames = self.model.headed_frames(heard.wave, frames)
         return Prepared(
             heard=heard, spoken=spoken, oovs=tuple(odd), graph=graph, frames=frames, pause_cost=cost
         )
@@ -269,7 +272,8 @@ class HmmBackend:
         )
 
     def streaming(self) -> HmmBackend:
-        """The same backend with features that are normalised as a recording comes in.
+        """The same backend with features that are normalised as a recording comes in, and without a head,
+        which hears half a minute at once.
 
         Raises
         ------
@@ -283,9 +287,8 @@ class HmmBackend:
                 "its features are normalised by mean and variance of the whole recording",
                 "take 'english' or another CMU Sphinx model without variance normalisation",
             )
-        if frontend.cmn == "none":
-            return self
-        return replace(self, model=replace(self.model, frontend=replace(frontend, cmn="running")))
+        heard = frontend if frontend.cmn == "none" else replace(frontend, cmn="running")
+        return replace(self, model=replace(self.model, frontend=heard, head=None))
 
     @property
     def streams(self) -> bool:
@@ -314,7 +317,11 @@ class HmmBackend:
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The model with the mixtures for an utterance's speaker: others where frames are transformed."""
         voice = self.voice_of(heard.utterance)
-        return self.model if voice is None or voice.transform is None else self.model.for_adapted
+        return self._headed if voice is None or voice.transform is None else self._headed.for_adapted
+
+    @cached_property
+    def _headed(self) -> MarkovModel:
+        return self.model.headed
 
     def _too_short(self, prepared: Prepared) -> DataError:
         return too_short(prepared.heard, prepared.graph, len(prepared.frames), self.model.clock)

@@ -10,7 +10,7 @@ from aligner.models import saved
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.known import ENGLISH, HAMA, TABLES
+from aligner.models.known import OWN, TABLES
 from aligner.models.markov import MarkovModel
 from aligner.models.store import load_model
 from aligner.text.lexicon import Lexicon
@@ -27,7 +27,7 @@ class Listed(NamedTuple):
 
 def listed(folder: Path | None) -> Iterator[Listed]:
     """Yield the models inside, and those in a folder and the folders below it."""
-    names = [ENGLISH, HAMA]
+    names = [*OWN]
     if folder is not None:
         names += sorted(
             {
@@ -53,6 +53,8 @@ def summary(model: Model) -> list[str]:
     kind = "hidden Markov model"
     if not isinstance(model.mixtures, GaussianMixtures):
         kind += " whose states a network scores"
+    if model.head is not None:
+        kind += f" with a head that listens through {model.head.ear_name!r}"
     corpus = model.about.get("corpus")
     trained = [f"trained on {corpus['hours']:.2f} h, {corpus['speakers']} speakers"] if corpus else []
     return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained, *learnt]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from aligner.models.known import ENGLISH, HAMA
+from aligner.models.known import OWN
 
 # of MFA's commands, in its order; those with dashes are options here, an empty one has no counterpart
 ARGUMENTS = {
@@ -187,7 +187,7 @@ def _only_options(read: _ParsedCall) -> str:
 def _add_option(slot: str, value: str, read: _ParsedCall) -> None:
     """Turn a dictionary or a model into an option, unless it is one that only MFA has."""
     path = Path(value)
-    fetched = not path.exists() and value not in (ENGLISH, HAMA) and path.stem == value  # a bare name
+    fetched = not path.exists() and value not in OWN and path.stem == value  # a bare name
     if slot and not fetched and not value.endswith(".zip"):
         read.options += [slot, value]
     elif slot and not path.name.startswith("english"):

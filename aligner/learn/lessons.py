@@ -11,11 +11,11 @@ from aligner.backends.base import AnyBackend, Heard, arithmetic, hear
 from aligner.corpus.cuts import NOTHING_CUT
 from aligner.evaluate.boundaries import phone_boundaries
 from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.features import fine_energies
 from aligner.learn.corrections import CorrectedUtterance
 from aligner.refine.boundaries import place_at_medians
 from aligner.refine.learning import FARTHEST_LABEL, Lesson
 from aligner.refine.offsets import SHORTEST_INTERVAL, correct
-from aligner.refine.segments import fine_energies
 from aligner.text.phones import PhoneMap
 from aligner.types import DataError, Failure, Fault, Interval
 

@@ -21,6 +21,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -203,6 +204,35 @@ class HamaNetwork(nn.Module):
         """
         if wave.ndim == 1 and lengths is None:
             return self(wave[None])[0]  # type: ignore[no-any-return]
+        outputs, inside = self._outputs(wave, lengths)
+        return _blank(self.proj(outputs[-1]).log_softmax(-1), inside)
+
+    @torch.no_grad()
+    def hidden(self, wave: Tensor, blocks: Sequence[int]) -> Tensor:
+        """What some blocks make of a wave, side by side.
+
+        Parameters
+        ----------
+        wave : Tensor
+            (N,): 16 kHz, full scale 1; more than 200 samples.
+        blocks : sequence of int
+            Numbers of blocks, from 1.
+
+        Returns
+        -------
+        Tensor
+            (T, 144 * len(blocks)), float32; each frame stands for the sample that those of `forward` do.
+
+        Examples
+        --------
+        >>> HamaNetwork.load().hidden(torch.zeros(16000), (2, 3)).shape
+        torch.Size([51, 288])
+        """
+        outputs, _ = self._outputs(wave[None], None)
+        return torch.cat([outputs[k - 1][0] for k in blocks], -1)
+
+    def _outputs(self, wave: Tensor, lengths: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
+        """Outputs (B, T, 144) of all blocks for waves (B, N), and which frames are inside (B, T)."""
         spans = [wave.shape[-1]] * len(wave) if lengths is None else lengths.flatten().tolist()
         _check(wave, spans)
         ends = torch.tensor(spans, device=wave.device)
@@ -213,9 +243,11 @@ class HamaNetwork(nn.Module):
         x = self.stem(_blank(logmel, inside_stft).transpose(1, 2)).transpose(1, 2)
         x = x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
         inside = _inside(ends, HOP * STRIDE, x.shape[1]) if padded else None
+        outputs = []
         for block in self.blocks:
             x = block(x, inside)
-        return _blank(self.proj(x).log_softmax(-1), inside)
+            outputs.append(x)
+        return outputs, inside
 
     def log_mel(self, wave: Tensor) -> Tensor:
         """Log mel energies (B, F, 80) of mirrored waves (B, N + 400).

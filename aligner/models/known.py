@@ -8,7 +8,9 @@ from pathlib import Path
 from aligner.types import ModelError
 
 ENGLISH = "english"  # US English, inside the pocketsphinx package
+ENGLISH_HEAD = "english-head"  # the same, with a head that listens through the network of the next
 HAMA = "hama"  # English and Korean phonemes, inside the hama package
+OWN = (ENGLISH, ENGLISH_HEAD, HAMA)  # models that come with the package
 HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
 # files of models that are made here
 HMM_TABLE, NETWORK_TABLE, BOUNDARY_TABLE = "hmm.json", "ctc.json", "boundaries.json"
@@ -19,7 +21,7 @@ TABLES = (*HMMS, *NETWORKS, BOUNDARY_TABLE)  # a folder that has one is a model'
 
 def in_a_folder(name_or_path: str | Path) -> bool:
     """Whether a model is in a folder of its own, and not one that goes by its name."""
-    return name_or_path not in (ENGLISH, HAMA) and os.path.isdir(name_or_path)
+    return name_or_path not in OWN and os.path.isdir(name_or_path)
 
 
 def check_known(name_or_path: str | Path) -> None:
@@ -39,7 +41,7 @@ def check_known(name_or_path: str | Path) -> None:
     if in_a_folder(name_or_path):
         if not any((Path(name_or_path) / table).is_file() for table in TABLES):
             raise no_model_in(name_or_path)
-    elif name not in (ENGLISH, HAMA) and not name.startswith(HUB) and not name.isupper():
+    elif name not in OWN and not name.startswith(HUB) and not name.isupper():
         file = (
             "it is a file, and no"
             if os.path.isfile(name_or_path)
@@ -48,7 +50,7 @@ def check_known(name_or_path: str | Path) -> None:
         raise ModelError(
             name,
             f"{file} folder",
-            f"use {ENGLISH!r}, {HAMA!r}, a model's folder, "
+            f"use {ENGLISH!r}, {ENGLISH_HEAD!r}, {HAMA!r}, a model's folder, "
             f"{HUB}ORGANISATION/NAME, or the name of one of torchaudio's pipelines (MMS_FA)",
         )
 
@@ -66,7 +68,7 @@ def no_model_in(folder: str | Path) -> ModelError:
 
 def kind_of(name_or_path: str | Path | None) -> str | None:
     """Kind of a model, ``hmm`` or ``ctc``, by its name or its files; None if it would have to be loaded."""
-    if name_or_path is None or name_or_path == ENGLISH:
+    if name_or_path is None or name_or_path in (ENGLISH, ENGLISH_HEAD):
         return None if name_or_path is None else "hmm"
     folder = Path(name_or_path)
     if not in_a_folder(name_or_path):

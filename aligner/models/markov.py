@@ -16,6 +16,7 @@ from aligner.features import CepstralFrontend, Moments, affine
 from aligner.graph import Topology
 from aligner.models.boundary import BoundaryModel
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.head import Head, HeadedScorer
 from aligner.types import Clock
 
 G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
@@ -94,6 +95,8 @@ class MarkovModel:
     """
     spread: float = 1.0
     """Factor by which its margins of confidence are wider than those of the English model."""
+    head: Head | None = None
+    """What hears phones through a pretrained network, and is asked beside the mixtures, if there is one."""
     taught: BoundaryModel | None = None
     """Boundary model learnt from corrections, if there is one."""
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +111,25 @@ class MarkovModel:
     def for_adapted(self) -> MarkovModel:
         """The model with the mixtures for frames that went through their speaker's transform."""
         return self if self.adapted is None else replace(self, mixtures=self.adapted)
+
+    @property
+    def headed(self) -> MarkovModel:
+        """The model with scores of its head added to its own, for frames as `headed_frames` has them."""
+        if self.head is None:
+            return self
+        columns = self.head.columns_of(self.topology)
+        plain, adapted = (
+            m if m is None else HeadedScorer(m, columns, self.head.weights, len(self.head.phones))
+            for m in (self.mixtures, self.adapted)
+        )
+        assert plain is not None
+        return replace(self, mixtures=plain, adapted=adapted, head=None)
+
+    def headed_frames(self, wave: Tensor, frames: Tensor) -> Tensor:
+        """Frames (T, D) of a waveform (N,) with what the head makes of it beside them, (T, D + P)."""
+        if self.head is None:
+            return frames
+        return torch.cat([frames, self.head.at(wave, self.clock, len(frames)).to(frames)], 1)
 
     def to(self, device: torch.device | str) -> MarkovModel:
         """Copy the model with its mixtures to another device."""

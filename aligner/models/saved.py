@@ -23,6 +23,7 @@ from aligner.features import CepstralFrontend, SphinxFrontend
 from aligner.graph import Topology
 from aligner.models import packed
 from aligner.models.gmm import GaussianMixtures
+from aligner.models.head import Head
 from aligner.models.hybrid import HybridFrontend, PrecomputedScores
 from aligner.models.known import HMM_TABLE
 from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
@@ -103,6 +104,9 @@ def parts(model: MarkovModel) -> tuple[Table, Mapping[str, Tensor | np.ndarray]]
         numbers["transform"] = model.transform
     if model.adapted is not None:
         numbers |= _of_mixtures("adapted", model.adapted)
+    if model.head is not None:
+        table["head"], of_head = model.head.parts()
+        numbers |= {f"head.{name}": tensor for name, tensor in of_head.items()}
     return table, numbers
 
 
@@ -204,6 +208,7 @@ def whole(path: Path, table: Table, tensors: Tensors, finished: bool = True) -> 
         language=language,
         g2p=field("g2p", lambda: _one_of(table["g2p"], G2PS)),
         spread=field("spread", lambda: float(table["spread"])),
+        head=field("head", lambda: _head(table["head"], tensors)) if "head" in table else None,
         about=about or {},
     )
     field("topology", lambda: _check(model, finished))
@@ -308,6 +313,11 @@ def _mixtures(name: str, tensors: Tensors) -> GaussianMixtures:
     return GaussianMixtures.of_tensors(means, covariances, weights, codebook)
 
 
+def _head(table: Table, tensors: Tensors) -> Head:
+    own = {name.removeprefix("head."): t for name, t in tensors.items() if name.startswith("head.")}
+    return Head.whole(table, own)
+
+
 def _check(model: MarkovModel, finished: bool) -> None:
     """Raise ValueError where topology, mixtures and front end do not go together."""
     if isinstance(model.frontend, HybridFrontend):
@@ -323,3 +333,5 @@ def _check(model: MarkovModel, finished: bool) -> None:
     size = getattr(model.frontend, "size", dims)
     if size != dims:
         raise ValueError(f"frames of {size} numbers, mixtures of {dims}")
+    if model.head is not None and not isinstance(model.topology, SphinxTopology):
+        raise ValueError("a head beside phones whose states are shared")

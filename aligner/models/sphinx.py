@@ -8,6 +8,7 @@ binary), ``means``, ``variances``, ``mixture_weights`` or ``sendump``, ``transit
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +44,18 @@ class SphinxTopology:
     @cached_property
     def _index(self) -> dict[str, int]:
         return {phone: i for i, phone in enumerate(self.definition.phones)}
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Labels of the phones, in the order of `alone`."""
+        return self.definition.phones
+
+    @cached_property
+    def bases(self) -> np.ndarray:
+        """(senones,) the number of the phone that each senone belongs to."""
+        bases = np.zeros(self.definition.senones, np.int64)
+        bases[self.definition.states] = self.definition.base[:, None]
+        return bases
 
     def knows(self, label: str) -> bool:
         """Whether a dictionary may use this phone, with or without a stress digit."""

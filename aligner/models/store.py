@@ -13,8 +13,18 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel, spelled
 from aligner.models.hama import HamaNetwork
+from aligner.models.head import Head
 from aligner.models.hub import huggingface_network, torchaudio_network
-from aligner.models.known import ENGLISH, HAMA, HUB, SPHINX_TABLE, check_known, in_a_folder, no_model_in
+from aligner.models.known import (
+    ENGLISH,
+    ENGLISH_HEAD,
+    HAMA,
+    HUB,
+    SPHINX_TABLE,
+    check_known,
+    in_a_folder,
+    no_model_in,
+)
 from aligner.models.markov import MarkovModel
 from aligner.text import own
 from aligner.types import ModelError
@@ -28,12 +38,13 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package; ``hama``,
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package;
+        ``english-head``, the same with a head that hears through noise (see `aligner.models.head`); ``hama``,
         the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
         that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
         network from their hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched
-        over the network, once. A folder that ``aligner teach`` made holds what was learnt from corrections,
-        too. A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds
+        over the network, once.  A folder that ``aligner teach`` made holds what was learnt from corrections,
+        too.  A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds
         what ``recipes/offsets.py`` measured.
 
     Raises
@@ -48,6 +59,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     """
     if name_or_path == ENGLISH:
         return _english()
+    if name_or_path == ENGLISH_HEAD:
+        return _english_head()
     if name_or_path == HAMA:
         return _hama()
     check_known(name_or_path)
@@ -100,13 +113,21 @@ def _of_a_hub(name: str) -> CtcModel:
     return spelled(name, network, network.case, network.star)
 
 
+@cache
+def _english_head() -> MarkovModel:
+    return replace(_english(), name=ENGLISH_HEAD, head=Head.load(MEASURED_FOLDER / "english"))
+
+
 @cache  # a program that aligns one file after the other loads it once
-def _english() -> Model:
+def _english() -> MarkovModel:
     import pocketsphinx
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
     return replace(
-        model, name=ENGLISH, dictionary=cmu_dictionary(), **read_measured(MEASURED_FOLDER / "english.json")
+        model,
+        name=ENGLISH_HEAD,
+        dictionary=cmu_dictionary(),
+        **read_measured(MEASURED_FOLDER / "english.json"),
     )
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from aligner.features import fine_energies
 from aligner.models.boundary import CANDIDATE_REACH, BoundaryModel
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import correct, with_starts
@@ -28,7 +29,6 @@ from aligner.refine.segments import (
     BoundaryDistributions,
     LikelihoodRatios,
     boundary_distributions,
-    fine_energies,
 )
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 

@@ -67,7 +67,7 @@ class Lesson:
     phones: tuple[Interval, ...]
     """N + 1 phones, as the table of offsets leaves them."""
     energies: Tensor
-    """(T, 26) log energies of its sound (see `aligner.refine.segments.fine_energies`)."""
+    """(T, 26) log energies of its sound (see `aligner.features.fine_energies`)."""
     distributions: BoundaryDistributions
     """Distributions of the N boundaries by the sound alone."""
     width: float

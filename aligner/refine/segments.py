@@ -18,14 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.features import SphinxFrontend
+from aligner.features import FINE_FRONTEND
 from aligner.refine.confidence import Evidence
 from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.types import Clock
 
-FINE_FRONTEND = SphinxFrontend(
-    frate=200, wlen=0.015, nfft=256, nfilt=26, lowerf=0.0, upperf=8000.0, transform="dct", varnorm=True
-)
 CEPSTRAL_WEIGHTS = (1.0 + torch.arange(FINE_FRONTEND.ncep)).rsqrt()  # of each cepstrum in distances
 PLACE_STEP = FINE_FRONTEND.clock.seconds(1)  # s from one place to the next
 FIRST_PLACE = FINE_FRONTEND.clock.boundary(0)  # s; the first place
@@ -83,7 +80,7 @@ def boundary_distributions(
     expected : ndarray
         (N,) seconds from the start of the wave, ascending.
     energies : Tensor
-        (T, 26), see `fine_energies`.
+        (T, 26), see `aligner.features.fine_energies`.
     deviation : float
         Standard deviation around where they are expected, in seconds.
     ratios : LikelihoodRatios, optional
@@ -172,11 +169,6 @@ class LikelihoodRatios(NamedTuple):
         )
         relative: np.ndarray = found - found.max(1, keepdims=True)
         return relative
-
-
-def fine_energies(wave: Tensor) -> Tensor:
-    """Log energies (T, 26) of mel filters every 5 ms of a wave (N,) at 16 kHz."""
-    return FINE_FRONTEND.energies(wave)
 
 
 def features_of(energies: Tensor) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""What a head listens through: networks that others trained on much more speech, with a frame every 10 ms.
+
+Frame t stands for sample 160 t.  An ear hears no more than `WINDOW_FRAMES` at once, for what attends to all
+that it is given would take memory without end, and grow dull.
+
+N samples, T = N // 160 + 1 frames, E channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from aligner.models.encoder import Encoder
+from aligner.models.hama import PAD, HamaNetwork
+from aligner.models.known import HAMA
+from aligner.types import Clock
+
+CLOCK = Clock(hop=160, window=0)
+WINDOW_FRAMES = 2900  # 29 s: within what Whisper hears at once, with the silence behind it
+LEAST_SAMPLES = PAD + 1  # what can be mirrored at its ends
+HAMA_BLOCKS = (2, 3, 4)
+WHISPER_LAYERS = (2, 3)  # those past the middle lose time
+
+
+class Ear(Protocol):
+    """A pretrained network that a head listens through."""
+
+    @property
+    def name(self) -> str:
+        """What it goes by: see `ear`."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Channels of a frame."""
+        ...
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """What is heard in a wave (N,) of 16 kHz and full scale 1: frames (T, E), float32."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class HamaEar:
+    """The upper blocks of the phoneme recogniser inside the ``hama`` package, which has a frame each 20 ms.
+
+    Between two of its frames lies their mean: running it twice, 10 ms apart, places phones no better.
+    """
+
+    network: HamaNetwork
+    """The network."""
+
+    name = HAMA
+    size = 144 * len(HAMA_BLOCKS)
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Frames (T, 432) of a wave (N,)."""
+        count = frame_count(len(wave))
+        wave = torch.nn.functional.pad(wave, (0, max(LEAST_SAMPLES - len(wave), 0)))
+        frames = self.network.hidden(wave, HAMA_BLOCKS)
+        later = torch.cat([frames[1:], frames[-1:]])
+        return torch.stack([frames, (frames + later) / 2], 1).flatten(0, 1)[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class WhisperEar:
+    """Some lower layers of Whisper's encoder."""
+
+    name: str
+    """The name of its weights, or their file."""
+    encoder: Encoder
+    """The encoder, cut behind the last layer that is needed."""
+
+    @property
+    def size(self) -> int:
+        """Channels of a frame."""
+        return len(WHISPER_LAYERS) * self.encoder.shape.width
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Frames (T, E) of a wave (N,)."""
+        return self.encoder.frames([wave], WHISPER_LAYERS)[0]
+
+
+@cache
+def ear(name: str) -> Ear:
+    """The ear of a name: ``hama``, or whatever `aligner.models.encoder.Encoder.load` takes.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+
+    Examples
+    --------
+    >>> ear("hama")(torch.zeros(16000)).shape
+    torch.Size([101, 432])
+    """
+    if name == HAMA:
+        return HamaEar(HamaNetwork.load())
+    return WhisperEar(name, Encoder.load(name, layers=max(WHISPER_LAYERS)))
+
+
+def frame_count(samples: int) -> int:
+    """Number of frames that an ear has for a number of samples.
+
+    Examples
+    --------
+    >>> frame_count(0), frame_count(160)
+    (1, 2)
+    """
+    return samples // CLOCK.hop + 1
