@@ -237,14 +237,16 @@ class Pitches(Ear):
         pieces = wave[: len(wave) // 100 * 100].view(-1, 100)
         turns = (pieces.sign().diff(dim=1) != 0).sum(1)
         labels = (turns[:, None] - torch.tensor(self.turns)).abs().argmin(1)
-        return super().__call__((labels * (pieces.std(1) > 0.01)).repeat_interleave(100).float())
+        loud = pieces.std(1) > 0.3 * pieces.std(1).max()  # what fills a dead pause is not
+        return super().__call__((labels * loud).repeat_interleave(100).float())
 
 
 def sung(text: str) -> np.ndarray:
-    """A recording for `Pitches`, a tenth of a second a character."""
+    """A recording for `Pitches`, a tenth of a second a character; soft noise for a point."""
     turns = [Pitches.turns[0 if c == "." else LETTERS.index(c) + 1] for c in text]
     time = np.arange(1600) / 100
-    return np.concatenate([np.sign(np.sin(np.pi * k * (time + 1e-4))) for k in turns]).astype(np.float32)
+    tones = np.concatenate([(k > 0) * np.sign(np.sin(np.pi * k * (time + 1e-4))) for k in turns])
+    return (tones + 1e-3 * np.random.default_rng(0).standard_normal(len(tones))).astype(np.float32)
 
 
 def test_characters_and_their_times():
@@ -257,7 +259,7 @@ def test_characters_and_their_times():
     starts = [0, 0.2, 0.3, 0.4, 0.74, 0.9, 1.0]  # c is a stop, closed for 60 ms before it is heard
     assert [p.start for p in result.phones] == pytest.approx(starts, abs=0.011)
     # 0.96 where a frame holds one label; a few lie half in a pause
-    assert result.quality.confidence == pytest.approx(0.943, abs=0.005)
+    assert result.quality.confidence == pytest.approx(0.928, abs=0.005)
 
 
 @pytest.mark.parametrize(

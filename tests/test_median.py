@@ -125,8 +125,11 @@ def test_one_that_cannot_align_has_no_say(backend, kitchen, monkeypatch):
     none = backend.find(prepare(kitchen, backend))
     assert none.opinions == ()
     traits = backend.first.traits
-    own = traits.refinement(none.searched(traits.clock), prepare(kitchen, backend).heard.wave)
-    assert [p.start for p in align_utterance(kitchen, backend).phones] == [p.start for p in own.phones]
+    heard = prepare(kitchen, backend).heard
+    own = traits.refinement(none.searched(traits.clock), heard.wave)
+    placed = heard.cuts.restored(own.phones).tier(own.phones)
+    starts = [p.start for p in align_utterance(kitchen, backend).phones]
+    assert starts == pytest.approx([p.start for p in placed], abs=2e-5)
     monkeypatch.setattr(type(backend.first), "find", fails)
     with pytest.raises(DataError):
         backend.find(prepare(kitchen, backend))
@@ -140,13 +143,13 @@ def test_what_it_is_not_for(backend, tmp_path):
 
 
 def test_real_speech_is_nearer(timit, backend):
-    """Two speakers: the median is off less than its first part, and less often by more than 50 ms."""
+    """The median is off less than its first part, and less often by more than 50 ms."""
     from aligner.corpus.labels import read_reference
     from aligner.evaluate.boundaries import phone_boundaries
     from aligner.evaluate.matching import match_phones, scored_phones
 
     late: dict[str, list[float]] = {"median": [], "hmm": []}
-    for u in find(timit).utterances[::6]:
+    for u in find(timit).utterances[::2]:
         known = scored_phones(read_reference(timit / f"{u.file}.phn")[0])
         for b in (backend, backend.first):
             found = scored_phones(align_utterance(u, b).phones)

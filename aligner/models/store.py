@@ -125,7 +125,7 @@ def _english() -> MarkovModel:
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
     return replace(
         model,
-        name=ENGLISH_HEAD,
+        name=ENGLISH,
         dictionary=cmu_dictionary(),
         **read_measured(MEASURED_FOLDER / "english.json"),
     )

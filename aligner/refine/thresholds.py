@@ -206,7 +206,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=0.15,
         below=True,
         unit="share of the utterance that is speech",
-        worst=0.69,
+        worst=0.65,
         why="Finds transcripts that lack words; so low because recordings of single words are mostly pause.",
     ),
     Threshold(
@@ -214,7 +214,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=3.0,
         below=True,
         unit="dB, the speech over the pauses",
-        worst=20.3,
+        worst=22.0,
         why="Finds pauses that are speech, and noise: at 3 dB speech has twice the power of the pauses.",
     ),
     Threshold(
@@ -229,7 +229,7 @@ THRESHOLDS: tuple[Threshold, ...] = (
         limit=-5.0,
         below=True,
         unit="robust deviations of the log-likelihood from the corpus's median",
-        worst=-2.4,
+        worst=-2.25,
         why="Finds another language or microphone; twice as far off as any intact sentence.",
     ),
     Threshold(
