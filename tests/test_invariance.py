@@ -97,8 +97,8 @@ SAME: dict[str, Callable[[np.ndarray], Sound]] = {
 }
 
 
-# The share of edges that stay within 5 ms: what hears all of a recording at once hears its margins, too, whose
-# noise differs where samples do, and moves an edge in a hundred by 5 to 15 ms.
+# The share of edges that stay within 5 ms: what hears all of a recording at once hears its margins, too,
+# whose noise differs where samples do, and moves an edge in a hundred by 5 to 15 ms.
 STAY = {"hmm": 0.99, "ctc": 0.985, "dtw": 0.975}
 
 
