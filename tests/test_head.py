@@ -60,6 +60,14 @@ def test_an_ear_hears_the_shortest_recordings(samples):
     assert ear("hama")(torch.zeros(samples)).shape == (frame_count(samples), 432)
 
 
+def test_whisper_is_heard_as_well():
+    listening = ear("tiny.en")
+    assert listening.size == 768
+    assert listening(SPEECH).shape == (frame_count(len(SPEECH)), 768)
+    head = a_head(name="tiny.en", size=768)
+    assert head.scores(SPEECH).shape == (frame_count(len(SPEECH)), 3)
+
+
 def test_an_ear_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ModelError, match="nowhere"):
         ear(str(tmp_path / "nowhere"))
