@@ -770,7 +770,7 @@ def test_what_is_kept_is_noticed(soak, keep):
         pytest.skip("the C library does not tell its heap (glibc from 2.33 on does)")
     before = soak.heap()
     held = keep(KEPT)
-    assert soak.heap() - before >= held.nbytes
+    assert soak.heap() - before > 0.9 * held.nbytes  # something small may be freed meanwhile
 
 
 def test_what_grows_is_told(soak):
