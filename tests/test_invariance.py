@@ -97,9 +97,8 @@ SAME: dict[str, Callable[[np.ndarray], Sound]] = {
 }
 
 
-# The share of edges that stay within 5 ms: what hears all of a recording at once hears its margins, too,
-# whose noise differs where samples do, and moves an edge in a hundred by 5 to 15 ms.
-STAY = {"hmm": 0.99, "ctc": 0.985, "dtw": 0.975}
+# The share of edges that stay within 5 ms.  Warping has places as good as others in three of these sentences.
+STAY = {"hmm": 0.99, "ctc": 0.99, "dtw": 0.975}
 
 
 @pytest.mark.parametrize("change", SAME)

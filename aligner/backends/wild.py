@@ -17,7 +17,8 @@ from torch import Tensor
 
 from aligner.graph import Topology
 from aligner.graph.pronunciations import Position, Unit
-from aligner.models.markov import MarkovModel, Scorer
+from aligner.models.base import Scorer
+from aligner.models.markov import MarkovModel
 from aligner.text.lexicon import SpokenWord
 from aligner.text.noises import is_unclear
 from aligner.text.normalise import BRACKETED

@@ -129,13 +129,15 @@ def read(
     heard = dead.Lively.whole(samples)
     if rests is not Rests.KEPT:
         heard = dead.lively(samples, own_rate, cut=rests is Rests.CUT)
-    if rests is Rests.CUT and levelled and len(heard.stretches):
-        heard = with_margins(heard, own_rate)
     if not silence and (is_silent(samples, fine) or not len(heard.stretches)):
         raise DataError(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
     wave = _resample(heard.samples, own_rate, rate)
+    if rests is Rests.CUT and levelled and len(heard.stretches):
+        # at the rate that is heard: of a copy at another one, margins are made of the same noise
+        heard = with_margins(heard._replace(samples=wave), rate)
+        wave = heard.samples
     return Sound(
         wave=wave if rests is Rests.KEPT or not len(heard.stretches) else as_heard(wave, rate, levelled),
         start=start / own_rate,

@@ -14,6 +14,14 @@ from aligner.models.boundary import BoundaryModel
 from aligner.types import Clock
 
 
+class Scorer(Protocol):
+    """Scores frames under pdfs, as Gaussian mixtures do."""
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """Log-likelihoods (T, P) of frames (T, D) under only the given ``pdfs``."""
+        ...
+
+
 class Model(Protocol):
     """An acoustic model, as every backend sees it."""
 

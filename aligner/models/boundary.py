@@ -24,7 +24,6 @@ from torch.nn.functional import linear, pad, relu
 from aligner.models import packed
 from aligner.models.known import BOUNDARY_TABLE
 from aligner.text.phones import phone_class, unstressed
-from aligner.types import ModelError
 
 TABLE = BOUNDARY_TABLE
 BANDS = 26  # number of mel filters
@@ -234,15 +233,7 @@ class BoundaryModel:
             If it is damaged.
         """
         table, tensors = packed.read(folder, TABLE)
-        try:
-            return _read(table, tensors), table
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            detail = (
-                f"there is no field {error}"
-                if isinstance(error, KeyError)
-                else " ".join(str(error).split())[:120]
-            )
-            raise ModelError(folder / TABLE, f"it is damaged ({detail})", "teach it again") from error
+        return packed.put_together(folder / TABLE, lambda: _read(table, tensors), "teach it again"), table
 
 
 def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryModel:

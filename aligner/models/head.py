@@ -25,6 +25,7 @@ from torch.nn.functional import gelu
 
 from aligner.features import FINE_FRONTEND, fine_energies, sounding
 from aligner.models import neural, packed
+from aligner.models.base import Scorer
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, Ear, ear, frame_count
 from aligner.models.encoder import spans
 from aligner.types import Clock, ModelError
@@ -34,7 +35,6 @@ SILENCE = "SIL"  # label of the column of silence
 OVERLAP_FRAMES = 400  # frames that two windows share
 BANDS, FINE_STEP, FINE_KERNEL = FINE_FRONTEND.nfilt, 2, 9  # fine frames a frame, and those seen around it
 FINE_BEFORE = 6  # the first of the fine frames seen lies so many before the middle
-REMEDY = "copy the model again, or train it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,11 +259,7 @@ class Head(nn.Module):
             If it is damaged.
         """
         table, tensors = packed.read(folder, TABLE)
-        try:
-            return cls.whole(table, tensors)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            detail = " ".join(str(error).split())[:120]
-            raise ModelError(folder / TABLE, f"it is damaged ({detail})", REMEDY) from error
+        return packed.put_together(folder / TABLE, lambda: cls.whole(table, tensors))
 
 
 def normalised(energies: Tensor) -> Tensor:
@@ -287,17 +283,9 @@ def around(energies: Tensor, first: int, last: int) -> Tensor:
     return energies[places.clamp(0, len(energies) - 1)]
 
 
-class Scorer(Protocol):
-    """Scores a model's own frames."""
-
-    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods (T, Q) of frames (T, D) under only the given ``pdfs``."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class HeadedScorer:
-    """Scores a model's frames with a head's scores beside them (see `aligner.models.markov.Scorer`)."""
+    """Scores a model's frames with a head's scores beside them (see `aligner.models.base.Scorer`)."""
 
     inner: Scorer
     """The scorer of the model's own frames."""

@@ -48,7 +48,7 @@ class HybridFrontend:
 
 @dataclass(frozen=True)
 class PrecomputedScores:
-    """A scorer that takes a frame's own numbers for the scores (see `aligner.models.markov.Scorer`)."""
+    """A scorer that takes a frame's own numbers for the scores (see `aligner.models.base.Scorer`)."""
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Select the columns of ``pdfs``: (T, P) -> (T, Q)."""

@@ -14,20 +14,13 @@ from torch import Tensor
 
 from aligner.features import CepstralFrontend, Moments, affine
 from aligner.graph import Topology
+from aligner.models.base import Scorer
 from aligner.models.boundary import BoundaryModel
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.head import Head, HeadedScorer
 from aligner.types import Clock
 
 G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
-
-
-class Scorer(Protocol):
-    """Scores frames under pdfs, as Gaussian mixtures do."""
-
-    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods (T, P) of frames (T, D) under only the given ``pdfs``."""
-        ...
 
 
 class Frontend(Protocol):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from aligner import __version__
 from aligner.formats.files import write_text, written_whole
 from aligner.types import ModelError
 
+R = TypeVar("R")
 VERSION = 1  # version of the layout; a newer one cannot be read
 REMEDY = "copy the model again, or train it again"
 
@@ -103,6 +104,22 @@ def read(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not weights:
         raise ModelError(path, "field 'weights' names no file", REMEDY)
     return table, _tensors(folder / weights, table, path)
+
+
+def put_together(path: Path, make: Callable[[], R], remedy: str = REMEDY) -> R:
+    """What ``make`` makes of the fields and tensors of the table at ``path``.
+
+    Raises
+    ------
+    ModelError
+        If a field is missing, or is not what it makes something of.
+    """
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        missing = f"there is no field {error}" if isinstance(error, KeyError) else ""
+        detail = missing or " ".join(str(error).split())[:120]
+        raise ModelError(path, f"it is damaged ({detail})", remedy) from error
 
 
 def _table(path: Path) -> dict[str, Any]:

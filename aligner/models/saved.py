@@ -22,11 +22,12 @@ from torch import Tensor
 from aligner.features import CepstralFrontend, SphinxFrontend
 from aligner.graph import Topology
 from aligner.models import packed
+from aligner.models.base import Scorer
 from aligner.models.gmm import GaussianMixtures
 from aligner.models.head import Head
 from aligner.models.hybrid import HybridFrontend, PrecomputedScores
 from aligner.models.known import HMM_TABLE
-from aligner.models.markov import G2PS, Frontend, MarkovModel, Scorer
+from aligner.models.markov import G2PS, Frontend, MarkovModel
 from aligner.models.neural import Shape, TcnNetwork
 from aligner.models.sphinx import SphinxTopology
 from aligner.models.sphinx_definition import ModelDefinition
