@@ -17,6 +17,7 @@ from torch import Tensor
 
 from aligner.models.encoder import Encoder
 from aligner.models.hama import PAD, HamaNetwork
+from aligner.models.int8 import quick
 from aligner.models.known import HAMA
 from aligner.types import Clock
 
@@ -101,7 +102,7 @@ def ear(name: str) -> Ear:
     torch.Size([101, 432])
     """
     if name == HAMA:
-        return HamaEar(HamaNetwork.load())
+        return HamaEar(quick(HamaNetwork.load()))
     return WhisperEar(name, Encoder.load(name, layers=max(WHISPER_LAYERS)))
 
 

@@ -31,6 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aligner.models.convolution import DepthwiseConvolution
 from aligner.types import Clock, ModelError
 
 WIDTH, HEADS, BLOCKS, INNER, KERNEL = 144, 4, 4, 576, 31
@@ -86,13 +87,12 @@ class Convolution(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.pointwise1, self.pointwise2 = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.depthwise = nn.Conv1d(WIDTH, WIDTH, KERNEL, padding=KERNEL // 2, groups=WIDTH)
+        self.depthwise = DepthwiseConvolution(WIDTH, KERNEL)
 
     def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
         """Map frames (B, T, 144) to the same shape, with zeros around the frames ``inside`` (B, T)."""
         gated = _blank(F.glu(self.pointwise1(self.norm(x))), inside)
-        mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
-        return self.pointwise2(F.silu(mixed))  # type: ignore[no-any-return]
+        return self.pointwise2(F.silu(self.depthwise(gated)))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -228,7 +228,7 @@ class HamaNetwork(nn.Module):
         >>> HamaNetwork.load().hidden(torch.zeros(16000), (2, 3)).shape
         torch.Size([51, 288])
         """
-        outputs, _ = self._outputs(wave[None], None)
+        outputs = self._blocks(self._stem(self._smooth_log_mel(wave)[None]), None)
         return torch.cat([outputs[k - 1][0] for k in blocks], -1)
 
     def _outputs(self, wave: Tensor, lengths: Tensor | None) -> tuple[list[Tensor], Tensor | None]:
@@ -240,14 +240,22 @@ class HamaNetwork(nn.Module):
         # without padding there is nothing to mask, and attention is quicker
         padded = min(spans) < wave.shape[1]
         inside_stft = _inside(ends, HOP, logmel.shape[1]) if padded else None
-        x = self.stem(_blank(logmel, inside_stft).transpose(1, 2)).transpose(1, 2)
-        x = x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
+        x = self._stem(_blank(logmel, inside_stft))
         inside = _inside(ends, HOP * STRIDE, x.shape[1]) if padded else None
+        return self._blocks(x, inside), inside
+
+    def _stem(self, logmel: Tensor) -> Tensor:
+        """Frames (B, T, 144) of log mel energies (B, F, 80)."""
+        x = self.stem(logmel.transpose(1, 2)).transpose(1, 2)
+        return x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
+
+    def _blocks(self, x: Tensor, inside: Tensor | None) -> list[Tensor]:
+        """Outputs (B, T, 144) of all blocks for frames (B, T, 144)."""
         outputs = []
         for block in self.blocks:
             x = block(x, inside)
             outputs.append(x)
-        return outputs, inside
+        return outputs
 
     def log_mel(self, wave: Tensor) -> Tensor:
         """Log mel energies (B, F, 80) of mirrored waves (B, N + 400).
@@ -259,6 +267,17 @@ class HamaNetwork(nn.Module):
         spectrum = wave.to(self.stft.dtype).unfold(-1, WINDOW, HOP) @ self.stft.T
         power = spectrum[..., :BINS].square() + spectrum[..., BINS:].square()
         return (power @ self.mel).clamp_min(POWER_FLOOR).log().half().float()
+
+    def _smooth_log_mel(self, wave: Tensor) -> Tensor:
+        """Log mel energies (F, 80) of a wave (N,), not rounded, in a tenth of the time.
+
+        The kernels are those of a Fourier transform of a Hann window, but for the rounding to half precision.
+        """
+        mirrored = _mirror(wave[None], torch.tensor([len(wave)], device=wave.device))[0]
+        window = torch.hann_window(WINDOW, device=wave.device)
+        spectrum = torch.fft.rfft(mirrored.unfold(-1, WINDOW, HOP) * window)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return (power @ self.mel.to(power)).clamp_min(POWER_FLOOR).log()
 
 
 def _check(wave: Tensor, spans: list[int]) -> None:

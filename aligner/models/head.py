@@ -28,6 +28,7 @@ from aligner.models import neural, packed
 from aligner.models.base import Scorer
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, Ear, ear, frame_count
 from aligner.models.encoder import spans
+from aligner.models.int8 import quick
 from aligner.types import Clock, ModelError
 
 TABLE = "head.json"
@@ -151,6 +152,18 @@ class Head(nn.Module):
         """What it listens through."""
         return ear(self.ear_name)
 
+    @cached_property
+    def _quick(self) -> Head:
+        """The same head in 8-bit integers, if it is no longer trained."""
+        if any(parameter.requires_grad for parameter in self.parameters()):
+            return self
+        head = Head(self.phones, self.ear_name, self.size, self.shape, self.weights)
+        head.load_state_dict(self.state_dict())
+        return quick(head.eval().requires_grad_(False))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key not in ("ear", "_quick")}
+
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """Log posteriors of stretches of speech.
 
@@ -185,7 +198,7 @@ class Head(nn.Module):
         for span in spans(count, WINDOW_FRAMES, OVERLAP_FRAMES, 0):
             last = min(span.last, count)
             coarse = self.ear(wave[span.first * CLOCK.hop : (last - 1) * CLOCK.hop + 1])
-            found = self(coarse[None], around(energies, span.first, last)[None])[0]
+            found = self._quick(coarse[None], around(energies, span.first, last)[None])[0]
             parts.append(found[span.take[0] - span.first : span.take[1] - span.first])
         return torch.cat(parts) - self.weights.prior * self.log_priors
 

@@ -27,6 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 from aligner import __version__
 from aligner.features import INT16_SCALE, frame_count, mel_filters, power_spectrum, windows
 from aligner.formats.files import write_text, written_whole
+from aligner.models.convolution import DepthwiseConvolution
 from aligner.models.known import NETWORK_TABLE
 from aligner.types import Clock, ModelError
 
@@ -113,14 +114,7 @@ class Block(nn.Module):
 
     def __init__(self, shape: Shape, dilation: int) -> None:
         super().__init__()
-        self.time = nn.Conv1d(
-            shape.width,
-            shape.width,
-            shape.kernel,
-            dilation=dilation,
-            groups=shape.width,
-            padding=dilation * (shape.kernel // 2),
-        )
+        self.time = DepthwiseConvolution(shape.width, shape.kernel, dilation)
         self.norm = nn.LayerNorm(shape.width)
         self.wider = nn.Linear(shape.width, 2 * shape.width)
         self.narrower = nn.Linear(2 * shape.width, shape.width)
@@ -128,8 +122,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map frames (B, T, width) to frames of the same shape."""
-        over_time = self.time(x.transpose(1, 2)).transpose(1, 2)
-        added: Tensor = self.dropout(self.narrower(gelu(self.wider(self.norm(over_time)))))
+        added: Tensor = self.dropout(self.narrower(gelu(self.wider(self.norm(self.time(x))))))
         return x + added
 
 
