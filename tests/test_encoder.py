@@ -601,7 +601,7 @@ def test_a_layer_of_8_bit_integers_is_its_product_within_two_roundings():
 
 
 def test_a_torch_without_8_bit_products_is_told(folder, monkeypatch):
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr("aligner.models.int8.is_possible", lambda: False)
     with pytest.raises(ModelError, match="take float32"):
         in_int8(Encoder.load(folder))
 

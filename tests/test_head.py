@@ -16,7 +16,7 @@ from support.places import SAMPLE
 from aligner import Compute, Options, align, find, load_model
 from aligner.features import fine_energies
 from aligner.models import saved
-from aligner.models.ears import CLOCK, WINDOW_FRAMES, ear, frame_count
+from aligner.models.ears import CLOCK, WINDOW_FRAMES, HamaEar, ear, frame_count
 from aligner.models.hama import HamaNetwork
 from aligner.models.head import TABLE, Head, HeadedScorer, Shape, Weights, around, normalised
 from aligner.models.known import ENGLISH, ENGLISH_HEAD
@@ -44,8 +44,8 @@ def english():
 
 
 def test_the_network_of_hama_is_heard_every_10_ms():
-    frames = ear("hama")(SPEECH)
     network = HamaNetwork.load()
+    frames = HamaEar(network)(SPEECH)
     hidden = network.hidden(SPEECH, (2, 3, 4))
     assert frames.shape == (frame_count(len(SPEECH)), 432)
     torch.testing.assert_close(frames[::2], hidden[: len(frames[::2])])
@@ -53,6 +53,11 @@ def test_the_network_of_hama_is_heard_every_10_ms():
     torch.testing.assert_close(
         network.proj(hidden[:, -144:]).log_softmax(-1), network(SPEECH), rtol=1e-4, atol=1e-4
     )
+
+
+def test_8_bit_integers_hear_nearly_the_same():
+    exact, found = HamaEar(HamaNetwork.load())(SPEECH), ear("hama")(SPEECH)
+    assert 0 < (found - exact).norm() < 0.05 * exact.norm()
 
 
 @pytest.mark.parametrize("samples", [0, 1, 159, 160, 200, 201, 320, 1000])

@@ -1,4 +1,8 @@
-"""A depthwise convolution over time, in the order of memory that frames have."""
+"""Convolutions over time, in the order of memory that frames have.
+
+They have the weights of `torch.nn.Conv1d`, and equal it.  That one wants each channel's frames side by side,
+and is compiled for each new number of frames.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ from torch import Tensor, nn
 class DepthwiseConvolution(nn.Conv1d):
     """A convolution (B, T, width) to (B, T, width) of each channel by itself, with zeros around the frames.
 
-    It is `torch.nn.Conv1d` with as many groups as channels to the last digit, and has its weights.  That one
-    wants each channel's frames side by side, and takes up to twelve times as long on a CPU.
+    It takes down to a twelfth of the time of `torch.nn.Conv1d` on a CPU.
 
     Parameters
     ----------
@@ -44,3 +47,33 @@ class DepthwiseConvolution(nn.Conv1d):
             groups=self.groups,
         )
         return found[:, :, 0].transpose(1, 2)
+
+
+class Convolution(nn.Conv1d):
+    """A convolution (B, F, in) to (B, T, out) with zeros around the frames, as a product.
+
+    Parameters
+    ----------
+    inside, outside : int
+        Channels of what comes in and goes out.
+    kernel : int
+        Taps.
+    stride : int
+        Frames from one that goes out to the next.
+    padding : int
+        Zeros at both ends.
+
+    Examples
+    --------
+    >>> Convolution(8, 4, 3, stride=2)(torch.zeros(1, 21, 8)).shape
+    torch.Size([1, 10, 4])
+    """
+
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(inside, outside, kernel, stride=stride, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve frames (B, F, in) over time."""
+        (kernel,), (stride,), (padding,) = self.kernel_size, self.stride, self.padding
+        taps = nn.functional.pad(x, (0, 0, padding, padding)).unfold(1, kernel, stride)
+        return nn.functional.linear(taps.flatten(2), self.weight.flatten(1), self.bias)

@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aligner.models.convolution import DepthwiseConvolution
+from aligner.models.convolution import Convolution, DepthwiseConvolution
 from aligner.types import Clock, ModelError
 
 WIDTH, HEADS, BLOCKS, INNER, KERNEL = 144, 4, 4, 576, 31
@@ -80,7 +80,7 @@ class Attention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-class Convolution(nn.Module):
+class OverTime(nn.Module):
     """The convolution of a block; batch norm is folded into its depthwise part."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Block(nn.Module):
         super().__init__()
         self.ffn1, self.ffn2 = FeedForward(), FeedForward()
         self.attn_norm, self.attn = nn.LayerNorm(WIDTH), Attention()
-        self.conv, self.norm = Convolution(), nn.LayerNorm(WIDTH)
+        self.conv, self.norm = OverTime(), nn.LayerNorm(WIDTH)
 
     def forward(self, x: Tensor, inside: Tensor | None) -> Tensor:
         """Map frames (B, T, 144) to frames (B, T, 144)."""
@@ -146,7 +146,7 @@ class HamaNetwork(nn.Module):
         self.labels, self.blank = labels, labels.index("<blank>")
         self.register_buffer("stft", torch.empty(2 * BINS, WINDOW))
         self.register_buffer("mel", torch.empty(BINS, MELS))
-        self.stem = nn.Conv1d(MELS, WIDTH, 3, stride=STRIDE, padding=1)
+        self.stem = Convolution(MELS, WIDTH, 3, stride=STRIDE, padding=1)
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
         self.proj = nn.Linear(WIDTH, LABELS)
 
@@ -246,7 +246,7 @@ class HamaNetwork(nn.Module):
 
     def _stem(self, logmel: Tensor) -> Tensor:
         """Frames (B, T, 144) of log mel energies (B, F, 80)."""
-        x = self.stem(logmel.transpose(1, 2)).transpose(1, 2)
+        x = self.stem(logmel)
         return x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
 
     def _blocks(self, x: Tensor, inside: Tensor | None) -> list[Tensor]:

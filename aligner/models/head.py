@@ -26,6 +26,7 @@ from torch.nn.functional import gelu
 from aligner.features import FINE_FRONTEND, fine_energies, sounding
 from aligner.models import neural, packed
 from aligner.models.base import Scorer
+from aligner.models.convolution import Convolution
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, Ear, ear, frame_count
 from aligner.models.encoder import spans
 from aligner.models.int8 import quick
@@ -138,7 +139,7 @@ class Head(nn.Module):
         self.about: Mapping[str, Any] = {}
         width = self.shape.width
         self.norm, self.coarse = nn.LayerNorm(size), nn.Linear(size, width)
-        self.fine = nn.Conv1d(BANDS, self.shape.fine, FINE_KERNEL, stride=FINE_STEP)
+        self.fine = Convolution(BANDS, self.shape.fine, FINE_KERNEL, stride=FINE_STEP)
         self.join = nn.Linear(width + self.shape.fine, width)
         blocks = neural.Shape(
             width=width, layers=len(self.shape.dilations), kernel=self.shape.kernel, dropout=0.0
@@ -179,7 +180,7 @@ class Head(nn.Module):
         Tensor
             (B, T, P)
         """
-        edges = gelu(self.fine(fine.transpose(1, 2))).transpose(1, 2)
+        edges = gelu(self.fine(fine))
         x = self.join(torch.cat([self.coarse(self.norm(coarse)), edges], -1))
         for block in self.blocks:
             x = block(x)
