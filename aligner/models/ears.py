@@ -22,7 +22,7 @@ from aligner.models.known import HAMA
 from aligner.types import Clock
 
 CLOCK = Clock(hop=160, window=0)
-WINDOW_FRAMES = 2900  # 29 s: within what Whisper hears at once, with the silence behind it
+WINDOW_FRAMES = 1000  # 10 s: attention takes time with the square of what it is given
 LEAST_SAMPLES = PAD + 1  # what can be mirrored at its ends
 HAMA_BLOCKS = (2, 3, 4)
 WHISPER_LAYERS = (2, 3)  # those past the middle lose time

@@ -34,7 +34,7 @@ from aligner.types import Clock, ModelError
 
 TABLE = "head.json"
 SILENCE = "SIL"  # label of the column of silence
-OVERLAP_FRAMES = 400  # frames that two windows share
+OVERLAP_FRAMES = 200  # frames that two windows share
 BANDS, FINE_STEP, FINE_KERNEL = FINE_FRONTEND.nfilt, 2, 9  # fine frames a frame, and those seen around it
 FINE_BEFORE = 6  # the first of the fine frames seen lies so many before the middle
 
