@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aligner.corpus.cuts import Cut, Cuts
+from aligner.corpus.listening import level_of, weighted_median
 
 BLOCKS_A_SECOND = 200  # in which the recording is looked at
 LEAST_BLOCKS = 3  # constant blocks in a row that are dead, at least
@@ -31,6 +32,10 @@ TONE_SHARE = 0.01  # of a tone's swing, by which it changes at most
 LEAST_TONE_BLOCKS = 100  # blocks in a row of a tone or hum, at least: the swing of noise changes by then
 SLOPE_BLOCKS = 11  # blocks that the slope of a slow drift is taken over; their 55 ms are a period of 20 Hz
 LEAST_OFFSET = 0.03  # of the swing of the loud, from which a constant under all sound is taken out
+HUSH_LEVEL = 10 ** (-35 / 20)  # of the loud around, below which nothing is heard of what lasts so long:
+HUSH_STEP, LEAST_HUSH_STEPS = 0.01, 5  # s in which a level is measured at once, and so many of them
+SMOOTH_STEPS = 5  # steps over which the level of the loud is taken: a click is not loud
+AROUND_STEPS = 100  # steps on either side that the loud around is looked for in
 LONGEST_CLICK = 0.002  # s between two dead stretches that count as one
 KEPT_REST = 0.4  # s of a dead stretch that are heard between live ones
 CUT_STEP = 0.02  # s; what is cut out is a multiple, so that windows fall where they would have fallen
@@ -41,8 +46,8 @@ LEAST_EDGE = 0.06  # s of background that stand before the first speech and behi
 WINDOW, WINDOW_STEP = 0.016, 0.01  # s in which the background is looked at, the same ones after a `CUT_STEP`
 MOST_WINDOWS = 4096  # live windows that are looked at; of more, some
 BACKGROUND_SHARE = 0.02  # of the live windows, the quietest, that are the background
-MOST_BACKGROUND = 10 ** (-40 / 20)  # of the level of the loud, that a background has at most
-LEAST_NOISE = 0.4  # s of background that are made, so that a bit more or less to fill changes none of it
+MOST_BACKGROUND = 10 ** (-40 / 20)  # of the usual level, that a background has at most: it is hushed itself
+NOISE = 0.4  # s of background that are made, and said again, so that more or less to fill changes none of it
 DECAY = 0.001  # s in which a wave that was cut off falls to the background
 MEAN_SECONDS = 0.01  # s over which the offset beside a dead stretch is taken
 
@@ -114,6 +119,37 @@ def lively(samples: np.ndarray, rate: int, *, cut: bool = True) -> Lively:
         if b > a
     ]
     return Lively(filled(kept, rests, samples, live, rate), Cuts(tuple(cuts)), live)
+
+
+def hushed(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A recording (N,) with its background wherever speech is around that is much louder.
+
+    So a recording that went through a gate is heard as it would have been before.  It is compared with the
+    loud of the second on either side, for of two speakers one may be further from the microphone.
+
+    Examples
+    --------
+    >>> wave = np.random.default_rng(0).standard_normal(16000)
+    >>> wave[4000:12000] /= 1000
+    >>> gated = wave.copy()
+    >>> gated[4000:12000] = 0
+    >>> bool(np.allclose(hushed(wave, 16000), hushed(gated, 16000), atol=0.001))
+    True
+    """
+    size = max(round(HUSH_STEP * rate), 1)
+    steps = samples[: len(samples) // size * size].reshape(-1, size)
+    if len(steps) < LEAST_HUSH_STEPS:
+        return samples
+    levels, usual = steps.std(1, dtype=np.float64), level_of(samples, rate)
+    smooth = np.sqrt(np.convolve(np.square(levels), np.full(SMOOTH_STEPS, 1 / SMOOTH_STEPS), "same"))
+    padded = np.pad(smooth, AROUND_STEPS)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND_STEPS + 1).max(1)
+    spoken = np.flatnonzero(smooth > SPEECH_LEVEL * usual)
+    if len(spoken):
+        around[: spoken[0]], around[spoken[-1] :] = around[spoken[0]], around[spoken[-1]]
+    quiet = _runs(levels < HUSH_LEVEL * np.minimum(around, usual))
+    rests = size * quiet[quiet[:, 1] - quiet[:, 0] >= LEAST_HUSH_STEPS]
+    return filled(samples, rests, samples, _between(rests, len(samples)), rate)
 
 
 def is_dead(samples: np.ndarray, rate: int) -> bool:
@@ -326,7 +362,7 @@ def filled(
     sizes = rests[:, 1] - rests[:, 0]
     if not sizes.any():
         return kept
-    noise = background(samples, live, rate, max(int(sizes.max()), round(LEAST_NOISE * rate)), share)
+    noise = background(samples, live, rate, round(NOISE * rate), share)
     beside, made = round(MEAN_SECONDS * rate), kept.copy()
     for first, last in rests[sizes > 0].tolist():
         size = last - first
@@ -334,7 +370,7 @@ def filled(
         other, rise = _joint(kept[last : last + beside][::-1])
         begin, end = offset if first else other, other if last < len(kept) else offset
         decay = np.exp(-np.arange(size) / (DECAY * rate))
-        own = noise[len(noise) - size :] if first == 0 else noise[:size]
+        own = np.resize(noise[::-1], size)[::-1] if first == 0 else np.resize(noise, size)
         made[first:last] = own + np.linspace(begin, end, size) + fall * decay + rise * decay[::-1]
     return made
 
@@ -361,12 +397,12 @@ def background(
     power = np.square(windows).mean(1)
     order = power.argsort()
     few = max(1, round(share * len(order)))
-    quiet, loudest = order[:few], float(power[order[-few:]].mean())
+    quiet = order[:few]
     spectrum = np.square(np.abs(np.fft.rfft(windows[quiet] * np.hanning(size), axis=1))).mean(0)
     white = np.random.default_rng(0).standard_normal(max(count, size))
     bins = np.linspace(0, len(spectrum) - 1, len(white) // 2 + 1)
     shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))
     noise = np.fft.irfft(np.fft.rfft(white) * shape, len(white))
-    level = min(float(power[quiet].mean()), MOST_BACKGROUND**2 * loudest)
+    level = min(float(power[quiet].mean()), (MOST_BACKGROUND * weighted_median(np.sqrt(power))) ** 2)
     scaled: np.ndarray = noise[:count] * np.sqrt(level / max(float(np.square(noise).mean()), 1e-30))
     return scaled
