@@ -19,8 +19,8 @@ from torch.nn.functional import pad
 
 from aligner.models import log_mel as log_mel_room
 from aligner.models.encoder import Encoder, frame_count, spans
-from aligner.models.int8 import Int8Linear, in_int8
 from aligner.models.log_mel import followed_by_silence, log_mel
+from aligner.models.products import Int8Linear, in_int8
 from aligner.types import ModelError
 
 SECONDS = 16_000
@@ -601,7 +601,7 @@ def test_a_layer_of_8_bit_integers_is_its_product_within_two_roundings():
 
 
 def test_a_torch_without_8_bit_products_is_told(folder, monkeypatch):
-    monkeypatch.setattr("aligner.models.int8.is_possible", lambda: False)
+    monkeypatch.setattr("aligner.models.products.is_possible", lambda: False)
     with pytest.raises(ModelError, match="take float32"):
         in_int8(Encoder.load(folder))
 

@@ -19,7 +19,7 @@ from aligner.models import saved
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, HamaEar, ear, frame_count
 from aligner.models.hama import HamaNetwork
 from aligner.models.head import OVERLAP_FRAMES, TABLE, Head, HeadedScorer, Shape, Weights, around, normalised
-from aligner.models.known import ENGLISH, ENGLISH_HEAD
+from aligner.models.known import ENGLISH, ENGLISH_GMM
 from aligner.train.augment import mixed
 from aligner.train.head import IGNORED, Labelled, accuracy, fit, frame_labels
 from aligner.train.head import Options as Training
@@ -37,7 +37,7 @@ def a_head(phones=("SIL", "AA", "B"), name="hama", size=432, shape=SMALL, seed=0
 
 @pytest.fixture(scope="module")
 def english():
-    return load_model(ENGLISH_HEAD)
+    return load_model(ENGLISH)
 
 
 # ------------------------------------------------------------------------------------------------ the ear
@@ -199,7 +199,7 @@ def test_every_pdf_has_the_column_of_its_phone_and_noises_that_of_silence():
 
 
 def test_english_head_has_a_head_and_english_has_none(english):
-    plain = load_model(ENGLISH)
+    plain = load_model(ENGLISH_GMM)
     assert plain.head is None
     assert plain.headed is plain
     assert english.head is not None
@@ -233,7 +233,7 @@ def test_it_hears_through_noise():
         Utterance(u.id, mixed(w, rng.standard_normal(len(w)), 3.0).astype(np.float32), u.transcript)
         for u, w in zip(clean, waves.values(), strict=True)
     ]
-    truth = {r.utterance.id: r for r in align(clean, ENGLISH, compute=Compute(jobs=1))}
+    truth = {r.utterance.id: r for r in align(clean, ENGLISH_GMM, compute=Compute(jobs=1))}
 
     def starts(result):
         return np.array([word.start for word in result.words if word.label])
@@ -242,8 +242,8 @@ def test_it_hears_through_noise():
         results = align(noisy, name, Options(), Compute(jobs=1))
         return np.concatenate([np.abs(starts(r) - starts(truth[r.utterance.id])) for r in results]).mean()
 
-    assert away(ENGLISH_HEAD) < 0.03
-    assert away(ENGLISH_HEAD) < 0.7 * away(ENGLISH)
+    assert away(ENGLISH) < 0.03
+    assert away(ENGLISH) < 0.7 * away(ENGLISH_GMM)
 
 
 # ----------------------------------------------------------------------------------------------- training

@@ -134,12 +134,12 @@ def read(
             where, "the recording is silent throughout", "check the channel and the level", fault=Fault.SILENT
         )
     wave = _resample(heard.samples, own_rate, rate)
-    if rests is not Rests.KEPT and len(heard.stretches):
-        wave = dead.hushed(wave, rate)
     if rests is Rests.CUT and levelled and len(heard.stretches):
         # at the rate that is heard: of a copy at another one, margins are made of the same noise
         heard = with_margins(heard._replace(samples=wave), rate)
-        wave = dead.hushed(heard.samples, rate)
+        wave = heard.samples
+    if rests is not Rests.KEPT and len(heard.stretches):
+        wave = dead.hushed(wave, rate)
     return Sound(
         wave=wave if rests is Rests.KEPT or not len(heard.stretches) else as_heard(wave, rate, levelled),
         start=start / own_rate,

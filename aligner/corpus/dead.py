@@ -124,8 +124,7 @@ def lively(samples: np.ndarray, rate: int, *, cut: bool = True) -> Lively:
 def hushed(samples: np.ndarray, rate: int) -> np.ndarray:
     """A recording (N,) with its background wherever speech is around that is much louder.
 
-    So a recording that went through a gate is heard as it would have been before.  It is compared with the
-    loud of the second on either side, for of two speakers one may be further from the microphone.
+    So a recording that went through a gate is heard as it would have been before.
 
     Examples
     --------
@@ -136,10 +135,27 @@ def hushed(samples: np.ndarray, rate: int) -> np.ndarray:
     >>> bool(np.allclose(hushed(wave, 16000), hushed(gated, 16000), atol=0.001))
     True
     """
+    rests = hush(samples, rate)
+    return filled(samples, rests, samples, _between(rests, len(samples)), rate)
+
+
+def hush(samples: np.ndarray, rate: int) -> np.ndarray:
+    """The stretches (K, 2) of a recording (N,) around which speech is that is much louder.
+
+    It is compared with the loud of the second on either side, for of two speakers one may be further from the
+    microphone.
+
+    Examples
+    --------
+    >>> wave = np.random.default_rng(0).standard_normal(16000)
+    >>> wave[4000:12000] /= 1000
+    >>> hush(wave, 16000).tolist()
+    [[4000, 12000]]
+    """
     size = max(round(HUSH_STEP * rate), 1)
     steps = samples[: len(samples) // size * size].reshape(-1, size)
     if len(steps) < LEAST_HUSH_STEPS:
-        return samples
+        return np.zeros((0, 2), np.int64)
     levels, usual = steps.std(1, dtype=np.float64), level_of(samples, rate)
     smooth = np.sqrt(np.convolve(np.square(levels), np.full(SMOOTH_STEPS, 1 / SMOOTH_STEPS), "same"))
     padded = np.pad(smooth, AROUND_STEPS)
@@ -148,8 +164,8 @@ def hushed(samples: np.ndarray, rate: int) -> np.ndarray:
     if len(spoken):
         around[: spoken[0]], around[spoken[-1] :] = around[spoken[0]], around[spoken[-1]]
     quiet = _runs(levels < HUSH_LEVEL * np.minimum(around, usual))
-    rests = size * quiet[quiet[:, 1] - quiet[:, 0] >= LEAST_HUSH_STEPS]
-    return filled(samples, rests, samples, _between(rests, len(samples)), rate)
+    found: np.ndarray = size * quiet[quiet[:, 1] - quiet[:, 0] >= LEAST_HUSH_STEPS]
+    return found
 
 
 def is_dead(samples: np.ndarray, rate: int) -> bool:
@@ -392,13 +408,13 @@ def background(
     if not len(begins):
         return np.zeros(count)
     begins = begins[:: -(-len(begins) // MOST_WINDOWS)]
-    windows = samples[begins[:, None] + np.arange(size)].astype(np.float64)
-    windows -= windows.mean(1, keepdims=True)
-    power = np.square(windows).mean(1)
+    windows = samples[begins[:, None] + np.arange(size)]
+    power = windows.var(1, dtype=np.float64)
     order = power.argsort()
     few = max(1, round(share * len(order)))
     quiet = order[:few]
-    spectrum = np.square(np.abs(np.fft.rfft(windows[quiet] * np.hanning(size), axis=1))).mean(0)
+    hushed_windows = windows[quiet] - windows[quiet].mean(1, keepdims=True, dtype=np.float64)
+    spectrum = np.square(np.abs(np.fft.rfft(hushed_windows * np.hanning(size), axis=1))).mean(0)
     white = np.random.default_rng(0).standard_normal(max(count, size))
     bins = np.linspace(0, len(spectrum) - 1, len(white) // 2 + 1)
     shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))

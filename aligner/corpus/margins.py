@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aligner.corpus.dead import BLOCKS_A_SECOND, CUT_STEP, Lively, filled, loud_swing, swings_of
+from aligner.corpus.dead import BLOCKS_A_SECOND, CUT_STEP, Lively, filled, hushed, loud_swing, swings_of
 
 MARGIN = 0.24  # s that are heard before the first sound and behind the last
 KEPT_ROOM = 0.08  # s of these that stay as they are
@@ -33,12 +33,8 @@ class Margin(NamedTuple):
     """How many of background take their place."""
 
     @classmethod
-    def of(cls, room: int, rate: int) -> Margin:
-        """What becomes of an end that is an empty room for so many samples.
-
-        It is whole steps, so that windows fall where they would have fallen.
-        """
-        step = round(CUT_STEP * rate)
+    def of(cls, room: int, rate: int, step: int) -> Margin:
+        """What becomes of an end that is an empty room for so many samples: whole steps of some samples."""
         cut = max(room - round(KEPT_ROOM * rate), 0) // step * step
         return cls(cut, max(round(MARGIN * rate) - room + cut, 0) // step * step)
 
@@ -63,10 +59,11 @@ def with_margins(heard: Lively, rate: int) -> Lively:
     >>> len(found.samples) / 16000, found.cuts.head, found.cuts.tail
     (0.96, 0.24, -0.2)
     """
-    rooms = _rooms(heard.samples, rate)
+    rooms = _rooms(hushed(heard.samples, rate), rate)  # those that a gate would have left
     if rooms is None:
         return heard
-    head, tail = (Margin.of(room, rate) for room in rooms)
+    step = round(CUT_STEP * rate)  # so that windows fall where they would have fallen
+    head, tail = Margin.of(rooms[0], rate, step), Margin.of(rooms[1], rate, 1)
     kept = heard.samples[head.cut : len(heard.samples) - tail.cut]
     before, behind = (np.zeros(end.put, kept.dtype) for end in (head, tail))
     whole = np.concatenate([before, kept, behind])
@@ -83,11 +80,14 @@ def _rooms(samples: np.ndarray, rate: int) -> tuple[int, int] | None:
     swings = swings_of(samples, rate)
     if len(swings) < 2 * SPAN:
         return None
-    sums = np.concatenate([[0.0], np.cumsum(np.square(swings, dtype=np.float64))])
+    beyond = np.zeros(SPAN)  # a recording that ends in sound ends as if a room were behind it
+    sums = np.cumsum(np.concatenate([[0.0], beyond, np.square(swings, dtype=np.float64), beyond]))
     powers = ((sums[SPAN:] - sums[:-SPAN]) / SPAN).clip(min=0.0)
-    loud, room = loud_swing(swings), np.sqrt(np.partition(powers, QUIET_SPANS)[:QUIET_SPANS].mean())
+    inside, loud = powers[SPAN:-SPAN], loud_swing(swings)
+    room = np.sqrt(np.partition(inside, QUIET_SPANS)[:QUIET_SPANS].mean())
     sound = np.flatnonzero(powers > max(ROOM_RANGE * room, FAINT_LEVEL * loud) ** 2)
     if room > ROOM_LEVEL * loud or not len(sound):
         return None
-    first, last = ((int(k) + SPAN // 2) * max(rate // BLOCKS_A_SECOND, 1) for k in sound[[0, -1]])
+    middles = (sound[[0, -1]] - SPAN + SPAN // 2) * max(rate // BLOCKS_A_SECOND, 1)
+    first, last = middles.clip(0, len(samples)).tolist()
     return first, len(samples) - last

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from aligner.models.encoder import Encoder
 from aligner.models.hama import PAD, HamaNetwork
-from aligner.models.int8 import quick
 from aligner.models.known import HAMA
+from aligner.models.products import in_half
 from aligner.types import Clock
 
 CLOCK = Clock(hop=160, window=0)
@@ -102,7 +102,7 @@ def ear(name: str) -> Ear:
     torch.Size([101, 432])
     """
     if name == HAMA:
-        return HamaEar(quick(HamaNetwork.load()))
+        return HamaEar(in_half(HamaNetwork.load()))
     return WhisperEar(name, Encoder.load(name, layers=max(WHISPER_LAYERS)))
 
 

@@ -29,7 +29,7 @@ frames, of the same in one row in 70.8 % in windows of 6 s, but in 63.5 % in win
 30 s (``recipes/benchmark/encoder.py``).
 
 **Precision.**  ``to(torch.bfloat16)`` takes 0.4 of the time on processors that have such products (AVX-512
-BF16, AMX), and many times as long on others; `aligner.models.int8` takes 0.4 with VNNI, 0.7 without.  Neither
+BF16, AMX), and many times as long on others; 8-bit integers (`aligner.models.products`) take 0.4.  Neither
 changed what the probe tells apart by more than 0.3 %.
 
 B recordings or windows, N samples, M mel frames, T = (M + 1) // 2 frames of one run, D channels.

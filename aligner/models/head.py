@@ -29,7 +29,7 @@ from aligner.models.base import Scorer
 from aligner.models.convolution import Convolution
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, Ear, ear, frame_count
 from aligner.models.encoder import spans
-from aligner.models.int8 import quick
+from aligner.models.products import in_half
 from aligner.types import Clock, ModelError
 
 TABLE = "head.json"
@@ -155,12 +155,12 @@ class Head(nn.Module):
 
     @cached_property
     def _quick(self) -> Head:
-        """The same head in 8-bit integers, if it is no longer trained."""
+        """The same head with quicker products, if it is no longer trained."""
         if any(parameter.requires_grad for parameter in self.parameters()):
             return self
         head = Head(self.phones, self.ear_name, self.size, self.shape, self.weights)
         head.load_state_dict(self.state_dict())
-        return quick(head.eval().requires_grad_(False))
+        return in_half(head.eval().requires_grad_(False))
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("ear", "_quick")}

@@ -17,7 +17,7 @@ from aligner.models.head import Head
 from aligner.models.hub import huggingface_network, torchaudio_network
 from aligner.models.known import (
     ENGLISH,
-    ENGLISH_HEAD,
+    ENGLISH_GMM,
     HAMA,
     HUB,
     SPHINX_TABLE,
@@ -38,8 +38,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     Parameters
     ----------
     name_or_path : str or Path
-        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package;
-        ``english-head``, the same with a head that hears through noise (see `aligner.models.head`); ``hama``,
+        ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package, with a head
+        that hears through noise (see `aligner.models.head`); ``english-gmm``, the same without it; ``hama``,
         the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
         that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
         network from their hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched
@@ -59,8 +59,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     """
     if name_or_path == ENGLISH:
         return _english()
-    if name_or_path == ENGLISH_HEAD:
-        return _english_head()
+    if name_or_path == ENGLISH_GMM:
+        return _english_gmm()
     if name_or_path == HAMA:
         return _hama()
     check_known(name_or_path)
@@ -114,18 +114,18 @@ def _of_a_hub(name: str) -> CtcModel:
 
 
 @cache
-def _english_head() -> MarkovModel:
-    return replace(_english(), name=ENGLISH_HEAD, head=Head.load(MEASURED_FOLDER / "english"))
+def _english() -> MarkovModel:
+    return replace(_english_gmm(), name=ENGLISH, head=Head.load(MEASURED_FOLDER / "english"))
 
 
 @cache  # a program that aligns one file after the other loads it once
-def _english() -> MarkovModel:
+def _english_gmm() -> MarkovModel:
     import pocketsphinx
 
     model = sphinx.load(pocketsphinx.get_model_path("en-us/en-us"))
     return replace(
         model,
-        name=ENGLISH,
+        name=ENGLISH_GMM,
         dictionary=cmu_dictionary(),
         **read_measured(MEASURED_FOLDER / "english.json"),
     )

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from aligner.models.encoder import Encoder
-from aligner.models.int8 import in_int8
 from aligner.models.log_mel import HOP
+from aligner.models.products import in_int8
 
 RIDGE, REACH = 100.0, 3  # strength of the penalty; frames
 

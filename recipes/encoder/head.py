@@ -4,7 +4,7 @@
     head.py OUT CORPUS... [--ear hama|tiny.en|FILE] [--teacher MODEL] [--copies N] [--music FOLDER]
                           [--epochs N] [--width N] [--seed N]
 
-Each CORPUS is aligned by the teacher (english, or english-head, whose head then teaches its successor); no
+Each CORPUS is aligned by the teacher (english-gmm, or english, whose head then teaches its successor); no
 hand label tells where phones are.  Each recording is heard as it is, and N times spoilt: with noise, in
 rooms, among voices of others of the corpora, with music (of FOLDER's recordings, or made of chords), by
 telephone.  One speaker of fifteen is held out; the share of right frames of these is
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("corpora", type=Path, nargs="+")
     parser.add_argument("--ear", default="hama")
-    parser.add_argument("--teacher", default="english")
+    parser.add_argument("--teacher", default="english-gmm")
     parser.add_argument("--copies", type=int, default=4)
     parser.add_argument("--music", type=Path)
     parser.add_argument("--epochs", type=float, default=2.0)
