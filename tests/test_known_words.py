@@ -156,7 +156,7 @@ def test_silences_are_hard_and_keep_their_labels(words):
 @pytest.mark.parametrize(
     ("label", "phones"),
     [
-        ("$5", "F AY1 V D AO1 L ER0 Z"),
+        ("$5", "F AY1 V D AA1 L ER0 Z"),
         ("pot{P AA2 T}", "P AA2 T"),
         ("{P AA2 T}", "P AA2 T"),
         ("POT,", "P AA1 T"),

@@ -20,7 +20,7 @@ from aligner import align, find
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.cli import align as command
-from aligner.corpus import audio, listening
+from aligner.corpus import audio, dead, listening
 from aligner.formats.textgrid import read_textgrid
 from aligner.parallel.pool import worker_pool
 from aligner.refine.thresholds import Test
@@ -241,7 +241,7 @@ def test_in_parts_as_in_one_piece(sentences_of_sample, model):
         abs(a.start - b.start)
         for a, b in zip([w for w in whole.words if w.label], [w for w in parts.words if w.label], strict=True)
     ]
-    assert np.median(moves) <= at_most(0.0004)
+    assert np.median(moves) <= at_most(0.00053)
     assert max(moves) <= at_most(0.0177)  # each part is heard at its own level
     assert parts.quality.margin == pytest.approx(whole.quality.margin, abs=0.5)
     assert parts.quality.speech == pytest.approx(whole.quality.speech, abs=0.03)
@@ -281,13 +281,16 @@ def test_short_ones_with_a_loose_transcript_are_spread(model):
 
 
 def test_pieces_fit_together(model):
-    """What is heard piece by piece is what is heard at once, but for the mean and the level taken of each."""
+    """What is heard piece by piece is what is heard at once, but for the mean, the level and background
+    of each.
+    """
     backend = chosen(model, Options())
     backend = replace(backend, model=replace(model, frontend=replace(model.frontend, cmn="none")))
     wave = audio.read(find(SAMPLE).utterances[0]).wave
     utterance = Utterance("a", np.tile(wave, 3), "a")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long, "FIRST_PASS_PIECE", 1.5)
+        patch.setattr(dead, "hush", lambda wave, rate: np.zeros((0, 2), int))
         patch.setattr(listening, "level_of", lambda wave, rate: listening.SPEECH_LEVEL)
         parts = np.concatenate([score_piece(backend, p) for p in pieces_of(utterance)])
         whole = score_piece(

@@ -96,7 +96,8 @@ def kitchen():
 def test_the_first_says_which_phones_and_all_where(backend, kitchen):
     assert isinstance(backend, MedianBackend)
     parts = (backend.first, *backend.others)
-    assert [b.traits.name for b in parts] == ["hmm", "ctc", "dtw"]
+    assert [b.traits.name for b in parts] == ["hmm", "hmm", "dtw"]
+    assert [b.model.head is None for b in parts[:2]] == [False, True]
     together, alone = (
         align_utterance(kitchen, backend),
         [align_utterance(kitchen, b) for b in parts],
@@ -111,24 +112,30 @@ def test_the_first_says_which_phones_and_all_where(backend, kitchen):
     assert got == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("model", ["english-gmm", "hama"])
+def test_a_network_has_a_say_where_there_is_no_head(model):
+    parts = chosen(model, Options(backend="median"), Compute(jobs=1))
+    assert [b.traits.name for b in (parts.first, *parts.others)] == ["hmm", "ctc", "dtw"]
+
+
 def test_one_that_cannot_align_has_no_say(backend, kitchen, monkeypatch):
     def fails(self, prepared):
         raise DataError("x", "no", "no")
 
-    ctc, dtw = backend.others
+    _, dtw = backend.others
     found = backend.find(prepare(kitchen, backend))
     assert len(found.opinions) == 2
     monkeypatch.setattr(type(dtw), "find", fails)
     less = backend.find(prepare(kitchen, backend))
     assert [o.phones for o in less.opinions] == [found.opinions[0].phones]
-    monkeypatch.setattr(type(ctc), "find", fails)
-    none = backend.find(prepare(kitchen, backend))
+    alone = MedianBackend(backend.first, (dtw, dtw))
+    none = alone.find(prepare(kitchen, alone))
     assert none.opinions == ()
     traits = backend.first.traits
     heard = prepare(kitchen, backend).heard
     own = traits.refinement(none.searched(traits.clock), heard.wave)
     placed = heard.cuts.restored(own.phones).tier(own.phones)
-    starts = [p.start for p in align_utterance(kitchen, backend).phones]
+    starts = [p.start for p in align_utterance(kitchen, alone).phones]
     assert starts == pytest.approx([p.start for p in placed], abs=2e-5)
     monkeypatch.setattr(type(backend.first), "find", fails)
     with pytest.raises(DataError):

@@ -794,6 +794,7 @@ STAGES = {
         "reading",
         "graph",
         "features",
+        "encoder",
         "scores",
         "search",
         "evidence",
@@ -802,7 +803,8 @@ STAGES = {
         "writing",
     }
 }
-STAGES |= {"ctc": STAGES["hmm"], "ctc+hmm": STAGES["hmm"], "dtw": STAGES["hmm"] | {"reference"}}
+WITHOUT_HEAD = STAGES["hmm"] - {"encoder"}
+STAGES |= {"ctc": WITHOUT_HEAD, "ctc+hmm": STAGES["hmm"], "dtw": WITHOUT_HEAD | {"reference"}}
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_the_whole_is_refined_at_the_end(model):
     assert places(aligner.alignment.phones) == places(offline.phones)
     assert len(aligner.alignment.edges) == len(offline.phones) - 1
     starts = {w.label: w.start for w in offline.words}
-    assert 0 < max(abs(e.start - starts[e.label]) for e in told) <= at_most(0.0071)
+    assert 0 < max(abs(e.start - starts[e.label]) for e in told) <= at_most(0.0084)
 
 
 def places(intervals):
@@ -428,7 +428,7 @@ def test_real_speech_is_told_right(running, whole, timit):
         for tier, told in told_in_the_end(events).items():
             assert told == to_be_told(offline, aligned, tier), utterance.id
         revised += aligner.revised
-    assert revised <= 11
+    assert revised <= 12
 
 
 @pytest.mark.parametrize("trusted", [streaming_module.TRUSTED_SHORTFALL, -1.0])

@@ -99,9 +99,10 @@ class MedianBackend:
 
 
 def make(model: Model | None, options: Options, compute: Compute) -> MedianBackend:
-    """A hidden Markov model, a network, and warped speech; the model that was named in place of its kind.
+    """A hidden Markov model, the same without its head or else a network, and warped speech.
 
-    The others are those that come with the package, which are of English.
+    The model that was named takes the place of its kind; the others are those that come with the package,
+    which are of English.
 
     Raises
     ------
@@ -112,9 +113,15 @@ def make(model: Model | None, options: Options, compute: Compute) -> MedianBacke
     """
     of_network = isinstance(model, CtcModel)
     first = hmm.make(None if of_network else model, options, compute)
-    network = ctc.make(model if of_network else None, options, compute)
+    second: AnyBackend
+    if first.model.head is None or of_network:
+        second = ctc.make(model if of_network else None, options, compute)
+    else:  # a head goes wrong where networks do
+        second = hmm.make(
+            replace(first.model, head=None, name=f"{first.model.name} without its head"), options, compute
+        )
     try:
         warped = dtw.make(None, replace(options, dictionary=None, add_words=(), stress=False), compute)
     except ModelError:  # eSpeak is not installed
         warped = dtw.make(first.model, options, compute)
-    return MedianBackend(first, (network, warped))
+    return MedianBackend(first, (second, warped))

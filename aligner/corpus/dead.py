@@ -420,5 +420,8 @@ def background(
     shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))
     noise = np.fft.irfft(np.fft.rfft(white) * shape, len(white))
     level = min(float(power[quiet].mean()), (MOST_BACKGROUND * weighted_median(np.sqrt(power))) ** 2)
-    scaled: np.ndarray = noise[:count] * np.sqrt(level / max(float(np.square(noise).mean()), 1e-30))
+    polarity = np.sign(samples @ (samples * samples)) or 1.0  # a copy upside down is heard alike
+    scaled: np.ndarray = (
+        noise[:count] * polarity * np.sqrt(level / max(float(np.square(noise).mean()), 1e-30))
+    )
     return scaled

@@ -31,8 +31,9 @@ class DepthwiseConvolution(nn.Conv1d):
     """
 
     def __init__(self, width: int, kernel: int, dilation: int = 1) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(width, width, kernel, padding=padding, dilation=dilation, groups=width)
+        zeros = dilation * (kernel // 2)
+        super().__init__(width, width, kernel, padding=zeros, dilation=dilation, groups=width)
+        self.zeros = zeros
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve frames (B, T, width) over time."""
@@ -42,7 +43,7 @@ class DepthwiseConvolution(nn.Conv1d):
             channels_first,
             weight,
             self.bias,
-            padding=(0, *self.padding),
+            padding=(0, self.zeros),
             dilation=(1, *self.dilation),
             groups=self.groups,
         )
@@ -71,9 +72,10 @@ class Convolution(nn.Conv1d):
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
         super().__init__(inside, outside, kernel, stride=stride, padding=padding)
+        self.zeros = padding
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve frames (B, F, in) over time."""
-        (kernel,), (stride,), (padding,) = self.kernel_size, self.stride, self.padding
-        taps = nn.functional.pad(x, (0, 0, padding, padding)).unfold(1, kernel, stride)
+        (kernel,), (stride,) = self.kernel_size, self.stride
+        taps = nn.functional.pad(x, (0, 0, self.zeros, self.zeros)).unfold(1, kernel, stride)
         return nn.functional.linear(taps.flatten(2), self.weight.flatten(1), self.bias)

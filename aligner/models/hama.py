@@ -246,7 +246,7 @@ class HamaNetwork(nn.Module):
 
     def _stem(self, logmel: Tensor) -> Tensor:
         """Frames (B, T, 144) of log mel energies (B, F, 80)."""
-        x = self.stem(logmel)
+        x: Tensor = self.stem(logmel)
         return x * (1 + torch.erf(x / SQRT2)) / 2  # GELU
 
     def _blocks(self, x: Tensor, inside: Tensor | None) -> list[Tensor]:
@@ -277,7 +277,8 @@ class HamaNetwork(nn.Module):
         window = torch.hann_window(WINDOW, device=wave.device)
         spectrum = torch.fft.rfft(mirrored.unfold(-1, WINDOW, HOP) * window)
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power @ self.mel.to(power)).clamp_min(POWER_FLOOR).log()
+        energies: Tensor = (power @ self.mel.to(power)).clamp_min(POWER_FLOOR)
+        return energies.log()
 
 
 def _check(wave: Tensor, spans: list[int]) -> None:

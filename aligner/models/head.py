@@ -198,8 +198,9 @@ class Head(nn.Module):
         parts = []
         for span in spans(count, WINDOW_FRAMES, OVERLAP_FRAMES, 0):
             last = min(span.last, count)
-            coarse = self.ear(wave[span.first * CLOCK.hop : (last - 1) * CLOCK.hop + 1])
-            found = self._quick(coarse[None], around(energies, span.first, last)[None])[0]
+            with torch.autocast("cpu", enabled=False):  # quicker products are of whole precision
+                coarse = self.ear(wave[span.first * CLOCK.hop : (last - 1) * CLOCK.hop + 1])
+                found = self._quick(coarse[None], around(energies, span.first, last)[None])[0]
             parts.append(found[span.take[0] - span.first : span.take[1] - span.first])
         return torch.cat(parts) - self.weights.prior * self.log_priors
 
