@@ -193,14 +193,17 @@ class Head(nn.Module):
         What is longer than a window is heard in several, which overlap, each frame being taken where it lies
         further from the edge.
         """
+        with torch.autocast(wave.device.type, enabled=False):  # quicker products are of whole precision
+            return self._scores(wave.float())
+
+    def _scores(self, wave: Tensor) -> Tensor:
         count = frame_count(len(wave))
         energies = normalised(fine_energies(wave))
         parts = []
         for span in spans(count, WINDOW_FRAMES, OVERLAP_FRAMES, 0):
             last = min(span.last, count)
-            with torch.autocast("cpu", enabled=False):  # quicker products are of whole precision
-                coarse = self.ear(wave[span.first * CLOCK.hop : (last - 1) * CLOCK.hop + 1])
-                found = self._quick(coarse[None], around(energies, span.first, last)[None])[0]
+            coarse = self.ear(wave[span.first * CLOCK.hop : (last - 1) * CLOCK.hop + 1])
+            found = self._quick(coarse[None], around(energies, span.first, last)[None])[0]
             parts.append(found[span.take[0] - span.first : span.take[1] - span.first])
         return torch.cat(parts) - self.weights.prior * self.log_priors
 
