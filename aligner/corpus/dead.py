@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aligner.corpus.cuts import Cut, Cuts
-from aligner.corpus.listening import level_of, weighted_median
+from aligner.corpus.listening import weighted_median
 
 BLOCKS_A_SECOND = 200  # in which the recording is looked at
 LEAST_BLOCKS = 3  # constant blocks in a row that are dead, at least
@@ -32,7 +32,7 @@ TONE_SHARE = 0.01  # of a tone's swing, by which it changes at most
 LEAST_TONE_BLOCKS = 100  # blocks in a row of a tone or hum, at least: the swing of noise changes by then
 SLOPE_BLOCKS = 11  # blocks that the slope of a slow drift is taken over; their 55 ms are a period of 20 Hz
 LEAST_OFFSET = 0.03  # of the swing of the loud, from which a constant under all sound is taken out
-HUSH_LEVEL = 10 ** (-35 / 20)  # of the loud around, below which nothing is heard of what lasts so long:
+HUSH_LEVEL = 10 ** (-36 / 20)  # of the loud around, below which nothing is heard of what lasts so long:
 HUSH_STEP, LEAST_HUSH_STEPS = 0.01, 5  # s in which a level is measured at once, and so many of them
 SMOOTH_STEPS = 5  # steps over which the level of the loud is taken: a click is not loud
 AROUND_STEPS = 100  # steps on either side that the loud around is looked for in
@@ -46,7 +46,7 @@ LEAST_EDGE = 0.06  # s of background that stand before the first speech and behi
 WINDOW, WINDOW_STEP = 0.016, 0.01  # s in which the background is looked at, the same ones after a `CUT_STEP`
 MOST_WINDOWS = 4096  # live windows that are looked at; of more, some
 BACKGROUND_SHARE = 0.02  # of the live windows, the quietest, that are the background
-MOST_BACKGROUND = 10 ** (-40 / 20)  # of the usual level, that a background has at most: it is hushed itself
+MOST_BACKGROUND = 10 ** (-42 / 20)  # of the loud, that a background has at most: it is hushed itself
 NOISE = 0.4  # s of background that are made, and said again, so that more or less to fill changes none of it
 DECAY = 0.001  # s in which a wave that was cut off falls to the background
 MEAN_SECONDS = 0.01  # s over which the offset beside a dead stretch is taken
@@ -152,11 +152,9 @@ def hush(samples: np.ndarray, rate: int) -> np.ndarray:
     >>> hush(wave, 16000).tolist()
     [[4000, 12000]]
     """
-    size = max(round(HUSH_STEP * rate), 1)
-    steps = samples[: len(samples) // size * size].reshape(-1, size)
-    if len(steps) < LEAST_HUSH_STEPS:
+    levels, usual = levels_of(samples, rate)
+    if len(levels) < LEAST_HUSH_STEPS:
         return np.zeros((0, 2), np.int64)
-    levels, usual = steps.std(1, dtype=np.float64), level_of(samples, rate)
     smooth = np.sqrt(np.convolve(np.square(levels), np.full(SMOOTH_STEPS, 1 / SMOOTH_STEPS), "same"))
     padded = np.pad(smooth, AROUND_STEPS)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND_STEPS + 1).max(1)
@@ -164,8 +162,18 @@ def hush(samples: np.ndarray, rate: int) -> np.ndarray:
     if len(spoken):
         around[: spoken[0]], around[spoken[-1] :] = around[spoken[0]], around[spoken[-1]]
     quiet = _runs(levels < HUSH_LEVEL * np.minimum(around, usual))
-    found: np.ndarray = size * quiet[quiet[:, 1] - quiet[:, 0] >= LEAST_HUSH_STEPS]
+    found: np.ndarray = round(HUSH_STEP * rate) * quiet[quiet[:, 1] - quiet[:, 0] >= LEAST_HUSH_STEPS]
     return found
+
+
+def levels_of(samples: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
+    """The level in each step (T,) of a recording (N,), and that of the loud: half of the power lies above it.
+
+    Minutes of a room weigh nothing there.
+    """
+    size = max(round(HUSH_STEP * rate), 1)
+    levels = samples[: len(samples) // size * size].reshape(-1, size).std(1, dtype=np.float64)
+    return levels, weighted_median(levels, np.square(levels)) if len(levels) else 0.0
 
 
 def is_dead(samples: np.ndarray, rate: int) -> bool:
@@ -419,7 +427,7 @@ def background(
     bins = np.linspace(0, len(spectrum) - 1, len(white) // 2 + 1)
     shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))
     noise = np.fft.irfft(np.fft.rfft(white) * shape, len(white))
-    level = min(float(power[quiet].mean()), (MOST_BACKGROUND * weighted_median(np.sqrt(power))) ** 2)
+    level = min(float(power[quiet].mean()), (MOST_BACKGROUND * weighted_median(np.sqrt(power), power)) ** 2)
     polarity = np.sign(samples @ (samples * samples)) or 1.0  # a copy upside down is heard alike
     scaled: np.ndarray = (
         noise[:count] * polarity * np.sqrt(level / max(float(np.square(noise).mean()), 1e-30))

@@ -41,17 +41,18 @@ def level_of(wave: np.ndarray, rate: int) -> float:
     frames = frames.reshape(-1, size) if len(frames) >= size else frames[None]
     share = np.full(frames.shape[1], 1 / frames.shape[1])
     squares = np.einsum("ij,ij->i", frames, frames) * share[0]
-    return weighted_median(np.sqrt(np.maximum(squares - np.square(frames @ share), 0)))  # deviations
+    levels = np.sqrt(np.maximum(squares - np.square(frames @ share), 0))  # deviations, in one pass
+    return weighted_median(levels, levels)
 
 
-def weighted_median(levels: np.ndarray) -> float:
-    """Return the median of levels (T,), which are their own weights.
+def weighted_median(levels: np.ndarray, weights: np.ndarray) -> float:
+    """Return the median of levels (T,), each of which counts as much as its weight (T,).
 
     Examples
     --------
-    >>> weighted_median(np.array([1.0, 0.0, 0.0, 2.0]))
+    >>> weighted_median(np.array([1.0, 0.0, 0.0, 2.0]), np.array([1.0, 0.0, 0.0, 2.0]))
     2.0
     """
-    levels = np.sort(levels)
-    sums = np.cumsum(levels)
-    return float(levels[np.searchsorted(sums, sums[-1] / 2)])
+    order = np.argsort(levels)
+    sums = np.cumsum(weights[order])
+    return float(levels[order[np.searchsorted(sums, sums[-1] / 2)]])

@@ -12,16 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aligner.corpus.dead import BLOCKS_A_SECOND, CUT_STEP, Lively, filled, hushed, loud_swing, swings_of
+from aligner.corpus.dead import CUT_STEP, HUSH_LEVEL, HUSH_STEP, Lively, filled, hushed, levels_of
 
 MARGIN = 0.24  # s that are heard before the first sound and behind the last
 KEPT_ROOM = 0.08  # s of these that stay as they are
 ROOM_SHARE = 0.1  # of a recording, the quietest, that the rest of them sounds like
-SPAN = 10  # blocks that a level is taken over at once
-QUIET_SPANS = 10  # the quietest spans of the recording, that tell the level of its room
-ROOM_RANGE = 10 ** (12 / 20)  # times that level, below which nothing is heard but the room
-FAINT_LEVEL = 10 ** (-42 / 20)  # of the swing of the loud, below which nothing is heard in any room
-ROOM_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, that a room has at most
+SPAN = 5  # steps that a level is taken over at once
+QUIET_SPANS = 5  # the quietest spans of the recording, that tell the level of its room
+ROOM_RANGE = 10 ** (12 / 20)  # times that level, below which nothing is heard but a room that is not hushed
+ROOM_LEVEL = 10 ** (-26 / 20)  # of the loud, that a room has at most
 
 
 class Margin(NamedTuple):
@@ -76,18 +75,26 @@ def with_margins(heard: Lively, rate: int) -> Lively:
 
 
 def _rooms(samples: np.ndarray, rate: int) -> tuple[int, int] | None:
-    """For how many samples nothing is heard but the room at either end; None where nobody can tell."""
-    swings = swings_of(samples, rate)
-    if len(swings) < 2 * SPAN:
+    """For how many samples nothing is heard but the room at either end; None where nobody can tell.
+
+    Parameters
+    ----------
+    samples : ndarray
+        (N,) with what is hushed.
+    rate : int
+        Samples a second.
+    """
+    levels, usual = levels_of(samples, rate)
+    if len(levels) < 2 * SPAN:
         return None
     beyond = np.zeros(SPAN)  # a recording that ends in sound ends as if a room were behind it
-    sums = np.cumsum(np.concatenate([[0.0], beyond, np.square(swings, dtype=np.float64), beyond]))
+    sums = np.cumsum(np.concatenate([[0.0], beyond, np.square(levels), beyond]))
     powers = ((sums[SPAN:] - sums[:-SPAN]) / SPAN).clip(min=0.0)
-    inside, loud = powers[SPAN:-SPAN], loud_swing(swings)
-    room = np.sqrt(np.partition(inside, QUIET_SPANS)[:QUIET_SPANS].mean())
-    sound = np.flatnonzero(powers > max(ROOM_RANGE * room, FAINT_LEVEL * loud) ** 2)
-    if room > ROOM_LEVEL * loud or not len(sound):
+    inside, least = powers[SPAN:-SPAN], HUSH_LEVEL * usual
+    room = float(np.sqrt(np.partition(inside, QUIET_SPANS)[:QUIET_SPANS].mean()))
+    sound = np.flatnonzero(powers > (least if room < least else ROOM_RANGE * room) ** 2)
+    if room > ROOM_LEVEL * usual or not len(sound):
         return None
-    middles = (sound[[0, -1]] - SPAN + SPAN // 2) * max(rate // BLOCKS_A_SECOND, 1)
+    middles = (sound[[0, -1]] - SPAN + SPAN // 2) * round(HUSH_STEP * rate)
     first, last = middles.clip(0, len(samples)).tolist()
     return first, len(samples) - last
