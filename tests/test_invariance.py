@@ -179,7 +179,7 @@ lossy("opus", 0.093)(lambda folder: written(folder, "opus", "OPUS"))
 lossy("mp3", 0.149)(lambda folder: written(folder, "mp3", "MPEG_LAYER_III"))
 lossy("mp3 of 64 kb/s", 0.085)(lambda folder: through_ffmpeg(folder, "mp3", "-b:a", "64k"))
 lossy("m4a", 0.081)(lambda folder: through_ffmpeg(folder, "m4a"))
-lossy("webm", 0.012)(lambda folder: through_ffmpeg(folder, "webm"))
+lossy("webm", 0.0162)(lambda folder: through_ffmpeg(folder, "webm"))
 lossy("aac", 0.081)(lambda folder: through_ffmpeg(folder, "aac"))
 
 

@@ -31,7 +31,7 @@ EXACT = (
     "constant 2", "great constant 2", "float", "on a great constant", "drift 2",
     "tone 2",
 )  # fmt: skip
-NEARLY = {"room 0.5": 1.0, "room 10": 0.5, "cut 2": 1.0, "gate -50": 3.0, "hum 2": 1.0}
+NEARLY = {"room 0.5": 1.0, "room 10": 0.5, "cut 2": 1.0, "gate -50": 0.0, "gate -40": 0.7, "hum 2": 1.0}
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:
@@ -278,8 +278,8 @@ def test_dead_sound_moves_nothing(speech, plain, kind):
 def test_other_silence_moves_hardly_anything(speech, plain, kind):
     moves = moved(speech, plain, kind)
     assert np.median(moves) <= 0.2
-    # a network hears all of a recording at once; dtw warps a synthesiser's pauses
-    most = NEARLY[kind] * {"ctc": 1.5, "dtw": 2}.get(plain[0].traits.name, 1)
+    # a network hears all of a recording at once, at the level it has; dtw warps a synthesiser's pauses
+    most = NEARLY[kind] * {"ctc": 2, "dtw": 2}.get(plain[0].traits.name, 1)
     assert 100 * (moves > 5).mean() <= most
 
 

@@ -56,7 +56,7 @@ def with_margins(heard: Lively, rate: int) -> Lively:
     >>> wave[:8000] /= 1000
     >>> found = with_margins(Lively.whole(wave), 16000)
     >>> len(found.samples) / 16000, found.cuts.head, found.cuts.tail
-    (0.96, 0.24, -0.2)
+    (1.0, 0.24, -0.24)
     """
     rooms = _rooms(hushed(heard.samples, rate), rate)  # those that a gate would have left
     if rooms is None:
