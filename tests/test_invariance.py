@@ -169,18 +169,18 @@ def each(change: Callable[[np.ndarray], Sound]) -> Callable[[Path], list[Sound]]
     return lambda _: [change(wave) for wave, _ in sentences()]
 
 
-lossy("8 kHz", 0.286)(each(lambda w: at_rate(w, 8000)))
-lossy("11 kHz", 0.169)(each(lambda w: at_rate(w, 11_025)))
-lossy("-40 dB in 16 bits", 0.31)(each(lambda w: np.round(w / 100 * 2**15).astype(np.int16)))
-lossy("clipping", 0.085)(each(clipped))
-lossy("u-law", 0.117)(lambda folder: written(folder, "wav", "ULAW"))
-lossy("ogg", 0.149)(lambda folder: written(folder, "ogg", "VORBIS"))
-lossy("opus", 0.093)(lambda folder: written(folder, "opus", "OPUS"))
-lossy("mp3", 0.149)(lambda folder: written(folder, "mp3", "MPEG_LAYER_III"))
-lossy("mp3 of 64 kb/s", 0.085)(lambda folder: through_ffmpeg(folder, "mp3", "-b:a", "64k"))
-lossy("m4a", 0.081)(lambda folder: through_ffmpeg(folder, "m4a"))
+lossy("8 kHz", 0.234)(each(lambda w: at_rate(w, 8000)))
+lossy("11 kHz", 0.125)(each(lambda w: at_rate(w, 11_025)))
+lossy("-40 dB in 16 bits", 0.173)(each(lambda w: np.round(w / 100 * 2**15).astype(np.int16)))
+lossy("clipping", 0.081)(each(clipped))
+lossy("u-law", 0.0565)(lambda folder: written(folder, "wav", "ULAW"))
+lossy("ogg", 0.0565)(lambda folder: written(folder, "ogg", "VORBIS"))
+lossy("opus", 0.0525)(lambda folder: written(folder, "opus", "OPUS"))
+lossy("mp3", 0.093)(lambda folder: written(folder, "mp3", "MPEG_LAYER_III"))
+lossy("mp3 of 64 kb/s", 0.0365)(lambda folder: through_ffmpeg(folder, "mp3", "-b:a", "64k"))
+lossy("m4a", 0.069)(lambda folder: through_ffmpeg(folder, "m4a"))
 lossy("webm", 0.0162)(lambda folder: through_ffmpeg(folder, "webm"))
-lossy("aac", 0.081)(lambda folder: through_ffmpeg(folder, "aac"))
+lossy("aac", 0.069)(lambda folder: through_ffmpeg(folder, "aac"))
 
 
 @pytest.mark.skipif(not TIMIT.is_dir(), reason="the part of TIMIT that was measured is not there")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aligner import Alignment, Options, align, find
+from aligner.backends.abilities import Composite
 from aligner.backends.base import AnyBackend
 from aligner.backends.choose import chosen
 from aligner.corpus.labels import Labels, find_labels, read_labels
@@ -83,7 +84,11 @@ def taught(corpus: Path, lessons: Iterable[Utterance], backend: AnyBackend) -> A
             target.parent.mkdir(parents=True, exist_ok=True)
             for path in (corpus / lesson.file).parent.glob(f"{target.name}.*"):
                 (target.parent / path.name).symlink_to(path.resolve())
-        return backend.with_taught(teach(Path(folder), backend).learnt.model)
+
+        def learns(one: AnyBackend) -> AnyBackend:
+            return one.with_taught(teach(Path(folder), one).learnt.model)
+
+        return backend.with_members(learns) if isinstance(backend, Composite) else learns(backend)
 
 
 def judged(utterances: Sequence[Utterance], labels: dict[str, Labels], backend: AnyBackend) -> list[Judged]:
