@@ -7,8 +7,8 @@ some day; layers stay as they are then.
 In 8-bit integers all is: with VNNI that takes a sixth of the time, without it a half.  Each row of the
 weights has a scale of its own; what comes in has one, all of it together, so that the result depends a little
 on what else is in a batch, and of two copies of a recording that differ in the last digit a boundary in a
-hundred moves by frames.  What comes in has 7 bits, for processors without VNNI add two products in 16 bits: so the
-integers are the same on all.  A product is compiled for each new number of rows, in 1 ms.
+hundred moves by frames.  What comes in has 7 bits, for processors without VNNI add two products in 16 bits:
+so the integers are the same on all.  A product is compiled for each new number of rows, in 1 ms.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ class Int8Linear(nn.Module):
 def in_half(module: Module) -> Module:
     """Replace the linear layers of a module by such in half precision; the module itself is changed.
 
-    Those stay whose weights would be rounded, or that have no bias, and all where this torch has no such products.
+    Those stay whose weights would be rounded, or that have no bias, and all where this torch has no such
+    products.
     """
     if not has_half():
         return module
