@@ -15,7 +15,7 @@ from support.places import ROOT
 from aligner import Alignment, Failure, Options, StreamAligner, align
 from aligner.backends.choose import chosen
 from aligner.corpus.cuts import Cut, Cuts
-from aligner.corpus.dead import Lively, lively
+from aligner.corpus.dead import Lively, hush, hushed, lively
 from aligner.corpus.margins import MARGIN, with_margins
 from aligner.features import SphinxFrontend, sounding
 from aligner.types import SAMPLE_RATE, Edge, Fault, Interval, Utterance
@@ -57,6 +57,31 @@ def test_what_is_put_around_is_cut_out_to_the_sample(before, behind, level, by):
 def test_sound_without_dead_parts_stays_as_it_is():
     wave = voice(2.0)
     assert lively(wave, SAMPLE_RATE).samples is wave
+
+
+def test_what_is_much_softer_than_the_speech_around_it_is_hushed():
+    near, far = voice(3.0), voice(3.0, seed=1) * 10 ** (-20 / 20)  # two people, and where they are silent
+    rests = hush(np.concatenate([near, np.zeros(8000), far]), SAMPLE_RATE)
+    quiet = np.zeros(len(near) + 8000 + len(far), bool)
+    for first, last in rests:
+        quiet[first:last] = True
+    silent = np.sin(np.arange(len(near)) / 2000) <= 0
+    for speech in (quiet[: len(near)], quiet[-len(far) :]):
+        assert speech[~silent].mean() < 0.02
+        assert speech[silent].mean() > 0.95
+
+
+def test_a_click_or_what_is_short_is_not_hushed():
+    wave = voice(2.0)
+    wave[:20] = 0.9  # a click is not the loud that the rest is compared with
+    assert (
+        hush(wave, SAMPLE_RATE).tolist()
+        == hush(np.where(np.arange(len(wave)) < 20, 0, wave), SAMPLE_RATE).tolist()
+    )
+    steady = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    steady[4000:4640] = 0  # 40 ms, as of a stop
+    assert not len(hush(steady, SAMPLE_RATE))
+    assert hushed(steady, SAMPLE_RATE) is steady
 
 
 @pytest.mark.parametrize("offset", [-0.3, 0.05, 0.2])

@@ -47,7 +47,7 @@ WINDOW, WINDOW_STEP = 0.016, 0.01  # s in which the background is looked at, the
 MOST_WINDOWS = 4096  # live windows that are looked at; of more, some
 BACKGROUND_SHARE = 0.02  # of the live windows, the quietest, that are the background
 MOST_BACKGROUND = 10 ** (-42 / 20)  # of the loud, that a background has at most: it is hushed itself
-NOISE = 0.4  # s of background that are made, and said again, so that more or less to fill changes none of it
+NOISE = 0.4  # s of background that are made, and repeated, so that more or less to fill changes none of it
 DECAY = 0.001  # s in which a wave that was cut off falls to the background
 MEAN_SECONDS = 0.01  # s over which the offset beside a dead stretch is taken
 
@@ -172,8 +172,14 @@ def levels_of(samples: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
     Minutes of a room weigh nothing there.
     """
     size = max(round(HUSH_STEP * rate), 1)
-    levels = samples[: len(samples) // size * size].reshape(-1, size).std(1, dtype=np.float64)
-    return levels, weighted_median(levels, np.square(levels)) if len(levels) else 0.0
+    steps = samples[: len(samples) // size * size].reshape(-1, size)
+    means, squares = (  # without a copy of hours in float64
+        np.einsum(how, *[steps] * times, dtype=np.float64, casting="same_kind") / size
+        for how, times in (("ij->i", 1), ("ij,ij->i", 2))
+    )
+    powers = np.maximum(squares - np.square(means), 0.0)
+    levels = np.sqrt(powers)
+    return levels, weighted_median(levels, powers) if len(levels) else 0.0
 
 
 def is_dead(samples: np.ndarray, rate: int) -> bool:
@@ -421,8 +427,8 @@ def background(
     order = power.argsort()
     few = max(1, round(share * len(order)))
     quiet = order[:few]
-    hushed_windows = windows[quiet] - windows[quiet].mean(1, keepdims=True, dtype=np.float64)
-    spectrum = np.square(np.abs(np.fft.rfft(hushed_windows * np.hanning(size), axis=1))).mean(0)
+    centred = windows[quiet] - windows[quiet].mean(1, keepdims=True, dtype=np.float64)
+    spectrum = np.square(np.abs(np.fft.rfft(centred * np.hanning(size), axis=1))).mean(0)
     white = np.random.default_rng(0).standard_normal(max(count, size))
     bins = np.linspace(0, len(spectrum) - 1, len(white) // 2 + 1)
     shape = np.sqrt(np.interp(bins, np.arange(len(spectrum)), spectrum))

@@ -61,7 +61,7 @@ def with_margins(heard: Lively, rate: int) -> Lively:
     rooms = _rooms(hushed(heard.samples, rate), rate)  # those that a gate would have left
     if rooms is None:
         return heard
-    step = round(CUT_STEP * rate)  # so that windows fall where they would have fallen
+    step = round(CUT_STEP * rate)  # at the start, so that windows fall where they would have fallen
     head, tail = Margin.of(rooms[0], rate, step), Margin.of(rooms[1], rate, 1)
     kept = heard.samples[head.cut : len(heard.samples) - tail.cut]
     before, behind = (np.zeros(end.put, kept.dtype) for end in (head, tail))

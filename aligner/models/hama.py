@@ -269,7 +269,7 @@ class HamaNetwork(nn.Module):
         return (power @ self.mel).clamp_min(POWER_FLOOR).log().half().float()
 
     def _smooth_log_mel(self, wave: Tensor) -> Tensor:
-        """Log mel energies (F, 80) of a wave (N,), not rounded, in a tenth of the time.
+        """Log mel energies (F, 80) of a wave (N,) in a tenth of the time, and not rounded.
 
         The kernels are those of a Fourier transform of a Hann window, but for the rounding to half precision.
         """
