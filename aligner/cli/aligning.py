@@ -47,15 +47,16 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     "-b",
     type=click.Choice(list(names.BACKENDS)),
     help="How: hidden Markov model, network (CTC), "
-    "both, warping synthesised speech (DTW), or the median of hmm, ctc and dtw, which takes as long as all "
+    "both, warping synthesised speech (DTW), or the median of three of these, which takes as long as all "
     "three.  [default: hmm; dtw where the language has no model]",
 )
 @click.option(
     "--model",
     "-m",
     metavar="NAME|FOLDER",
-    help="Acoustic model: 'english' and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, of a "
-    "trained or Hugging Face CTC network; hf:ORGANISATION/NAME or torchaudio's name of one, which are "
+    help="Acoustic model: 'english', 'english-gmm' (quicker, for clean speech) and 'hama' (CTC) are inside; "
+    "the folder of a CMU Sphinx model, of a trained or Hugging Face CTC network; hf:ORGANISATION/NAME or "
+    "torchaudio's name of one, which are "
     "fetched.  [default: the backend's]",
 )
 @click.option(
