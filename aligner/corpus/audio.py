@@ -104,7 +104,8 @@ def read(
     Unless that is kept, a model is going to hear them: with the upper half of their spectrum and, where
     ``levelled``, at a usual level (see `aligner.corpus.listening`) and, where rests are cut, with as much of
     an empty room at both ends as everywhere (see `aligner.corpus.margins`): for both the whole recording has
-    to be known.
+    to be known.  What is much softer than the speech around it is background then (see
+    `aligner.corpus.dead.hushed`).
 
     Raises
     ------

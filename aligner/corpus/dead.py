@@ -4,6 +4,9 @@ Digital silence, a constant, dither of one step, and what a codec makes of them 
 model that was never shown such frames takes them for anything at all, and they shift whatever is normalised
 by the whole recording.  So long stretches are left out of what is heard (see `aligner.corpus.cuts`), and what
 stays of them is filled with the recording's own background.
+
+A gate shuts where its owner liked.  So whatever is much softer than the speech around it is hushed: heard as
+that background, too, whether a gate was there or not.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ LONGEST_CLICK = 0.002  # s between two dead stretches that count as one
 KEPT_REST = 0.4  # s of a dead stretch that are heard between live ones
 CUT_STEP = 0.02  # s; what is cut out is a multiple, so that windows fall where they would have fallen
 EXACT_SECONDS = 0.25  # s from which a constant before the first sound was put there, and is cut to the sample
-SPEECH_LEVEL = 10 ** (-30 / 20)  # of the swing of the loud, above which a block is speech
+SPEECH_LEVEL = 10 ** (-30 / 20)  # of the loud (its swing, or its level), above which there is speech
 LEAST_CUT = 0.1  # s of what is cut out at either end, at least: a bit of silence is filled
 LEAST_EDGE = 0.06  # s of background that stand before the first speech and behind the last
 WINDOW, WINDOW_STEP = 0.016, 0.01  # s in which the background is looked at, the same ones after a `CUT_STEP`
