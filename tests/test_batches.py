@@ -58,6 +58,26 @@ def test_a_batch_finds_what_each_finds_alone(backend, prepared, kernel):
         same(together, backend.find(p))
 
 
+def test_what_a_head_hears_is_left_to_the_device(backend, prepared):
+    """Workers, who cannot reach a device, prepare the rest; whoever searches adds it."""
+    elsewhere = replace(backend, compute=replace(backend.compute, device="cuda"))
+    left = [prepare(u, elsewhere) for u in find(SAMPLE).utterances]
+    phones = len(backend.model.head.phones)
+    for without, p in zip(left, prepared, strict=True):
+        assert (without.headed, p.headed) == (False, True)
+        assert without.frames.shape[1] == p.frames.shape[1] - phones
+    for together, p in zip(backend.find_all(left), prepared, strict=True):
+        same(together, backend.find(p))
+    same(backend.find(left[0]), backend.find(prepared[0]))
+
+
+def test_a_head_goes_to_a_device_and_what_it_hears_with(backend):
+    there = backend.model.to("meta").head
+    assert {t.device.type for t in there.state_dict().values()} == {"meta"}
+    assert {t.device.type for t in backend.model.head.state_dict().values()} == {"cpu"}
+    assert backend.model.to("cpu").head is backend.model.head
+
+
 def test_an_utterance_without_a_path_leaves_the_others_alone(backend, prepared):
     frames, cost = prepared[1].frames[:20], prepared[1].pause_cost[:20]
     short = replace(prepared[1], frames=frames, pause_cost=cost)

@@ -23,6 +23,7 @@ from aligner.models.hama import HamaNetwork
 from aligner.models.head import OVERLAP_FRAMES, TABLE, Head, HeadedScorer, Shape, Weights, around, normalised
 from aligner.models.known import ENGLISH, ENGLISH_GMM
 from aligner.models.products import in_half
+from aligner.models.tree import LEAF, Forest, TreeTopology
 from aligner.train.augment import mixed
 from aligner.train.head import IGNORED, Labelled, accuracy, fit, frame_labels
 from aligner.train.head import Options as Training
@@ -77,6 +78,12 @@ def test_whisper_is_heard_as_well():
     assert listening(SPEECH).shape == (frame_count(len(SPEECH)), 768)
     head = a_head(name="tiny.en", size=768)
     assert head.scores(SPEECH).shape == (frame_count(len(SPEECH)), 3)
+
+
+def test_ears_hear_together():
+    both = ear("hama+tiny.en")
+    assert (both.name, both.size) == ("hama+tiny.en", 432 + 768)
+    torch.testing.assert_close(both(SPEECH), torch.cat([ear("hama")(SPEECH), ear("tiny.en")(SPEECH)], 1))
 
 
 def test_an_ear_that_is_not_there_is_named(tmp_path):
@@ -200,8 +207,23 @@ def test_every_pdf_has_the_column_of_its_phone_and_noises_that_of_silence():
     assert a_head().columns_of(States()).tolist() == [0, 0, 2, 0]
     with pytest.raises(ModelError, match="does not know the phone 'X'"):
         a_head().columns_of(States(labels=("sil", "X", "+breath+")))
-    with pytest.raises(ModelError, match="share states"):
+    with pytest.raises(ModelError, match="that no phone has"):
         a_head().columns_of(object())
+
+
+def test_every_leaf_of_a_tree_is_of_its_phone():
+    forest = Forest(  # two phones: the first has a tree of two leaves, each has a state more
+        questions=np.ones((1, 4), bool),
+        roots=np.array([[0, 3], [4, -1]]),
+        about=np.zeros(5, int),
+        asked=np.array([0, LEAF, LEAF, LEAF, LEAF]),
+        yes=np.array([1, 0, 1, 2, 3]),
+        no=np.array([2, LEAF, LEAF, LEAF, LEAF]),
+    )
+    alone = np.array([[4, 5], [6, 6]])  # pdfs of both without context, behind those of the leaves
+    topology = TreeTopology(phones=("sil", "A"), forest=forest, transitions=np.zeros((2, 2, 3)), alone=alone)
+    assert topology.bases.tolist() == [0, 0, 0, 1, 0, 0, 1]
+    assert a_head(phones=("SIL", "A")).columns_of(topology).tolist() == [0, 0, 0, 1, 0, 0, 1]
 
 
 def test_english_head_has_a_head_and_english_has_none(english):

@@ -36,7 +36,7 @@ from aligner.cli import main
 from aligner.corpus import audio
 from aligner.features import CepstralFrontend, affine
 from aligner.learn import adapt as adapting
-from aligner.learn import spread
+from aligner.learn import spread, train_head
 from aligner.learn.hmm_options import Options, options_of
 from aligner.learn.pronouncing import Text
 from aligner.learn.train_hmm import train_hmm
@@ -1017,6 +1017,43 @@ def test_a_network_learns_from_a_model(tiny, little, tmp_path):
         run("train", little, tmp_path / "third", "-b", "neural", "--teacher", model, "--epochs", 1).exit_code
         == 2
     )
+
+
+def test_a_head_learns_from_a_model_and_stands_beside_it(tiny, little, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_head, "LEAST_STEPS", 60)
+    model = tmp_path / "model"
+    call = ("train", little, model, "-b", "neural", "--encoder", "hama", "--teacher", tiny, "--copies", 1)
+    result = run(*call, "--epochs", 1, "--jobs", 1)
+    assert result.exit_code == 0, result.output
+    assert "of frames right" in result.output
+    taught, teacher = load_model(model), load_model(tiny)
+    assert taught.head is not None
+    assert taught.head.phones == ("SIL", *(p for p in teacher.topology.phones if teacher.topology.knows(p)))
+    wave = torch.from_numpy(audio.read(find(little).utterances[0], 16000).wave)
+    scores = taught.head.scores(wave)
+    assert len(set(scores.argmax(1).tolist())) > 5  # it tells phones apart
+    utterances = find(little).utterances
+    with_it, without = (
+        [r.phones for r in align(utterances, m)] for m in (taught, replace(taught, head=None))
+    )
+    assert with_it != without
+    table = json.loads((model / "hmm.json").read_text())
+    lost = table["head"]["phones"][-1]
+    table["head"]["phones"][-1] = "QQ"
+    (model / "hmm.json").write_text(json.dumps(table))
+    with pytest.raises(ModelError, match=f"does not know the phone '{lost}'"):
+        load_model(model)
+
+
+def test_an_encoder_is_for_networks_and_must_be_there(tiny, little, tmp_path):
+    model = tmp_path / "model"
+    result = run("train", little, model, "--encoder", "hama")
+    assert result.exit_code == 2
+    assert "--encoder: only a network can hear through one: add --backend neural" in result.output
+    result = run("train", little, model, "-b", "neural", "--encoder", tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "nowhere" in result.output
+    assert not model.exists()  # no teacher was trained
 
 
 def test_the_teacher_comes_first(tmp_path):

@@ -159,6 +159,9 @@ class Prepared:
     frames: Tensor
     """(T, D) what the model hears."""
 
+    headed: bool = False
+    """Whether what a model's head hears is beside them; on a device that is found out later, all at once."""
+
     pause_cost: Tensor | None = None
     """(T,) what each frame costs as a part of a pause between words; None where that is not known."""
 

@@ -119,12 +119,18 @@ class HmmBackend:
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
             check_length(heard, graph, len(frames), self.model.clock)
             cost = None if self.streams else pause_cost(self._energies(heard, frames))
-        if self.model.head is not None:
-            with stage("encoder"):
-                frames = self.model.headed_frames(heard.wave, frames)
-        return Prepared(
+        prepared = Prepared(
             heard=heard, spoken=spoken, oovs=tuple(odd), graph=graph, frames=frames, pause_cost=cost
         )
+        return self._headed(prepared) if self.compute.device == "cpu" else prepared
+
+    def _headed(self, prepared: Prepared) -> Prepared:
+        """The same with what the model's head hears beside the frames, if there is one."""
+        if prepared.headed or self.model.head is None:
+            return prepared
+        with stage("encoder"):
+            frames = self.model.headed_frames(prepared.heard.wave, prepared.frames)
+        return replace(prepared, frames=frames, headed=True)
 
     def _energies(self, heard: Heard, frames: Tensor) -> Tensor:
         """Log energies (T, filters) of an utterance's ``frames`` (T, D): what these tell of them, or anew."""
@@ -154,6 +160,7 @@ class HmmBackend:
         DataError
             If no path is possible.
         """
+        prepared = self._headed(prepared)
         if spans is None and prepared.heard.bounds is not None:
             return self._within_words(prepared, prepared.heard.bounds)
         model = self._model_for(prepared.heard)
@@ -196,6 +203,10 @@ class HmmBackend:
             by_model.setdefault(id(model.mixtures), (model, []))[1].append(k)
         for model, places in by_model.values():
             frames = moved([prepared[k].frames for k in places], self.compute.device)
+            frames = [
+                self._headed(replace(prepared[k], frames=f)).frames
+                for k, f in zip(places, frames, strict=True)
+            ]
             model = with_wild(model) if any(is_wild(prepared[k].spoken) for k in places) else model
             paths = best_paths(
                 frames,
@@ -317,10 +328,11 @@ class HmmBackend:
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The model with the mixtures for an utterance's speaker: others where frames are transformed."""
         voice = self.voice_of(heard.utterance)
-        return self._headed if voice is None or voice.transform is None else self._headed.for_adapted
+        return self._scoring if voice is None or voice.transform is None else self._scoring.for_adapted
 
     @cached_property
-    def _headed(self) -> MarkovModel:
+    def _scoring(self) -> MarkovModel:
+        """The model whose states are scored with those of its head."""
         return self.model.headed
 
     def _too_short(self, prepared: Prepared) -> DataError:

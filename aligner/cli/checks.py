@@ -194,14 +194,18 @@ class TrainRequest:
     """Whether to go on with a training that stopped."""
     teacher: Path | None
     """The hidden Markov model that a network learns from; None trains one first."""
+    encoder: str | None
+    """The pretrained encoder that a network hears through; None trains a network that has none."""
+    copies: int
+    """How often each recording is heard spoilt, where there is an encoder."""
     epochs: int | None
     """The number of passes of a network over the corpus; None takes the usual number of its kind."""
     alpha: float
     """The weight of the label priors of a CTC network."""
-    learning_rate: float
-    """The highest learning rate of a network."""
-    batch_seconds: float
-    """Seconds of speech in a batch of a network."""
+    learning_rate: float | None
+    """The highest learning rate of a network; None takes the usual one of its kind."""
+    batch_seconds: float | None
+    """Seconds of speech in a batch of a network; None takes as many as is usual."""
     seed: int
     """The seed of all random numbers."""
     jobs: int | None
@@ -226,6 +230,10 @@ def training(call: TrainRequest) -> None:
         check_spoken(call.language, call.corpus, espeak=call.backend != "ctc")
     if call.config is not None:
         check_readable(call.config)
+    if call.encoder is not None and call.backend != "neural":
+        raise DataError(
+            "--encoder", "only a network can hear through one", "add --backend neural", fault=Fault.CALL
+        )
     if call.teacher is not None:
         check_known(call.teacher)
     check_writable(call.model)

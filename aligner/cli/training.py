@@ -85,7 +85,23 @@ def _what_is_kept(backend: str, **_: Any) -> str:
     help="neural: the folder of the model to learn from.  [default: one is trained first, in MODEL/teacher]",
 )
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help="ctc, neural: passes over the corpus.  [default: 30; 12]"
+    "--encoder",
+    metavar="NAME",
+    help="neural: what the network hears through, a pretrained speech encoder: hama, tiny.en, base, or the "
+    "file or folder of a Whisper model; several joined by a +.  The network is small then (a head), hears "
+    "noise and rooms added to the corpus, and stands beside the mixtures that it learns from.",
+)
+@click.option(
+    "--copies",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="--encoder: how often each recording is heard with noise, music, voices or a room added.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="ctc, neural: passes over the corpus.  [default: 30; 12; 2 with --encoder]",
 )
 @click.option(
     "--alpha",
@@ -97,16 +113,12 @@ def _what_is_kept(backend: str, **_: Any) -> str:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    default=2e-3,
-    show_default=True,
-    help="ctc, neural: at its highest.",
+    help="ctc, neural: at its highest.  [default: 0.002; 0.0015 with --encoder]",
 )
 @click.option(
     "--batch-seconds",
     type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="ctc, neural: speech that is learnt from at once.",
+    help="ctc, neural: speech that is learnt from at once.  [default: 60; 16 with --encoder]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same gives the same model.")
 @click.option(

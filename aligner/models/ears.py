@@ -26,6 +26,7 @@ WINDOW_FRAMES = 1000  # 10 s: attention takes time with the square of what it is
 LEAST_SAMPLES = PAD + 1  # what can be mirrored at its ends
 HAMA_BLOCKS = (2, 3, 4)
 WHISPER_LAYERS = (2, 3)  # those past the middle lose time
+JOINT = "+"  # between the names of ears that hear together
 
 
 class Ear(Protocol):
@@ -50,7 +51,7 @@ class Ear(Protocol):
 class HamaEar:
     """The upper blocks of the phoneme recogniser inside the ``hama`` package, which has a frame each 20 ms.
 
-    Between two of its frames lies their mean: running it twice, 10 ms apart, places phones no better.
+    Running it twice, 10 ms apart, places phones no better than the means of neighbours.
     """
 
     network: HamaNetwork
@@ -63,14 +64,12 @@ class HamaEar:
         """Frames (T, 432) of a wave (N,)."""
         count = frame_count(len(wave))
         wave = torch.nn.functional.pad(wave, (0, max(LEAST_SAMPLES - len(wave), 0)))
-        frames = self.network.hidden(wave, HAMA_BLOCKS)
-        later = torch.cat([frames[1:], frames[-1:]])
-        return torch.stack([frames, (frames + later) / 2], 1).flatten(0, 1)[:count]
+        return _with_means(self.network.hidden(wave, HAMA_BLOCKS))[:count]
 
 
 @dataclass(frozen=True, eq=False)
 class WhisperEar:
-    """Some lower layers of Whisper's encoder."""
+    """Some lower layers of Whisper's encoder, which has a frame each 20 ms."""
 
     name: str
     """The name of its weights, or their file."""
@@ -84,12 +83,42 @@ class WhisperEar:
 
     def __call__(self, wave: Tensor) -> Tensor:
         """Frames (T, E) of a wave (N,)."""
-        return self.encoder.frames([wave], WHISPER_LAYERS)[0]
+        frames = self.encoder.frames([wave], WHISPER_LAYERS, step=2)[0]
+        return _with_means(frames)[: frame_count(len(wave))]
+
+
+@dataclass(frozen=True, eq=False)
+class JointEar:
+    """Several ears, whose channels lie side by side."""
+
+    ears: tuple[Ear, ...]
+    """The ears."""
+
+    @property
+    def name(self) -> str:
+        """Their names."""
+        return JOINT.join(one.name for one in self.ears)
+
+    @property
+    def size(self) -> int:
+        """Channels of a frame."""
+        return sum(one.size for one in self.ears)
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Frames (T, E) of a wave (N,)."""
+        return torch.cat([one(wave) for one in self.ears], -1)
+
+
+def _with_means(frames: Tensor) -> Tensor:
+    """Frames (T, E) with the mean of each and the next behind it, (2 T, E)."""
+    later = torch.cat([frames[1:], frames[-1:]])
+    return torch.stack([frames, (frames + later) / 2], 1).flatten(0, 1)
 
 
 @cache
-def ear(name: str) -> Ear:
-    """The ear of a name: ``hama``, or whatever `aligner.models.encoder.Encoder.load` takes.
+def ear(name: str, device: str = "cpu") -> Ear:
+    """The ear of a name: ``hama``, or whatever `aligner.models.encoder.Encoder.load` takes; several names
+    with a + between them are ears that hear together.  It takes waves that are on its ``device``.
 
     Raises
     ------
@@ -101,9 +130,11 @@ def ear(name: str) -> Ear:
     >>> ear("hama")(torch.zeros(16000)).shape
     torch.Size([101, 432])
     """
-    if name == HAMA:
-        return HamaEar(in_half(HamaNetwork.load()))
-    return WhisperEar(name, Encoder.load(name, layers=max(WHISPER_LAYERS)))
+    if JOINT in name:
+        return JointEar(tuple(ear(one, device) for one in name.split(JOINT)))
+    network = HamaNetwork.load() if name == HAMA else Encoder.load(name, layers=max(WHISPER_LAYERS))
+    network = in_half(network) if device == "cpu" else network.to(device)
+    return HamaEar(network) if isinstance(network, HamaNetwork) else WhisperEar(name, network)
 
 
 def frame_count(samples: int) -> int:

@@ -151,16 +151,25 @@ class Head(nn.Module):
     @cached_property
     def ear(self) -> Ear:
         """What it listens through."""
-        return ear(self.ear_name)
+        return ear(self.ear_name, str(self.log_priors.device))
 
     @cached_property
     def _quick(self) -> Head:
-        """The same head with quicker products, if it is no longer trained."""
-        if any(parameter.requires_grad for parameter in self.parameters()):
+        """The same head with quicker products, if it is on the CPU and no longer trained."""
+        if self.log_priors.device.type != "cpu" or any(p.requires_grad for p in self.parameters()):
             return self
+        return in_half(self.copy())
+
+    def copy(self) -> Head:
+        """A head of its own with the same weights, no longer trained."""
         head = Head(self.phones, self.ear_name, self.size, self.shape, self.weights)
         head.load_state_dict(self.state_dict())
-        return in_half(head.eval().requires_grad_(False))
+        head.about = self.about
+        return head.eval().requires_grad_(False)
+
+    def on(self, device: torch.device | str) -> Head:
+        """The head on a device, where what it listens through is put when it is first needed."""
+        return self if torch.device(device) == self.log_priors.device else self.copy().to(device)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key not in ("ear", "_quick")}
@@ -208,9 +217,10 @@ class Head(nn.Module):
         return torch.cat(parts) - self.weights.prior * self.log_priors
 
     def at(self, wave: Tensor, clock: Clock, count: int) -> Tensor:
-        """The same (count, P) at the middles of the frames of another clock."""
-        scores = self.scores(wave)
-        place = (torch.arange(count) * clock.hop + clock.window / 2) / CLOCK.hop
+        """The same (count, P) at the middles of the frames of another clock, on the head's device."""
+        device = self.log_priors.device
+        scores = self.scores(wave.to(device))
+        place = (torch.arange(count, device=device) * clock.hop + clock.window / 2) / CLOCK.hop
         before = place.long().clamp(max=len(scores) - 1)
         share = (place - place.floor())[:, None]
         after = (before + 1).clamp(max=len(scores) - 1)
@@ -222,10 +232,10 @@ class Head(nn.Module):
         Raises
         ------
         ModelError
-            If the head does not know a phone, or phones share states.
+            If the head does not know a phone, or a state has none.
         """
         if not isinstance(states, PhoneStates):
-            raise ModelError(self.ear_name, "its head is beside phones that share states", "train it again")
+            raise ModelError(self.ear_name, "its head is beside states that no phone has", "train it again")
         column = {phone: k for k, phone in enumerate(self.phones)}
         found = [column.get(label if states.knows(label) else SILENCE) for label in states.labels]
         if None in found:

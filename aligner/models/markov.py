@@ -119,18 +119,21 @@ class MarkovModel:
         return replace(self, mixtures=plain, adapted=adapted, head=None)
 
     def headed_frames(self, wave: Tensor, frames: Tensor) -> Tensor:
-        """Frames (T, D) of a waveform (N,) with what the head makes of it beside them, (T, D + P)."""
+        """Frames (T, D) of a waveform (N,) with what the head makes of it beside them, (T, D + P); there,
+        where the frames are.
+        """
         if self.head is None:
             return frames
         return torch.cat([frames, self.head.at(wave, self.clock, len(frames)).to(frames)], 1)
 
     def to(self, device: torch.device | str) -> MarkovModel:
-        """Copy the model with its mixtures to another device."""
+        """Copy the model with its mixtures and its head to another device."""
         plain, adapted = (
             m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted)
         )
         assert plain is not None
-        return replace(self, mixtures=plain, adapted=adapted)
+        head = None if self.head is None else self.head.on(device)
+        return replace(self, mixtures=plain, adapted=adapted, head=head)
 
     def frames_of_wave(self, wave: Tensor, voice: SpeakerTransform | None = None) -> Tensor:
         """Compute the frames (T, D) of a speaker's waveform (N,)."""

@@ -334,5 +334,8 @@ def _check(model: MarkovModel, finished: bool) -> None:
     size = getattr(model.frontend, "size", dims)
     if size != dims:
         raise ValueError(f"frames of {size} numbers, mixtures of {dims}")
-    if model.head is not None and not isinstance(model.topology, SphinxTopology):
-        raise ValueError("a head beside phones whose states are shared")
+    if model.head is not None:
+        try:
+            model.head.columns_of(model.topology)
+        except ModelError as error:
+            raise ValueError(error.rule) from error

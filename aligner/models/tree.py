@@ -86,6 +86,23 @@ class Forest:
         """Number of leaves, which is the number of pdfs."""
         return int((self.asked == LEAF).sum())
 
+    def leaves_of(self, phone: int) -> list[int]:
+        """The pdfs of all states of a phone, in whatever context.
+
+        Examples
+        --------
+        >>> Forest.untied([2, 1]).leaves_of(0)
+        [1, 0]
+        """
+        waiting, found = [int(node) for node in self.roots[phone] if node >= 0], []
+        while waiting:
+            node = waiting.pop()
+            if self.asked[node] == LEAF:
+                found.append(int(self.yes[node]))
+            else:
+                waiting += [int(self.yes[node]), int(self.no[node])]
+        return found
+
     @property
     def sizes(self) -> np.ndarray:
         """Number of states of each phone (N,)."""
@@ -128,11 +145,26 @@ class TreeTopology:
 
     def __getstate__(self) -> dict[str, object]:
         """Pickle without the tables that can be made again."""
-        return {name: value for name, value in self.__dict__.items() if name != "_index"} | {"_units": {}}
+        made = ("_index", "bases")
+        return {name: value for name, value in self.__dict__.items() if name not in made} | {"_units": {}}
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {phone: i for i, phone in enumerate(self.phones)}
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Labels of the phones."""
+        return self.phones
+
+    @cached_property
+    def bases(self) -> np.ndarray:
+        """(pdfs,) number of the phone that each pdf belongs to, those of phones without context included."""
+        found = np.zeros(max(self.forest.pdfs, int(self.alone.max()) + 1), np.int64)
+        for phone, alone in enumerate(self.alone):
+            found[alone] = phone
+            found[self.forest.leaves_of(phone)] = phone
+        return found
 
     def knows(self, label: str) -> bool:
         """Whether a dictionary may use this phone, with or without a stress digit."""

@@ -23,16 +23,21 @@ from aligner.learn.hmm_options import Options as HmmOptions
 from aligner.learn.hmm_options import options_of
 from aligner.learn.pronouncing import Text
 from aligner.learn.train_ctc import train_ctc
+from aligner.learn.train_head import Options as HeadOptions
+from aligner.learn.train_head import train_headed
 from aligner.learn.train_hmm import train_hmm
 from aligner.learn.train_neural import TEACHER, teacher_of, train_neural
 from aligner.learn.training_corpus import cautions
+from aligner.models.ears import CLOCK, ear
 from aligner.models.saved import TABLE
 from aligner.parallel.cores import cores
 from aligner.run.plan import check_new, plan
 from aligner.train.ctc import Options as NetworkOptions
+from aligner.train.head import Options as HeadFitting
 from aligner.types import Failure
 
-CTC_EPOCHS, NEURAL_EPOCHS = 30, 12  # passes over the corpus unless the call says how many
+CTC_EPOCHS, NEURAL_EPOCHS, HEAD_EPOCHS = 30, 12, 2  # passes over the corpus unless the call says how many
+LEARNING_RATE, BATCH_SECONDS = 2e-3, 60.0  # of networks without an encoder
 
 
 def train(call: TrainRequest) -> int:
@@ -136,12 +141,16 @@ def _train_ctc(call: TrainRequest, text: Text) -> Sequence[Failure]:
 
 def _train_neural(call: TrainRequest, text: Text) -> Sequence[Failure]:
     reading = options_of(call.recipe, call.config, jobs=call.jobs or cores(), device="cpu")
+    if call.encoder is not None:
+        ear(call.encoder)  # before a teacher is trained, it is known whether there is one
     teacher = call.teacher or call.model / TEACHER
     check_new(call.model / TABLE)  # before the teacher is trained
     if call.teacher is None:
         check_new(teacher / TABLE, f"learn from it (--teacher {teacher}), or name another folder")
         click.echo(f"first, a hidden Markov model to learn from: {teacher}", err=True)
         _train_hmm(replace(call, model=teacher, device="cpu"), text)
+    if call.encoder is not None:
+        return _train_head(call, text, teacher)
     options = _network_options(call, call.epochs or NEURAL_EPOCHS, 0.0)
     with _progress() as (read, _):
         summary = train_neural(
@@ -160,11 +169,39 @@ def _train_neural(call: TrainRequest, text: Text) -> Sequence[Failure]:
     return summary.failures
 
 
+def _train_head(call: TrainRequest, text: Text, teacher: Path) -> Sequence[Failure]:
+    assert call.encoder is not None
+    usual = HeadFitting()
+    frames = None if call.batch_seconds is None else CLOCK.rate / CLOCK.hop * call.batch_seconds
+    fitting = replace(
+        usual,
+        epochs=float(call.epochs or HEAD_EPOCHS),
+        batch=usual.batch if frames is None else max(1, round(frames / usual.stretch)),
+        learning_rate=call.learning_rate or usual.learning_rate,
+        seed=call.seed,
+    )
+    with _progress() as (read, _):
+        summary = train_headed(
+            call.corpus,
+            call.model,
+            text,
+            teacher_of(teacher),
+            HeadOptions(encoder=call.encoder, copies=call.copies, fitting=fitting),
+            jobs=call.jobs or cores(),
+            on_heard=read,
+            on_progress=_print_epoch,
+        )
+    click.echo(f"learnt    {summary.utterances} utterances; {summary.right:.0%} of frames right")
+    print_failures(summary.failures)
+    click.echo(f"model     {call.model}")
+    return summary.failures
+
+
 def _network_options(call: TrainRequest, epochs: int, alpha: float) -> NetworkOptions:
     return NetworkOptions(
         epochs=epochs,
-        batch_seconds=call.batch_seconds,
-        learning_rate=call.learning_rate,
+        batch_seconds=call.batch_seconds or BATCH_SECONDS,
+        learning_rate=call.learning_rate or LEARNING_RATE,
         alpha=alpha,
         seed=call.seed,
         device=call.device,
