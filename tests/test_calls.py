@@ -68,9 +68,9 @@ WRONG = {
     "align rec out -d nowhere": "nowhere: it cannot be read (No such file or directory): check its "
     "place and rights",
     "align rec out -m nowhere": "nowhere: there is no model of this name and no such folder: use "
-    "'english', 'english-gmm', 'hama'",
-    "align rec out -m my.dict": "my.dict: it is a file, and no folder: use 'english', 'english-gmm', "
-    "'hama', a model's folder",
+    "'english', 'english-whisper', 'english-gmm', 'hama'",
+    "align rec out -m my.dict": "my.dict: it is a file, and no folder: use 'english', "
+    "'english-whisper', 'english-gmm', 'hama', a model's folder",
     "align rec out -m rec": "rec: there is no model in this folder: a model that was trained here has a "
     "file hmm.json",
     "align rec out --posteriors nowhere": "nowhere: there is no model of this name",

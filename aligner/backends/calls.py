@@ -13,7 +13,7 @@ from aligner.corpus.labels import check_aligned, check_usable, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS, READING_COLUMNS
 from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import read_text
-from aligner.models.known import ENGLISH, ENGLISH_GMM, HAMA, check_known, kind_of
+from aligner.models.known import ENGLISH, ENGLISHES, HAMA, check_known, kind_of
 from aligner.text.dictionaries import check_dictionaries
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, Fault, ModelError
@@ -61,7 +61,7 @@ def _english_inside(backend: str, kind: str | None, model: str | None) -> str | 
     if backend in OF_TWO_MODELS:
         return HAMA if kind == "hmm" else ENGLISH
     if backend == "dtw":
-        return model if model in (ENGLISH, ENGLISH_GMM) else None
+        return model if model in ENGLISHES else None
     return {"hmm": ENGLISH, "ctc": HAMA}.get(backend) if model is None else None
 
 

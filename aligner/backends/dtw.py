@@ -29,7 +29,7 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.known import ENGLISH, ENGLISH_GMM
+from aligner.models.known import ENGLISHES
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary, load_model, read_measured
 from aligner.reference import espeak
@@ -601,7 +601,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> DtwBackend:
     """
     check_warping(compute.device, unspoken_dictionaries(options) if model is None else ())
     if model is not None:
-        reference = own_model(model.name, options) if model.name in (ENGLISH, ENGLISH_GMM) else model
+        reference = own_model(model.name, options) if model.name in ENGLISHES else model
         return by_model(markov_model(reference), options, compute)
     backend = by_espeak(options.language or "en", options, compute)
     if options.backend is None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from aligner.types import ModelError
 
 ENGLISH = "english"  # US English: the next, with a head that listens through the network of `HAMA`
+ENGLISH_WHISPER = "english-whisper"  # the next, with a head that listens through Whisper's encoder, too
 ENGLISH_GMM = "english-gmm"  # Gaussian mixtures alone, inside the pocketsphinx package
+ENGLISHES = (ENGLISH, ENGLISH_WHISPER, ENGLISH_GMM)  # hidden Markov models of English
 HAMA = "hama"  # English and Korean phonemes, inside the hama package
-OWN = (ENGLISH, ENGLISH_GMM, HAMA)  # models that come with the package
+OWN = (*ENGLISHES, HAMA)  # models that come with the package
 HUB = "hf:"  # before a name on Hugging Face's hub: without it nothing is ever fetched by mistake
 # files of models that are made here
 HMM_TABLE, NETWORK_TABLE, BOUNDARY_TABLE = "hmm.json", "ctc.json", "boundaries.json"
@@ -50,7 +52,7 @@ def check_known(name_or_path: str | Path) -> None:
         raise ModelError(
             name,
             f"{file} folder",
-            f"use {ENGLISH!r}, {ENGLISH_GMM!r}, {HAMA!r}, a model's folder, "
+            f"use {', '.join(map(repr, OWN))}, a model's folder, "
             f"{HUB}ORGANISATION/NAME, or the name of one of torchaudio's pipelines (MMS_FA)",
         )
 
@@ -68,7 +70,7 @@ def no_model_in(folder: str | Path) -> ModelError:
 
 def kind_of(name_or_path: str | Path | None) -> str | None:
     """Kind of a model, ``hmm`` or ``ctc``, by its name or its files; None if it would have to be loaded."""
-    if name_or_path is None or name_or_path in (ENGLISH, ENGLISH_GMM):
+    if name_or_path is None or name_or_path in ENGLISHES:
         return None if name_or_path is None else "hmm"
     folder = Path(name_or_path)
     if not in_a_folder(name_or_path):

@@ -12,12 +12,14 @@ from aligner.models import boundary, neural, saved, sphinx
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel, spelled
+from aligner.models.ears import ear
 from aligner.models.hama import HamaNetwork
 from aligner.models.head import Head
 from aligner.models.hub import huggingface_network, torchaudio_network
 from aligner.models.known import (
     ENGLISH,
     ENGLISH_GMM,
+    ENGLISH_WHISPER,
     HAMA,
     HUB,
     SPHINX_TABLE,
@@ -39,8 +41,9 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     ----------
     name_or_path : str or Path
         ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package, with a head
-        that hears through noise (see `aligner.models.head`); ``english-gmm``, the same without it; ``hama``,
-        the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
+        that hears through noise (see `aligner.models.head`); ``english-whisper``, the same with a head that
+        listens through Whisper's encoder, too, whose weights an extra brings; ``english-gmm``, without any;
+        ``hama``, the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
         that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
         network from their hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched
         over the network, once.  A folder that ``aligner teach`` made holds what was learnt from corrections,
@@ -59,6 +62,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
     """
     if name_or_path == ENGLISH:
         return _english()
+    if name_or_path == ENGLISH_WHISPER:
+        return _english_whisper()
     if name_or_path == ENGLISH_GMM:
         return _english_gmm()
     if name_or_path == HAMA:
@@ -115,7 +120,14 @@ def _of_a_hub(name: str) -> CtcModel:
 
 @cache
 def _english() -> MarkovModel:
-    return replace(_english_gmm(), name=ENGLISH, head=Head.load(MEASURED_FOLDER / "english"))
+    return replace(_english_gmm(), name=ENGLISH, head=Head.load(MEASURED_FOLDER / ENGLISH))
+
+
+@cache
+def _english_whisper() -> MarkovModel:
+    head = Head.load(MEASURED_FOLDER / ENGLISH_WHISPER)
+    ear(head.ear_name)  # now, and not at the first recording, it is known whether its weights are there
+    return replace(_english_gmm(), name=ENGLISH_WHISPER, head=head)
 
 
 @cache  # a program that aligns one file after the other loads it once
