@@ -30,6 +30,7 @@ ABILITIES = (
     abilities.SpeakerAware,
     abilities.Spotting,
     abilities.Teachable,
+    abilities.Headed,
     abilities.Composite,
 )
 

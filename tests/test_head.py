@@ -20,8 +20,9 @@ from aligner.models import saved
 from aligner.models.convolution import Convolution, DepthwiseConvolution
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, HamaEar, ear, frame_count
 from aligner.models.hama import HamaNetwork
-from aligner.models.head import OVERLAP_FRAMES, TABLE, Head, HeadedScorer, Shape, Weights, around, normalised
+from aligner.models.head import OVERLAP_FRAMES, TABLE, Head, Shape, Weights, around, normalised
 from aligner.models.known import ENGLISH, ENGLISH_GMM
+from aligner.models.markov import HeadedScorer
 from aligner.models.products import in_half
 from aligner.models.tree import LEAF, Forest, TreeTopology
 from aligner.train.augment import mixed

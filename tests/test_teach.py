@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from support.bars import at_most
 from support.places import SAMPLE
 from support.random_models import random_model
 
-from aligner import load_model
+from aligner import align, find, load_model
 from aligner.backends.base import hear
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
@@ -28,6 +29,7 @@ from aligner.corpus.tier_names import TierNames
 from aligner.formats.files import read_text
 from aligner.formats.textgrid import read_textgrid, write_textgrid
 from aligner.learn import teach as teaching
+from aligner.learn import tuning
 from aligner.learn.corrections import (
     LONGEST_WHOLE,
     SHORTEST_CUT_PAUSE,
@@ -96,6 +98,7 @@ def run(tmp_path_factory) -> Path:
         write_textgrid(path, {"words": tiers["words"], "phones": phones}, phones[-1].end)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "STEPS_FEW", 50)
+        patch.setattr(tuning, "LEAST_STEPS", 150)  # of so few sentences
         told = call("teach", root / "out" / "corrected", "english", root / "new", "-j", 1)
     (root / "told").write_text(f"{told.exit_code}\n{told.output}")
     return root
@@ -129,6 +132,68 @@ def test_teaching_tells_what_it_is_worth(run):
     assert about["mae_ms"][1] < about["mae_ms"][0] - 2
 
 
+def test_the_head_is_tuned_and_goes_along(run):
+    taught = load_model(run / "new").taught
+    own = load_model("english")
+    assert taught.head is not None
+    assert taught.head.about["tuned"] == len(NAMES)
+    model = replace(own, taught=taught)
+    assert model.listening is taught.head
+    assert model.with_head(None).listening is None
+    assert model.with_head(own.head).listening is own.head
+    assert own.listening is own.head
+    # of so little speech the shares of phones say nothing
+    torch.testing.assert_close(taught.head.log_priors, own.head.log_priors)
+    table = json.loads((run / "new" / TABLE).read_text())
+    assert table["about"]["head_tuned"] is True
+
+
+def test_a_tuned_head_alone_places_boundaries_as_was_corrected(run, english):
+    """Without the boundary networks that learnt from the same."""
+    head = load_model(run / "new").taught.head
+    utterances = find(run / "corpus").utterances
+    truth = [tier(run / "out" / "corrected" / f"{u.file}.TextGrid", "phones") for u in utterances]
+
+    def off(backend) -> float:
+        found = [r.phones for r in align(utterances, backend)]
+        edges = [
+            edge for own, true in zip(found, truth, strict=True) for edge in true_places(true, own, True)
+        ]
+        starts = [phone.start for own in found for phone in own[1:]]
+        return float(np.nanmean(np.abs(np.array(edges) - starts)))
+
+    assert off(english.with_head(head)) < 0.85 * off(english)
+
+
+def test_a_head_that_gains_nothing_on_others_is_left_as_it_was(run, english, monkeypatch):
+    items, _ = read_corrections(run / "out" / "corrected", run / "corpus", TierNames())
+    pairs = [tuning.TaughtBy(item, lesson_of(english, item)) for item in items]
+
+    def again(backend, some):
+        return [lesson_of(backend, item) for item in some]
+
+    monkeypatch.setattr(tuning, "LEARNING_RATE", 1e-12)
+    assert tuning.tuned(english, english.head, english.with_head, pairs, again) is None
+    monkeypatch.setattr(tuning, "LONGEST", 0.1)
+    assert tuning.tuned(english, english.head, english.with_head, pairs, again) is None
+
+
+def test_phones_are_learnt_between_known_boundaries(run, english):
+    items, _ = read_corrections(run / "out" / "corrected", run / "corpus", TierNames())
+    phones = (
+        Interval(0.1, 0.2, ""),
+        Interval(0.2, 0.3, "A"),
+        Interval(0.3, 0.4, "B"),
+        Interval(0.4, 0.5, ""),
+    )
+    truth = np.array([0.15, np.nan, 0.31])
+    found = tuning.corrected(replace(lesson_of(english, items[0]), phones=phones, truth=truth))
+    assert [(p.start, p.end, p.label) for p in found] == [
+        (0.1, pytest.approx(0.25), ""),
+        (pytest.approx(0.41), 0.5, ""),
+    ]
+
+
 def test_a_taught_model_aligns_as_was_corrected(run):
     """The recordings of the lessons, with `align -m NEW` and nothing else."""
     found = call("align", run / "corpus", run / "out2", "-m", run / "new", "-j", 1)
@@ -142,11 +207,12 @@ def test_corrections_beside_align_are_teaching_and_aligning(run, tmp_path, monke
     taught = load_model(run / "new").taught
     given = []
 
-    def learnt(lessons, backend, mapped):
+    def learnt(lessons, backend, mapped, **_):
         given.append((len(lessons), backend))
         return learnt_of(taught)
 
     monkeypatch.setattr(teaching, "learn", learnt)
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
     words = ("align", run / "corpus", tmp_path / "a", "-j", 1)
     both = call(*words, "--corrections", run / "out" / "corrected")
     assert both.exit_code == 0, both.output
@@ -188,8 +254,9 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
     lessons: list[Lesson] = []
     other = random_model(5)
     monkeypatch.setattr(
-        teaching, "learn", lambda given, backend, mapped: lessons.extend(given) or learnt_of(other)
+        teaching, "learn", lambda given, backend, mapped, **_: lessons.extend(given) or learnt_of(other)
     )
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
     for model, out in (("english", tmp_path / "first"), (run / "new", tmp_path / "again")):
         assert call("teach", run / "out" / "corrected", model, out, "-j", 1).exit_code == 0
     first, again = lessons[: len(NAMES)], lessons[len(NAMES) :]
@@ -228,7 +295,8 @@ def test_lessons_of_corrections_tell_the_planted_habit(run, english):
 
 
 def test_where_it_does_not_help_nothing_is_written(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(teaching, "learn", lambda *_: learnt_of(None))
+    monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(None))
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
     assert found.exit_code == 1
     assert "it does not help" in found.output
@@ -304,7 +372,8 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
             path.write_text(read_text(corrected / "rms" / "winter.TextGrid")[:900])
         else:
             write_textgrid(path, tiers, max(t[-1].end for t in tiers.values()))
-    monkeypatch.setattr(teaching, "learn", lambda *_: learnt_of(random_model(0)))
+    monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(random_model(0)))
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", corrected, "english", tmp_path / "new", "-c", run / "corpus", "-j", 1)
     assert found.exit_code == 1, found.output
     assert (tmp_path / "new" / TABLE).is_file()

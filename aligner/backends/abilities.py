@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from aligner.backends.base import AnyBackend, Found
 from aligner.backends.spotting import Spotter
 from aligner.models.boundary import BoundaryModel
+from aligner.models.head import Head
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token
 from aligner.types import DataError, Utterance
@@ -58,6 +59,20 @@ class Teachable(Protocol):
 
     def with_taught(self, taught: BoundaryModel | None) -> AnyBackend:
         """The same backend with what was learnt from corrections; None takes away what it had learnt."""
+        ...
+
+
+@runtime_checkable
+class Headed(Protocol):
+    """A backend whose model may have a head, which corrections may tune."""
+
+    @property
+    def head(self) -> Head | None:
+        """The head that is asked; None where the model has none."""
+        ...
+
+    def with_head(self, head: Head | None) -> AnyBackend:
+        """The same backend with another head, or without one."""
         ...
 
 

@@ -35,6 +35,7 @@ from aligner.graph import build
 from aligner.graph.pronunciations import PAUSE_WEIGHT
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
+from aligner.models.head import Head
 from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.parallel.batches import moved
@@ -126,7 +127,7 @@ class HmmBackend:
 
     def _headed(self, prepared: Prepared) -> Prepared:
         """The same with what the model's head hears beside the frames, if there is one."""
-        if prepared.headed or self.model.head is None:
+        if prepared.headed or self.head is None:
             return prepared
         with stage("encoder"):
             frames = self.model.headed_frames(prepared.heard.wave, prepared.frames)
@@ -299,7 +300,7 @@ class HmmBackend:
                 "take 'english' or another CMU Sphinx model without variance normalisation",
             )
         heard = frontend if frontend.cmn == "none" else replace(frontend, cmn="running")
-        return replace(self, model=replace(self.model, frontend=heard, head=None))
+        return replace(self, model=replace(self.model.with_head(None), frontend=heard))
 
     @property
     def streams(self) -> bool:
@@ -313,6 +314,15 @@ class HmmBackend:
     def with_taught(self, taught: BoundaryModel | None) -> HmmBackend:
         """The same backend with what was learnt from corrections, or with nothing (see `Teachable`)."""
         return replace(self, model=replace(self.model, taught=taught))
+
+    @property
+    def head(self) -> Head | None:
+        """What is asked beside the mixtures, if there is something (see `Headed`)."""
+        return self.model.listening
+
+    def with_head(self, head: Head | None) -> HmmBackend:
+        """The same backend with another head, or without one (see `Headed`)."""
+        return replace(self, model=self.model.with_head(head))
 
     def voice_of(self, utterance: Utterance) -> SpeakerTransform | None:
         """What is known of an utterance's speaker."""

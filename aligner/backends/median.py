@@ -114,11 +114,13 @@ def make(model: Model | None, options: Options, compute: Compute) -> MedianBacke
     of_network = isinstance(model, CtcModel)
     first = hmm.make(None if of_network else model, options, compute)
     second: AnyBackend
-    if first.model.head is None or of_network:
+    if first.head is None or of_network:
         second = ctc.make(model if of_network else None, options, compute)
     else:  # a head goes wrong where networks do
         second = hmm.make(
-            replace(first.model, head=None, name=f"{first.model.name} without its head"), options, compute
+            replace(first.model.with_head(None), name=f"{first.model.name} without its head"),
+            options,
+            compute,
         )
     try:
         warped = dtw.make(None, replace(options, dictionary=None, add_words=(), stress=False), compute)

@@ -53,8 +53,8 @@ def summary(model: Model) -> list[str]:
     kind = "hidden Markov model"
     if not isinstance(model.mixtures, GaussianMixtures):
         kind += " whose states a network scores"
-    if model.head is not None:
-        kind += f" with a head that listens through {model.head.ear_name!r}"
+    if model.listening is not None:
+        kind += f" with a head that listens through {model.listening.ear_name!r}"
     corpus = model.about.get("corpus")
     trained = [f"trained on {corpus['hours']:.2f} h, {corpus['speakers']} speakers"] if corpus else []
     return [f"{kind}, {model.language or 'en'}, {len(model.topology.alone)} phones;", *trained, *learnt]

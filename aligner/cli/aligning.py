@@ -54,9 +54,9 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     "--model",
     "-m",
     metavar="NAME|FOLDER",
-    help="Acoustic model: 'english', 'english-gmm' (quicker, for clean speech), 'english-whisper' (slower, more "
-    "accurate; needs 'aligner[encoder]') and 'hama' (CTC) are inside; "
-    "the folder of a CMU Sphinx model, of a trained or Hugging Face CTC network; hf:ORGANISATION/NAME or "
+    help="Acoustic model: 'english', 'english-gmm' (quicker, for clean speech), 'english-whisper' (slower, "
+    "more accurate; needs 'aligner[encoder]') and 'hama' (CTC) are inside; the folder of a CMU Sphinx model, "
+    "of a trained or Hugging Face CTC network; hf:ORGANISATION/NAME or "
     "torchaudio's name of one, which are fetched.  [default: the backend's]",
 )
 @click.option(

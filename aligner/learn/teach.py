@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aligner.backends.abilities import Composite, Teachable
+from aligner.backends.abilities import Composite, Headed, Teachable
 from aligner.backends.base import AnyBackend
 from aligner.backends.calls import check_refined
 from aligner.corpus.tier_names import TierNames
 from aligner.learn.corrections import CorrectedUtterance, read_corrections
 from aligner.learn.dictionary import save_dictionary
 from aligner.learn.lessons import lesson_of
+from aligner.learn.tuning import TaughtBy, Tuned, tuned
 from aligner.models import boundary
 from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
@@ -70,7 +71,9 @@ def teach(
     if not isinstance(backend, Teachable):
         raise _unteachable(backend)
     items, unreadable = read_corrections(corrected, corpus, tiers or TierNames())
-    lessons, unusable = _lessons(backend.with_taught(None), items)
+    untaught = backend.with_taught(None)
+    pairs, unusable = _lessons(untaught, items)
+    lessons = [pair.lesson for pair in pairs]
     failures = (*unreadable, *unusable)
     if len(lessons) < FEWEST_LESSONS:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
@@ -79,25 +82,45 @@ def teach(
             f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST_LESSONS} are needed{why}",
             "correct more, or mend these",
         )
-    traits = backend.traits
+    traits, better = backend.traits, _tuned(untaught, pairs)
     with worker_pool(backend.compute.jobs, None) as submit:
 
         def mapped(_: object, fits: Iterable[FitTask]) -> Iterator[BoundaryNetwork]:
             yield from map_tasks(submit, _fit_in_worker, fits, lambda _: FIT_TIMEOUT)
 
-        learnt = learn(lessons, traits.boundaries_of or traits.name, mapped)
+        learnt = learn(
+            lessons if better is None else better.lessons,
+            traits.boundaries_of or traits.name,
+            mapped,
+            as_it_was=lessons,
+            head=None if better is None else better.head,
+        )
     return Taught(traits.name, learnt, len(lessons), failures)
 
 
-def _lessons(backend: AnyBackend, items: Sequence[CorrectedUtterance]) -> tuple[list[Lesson], list[Failure]]:
+def _tuned(backend: AnyBackend, pairs: Sequence[TaughtBy]) -> Tuned | None:
+    """The backend's head, if it has one, tuned to corrections, if that helps."""
+    if not isinstance(backend, Headed) or backend.head is None:
+        return None
+
+    def lessons_of(other: AnyBackend, items: Sequence[CorrectedUtterance]) -> list[Lesson | None]:
+        found = {id(item): lesson for item, lesson in _lessons(other, items)[0]}
+        return [found.get(id(item)) for item in items]
+
+    return tuned(backend, backend.head, backend.with_head, pairs, lessons_of)
+
+
+def _lessons(
+    backend: AnyBackend, items: Sequence[CorrectedUtterance]
+) -> tuple[list[TaughtBy], list[Failure]]:
     """Align corrected utterances in a pool; return a lesson or a failure for each."""
-    lessons: list[Lesson] = []
+    lessons: list[TaughtBy] = []
     failures: list[Failure] = []
     with worker_pool(backend.compute.jobs, backend) as submit:
         results = try_map(submit, lesson_of, items, lambda item: timeout_of(item.utterance))
         for item, result in zip(items, results, strict=True):
             if isinstance(result, Lesson):
-                lessons.append(result)
+                lessons.append(TaughtBy(item, result))
             elif isinstance(result, Failure):
                 failures.append(replace(result, utterance=item.utterance))
             else:
@@ -212,6 +235,7 @@ def _about(learnt: LearningResult) -> dict[str, Any]:
         "gain_ms": round(learnt.gain, 3),
         "error_ms": round(learnt.error, 3),
         "mae_ms": [round(before.mae, 2), round(after.mae, 2)],
+        "head_tuned": learnt.model is not None and learnt.model.head is not None,
         "within_10_20_50": [[round(x, 1) for x in figures.within] for figures in (before, after)],
     }
 

@@ -307,7 +307,7 @@ def train_headed(
 def _aligning(teacher: MarkovModel, text: Text, jobs: int) -> HmmBackend:
     """What aligns the corpus: the teacher, reading its transcripts as the call says."""
     return HmmBackend(
-        model=replace(teacher, head=None, taught=None),
+        model=replace(teacher.with_head(None), taught=None),
         options=Aligning(
             dictionary=text.dictionary,
             add_words=text.add_words,

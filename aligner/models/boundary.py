@@ -3,7 +3,8 @@
 It hears log mel energies every 5 ms, some 70 ms to either side (dilated convolutions over time, shared by all
 boundaries of an utterance), and weighs what it hears by the two phones that meet and by their classes.  It
 does not place boundaries by itself: it changes how likely the places are that `aligner.refine.segments`
-gives, and how far a boundary of these classes may be from there.
+gives, and how far a boundary of these classes may be from there.  A head that the same corrections tuned may
+go with it.
 
 N boundaries with W places each, T frames, B utterances.
 """
@@ -22,10 +23,12 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, pad, relu
 
 from aligner.models import packed
+from aligner.models.head import Head
 from aligner.models.known import BOUNDARY_TABLE
 from aligner.text.phones import phone_class, unstressed
 
 TABLE = BOUNDARY_TABLE
+HEAD = "head."  # before the names of a head's tensors
 BANDS = 26  # number of mel filters
 CANDIDATE_REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
 WIDTH, KERNEL, DILATIONS = 32, 5, (1, 2, 4)
@@ -161,6 +164,8 @@ class BoundaryModel:
     few corrections."""
     width: float = 1.0
     """Factor by which the intervals of boundaries are wider than the predicted distributions."""
+    head: Head | None = None
+    """The acoustic model's head as the corrections tuned it; None leaves the model's own."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Record of what it was learnt from and how much it gains."""
 
@@ -212,16 +217,15 @@ class BoundaryModel:
             "width": self.width,
             "about": dict(self.about),
         }
-        packed.write(
-            folder,
-            TABLE,
-            {**table, **more},
-            {
-                f"{k}.{name}": value
-                for k, network in enumerate(self.networks)
-                for name, value in network.state_dict().items()
-            },
-        )
+        tensors = {
+            f"{k}.{name}": value
+            for k, network in enumerate(self.networks)
+            for name, value in network.state_dict().items()
+        }
+        if self.head is not None:
+            table["head"], of_head = self.head.parts()
+            tensors |= {HEAD + name: value for name, value in of_head.items()}
+        packed.write(folder, TABLE, {**table, **more}, tensors)
 
     @classmethod
     def load(cls, folder: Path) -> tuple[BoundaryModel, Mapping[str, Any]]:
@@ -260,8 +264,13 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
         networks=tuple(networks),
         share=share,
         width=width,
+        head=_head(table["head"], tensors) if "head" in table else None,
         about=dict(table["about"]),
     )
+
+
+def _head(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Head:
+    return Head.whole(table, {n.removeprefix(HEAD): t for n, t in tensors.items() if n.startswith(HEAD)})
 
 
 def mixed_with_prior(mean: np.ndarray, likely: np.ndarray, share: float) -> np.ndarray:

@@ -25,7 +25,6 @@ from torch.nn.functional import gelu
 
 from aligner.features import FINE_FRONTEND, fine_energies, sounding
 from aligner.models import neural, packed
-from aligner.models.base import Scorer
 from aligner.models.convolution import Convolution
 from aligner.models.ears import CLOCK, WINDOW_FRAMES, Ear, ear, frame_count
 from aligner.models.encoder import spans
@@ -309,25 +308,3 @@ def around(energies: Tensor, first: int, last: int) -> Tensor:
     begin = FINE_STEP * first - FINE_BEFORE
     places = torch.arange(begin, begin + FINE_STEP * (last - first) + FINE_KERNEL - FINE_STEP)
     return energies[places.clamp(0, len(energies) - 1)]
-
-
-@dataclass(frozen=True, eq=False)
-class HeadedScorer:
-    """Scores a model's frames with a head's scores beside them (see `aligner.models.base.Scorer`)."""
-
-    inner: Scorer
-    """The scorer of the model's own frames."""
-    columns: np.ndarray
-    """(pdfs,) the head's column for each of the model's pdfs."""
-    weights: Weights
-    """How much of each counts."""
-    phones: int
-    """P, the number of the head's columns, which stand behind the model's own frames."""
-
-    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
-        """Log-likelihoods (T, Q) of frames (T, D + P) under only the given ``pdfs`` (Q,)."""
-        own = self.inner.score(frames[:, : -self.phones], pdfs)
-        columns = torch.from_numpy(self.columns[np.asarray(pdfs)]).to(frames.device)
-        heard = frames[:, -self.phones :].index_select(1, columns)
-        combined: Tensor = self.weights.own * own + self.weights.head * heard
-        return combined

@@ -17,7 +17,7 @@ from aligner.graph import Topology
 from aligner.models.base import Scorer
 from aligner.models.boundary import BoundaryModel
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.head import Head, HeadedScorer
+from aligner.models.head import Head, Weights
 from aligner.types import Clock
 
 G2PS = ("english", "espeak", "letters", "none")  # ways from letters to phones
@@ -60,6 +60,28 @@ def log_determinant(transform: Tensor) -> float:
     return float(torch.linalg.slogdet(transform[:, : len(transform)].double())[1])
 
 
+@dataclass(frozen=True, eq=False)
+class HeadedScorer:
+    """Scores a model's frames with a head's scores beside them (see `aligner.models.base.Scorer`)."""
+
+    inner: Scorer
+    """The scorer of the model's own frames."""
+    columns: np.ndarray
+    """(pdfs,) the head's column for each of the model's pdfs."""
+    weights: Weights
+    """How much of each counts."""
+    phones: int
+    """P, the number of the head's columns, which stand behind the model's own frames."""
+
+    def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
+        """Log-likelihoods (T, Q) of frames (T, D + P) under only the given ``pdfs`` (Q,)."""
+        own = self.inner.score(frames[:, : -self.phones], pdfs)
+        columns = torch.from_numpy(self.columns[np.asarray(pdfs)]).to(frames.device)
+        heard = frames[:, -self.phones :].index_select(1, columns)
+        combined: Tensor = self.weights.own * own + self.weights.head * heard
+        return combined
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MarkovModel:
     """A hidden Markov model of phones (see `aligner.models.base.HmmModel`)."""
@@ -89,7 +111,8 @@ class MarkovModel:
     spread: float = 1.0
     """Factor by which its margins of confidence are wider than those of the English model."""
     head: Head | None = None
-    """What hears phones through a pretrained network, and is asked beside the mixtures, if there is one."""
+    """What hears phones through a pretrained network, and is asked beside the mixtures, if there is one; see
+    `listening`, too."""
     taught: BoundaryModel | None = None
     """Boundary model learnt from corrections, if there is one."""
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -106,25 +129,36 @@ class MarkovModel:
         return self if self.adapted is None else replace(self, mixtures=self.adapted)
 
     @property
+    def listening(self) -> Head | None:
+        """The head that is asked: as corrections tuned it, where they did."""
+        return self.head if self.taught is None or self.taught.head is None else self.taught.head
+
+    def with_head(self, head: Head | None) -> MarkovModel:
+        """The model with another head, or without any, whatever corrections have taught."""
+        taught = None if self.taught is None else replace(self.taught, head=None)
+        return replace(self, head=head, taught=taught)
+
+    @property
     def headed(self) -> MarkovModel:
         """The model with scores of its head added to its own, for frames as `headed_frames` has them."""
-        if self.head is None:
+        head = self.listening
+        if head is None:
             return self
-        columns = self.head.columns_of(self.topology)
+        columns = head.columns_of(self.topology)
         plain, adapted = (
-            m if m is None else HeadedScorer(m, columns, self.head.weights, len(self.head.phones))
+            m if m is None else HeadedScorer(m, columns, head.weights, len(head.phones))
             for m in (self.mixtures, self.adapted)
         )
         assert plain is not None
-        return replace(self, mixtures=plain, adapted=adapted, head=None)
+        return replace(self.with_head(None), mixtures=plain, adapted=adapted)
 
     def headed_frames(self, wave: Tensor, frames: Tensor) -> Tensor:
         """Frames (T, D) of a waveform (N,) with what the head makes of it beside them, (T, D + P); there,
         where the frames are.
         """
-        if self.head is None:
+        if self.listening is None:
             return frames
-        return torch.cat([frames, self.head.at(wave, self.clock, len(frames)).to(frames)], 1)
+        return torch.cat([frames, self.listening.at(wave, self.clock, len(frames)).to(frames)], 1)
 
     def to(self, device: torch.device | str) -> MarkovModel:
         """Copy the model with its mixtures and its head to another device."""
@@ -132,8 +166,8 @@ class MarkovModel:
             m.to(device) if isinstance(m, GaussianMixtures) else m for m in (self.mixtures, self.adapted)
         )
         assert plain is not None
-        head = None if self.head is None else self.head.on(device)
-        return replace(self, mixtures=plain, adapted=adapted, head=head)
+        head = None if self.listening is None else self.listening.on(device)
+        return replace(self.with_head(head), mixtures=plain, adapted=adapted)
 
     def frames_of_wave(self, wave: Tensor, voice: SpeakerTransform | None = None) -> Tensor:
         """Compute the frames (T, D) of a speaker's waveform (N,)."""

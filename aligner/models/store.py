@@ -43,8 +43,8 @@ def load_model(name_or_path: str | Path = ENGLISH) -> Model:
         ``english``, the US English model and CMU dictionary inside the ``pocketsphinx`` package, with a head
         that hears through noise (see `aligner.models.head`); ``english-whisper``, the same with a head that
         listens through Whisper's encoder, too, whose weights an extra brings; ``english-gmm``, without any;
-        ``hama``, the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of a network
-        that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
+        ``hama``, the phoneme network inside the package of this name; the folder of a CMU Sphinx model, of
+        one that ``aligner train`` made, or of a Hugging Face CTC network; ``hf:ORGANISATION/NAME``, such a
         network from their hub; or one of torchaudio's pipelines (``MMS_FA``, ...).  The last two are fetched
         over the network, once.  A folder that ``aligner teach`` made holds what was learnt from corrections,
         too.  A dictionary in a folder (``*.dict``, ``*.dic``) is its model's own; its ``offsets.json`` holds

@@ -28,6 +28,7 @@ from aligner.models.boundary import (
     normalised,
     phone_and_class_numbers,
 )
+from aligner.models.head import Head
 from aligner.refine.boundaries import LEAST_WIDTH, MedianGrid, Refined, place_at_medians
 from aligner.refine.segments import PLACE_STEP, BoundaryDistributions
 from aligner.text.phones import unstressed
@@ -154,7 +155,14 @@ class LearningResult:
     """Standard error of ``gain`` over lessons, in ms."""
 
 
-def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> LearningResult:
+def learn(
+    lessons: Sequence[Lesson],
+    backend: str,
+    mapped: MapOf = map,
+    *,
+    as_it_was: Sequence[Lesson] | None = None,
+    head: Head | None = None,
+) -> LearningResult:
     """Learn from lessons, and find out what it is worth.
 
     Parameters
@@ -165,6 +173,11 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
         Whose boundaries they are.
     mapped : callable
         A ``map``, maybe over processes.
+    as_it_was : sequence of Lesson, optional
+        The same lessons as an untaught backend gives them, against which the gain is measured; these, unless
+        given.
+    head : Head, optional
+        A head that was tuned, by which the lessons were made: what is learnt takes it along.
 
     Raises
     ------
@@ -180,18 +193,22 @@ def learn(lessons: Sequence[Lesson], backend: str, mapped: MapOf = map) -> Learn
         lessons,
         [BoundaryModel(backend=backend, phones=phones, networks=(networks[fold],)) for fold in folds],
     )
-    by_sound = [lesson.distributions for lesson in lessons]
-    before = held_out.errors(by_sound)
+    untaught = lessons if as_it_was is None else as_it_was
+    before, was = _errors(untaught), _figures_by_sound(untaught)
     tried = {share: held_out.errors(held_out.believed(share)) for share in BELIEF_SHARES}
     share = min(tried, key=lambda s: float(np.abs(np.concatenate(tried[s])).mean()))
     final = held_out.believed(share)
     width = _width(lessons, final)
     gain, error = _gain(before, tried[share])
-    was = held_out.figures(by_sound, [lesson.width for lesson in lessons])
     now = held_out.figures(final, [width] * len(lessons))
     helps = gain > SIGNIFICANT_GAIN * error and now.mae < was.mae
     model = BoundaryModel(
-        backend=backend, phones=phones, networks=tuple(networks[-NETWORKS:]), share=share, width=width
+        backend=backend,
+        phones=phones,
+        networks=tuple(networks[-NETWORKS:]),
+        share=share,
+        width=width,
+        head=head,
     )
     return LearningResult(
         model=model if helps else None,
@@ -233,10 +250,7 @@ class _HeldOut(NamedTuple):
 
     def errors(self, distributions: Sequence[BoundaryDistributions]) -> list[np.ndarray]:
         """How late the medians of ``distributions`` are, lesson by lesson, in seconds."""
-        return [
-            _late(lesson, place_at_medians(lesson.phones, own, 1.0))
-            for lesson, own in zip(self.lessons, distributions, strict=True)
-        ]
+        return _late_in_each(self.lessons, distributions)
 
     def figures(
         self, distributions: Sequence[BoundaryDistributions], widths: Sequence[float]
@@ -249,6 +263,34 @@ class _HeldOut(NamedTuple):
                 for lesson, own, width in zip(self.lessons, distributions, widths, strict=True)
             ],
         )
+
+
+def _late_in_each(
+    lessons: Sequence[Lesson], distributions: Sequence[BoundaryDistributions]
+) -> list[np.ndarray]:
+    """How late the medians of ``distributions`` are, lesson by lesson, in seconds."""
+    return [
+        _late(lesson, place_at_medians(lesson.phones, own, 1.0))
+        for lesson, own in zip(lessons, distributions, strict=True)
+    ]
+
+
+def _errors(lessons: Sequence[Lesson]) -> list[np.ndarray]:
+    """How late the boundaries are that the sound alone gives, lesson by lesson, in seconds."""
+    return _late_in_each(lessons, [lesson.distributions for lesson in lessons])
+
+
+def errors(lessons: Sequence[Lesson]) -> float:
+    """Mean error of the boundaries that the sound alone gives, in seconds."""
+    return float(np.abs(np.concatenate(_errors(lessons))).mean())
+
+
+def _figures_by_sound(lessons: Sequence[Lesson]) -> BoundaryFigures:
+    """Figures of the same, with the intervals that there are without a lesson."""
+    return _figures(
+        lessons,
+        [place_at_medians(one.phones, one.distributions, one.width) for one in lessons],
+    )
 
 
 def _tasks(lessons: Sequence[Lesson], folds: Sequence[int], phones: Sequence[str]) -> list[FitTask]:

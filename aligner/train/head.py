@@ -50,6 +50,8 @@ class Options:
     """The highest, after a tenth of the steps."""
     smoothing: float = 0.05
     """Probability that is spread over all phones: labels are a model's and not a person's."""
+    priors: bool = True
+    """Whether the shares of the phones in the speech become the head's priors; otherwise it keeps its own."""
     seed: int = 0
     """Seed of the order of stretches; that of the weights is the head's own."""
 
@@ -138,7 +140,8 @@ def fit(
     options: Options | None = None,
     notice: Callable[[Progress], None] = lambda _: None,
 ) -> Head:
-    """Train a head in place, on random stretches of speech; its priors become the shares of the phones.
+    """Train a head in place, on random stretches of speech; its priors become the shares of the phones,
+    unless it is to keep them.
 
     Raises
     ------
@@ -148,7 +151,8 @@ def fit(
     how = options or Options()
     if not any(bool((one.labels != IGNORED).any()) for one in speech):
         raise ModelError("training", "no frame has a label that the head knows", "are these its phones?")
-    head.log_priors = _log_priors(speech, len(head.phones))
+    if how.priors:
+        head.log_priors = _log_priors(speech, len(head.phones))
     lengths = np.array([len(one.labels) for one in speech], float)
     steps = max(1, round(how.epochs * lengths.sum() / (how.batch * how.stretch)))
     rng = np.random.default_rng(how.seed)
