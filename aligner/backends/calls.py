@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aligner.backends.options import Compute, Options
+from aligner.backends.options import NOTHING, Compute, Options
 from aligner.corpus.labels import check_aligned, check_usable, find_labels
 from aligner.corpus.results import OOV_COLUMNS, PROBLEM_COLUMNS, READING_COLUMNS
 from aligner.corpus.tier_names import TierNames
@@ -35,7 +35,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
     language, dictionary = options.language, options.dictionary
     check_dictionaries(dictionary, options.added)
     for named in (model, options.posteriors):
-        if named is not None:
+        if named not in (None, NOTHING):
             check_known(str(named))
     kind = kind_of(model)
     if model is not None and kind is None:

@@ -21,15 +21,16 @@ from aligner.backends.calls import check_warping, named_dictionaries, unspoken_d
 from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
-from aligner.backends.options import Compute, Options
+from aligner.backends.options import NOTHING, Compute, Options
 from aligner.backends.warp import phones_of, templates, warped
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.models.ctc import CtcModel
+from aligner.models.ears import CLOCK
 from aligner.models.gmm import GaussianMixtures
-from aligner.models.known import ENGLISHES
+from aligner.models.known import ENGLISH, ENGLISHES
 from aligner.models.markov import MarkovModel
 from aligner.models.store import cmu_dictionary, load_model, read_measured
 from aligner.reference import espeak
@@ -42,7 +43,7 @@ from aligner.reference.espeak import (
     languages,
     resolve,
 )
-from aligner.reference.frontend import Posteriorgram, TemplateFrontend
+from aligner.reference.frontend import Posteriorgram, StatePosteriors, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import INTERVAL_FACTOR_REFERENCE, Refinement
@@ -62,6 +63,7 @@ NAME = "dtw"
 Stressed = Callable[[str, Sequence[str]], tuple[str, ...]]
 """Gives a word's labels, in ARPAbet, the stress that they are shown with."""
 FRONTEND = TemplateFrontend()
+HEAD_WEIGHT, HEAD_WEIGHT_ABROAD = 1.2, 0.5  # of the posteriors of the head of English, there and elsewhere
 # what was measured of the synthesiser's voice
 MEASURED_OF_ESPEAK = Path(espeak.__file__).parent.with_suffix(".json")
 
@@ -184,8 +186,11 @@ class DtwBackend:
             reference = self.refer(heard)
         with stage("features"):
             frames = self.frontend(heard.wave)
-            if self.posteriors is not None:
-                frames = self.posteriors.beside(frames, heard.wave, self.clock)
+        if self.posteriors is not None:
+            with stage("encoder"):
+                roots = self.posteriors.roots(heard.wave, self.clock, len(frames))
+                frames = self.posteriors.beside(frames, roots)
+        with stage("features"):
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
             graph = reference.templates[0].graph(self.steps)
@@ -484,7 +489,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
     rename = arpabet if english else _same
     stressed = None if not english else _stressed if options.stress else _unstressed
-    beside = posteriorgram(options)
+    beside = posteriorgram(options) if options.posteriors else heard_by_head(english)
     books = users_words(options) if english else None
     pronounce = EspeakPronouncer(EspeakG2P(voice), rename, stressed, books)
 
@@ -519,18 +524,20 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         offsets=measured,
         english=english,
         posteriors=beside,
+        # other languages have sounds that the head does not know
+        limits=LIMITS[Scores.HEARD_DISTANCES if english and not options.posteriors else Scores.DISTANCES],
     )
 
 
 def posteriorgram(options: Options) -> Posteriorgram | None:
-    """What gives the posteriors that the options want beside the frames; None for none.
+    """What gives the posteriors that the options name beside the frames; None where they name none.
 
     Raises
     ------
     ModelError
         If there is no such model, or it is a network.
     """
-    if options.posteriors is None:
+    if options.posteriors in (None, NOTHING):
         return None
     model = load_model(options.posteriors)
     if isinstance(model, CtcModel):
@@ -539,7 +546,19 @@ def posteriorgram(options: Options) -> Posteriorgram | None:
             "posteriorgrams are made by a hidden Markov model, and it is a CTC network",
             "take 'english'",
         )
-    return Posteriorgram(cast(MarkovModel, model))
+    markov = cast(MarkovModel, model)
+    if markov.listening is not None:
+        return Posteriorgram(hear=markov.listening.posteriors, clock=CLOCK)
+    return Posteriorgram(hear=StatePosteriors(markov), clock=markov.frontend.clock)
+
+
+def heard_by_head(english: bool) -> Posteriorgram:
+    """The posteriors of the head of English, which hears through noise; it knows its own phones best."""
+    head = cast(MarkovModel, load_model(ENGLISH)).head
+    assert head is not None
+    return Posteriorgram(
+        hear=head.posteriors, clock=CLOCK, weight=HEAD_WEIGHT if english else HEAD_WEIGHT_ABROAD
+    )
 
 
 def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBackend:

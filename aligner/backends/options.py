@@ -13,6 +13,7 @@ from aligner.search.fitting import misfit
 from aligner.text.conventions import USUAL, Conventions
 from aligner.types import DataError, Fault
 
+NOTHING = "none"  # what is named where nothing is wanted
 DEVICE = re.compile(rf"({'|'.join(DEVICES)})(:\d+)?")
 
 
@@ -67,7 +68,8 @@ class Options:
     sentences, of which some may not be said (HMM); None allows it only in long recordings (HMM)."""
 
     posteriors: str | Path | None = None
-    """A hidden Markov model whose posteriors of phones are compared beside the spectra (DTW)."""
+    """A hidden Markov model whose posteriors of phones are compared beside the spectra (DTW): those of its
+    head, if it has one.  None takes the head of ``english``, 'none' compares the spectra alone."""
 
     adapt: bool | None = None
     """Whether a first pass over all utterances finds a transform for each speaker (HMM); None finds one where

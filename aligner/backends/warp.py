@@ -106,7 +106,8 @@ def templates(
     kept = numbered.frames[:, 0]
     made = [frontend.frames(spectrum, w) for w in warps]
     if posteriors is not None:
-        made = [posteriors.beside(frames, wave, frontend.clock) for frames in made]
+        roots = posteriors.roots(wave, frontend.clock, len(spectrum))
+        made = [posteriors.beside(frames, roots) for frames in made]
     return [replace(numbered, frames=frames[kept]) for frames in made]
 
 

@@ -20,7 +20,7 @@ from aligner.backends.calls import (
     check_spoken,
     check_tables,
 )
-from aligner.backends.options import Compute, Options, check_device
+from aligner.backends.options import NOTHING, Compute, Options, check_device
 from aligner.corpus.find import TIMIT_PROMPT, check_corpus, find_one, find_recordings
 from aligner.corpus.labels import Source, check_usable, find_labels, some
 from aligner.corpus.outcome import Outcome, read_outcome
@@ -335,7 +335,7 @@ def transfer(
     DataError, ModelError
         If the call is wrong.
     """
-    if posteriors is not None:
+    if posteriors is not None and posteriors != NOTHING:
         check_known(posteriors)
     tiers = TierNames(phones, words, TIER_OPTIONS)
     prompts: Mapping[str, Prompt] = {}

@@ -90,8 +90,8 @@ FORMATS = click.option(
 POSTERIORS = click.option(
     "--posteriors",
     metavar="NAME|FOLDER",
-    help="Compare what this model hears, too (DTW): "
-    "'english', or the folder of a CMU Sphinx model, of whatever language.",
+    help="What hears phones in both recordings, to compare them beside the spectra (DTW): 'english', the "
+    "folder of a model of whatever language, or none.  [default: align: english; transfer: none]",
 )
 EXISTING = click.option(
     "--existing",

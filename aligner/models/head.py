@@ -215,6 +215,10 @@ class Head(nn.Module):
             parts.append(found[span.take[0] - span.first : span.take[1] - span.first])
         return torch.cat(parts) - self.weights.prior * self.log_priors
 
+    def posteriors(self, wave: Tensor) -> Tensor:
+        """Posteriors of the phones (T, P) of a wave (N,); frame t stands for sample 160 t."""
+        return (self.scores(wave) + self.weights.prior * self.log_priors).exp()
+
     def at(self, wave: Tensor, clock: Clock, count: int) -> Tensor:
         """The same (count, P) at the middles of the frames of another clock, on the head's device."""
         device = self.log_priors.device

@@ -6,6 +6,7 @@ T frames of D numbers.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -105,7 +106,7 @@ class TemplateFrontend:
         return torch.cat([scaled * weights, self.slope * slopes / spread * weights], 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Posteriorgram:
     """Phone posteriors of an acoustic model beside the frames: they depend less on the speaker.
 
@@ -113,34 +114,45 @@ class Posteriorgram:
     "Query-by-example spoken term detection using phonetic posteriorgram templates", use their products).
     """
 
-    model: HmmModel
-    """Acoustic model of any language."""
+    hear: Callable[[Tensor], Tensor]
+    """Posteriors (T, phones) of a wave (N,)."""
+    clock: Clock
+    """Clock of these."""
     weight: float = 1.2
     """Weight of the posteriors' distance beside that of the frames."""
-    sharpness: float = 0.2
-    """Factor on the log-likelihoods: a model is surer than it should be."""
 
-    def beside(self, frames: Tensor, wave: Tensor, clock: Clock) -> Tensor:
-        """Frames (T, D) of a wave (N,) with its phone posteriors beside them: (T, D + phones)."""
-        posteriors = self.posteriors(wave)
-        at = [self.model.clock.frame(clock.boundary(t + 0.5)) - 0.5 for t in range(len(frames))]
-        place = torch.tensor(at).clamp(0, len(posteriors) - 1)
-        lower = place.floor().long().clamp(max=max(len(posteriors) - 2, 0))
+    def roots(self, wave: Tensor, clock: Clock, count: int) -> Tensor:
+        """Square roots of the posteriors (count, phones) of a wave (N,) at the frames of another clock."""
+        roots = self.hear(wave).sqrt()
+        at = [self.clock.frame(clock.boundary(t + 0.5)) - 0.5 for t in range(count)]
+        place = torch.tensor(at).clamp(0, len(roots) - 1)
+        lower = place.floor().long().clamp(max=max(len(roots) - 2, 0))
         share = (place - lower)[:, None]
-        between = (
-            posteriors[lower] * (1 - share) + posteriors[(lower + 1).clamp(max=len(posteriors) - 1)] * share
-        )
+        return roots[lower] * (1 - share) + roots[(lower + 1).clamp(max=len(roots) - 1)] * share
+
+    def beside(self, frames: Tensor, roots: Tensor) -> Tensor:
+        """Frames (T, D) with `roots` (T, phones) beside them: (T, D + phones)."""
         size = frames.shape[1]
-        both = torch.cat([frames, between * self.weight * math.sqrt(size)], 1)
+        both = torch.cat([frames, roots * self.weight * math.sqrt(size)], 1)
         # the distance is a mean over all numbers, and as great as without posteriors where both say the same
         return both * math.sqrt(both.shape[1] / size / (1 + self.weight**2 * SAME_PHONE_DISTANCE))
 
-    def posteriors(self, wave: Tensor) -> Tensor:
-        """Square roots of the phone posteriors (T, phones) of a wave (N,), under equal priors."""
+
+@dataclass(frozen=True)
+class StatePosteriors:
+    """Posteriors of the phones of a hidden Markov model of any language, as its states have them."""
+
+    model: HmmModel
+    """The model."""
+    sharpness: float = 0.2
+    """Factor on the log-likelihoods: a model is surer than it should be."""
+
+    def __call__(self, wave: Tensor) -> Tensor:
+        """Posteriors (T, phones) of a wave (N,), under equal priors."""
         frames, alone = self.model.frontend(wave), self.model.topology.alone
         pdfs = np.unique(alone)
         scores = self.model.score(frames, pdfs)[:, torch.from_numpy(np.searchsorted(pdfs, alone))].amax(2)
-        return torch.softmax(self.sharpness * scores, 1).sqrt()
+        return torch.softmax(self.sharpness * scores, 1)
 
 
 def _loud(level: Tensor) -> Tensor:
