@@ -30,15 +30,16 @@ from aligner import (
     find,
 )
 from aligner.backends.choose import chosen
-from aligner.backends.dtw import _spoken
+from aligner.backends.dtw import FRONTEND, _spoken
 from aligner.cli import main
 from aligner.corpus.labels import read_reference
 from aligner.evaluate.folders import evaluate
 from aligner.evaluate.matching import scored_phones
+from aligner.reference.frontend import Posteriorgram
 from aligner.run.cautions import cautions
 from aligner.run.folder import plan, run
 from aligner.text.normalise import normalise
-from aligner.types import NOISE_LABEL, Interval
+from aligner.types import NOISE_LABEL, Clock, Interval
 
 # MAE, <= 50 ms of phones; the same of words
 MEASURED = {"espeak": (14.26, 94.53, 15.94, 93.00), "english": (13.89, 95.40, 16.83, 93.65)}
@@ -307,6 +308,48 @@ def test_posteriors_of_a_model(espeak, timit, tmp_path):
     assert evaluate(tmp_path / "corpus", tmp_path / "out").report.phones.mae <= at_most(12.27)
     with pytest.raises(ModelError, match="it is a CTC network"):
         chosen(None, Options(backend="dtw", posteriors="hama"))
+
+
+def test_what_a_head_hears_helps_in_noise(espeak, timit, tmp_path):
+    """The default; of English more than of other languages, and nothing where the call says so."""
+    rng = np.random.default_rng(5)
+    for path in sorted((timit / "dr3-falk0").glob("*.wav")):
+        wave, rate = soundfile.read(path)
+        noisy = wave + wave.std() / 10 ** (3 / 20) * rng.standard_normal(len(wave))  # 3 dB
+        (tmp_path / "noisy").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "noisy" / path.name, noisy / np.abs(noisy).max(), rate)
+        shutil.copy(path.with_suffix(".txt"), tmp_path / "noisy")
+        shutil.copy(path.with_suffix(".phn"), tmp_path / "noisy")
+
+    def off(posteriors: str | None) -> float:
+        options = Options(backend="dtw", posteriors=posteriors)
+        out = tmp_path / str(posteriors)
+        run(plan(tmp_path / "noisy", out), chosen(None, options))
+        return evaluate(tmp_path / "noisy", out).report.phones.mae
+
+    assert off(None) < 0.8 * off("none")
+    weights = {
+        language: chosen(None, Options(backend="dtw", language=language)).posteriors.weight
+        for language in ("en", "fi")
+    }
+    assert weights["en"] > weights["fi"] > 0
+    assert chosen(None, Options(backend="dtw", posteriors="none")).posteriors is None
+
+
+def test_roots_of_posteriors_stand_at_the_middles_of_frames():
+    def ramp(wave):
+        return torch.arange(len(wave) // 160 + 1.0)[:, None].square()
+
+    beside = Posteriorgram(hear=ramp, clock=Clock(hop=160, window=0), weight=2.0)
+    own = FRONTEND.clock
+    roots = beside.roots(torch.zeros(16000), own, 100)
+    middles = [100 * own.boundary(t + 0.5) for t in range(100)]  # in frames of 10 ms
+    torch.testing.assert_close(roots[:, 0], torch.tensor(middles), rtol=0, atol=1e-4)
+    both = beside.beside(torch.ones(100, 4), roots)
+    assert both.shape == (100, 5)
+    torch.testing.assert_close(
+        both[:, 4] / both[:, 0], 4 * roots[:, 0]
+    )  # of twice the weight of four numbers
 
 
 # aligner transfer

@@ -804,7 +804,7 @@ STAGES = {
     }
 }
 WITHOUT_HEAD = STAGES["hmm"] - {"encoder"}
-STAGES |= {"ctc": WITHOUT_HEAD, "ctc+hmm": STAGES["hmm"], "dtw": WITHOUT_HEAD | {"reference"}}
+STAGES |= {"ctc": WITHOUT_HEAD, "ctc+hmm": STAGES["hmm"], "dtw": STAGES["hmm"] | {"reference"}}
 
 
 @pytest.fixture

@@ -524,8 +524,6 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         offsets=measured,
         english=english,
         posteriors=beside,
-        # other languages have sounds that the head does not know
-        limits=LIMITS[Scores.HEARD_DISTANCES if english and not options.posteriors else Scores.DISTANCES],
     )
 
 

@@ -70,8 +70,6 @@ class Scores(StrEnum):
     """A CTC network's labels."""
     DISTANCES = "distances"
     """Distances to other speech."""
-    HEARD_DISTANCES = "heard-distances"
-    """Distances to English speech of a synthesiser, in what a head hears, too."""
     TRAJECTORIES = "trajectories"
     """Distances to the means of a model."""
 
@@ -158,9 +156,6 @@ THRESHOLDS: tuple[Threshold, ...] = (
     _margin(Scores.DISTANCES, -3.0, -2.8, WHY_SECOND, seconds=1.0),
     _margin(Scores.DISTANCES, -2.3, -2.1, WHY_TWO_SECONDS, seconds=2.0),
     _margin(Scores.DISTANCES, -1.5, -1.4, WHY_ALL_OF_IT, seconds=WHOLE_RECORDING),
-    _margin(Scores.HEARD_DISTANCES, -2.6, -2.39, WHY_SECOND, seconds=1.0),
-    _margin(Scores.HEARD_DISTANCES, -1.6, -1.43, WHY_TWO_SECONDS, seconds=2.0),
-    _margin(Scores.HEARD_DISTANCES, -0.8, -0.63, WHY_ALL_OF_IT, seconds=WHOLE_RECORDING),
     _margin(Scores.TRAJECTORIES, -1.4, -1.28, WHY_SECOND, seconds=1.0),
     _margin(Scores.TRAJECTORIES, -0.95, -0.81, WHY_TWO_SECONDS, seconds=2.0),
     _margin(Scores.TRAJECTORIES, -0.75, -0.66, WHY_ALL_OF_IT, seconds=WHOLE_RECORDING),
@@ -249,7 +244,6 @@ LEAST_PAUSES = {  # s of pauses from which their power can be measured, for `Tes
     Scores.GAUSSIANS: 0.1,
     Scores.POSTERIORS: 0.1,
     Scores.DISTANCES: 0.3,  # a template's pauses reach into the speech beside them
-    Scores.HEARD_DISTANCES: 0.3,
     Scores.TRAJECTORIES: 0.3,
 }
 _SINGLE: Mapping[Test, Threshold] = {t.test: t for t in THRESHOLDS if t.test is not Test.MISFIT}
