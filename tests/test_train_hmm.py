@@ -14,10 +14,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from support.bars import at_most, share_at_least
 from support.random_models import random_mixtures
 
 from aligner import names
+from aligner.cli import main
+from aligner.evaluate.folders import evaluate
 from aligner.features import CepstralFrontend, Moments, SphinxFrontend, affine, regression
 from aligner.graph import NONE, Position, build
 from aligner.models.gmm import GaussianMixtures
@@ -1337,3 +1340,13 @@ def test_stages_that_learn_from_other_speech_than_the_one_before(how):
         Stage(kind="lda", iterations=2, every=9),
     )
     assert [s.statistics.utterances for s in train(speech, schedule, FRONTEND)] == [6] * 5 + [12] * 2
+
+
+def test_a_model_of_its_own_speech_places_boundaries(timit, tmp_path):
+    """From a flat start, no label used, as accurate as the documents say."""
+    call = ["train", str(timit), str(tmp_path / "model"), "--recipe", "quick", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, call)
+    assert result.exit_code == 0, result.output
+    report = evaluate(timit, tmp_path / "out").report
+    assert report.phones.mae <= at_most(14.48)
+    assert report.words.mae <= at_most(16.80)

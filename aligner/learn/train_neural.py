@@ -18,7 +18,7 @@ from aligner.learn.history import HISTORY
 from aligner.learn.margins import margin_spread
 from aligner.learn.pronouncing import Text
 from aligner.learn.spread import spread
-from aligner.learn.training_corpus import Progress, TrainingCorpus, read_training_corpus
+from aligner.learn.training_corpus import RESTS, Progress, TrainingCorpus, read_training_corpus
 from aligner.models import saved
 from aligner.models.markov import MarkovModel
 from aligner.models.neural import TcnNetwork
@@ -48,7 +48,7 @@ class Recordings(Sequence[LabelledUtterance]):
     def __getitem__(self, k):  # type: ignore[no-untyped-def]
         """Read the recording of utterance ``k``, and return it with the states of its frames."""
         utterance = self._utterances[k]
-        wave = torch.from_numpy(audio.read(utterance, SAMPLE_RATE, rests=audio.Rests.CUT).wave)
+        wave = torch.from_numpy(audio.read(utterance, SAMPLE_RATE, rests=RESTS).wave)
         return LabelledUtterance(utterance.id, wave, self._states[k])
 
 

@@ -24,6 +24,9 @@ from aligner.text.phones import unstressed
 from aligner.train.em import Example
 from aligner.types import Caution, DataError, Failure, Pronunciation, Utterance
 
+# How recordings are heard: without margins, for a flat start cuts an utterance into equal pieces, and phones
+# would get a part of them (TIMIT's 80 sentences: 20.9 ms, not 14.5)
+RESTS = audio.Rests.FILLED
 Progress = Callable[[str, int, int], None]  # called with what is done, how much of it, of how much
 
 
@@ -137,7 +140,7 @@ def _each_read(
 
     def cepstra(utterance: Utterance) -> Tensor | DataError:
         try:
-            sound = audio.read(utterance, options.frontend.clock.rate, rests=audio.Rests.CUT)
+            sound = audio.read(utterance, options.frontend.clock.rate, rests=RESTS)
         except DataError as error:
             return error
         return options.frontend.cepstra(torch.from_numpy(sound.wave).to(options.device))
