@@ -320,6 +320,11 @@ def test_a_head_learns_what_is_planted():
     np.testing.assert_allclose(head.log_priors.exp(), shares / shares.sum(), rtol=1e-4)
 
 
+def test_a_phone_of_digits_keeps_them_where_it_is_one():
+    phones = [Interval(0.0, 0.01, "a1"), Interval(0.01, 0.02, "a2"), Interval(0.02, 0.03, "9")]
+    assert frame_labels(phones, {"SIL": 0, "a": 1, "a2": 2, "9": 3}, 3).tolist() == [1, 2, 3]
+
+
 def test_labels_begin_where_their_phone_does():
     phones = [Interval(1.0, 1.015, "A"), Interval(1.015, 1.05, "B2")]
     labels = frame_labels(phones, {"SIL": 0, "A": 1, "B": 2}, 7, start=1.0)

@@ -1024,7 +1024,8 @@ def test_a_head_learns_from_a_model_and_stands_beside_it(tiny, little, tmp_path,
     model = tmp_path / "model"
     call = ("train", little, model, "-b", "neural", "--encoder", "hama", "--teacher", tiny, "--copies", 1)
     result = run(*call, "--epochs", 1, "--jobs", 1)
-    assert result.exit_code == 0, result.output
+    # so small a teacher finds something suspicious, which is told and left out
+    assert result.exit_code == ("it was not learnt from, for" in result.output), result.output
     assert "of frames right" in result.output
     taught, teacher = load_model(model), load_model(tiny)
     assert taught.head is not None

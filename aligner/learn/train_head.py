@@ -31,7 +31,7 @@ from aligner.run.align import align
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train import head as training
 from aligner.train.augment import Surroundings, levelled, spoilt
-from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, ModelError, Utterance
+from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Fault, ModelError, Result, Utterance
 
 LONGEST = 25.0  # s of an utterance that is learnt from: what is heard at once
 VOICES = 11  # of so many recordings one is a voice in the background
@@ -280,7 +280,8 @@ def train_headed(
     ear(options.encoder)  # before the corpus is aligned
     results = list(align(found.utterances, _aligning(teacher, text, jobs)))
     aligned = [r for r in results if isinstance(r, Alignment) and not r.suspicions]
-    failures = (*found.failures, *(r for r in results if isinstance(r, Failure)))
+    unused = [_left_out(r) for r in results if isinstance(r, Failure) or r.suspicions]
+    failures = (*found.failures, *unused)
     if not aligned:
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
         raise DataError(
@@ -302,6 +303,18 @@ def train_headed(
     model = replace(model, spread=margin_spread(model, out, found.utterances, jobs))
     saved.save(model, out)
     return Summary(model, len(aligned), failures, trained.right)
+
+
+def _left_out(result: Result) -> Failure:
+    """Why an utterance is not learnt from: it cannot be aligned, or what was found looks wrong."""
+    if isinstance(result, Failure):
+        return result
+    return Failure(
+        result.utterance,
+        f"it was not learnt from, for {result.suspicions[0].text}",
+        "is what is written what is said?",
+        fault=Fault.NO_PATH,
+    )
 
 
 def _aligning(teacher: MarkovModel, text: Text, jobs: int) -> HmmBackend:

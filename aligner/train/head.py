@@ -23,6 +23,7 @@ from torch.nn.functional import cross_entropy
 from aligner.features import fine_energies
 from aligner.models.ears import CLOCK, Ear
 from aligner.models.head import FINE_KERNEL, FINE_STEP, SILENCE, Head, around, normalised
+from aligner.text.phones import unstressed
 from aligner.types import Interval, ModelError
 
 IGNORED = -100  # the label of a frame whose phone is not known
@@ -52,6 +53,8 @@ class Options:
     """Probability that is spread over all phones: labels are a model's and not a person's."""
     priors: bool = True
     """Whether the shares of the phones in the speech become the head's priors; otherwise it keeps its own."""
+    device: str = "cpu"
+    """Where the head learns."""
     seed: int = 0
     """Seed of the order of stretches; that of the weights is the head's own."""
 
@@ -116,7 +119,8 @@ def frame_labels(
     count: int,
     start: float = 0.0,
 ) -> Tensor:
-    """The column (count,) of the phone at each frame; an empty label is silence, stress is left out.
+    """The column (count,) of the phone at each frame; an empty label is silence, and stress is left out where
+    no column has it.
 
     Examples
     --------
@@ -129,7 +133,8 @@ def frame_labels(
         first, last = (
             math.ceil(CLOCK.rate / CLOCK.hop * (t - start) - 1e-6) for t in (phone.start, phone.end)
         )
-        name = phone.label.rstrip("012") if phone.label else SILENCE
+        name = phone.label or SILENCE
+        name = name if name in columns else unstressed(name)
         labels[max(first, 0) : max(last, 0)] = columns.get(name, IGNORED)
     return labels
 
@@ -151,8 +156,9 @@ def fit(
     how = options or Options()
     if not any(bool((one.labels != IGNORED).any()) for one in speech):
         raise ModelError("training", "no frame has a label that the head knows", "are these its phones?")
+    head.to(how.device)
     if how.priors:
-        head.log_priors = _log_priors(speech, len(head.phones))
+        head.log_priors = _log_priors(speech, len(head.phones)).to(how.device)
     lengths = np.array([len(one.labels) for one in speech], float)
     steps = max(1, round(how.epochs * lengths.sum() / (how.batch * how.stretch)))
     rng = np.random.default_rng(how.seed)
@@ -164,7 +170,9 @@ def fit(
     begun, losses = time.perf_counter(), []
     for step in range(1, steps + 1):
         chosen = rng.choice(len(speech), how.batch, p=lengths / lengths.sum())
-        coarse, fine, labels = _batch([speech[k] for k in chosen], how.stretch, rng)
+        coarse, fine, labels = (
+            tensor.to(how.device) for tensor in _batch([speech[k] for k in chosen], how.stretch, rng)
+        )
         loss = cross_entropy(
             head(coarse, fine).transpose(1, 2), labels, ignore_index=IGNORED, label_smoothing=how.smoothing
         )
@@ -176,7 +184,7 @@ def fit(
         losses.append(float(loss.detach()))
         if step % REPORT_STEPS == 0 or step == steps:
             notice(_progress(step, steps, losses[-REPORT_STEPS:], time.perf_counter() - begun))
-    return head.eval().requires_grad_(False)
+    return head.cpu().eval().requires_grad_(False)
 
 
 def _progress(step: int, steps: int, losses: Sequence[float], seconds: float) -> Progress:

@@ -178,6 +178,7 @@ def _train_head(call: TrainRequest, text: Text, teacher: Path) -> Sequence[Failu
         epochs=float(call.epochs or HEAD_EPOCHS),
         batch=usual.batch if frames is None else max(1, round(frames / usual.stretch)),
         learning_rate=call.learning_rate or usual.learning_rate,
+        device=call.device,
         seed=call.seed,
     )
     with _progress() as (read, _):
