@@ -7,7 +7,7 @@ to tell the phones apart in all of them (see `aligner.train.head`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -100,14 +100,8 @@ class Summary:
     """See `HeadTraining`."""
 
 
-Arrays = dict[str, np.ndarray]
-
-
-def hear(how: Listening, items: Sequence[tuple[int, Alignment]]) -> list[list[Arrays]]:
-    """In a worker: what is heard in each recording, as it is and spoilt.
-
-    As arrays: tensors would go from process to process by open files, of which there may not be as many.
-    """
+def hear(how: Listening, items: Sequence[tuple[int, Alignment]]) -> list[list[dict[str, np.ndarray]]]:
+    """In a worker: what is heard in each recording, as it is and spoilt, as `training.Labelled.arrays`."""
     listening, found = ear(how.encoder), []
     for number, alignment in items:
         rng = np.random.default_rng([how.seed, number])
@@ -123,7 +117,7 @@ def hear(how: Listening, items: Sequence[tuple[int, Alignment]]) -> list[list[Ar
             )
             for copy in copies
         ]
-        found.append([{f.name: getattr(one, f.name).numpy() for f in fields(one)} for one in heard])
+        found.append([one.arrays() for one in heard])
     return found
 
 
@@ -218,11 +212,7 @@ def _each_heard(
     with worker_pool(jobs, how) as submit:
         for task, heard in zip(tasks, map_tasks(submit, hear, tasks, lambda _: HEAR_TIMEOUT), strict=True):
             for (_, alignment), copies in zip(task, heard, strict=True):
-                yield alignment, [_labelled(arrays) for arrays in copies]
-
-
-def _labelled(arrays: Arrays) -> training.Labelled:
-    return training.Labelled(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+                yield alignment, [training.Labelled.of_arrays(copy) for copy in copies]
 
 
 def phones_of(model: MarkovModel) -> tuple[str, ...]:

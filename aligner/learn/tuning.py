@@ -8,7 +8,7 @@ they are of speech that no head was tuned to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -50,7 +50,6 @@ class Tuned:
     """The lessons in their order, each as a head makes it that was tuned by others."""
 
 
-Arrays = dict[str, np.ndarray]
 Relearn = Callable[[AnyBackend, Sequence[CorrectedUtterance]], Sequence[Lesson | None]]
 
 
@@ -81,9 +80,7 @@ def tuned(
     with worker_pool(jobs, (backend, head)) as submit:
         heard = map_tasks(submit, _heard, [pairs[k] for k in chosen], lambda _: TIMEOUT)
         for k, copies in zip(chosen, heard, strict=True):
-            speech[k] = [
-                training.Labelled(**{n: torch.from_numpy(a) for n, a in arrays.items()}) for arrays in copies
-            ]
+            speech[k] = [training.Labelled.of_arrays(copy) for copy in copies]
     if not any(bool((one.labels != training.IGNORED).any()) for copies in speech for one in copies):
         return None
     folds = np.array(assign_folds([pair.lesson.group for pair in pairs]))
@@ -108,7 +105,7 @@ def _chosen(lessons: Sequence[Lesson]) -> list[int]:
     return sorted(order[np.cumsum(seconds[order]) <= MOST_SECONDS].tolist())
 
 
-def _heard(shared: tuple[AnyBackend, Head], pair: TaughtBy) -> list[Arrays]:
+def _heard(shared: tuple[AnyBackend, Head], pair: TaughtBy) -> list[dict[str, np.ndarray]]:
     """In a worker: what the head hears in a corrected utterance, as it is and spoilt; nothing, where it
     cannot be read any more.
     """
@@ -121,11 +118,10 @@ def _heard(shared: tuple[AnyBackend, Head], pair: TaughtBy) -> list[Arrays]:
     copies = [wave, *(as_heard(spoilt(wave, rng, Surroundings()), SAMPLE_RATE) for _ in range(COPIES))]
     columns = {phone: k for k, phone in enumerate(head.phones)}
     phones = corrected(pair.lesson)
-    found = [
-        training.Labelled.of(torch.from_numpy(copy), phones, head.ear, columns, heard.start)
+    return [
+        training.Labelled.of(torch.from_numpy(copy), phones, head.ear, columns, heard.start).arrays()
         for copy in copies
     ]
-    return [{f.name: getattr(one, f.name).numpy() for f in fields(one)} for one in found]
 
 
 def corrected(lesson: Lesson) -> list[Interval]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -91,6 +91,15 @@ class Labelled:
             fine=normalised(fine_energies(wave)).half(),
             labels=frame_labels(phones, columns, len(coarse), start),
         )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The same for another process: tensors would go there by open files, which may be too many."""
+        return {f.name: getattr(self, f.name).numpy() for f in fields(self)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Labelled:
+        """What `arrays` gave."""
+        return cls(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 @dataclass(frozen=True)
