@@ -30,16 +30,17 @@ from aligner.refine.boundaries import Refined, Refinement, Searched
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
 from aligner.refine.offsets import SHORTEST_INTERVAL
-from aligner.refine.suspect import Solved, measure, suspicions
+from aligner.refine.suspect import Solved, measure, suspicions, untranscribed
 from aligner.refine.thresholds import Limits
 from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.text.spans import Marks
 from aligner.tracing import stage
-from aligner.types import SILENCE_LABEL, Alignment, Clock, DataError, Edge, Fault, Interval, Utterance
+from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Clock, DataError, Edge, Fault, Interval, Utterance
 
 NO_OWNER = -1  # the word of a silence
+STAR_OWNER = -2  # the word of what the transcript lacks, until it becomes a word of its own
 
 P = TypeVar("P")
 
@@ -118,6 +119,9 @@ class Heard:
 
     bounds: Bounds | None = None
     """The words with their times, where these are known."""
+
+    loose: bool = False
+    """Whether sound that the transcript lacks may stand between the words and at both ends."""
 
     cuts: Cuts = NOTHING_CUT
     """What was left out of the samples; until these are put back in `judge`, times are those of what is
@@ -237,8 +241,15 @@ def arithmetic(compute: Compute) -> AbstractContextManager[object]:
     return torch.autocast(kind, torch.bfloat16) if compute.precision == "mixed" else nullcontext()
 
 
-def hear(utterance: Utterance, traits: Traits) -> Heard:
+def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
     """Read an utterance's recording and transcript as a backend of these traits needs them.
+
+    Parameters
+    ----------
+    utterance : Utterance
+    traits : Traits
+    loose : bool
+        Whether there may be sound that the transcript lacks; there is none where the times of words are known.
 
     Raises
     ------
@@ -262,6 +273,7 @@ def hear(utterance: Utterance, traits: Traits) -> Heard:
         wave=torch.from_numpy(sound.wave),
         clipped=sound.clipped,
         bounds=bounds,
+        loose=loose and bounds is None,
         cuts=sound.cuts,
     )
 
@@ -274,9 +286,24 @@ def prepare(utterance: Utterance, backend: Backend[P]) -> P:
     DataError
         If either cannot be done.
     """
-    heard = hear(utterance, backend.traits)
+    heard = hear(utterance, backend.traits, bool(backend.options.star))
     with arithmetic(backend.compute):
         return backend.prepare(heard)
+
+
+def align_heard(heard: Heard, backend: AnyBackend) -> Alignment:
+    """Align what was heard: prepare, find, refine, judge.
+
+    Raises
+    ------
+    DataError
+        If no path through its graph is possible.
+    """
+    with arithmetic(backend.compute):
+        prepared = backend.prepare(heard)
+        found = backend.find(prepared)
+        refined = refine(heard, found, backend.traits)
+        return judge(heard, found, refined, backend.traits)
 
 
 def tokens_of(transcript: str, traits: Traits, where: str, speaker: str = "") -> tuple[Token, ...]:
@@ -367,6 +394,11 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             suspicions=(
                 *suspicions(solved, quality),
                 *(
+                    untranscribed(restored.time(p.start), restored.time(p.end))
+                    for p, owner in zip(phones, found.owners, strict=True)
+                    if owner >= len(heard.tokens)
+                ),
+                *(
                     replace(s, at=None if s.at is None else restored.time(s.at))
                     for s in not_taken(heard.tokens, refined.phones, found.owners)
                 ),
@@ -374,6 +406,22 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             ),
             edges=restored.edges(refined.edges, phones),
         )
+
+
+def with_stars(owners: Sequence[int], tokens: Sequence[Token]) -> tuple[list[int], list[str]]:
+    """Owners and spellings of words, among them what the transcript lacks: each is a word behind all others.
+
+    Examples
+    --------
+    >>> with_stars([0, STAR_OWNER, NO_OWNER, 1, STAR_OWNER], [Token("a", ("a",)), Token("b", ("b",))])
+    ([0, 2, -1, 1, 3], ['a', 'b', '<star>', '<star>'])
+    """
+    spellings, found = [token.spelling for token in tokens], list(owners)
+    for k, owner in enumerate(owners):
+        if owner == STAR_OWNER:
+            found[k] = len(spellings)
+            spellings.append(STAR_LABEL)
+    return found, spellings
 
 
 def taught_for(model: Model, backend: str) -> BoundaryModel | None:

@@ -135,7 +135,7 @@ class CtcBackend:
             spoken, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             # a wildcard between tokens, not between the words that one of them is spoken with
             between = [a.token != b.token for a, b in pairwise(spoken)]
-            stars = [True, *between, True] if self.options.star and heard.bounds is None else ()
+            stars = [True, *between, True] if heard.loose else ()
             graph = build([w.pronunciations for w in spoken], self.model.alphabet, stars)
         with stage("features"):
             frames = self.model.frontend(heard.wave)

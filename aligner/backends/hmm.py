@@ -17,10 +17,12 @@ from aligner.backends.base import (
     Found,
     Heard,
     Prepared,
+    STAR_OWNER,
     Traits,
     check_length,
     taught_for,
     too_short,
+    with_stars,
 )
 from aligner.backends.bounds import Bounds, within_words
 from aligner.backends.held import held
@@ -29,7 +31,7 @@ from aligner.backends.options import Compute, Options
 from aligner.backends.path import best_path, best_paths
 from aligner.backends.speakers import SpeakerAnalysis
 from aligner.backends.spotting import Spotter
-from aligner.backends.wild import WILD, is_wild, opened, with_wild
+from aligner.backends.wild import PDFS, WILD, has_wild, is_wild, opened, wildcard_of, with_wild
 from aligner.features import SphinxFrontend
 from aligner.graph import build
 from aligner.graph.pronunciations import PAUSE_WEIGHT
@@ -51,7 +53,16 @@ from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, SILENCE_LABEL, DataError, Fault, Interval, ModelError, Utterance
+from aligner.types import (
+    NOISE_LABEL,
+    SILENCE_LABEL,
+    STAR_LABEL,
+    DataError,
+    Fault,
+    Interval,
+    ModelError,
+    Utterance,
+)
 
 NAME = "hmm"
 
@@ -114,8 +125,10 @@ class HmmBackend:
             said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             odd = [(word, self.label(p) if p == WILD else p) for word, p in oovs]
             spoken = opened(said, self.model.topology.noises)
-            topology = with_wild(self.model).topology if is_wild(spoken) else self.model.topology
-            graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT)
+            wildcard = wildcard_of(spoken) if heard.loose else None
+            opens = wildcard is not None or is_wild(spoken)
+            topology = with_wild(self.model).topology if opens else self.model.topology
+            graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT, wildcard)
         with stage("features"):
             frames = self.model.frames_of_wave(heard.wave, self.voice_of(heard.utterance))
             check_length(heard, graph, len(frames), self.model.clock)
@@ -165,7 +178,7 @@ class HmmBackend:
         if spans is None and prepared.heard.bounds is not None:
             return self._within_words(prepared, prepared.heard.bounds)
         model = self._model_for(prepared.heard)
-        model = with_wild(model) if is_wild(prepared.spoken) else model
+        model = with_wild(model) if has_wild(prepared.graph) else model
         try:
             path, seen = best_path(
                 prepared.frames,
@@ -208,7 +221,7 @@ class HmmBackend:
                 self._headed(replace(prepared[k], frames=f)).frames
                 for k, f in zip(places, frames, strict=True)
             ]
-            model = with_wild(model) if any(is_wild(prepared[k].spoken) for k in places) else model
+            model = with_wild(model) if any(has_wild(prepared[k].graph) for k in places) else model
             paths = best_paths(
                 frames,
                 [prepared[k].graph for k in places],
@@ -244,15 +257,16 @@ class HmmBackend:
             The path's log-likelihood.
         """
         firsts, phones, owners = self.phones_of(states, prepared)
+        owners, spellings = with_stars(owners, prepared.heard.tokens)
         if prepared.heard.bounds is None and not self.streams:
             firsts, phones, owners = closures_joined(firsts, phones, owners)
-        if WILD in prepared.graph.phone:
-            wild = np.array([phone == WILD for phone in prepared.graph.phone])[prepared.graph.node[states]]
+        if has_wild(prepared.graph):
+            wild = np.array([phone in PDFS for phone in prepared.graph.phone])[prepared.graph.node[states]]
             seen = seen._replace(margin=np.where(wild, 0.0, seen.margin))  # whatever is heard fits it
         found = Found(
             phones=phones,
             owners=owners,
-            spellings=[t.spelling for t in prepared.heard.tokens],
+            spellings=spellings,
             firsts=firsts,
             evidence=seen,
             log_likelihood=score / len(prepared.frames),
@@ -333,7 +347,7 @@ class HmmBackend:
         topology = self.model.topology
         if phone == topology.silence:
             return SILENCE_LABEL
-        return NOISE_LABEL if phone in (*topology.noises, WILD) else phone
+        return NOISE_LABEL if phone in (*topology.noises, *PDFS) else phone
 
     def _model_for(self, heard: Heard) -> MarkovModel:
         """The model with the mixtures for an utterance's speaker: others where frames are transformed."""
@@ -356,7 +370,10 @@ class HmmBackend:
         nodes = graph.node[states]
         firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
         labels = [self.label(graph.phone[n]) for n in nodes[firsts]]
-        owners = [prepared.spoken[w].token if w >= 0 else NO_OWNER for w in graph.word[nodes[firsts]]]
+        owners = [
+            STAR_OWNER if graph.phone[n] == STAR_LABEL else prepared.spoken[w].token if w >= 0 else NO_OWNER
+            for n, w in zip(nodes[firsts], graph.word[nodes[firsts]], strict=True)
+        ]
         frames = firsts.tolist()
         return frames, self.model.clock.tile(frames, labels, heard.start, heard.end), owners
 

@@ -1,4 +1,5 @@
-"""A hidden Markov model that has a phone for whatever is heard: for noises, and what nobody understood.
+"""A hidden Markov model that has phones for whatever is heard: for noises, what nobody understood, and what
+is not in the transcript.
 
 Such a phone is scored as the best of all phones without context, less a loss, so that words that fit go
 before it, and what no word fits costs nothing beyond its own stretch (as the garbage models of keyword
@@ -10,30 +11,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aligner.graph import Topology
-from aligner.graph.pronunciations import Position, Unit
+from aligner.graph import Graph, Topology
+from aligner.graph.pronunciations import Position, Unit, Wildcard
 from aligner.models.base import Scorer
 from aligner.models.markov import MarkovModel
 from aligner.text.lexicon import SpokenWord
 from aligner.text.noises import is_unclear
 from aligner.text.normalise import BRACKETED
-from aligner.types import Pronunciation
+from aligner.types import STAR_LABEL, Pronunciation
 
 WILD = "<wild>"  # the label of the phone in a graph
 WILD_PDF = 2**30  # no model has as many
+# the same for the wildcard between words: pauses in what the transcript lacks cost it hardly anything
+STAR_PDF = WILD_PDF + 1
 # nats that a frame loses against the best of all phones: frames of right sentences lose 1.4 on the average,
 # of wrong ones 5.0
 WILD_LOSS = 3.5
+STAR_BEST, STAR_LOSS = 3, 0.0
+STAR_PAUSE_LOSS = 0.1  # nats that a frame of a pause loses in the wildcard: around it stand silences
+STAR_WEIGHT = -60.0  # log weight of a wildcard that the transcript does not ask for
+
+
+PDFS = {WILD: WILD_PDF, STAR_LABEL: STAR_PDF}
 
 
 @dataclass(frozen=True)
 class WildTopology:
-    """The phones of a model and one more, which has the transitions of silence."""
+    """The phones of a model and two more, which have the transitions of silence."""
 
     inner: Topology
     """The phones of the model."""
@@ -55,13 +65,13 @@ class WildTopology:
     @property
     def noises(self) -> tuple[str, ...]:
         """Labels of noise phones."""
-        return (*self.inner.noises, WILD)
+        return (*self.inner.noises, WILD, STAR_LABEL)
 
     @cached_property
     def alone(self) -> np.ndarray:
-        """Pdfs (phones + 1, states) of every phone without context."""
+        """Pdfs (phones + 2, states) of every phone without context."""
         alone = self.inner.alone
-        return np.concatenate([alone, np.full_like(alone[:1], WILD_PDF)])
+        return np.concatenate([alone, *(np.full_like(alone[:1], pdf) for pdf in PDFS.values())])
 
     @property
     def transitions(self) -> np.ndarray:
@@ -70,43 +80,63 @@ class WildTopology:
 
     def number(self, label: str) -> int:
         """Row of `alone` that a phone has."""
-        return len(self.inner.alone) if label == WILD else self.inner.number(label)
+        more = list(PDFS)
+        return len(self.inner.alone) + more.index(label) if label in more else self.inner.number(label)
 
     def unit(self, phone: str, left: str, right: str, position: Position) -> Unit:
-        """States and transitions of a phone between two others; beside the one more as beside silence."""
+        """States and transitions of a phone between two others; beside the two more as beside silence."""
         silence = self.inner.silence
-        if phone == WILD:
+        if phone in PDFS:
             own = self.inner.unit(silence, silence, silence, Position.SINGLE)
-            return Unit((WILD_PDF,) * len(own.pdfs), own.transitions)
-        left, right = (silence if beside == WILD else beside for beside in (left, right))
+            return Unit((PDFS[phone],) * len(own.pdfs), own.transitions)
+        left, right = (silence if beside in PDFS else beside for beside in (left, right))
         return self.inner.unit(phone, left, right, position)
 
 
 @dataclass(frozen=True)
 class WildScorer:
-    """Scores frames as another scorer does, and under `WILD_PDF`."""
+    """Scores frames as another scorer does, and under `WILD_PDF` and `STAR_PDF`."""
 
     inner: Scorer
     """The other scorer."""
     alone: np.ndarray
     """Pdfs (phones, states) of every phone without context."""
+    silence: np.ndarray
+    """Pdfs (states,) of silence."""
 
     def score(self, frames: Tensor, pdfs: np.ndarray) -> Tensor:
         """Log-likelihoods (T, P) of frames (T, D) under ascending ``pdfs``."""
-        wild = np.asarray(pdfs) == WILD_PDF
-        if not wild.any():
+        pdfs = np.asarray(pdfs)
+        own = pdfs < WILD_PDF
+        if own.all():
             return self.inner.score(frames, pdfs)
-        scores = frames.new_empty(len(frames), len(wild), dtype=torch.float32)
-        best = self.inner.score(frames, np.unique(self.alone)).amax(1, keepdim=True)
-        scores[:, torch.from_numpy(~wild)] = self.inner.score(frames, np.asarray(pdfs)[~wild]).float()
-        scores[:, torch.from_numpy(wild)] = best.float() - WILD_LOSS
+        scores = frames.new_empty(len(frames), len(pdfs), dtype=torch.float32)
+        scores[:, torch.from_numpy(own)] = self.inner.score(frames, pdfs[own]).float()
+        phones = np.unique(self.alone)
+        heard = self.inner.score(frames, phones).float()
+        wild = heard.amax(1) - WILD_LOSS
+        by_phone = heard[:, torch.from_numpy(np.searchsorted(phones, self.alone))].amax(2)
+        star = by_phone.topk(STAR_BEST, 1).values.mean(1) - STAR_LOSS
+        quiet = heard[:, torch.from_numpy(np.isin(phones, self.silence))].amax(1) - STAR_PAUSE_LOSS
+        scores[:, torch.from_numpy(pdfs == WILD_PDF)] = wild[:, None]
+        scores[:, torch.from_numpy(pdfs == STAR_PDF)] = torch.maximum(star, quiet)[:, None]
         return scores
 
 
 def with_wild(model: MarkovModel) -> MarkovModel:
-    """The model with one phone more, `WILD`, for whatever is heard."""
-    scorer = WildScorer(model.mixtures, model.topology.alone)
-    return replace(model, topology=WildTopology(model.topology), mixtures=scorer)
+    """The model with two phones more: `WILD` for whatever is heard in place of a word, `STAR_LABEL` for what
+    is heard between words.
+    """
+    topology = model.topology
+    silence = topology.alone[topology.number(topology.silence)]
+    scorer = WildScorer(model.mixtures, topology.alone, silence)
+    return replace(model, topology=WildTopology(topology), mixtures=scorer)
+
+
+def wildcard_of(spoken: Sequence[SpokenWord]) -> Wildcard:
+    """The wildcard between words, at both ends too, but not between those that one token is spoken with."""
+    between = (a.token != b.token for a, b in pairwise(spoken))
+    return Wildcard(STAR_LABEL, STAR_WEIGHT, (True, *between, True))
 
 
 def opened(spoken: Sequence[SpokenWord], noises: Sequence[str]) -> list[SpokenWord]:
@@ -124,6 +154,11 @@ def _is_noise(spoken: SpokenWord, noises: Sequence[str]) -> bool:
 def _ways(noise: SpokenWord) -> tuple[Pronunciation, ...]:
     known = () if is_unclear(noise.word[1:-1]) else noise.pronunciations
     return (*known, Pronunciation((WILD,)))
+
+
+def has_wild(graph: Graph) -> bool:
+    """Whether a graph has one of the two phones."""
+    return any(phone in PDFS for phone in graph.phone)
 
 
 def is_wild(spoken: Sequence[SpokenWord]) -> bool:

@@ -28,6 +28,17 @@ class Position(IntEnum):
     SINGLE = 3
 
 
+class Wildcard(NamedTuple):
+    """A phone for sound that the transcript lacks, and where it may stand between the words."""
+
+    phone: str
+    """Its label; the topology has it."""
+    weight: float
+    """Log weight of it where it may be left out."""
+    places: Sequence[bool]
+    """Whether it may stand before each word, and at the end."""
+
+
 class Unit(NamedTuple):
     """A phone in its context: the pdfs of its states, and its transitions."""
 
@@ -136,7 +147,12 @@ class _Exit:
     """Log weight of no silence behind the word."""
 
 
-def build(words: Sequence[Sequence[Pronunciation]], topology: Topology, pause_weight: float = 0.0) -> Graph:
+def build(
+    words: Sequence[Sequence[Pronunciation]],
+    topology: Topology,
+    pause_weight: float = 0.0,
+    wildcard: Wildcard | None = None,
+) -> Graph:
     """Build the graph of all ways in which a sequence of words may be said.
 
     Each phone stands in the context of its neighbours, across words too; silence is optional between words
@@ -150,6 +166,9 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology, pause_we
     pause_weight : float
         Log weight of a silence between two words, where the pronunciation says nothing of silences; that of
         no silence, and of silences at both ends, is 0.
+    wildcard : Wildcard, optional
+        A phone for sound that the transcript lacks; it stands between two silences, each of which may be left
+        out.
 
     Returns
     -------
@@ -164,31 +183,50 @@ def build(words: Sequence[Sequence[Pronunciation]], topology: Topology, pause_we
     net = _Net(plain=_Plain(topology))
     silence = topology.silence
     firsts = [frozenset(net.plain[p.phones[0]] for p in w) for w in words] + [frozenset[str]()]
-    quiet = _silence(net, topology)
-    net.start[0] = 0.0
+    rests = _rests(net, topology, [], wildcard if wildcard and wildcard.places[0] else None)
+    net.start[rests[0]] = 0.0
+    if len(rests) > 1:
+        assert wildcard is not None
+        net.start[rests[1]] = wildcard.weight
     exits: list[_Exit] = []
     for i, pronunciations in enumerate(words):
         found = []
         default_silence = pause_weight if i < len(words) - 1 else 0.0
         for p in pronunciations:
             following = firsts[i + 1] | {silence}
-            found += _word(net, topology, p, word=i, exits=exits, quiet=quiet, follows=following)
+            found += _word(net, topology, p, word=i, exits=exits, rests=rests, follows=following)
         exits = found
-        quiet = _silence(net, topology)
-        net.before[quiet] = [
+        ends = [
             (e.node, default_silence if e.silence is None else e.silence)
             for e in exits
             if silence in e.follows
         ]
+        rests = _rests(net, topology, ends, wildcard if wildcard and wildcard.places[i + 1] else None)
     for e in exits:
         net.final[e.node] = e.no_silence
-    net.final[quiet] = 0.0
+    for rest in rests:
+        net.final[rest] = 0.0
     return _states(net, topology)
 
 
-def _silence(net: _Net, topology: Topology) -> int:
+def _rests(
+    net: _Net, topology: Topology, ends: Sequence[tuple[int, float]], wildcard: Wildcard | None
+) -> list[int]:
+    """Add what may stand behind the ``ends`` of a word: a silence; or the wildcard, with a silence before it
+    or not, and behind it or not.
+
+    To begin with the wildcard costs what the silence costs, too, so that the two do not compete.
+    """
+    quiet = _alone(net, topology, topology.silence, ends)
+    if wildcard is None:
+        return [quiet]
+    wild = _alone(net, topology, wildcard.phone, [(n, w + wildcard.weight) for n, w in (*ends, (quiet, 0.0))])
+    return [quiet, wild, _alone(net, topology, topology.silence, [(wild, 0.0)])]
+
+
+def _alone(net: _Net, topology: Topology, phone: str, before: Sequence[tuple[int, float]]) -> int:
     sil = topology.silence
-    return net.add(topology.unit(sil, sil, sil, Position.SINGLE), sil, NONE)
+    return net.add(topology.unit(phone, sil, sil, Position.SINGLE), phone, NONE, before)
 
 
 def _word(
@@ -198,13 +236,13 @@ def _word(
     *,
     word: int,
     exits: Sequence[_Exit],
-    quiet: int,
+    rests: Sequence[int],
     follows: frozenset[str],
 ) -> list[_Exit]:
-    """Add one pronunciation behind ``exits`` and the silence ``quiet``, and return its own exits."""
+    """Add one pronunciation behind ``exits`` and the silences ``rests``, and return its own exits."""
     plain = tuple(net.plain[phone] for phone in p.phones)
     last = len(plain) - 1
-    entries = _entries(p, plain[0], exits, quiet, topology.silence)
+    entries = _entries(p, plain[0], exits, rests, topology.silence)
     opening = _weight(p.probability)
     before: list[tuple[int, float]] = []
     result = []
@@ -243,12 +281,12 @@ def _weight(probability: float) -> float:
 
 
 def _entries(
-    p: Pronunciation, phone: str, exits: Sequence[_Exit], quiet: int, silence: str
+    p: Pronunciation, phone: str, exits: Sequence[_Exit], rests: Sequence[int], silence: str
 ) -> dict[str, list[tuple[int, float]]]:
     """List the nodes from which a pronunciation, whose first ``phone`` it is, may be reached, by the phone
     before it.
     """
-    entries = {silence: [(quiet, _weight(p.silence_before))]}
+    entries = {silence: [(rest, _weight(p.silence_before)) for rest in rests]}
     for e in exits:
         if phone in e.follows:
             entries.setdefault(e.phone, []).append((e.node, e.no_silence + _weight(p.no_silence_before)))

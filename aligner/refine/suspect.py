@@ -18,7 +18,7 @@ from aligner.corpus.cuts import AS_HEARD, Restored
 from aligner.features import INNER_REACH, sounding_levels
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
-from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, Clock, Interval, Quality, Suspicion
+from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, STAR_LABEL, Clock, Interval, Quality, Suspicion
 
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
 LEAST_MARGIN = -15.0  # nats; one phone counts for no less: a click in it must not condemn its neighbours
@@ -102,7 +102,7 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
     clipped : float
         Share of the samples that are cut off.
     """
-    words = [w for w in s.words if w.label != SILENCE_LABEL]
+    words = [w for w in s.words if w.label not in (SILENCE_LABEL, STAR_LABEL)] or s.words
     run = max((len(r) for r in _crammed_runs(s)), default=0)
     margin = s.evidence.margin
     worst = _moving(margin, _frames(s, WORST_WINDOW)).min()
@@ -124,6 +124,12 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
 def suspicions(s: Solved, q: Quality) -> tuple[Suspicion, ...]:
     """Return what looks wrong with an alignment; empty where nothing does."""
     return tuple(found for test in TESTS for found in test(s, q)[:1])
+
+
+def untranscribed(start: float, end: float) -> Suspicion:
+    """Sound that the transcript lacks, in seconds from the start of the recording."""
+    text = f"from {start:.2f} to {end:.2f} s something is heard that the transcript lacks"
+    return _suspicion(Test.UNTRANSCRIBED, text, start)
 
 
 def _suspicion(test: Test, text: str, at: float | None = None) -> Suspicion:

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aligner.backends.base import AnyBackend, arithmetic, hear, judge, refine
+from aligner.backends.base import AnyBackend, align_heard, hear
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.corpus.samples import is_samples, plain
@@ -17,6 +17,7 @@ from aligner.models.base import Model
 from aligner.parallel.schedule import in_order
 from aligner.run import tasks
 from aligner.run.known import joined, stretches
+from aligner.run.looser import looser
 from aligner.types import SAMPLE_RATE, Alignment, Failure, Result, Utterance
 
 
@@ -122,7 +123,7 @@ def align_file(
 
 
 def align_utterance(utterance: Utterance, backend: AnyBackend) -> Alignment:
-    """Align one utterance here and now: hear, prepare, find, refine, judge.
+    """Align one utterance here and now; where that looks wrong, with sound that the transcript lacks.
 
     Raises
     ------
@@ -132,9 +133,5 @@ def align_utterance(utterance: Utterance, backend: AnyBackend) -> Alignment:
     parts = stretches(utterance)
     if len(parts) > 1:
         return joined(utterance, [align_utterance(part, backend) for part in parts])
-    heard = hear(utterance, backend.traits)
-    with arithmetic(backend.compute):
-        prepared = backend.prepare(heard)
-        found = backend.find(prepared)
-        refined = refine(heard, found, backend.traits)
-        return judge(heard, found, refined, backend.traits)
+    heard = hear(utterance, backend.traits, bool(backend.options.star))
+    return looser(align_heard(heard, backend), heard, backend)

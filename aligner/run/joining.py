@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from aligner.refine.suspect import untranscribed
 from aligner.refine.thresholds import Test
 from aligner.run.first_pass import Layout, Span, gaps
 from aligner.types import (
@@ -69,8 +70,7 @@ def joined(utterance: Utterance, found: Layout, results: Sequence[Result], texts
 def _layout_suspicions(found: Layout, start: float, end: float, texts: Sequence[str]) -> Iterator[Suspicion]:
     """What is heard from ``start`` to ``end`` and not in the transcript, and what is in it and not heard."""
     for a, b in gaps([(start + s.start, start + s.end) for s in found.stretches], start, end):
-        text = f"from {a:.2f} to {b:.2f} s something is heard that the transcript lacks"
-        yield Suspicion(test=Test.UNTRANSCRIBED, text=text, at=round(a, DECIMALS))
+        yield untranscribed(a, b)
     for k, after in found.missing:
         text = f"{_opening(texts[k])!r} is not heard, after {start + after:.2f} s"
         yield Suspicion(test=Test.UNHEARD, text=text, at=round(start + after, DECIMALS))

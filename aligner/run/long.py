@@ -43,12 +43,14 @@ Work = Callable[[AnyBackend, Sequence[Utterance]], Sequence[Result]]
 
 
 def is_cut(utterance: Utterance, backend: AnyBackend) -> bool:
-    """Whether an utterance is to be cut: it is long, or there may be speech that its transcript lacks; not
-    where the times of its words are known.
+    """Whether an utterance is to be cut: it is long, or some of its sentences may not be said; not where the
+    times of its words are known.
     """
     if not isinstance(backend, Spotting) or backend.options.star is False or utterance.known:
         return False
-    return bool(backend.options.star) or is_long(utterance)
+    if backend.options.star and len(sentences(utterance.transcript)) > 1:
+        return True  # of which some may not be said
+    return is_long(utterance)
 
 
 def is_long(utterance: Utterance) -> bool:

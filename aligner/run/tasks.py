@@ -22,6 +22,7 @@ from aligner.parallel.pool import Submit, WorkerLost, WorkerTimeout, worker_pool
 from aligner.parallel.schedule import Done, Lost, Placed, Ready, TooLong, deferring, in_pool, worth_starting
 from aligner.parallel.worker import heartbeat
 from aligner.run.long import TIMEOUT, aligned_in_parts, is_cut, is_long, timeout_of
+from aligner.run.looser import looser
 from aligner.types import Alignment, DataError, Failure, Fault, Result, Utterance
 
 R = TypeVar("R")
@@ -145,7 +146,7 @@ def _prepare_each(
 
 def _prepare_alone(backend: AnyBackend, utterance: Utterance) -> Done[Result] | Ready[OnDevice] | TooLong:
     def prepare() -> OnDevice:
-        heard = hear(utterance, backend.traits)
+        heard = hear(utterance, backend.traits, bool(backend.options.star))
         heard = replace(heard, utterance=replace(heard.utterance, audio=NO_SAMPLES))
         with arithmetic(backend.compute):
             return OnDevice(heard, backend.prepare(heard))
@@ -175,7 +176,8 @@ def _device_work(
         if isinstance(found, DataError):
             raise found
         refined = refine(one.heard, found, backend.traits)
-        return judge(one.heard, found, refined, backend.traits)
+        plain = judge(one.heard, found, refined, backend.traits)
+        return looser(plain, one.heard, backend)
 
     return DeviceWork(
         device=torch.device(backend.compute.device),
