@@ -84,8 +84,6 @@ WRONG = {
     "align rec out -b dtw -l sw -d my.dict": "my.dict: eSpeak pronounces this language without a "
     "dictionary: leave out --dictionary and --add-words, and write what it says wrongly as this",
     "align rec out -b dtw --device cuda": "device: the backend 'dtw' runs on the CPU: leave out --device",
-    "align rec out -b dtw --star": "star: the wildcard is not for the backend 'dtw': take --backend "
-    "hmm, ctc or",
     "align rec out --device gpu": "device: there is no 'gpu': take cpu, cuda, or cuda:1 for the second",
     "align rec out --kernel triton": "kernel: the triton kernel runs on CUDA; on the CPU only with "
     "TRITON_INTERPRET=1",

@@ -37,7 +37,17 @@ from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
 from aligner.text.spans import Marks
 from aligner.tracing import stage
-from aligner.types import SILENCE_LABEL, STAR_LABEL, Alignment, Clock, DataError, Edge, Fault, Interval, Utterance
+from aligner.types import (
+    SILENCE_LABEL,
+    STAR_LABEL,
+    Alignment,
+    Clock,
+    DataError,
+    Edge,
+    Fault,
+    Interval,
+    Utterance,
+)
 
 NO_OWNER = -1  # the word of a silence
 STAR_OWNER = -2  # the word of what the transcript lacks, until it becomes a word of its own
@@ -249,7 +259,7 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
     utterance : Utterance
     traits : Traits
     loose : bool
-        Whether there may be sound that the transcript lacks; there is none where the times of words are known.
+        Whether there may be sound that the transcript lacks; not where the times of words are known.
 
     Raises
     ------
@@ -408,20 +418,20 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
         )
 
 
-def with_stars(owners: Sequence[int], tokens: Sequence[Token]) -> tuple[list[int], list[str]]:
+def with_stars(owners: Sequence[int], spellings: Sequence[str]) -> tuple[list[int], list[str]]:
     """Owners and spellings of words, among them what the transcript lacks: each is a word behind all others.
 
     Examples
     --------
-    >>> with_stars([0, STAR_OWNER, NO_OWNER, 1, STAR_OWNER], [Token("a", ("a",)), Token("b", ("b",))])
+    >>> with_stars([0, STAR_OWNER, NO_OWNER, 1, STAR_OWNER], ["a", "b"])
     ([0, 2, -1, 1, 3], ['a', 'b', '<star>', '<star>'])
     """
-    spellings, found = [token.spelling for token in tokens], list(owners)
+    found, words = list(owners), list(spellings)
     for k, owner in enumerate(owners):
         if owner == STAR_OWNER:
-            found[k] = len(spellings)
-            spellings.append(STAR_LABEL)
-    return found, spellings
+            found[k] = len(words)
+            words.append(STAR_LABEL)
+    return found, words
 
 
 def taught_for(model: Model, backend: str) -> BoundaryModel | None:

@@ -18,7 +18,6 @@ from aligner.text.dictionaries import check_dictionaries
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, Fault, ModelError
 
-WITHOUT_STAR = ("dtw", "median")  # backends that have no wildcard
 OF_TWO_MODELS = ("ctc+hmm", "median")  # backends that take one of the package's models beside a named one
 
 
@@ -41,8 +40,6 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
     if model is not None and kind is None:
         return  # what it is, is known when it is loaded
     name = options.backend or usual(kind, language)
-    if options.star:
-        check_star(name)
     if model is not None:
         check_kind(name, kind, model)
     inside = _english_inside(name, kind, model)
@@ -70,26 +67,6 @@ def usual(kind: str | None, language: str | None) -> str:
     if kind == "ctc":
         return "ctc"
     return "hmm" if kind is not None or spoken_english(language) else "dtw"
-
-
-def check_star(backend: str, wildcard: bool | None = None) -> None:
-    """Raise DataError where a backend has no wildcard.
-
-    Parameters
-    ----------
-    backend : str
-        Its name.
-    wildcard : bool, optional
-        Whether it has one, as its traits say; unless given, as is known by its name.
-    """
-    has = backend not in WITHOUT_STAR if wildcard is None else wildcard
-    if not has:
-        raise DataError(
-            "star",
-            f"the wildcard is not for the backend {backend!r}",
-            "take --backend hmm, ctc or ctc+hmm",
-            fault=Fault.CALL,
-        )
 
 
 def check_kind(backend: str, kind: str | None, model: str) -> None:

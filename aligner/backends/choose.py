@@ -6,12 +6,13 @@ from importlib import import_module
 from pathlib import Path
 
 from aligner.backends.base import AnyBackend, Backend
-from aligner.backends.calls import check_star, usual
+from aligner.backends.calls import usual
 from aligner.backends.loading import kind_of_model
 from aligner.backends.options import Compute, Options
 from aligner.models.base import Model
 from aligner.models.store import load_model
 from aligner.names import BACKENDS
+from aligner.types import DataError, Fault
 
 
 def chosen(
@@ -44,9 +45,12 @@ def chosen(
     options, compute = options or Options(), compute or Compute()
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
     name = options.backend or usual(kind_of_model(loaded), options.language)
-    if options.star:
-        check_star(name)
     backend: AnyBackend = import_module(BACKENDS[name]).make(loaded, options, compute)
-    if options.star:
-        check_star(name, backend.traits.wildcard)
+    if options.star and not backend.traits.wildcard:
+        raise DataError(
+            "star",
+            f"the wildcard is not for the backend {name!r}",
+            "take one of the package's",
+            fault=Fault.CALL,
+        )
     return backend

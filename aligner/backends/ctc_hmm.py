@@ -39,6 +39,17 @@ class WordsPlaced:
     times: tuple[tuple[float, float], ...]
     """Seconds from the utterance's start at which each token's labels begin and end."""
 
+    order: tuple[int, ...] = ()
+    """The place in ``spellings`` of each word; what the transcript lacks stands behind its own words."""
+
+    spellings: tuple[str, ...] = ()
+    """The words as they are written."""
+
+    def named(self, found: Found) -> Found:
+        """What was found in the words that were heard, by their places in ``spellings``."""
+        owners = [self.order[k] if k != NO_OWNER else k for k in found.owners]
+        return replace(found, owners=owners, spellings=self.spellings)
+
 
 @dataclass(frozen=True)
 class CtcHmmBackend:
@@ -93,7 +104,7 @@ class CtcHmmBackend:
             return WordsPlaced(self.hmm.prepare(heard), ())
         by_network = self.ctc.prepare(heard)
         spikes = spikes_of(self.ctc.path(by_network)[0], by_network)
-        owners, _ = self.ctc.owners(spikes, by_network)
+        owners, spellings = self.ctc.owners(spikes, by_network)
         order = list(dict.fromkeys(owners))
         tokens = tuple(heard.tokens[k] if k < len(heard.tokens) else WILDCARD for k in order)
         heard_at = [[s for s, owner in zip(spikes, owners, strict=True) if owner == k] for k in order]
@@ -101,7 +112,8 @@ class CtcHmmBackend:
             (self.ctc.model.clock.boundary(of[0].first), self.ctc.model.clock.boundary(of[-1].last + 1))
             for of in heard_at
         ]
-        return WordsPlaced(self.hmm.prepare(replace(heard, tokens=tokens)), tuple(times))
+        inside = self.hmm.prepare(replace(heard, tokens=tokens, loose=False))
+        return WordsPlaced(inside, tuple(times), tuple(order), tuple(spellings))
 
     def find(self, prepared: WordsPlaced) -> Found:
         """Search for the model's best path near the network's words; where there is none, less near."""
@@ -110,9 +122,10 @@ class CtcHmmBackend:
         slack = WORD_SLACK
         while slack < prepared.inside.heard.seconds:
             with suppress(DataError):
-                return _unjudged(self.hmm.find(prepared.inside, self._spans(prepared, slack)))
+                found = self.hmm.find(prepared.inside, self._spans(prepared, slack))
+                return prepared.named(_unjudged(found))
             slack *= 2
-        return _unjudged(self.hmm.find(prepared.inside))
+        return prepared.named(_unjudged(self.hmm.find(prepared.inside)))
 
     def _spans(self, prepared: WordsPlaced, slack: float) -> np.ndarray:
         """The first frame, and the last + 1, that each state (S, 2) may be in.

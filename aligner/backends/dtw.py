@@ -15,7 +15,16 @@ import torch
 from torch import Tensor
 
 from aligner.backends.abilities import Pronounce
-from aligner.backends.base import NO_OWNER, Found, Heard, Traits, check_length, taught_for, too_short
+from aligner.backends.base import (
+    NO_OWNER,
+    Found,
+    Heard,
+    Traits,
+    check_length,
+    taught_for,
+    too_short,
+    with_stars,
+)
 from aligner.backends.bounds import within_words
 from aligner.backends.calls import check_warping, named_dictionaries, unspoken_dictionaries
 from aligner.backends.held import held
@@ -166,6 +175,7 @@ class DtwBackend:
             entry=self.entry,
             clock=self.clock,
             shortest=self.clock.seconds(2),
+            wildcard=True,
             limits=self.limits,
             refinement=Refinement(
                 how=self.options.refine,
@@ -193,7 +203,7 @@ class DtwBackend:
         with stage("features"):
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
-            graph = reference.templates[0].graph(self.steps)
+            graph = reference.templates[0].graph(self.steps, heard.loose)
         check_length(heard, graph, len(frames), self.clock)
         return Referred(heard=heard, reference=reference, graph=graph, frames=scaled)
 
@@ -212,6 +222,7 @@ class DtwBackend:
                 graph=prepared.graph,
                 within=self._within_words(prepared),
                 silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
+                loose=heard.loose,
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -225,10 +236,11 @@ class DtwBackend:
         firsts, phones, owners = unpaused(
             *phones_of(found, self.clock, heard.start, heard.end), pauses, heard.start
         )
+        owners, spellings = with_stars(owners, reference.spellings)
         one = Found(
             phones=phones,
             owners=owners,
-            spellings=reference.spellings,
+            spellings=spellings,
             firsts=firsts,
             evidence=found.evidence,
             log_likelihood=found.score / len(frames),

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from aligner.backends.base import (
     NO_OWNER,
+    STAR_OWNER,
     Found,
     Heard,
     Prepared,
-    STAR_OWNER,
     Traits,
     check_length,
     taught_for,
@@ -257,7 +257,7 @@ class HmmBackend:
             The path's log-likelihood.
         """
         firsts, phones, owners = self.phones_of(states, prepared)
-        owners, spellings = with_stars(owners, prepared.heard.tokens)
+        owners, spellings = with_stars(owners, [t.spelling for t in prepared.heard.tokens])
         if prepared.heard.bounds is None and not self.streams:
             firsts, phones, owners = closures_joined(firsts, phones, owners)
         if has_wild(prepared.graph):

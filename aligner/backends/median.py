@@ -52,7 +52,6 @@ class MedianBackend:
         return replace(
             self.first.traits,
             name=NAME,
-            wildcard=False,
             model_name=" + ".join(t.model_name for t in all_traits),
             about=f"the median of {'; '.join(t.about for t in all_traits)}",
         )

@@ -64,8 +64,9 @@ class Options:
     """The language of the transcripts, such as 'en' or 'sw'; None is the model's."""
 
     star: bool | None = None
-    """Whether there may be speech that the transcript lacks: between words and at both ends (CTC), or between
-    sentences, of which some may not be said (HMM); None allows it only in long recordings (HMM)."""
+    """Whether there may be sound that the transcript lacks, between any two words and at both ends (and, HMM,
+    sentences that are not said, where there are several); None tries it where an alignment looks wrong, and
+    allows both in long recordings (HMM)."""
 
     posteriors: str | Path | None = None
     """A hidden Markov model whose posteriors of phones are compared beside the spectra (DTW): those of its

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aligner.backends.base import STAR_OWNER
 from aligner.backends.path import scores_within
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, StepCosts
@@ -24,13 +25,17 @@ from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.text.stress import without_stress
 from aligner.tracing import stage
-from aligner.types import Clock, Interval
+from aligner.types import NOISE_LABEL, STAR_LABEL, Clock, Interval
 
 MOST_SCORES = 2**26  # (256 MB) that are all made at once: half a minute of speech
 COMPARED_PIECE = 2048  # frames of a longer recording that are compared at once
 COMPARED_REACH = 1000  # frames of the reference on either side of such a piece that it is compared with
 THINNING_STEP = 4  # frames from one that a template is chosen by to the next
 DISTANCE_NATS = 5.0  # nats that a distance of 1 is worth as evidence
+# what the reference lacks: its score is the mean of those of the better half of the reference's phones, and a
+# bit more; near to it where all of these are as far, as in music
+ANYTHING_SHARE, ANYTHING_GAIN = 0.5, 0.2
+ANYTHING_PAUSE_LOSS = 0.02  # what a frame of a pause loses there: around it stand pauses
 USUAL_SCORE = -1.0  # of a frame of one speaker's against the same of another's
 
 
@@ -63,12 +68,40 @@ class Target:
     silent: np.ndarray
     """(T,) bool: which of them are too soft for any phone."""
 
+    anything: Tensor | None = None
+    """(T,) the scores of what the reference lacks, where there may be such."""
+
     def __getitem__(self, piece: slice) -> Target:
-        return Target(self.frames[piece], self.silent[piece])
+        anything = None if self.anything is None else self.anything[piece]
+        return Target(self.frames[piece], self.silent[piece], anything)
 
     def scores(self, matcher: Matcher, columns: np.ndarray | None = None) -> Tensor:
         """Scores (T, columns) of its frames (see `Matcher.score`)."""
-        return matcher.score(self.frames, columns, self.silent)
+        if self.anything is None:
+            return matcher.score(self.frames, columns, self.silent)
+        count = len(matcher.template.frames) + 2
+        columns = np.arange(count) if columns is None else columns
+        own = columns < count - 1
+        scores = self.frames.new_empty(len(self.frames), len(columns))
+        scores[:, torch.from_numpy(own)] = matcher.score(self.frames, columns[own], self.silent)
+        scores[:, torch.from_numpy(~own)] = self.anything[:, None]
+        return scores
+
+    def open_to(self, matcher: Matcher) -> Target:
+        """The same with scores of what the reference lacks.
+
+        They are those of its likeliest phones, wherever these stand in it, and of pauses.
+        """
+        template = matcher.template
+        order, firsts = _by_label([template.phone[n] for n in template.node])
+        anything = []
+        for k in range(0, len(self.frames), COMPARED_PIECE):
+            piece = self[k : k + COMPARED_PIECE]
+            scores = Target(piece.frames, piece.silent).scores(matcher).numpy()
+            phones = np.maximum.reduceat(scores[:, order], firsts, axis=1)
+            few = np.sort(phones, 1)[:, -max(1, round(ANYTHING_SHARE * len(firsts))) :].mean(1)
+            anything.append(np.maximum(few + ANYTHING_GAIN, scores[:, -1] - ANYTHING_PAUSE_LOSS))
+        return replace(self, anything=torch.from_numpy(np.concatenate(anything)))
 
 
 def templates(
@@ -121,6 +154,7 @@ def warped(
     graph: Graph | None = None,
     within: Iterable[np.ndarray] | None = None,
     silent: np.ndarray | None = None,
+    loose: bool = False,
 ) -> Warped:
     """Warp a recording on the template that it fits best.
 
@@ -142,6 +176,8 @@ def warped(
         a path are taken.
     silent : ndarray, optional
         (T,) bool: which frames are too soft for any phone; none unless given.
+    loose : bool
+        Whether the recording may have what the template lacks, as the ``graph`` says, too.
 
     Raises
     ------
@@ -149,13 +185,16 @@ def warped(
         If the recording is more than twice as fast.
     """
     pause = pause_of(frames) if pause is None else pause
-    graph = graph or choice[0].graph(steps)
+    graph = graph or choice[0].graph(steps, loose)
     silent = np.zeros(len(frames), bool) if silent is None else silent
     target = Target(frames, silent)
     template = choice[len(choice) // 2]
     with suppress(NoPath), stage("search"):  # a thinned template may not keep up where a whole one does
-        template = _closest(target, choice, pause, steps, kernel) if len(choice) > 1 else template
+        template = _closest(target, choice, pause, steps, kernel, loose) if len(choice) > 1 else template
     matcher = Matcher(template, pause)
+    if loose:
+        with stage("scores"):
+            target = target.open_to(matcher)
     if within is None:
         path, scores = _path(target, matcher, graph, kernel)
     else:
@@ -171,16 +210,24 @@ def warped(
 
 
 def _closest(
-    target: Target, choice: Sequence[Template], pause: Pause, steps: StepCosts, kernel: str
+    target: Target,
+    choice: Sequence[Template],
+    pause: Pause,
+    steps: StepCosts,
+    kernel: str,
+    loose: bool,
 ) -> Template:
     """The template with the best path; all have the same graph."""
-    thin = [t.thin(THINNING_STEP) for t in choice]
-    graph, few = thin[0].graph(steps), target[::THINNING_STEP]
+    matchers = [Matcher(t.thin(THINNING_STEP), pause) for t in choice]
+    graph, few = matchers[0].template.graph(steps, loose), target[::THINNING_STEP]
+    targets = [few.open_to(matcher) if loose else few for matcher in matchers]
     if len(few.frames) * len(graph.pdfs) <= MOST_SCORES:
         with stage("scores"):
-            scores = torch.stack([few.scores(Matcher(t, pause)) for t in thin])
+            scores = torch.stack([t.scores(matcher) for t, matcher in zip(targets, matchers, strict=True)])
         return choice[int(viterbi(Arcs.of(graph), scores, kernel=kernel).score.argmax())]
-    found = [float(_path(few, Matcher(t, pause), graph, kernel)[0].score) for t in thin]
+    found = [
+        float(_path(t, matcher, graph, kernel)[0].score) for t, matcher in zip(targets, matchers, strict=True)
+    ]
     return choice[int(np.argmax(found))]
 
 
@@ -223,7 +270,7 @@ def _path_within(
 
 def _in_pieces(target: Target, matcher: Matcher, graph: Graph, states: np.ndarray) -> Evidence:
     """The evidence of a long recording, each piece compared with the reference near where the path has it."""
-    parts, rows = [], len(graph.pdfs) - 1
+    parts, rows = [], len(matcher.template.frames)
     on = graph.pdf[states]
     reached = np.maximum.accumulate(np.where(on < rows, on, 0))  # in a pause, too
     for k in range(0, len(target.frames), COMPARED_PIECE):
@@ -232,7 +279,7 @@ def _in_pieces(target: Target, matcher: Matcher, graph: Graph, states: np.ndarra
             max(reached[piece][0] - COMPARED_REACH, 0),
             min(reached[piece][-1] + COMPARED_REACH, rows),
         )
-        columns = np.append(np.arange(first, last), rows)
+        columns = np.append(np.arange(first, last), np.arange(rows, len(graph.pdfs)))
         parts.append(_evidence(target[piece].scores(matcher, columns).numpy(), graph, states[piece], columns))
     return Evidence.concatenated(parts)
 
@@ -255,7 +302,7 @@ def _evidence(
     columns : ndarray, optional
     """
     columns = np.arange(len(graph.pdfs)) if columns is None else columns
-    _, label = np.unique(list(map(without_stress, graph.phone)), return_inverse=True)
+    names, label = np.unique(list(map(without_stress, graph.phone)), return_inverse=True)
     label_of_pdf = np.empty(len(graph.pdfs), np.int64)
     label_of_pdf[graph.pdf] = label[graph.node]
     _, here = np.unique(label_of_pdf[columns], return_inverse=True)
@@ -265,16 +312,30 @@ def _evidence(
     on = np.searchsorted(columns, graph.pdf[states])
     own = DISTANCE_NATS * scores[np.arange(len(states)), on]
     seen = evidence(own, rivals, PathPhones.without_neighbours(here[on]))
-    return seen._replace(margin=seen.margin + own - DISTANCE_NATS * USUAL_SCORE)
+    margin = seen.margin + own - DISTANCE_NATS * USUAL_SCORE
+    if STAR_LABEL in names:
+        margin = np.where(names[label_of_pdf[graph.pdf[states]]] == STAR_LABEL, 0.0, margin)
+    return seen._replace(margin=margin)
+
+
+def _by_label(phones: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The order of frames by the labels of their ``phones``, and where each label begins in it."""
+    _, label = np.unique(list(map(without_stress, phones)), return_inverse=True)
+    order = np.argsort(label, kind="stable")
+    return order, np.searchsorted(label[order], np.arange(label.max() + 1))
 
 
 def phones_of(
     found: Warped, clock: Clock, start: float, end: float
 ) -> tuple[list[int], tuple[Interval, ...], list[int]]:
-    """First frames, intervals and words (-1 for pauses) of the phones from ``start`` to ``end``, in
-    seconds."""
+    """First frames, intervals and words (`NO_OWNER` for pauses, `STAR_OWNER` for what the template lacks) of
+    the phones from ``start`` to ``end``, in seconds.
+    """
     nodes = found.graph.node[found.states]
     firsts = np.flatnonzero(np.diff(nodes, prepend=-1))
-    labels = [found.graph.phone[n] for n in nodes[firsts]]
+    names = [found.graph.phone[n] for n in nodes[firsts]]
+    labels = [NOISE_LABEL if name == STAR_LABEL else name for name in names]
+    words = found.graph.word[nodes[firsts]].tolist()
+    owners = [STAR_OWNER if name == STAR_LABEL else word for name, word in zip(names, words, strict=True)]
     frames = firsts.tolist()
-    return frames, clock.tile(frames, labels, start, end), found.graph.word[nodes[firsts]].tolist()
+    return frames, clock.tile(frames, labels, start, end), owners

@@ -1,9 +1,11 @@
 """A hidden Markov model that has phones for whatever is heard: for noises, what nobody understood, and what
 is not in the transcript.
 
-Such a phone is scored as the best of all phones without context, less a loss, so that words that fit go
-before it, and what no word fits costs nothing beyond its own stretch (as the garbage models of keyword
-spotting do: Rose and Paul 1990, *A hidden Markov model based keyword recognition system*).
+A noise is scored as the best of all phones without context, less a loss, so that words that fit go before
+it, and what no word fits costs nothing beyond its own stretch (as the garbage models of keyword spotting do:
+Rose and Paul 1990, *A hidden Markov model based keyword recognition system*).  What is not in the transcript
+is scored as the few best phones in the mean (Bourlard, D'hoore and Boite 1994, *Optimizing recognition and
+rejection performance in wordspotting systems*).
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ STAR_PDF = WILD_PDF + 1
 # nats that a frame loses against the best of all phones: frames of right sentences lose 1.4 on the average,
 # of wrong ones 5.0
 WILD_LOSS = 3.5
-STAR_BEST, STAR_LOSS = 3, 0.0
+# the wildcard is scored as the best three phones in the mean: where all fit badly, as in music, they are
+# close together, and where words fit, they are not
+STAR_BEST = 3
 STAR_PAUSE_LOSS = 0.1  # nats that a frame of a pause loses in the wildcard: around it stand silences
 STAR_WEIGHT = -60.0  # log weight of a wildcard that the transcript does not ask for
 
@@ -116,7 +120,7 @@ class WildScorer:
         heard = self.inner.score(frames, phones).float()
         wild = heard.amax(1) - WILD_LOSS
         by_phone = heard[:, torch.from_numpy(np.searchsorted(phones, self.alone))].amax(2)
-        star = by_phone.topk(STAR_BEST, 1).values.mean(1) - STAR_LOSS
+        star = by_phone.topk(min(STAR_BEST, by_phone.shape[1]), 1).values.mean(1)
         quiet = heard[:, torch.from_numpy(np.isin(phones, self.silence))].amax(1) - STAR_PAUSE_LOSS
         scores[:, torch.from_numpy(pdfs == WILD_PDF)] = wild[:, None]
         scores[:, torch.from_numpy(pdfs == STAR_PDF)] = torch.maximum(star, quiet)[:, None]

@@ -70,8 +70,9 @@ def _what_is_kept(out: Path, **_: Any) -> str:
 @click.option(
     "--star/--no-star",
     default=None,
-    help="Let there be sound that the transcript lacks: it becomes the "
-    "word <star>; and (hmm) sentences that are not said.  [default: in recordings of over two minutes]",
+    help="Let there be sound that the transcript lacks, between words and at both ends: it becomes the word "
+    "<star>; and (hmm) sentences that are not said.  [default: tried where an alignment looks wrong; "
+    "both in recordings of over two minutes]",
 )
 @POSTERIORS
 @click.option(

@@ -17,7 +17,9 @@ from aligner.types import STAR_LABEL, Pronunciation
 
 BLANK = "<blank>"
 STAR = STAR_LABEL  # wildcard for anything that is said and not written
-STAR_WEIGHT = -8.0  # log weight of a wildcard that the transcript does not ask for: few words are as unlikely
+STAR_WEIGHT = (
+    -12.0
+)  # log weight of a wildcard that the transcript does not ask for: few words are as unlikely
 
 
 @dataclass(frozen=True)

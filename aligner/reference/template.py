@@ -94,9 +94,14 @@ class Template:
         kept = np.flatnonzero(within % step == 0)
         return replace(self, frames=self.frames[torch.from_numpy(kept)], node=self.node[kept])
 
-    def graph(self, steps: graphs.StepCosts = graphs.STEPS) -> Graph:
-        """Graph of all ways to say it; column r of the scores is frame r, the last the pause (`Matcher`)."""
-        return graphs.build(self.node, self.phone, self.word, self.pause, steps)
+    def graph(self, steps: graphs.StepCosts = graphs.STEPS, loose: bool = False) -> Graph:
+        """Graph of all ways to say it; column r of the scores is frame r, the next the pause (`Matcher`).
+
+        Where it is ``loose``, there may be what the template lacks between words and at both ends, whose
+        scores are the last column.
+        """
+        wild = pauses_between(self.word, [False] * (len(self.word) - 1)) if loose else None
+        return graphs.build(self.node, self.phone, self.word, self.pause, steps, wild)
 
 
 def _rows(phone: Interval, clock: Clock, count: int) -> np.ndarray:

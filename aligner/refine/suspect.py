@@ -18,7 +18,16 @@ from aligner.corpus.cuts import AS_HEARD, Restored
 from aligner.features import INNER_REACH, sounding_levels
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
-from aligner.types import DECIMALS, NOISE_LABEL, SILENCE_LABEL, STAR_LABEL, Clock, Interval, Quality, Suspicion
+from aligner.types import (
+    DECIMALS,
+    NOISE_LABEL,
+    SILENCE_LABEL,
+    STAR_LABEL,
+    Clock,
+    Interval,
+    Quality,
+    Suspicion,
+)
 
 WORST_WINDOW = 0.3  # s; of `Quality.worst_margin`
 LEAST_MARGIN = -15.0  # nats; one phone counts for no less: a click in it must not condemn its neighbours

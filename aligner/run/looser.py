@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from aligner.backends.base import AnyBackend, Heard, align_heard
 from aligner.refine.thresholds import Test
-from aligner.types import STAR_LABEL, Alignment, DataError
+from aligner.types import STAR_LABEL, Alignment, DataError, Interval, Suspicion
 
 LEAST_STAR = 0.2  # s of sound that the transcript lacks for which another alignment is taken
 # what looks wrong where sound that the transcript lacks is taken for words, or pushes them aside
@@ -28,6 +29,8 @@ def looser(plain: Alignment, heard: Heard, backend: AnyBackend) -> Alignment:
     """The alignment with sound that the transcript lacks, where it is asked for by how one without looks, and
     fits clearly better: of what looked wrong something no longer does, and nothing else does instead.
 
+    Where it fits better and as much looks wrong, the one without, which says so.
+
     Parameters
     ----------
     plain : Alignment
@@ -44,7 +47,16 @@ def looser(plain: Alignment, heard: Heard, backend: AnyBackend) -> Alignment:
         loose = align_heard(replace(heard, loose=True), backend)
     except DataError:  # it asks for more memory, or more frames
         return plain
-    return loose if _is_better(loose, plain) else plain
+    stars = [w for w in loose.words if w.label == STAR_LABEL]
+    before = {s.test for s in plain.suspicions}
+    after = {s.test for s in loose.suspicions} - {Test.UNTRANSCRIBED}
+    if sum(w.duration for w in stars) < LEAST_STAR or not after <= before:
+        return plain
+    if after < before:
+        return loose
+    if loose.quality.margin <= plain.quality.margin:
+        return plain
+    return replace(plain, suspicions=(*plain.suspicions, _advised(stars)))
 
 
 def may_loosen(heard: Heard, backend: AnyBackend) -> bool:
@@ -53,8 +65,10 @@ def may_loosen(heard: Heard, backend: AnyBackend) -> bool:
     return allowed and heard.bounds is None and not heard.loose
 
 
-def _is_better(loose: Alignment, plain: Alignment) -> bool:
-    stars = sum(w.duration for w in loose.words if w.label == STAR_LABEL)
-    before = {s.test for s in plain.suspicions}
-    after = {s.test for s in loose.suspicions} - {Test.UNTRANSCRIBED}
-    return stars >= LEAST_STAR and after < before
+def _advised(stars: Sequence[Interval]) -> Suspicion:
+    """That a part of what looks wrong may be sound that the transcript lacks, the longest of ``stars``."""
+    longest = max(stars, key=lambda star: star.duration)
+    text = (
+        f"--star would take what is heard from {longest.start:.2f} to {longest.end:.2f} s as not transcribed"
+    )
+    return Suspicion(test=Test.STAR, text=text, at=longest.start)
