@@ -35,6 +35,7 @@ from aligner.refine.thresholds import Limits
 from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
+from aligner.text.readers import Reader
 from aligner.text.spans import Marks
 from aligner.tracing import stage
 from aligner.types import (
@@ -90,6 +91,9 @@ class Traits:
     entry: Callable[[str, str], bool] | None = None
     """Whether the user gave a word a pronunciation, as it is written and of a speaker: it is read no further
     then.  None where no dictionary is the user's."""
+
+    reader: Reader | None = None
+    """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
 
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
@@ -274,7 +278,13 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
     bounds = None
     if utterance.known:
         entry = traits.entry_of(utterance.speaker)
-        read = partial(normalise, english=traits.english is not False, marks=traits.marks, entry=entry)
+        read = partial(
+            normalise,
+            english=traits.english is not False,
+            marks=traits.marks,
+            entry=entry,
+            reader=traits.reader,
+        )
         tokens, bounds = read_words(utterance.known, sound.start, sound.end, read, where)
     return Heard(
         utterance=replace(utterance, start=sound.start, end=sound.end),
@@ -338,7 +348,8 @@ def tokens_of(transcript: str, traits: Traits, where: str, speaker: str = "") ->
         whole = " ".join(transcript.split())
         tokens: tuple[Token, ...] = (Token(whole, (whole,)),) if whole else ()
     else:
-        tokens = normalise(transcript, traits.english, traits.marks, traits.entry_of(speaker))
+        entry = traits.entry_of(speaker)
+        tokens = normalise(transcript, traits.english, traits.marks, entry, traits.reader)
     if not tokens:
         what = "holds only punctuation" if transcript.strip() else "is empty"
         raise DataError(where, f"the transcript {what}", "write what is said", fault=Fault.EMPTY_TRANSCRIPT)

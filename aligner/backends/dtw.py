@@ -52,6 +52,7 @@ from aligner.reference.espeak import (
     languages,
     resolve,
 )
+from aligner.reference.espeak.scripts import check_scripts
 from aligner.reference.frontend import Posteriorgram, StatePosteriors, TemplateFrontend
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
@@ -64,6 +65,7 @@ from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
+from aligner.text.readers import SAID_BY, Reader, reader
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Caution, Clock, DataError, Fault, Interval, ModelError, Pronunciation
@@ -145,6 +147,9 @@ class DtwBackend:
     entry: Callable[[str, str], bool] | None = None
     """Whether the user gave a word a pronunciation, as it is written and of a speaker."""
 
+    reader: Reader | None = None
+    """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
+
     posteriors: Posteriorgram | None = None
     """What gives posteriors of phones that are put beside the frames."""
 
@@ -173,6 +178,7 @@ class DtwBackend:
             english=self.english,
             marks=self.options.conventions,
             entry=self.entry,
+            reader=self.reader,
             clock=self.clock,
             shortest=self.clock.seconds(2),
             wildcard=True,
@@ -323,7 +329,10 @@ class EspeakPronouncer:
         words = [(k, word) for k, token in enumerate(read) for word in token.spoken]
         # of a token with phones in place of words, these are what is said
         shown = [w for old, new in zip(tokens, read, strict=True) for w in _shown(old, new, given)]
-        self.g2p.pronounce([word for _, word in words if not BRACKETED.fullmatch(word)])  # all at once
+        said = [word for _, word in words if not BRACKETED.fullmatch(word)]
+        if not spoken_english(self.g2p.language):
+            check_scripts(said, self.g2p.language)
+        self.g2p.pronounce(said)  # all at once
         found = [self._pronunciation(word, given) for _, word in words]
         mute = [w for w, p in zip(shown, found, strict=True) if p is None]
         if len(mute) == len(found) and mute:
@@ -496,7 +505,9 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     ModelError
         If the package that holds it is missing.
     """
-    voice = resolve(language)
+    asked = resolve(language)
+    read = reader(asked)
+    voice = asked if read is None else SAID_BY.get(asked, asked)
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
     rename = arpabet if english else _same
@@ -507,7 +518,10 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
 
     def refer(heard: Heard) -> Reference:
         tokens, given = pronounce.of(heard.utterance.speaker).read(heard.tokens)
-        said, speech = _spoken(spoken_by_voice(tokens), speak, pronounce.g2p)
+        words_said = spoken_by_voice(tokens)
+        if not english:
+            check_scripts([word for word, _ in words_said], voice)
+        said, speech = _spoken(words_said, speak, pronounce.g2p)
         noisy = all(word == NOISY for word, _ in said)
         plain, words = split(speech.phones, speech.words, _noise if noisy else rename)
         if noisy or stressed is None:
@@ -529,8 +543,9 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         refer=refer,
         pronounce=pronounce,
         entry=pronounce.entry,
-        model_name=f"espeak {voice}",
+        model_name=f"espeak {asked}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
+        reader=read,
         options=options,
         compute=compute,
         offsets=measured,

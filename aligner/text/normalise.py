@@ -24,6 +24,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from aligner.text import addresses
 from aligner.text.conventions import USUAL
@@ -33,6 +34,7 @@ from aligner.text.english.rules import Word, in_english
 from aligner.text.markup import without_markup
 from aligner.text.plain import NOISE_CHARACTER, Plain, plain
 from aligner.text.punctuation import WORD_JOINER, bounds, pieces, without_closing_quotes
+from aligner.text.readers import Reader
 from aligner.text.spans import BRACKETED as BRACKETED
 from aligner.text.spans import Kind, Marks, phones_in, with_entries, with_pronunciations
 
@@ -55,7 +57,8 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SPACED_NUMBER = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)|(?<=\d) (?=[%‰°€$£¥])")
 SPACED_THOUSANDS = re.compile(r"(?<![\d,.])[1-9]\d{0,2}(?: \d{3})* 000(?![\d,.]?\d)")
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]")
-SEGMENTED = re.compile(rf"{HAN.pattern} +{HAN.pattern}")
+_EASTERN = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002ffff]"  # Chinese and Japanese
+SEGMENTED = re.compile(rf"{_EASTERN} +{_EASTERN}")
 # numbers that are said digit by digit: of telephones, and of cards
 TELEPHONE = re.compile(
     r"(?<![\w.$-])(?:(?:\+?1[ .-]?)?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}"
@@ -64,6 +67,8 @@ TELEPHONE = re.compile(
 )
 _CHUNK = re.compile(r"[^\s\[\]{}]+")
 _BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")
+_ELISION = re.compile(r"'\s+[^\W\d_]")  # an apostrophe before another word
+_OPENS_QUOTATION = re.compile(r"(?<!\S)[\"(\[]*'")  # one that may begin a quotation
 _STOPS = frozenset(',;:.!?)"')
 _OPENING = "\"'([{<*_¿¡"
 
@@ -80,7 +85,11 @@ def spoken_english(language: str | None) -> bool:
 
 
 def normalise(
-    text: str, english: bool = True, marks: Marks = USUAL, entry: Entry | None = None
+    text: str,
+    english: bool = True,
+    marks: Marks = USUAL,
+    entry: Entry | None = None,
+    reader: Reader | None = None,
 ) -> tuple[Token, ...]:
     """Split a transcript into tokens; punctuation alone gives none.
 
@@ -96,6 +105,9 @@ def normalise(
         Finds noises and other marks in the text, see `aligner.text.spans`.
     entry : callable, optional
         Tells whether a word as written is one that the user gave a pronunciation; it is read no further.
+    reader : callable, optional
+        Cuts what is written without spaces into words, and reads them (see `aligner.text.readers`); where
+        there are spaces between Chinese or Japanese signs, it reads alone.
 
     Examples
     --------
@@ -110,7 +122,10 @@ def normalise(
     written = plain(source, spans, english)
     kinds = (Kind.NOISE, Kind.CUT_OFF, Kind.PHONES, Kind.ENTRY)
     noises = iter([span.said for span in spans if span.kind in kinds])
-    found = list(_words(written, english, noises, entry))
+    found = list(_words(written, english, noises, entry, by_character=reader is None))
+    if reader is not None:
+        cut = SEGMENTED.search(written.text) is None
+        found = [part for word in found for part in _parts(word, reader, cut)]
     if english:
         found, read = in_english(found, capitals_tell=any(map(str.islower, written.text)))
     else:
@@ -122,16 +137,40 @@ def normalise(
     )
 
 
-def _words(written: Plain, english: bool, noises: Iterator[str], entry: Entry | None) -> Iterator[Word]:
-    """Yield the words of a text, without the punctuation around them."""
+def _parts(word: Word, reader: Reader, cut: bool) -> list[Word]:
+    """The words that a reader cuts a word into, with what is said for each; or the word whole."""
+    if word.said is not None or not any(map(str.isalpha, word.core)):
+        return [word]
+    pieces = reader(word.core)
+    if "".join(piece.written for piece in pieces) != word.core:
+        return [word]
+    if not cut:
+        return [replace(word, said=tuple(said for piece in pieces for said in _as_written(piece.said)))]
+    ends = list(accumulate((len(piece.written) for piece in pieces), initial=word.start))
+    return [
+        replace(word, start=a, end=b, core=piece.written, said=_as_written(piece.said))
+        for piece, (a, b) in zip(pieces, pairwise(ends), strict=True)
+    ]
+
+
+def _words(
+    written: Plain,
+    english: bool,
+    noises: Iterator[str],
+    entry: Entry | None,
+    by_character: bool = True,
+) -> Iterator[Word]:
+    """Yield the words of a text, without the punctuation around them; every Chinese character may be one."""
     spaced = SPACED_THOUSANDS if english else SPACED_NUMBER
     text = spaced.sub(lambda number: number[0].replace(" ", WORD_JOINER), written.text)
     text = without_closing_quotes(text) if english and ('"' in text or "'" in text) else text
-    by_character = not english and HAN.search(text) and not SEGMENTED.search(text)
+    by_character = by_character and not english and HAN.search(text) and not SEGMENTED.search(text)
     telephones = _telephones(text) if english else []
     for found in (_BY_CHARACTER if by_character else _CHUNK).finditer(text):
         chunk = found[0].rstrip(NOISE_CHARACTER)
         words = list(_words_in(written, chunk, found.start(), english, entry))
+        if words and not english:
+            words[-1] = _with_elision(words[-1], text)
         if telephones:
             words = [_digit_by_digit(word, telephones) for word in words]
         if found[0].endswith(NOISE_CHARACTER):
@@ -172,6 +211,16 @@ def _bounds(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
         left, right = bounds(chunk[start:end], english)
         if left < right:
             yield start + left, start + right
+
+
+def _with_elision(word: Word, text: str) -> Word:
+    """Return a word with the apostrophe behind it, where it has lost its end before the next word ("l' acqua");
+    one that may end a quotation is left out.
+    """
+    end = word.end
+    if word.said is not None or not _ELISION.match(text, end) or _OPENS_QUOTATION.search(text, 0, end):
+        return word
+    return replace(word, end=end + 1, core=word.core + "'") if word.core[-1:].isalpha() else word
 
 
 def _telephones(text: str) -> list[tuple[int, int]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aligner.reference.espeak.languages import resolve
-from aligner.reference.espeak.synthesis import ZERO_WIDTH_SPACE, Synthesiser, say
+from aligner.reference.espeak.scripts import sounded
+from aligner.reference.espeak.synthesis import Synthesiser, labels_alone
 from aligner.text.g2p import to_arpabet
+from aligner.text.normalise import spoken_english
 from aligner.text.stress import is_stressed
 
 G2P_SPEED = 350  # words per minute where nobody listens; the phones are the same at any speed
@@ -118,10 +119,7 @@ class EspeakG2P:
         once more where that has a name in IPA, and for the third tone an ``ɜ``.
         """
         with Synthesiser(language=self.language, speed=G2P_SPEED).session() as (library, _):
-            return [_phones_of(library, word) if any(map(str.isalnum, word)) else () for word in words]
-
-
-def _phones_of(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
-    """Phones of a word as it sounds before the end of its sentence."""
-    _, phones = say(library, (word + ZERO_WIDTH_SPACE,), range(1), frozenset())
-    return tuple(phone.label for phone in phones)
+            as_said = (
+                words if spoken_english(self.language) else [sounded(word, self.language) for word in words]
+            )
+            return [labels_alone(library, word) if any(map(str.isalnum, word)) else () for word in as_said]

@@ -19,7 +19,9 @@ from aligner.reference.espeak import library as binding
 from aligner.reference.espeak.languages import resolve
 from aligner.reference.espeak.library import PITCH, RATE, WORD_GAP
 from aligner.reference.espeak.onsets import Onset, lay_out, lengthened
+from aligner.reference.espeak.scripts import sounded
 from aligner.text.g2p import romanised
+from aligner.text.normalise import spoken_english
 from aligner.types import DECIMALS, SAMPLE_RATE, DataError, Fault, Interval, ModelError, Utterance
 
 NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.espeak.onsets` were measured
@@ -113,6 +115,7 @@ class Synthesiser:
             raise DataError(
                 "transcript", "there are no words to say", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
             )
+        words = words if spoken_english(self.language) else [sounded(word, self.language) for word in words]
         with self.session() as (library, rate):
             pieces = [_say_clause(library, words, span) for span in _clauses(words)]
         samples = np.concatenate([piece for piece, _ in pieces])
@@ -185,21 +188,25 @@ def _clauses(words: Sequence[str]) -> Iterator[range]:
 def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[np.ndarray, list[Onset]]:
     """Samples and phones of a clause, in which every word has phones of its own.
 
-    Words that eSpeak reads as one ("of the") are separated, and the clause is said again; signs that it has
-    no sound for are said as plain ones (① as 1).
+    Words that eSpeak reads as one ("of the") are separated, and the clause is said again; where it reads them
+    as one all the same, as in Korean, or they are one, as "l'" is with the word behind it, their phones are
+    shared out; signs that it has no sound for are said as plain ones (① as 1).
     """
     separated: frozenset[int] = frozenset()
     while True:
         samples, phones = say(library, words, span, separated)
-        said = {phone.word for phone in phones}
-        mute = [i for i in span if i not in said and any(c.isalnum() for c in words[i])]
-        wanted = separated.union(*({i, i + 1} for i in mute))
-        if wanted == separated:
-            plain = [romanised(w).strip() if i in mute else w for i, w in enumerate(words)]
-            if plain == list(words):
-                break
-            words = plain
-        separated = wanted
+        mute = _mute(words, span, phones)
+        apart = [i for i in mute if i == span[0] or not is_elided(words[i - 1])]
+        wanted = separated.union(*({i, i + 1} for i in apart))
+        if wanted != separated:
+            separated = wanted
+            continue
+        phones = _shared_out(library, words, phones, mute)
+        mute = _mute(words, span, phones)
+        plain = [romanised(w).strip() if i in mute else w for i, w in enumerate(words)]
+        if plain == list(words):
+            break
+        words = plain
     if mute:
         raise DataError(
             words[mute[0]],
@@ -210,13 +217,115 @@ def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tupl
     return samples, phones
 
 
+def is_elided(word: str) -> bool:
+    """Whether a word has lost its end before the next one, which it is said with: "l'", "dell'"."""
+    return len(word) > 1 and word.endswith("'") and word[-2].isalpha()
+
+
+def _mute(words: Sequence[str], span: range, phones: Sequence[Onset]) -> list[int]:
+    """Which words have something to say and no phones."""
+    said = {phone.word for phone in phones}
+    return [i for i in span if i not in said and any(c.isalnum() for c in words[i])]
+
+
+def _shared_out(
+    library: ctypes.CDLL, words: Sequence[str], phones: list[Onset], mute: Sequence[int]
+) -> list[Onset]:
+    """The phones of words that were said as one, each with its own word: by what each is when said alone."""
+    found = list(phones)
+    for first, last in _runs(mute):
+        places = [k for k, phone in enumerate(found) if phone.word == first - 1]
+        alone = [labels_alone(library, words[i]) for i in range(first - 1, last + 1)]
+        if first == 0 or not all(alone) or len(places) < len(alone):
+            continue
+        sizes = shares([found[k].label for k in places], alone)
+        owners = np.repeat(np.arange(first - 1, last + 1), sizes).tolist()
+        for k, owner in zip(places, owners, strict=True):
+            found[k] = replace(found[k], word=owner)
+    return found
+
+
+def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each run of ascending whole numbers."""
+    for k, place in enumerate(places):
+        if k == 0 or places[k - 1] != place - 1:
+            first = place
+        if k + 1 == len(places) or places[k + 1] != place + 1:
+            yield first, place
+
+
+def labels_alone(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
+    """Phones of a word by itself, as it sounds before the end of its sentence; of one that is elided, those
+    that it has before a vowel.
+    """
+    if is_elided(word):
+        whole, vowel = (_labels(library, said) for said in (word + "a", "a"))
+        if len(whole) > len(vowel) and whole[-len(vowel) :] == vowel:
+            return whole[: -len(vowel)]
+    return _labels(library, word)
+
+
+def _labels(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
+    _, phones = say(library, (word + ZERO_WIDTH_SPACE,), range(1), frozenset())
+    return tuple(phone.label for phone in phones)
+
+
+def shares(labels: Sequence[str], alone: Sequence[Sequence[str]]) -> list[int]:
+    """How many of the ``labels`` each of several words has that are said as one: at least one each, and so
+    that as few as may be are others than when the word is said ``alone``.
+
+    Examples
+    --------
+    >>> shares(["l", "o", "m", "o"], [("l",), ("w", "o", "m", "o")])
+    [1, 3]
+    """
+    count, words = len(labels), len(alone)
+    best = np.full((words + 1, count + 1), np.inf)
+    begun = np.zeros((words + 1, count + 1), int)
+    best[0, 0] = 0.0
+    for w, own in enumerate(alone):
+        for i in range(w, count):
+            away = edits(labels[i:], own)
+            for size in range(1, count - i + 1):
+                cost = best[w, i] + away[size]
+                if cost < best[w + 1, i + size]:
+                    best[w + 1, i + size], begun[w + 1, i + size] = cost, i
+    sizes, end = [], count
+    for w in range(words, 0, -1):
+        sizes.append(int(end - begun[w, end]))
+        end = begun[w, end]
+    return sizes[::-1]
+
+
+def edits(labels: Sequence[str], own: Sequence[str]) -> list[int]:
+    """How many edits make ``own`` of the first 0, 1, 2, ... ``labels``.
+
+    Examples
+    --------
+    >>> edits("abc", "ab")
+    [2, 1, 0, 1]
+    """
+    row = list(range(len(own) + 1))
+    found = [row[-1]]
+    for k, label in enumerate(labels):
+        changed = [k + 1]
+        for j, wanted in enumerate(own):
+            changed.append(min(changed[-1] + 1, row[j + 1] + 1, row[j] + (label != wanted)))
+        row = changed
+        found.append(row[-1])
+    return found
+
+
 def say(
     library: ctypes.CDLL, words: Sequence[str], span: range, separated: frozenset[int]
 ) -> tuple[np.ndarray, list[Onset]]:
-    """Samples and phones of some words; those in ``separated`` are kept apart from the word before."""
+    """Samples and phones of some words; those in ``separated`` are kept apart from the word before, and what
+    is elided is not.
+    """
     text, places = "", []
     for i in span:
-        text += "" if i == span[0] else WORD_SEPARATOR if i in separated else " "
+        if i != span[0] and not is_elided(words[i - 1]):
+            text += WORD_SEPARATOR if i in separated else " "
         places.append(len(text))
         text += words[i].translate(WITHOUT_CONTROL)
     samples, events = binding.synthesise(library, text)
