@@ -295,5 +295,5 @@ def test_a_pipeline_aligns(bundles, name):
     from aligner import Options, align_file
 
     alignment = align_file(WAVE.numpy(), "tea", model=name, options=Options(backend="ctc"))
-    assert [w.label for w in alignment.words if w.label] == ["tea"]
-    assert "".join(p.label for p in alignment.phones).lower() == "tea"
+    assert [w.label for w in alignment.words if w.label not in ("", "<star>")] == ["tea"]
+    assert "".join(p.label for p in alignment.phones).lower().removesuffix("spn") == "tea"

@@ -249,10 +249,12 @@ def test_in_parts_as_in_one_piece(sentences_of_sample, model):
 
 def test_only_long_ones_are_cut_unless_told(model):
     second = np.ones(16000, np.float32)
-    short, lengthy = (Utterance("a", np.tile(second, n), "a") for n in (100, 130))
+    short, lengthy = (Utterance("a", np.tile(second, n), "a b.\nc d.") for n in (100, 130))
     assert [is_cut(u, chosen(model, Options())) for u in (short, lengthy)] == [False, True]
     assert [is_cut(u, chosen(model, Options(star=False))) for u in (short, lengthy)] == [False, False]
     assert [is_cut(u, chosen(model, Options(star=True))) for u in (short, lengthy)] == [True, True]
+    one = replace(short, transcript="a")  # a sentence alone is not left out
+    assert not is_cut(one, chosen(model, Options(star=True)))
     assert not is_cut(lengthy, chosen(None, Options(backend="ctc")))
     assert [is_long(u) for u in (short, lengthy)] == [False, True]
 

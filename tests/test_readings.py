@@ -117,5 +117,5 @@ def test_every_form_and_any_signs_have_a_pronunciation(model):
 def test_the_words_tier_joined_is_the_transcript(model):
     text = "“Yes,I paid $5.50 &amp; <i>18-year-old</i> Henry VIII… didn’t” 😀 – ｏｈ, at 10:30am!"
     [result] = align([Utterance("u", SAMPLE / "slt" / "numbers.flac", text)], model)
-    labels = [word.label for word in result.words if word.label]
+    labels = [word.label for word in result.words if word.label not in ("", "<star>")]  # other words are said
     assert " ".join(labels) == "Yes I paid $5.50 & 18-year-old Henry VIII didn’t ｏｈ at 10:30am"

@@ -417,7 +417,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
                 *(
                     untranscribed(restored.time(p.start), restored.time(p.end))
                     for p, owner in zip(phones, found.owners, strict=True)
-                    if owner >= len(heard.tokens)
+                    if owner >= len(heard.tokens) and found.spellings[owner] == STAR_LABEL
                 ),
                 *(
                     replace(s, at=None if s.at is None else restored.time(s.at))

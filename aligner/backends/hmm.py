@@ -113,7 +113,7 @@ class HmmBackend:
             entry=self.pronounce.entry,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
-            wildcard=True,
+            wildcard=not self.streams,
             levelled=not self.streams,
             limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
             refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),

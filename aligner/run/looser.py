@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from aligner.backends.base import AnyBackend, Heard, align_heard
 from aligner.refine.thresholds import Test
+from aligner.text.normalise import BRACKETED
 from aligner.types import STAR_LABEL, Alignment, DataError, Interval, Suspicion
 
 LEAST_STAR = 0.2  # s of sound that the transcript lacks for which another alignment is taken
@@ -62,7 +63,8 @@ def looser(plain: Alignment, heard: Heard, backend: AnyBackend) -> Alignment:
 def may_loosen(heard: Heard, backend: AnyBackend) -> bool:
     """Whether more sound than the transcript has may be looked for, and was not."""
     allowed = backend.options.star is None and backend.traits.wildcard
-    return allowed and heard.bounds is None and not heard.loose
+    said = any(not BRACKETED.fullmatch(word) for token in heard.tokens for word in token.spoken)
+    return allowed and said and heard.bounds is None and not heard.loose
 
 
 def _advised(stars: Sequence[Interval]) -> Suspicion:

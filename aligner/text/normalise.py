@@ -69,6 +69,7 @@ _CHUNK = re.compile(r"[^\s\[\]{}]+")
 _BY_CHARACTER = re.compile(rf"{HAN.pattern}|(?:(?!{HAN.pattern})[^\s\[\]{{}}])+")
 _ELISION = re.compile(r"'\s+[^\W\d_]")  # an apostrophe before another word
 _OPENS_QUOTATION = re.compile(r"(?<!\S)[\"(\[]*'")  # one that may begin a quotation
+_CLOSES_QUOTATION = re.compile(r"(?<=\w)'(?!\w)")  # and end one
 _STOPS = frozenset(',;:.!?)"')
 _OPENING = "\"'([{<*_¿¡"
 
@@ -164,9 +165,9 @@ def _words(
     spaced = SPACED_THOUSANDS if english else SPACED_NUMBER
     text = spaced.sub(lambda number: number[0].replace(" ", WORD_JOINER), written.text)
     text = without_closing_quotes(text) if english and ('"' in text or "'" in text) else text
-    by_character = by_character and not english and HAN.search(text) and not SEGMENTED.search(text)
+    parted = by_character and not english and HAN.search(text) and not SEGMENTED.search(text)
     telephones = _telephones(text) if english else []
-    for found in (_BY_CHARACTER if by_character else _CHUNK).finditer(text):
+    for found in (_BY_CHARACTER if parted else _CHUNK).finditer(text):
         chunk = found[0].rstrip(NOISE_CHARACTER)
         words = list(_words_in(written, chunk, found.start(), english, entry))
         if words and not english:
@@ -214,11 +215,14 @@ def _bounds(chunk: str, english: bool) -> Iterator[tuple[int, int]]:
 
 
 def _with_elision(word: Word, text: str) -> Word:
-    """Return a word with the apostrophe behind it, where it has lost its end before the next word ("l' acqua");
-    one that may end a quotation is left out.
+    """Return a word with its apostrophe, where it has lost its end before the next one ("l' acqua"); not one
+    that may end a quotation.
     """
     end = word.end
-    if word.said is not None or not _ELISION.match(text, end) or _OPENS_QUOTATION.search(text, 0, end):
+    if word.said is not None or not _ELISION.match(text, end):
+        return word
+    opened, closed = (len(mark.findall(text, 0, end)) for mark in (_OPENS_QUOTATION, _CLOSES_QUOTATION))
+    if opened > closed:
         return word
     return replace(word, end=end + 1, core=word.core + "'") if word.core[-1:].isalpha() else word
 

@@ -72,8 +72,8 @@ def japanese() -> Reader:
 
 @cache
 def chinese() -> Reader:
-    """Words of Chinese, which a voice reads as they are written: by the word it tells which of the readings of
-    a sign is meant.
+    """Words of Chinese, which a voice reads as they are written: by the word it knows which of the readings
+    of a sign is meant.
 
     Examples
     --------

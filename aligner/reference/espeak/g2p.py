@@ -9,7 +9,6 @@ from aligner.reference.espeak.languages import resolve
 from aligner.reference.espeak.scripts import sounded
 from aligner.reference.espeak.synthesis import Synthesiser, labels_alone
 from aligner.text.g2p import to_arpabet
-from aligner.text.normalise import spoken_english
 from aligner.text.stress import is_stressed
 
 G2P_SPEED = 350  # words per minute where nobody listens; the phones are the same at any speed
@@ -119,7 +118,5 @@ class EspeakG2P:
         once more where that has a name in IPA, and for the third tone an ``ɜ``.
         """
         with Synthesiser(language=self.language, speed=G2P_SPEED).session() as (library, _):
-            as_said = (
-                words if spoken_english(self.language) else [sounded(word, self.language) for word in words]
-            )
+            as_said = [sounded(word, self.language) for word in words]
             return [labels_alone(library, word) if any(map(str.isalnum, word)) else () for word in as_said]

@@ -21,13 +21,13 @@ from aligner.reference.espeak.library import PITCH, RATE, WORD_GAP
 from aligner.reference.espeak.onsets import Onset, lay_out, lengthened
 from aligner.reference.espeak.scripts import sounded
 from aligner.text.g2p import romanised
-from aligner.text.normalise import spoken_english
 from aligner.types import DECIMALS, SAMPLE_RATE, DataError, Fault, Interval, ModelError, Utterance
 
 NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.espeak.onsets` were measured
 # words per minute; above, eSpeak squeezes the waveform, and its events no longer fit it
 SPEEDS = range(80, 451)
 PITCHES = range(100)
+MOST_CHANGED = 4  # phones more than alone that a word has among others, at most
 LONGEST_CLAUSE = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 ZERO_WIDTH_SPACE = "\u200b"
 WORD_SEPARATOR = f" {ZERO_WIDTH_SPACE} "  # keeps eSpeak from reading words as one
@@ -115,7 +115,7 @@ class Synthesiser:
             raise DataError(
                 "transcript", "there are no words to say", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
             )
-        words = words if spoken_english(self.language) else [sounded(word, self.language) for word in words]
+        words = [sounded(word, self.language) for word in words]
         with self.session() as (library, rate):
             pieces = [_say_clause(library, words, span) for span in _clauses(words)]
         samples = np.concatenate([piece for piece, _ in pieces])
@@ -202,6 +202,8 @@ def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tupl
             separated = wanted
             continue
         phones = _shared_out(library, words, phones, mute)
+        if _mute(words, span, phones):  # Korean's first word may have no place, and the others a wrong one
+            phones = _all_shared_out(library, words, span, phones)
         mute = _mute(words, span, phones)
         plain = [romanised(w).strip() if i in mute else w for i, w in enumerate(words)]
         if plain == list(words):
@@ -245,6 +247,23 @@ def _shared_out(
     return found
 
 
+def _all_shared_out(
+    library: ctypes.CDLL, words: Sequence[str], span: range, phones: list[Onset]
+) -> list[Onset]:
+    """The phones of a clause shared out among all of its words, wherever eSpeak has these."""
+    said = [i for i in span if any(c.isalnum() for c in words[i])]
+    alone = [labels_alone(library, words[i]) for i in said]
+    places = [k for k, phone in enumerate(phones) if phone.label]
+    if not all(alone) or len(places) < len(alone):
+        return phones
+    found = list(phones)
+    for k, owner in zip(
+        places, np.repeat(said, shares([phones[k].label for k in places], alone)).tolist(), strict=True
+    ):
+        found[k] = replace(found[k], word=owner)
+    return found
+
+
 def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
     """First and last of each run of ascending whole numbers."""
     for k, place in enumerate(places):
@@ -280,13 +299,17 @@ def shares(labels: Sequence[str], alone: Sequence[Sequence[str]]) -> list[int]:
     [1, 3]
     """
     count, words = len(labels), len(alone)
+    longer = max(count - sum(map(len, alone)), 0) + MOST_CHANGED
     best = np.full((words + 1, count + 1), np.inf)
     begun = np.zeros((words + 1, count + 1), int)
     best[0, 0] = 0.0
     for w, own in enumerate(alone):
         for i in range(w, count):
-            away = edits(labels[i:], own)
-            for size in range(1, count - i + 1):
+            if best[w, i] == np.inf:
+                continue
+            most = min(len(own) + longer, count - i)
+            away = edits(labels[i : i + most], own)
+            for size in range(1, most + 1):
                 cost = best[w, i] + away[size]
                 if cost < best[w + 1, i + size]:
                     best[w + 1, i + size], begun[w + 1, i + size] = cost, i
