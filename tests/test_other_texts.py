@@ -128,7 +128,7 @@ def test_every_voice_of_the_table_is_one():
 
 READ = {
     "ja": ("今日はいい天気です。", ["今日", "は", "いい", "天気です"], "fugashi"),
-    "cmn": ("行长在银行行走。", ["行长", "在", "银行", "行走"], "jieba"),
+    "cmn": ("行长在银行行走。", ["行长", "在", "银行", "行走"], "rjieba"),
     "th": ("ฉันกินข้าว", ["ฉัน", "กินข้าว"], "pythainlp"),
 }
 
@@ -151,8 +151,8 @@ def test_texts_without_spaces_are_cut_into_words(language):
 
 
 def test_who_parts_words_is_believed():
-    if importlib.util.find_spec("jieba") is None:
-        pytest.skip("jieba is not installed")
+    if importlib.util.find_spec("rjieba") is None:
+        pytest.skip("rjieba is not installed")
     read = readers.chinese()
     assert [t.spelling for t in normalise("我们 去 学校", False, reader=read)] == ["我们", "去", "学校"]
     assert [t.spelling for t in normalise("今天天气", False)] == list("今天天气")  # without a reader

@@ -11,8 +11,11 @@ from aligner.cli.common import CONTEXT, guarded
 @click.command(cls=Command, context_settings=CONTEXT, short_help="List the languages that need no model.")
 @guarded(writes=True)
 def languages() -> None:
-    """List the codes that --language takes, with the names of the languages: those that eSpeak NG speaks."""
+    """List the codes that --language takes, with the names of the languages (those that eSpeak NG speaks) and
+    what each was tried on.
+    """
     from aligner.reference.espeak import languages as known
+    from aligner.reference.espeak.tried import told
 
     for code, name in sorted(known().items()):
-        click.echo(f"{code:14}{name}")
+        click.echo(f"{code:20}{name:46}{told(code)}")

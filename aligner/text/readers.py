@@ -1,8 +1,8 @@
 """Words and readings of languages that are written without spaces, or in signs that do not tell the sound.
 
 Each language has a well-kept library for it, an extra of the package: fugashi (MeCab with UniDic) for
-Japanese, jieba for Chinese, PyThaiNLP for Thai.  Users' characters are kept: a word is a piece of what they
-wrote.
+Japanese, rjieba (jieba in Rust) for Chinese, PyThaiNLP for Thai.  Users' characters are kept: a word is a
+piece of what they wrote.
 """
 
 from __future__ import annotations
@@ -80,9 +80,8 @@ def chinese() -> Reader:
     >>> [piece.written for piece in chinese()("行长在银行行走")]
     ['行长', '在', '银行', '行走']
     """
-    jieba = _library("jieba", "zh", "Chinese")
-    jieba.setLogLevel(60)  # it tells of its dictionary
-    return lambda text: [Piece(word, word) for word in jieba.cut(text)]
+    cut = _library("rjieba", "zh", "Chinese").cut
+    return lambda text: [Piece(word, word) for word in cut(text)]
 
 
 @cache

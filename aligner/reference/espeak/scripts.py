@@ -11,7 +11,8 @@ from aligner.text.readers import EXTRAS
 from aligner.types import DataError, Fault
 
 LATIN = "LATIN"
-# scripts beside Latin, by the first word of the names of their letters in Unicode, and who is written in them
+# scripts beside Latin, by the first word of the names of their letters in Unicode, and who reads them; the
+# Thai voice does not, but spells
 _OF_VOICES = {
     "CYRILLIC": "ba be bg cv kk ky mk ru ru-cl ru-lv sr tt uk",
     "GREEK": "el grc",
@@ -32,7 +33,6 @@ _OF_VOICES = {
     "SINHALA": "si",
     "TAMIL": "ta",
     "TELUGU": "te",
-    "THAI": "th",
     "MYANMAR": "my shn",
     "GEORGIAN": "ka",
     "ARMENIAN": "hy hyw hy-arevela hy-arevmda",

@@ -27,6 +27,7 @@ NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.
 # words per minute; above, eSpeak squeezes the waveform, and its events no longer fit it
 SPEEDS = range(80, 451)
 PITCHES = range(100)
+LEAST_SHARED = 2 / 3  # of the phones that words have alone, those that they have as one
 MOST_CHANGED = 4  # phones more than alone that a word has among others, at most
 LONGEST_CLAUSE = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 ZERO_WIDTH_SPACE = "\u200b"
@@ -238,7 +239,7 @@ def _shared_out(
     for first, last in _runs(mute):
         places = [k for k, phone in enumerate(found) if phone.word == first - 1]
         alone = [labels_alone(library, words[i]) for i in range(first - 1, last + 1)]
-        if first == 0 or not all(alone) or len(places) < len(alone):
+        if first == 0 or not _may_be(len(places), alone):
             continue
         sizes = shares([found[k].label for k in places], alone)
         owners = np.repeat(np.arange(first - 1, last + 1), sizes).tolist()
@@ -254,7 +255,7 @@ def _all_shared_out(
     said = [i for i in span if any(c.isalnum() for c in words[i])]
     alone = [labels_alone(library, words[i]) for i in said]
     places = [k for k, phone in enumerate(phones) if phone.label]
-    if not all(alone) or len(places) < len(alone):
+    if not _may_be(len(places), alone):
         return phones
     found = list(phones)
     for k, owner in zip(
@@ -262,6 +263,11 @@ def _all_shared_out(
     ):
         found[k] = replace(found[k], word=owner)
     return found
+
+
+def _may_be(count: int, alone: Sequence[Sequence[str]]) -> bool:
+    """Whether so many phones may be those of all of some words, by what each has alone."""
+    return all(alone) and count >= max(len(alone), LEAST_SHARED * sum(map(len, alone)))
 
 
 def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
