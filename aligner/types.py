@@ -292,6 +292,9 @@ class Quality:
     """Power of the speech over that of the pauses, in dB; None where there is hardly a pause."""
     clipped: float
     """Share of the samples that are cut off at full scale, from 0 to 1."""
+    misfit: float = 0.0
+    """How far the worst stretch lies beyond the limits of margins, in nats a frame; below 0 where all lie
+    within."""
 
 
 @dataclass(frozen=True, kw_only=True)

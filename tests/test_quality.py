@@ -61,3 +61,43 @@ def test_the_table_of_thresholds_has_the_worst_of_intact_speech(speech, model):
     assert worst_margin(Scores.GAUSSIANS, WORST_WINDOW) == pytest.approx(
         min(q.worst_margin for q in figures), rel=0.02
     )
+
+
+def test_what_fits_badly_throughout_is_the_voice(tmp_path):
+    """Limits of margins widen with a corpus of which much lies beyond them, up to the leeway; a transcript of
+    another recording lies further beyond.
+    """
+    from dataclasses import replace as changed
+
+    from aligner import align, find
+    from aligner.refine.outliers import ENOUGH_TO_WIDEN, widened
+    from aligner.run.folder import _Comparison
+    from aligner.types import Suspicion
+
+    utterances = find(SAMPLE).utterances
+    [found] = align(utterances[:1])
+    wrong = Suspicion(test=Test.MISFIT, text="it does not fit", at=0.0)
+
+    def judged(misfits, leeway):
+        among = _Comparison(leeway)
+        rows = [{} for _ in misfits]
+        for k, (misfit, row) in enumerate(zip(misfits, rows, strict=True)):
+            among.add(
+                changed(
+                    found,
+                    utterance=changed(found.utterance, id=str(k)),
+                    quality=changed(found.quality, misfit=misfit),
+                    suspicions=(wrong,) if misfit > 0 else (),
+                ),
+                row,
+            )
+        changes = dict(among.compared())
+        return [row.get("status", "as it was") for row in rows], changes
+
+    voice = [0.2, 0.3, 0.1, 0.25, 0.15, -0.1, 0.2, 0.3, 0.2, 3.0]
+    statuses, changes = judged(voice, 1.0)
+    assert statuses == [*["ok"] * 5, "as it was", *["ok"] * 3, "as it was"]
+    assert all(not suspicions for suspicions in changes.values())
+    assert judged(voice, 0.0)[1] == {}
+    assert judged(voice[: ENOUGH_TO_WIDEN - 1], 1.0)[1] == {}
+    assert widened([5.0] * 50, 2.0) == 2.0  # all wrong: no more than the leeway

@@ -16,6 +16,8 @@ from aligner.text.phones import unstressed
 from aligner.types import SILENCE_LABEL, Interval, Suspicion
 
 ENOUGH_UTTERANCES = 20  # from which a spread means something
+ENOUGH_TO_WIDEN = 8  # utterances from which it shows that a corpus lies beyond the limits
+WIDENED_SPREADS = 2.0  # deviations above the median within which nearly all of a corpus lies
 ENOUGH_PHONES = 10  # of a kind in the corpus, and in an utterance
 LEAST_SPREAD = 0.01  # of log-likelihoods per frame; a corpus of copies has none to compare with
 SPREAD_OF_MAD = 1.4826  # standard deviations to one median absolute deviation, of a normal distribution
@@ -38,6 +40,31 @@ def likelihood_deviations(values: Sequence[float]) -> list[float | None]:
     if spread < LEAST_SPREAD:
         return [None] * len(x)
     return [float(z) for z in (x - middle) / spread]
+
+
+def widened(values: Sequence[float], leeway: float) -> float:
+    """By how much limits of margins are wider in a corpus: as far beyond them as nearly all of it lies, by no
+    more than the ``leeway``.
+
+    Parameters
+    ----------
+    values : sequence of float
+        How far each utterance lies beyond the limits (see `aligner.types.Quality.misfit`).
+    leeway : float
+
+    Examples
+    --------
+    >>> widened([-3.0, -2.5, -2.0] * 10, 1.0), widened([0.1, 0.2, 0.3] * 10, 1.0), widened([2.0] * 9, 1.0)
+    (0.0, 0.4965, 1.0)
+    >>> widened([0.1, 0.2, 0.3], 1.0)
+    0.0
+    """
+    x = np.asarray(values, dtype=float)
+    if len(x) < ENOUGH_TO_WIDEN:
+        return 0.0
+    middle = float(np.median(x))
+    spread = SPREAD_OF_MAD * float(np.median(np.abs(x - middle)))
+    return round(min(max(middle + WIDENED_SPREADS * spread, 0.0), leeway), 4)
 
 
 class Lengths:

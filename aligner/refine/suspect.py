@@ -6,7 +6,7 @@ lies, and why, stands in `aligner.refine.thresholds`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -127,6 +127,7 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
         longest_word=max(w.duration for w in words),
         snr=_snr(s),
         clipped=clipped,
+        misfit=max((beyond for beyond, _, _ in _stretches(s)), default=0.0),
     )
 
 
@@ -147,21 +148,22 @@ def _suspicion(test: Test, text: str, at: float | None = None) -> Suspicion:
 
 def _misfit(s: Solved, q: Quality) -> list[Suspicion]:
     """Find stretches where speech and transcript disagree."""
-    found = []
+    return [_disagree(s, start, end) for beyond, start, end in _stretches(s) if beyond > 0]
+
+
+def _stretches(s: Solved) -> Iterator[tuple[float, float, float]]:
+    """Yield for each limit of margins by how much the worst stretch lies beyond it, and where it is."""
     for seconds, least in s.limits.stretches:
         means_ = _moving(s.evidence.margin, _frames(s, seconds))
-        if means_.min() < least:
-            start = s.phones[0].start + s.clock.boundary(int(means_.argmin()))
-            found.append(_disagree(s, start, min(start + seconds, s.phones[-1].end)))
+        start = s.phones[0].start + s.clock.boundary(int(means_.argmin()))
+        yield least - float(means_.min()), start, min(start + seconds, s.phones[-1].end)
     spoken = [k for k, p in enumerate(s.phones) if p.label != SILENCE_LABEL]
     margins = np.maximum(means(s.evidence.margin, s.firsts), LEAST_MARGIN)[spoken]
     for count, least in s.limits.rows:
         means_ = _moving(margins, count)
-        if means_.min() < least:
-            k = int(means_.argmin())
-            last = min(k + count, len(spoken)) - 1
-            found.append(_disagree(s, s.phones[spoken[k]].start, s.phones[spoken[last]].end))
-    return found
+        k = int(means_.argmin())
+        last = min(k + count, len(spoken)) - 1
+        yield least - float(means_.min()), s.phones[spoken[k]].start, s.phones[spoken[last]].end
 
 
 def _disagree(s: Solved, start: float, end: float) -> Suspicion:

@@ -12,9 +12,11 @@ same in Python.  Nothing heavy is imported here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 INTACT = "80 sentences of 8 speakers of TIMIT"  # whose worst values stand beside the limits
 WHOLE_RECORDING = 1e6  # s; a window longer than any recording
@@ -242,6 +244,43 @@ THRESHOLDS: tuple[Threshold, ...] = (
         why="Finds another rate of speech, and transcripts that fit nowhere; 40 % beyond any intact one.",
     ),
 )
+
+
+class Gain(NamedTuple):
+    """What sound that the transcript lacks must gain for an alignment with it to be taken."""
+
+    total: float
+    """By how much its path is better than one without."""
+    frame: float
+    """The same for each frame of that sound: what it lacks is far from what it has."""
+    margin: float
+    """The least mean margin of all that is said: the rest fits."""
+
+    def times(self, factor: float) -> Gain:
+        """The gain of a model whose scores are ``factor`` times as wide."""
+        return Gain(*(factor * value for value in self))
+
+
+ANY_GAIN = Gain(0.0, 0.0, -math.inf)
+ENOUGH_TO_PLACE = 5  # phones of words that are placed around sound that the transcript lacks, at least
+# of music, repeated phrases and other speakers in 96 sentences the least gains were (151; 0.09), (26; 0.8)
+# and (47; 0.3), and of words that are heard badly, in prompts of Spanish and Russian, with `DISTANCES`, up
+# to (69; 0.27)
+LEAST_GAINS = {
+    Scores.GAUSSIANS: Gain(100.0, 0.04, -1.5),
+    Scores.POSTERIORS: Gain(20.0, 0.5, -1.5),
+    Scores.DISTANCES: Gain(45.0, 0.28, -0.9),
+    Scores.TRAJECTORIES: Gain(15.0, 0.09, -0.4),
+}
+# nats a frame by which the limits of margins may be wider in a corpus of which much lies beyond them: a voice
+# that is far from that of the reference, or noise.  Of swapped transcripts (TIMIT) the median lies 8.8 beyond
+# with `GAUSSIANS` and 1.9 with `DISTANCES`, in intact corpora of other languages between -1.2 and 0.1
+LEEWAYS = {
+    Scores.GAUSSIANS: 2.0,
+    Scores.POSTERIORS: 0.4,
+    Scores.DISTANCES: 1.0,
+    Scores.TRAJECTORIES: 0.3,
+}
 LEAST_PAUSES = {  # s of pauses from which their power can be measured, for `Test.NOISY`
     Scores.GAUSSIANS: 0.1,
     Scores.POSTERIORS: 0.1,
@@ -272,6 +311,10 @@ class Limits:
     """Spoken phones in a row, and the least mean margin of them."""
     pauses: float = 0.1
     """Seconds of pauses from which their power can be measured."""
+    gain: Gain = ANY_GAIN
+    """What sound that the transcript lacks must gain."""
+    leeway: float = 0.0
+    """By how much the limits may be wider in a corpus of which much lies beyond them."""
 
     def times(self, factor: float) -> Limits:
         """Return the limits of a model whose margins are ``factor`` times as wide.
@@ -285,6 +328,8 @@ class Limits:
             self,
             stretches=tuple((seconds, factor * least) for seconds, least in self.stretches),
             rows=tuple((count, factor * least) for count, least in self.rows),
+            gain=self.gain.times(factor),
+            leeway=factor * self.leeway,
         )
 
 
@@ -295,6 +340,8 @@ def _limits_of(scores: Scores) -> Limits:
         tuple((t.seconds, t.limit) for t in own if t.seconds is not None),
         tuple((t.phones, t.limit) for t in own if t.phones is not None),
         LEAST_PAUSES[scores],
+        LEAST_GAINS[scores],
+        LEEWAYS[scores],
     )
 
 

@@ -13,7 +13,8 @@ from aligner.corpus import results
 from aligner.formats import registry
 from aligner.formats.files import unbroken
 from aligner.parallel.monitor import Usage
-from aligner.refine.outliers import Lengths, likelihood_deviations, unusual
+from aligner.refine.outliers import Lengths, likelihood_deviations, unusual, widened
+from aligner.refine.thresholds import Test
 from aligner.run.align import completed
 from aligner.run.cautions import cautions
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
@@ -115,7 +116,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
     standing = job.kept | job.beside
-    among = _Comparison(results.tabled_likelihoods(job.out, standing))
+    among = _Comparison(backend.traits.limits.leeway, results.tabled_likelihoods(job.out, standing))
     begun = time.perf_counter()
     try:
         for group in _groups(job, backend):
@@ -132,6 +133,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
                 notice(result)
     finally:  # whatever ends the run, what is done is in the tables
         for utterance, suspicions in among.compared():
+            summary.suspects.pop(utterance, None)
             summary.suspect(utterance, suspicions)
         if rows or not job.kept:
             results.write_run_record(job.out, record)
@@ -148,10 +150,18 @@ def suspects_of(job: Job) -> int:
 
 
 class _Comparison:
-    """Compares the utterances of a run with each other, and with the likelihoods of ``earlier`` ones."""
+    """Compares the utterances of a run with each other, and with the likelihoods of ``earlier`` ones.
 
-    def __init__(self, earlier: Sequence[float] = ()) -> None:
-        self._earlier = list(earlier)
+    Parameters
+    ----------
+    leeway : float
+        By how much the limits of margins may be wider than the backend's own.
+    earlier : sequence of float
+    """
+
+    def __init__(self, leeway: float, earlier: Sequence[float] = ()) -> None:
+        self._leeway, self._earlier = leeway, list(earlier)
+        self._misfits: list[float] = []
         self._rows: list[tuple[str, tuple[Suspicion, ...], dict[str, object]]] = []
         self._likelihoods: list[float] = []
         self._lengths = Lengths()
@@ -160,20 +170,27 @@ class _Comparison:
         """Add an utterance and its row in the table, which will be completed."""
         self._rows.append((alignment.utterance.id, alignment.suspicions, row))
         self._likelihoods.append(alignment.quality.log_likelihood)
+        self._misfits.append(alignment.quality.misfit)
         self._lengths.add(alignment.phones)
 
     def _of_likelihoods(self) -> list[float | None]:
         return likelihood_deviations([*self._earlier, *self._likelihoods])[len(self._earlier) :]
 
     def compared(self) -> Iterator[tuple[str, tuple[Suspicion, ...]]]:
-        """Complete the rows, and find the utterances that are unusual in their corpus, each with why."""
-        deviations = zip(self._of_likelihoods(), self._lengths.deviations(), strict=True)
-        for (utterance, earlier, row), (likelihood, lengths) in zip(self._rows, deviations, strict=True):
+        """Complete the rows, and find the utterances that look otherwise in their corpus than alone, each
+        with all that looks wrong: some are unusual, and what fits as badly throughout is the voice's fault.
+        """
+        wider = widened(self._misfits, self._leeway)
+        deviations = zip(self._of_likelihoods(), self._lengths.deviations(), self._misfits, strict=True)
+        for (utterance, alone, row), (likelihood, lengths, misfit) in zip(
+            self._rows, deviations, strict=True
+        ):
             for column, value in (("likelihood_deviation", likelihood), ("duration_deviation", lengths)):
                 row[column] = "" if value is None else round(value, 3)
-            found = unusual(likelihood, lengths)
-            if found:
-                row.update(results.suspicion_cells((*earlier, *found)))
+            usual = (Test.MISFIT, Test.STAR) if misfit <= wider else ()
+            found = (*(s for s in alone if s.test not in usual), *unusual(likelihood, lengths))
+            if found != alone:
+                row.update(results.suspicion_cells(found))
                 yield utterance, found
 
 

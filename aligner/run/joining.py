@@ -126,6 +126,7 @@ def quality_of(parts: Sequence[Alignment], seconds: float) -> Quality:
         log_likelihood=mean((x.log_likelihood for x in q), time),
         margin=mean((x.margin for x in q), speech),
         worst_margin=min(x.worst_margin for x in q),
+        misfit=max(x.misfit for x in q),
         confidence=mean((x.confidence for x in q), words),
         crammed_run=max(x.crammed_run for x in q),
         speech=float(speech.sum() / seconds),

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aligner.backends.base import AnyBackend, Heard, align_heard
-from aligner.refine.thresholds import Test
+from aligner.backends.base import AnyBackend, Heard, Traits, align_heard
+from aligner.refine.thresholds import ENOUGH_TO_PLACE, Test
 from aligner.text.normalise import BRACKETED
-from aligner.types import STAR_LABEL, Alignment, DataError, Interval, Suspicion
+from aligner.types import (
+    NOISE_LABEL,
+    SILENCE_LABEL,
+    STAR_LABEL,
+    Alignment,
+    DataError,
+    Interval,
+    Suspicion,
+)
 
-LEAST_STAR = 0.2  # s of sound that the transcript lacks for which another alignment is taken
 # what looks wrong where sound that the transcript lacks is taken for words, or pushes them aside
 OF_MORE_SOUND = frozenset(
     {
@@ -48,16 +55,13 @@ def looser(plain: Alignment, heard: Heard, backend: AnyBackend) -> Alignment:
         loose = align_heard(replace(heard, loose=True), backend)
     except DataError:  # it asks for more memory, or more frames
         return plain
-    stars = [w for w in loose.words if w.label == STAR_LABEL]
     before = {s.test for s in plain.suspicions}
     after = {s.test for s in loose.suspicions} - {Test.UNTRANSCRIBED}
-    if sum(w.duration for w in stars) < LEAST_STAR or not after <= before:
+    if not after <= before or not _gains(plain, loose, heard.seconds, backend.traits):
         return plain
     if after < before:
         return loose
-    if loose.quality.margin <= plain.quality.margin:
-        return plain
-    return replace(plain, suspicions=(*plain.suspicions, _advised(stars)))
+    return replace(plain, suspicions=(*plain.suspicions, _advised(_stars(loose))))
 
 
 def may_loosen(heard: Heard, backend: AnyBackend) -> bool:
@@ -65,6 +69,23 @@ def may_loosen(heard: Heard, backend: AnyBackend) -> bool:
     allowed = backend.options.star is None and backend.traits.wildcard
     said = any(not BRACKETED.fullmatch(word) for token in heard.tokens for word in token.spoken)
     return allowed and said and heard.bounds is None and not heard.loose
+
+
+def _stars(loose: Alignment) -> list[Interval]:
+    return [w for w in loose.words if w.label == STAR_LABEL]
+
+
+def _gains(plain: Alignment, loose: Alignment, seconds: float, traits: Traits) -> bool:
+    """Whether an alignment with sound that the transcript lacks fits clearly better, in its whole and where
+    that sound is, and what is said fits.
+    """
+    stars, least, rate = _stars(loose), traits.limits.gain, traits.clock.rate / traits.clock.hop
+    said = sum(p.label not in (SILENCE_LABEL, NOISE_LABEL) for p in loose.phones)
+    if not stars or said < ENOUGH_TO_PLACE:
+        return False
+    gain = (loose.log_likelihood - plain.log_likelihood) * seconds * rate
+    frames = rate * sum(star.duration for star in stars)
+    return gain >= least.total and gain >= least.frame * frames and loose.quality.margin >= least.margin
 
 
 def _advised(stars: Sequence[Interval]) -> Suspicion:

@@ -27,7 +27,7 @@ NORMAL_SPEED = 175  # words per minute at which the times in `aligner.reference.
 # words per minute; above, eSpeak squeezes the waveform, and its events no longer fit it
 SPEEDS = range(80, 451)
 PITCHES = range(100)
-LEAST_SHARED = 2 / 3  # of the phones that words have alone, those that they have as one
+LEAST_SHARED = 0.8  # of the phones that words have alone, those that they have as one
 MOST_CHANGED = 4  # phones more than alone that a word has among others, at most
 LONGEST_CLAUSE = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 1000 phones
 ZERO_WIDTH_SPACE = "\u200b"
