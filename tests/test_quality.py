@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from support.places import ROOT
+from support.places import ROOT, SAMPLE
 
 from aligner import align
 from aligner.refine.outliers import Lengths, likelihood_deviations

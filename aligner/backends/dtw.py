@@ -31,7 +31,8 @@ from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import NOTHING, Compute, Options
-from aligner.backends.warp import phones_of, templates, warped
+from aligner.backends.warp import DISTANCE_NATS, phones_of, templates, warped
+from aligner.features import SphinxFrontend
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
 from aligner.models.base import Model
@@ -57,7 +58,7 @@ from aligner.reference.frontend import Posteriorgram, StatePosteriors, TemplateF
 from aligner.reference.template import Template, pause_of, split
 from aligner.reference.trajectory import trajectory
 from aligner.refine.boundaries import INTERVAL_FACTOR_REFERENCE, Refinement
-from aligner.refine.pauses import SHORTEST_PAUSE, Pauses
+from aligner.refine.pauses import SHORTEST_PAUSE, Pauses, pause_cost
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
@@ -74,6 +75,8 @@ NAME = "dtw"
 Stressed = Callable[[str, Sequence[str]], tuple[str, ...]]
 """Gives a word's labels, in ARPAbet, the stress that they are shown with."""
 FRONTEND = TemplateFrontend()
+EAR = SphinxFrontend()  # by which the noise of a recording is known
+AUDIBLE_SHARE = 1.0  # of what an audible frame costs as a part of a pause where Gaussians score it
 HEAD_WEIGHT, HEAD_WEIGHT_ABROAD = 1.2, 0.5  # of the posteriors of the head of English, there and elsewhere
 # what was measured of the synthesiser's voice
 MEASURED_OF_ESPEAK = Path(espeak.__file__).parent.with_suffix(".json")
@@ -228,6 +231,7 @@ class DtwBackend:
                 graph=prepared.graph,
                 within=self._within_words(prepared),
                 silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
+                audible=None if knows_pauses else self._audible(heard, len(frames)),
                 loose=heard.loose,
             )
         except NoPath:
@@ -253,6 +257,13 @@ class DtwBackend:
             oovs=reference.oovs,
         )
         return held(one, heard, self.clock, self.traits.shortest)
+
+    def _audible(self, heard: Heard, count: int) -> Tensor:
+        """What each of ``count`` frames costs as a part of a pause, by the noise of the recording itself."""
+        cost = pause_cost(EAR.energies(heard.wave))
+        times = [self.clock.boundary(k + 0.5) for k in range(count)]
+        at = torch.tensor([round(EAR.clock.frame(t) - 0.5) for t in times]).clamp(0, max(len(cost) - 1, 0))
+        return cost[at] * (AUDIBLE_SHARE / DISTANCE_NATS)
 
     def _within_words(self, prepared: Referred) -> Iterator[np.ndarray] | None:
         """The spans of the states where the times of words are known; None where they are not."""

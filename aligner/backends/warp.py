@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from aligner.backends.base import STAR_OWNER
-from aligner.backends.path import scores_within
+from aligner.backends.path import pauses_apart, scores_within
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, StepCosts
 from aligner.reference.frontend import FREQUENCY_WARPS, Posteriorgram, TemplateFrontend, noise_spectrum
@@ -25,7 +25,7 @@ from aligner.search.long import long_path
 from aligner.search.viterbi import viterbi
 from aligner.text.stress import without_stress
 from aligner.tracing import stage
-from aligner.types import NOISE_LABEL, STAR_LABEL, Clock, Interval
+from aligner.types import NOISE_LABEL, SILENCE_LABEL, STAR_LABEL, Clock, Interval
 
 MOST_SCORES = 2**26  # (256 MB) that are all made at once: half a minute of speech
 COMPARED_PIECE = 2048  # frames of a longer recording that are compared at once
@@ -68,23 +68,34 @@ class Target:
     silent: np.ndarray
     """(T,) bool: which of them are too soft for any phone."""
 
+    audible: Tensor
+    """(T,) what each costs as a part of a pause between words."""
+
+    between: int | None = None
+    """The column of pauses between words, where it is another than that of other pauses."""
+
     anything: Tensor | None = None
     """(T,) the scores of what the reference lacks, where there may be such."""
 
     def __getitem__(self, piece: slice) -> Target:
         anything = None if self.anything is None else self.anything[piece]
-        return Target(self.frames[piece], self.silent[piece], anything)
+        return Target(self.frames[piece], self.silent[piece], self.audible[piece], self.between, anything)
 
     def scores(self, matcher: Matcher, columns: np.ndarray | None = None) -> Tensor:
         """Scores (T, columns) of its frames (see `Matcher.score`)."""
-        if self.anything is None:
+        pause = len(matcher.template.frames)
+        more = (self.anything is not None) + (self.between is not None)
+        columns = np.arange(pause + 1 + more) if columns is None else columns
+        own = columns <= pause
+        if own.all():
             return matcher.score(self.frames, columns, self.silent)
-        count = len(matcher.template.frames) + 2
-        columns = np.arange(count) if columns is None else columns
-        own = columns < count - 1
         scores = self.frames.new_empty(len(self.frames), len(columns))
         scores[:, torch.from_numpy(own)] = matcher.score(self.frames, columns[own], self.silent)
-        scores[:, torch.from_numpy(~own)] = self.anything[:, None]
+        if self.anything is not None:
+            scores[:, torch.from_numpy(columns == pause + 1)] = self.anything[:, None]
+        if self.between is not None:
+            dearer = matcher.score(self.frames, np.array([pause]), self.silent) - self.audible[:, None]
+            scores[:, torch.from_numpy(columns == self.between)] = dearer
         return scores
 
     def open_to(self, matcher: Matcher) -> Target:
@@ -97,11 +108,19 @@ class Target:
         anything = []
         for k in range(0, len(self.frames), COMPARED_PIECE):
             piece = self[k : k + COMPARED_PIECE]
-            scores = Target(piece.frames, piece.silent).scores(matcher).numpy()
+            scores = replace(piece, anything=None, between=None).scores(matcher).numpy()
             phones = np.maximum.reduceat(scores[:, order], firsts, axis=1)
             few = np.sort(phones, 1)[:, -max(1, round(ANYTHING_SHARE * len(firsts))) :].mean(1)
             anything.append(np.maximum(few + ANYTHING_GAIN, scores[:, -1] - ANYTHING_PAUSE_LOSS))
         return replace(self, anything=torch.from_numpy(np.concatenate(anything)))
+
+
+def _pauses_apart(graph: Graph, audible: Tensor | None) -> tuple[Graph, int | None]:
+    """The graph with a column for the pauses between words, where these cost more, and which it is."""
+    if audible is None:
+        return graph, None
+    apart, columns = pauses_apart(graph, SILENCE_LABEL)
+    return apart, int(columns[0]) if len(columns) else None
 
 
 def templates(
@@ -154,6 +173,7 @@ def warped(
     graph: Graph | None = None,
     within: Iterable[np.ndarray] | None = None,
     silent: np.ndarray | None = None,
+    audible: Tensor | None = None,
     loose: bool = False,
 ) -> Warped:
     """Warp a recording on the template that it fits best.
@@ -176,6 +196,8 @@ def warped(
         a path are taken.
     silent : ndarray, optional
         (T,) bool: which frames are too soft for any phone; none unless given.
+    audible : Tensor, optional
+        (T,) what each frame costs as a part of a pause; nothing unless given.
     loose : bool
         Whether the recording may have what the template lacks, as the ``graph`` says, too.
 
@@ -185,9 +207,9 @@ def warped(
         If the recording is more than twice as fast.
     """
     pause = pause_of(frames) if pause is None else pause
-    graph = graph or choice[0].graph(steps, loose)
+    graph, between = _pauses_apart(graph or choice[0].graph(steps, loose), audible)
     silent = np.zeros(len(frames), bool) if silent is None else silent
-    target = Target(frames, silent)
+    target = Target(frames, silent, torch.zeros(0) if audible is None else audible, between)
     template = choice[len(choice) // 2]
     with suppress(NoPath), stage("search"):  # a thinned template may not keep up where a whole one does
         template = _closest(target, choice, pause, steps, kernel, loose) if len(choice) > 1 else template
@@ -219,7 +241,9 @@ def _closest(
 ) -> Template:
     """The template with the best path; all have the same graph."""
     matchers = [Matcher(t.thin(THINNING_STEP), pause) for t in choice]
-    graph, few = matchers[0].template.graph(steps, loose), target[::THINNING_STEP]
+    audible = None if target.between is None else target.audible
+    graph, between = _pauses_apart(matchers[0].template.graph(steps, loose), audible)
+    few = replace(target[::THINNING_STEP], between=between)
     targets = [few.open_to(matcher) if loose else few for matcher in matchers]
     if len(few.frames) * len(graph.pdfs) <= MOST_SCORES:
         with stage("scores"):

@@ -278,7 +278,7 @@ LEAST_GAINS = {
 LEEWAYS = {
     Scores.GAUSSIANS: 2.0,
     Scores.POSTERIORS: 0.4,
-    Scores.DISTANCES: 1.0,
+    Scores.DISTANCES: 1.5,
     Scores.TRAJECTORIES: 0.3,
 }
 LEAST_PAUSES = {  # s of pauses from which their power can be measured, for `Test.NOISY`
