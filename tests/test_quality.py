@@ -100,4 +100,5 @@ def test_what_fits_badly_throughout_is_the_voice(tmp_path):
     assert all(not suspicions for suspicions in changes.values())
     assert judged(voice, 0.0)[1] == {}
     assert judged(voice[: ENOUGH_TO_WIDEN - 1], 1.0)[1] == {}
-    assert widened([5.0] * 50, 2.0) == 2.0  # all wrong: no more than the leeway
+    assert widened([0.5, 3.0] * 50, 2.0) == 0.0  # half is wrong
+    assert widened([-0.5, 0.5, 2.5] * 9, 2.0) == 2.0  # no more than the leeway

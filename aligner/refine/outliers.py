@@ -46,6 +46,8 @@ def widened(values: Sequence[float], leeway: float) -> float:
     """By how much limits of margins are wider in a corpus: as far beyond them as nearly all of it lies, by no
     more than the ``leeway``.
 
+    Where half of it lies beyond by more than half of that, its transcripts are wrong, and nothing is wider.
+
     Parameters
     ----------
     values : sequence of float
@@ -55,7 +57,7 @@ def widened(values: Sequence[float], leeway: float) -> float:
     Examples
     --------
     >>> widened([-3.0, -2.5, -2.0] * 10, 1.0), widened([0.1, 0.2, 0.3] * 10, 1.0), widened([2.0] * 9, 1.0)
-    (0.0, 0.4965, 1.0)
+    (0.0, 0.4965, 0.0)
     >>> widened([0.1, 0.2, 0.3], 1.0)
     0.0
     """
@@ -63,6 +65,8 @@ def widened(values: Sequence[float], leeway: float) -> float:
     if len(x) < ENOUGH_TO_WIDEN:
         return 0.0
     middle = float(np.median(x))
+    if middle > leeway / 2:
+        return 0.0
     spread = SPREAD_OF_MAD * float(np.median(np.abs(x - middle)))
     return round(min(max(middle + WIDENED_SPREADS * spread, 0.0), leeway), 4)
 
