@@ -76,7 +76,8 @@ Stressed = Callable[[str, Sequence[str]], tuple[str, ...]]
 """Gives a word's labels, in ARPAbet, the stress that they are shown with."""
 FRONTEND = TemplateFrontend()
 EAR = SphinxFrontend()  # by which the noise of a recording is known
-AUDIBLE_SHARE = 1.0  # of what an audible frame costs as a part of a pause where Gaussians score it
+# a voice is further from a speaker than speakers from each other, so that pauses take what is soft from it
+PAUSE_SHARE_OF_ESPEAK = 1.0
 HEAD_WEIGHT, HEAD_WEIGHT_ABROAD = 1.2, 0.5  # of the posteriors of the head of English, there and elsewhere
 # what was measured of the synthesiser's voice
 MEASURED_OF_ESPEAK = Path(espeak.__file__).parent.with_suffix(".json")
@@ -165,6 +166,9 @@ class DtwBackend:
     steps: StepCosts = STEPS
     """How a path may go through the reference."""
 
+    pause_share: float = 0.0
+    """How much of what an audible frame costs as a part of a pause, where Gaussians score it, it costs here."""
+
     limits: Limits = LIMITS[Scores.DISTANCES]
     """Margins below which an alignment is suspect."""
 
@@ -231,7 +235,7 @@ class DtwBackend:
                 graph=prepared.graph,
                 within=self._within_words(prepared),
                 silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
-                audible=None if knows_pauses else self._audible(heard, len(frames)),
+                audible=self._audible(heard, len(frames)) if self.pause_share else None,
                 loose=heard.loose,
             )
         except NoPath:
@@ -263,7 +267,7 @@ class DtwBackend:
         cost = pause_cost(EAR.energies(heard.wave))
         times = [self.clock.boundary(k + 0.5) for k in range(count)]
         at = torch.tensor([round(EAR.clock.frame(t) - 0.5) for t in times]).clamp(0, max(len(cost) - 1, 0))
-        return cost[at] * (AUDIBLE_SHARE / DISTANCE_NATS)
+        return cost[at] * (self.pause_share / DISTANCE_NATS)
 
     def _within_words(self, prepared: Referred) -> Iterator[np.ndarray] | None:
         """The spans of the states where the times of words are known; None where they are not."""
@@ -561,6 +565,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         compute=compute,
         offsets=measured,
         english=english,
+        pause_share=PAUSE_SHARE_OF_ESPEAK,
         posteriors=beside,
     )
 
