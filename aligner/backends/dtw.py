@@ -167,7 +167,7 @@ class DtwBackend:
     """How a path may go through the reference."""
 
     pause_share: float = 0.0
-    """How much of what an audible frame costs as a part of a pause, where Gaussians score it, it costs here."""
+    """How much an audible frame costs as a part of a pause, of what it costs where Gaussians score it."""
 
     limits: Limits = LIMITS[Scores.DISTANCES]
     """Margins below which an alignment is suspect."""
