@@ -215,7 +215,7 @@ def test_a_loose_transcript_of_real_speech(sentences_of_sample, model, monkeypat
     assert [s.test for s in result.suspicions].count(Test.UNHEARD) == 1
     [untranscribed] = [s for s in result.suspicions if s.test == Test.UNTRANSCRIBED]
     assert untranscribed.text.startswith(f"from {untranscribed.at:.2f} to ")
-    found = said(result, True)
+    found = said(result, backend.traits)
     expected = [
         (t, p)
         for (t, _), p in zip(

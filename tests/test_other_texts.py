@@ -165,3 +165,17 @@ def test_readings_keep_what_is_written():
     for text in ("3時半にABC社でコンピューターを買った", "行きましょう", "東京都庁へ"):
         assert "".join(piece.written for piece in read(text)) == text
     assert [p.said for p in read("東京へ")] == ["トーキョー", "エ"]
+
+
+def test_who_reads_texts_reads_sentences_and_what_read_shows(tmp_path):
+    """Sentences of a text without spaces are found, and `aligner read` shows the words."""
+    if importlib.util.find_spec("fugashi") is None:
+        pytest.skip("fugashi is not installed")
+    from aligner.check.reading import read
+    from aligner.run.folder import said
+
+    backend = chosen(None, Options(backend="dtw", language="ja"))
+    assert [w.written for w in read("今日はいい天気です。", backend)] == ["今日", "は", "いい", "天気です"]
+    wave = Synthesiser(language="ja")(["キョー", "ワ", "イー", "テンキデス"]).wave
+    [found] = align([Utterance("a", wave, "今日はいい天気です。")], backend)
+    assert [s.label for s in said(found, backend.traits)] == ["今日はいい天気です。"]

@@ -91,7 +91,8 @@ def read(text: str, backend: AnyBackend) -> tuple[Written, ...]:
     """
     assert isinstance(backend, Pronouncing)
     traits = backend.traits
-    tokens = normalise(text, traits.english is not False, traits.marks, traits.entry_of(""))
+    english = traits.english is not False
+    tokens = normalise(text, english, traits.marks, traits.entry_of(""), traits.reader)
     plain = without_markup(text)
     placed = [*_placed(tokens, plain, backend), *_left_out(plain, backend.traits.marks)]
     return tuple(written for _, written in sorted(placed, key=lambda item: item[0]))

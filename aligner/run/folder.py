@@ -18,10 +18,8 @@ from aligner.refine.thresholds import Test
 from aligner.run.align import completed
 from aligner.run.cautions import cautions
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
-from aligner.text.conventions import USUAL
-from aligner.text.normalise import Entry, normalise
+from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
-from aligner.text.spans import Marks
 from aligner.tracing import stage
 from aligner.types import (
     SILENCE_LABEL,
@@ -234,10 +232,7 @@ def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Re
         return members
     file = aligned[0].utterance.file
     if "segments" in job.kinds:
-        aligned = [
-            replace(a, sentences=said(a, traits.english, traits.marks, traits.entry_of(a.utterance.speaker)))
-            for a in aligned
-        ]
+        aligned = [replace(a, sentences=said(a, traits)) for a in aligned]
     kinds = [
         k
         for k in job.kinds
@@ -261,14 +256,14 @@ def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Re
     return members
 
 
-def said(
-    alignment: Alignment, english: bool | None, marks: Marks = USUAL, entry: Entry | None = None
-) -> tuple[Interval, ...]:
+def said(alignment: Alignment, traits: Traits) -> tuple[Interval, ...]:
     """Where each sentence of an alignment's transcript is; those of which no word is there are left out."""
     words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
+    entry = traits.entry_of(alignment.utterance.speaker)
     found, first = [], 0
     for text in sentences(alignment.utterance.transcript):
-        labels = [t.spelling for t in normalise(text, english is not False, marks, entry)]
+        tokens = normalise(text, traits.english is not False, traits.marks, entry, traits.reader)
+        labels = [t.spelling for t in tokens]
         own = words[first : first + len(labels)]
         if labels and [w.label for w in own] == labels:
             found.append(Interval(own[0].start, own[-1].end, text))
