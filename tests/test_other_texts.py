@@ -175,7 +175,7 @@ def test_who_reads_texts_reads_sentences_and_what_read_shows(tmp_path):
     from aligner.run.folder import said
 
     backend = chosen(None, Options(backend="dtw", language="ja"))
-    assert [w.written for w in read("今日はいい天気です。", backend)] == ["今日", "は", "いい", "天気です"]
+    assert [w.spelling for w in read("今日はいい天気です。", backend)] == ["今日", "は", "いい", "天気です"]
     wave = Synthesiser(language="ja")(["キョー", "ワ", "イー", "テンキデス"]).wave
     [found] = align([Utterance("a", wave, "今日はいい天気です。")], backend)
     assert [s.label for s in said(found, backend.traits)] == ["今日はいい天気です。"]
