@@ -234,18 +234,11 @@ def _mute(words: Sequence[str], span: range, phones: Sequence[Onset]) -> list[in
 def _shared_out(
     library: ctypes.CDLL, words: Sequence[str], phones: list[Onset], mute: Sequence[int]
 ) -> list[Onset]:
-    """The phones of words that were said as one, each with its own word: by what each is when said alone."""
-    found = list(phones)
+    """The phones of each word behind which others are ``mute``, shared out among all of these."""
     for first, last in _runs(mute):
-        places = [k for k, phone in enumerate(found) if phone.word == first - 1]
-        alone = [labels_alone(library, words[i]) for i in range(first - 1, last + 1)]
-        if first == 0 or not _may_be(len(places), alone):
-            continue
-        sizes = shares([found[k].label for k in places], alone)
-        owners = np.repeat(np.arange(first - 1, last + 1), sizes).tolist()
-        for k, owner in zip(places, owners, strict=True):
-            found[k] = replace(found[k], word=owner)
-    return found
+        places = [k for k, phone in enumerate(phones) if phone.word == first - 1]
+        phones = _among(library, words, phones, places, range(first - 1, last + 1))
+    return phones
 
 
 def _all_shared_out(
@@ -253,14 +246,27 @@ def _all_shared_out(
 ) -> list[Onset]:
     """The phones of a clause shared out among all of its words, wherever eSpeak has these."""
     said = [i for i in span if any(c.isalnum() for c in words[i])]
-    alone = [labels_alone(library, words[i]) for i in said]
     places = [k for k, phone in enumerate(phones) if phone.label]
+    return _among(library, words, phones, places, said)
+
+
+def _among(
+    library: ctypes.CDLL,
+    words: Sequence[str],
+    phones: list[Onset],
+    places: Sequence[int],
+    owners: Sequence[int],
+) -> list[Onset]:
+    """The phones with those at some ``places`` shared out among ``owners``, by what each word is when said
+    alone; as they are where they cannot be those of all of these.
+    """
+    if not places:
+        return phones
+    alone = [labels_alone(library, words[i]) for i in owners]
     if not _may_be(len(places), alone):
         return phones
-    found = list(phones)
-    for k, owner in zip(
-        places, np.repeat(said, shares([phones[k].label for k in places], alone)).tolist(), strict=True
-    ):
+    sizes, found = shares([phones[k].label for k in places], alone), list(phones)
+    for k, owner in zip(places, np.repeat(owners, sizes).tolist(), strict=True):
         found[k] = replace(found[k], word=owner)
     return found
 
