@@ -51,6 +51,7 @@ from aligner.reference.espeak import (
     arpabet,
     in_names,
     languages,
+    read_by,
     resolve,
 )
 from aligner.reference.espeak.scripts import check_scripts
@@ -66,7 +67,7 @@ from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
-from aligner.text.readers import SAID_BY, Reader, reader
+from aligner.text.readers import Reader
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Caution, Clock, DataError, Fault, Interval, ModelError, Pronunciation
@@ -521,8 +522,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         If the package that holds it is missing.
     """
     asked = resolve(language)
-    read = reader(asked)
-    voice = asked if read is None else SAID_BY.get(asked, asked)
+    voice, read = read_by(asked)
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
     rename = arpabet if english else _same

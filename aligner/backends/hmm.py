@@ -41,7 +41,7 @@ from aligner.models.head import Head
 from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.parallel.batches import moved
-from aligner.reference.espeak import EspeakG2P
+from aligner.reference.espeak import EspeakG2P, read_by
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.pauses import closures_joined, pause_cost
@@ -51,6 +51,7 @@ from aligner.text.dictionaries import read_dictionaries
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
+from aligner.text.readers import Reader
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
 from aligner.types import (
@@ -110,6 +111,7 @@ class HmmBackend:
             about=f"hidden Markov model {self.model.name!r}",
             english=self.english,
             marks=self.options.conventions,
+            reader=self._reader,
             entry=self.pronounce.entry,
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
@@ -118,6 +120,14 @@ class HmmBackend:
             limits=LIMITS[Scores.GAUSSIANS].times(self.model.spread),
             refinement=Refinement(how=self.options.refine, offsets=self.model.offsets, taught=taught),
         )
+
+    @property
+    def _reader(self) -> Reader | None:
+        """What cuts the words of a language that is written without spaces, where eSpeak pronounces them."""
+        language = self.options.language or self.model.language
+        if self.model.g2p != "espeak" or language is None:
+            return None
+        return read_by(language)[1]
 
     def prepare(self, heard: Heard) -> Prepared:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
@@ -413,7 +423,7 @@ def pronouncer(model: MarkovModel, options: Options) -> Pronouncer | Speller:
     if model.g2p == "espeak" and options.g2p and language is not None:
         options = replace(options, g2p=False)
         own = dictionary(model.name, model.dictionary, topology.knows, topology.noises, options)
-        return replace(own, g2p=EspeakG2P(language))
+        return replace(own, g2p=EspeakG2P(read_by(language)[0]))
     if model.g2p in ("none", "letters"):
         options = replace(options, g2p=False)
     return dictionary(

@@ -15,6 +15,7 @@ from aligner.backends.options import Compute, Options
 from aligner.models.base import Model
 from aligner.models.ctc import CtcModel
 from aligner.refine.boundaries import Refined
+from aligner.text.normalise import spoken_english
 from aligner.types import DataError, ModelError
 
 NAME = "median"
@@ -101,7 +102,7 @@ def make(model: Model | None, options: Options, compute: Compute) -> MedianBacke
     """A hidden Markov model, the same without its head or else a network, and warped speech.
 
     The model that was named takes the place of its kind; the others are those that come with the package,
-    which are of English.
+    which are of English: of another language there is no network, and the median of two is their mean.
 
     Raises
     ------
@@ -112,17 +113,20 @@ def make(model: Model | None, options: Options, compute: Compute) -> MedianBacke
     """
     of_network = isinstance(model, CtcModel)
     first = hmm.make(None if of_network else model, options, compute)
-    second: AnyBackend
-    if first.head is None or of_network:
-        second = ctc.make(model if of_network else None, options, compute)
-    else:  # a head goes wrong where networks do
-        second = hmm.make(
-            replace(first.model.with_head(None), name=f"{first.model.name} without its head"),
-            options,
-            compute,
-        )
+    language = options.language or first.model.language
+    options = replace(options, language=language)
+    second: tuple[AnyBackend, ...] = ()
+    if first.head is not None and not of_network:  # a head goes wrong where networks do
+        alone = replace(first.model.with_head(None), name=f"{first.model.name} without its head")
+        second = (hmm.make(alone, options, compute),)
+    elif spoken_english(language) or of_network:
+        second = (ctc.make(model if of_network else None, options, compute),)
+    return MedianBackend(first, (*second, _warped(first, options, compute)))
+
+
+def _warped(first: hmm.HmmBackend, options: Options, compute: Compute) -> AnyBackend:
+    """Warped speech of the language; the means of the first, where eSpeak does not speak it."""
     try:
-        warped = dtw.make(None, replace(options, dictionary=None, add_words=(), stress=False), compute)
-    except ModelError:  # eSpeak is not installed
-        warped = dtw.make(first.model, options, compute)
-    return MedianBackend(first, (second, warped))
+        return dtw.make(None, replace(options, dictionary=None, add_words=(), stress=False), compute)
+    except (ModelError, DataError):
+        return dtw.make(first.model, options, compute)

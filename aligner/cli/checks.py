@@ -186,6 +186,8 @@ class TrainRequest:
     """Where the corpus is aligned with the new model; None leaves that out."""
     recipe: str
     """One of `aligner.names.RECIPES`."""
+    start: str | None
+    """What aligns the corpus first (see `aligner.learn.guide.guide_of`)."""
     config: Path | None
     """A YAML file of what differs from the recipe."""
     em: str | None

@@ -31,7 +31,7 @@ def _what_is_kept(backend: str, **_: Any) -> str:
     type=click.Choice(names.TRAINED),
     default="hmm",
     show_default=True,
-    help="What to train: a hidden Markov model from a flat start; one whose states a network scores, learnt "
+    help="What to train: a hidden Markov model; one whose states a network scores, learnt "
     "from the alignments of the first; or a CTC network.",
 )
 @dictionaries(".  [default: CMU's, of English; eSpeak's, of other languages]")
@@ -64,6 +64,13 @@ def _what_is_kept(backend: str, **_: Any) -> str:
     default="standard",
     show_default=True,
     help="hmm: phones without context; in context, with LDA, MLLT and speakers' transforms; or more of it.",
+)
+@click.option(
+    "--start",
+    metavar="WHAT",
+    help="hmm: what aligns CORPUS first, so that training starts from there, and leaves out what does not "
+    "fit, and sound that the transcript lacks: a model; dtw (synthesised speech); the code of a related "
+    "language (its synthesised speech); or flat: nothing.  [default: what align would take, or flat]",
 )
 @click.option(
     "--config",

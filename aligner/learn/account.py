@@ -48,6 +48,7 @@ def about(
             "words": len({w for e in corpus.examples for w in e.spelled}),
             "phones": dict(sorted(corpus.phone_counts().items())),
         },
+        "started_from": None if corpus.guide is None else corpus.guide.about,
         "words_from": text.dictionary.name if text.dictionary else text.letters_to_phones,
         "figures": {row.stage: _figures(row) for row in rows},
         "versions": {"torch": str(torch.__version__), "numpy": np.__version__},
@@ -87,7 +88,7 @@ def _without_path(corpus: TrainingCorpus, state: TrainingState) -> Sequence[str]
 
 def notes(corpus: TrainingCorpus, asked: Sequence[Stage], done: Sequence[Stage]) -> list[str]:
     """Return what the user should know: stages that were left out, phones that are rare or never said."""
-    return [*_left_out(asked, done, corpus.seconds), *_rare_phones(corpus)]
+    return [*corpus.notes, *_left_out(asked, done, corpus.seconds), *_rare_phones(corpus)]
 
 
 def _left_out(asked: Sequence[Stage], done: Sequence[Stage], seconds: float) -> list[str]:

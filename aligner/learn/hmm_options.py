@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from aligner.backends.base import AnyBackend
 from aligner.features import CepstralFrontend, SphinxFrontend
 from aligner.formats.files import read_text
 from aligner.names import EM
@@ -41,6 +42,9 @@ class Options:
     """What turns recordings into features."""
     resume: bool = False
     """Whether to go on where an earlier training stopped."""
+    start: AnyBackend | None = None
+    """What aligns the corpus first, so that the training starts from there; None begins flat (see
+    `aligner.learn.guide`)."""
 
     def __post_init__(self) -> None:
         if not self.stages or self.stages[0].kind != "monophone":

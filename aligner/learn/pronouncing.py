@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from aligner.models.store import cmu_dictionary
-from aligner.reference.espeak import EspeakG2P
+from aligner.reference.espeak import EspeakG2P, read_by
+from aligner.reference.espeak.scripts import check_scripts
 from aligner.text.conventions import USUAL, Conventions
 from aligner.text.dictionaries import Dictionaries, laid, read_added, read_dictionaries
 from aligner.text.entries import NOISE_PHONES
@@ -18,6 +19,7 @@ from aligner.text.lexicon import Lexicon, Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, normalise, spoken_english
 from aligner.text.orthography import key
 from aligner.text.phones import unstressed
+from aligner.text.readers import Reader
 from aligner.text.spelling import Speller, is_letter
 from aligner.types import NOISE_LABEL, DataError, Fault
 
@@ -73,14 +75,27 @@ class Text:
             return Dictionaries(laid(first, added))
         return read_dictionaries(self.dictionary, self.add_words, own=own, strict=self.strict)
 
+    @cached_property
+    def _read(self) -> tuple[str, Reader | None]:
+        """The voice that pronounces the words, and what cuts them where the language has no spaces."""
+        return read_by(self.language) if self.letters_to_phones == "espeak" else (self.language, None)
+
+    @property
+    def voice(self) -> str:
+        """The code of eSpeak's voice that pronounces the words."""
+        return self._read[0]
+
     def tokens(self, transcript: str, speaker: str = "") -> tuple[Token, ...]:
-        """Split what somebody says into its words; DataError if there is none."""
+        """Split what somebody says into its words; DataError if there is none, or eSpeak cannot read one."""
         entry = None if self.books is None else self.books.of(speaker).has_written
-        tokens = normalise(transcript, self.english, self.conventions, entry)
+        tokens = normalise(transcript, self.english, self.conventions, entry, self._read[1])
         if not tokens:
             raise DataError(
                 "transcript", "the transcript is empty", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
             )
+        if self.letters_to_phones == "espeak":
+            words = [word for token in tokens for word in token.spoken]
+            check_scripts([word for word in words if not BRACKETED.fullmatch(word)], self.voice)
         return tokens
 
 
@@ -123,7 +138,7 @@ def speller(text: Text, words: Sequence[str]) -> Pronouncer | Speller:
 
 
 def _by_espeak(text: Text, words: Sequence[str], noises: tuple[str, ...]) -> Pronouncer:
-    g2p, books = EspeakG2P(text.language), text.books
+    g2p, books = EspeakG2P(text.voice), text.books
     said = g2p.pronounce(
         [w for w in dict.fromkeys(words) if not BRACKETED.fullmatch(w) and not is_cut_off(w)]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,15 @@ from aligner.models.boundary import BoundaryModel, BoundaryNetwork
 from aligner.models.known import in_a_folder
 from aligner.models.store import load_model
 from aligner.parallel.pool import map_tasks, try_map, worker_pool
-from aligner.refine.learning import FEWEST_LESSONS, FitTask, LearningResult, Lesson, fit_network, learn
+from aligner.refine.learning import (
+    FEWEST_LESSONS,
+    FitTask,
+    LearningResult,
+    Lesson,
+    MapOf,
+    fit_network,
+    learn,
+)
 from aligner.run.long import timeout_of
 from aligner.run.plan import room_in
 from aligner.types import DataError, Failure, Fault, ModelError
@@ -72,7 +81,7 @@ def teach(
         raise _unteachable(backend)
     items, unreadable = read_corrections(corrected, corpus, tiers or TierNames())
     untaught = backend.with_taught(None)
-    pairs, unusable = _lessons(untaught, items)
+    pairs, unusable = lessons_of(untaught, items)
     lessons = [pair.lesson for pair in pairs]
     failures = (*unreadable, *unusable)
     if len(lessons) < FEWEST_LESSONS:
@@ -83,11 +92,7 @@ def teach(
             "correct more, or mend these",
         )
     traits, better = backend.traits, _tuned(untaught, pairs)
-    with worker_pool(backend.compute.jobs, None) as submit:
-
-        def mapped(_: object, fits: Iterable[FitTask]) -> Iterator[BoundaryNetwork]:
-            yield from map_tasks(submit, _fit_in_worker, fits, lambda _: FIT_TIMEOUT)
-
+    with fitting(backend.compute.jobs) as mapped:
         learnt = learn(
             lessons if better is None else better.lessons,
             traits.boundaries_of or traits.name,
@@ -98,19 +103,30 @@ def teach(
     return Taught(traits.name, learnt, len(lessons), failures)
 
 
+@contextmanager
+def fitting(jobs: int) -> Iterator[MapOf]:
+    """Yield a ``map`` that fits networks in as many processes."""
+    with worker_pool(jobs, None) as submit:
+
+        def mapped(_: object, fits: Iterable[FitTask]) -> Iterator[BoundaryNetwork]:
+            yield from map_tasks(submit, _fit_in_worker, fits, lambda _: FIT_TIMEOUT)
+
+        yield mapped
+
+
 def _tuned(backend: AnyBackend, pairs: Sequence[TaughtBy]) -> Tuned | None:
     """The backend's head, if it has one, tuned to corrections, if that helps."""
     if not isinstance(backend, Headed) or backend.head is None:
         return None
 
-    def lessons_of(other: AnyBackend, items: Sequence[CorrectedUtterance]) -> list[Lesson | None]:
-        found = {id(item): lesson for item, lesson in _lessons(other, items)[0]}
+    def again(other: AnyBackend, items: Sequence[CorrectedUtterance]) -> list[Lesson | None]:
+        found = {id(item): lesson for item, lesson in lessons_of(other, items)[0]}
         return [found.get(id(item)) for item in items]
 
-    return tuned(backend, backend.head, backend.with_head, pairs, lessons_of)
+    return tuned(backend, backend.head, backend.with_head, pairs, again)
 
 
-def _lessons(
+def lessons_of(
     backend: AnyBackend, items: Sequence[CorrectedUtterance]
 ) -> tuple[list[TaughtBy], list[Failure]]:
     """Align corrected utterances in a pool; return a lesson or a failure for each."""

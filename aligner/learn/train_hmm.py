@@ -18,6 +18,7 @@ from aligner.learn.history import HISTORY, Row, plot
 from aligner.learn.hmm_options import Options
 from aligner.learn.margins import margin_spread
 from aligner.learn.pronouncing import Text
+from aligner.learn.settle import settled
 from aligner.learn.spread import spread
 from aligner.learn.training_corpus import Progress, TrainingCorpus, read_training_corpus
 from aligner.models import saved
@@ -101,8 +102,12 @@ class _Run:
         with room_in(out):
             write_dictionary(out, text, state.weights or pronunciations_of(corpus.examples))
             plot(self.rows, out)
+        if corpus.guide is not None:
+            model = settled(model, out, corpus.guide, text.conventions, self.options.jobs)
         model = replace(model, spread=margin_spread(model, out, corpus.utterances, self.options.jobs))
         saved.save(model, out)
+        if model.taught is not None:
+            model.taught.save(out)
         self.checkpoint.remove()
         return model
 
@@ -207,7 +212,7 @@ def _key(corpus: TrainingCorpus, text: Text, options: Options, stages: Sequence[
     """Return a hash of a training's utterances, words and options, so that only the same one resumes."""
     content = {
         "examples": [
-            (e.id, e.speaker, len(e.cepstra), [[p.phones for p in w] for w in e.words])
+            (e.id, e.speaker, len(e.cepstra), [[p.phones for p in w] for w in e.words], e.guide)
             for e in corpus.examples
         ],
         "labels": corpus.labels,

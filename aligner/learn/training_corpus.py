@@ -15,6 +15,7 @@ from torch import Tensor
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.features import Moments
+from aligner.learn.guide import Guide, Placed, guided, placed
 from aligner.learn.hmm_options import Options
 from aligner.learn.pronouncing import Text, phones_of, speller
 from aligner.text.dictionaries import few_words
@@ -44,6 +45,10 @@ class TrainingCorpus:
     """What cannot be learnt from, and why."""
     seconds: float
     """The length of the speech."""
+    guide: Guide | None = None
+    """What aligned the corpus before; None where nothing did."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of how it was read."""
 
     def phone_counts(self) -> Counter[str]:
         """Count how often each phone is said, by the first pronunciation of each word."""
@@ -112,9 +117,13 @@ def read_training_corpus(
         except DataError as error:
             failures.append(Failure.of(utterance, error))
     spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
+    readable = [u for u in found.utterances if u.id in tokens]
+    guide, notes = _guide(readable, options, on_progress)
+    if guide is not None:
+        failures += guide.failures
+        readable = [u for u in readable if u.id in guide.alignments]
     spoken: dict[str, list[SpokenWord]] = {}
     cepstra: dict[str, Tensor] = {}
-    readable = [u for u in found.utterances if u.id in tokens]
     for u, result in _each_read(readable, options, on_progress):
         try:
             if isinstance(result, DataError):
@@ -124,13 +133,51 @@ def read_training_corpus(
         except DataError as error:
             failures.append(Failure.of(u, error))
     usable = [u for u in readable if u.id in cepstra]
+    places = _places(usable, guide, tokens, spoken, cepstra, options) if guide is not None else {}
+    for name, where in places.items():
+        cepstra[name] = cepstra[name][torch.from_numpy(where.kept).to(cepstra[name].device)]
     return TrainingCorpus(
         utterances=usable,
         labels=phones_of(spell, list(spoken.values())),
-        examples=list(_examples(usable, cepstra, spoken, options)),
+        examples=list(_examples(usable, cepstra, spoken, places, options)),
         failures=failures,
         seconds=options.frontend.clock.seconds(sum(map(len, cepstra.values()))),
+        guide=guide,
+        notes=notes,
     )
+
+
+def _places(
+    utterances: Sequence[Utterance],
+    guide: Guide,
+    tokens: Mapping[str, tuple[Token, ...]],
+    spoken: Mapping[str, list[SpokenWord]],
+    cepstra: Mapping[str, Tensor],
+    options: Options,
+) -> dict[str, Placed]:
+    """What a guide says of the frames of each utterance whose words it has."""
+    clock = options.frontend.clock
+    found = {
+        u.id: placed(
+            guide.alignments[u.id],
+            spoken[u.id],
+            tokens=len(tokens[u.id]),
+            clock=clock,
+            frames=len(cepstra[u.id]),
+        )
+        for u in utterances
+    }
+    return {name: where for name, where in found.items() if where is not None}
+
+
+def _guide(
+    utterances: Sequence[Utterance], options: Options, on_progress: Progress
+) -> tuple[Guide | None, tuple[str, ...]]:
+    """The alignments that a training starts from (None begins flat), and what is to be said of them."""
+    if options.start is None:
+        return None, ()
+    guide = guided(utterances, options.start, lambda done: on_progress("aligning", done, len(utterances)))
+    return (guide, ()) if guide.doubt is None else (None, (guide.doubt,))
 
 
 def _each_read(
@@ -157,6 +204,7 @@ def _examples(
     utterances: Sequence[Utterance],
     cepstra: Mapping[str, Tensor],
     spoken: Mapping[str, list[SpokenWord]],
+    places: Mapping[str, Placed],
     options: Options,
 ) -> Iterator[Example]:
     """Yield examples whose cepstra are normalised by utterance and speaker."""
@@ -172,6 +220,7 @@ def _examples(
             cepstra=options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
             words=tuple(tuple(_without_probabilities(w.pronunciations)) for w in said),
             spelled=tuple(w.word for w in said),
+            guide=places[u.id].phones if u.id in places else (),
         )
 
 

@@ -47,6 +47,15 @@ DEVICE_BATCH = 16  # utterances that are searched together on a device; on the C
 LEAST_POSTERIOR = 1e-3  # a posterior below which a frame says nothing of a pdf
 
 
+class GuidedPhone(NamedTuple):
+    """A phone, or a pause, where a guide found it: in how many frames after those of the one before."""
+
+    phone: str
+    """Label of the phone."""
+    frames: int
+    """Number of its frames."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Example:
     """An utterance for a hidden Markov model to learn from."""
@@ -61,6 +70,8 @@ class Example:
     """Pronunciations that each word may have."""
     spelled: tuple[str, ...] = ()
     """The words as they are spelled."""
+    guide: tuple[GuidedPhone, ...] = ()
+    """The phones that tile the frames, by what aligned the corpus before; empty where nothing did."""
 
 
 class Aligned(NamedTuple):

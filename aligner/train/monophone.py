@@ -1,4 +1,6 @@
-"""The flat start: the first model of a corpus, from nothing but its transcripts."""
+"""The first model of a corpus: from nothing but its transcripts (a flat start), or from where a guide found
+the phones.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ def flat_start(
 ) -> tuple[MarkovModel, VarianceFloor, tuple[Unaligned, ...]]:
     """Estimate one Gaussian a state from utterances cut into states of equal length.
 
-    Silence stands at both ends, and of each word the first pronunciation; the iterations that follow will
-    correct that.
+    Where a guide found the phones of utterances, only these are counted, each phone cut into its states.
+    Elsewhere silence stands at both ends, and of each word the first pronunciation. The iterations that
+    follow will correct either.
 
     Returns
     -------
@@ -56,14 +59,13 @@ def _sums(
     first, second = (torch.zeros(pdfs, 1, size, dtype=torch.float64) for _ in range(2))
     total: Moments | None = None
     unaligned = []
-    for example in examples:
+    for example in [e for e in examples if e.guide] or examples:
         frames = frames_of(model, example, voices).cpu()
-        states = _states(example, topology)
-        if len(frames) < len(states):
+        states = _pdfs_of_frames(example, topology, len(frames))
+        if states is None:
             unaligned.append(Unaligned(example.id))
             continue
-        own = torch.from_numpy(states[np.arange(len(frames)) * len(states) // len(frames)])
-        x = frames.double()
+        own, x = torch.from_numpy(states), frames.double()
         counts[:, 0].index_add_(0, own, torch.ones(len(own), dtype=torch.float64))
         first[:, 0].index_add_(0, own, x)
         second[:, 0].index_add_(0, own, x.square())
@@ -85,7 +87,25 @@ class _NoScorer:
         raise NotImplementedError
 
 
-def _states(example: Example, topology: TreeTopology) -> np.ndarray:
-    """Pdfs of an utterance in a row: silence, the first pronunciation of every word, silence."""
+def _pdfs_of_frames(example: Example, topology: TreeTopology, frames: int) -> np.ndarray | None:
+    """The pdf (T,) of each frame; None where there are more states than frames.
+
+    A guide's phone that has fewer frames than states goes through some of them.
+    """
+    if example.guide:
+        parts = [_evenly(_pdfs([phone], topology), count) for phone, count in example.guide]
+        return np.concatenate(parts)
     phones = [SILENCE, *(p for word in example.words for p in word[0].phones), SILENCE]
+    pdfs = _pdfs(phones, topology)
+    return None if frames < len(pdfs) else _evenly(pdfs, frames)
+
+
+def _pdfs(phones: Sequence[str], topology: TreeTopology) -> np.ndarray:
+    """Pdfs of phones in a row, one a state."""
     return np.array([pdf for p in phones for pdf in topology.unit(p, SILENCE, SILENCE, Position.SINGLE).pdfs])
+
+
+def _evenly(pdfs: np.ndarray, frames: int) -> np.ndarray:
+    """Pdfs (T,) of frames that are shared out evenly over ``pdfs`` (S,)."""
+    shared: np.ndarray = pdfs[np.arange(frames) * len(pdfs) // frames]
+    return shared

@@ -18,6 +18,7 @@ from aligner.backends.options import Compute
 from aligner.cli.actions.aligning import align_behind_bar
 from aligner.cli.actions.output import print_cautions, print_failures, print_summary
 from aligner.cli.checks import TrainRequest
+from aligner.learn.guide import guide_of
 from aligner.learn.history import HISTORY, PLOT, Row
 from aligner.learn.hmm_options import Options as HmmOptions
 from aligner.learn.hmm_options import options_of
@@ -64,8 +65,9 @@ def train(call: TrainRequest) -> int:
 def _train_hmm(call: TrainRequest, text: Text) -> Sequence[Failure]:
     with _progress() as (read, iterated):
         summary = train_hmm(
-            call.corpus, call.model, text, _hmm_options(call), on_iteration=iterated, on_progress=read
+            call.corpus, call.model, text, _hmm_options(call, text), on_iteration=iterated, on_progress=read
         )
+    click.echo(f"started   from {summary.model.about['started_from'] or 'utterances cut into equal pieces'}")
     click.echo(f"learnt    {summary.utterances} utterances, {summary.seconds / 60:.1f} minutes")
     click.echo(f"phones    {' '.join(summary.phones)}")
     for stage, row in summary.model.about["figures"].items():
@@ -80,8 +82,9 @@ def _train_hmm(call: TrainRequest, text: Text) -> Sequence[Failure]:
     return summary.failures
 
 
-def _hmm_options(call: TrainRequest) -> HmmOptions:
+def _hmm_options(call: TrainRequest, text: Text) -> HmmOptions:
     others = {"em": call.em} if call.em else {}
+    start = guide_of(call.start, text, Compute(jobs=call.jobs or cores()))
     return options_of(
         call.recipe,
         call.config,
@@ -89,6 +92,7 @@ def _hmm_options(call: TrainRequest) -> HmmOptions:
         jobs=call.jobs or cores(),
         device=call.device,
         resume=call.resume,
+        start=start,
         **others,
     )
 

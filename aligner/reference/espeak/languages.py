@@ -6,6 +6,7 @@ import difflib
 import re
 
 from aligner.reference.espeak.library import voices
+from aligner.text.readers import SAID_BY, Reader, reader
 from aligner.types import DataError, Fault
 
 # names of languages beside eSpeak's own codes (ISO 639-1, some 639-3, with regions) and its English names
@@ -142,3 +143,17 @@ def resolve(language: str) -> str:
         f"{hint}aligner languages lists all {len(known)}",
         fault=Fault.CALL,
     )
+
+
+def read_by(language: str) -> tuple[str, Reader | None]:
+    """The code of the voice that says what is written in a language, and what reads its texts where the voice
+    could not; the language must be known (see `resolve`).
+
+    Examples
+    --------
+    >>> read_by("it")
+    ('it', None)
+    """
+    code = resolve(language)
+    read = reader(code)
+    return (code if read is None else SAID_BY.get(code, code)), read

@@ -1,0 +1,249 @@
+"""The guide of a training: where something that aligns already finds the words of the corpus.
+
+A flat start cuts an utterance into equal pieces, which is wrong wherever a speaker pauses, and wrong
+throughout where something is heard that the transcript lacks. A guide knows better: a model of the language,
+where there is one, or the warping of synthesised speech, of this language or of a related one. Its wildcard
+finds what is not transcribed, and that is left out of what is learnt from; so are utterances that do not fit
+their transcripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+
+from aligner.backends.base import AnyBackend
+from aligner.backends.choose import chosen
+from aligner.backends.options import Compute, Options
+from aligner.learn.pronouncing import Text
+from aligner.models.known import check_known, kind_of
+from aligner.refine.outliers import widened
+from aligner.refine.thresholds import Test
+from aligner.run.align import align
+from aligner.text.lexicon import SpokenWord
+from aligner.text.phones import SILENCE, unstressed
+from aligner.train.em import GuidedPhone
+from aligner.types import (
+    SILENCE_LABEL,
+    STAR_LABEL,
+    Alignment,
+    Clock,
+    DataError,
+    Failure,
+    Fault,
+    Interval,
+    ModelError,
+    Utterance,
+)
+
+FLAT, WARPING = "flat", "dtw"  # names of a start: none, and the language's synthesised speech
+LEAST_GUIDED = 0.5  # share of the utterances; where fewer fit, it is the guide that is of other speech
+# suspicions of a guide's alignment for which an utterance is not learnt from; a recording may well be noisy,
+# and what the transcript lacks is left out
+UNFIT = frozenset(
+    [
+        Test.MISFIT,
+        Test.LONG_PHONE,
+        Test.LONG_WORD,
+        Test.CRAMMED,
+        Test.CRAMMED_EDGE,
+        Test.CRAMMED_SHARE,
+        Test.UNEVEN,
+        Test.STAR,
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guide:
+    """Alignments that a training starts from."""
+
+    about: str
+    """What aligned: a phrase."""
+    alignments: Mapping[str, Alignment]
+    """Those that fit, by the ids of their utterances."""
+    failures: tuple[Failure, ...]
+    """What cannot be aligned or does not fit, and so is not learnt from."""
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the guide is not to be followed, in a user's words; None where it fits the corpus."""
+        count, total = len(self.alignments), len(self.alignments) + len(self.failures)
+        if count >= LEAST_GUIDED * total:
+            return None
+        first = self.failures[0]
+        return (
+            f"begun flat, for {count} of {total} utterances fit {self.about} ({first.utterance.id}: "
+            f"{first.message}): name what fits them better (--start)"
+        )
+
+
+class Placed(NamedTuple):
+    """What a guide says of an utterance's frames."""
+
+    phones: tuple[GuidedPhone, ...]
+    """The phones, which tile the frames that are kept."""
+    kept: np.ndarray
+    """(T,) which of all frames are kept: those of sound that the transcript has."""
+
+
+def guide_of(start: str | None, text: Text, compute: Compute) -> AnyBackend | None:
+    """Return what aligns a corpus before it is learnt from; None begins flat.
+
+    Parameters
+    ----------
+    start : str or None
+        'flat'; 'dtw' for the synthesised speech of the language; the name or folder of a model; the code of
+        another language that eSpeak speaks; None for what `align` takes, if it is to be had.
+    text : Text
+        How the transcripts are read.
+    compute : Compute
+
+    Raises
+    ------
+    DataError
+        If eSpeak does not speak the language.
+    ModelError
+        If there is no such model, or eSpeak is needed and missing.
+    """
+    if start == FLAT:
+        return None
+    if start is None:
+        try:
+            return chosen(None, _options(text, text.language), compute)
+        except (DataError, ModelError):
+            return None
+    if start == WARPING:
+        return chosen(None, _options(text, text.language, WARPING), compute)
+    if is_model(start):
+        return chosen(start, _options(text, None if text.english else text.language), compute)
+    return chosen(None, _options(text, start, WARPING), compute)
+
+
+def is_model(start: str) -> bool:
+    """Whether a start is the name or folder of a model, and not a language."""
+    try:
+        check_known(start)
+    except ModelError:
+        return False
+    return kind_of(start) is not None
+
+
+def _options(text: Text, language: str | None, backend: str | None = None) -> Options:
+    return Options(language=language, backend=backend, conventions=text.conventions)
+
+
+def guided(
+    utterances: Sequence[Utterance],
+    backend: AnyBackend,
+    on_aligned: Callable[[int], None] = lambda _: None,
+) -> Guide:
+    """Align the utterances of a corpus before they are learnt from.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+    backend : AnyBackend
+        What aligns them.
+    on_aligned : callable
+        Called after each utterance with the number of those that are done.
+    """
+    results = []
+    for result in align(utterances, backend):
+        results.append(result)
+        on_aligned(len(results))
+    aligned = [r for r in results if isinstance(r, Alignment)]
+    wider = widened([a.quality.misfit for a in aligned], backend.traits.limits.leeway)
+    doubts = {a.utterance.id: reason for a in aligned if (reason := _unfit(a, wider)) is not None}
+    failures = [r for r in results if isinstance(r, Failure)]
+    left_out = [
+        Failure(
+            a.utterance,
+            f"it was not learnt from, for {doubts[a.utterance.id]}",
+            "is what is written what is said?",
+            fault=Fault.NO_PATH,
+        )
+        for a in aligned
+        if a.utterance.id in doubts
+    ]
+    found = {a.utterance.id: a for a in aligned if a.utterance.id not in doubts}
+    return Guide(about=backend.traits.about, alignments=found, failures=(*failures, *left_out))
+
+
+def _unfit(alignment: Alignment, wider: float) -> str | None:
+    """Why an alignment is not learnt from; None where it fits, in a corpus whose limits are ``wider``."""
+    usual = {Test.MISFIT, Test.STAR} if alignment.quality.misfit <= wider else set()
+    return next((s.text for s in alignment.suspicions if s.test in UNFIT - usual), None)
+
+
+def placed(
+    alignment: Alignment, said: Sequence[SpokenWord], *, tokens: int, clock: Clock, frames: int
+) -> Placed | None:
+    """Return what an alignment says of an utterance's frames; None where its words are others.
+
+    Where a word's phones are one of its pronunciations, they are where they were found; otherwise those of
+    the first pronunciation share the time of the word evenly.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    said : sequence of SpokenWord
+        The pronunciations of the words, as they are going to be learnt.
+    tokens : int
+        Number of the words as they are written, each of which may be spoken as several.
+    clock : Clock
+        That of the frames.
+    frames : int
+        Number of the utterance's frames.
+    """
+    words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
+    if len(words) != tokens:
+        return None
+    spoken = {token: list(of) for token, of in groupby(said, key=lambda word: word.token)}
+    if len(spoken) != tokens:
+        return None
+    inside = iter(zip(words, (spoken[k] for k in range(tokens)), strict=True))
+    segments: list[tuple[float, str | None]] = []
+    for word in alignment.words:
+        if word.label == SILENCE_LABEL:
+            segments.append((word.end, SILENCE))
+        elif word.label == STAR_LABEL:
+            segments.append((word.end, None))
+        else:
+            segments += _segments(word, alignment.phones, next(inside)[1])
+    return _on_frames(segments, alignment.words[0].start, clock, frames)
+
+
+def _segments(
+    word: Interval, phones: Sequence[Interval], said: Sequence[SpokenWord]
+) -> Iterator[tuple[float, str]]:
+    """Yield the phones of a word, each with its end."""
+    own = [p for p in phones if word.start <= (p.start + p.end) / 2 <= word.end]
+    labels = tuple(unstressed(p.label) for p in own)
+    [first, *others] = said
+    known = {tuple(map(unstressed, p.phones)) for p in first.pronunciations} if not others else set()
+    if labels in known:
+        yield from ((p.end, label) for p, label in zip(own, labels, strict=True))
+        return
+    written = [unstressed(phone) for part in said for phone in part.pronunciations[0].phones]
+    for k, label in enumerate(written, 1):
+        yield word.start + word.duration * k / len(written), label
+
+
+def _on_frames(
+    segments: Sequence[tuple[float, str | None]], start: float, clock: Clock, frames: int
+) -> Placed:
+    ends = clock.frame(np.array([end for end, _ in segments]) - start)
+    owner = np.searchsorted(ends, np.arange(frames), side="right").clip(max=len(segments) - 1)
+    kept = np.array([label is not None for _, label in segments])[owner]
+    counts = np.bincount(owner, minlength=len(segments)).tolist()
+    phones = (
+        GuidedPhone(label, count)
+        for (_, label), count in zip(segments, counts, strict=True)
+        if label is not None and count
+    )
+    return Placed(tuple(phones), kept)
