@@ -1344,7 +1344,8 @@ def test_stages_that_learn_from_other_speech_than_the_one_before(how):
 
 def test_a_model_of_its_own_speech_places_boundaries(timit, tmp_path):
     """From a flat start, no label used, as accurate as the documents say."""
-    call = ["train", str(timit), str(tmp_path / "model"), "--recipe", "quick", "-o", str(tmp_path / "out")]
+    call = ["train", str(timit), str(tmp_path / "model"), "--recipe", "quick", "--start", "flat"]
+    call += ["-o", str(tmp_path / "out")]
     result = CliRunner().invoke(main, call)
     assert result.exit_code == 0, result.output
     report = evaluate(timit, tmp_path / "out").report

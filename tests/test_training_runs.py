@@ -60,6 +60,7 @@ EVERY = (
 )
 ITERATIONS = sum(s.iterations for s in EVERY)
 TEXT = Text()
+FLAT = ("--start", "flat")
 
 
 def run(*arguments):
@@ -139,7 +140,7 @@ def tiny(tmp_path_factory, grows) -> Path:
 
 def test_from_a_corpus_to_an_alignment(tmp_path):
     model, out = tmp_path / "model", tmp_path / "out"
-    result = run("train", SAMPLE, model, "--config", config(tmp_path), "--out", out, "-j", 2)
+    result = run("train", SAMPLE, model, "--config", config(tmp_path), *FLAT, "--out", out, "-j", 2)
     assert result.exit_code == 0, result.output
     assert "learnt    10 utterances, 0.6 minutes" in result.output
     assert "aligned   10" in result.output
@@ -351,7 +352,7 @@ main()
 def test_a_polite_kill_leaves_what_can_be_gone_on_with(tmp_path):
     path, model = tmp_path / "config.yaml", tmp_path / "model"
     path.write_text("stages:\n- {kind: monophone, iterations: 20}\n")
-    line = [sys.executable, "-c", STANDING_STILL, "train", SAMPLE, model, "--config", path, "-j", "2"]
+    line = [sys.executable, "-c", STANDING_STILL, "train", SAMPLE, model, "--config", path, *FLAT, "-j", "2"]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "one is kept\n"
@@ -425,7 +426,7 @@ def test_a_full_disk_is_told_wherever_it_gets_full(tmp_path, monkeypatch, name):
 
     path = config(tmp_path)
     monkeypatch.setattr(Path, "replace", replaced)
-    result = run("train", SAMPLE, tmp_path / "model", "--config", path)
+    result = run("train", SAMPLE, tmp_path / "model", "--config", path, *FLAT)
     assert result.exit_code == 2
     assert "No space left on device" in result.output
     assert str(tmp_path / "model") in result.output
@@ -632,7 +633,7 @@ def sample(tmp_path) -> Path:
 )
 def test_too_little_speech(sample, tmp_path, texts, rule):
     texts(sample)
-    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path))
+    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path), *FLAT)
     assert result.exit_code == 2
     assert re.search(rule, result.output.replace("\n", " ")), result.output
     assert str(sample) in result.output
@@ -657,7 +658,7 @@ def test_too_little_for_a_stage(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_left_out_and_told(sample, tmp_path):
     text = (sample / "rms" / "winter.lab").read_text()
     (sample / "rms" / "winter.lab").write_text(text * 12)
-    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path))
+    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path), *FLAT)
     assert result.exit_code == 1, result.output
     assert "learnt    9 utterances" in result.output
     assert "left out  1" in result.output
@@ -687,7 +688,7 @@ def test_all_that_does_not_fit(sample, tmp_path):
     """Then there is nothing to learn from."""
     for path in sample.rglob("*.lab"):
         path.write_text(path.read_text() * 12)
-    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path))
+    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path), *FLAT)
     assert result.exit_code == 2, result.output
     assert "no utterance is long enough for its transcript" in result.output
 
@@ -726,10 +727,11 @@ def numbered(tmp_path_factory, tiny) -> Path:
 
 def test_phones_that_are_numbers_are_trained_and_aligned(numbered, tmp_path):
     model, out = tmp_path / "model", tmp_path / "out"
-    result = run("train", SAMPLE, model, "--config", config(tmp_path), "-d", numbered, "-o", out, "--strict")
+    call = ("train", SAMPLE, model, "--config", config(tmp_path), *FLAT, "-d", numbered, "-o", out)
+    result = run(*call, "--strict")
     assert result.exit_code == 2
     assert f"{numbered}:201: 'bad' has no phones" in result.output
-    result = run("train", SAMPLE, model, "--config", config(tmp_path), "-d", numbered, "-o", out)
+    result = run(*call)
     assert "Traceback" not in result.output
     assert "2 lines cannot be used" in result.output
     assert {"0", "1", "2", "9"} <= set(load_model(model).topology.phones)
@@ -772,7 +774,7 @@ def test_an_adapted_model_keeps_the_words_that_were_added(tmp_path):
 def test_words_that_nobody_can_pronounce(sample, tmp_path):
     """Without G2P the utterance is left out, and the word is named."""
     (sample / "rms" / "kitchen.lab").write_text("There is a pot of zyxqua on the kitchen table.")
-    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path), "--no-g2p")
+    result = run("train", sample, tmp_path / "model", "--config", config(tmp_path), *FLAT, "--no-g2p")
     assert result.exit_code == 1, result.output
     assert "zyxqua" in result.output
     assert "left out" in result.output
@@ -885,7 +887,7 @@ def test_a_language_that_has_no_dictionary(italian, tmp_path):
 @needs_espeak
 def test_letters_for_phones(italian, tmp_path):
     model = tmp_path / "model"
-    result = run("train", italian, model, "-l", "it", "--characters", "--config", config(tmp_path))
+    result = run("train", italian, model, "-l", "it", "--characters", "--config", config(tmp_path), *FLAT)
     assert result.exit_code == 0, result.output
     table = json.loads((model / "hmm.json").read_text())
     assert (table["language"], table["g2p"]) == ("it", "letters")
@@ -1059,7 +1061,7 @@ def test_an_encoder_is_for_networks_and_must_be_there(tiny, little, tmp_path):
 
 def test_the_teacher_comes_first(tmp_path):
     model = tmp_path / "model"
-    result = run("train", SAMPLE, model, "-b", "neural", "--epochs", 1, "--config", config(tmp_path))
+    result = run("train", SAMPLE, model, "-b", "neural", "--epochs", 1, "--config", config(tmp_path), *FLAT)
     assert result.exit_code == 0, result.output
     assert (model / "teacher" / "hmm.json").is_file()
     assert (model / "hmm.json").is_file()

@@ -5,6 +5,7 @@ What loads the models calls the same functions, so that each rule stands once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from aligner.text.dictionaries import check_dictionaries
 from aligner.text.normalise import spoken_english
 from aligner.types import DataError, Fault, ModelError
 
+FLAT, WARPING = "flat", "dtw"  # what a training starts from: nothing, or the language's synthesised speech
 OF_TWO_MODELS = ("ctc+hmm", "median")  # backends that take one of the package's models beside a named one
 
 
@@ -175,6 +177,43 @@ def check_spoken(language: str, corpus: Path, espeak: bool) -> None:
     from aligner.reference.espeak import resolve
 
     resolve(language)
+
+
+def is_model(start: str) -> bool:
+    """Whether what a training starts from is named as a model is: by a name that is known, or a folder."""
+    try:
+        check_known(start)
+    except ModelError:
+        return os.sep in start or os.path.exists(start)
+    return True
+
+
+def check_start(start: str | None, language: str) -> None:
+    """Raise where a training cannot start from what is named (see `aligner.learn.guide.guide_of`).
+
+    Raises
+    ------
+    DataError
+        If it is no model, and eSpeak speaks no such language.
+    ModelError
+        If there is no model in a folder that is named.
+    """
+    if start is None or start == FLAT:
+        return
+    if is_model(start):
+        check_known(start)
+        return
+    from aligner.reference.espeak import resolve
+
+    try:
+        resolve(language if start == WARPING else start)
+    except DataError as error:
+        raise DataError(
+            f"--start {start}",
+            error.rule,
+            f"name a model, {WARPING}, {FLAT}, or the code of a language: {error.remedy}",
+            fault=Fault.CALL,
+        ) from error
 
 
 def check_compared(reference: Path, *aligned: Path, tiers: TierNames | None = None) -> None:

@@ -18,6 +18,7 @@ from aligner.backends.calls import (
     check_pronounced,
     check_refined,
     check_spoken,
+    check_start,
     check_tables,
 )
 from aligner.backends.options import NOTHING, Compute, Options, check_device
@@ -238,6 +239,14 @@ def training(call: TrainRequest) -> None:
         )
     if call.teacher is not None:
         check_known(call.teacher)
+    if call.start is not None and (call.backend == "ctc" or call.teacher is not None):
+        raise DataError(
+            "--start",
+            "only the training of a hidden Markov model starts from something",
+            "leave it out" if call.teacher is None else "leave out it or --teacher",
+            fault=Fault.CALL,
+        )
+    check_start(call.start, call.language)
     check_writable(call.model)
     if call.out is not None:
         check_place(call.corpus, call.out)

@@ -10,17 +10,16 @@ their transcripts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 
 from aligner.backends.base import AnyBackend
+from aligner.backends.calls import FLAT, WARPING, is_model
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.learn.pronouncing import Text
-from aligner.models.known import check_known, kind_of
 from aligner.refine.outliers import widened
 from aligner.refine.thresholds import Test
 from aligner.run.align import align
@@ -40,7 +39,6 @@ from aligner.types import (
     Utterance,
 )
 
-FLAT, WARPING = "flat", "dtw"  # names of a start: none, and the language's synthesised speech
 LEAST_GUIDED = 0.5  # share of the utterances; where fewer fit, it is the guide that is of other speech
 # suspicions of a guide's alignment for which an utterance is not learnt from; a recording may well be noisy,
 # and what the transcript lacks is left out
@@ -65,7 +63,7 @@ class Guide:
     about: str
     """What aligned: a phrase."""
     alignments: Mapping[str, Alignment]
-    """Those that fit, by the ids of their utterances."""
+    """Those that fit, by the ids of their utterances; of some only a piece (see `piece_of`)."""
     failures: tuple[Failure, ...]
     """What cannot be aligned or does not fit, and so is not learnt from."""
 
@@ -80,15 +78,6 @@ class Guide:
             f"begun flat, for {count} of {total} utterances fit {self.about} ({first.utterance.id}: "
             f"{first.message}): name what fits them better (--start)"
         )
-
-
-class Placed(NamedTuple):
-    """What a guide says of an utterance's frames."""
-
-    phones: tuple[GuidedPhone, ...]
-    """The phones, which tile the frames that are kept."""
-    kept: np.ndarray
-    """(T,) which of all frames are kept: those of sound that the transcript has."""
 
 
 def guide_of(start: str | None, text: Text, compute: Compute) -> AnyBackend | None:
@@ -124,17 +113,9 @@ def guide_of(start: str | None, text: Text, compute: Compute) -> AnyBackend | No
     return chosen(None, _options(text, start, WARPING), compute)
 
 
-def is_model(start: str) -> bool:
-    """Whether a start is the name or folder of a model, and not a language."""
-    try:
-        check_known(start)
-    except ModelError:
-        return False
-    return kind_of(start) is not None
-
-
 def _options(text: Text, language: str | None, backend: str | None = None) -> Options:
-    return Options(language=language, backend=backend, conventions=text.conventions)
+    """How a guide aligns: with a wildcard, lest what nobody transcribed becomes a pause."""
+    return Options(language=language, backend=backend, conventions=text.conventions, star=True)
 
 
 def guided(
@@ -170,7 +151,7 @@ def guided(
         for a in aligned
         if a.utterance.id in doubts
     ]
-    found = {a.utterance.id: a for a in aligned if a.utterance.id not in doubts}
+    found = {a.utterance.id: piece_of(a) for a in aligned if a.utterance.id not in doubts}
     return Guide(about=backend.traits.about, alignments=found, failures=(*failures, *left_out))
 
 
@@ -180,10 +161,37 @@ def _unfit(alignment: Alignment, wider: float) -> str | None:
     return next((s.text for s in alignment.suspicions if s.test in UNFIT - usual), None)
 
 
+def piece_of(alignment: Alignment) -> Alignment:
+    """The longest row of words between sound that the transcript lacks, as an alignment of that piece alone.
+
+    Parameters
+    ----------
+    alignment : Alignment
+
+    Returns
+    -------
+    Alignment
+        Its utterance is the piece; it is what was given where nothing is untranscribed.
+    """
+    words = alignment.words
+    rows = [list(of) for star, of in groupby(words, lambda w: w.label == STAR_LABEL) if not star]
+    best = max(rows, key=lambda row: sum(w.label != SILENCE_LABEL for w in row), default=[])
+    if len(best) in (0, len(words)):
+        return alignment
+    start, end = best[0].start, best[-1].end
+    said = " ".join(w.label for w in best if w.label != SILENCE_LABEL)
+    return replace(
+        alignment,
+        utterance=replace(alignment.utterance, start=start, end=end, transcript=said),
+        words=tuple(best),
+        phones=tuple(p for p in alignment.phones if start <= (p.start + p.end) / 2 <= end),
+    )
+
+
 def placed(
     alignment: Alignment, said: Sequence[SpokenWord], *, tokens: int, clock: Clock, frames: int
-) -> Placed | None:
-    """Return what an alignment says of an utterance's frames; None where its words are others.
+) -> tuple[GuidedPhone, ...]:
+    """Return the phones that an alignment finds in an utterance's frames; none where its words are others.
 
     Where a word's phones are one of its pronunciations, they are where they were found; otherwise those of
     the first pronunciation share the time of the word evenly.
@@ -200,21 +208,14 @@ def placed(
     frames : int
         Number of the utterance's frames.
     """
-    words = [w for w in alignment.words if w.label not in (SILENCE_LABEL, STAR_LABEL)]
-    if len(words) != tokens:
-        return None
     spoken = {token: list(of) for token, of in groupby(said, key=lambda word: word.token)}
-    if len(spoken) != tokens:
-        return None
-    inside = iter(zip(words, (spoken[k] for k in range(tokens)), strict=True))
-    segments: list[tuple[float, str | None]] = []
+    if len([w for w in alignment.words if w.label != SILENCE_LABEL]) != tokens or len(spoken) != tokens:
+        return ()
+    of_words = iter(spoken[k] for k in range(tokens))
+    segments: list[tuple[float, str]] = []
     for word in alignment.words:
-        if word.label == SILENCE_LABEL:
-            segments.append((word.end, SILENCE))
-        elif word.label == STAR_LABEL:
-            segments.append((word.end, None))
-        else:
-            segments += _segments(word, alignment.phones, next(inside)[1])
+        silent = word.label == SILENCE_LABEL
+        segments += [(word.end, SILENCE)] if silent else _segments(word, alignment.phones, next(of_words))
     return _on_frames(segments, alignment.words[0].start, clock, frames)
 
 
@@ -235,15 +236,11 @@ def _segments(
 
 
 def _on_frames(
-    segments: Sequence[tuple[float, str | None]], start: float, clock: Clock, frames: int
-) -> Placed:
-    ends = clock.frame(np.array([end for end, _ in segments]) - start)
+    segments: Sequence[tuple[float, str]], start: float, clock: Clock, frames: int
+) -> tuple[GuidedPhone, ...]:
+    ends = clock.frame(np.array([end for end, _ in segments]) - start).round(3)  # not 10.000000001
     owner = np.searchsorted(ends, np.arange(frames), side="right").clip(max=len(segments) - 1)
-    kept = np.array([label is not None for _, label in segments])[owner]
     counts = np.bincount(owner, minlength=len(segments)).tolist()
-    phones = (
-        GuidedPhone(label, count)
-        for (_, label), count in zip(segments, counts, strict=True)
-        if label is not None and count
+    return tuple(
+        GuidedPhone(label, count) for (_, label), count in zip(segments, counts, strict=True) if count
     )
-    return Placed(tuple(phones), kept)

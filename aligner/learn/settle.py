@@ -30,10 +30,11 @@ from aligner.refine.learning import FEWEST_LESSONS, learn
 from aligner.run.align import align
 from aligner.text.conventions import Conventions
 from aligner.text.phones import PhoneMap, phone_class
-from aligner.types import STAR_LABEL, Alignment, Interval
+from aligner.types import Alignment, Interval
 
 MOST_UTTERANCES = 120  # of the corpus; more take longer to learn from, and give little
 OFFSET_PRIOR = 5  # boundaries' worth of belief that a model is not late: rare pairs of classes move little
+FARTHEST = 0.05  # s; who is off by more than that is lost, not late
 WHOLE_LABELS = PhoneMap({}, folded=False)  # a guide has the labels of the model, or none that match
 
 
@@ -55,7 +56,7 @@ def settled(model: MarkovModel, out: Path, guide: Guide, conventions: Convention
     """
     path = out / saved.DICTIONARY
     plain = replace(model, dictionary=path if path.is_file() else None)
-    some = evenly([a for a in guide.alignments.values() if _whole(a)], MOST_UTTERANCES)
+    some = evenly(list(guide.alignments.values()), MOST_UTTERANCES)
     compute = Compute(jobs=jobs)
     options = Options(adapt=False, star=False, conventions=conventions)
     searched = chosen(plain, replace(options, refine="none"), compute)
@@ -75,10 +76,6 @@ def evenly(alignments: Sequence[Alignment], most: int) -> list[Alignment]:
     """Up to ``most`` alignments, spread over all."""
     count = min(len(alignments), most)
     return [alignments[k * len(alignments) // count] for k in range(count)]
-
-
-def _whole(alignment: Alignment) -> bool:
-    return all(word.label != STAR_LABEL for word in alignment.words)
 
 
 def _as_corrected(alignment: Alignment) -> CorrectedUtterance:
@@ -116,6 +113,7 @@ def offsets_beside(
             before, after = (by_model[j].label if 0 <= j < len(by_model) else "" for j in (k - 1, k))
             late[phone_class(before), phone_class(after)].append(edge.late)
     return {
-        pair: round(float(np.median(of)) * len(of) / (len(of) + OFFSET_PRIOR), 6)
+        pair: round(min(max(median, -FARTHEST), FARTHEST) * len(of) / (len(of) + OFFSET_PRIOR), 6)
         for pair, of in sorted(late.items())
+        if (median := float(np.median(of)))
     }

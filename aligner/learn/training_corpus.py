@@ -15,14 +15,14 @@ from torch import Tensor
 from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.features import Moments
-from aligner.learn.guide import Guide, Placed, guided, placed
+from aligner.learn.guide import Guide, guided, placed
 from aligner.learn.hmm_options import Options
 from aligner.learn.pronouncing import Text, phones_of, speller
 from aligner.text.dictionaries import few_words
 from aligner.text.lexicon import Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.phones import unstressed
-from aligner.train.em import Example
+from aligner.train.em import Example, GuidedPhone
 from aligner.types import Caution, DataError, Failure, Pronunciation, Utterance
 
 # How recordings are heard: without margins, for a flat start cuts an utterance into equal pieces, and phones
@@ -121,7 +121,8 @@ def read_training_corpus(
     guide, notes = _guide(readable, options, on_progress)
     if guide is not None:
         failures += guide.failures
-        readable = [u for u in readable if u.id in guide.alignments]
+        readable = [a.utterance for a in guide.alignments.values()]
+        tokens = {u.id: text.tokens(u.transcript, u.speaker) for u in readable}
     spoken: dict[str, list[SpokenWord]] = {}
     cepstra: dict[str, Tensor] = {}
     for u, result in _each_read(readable, options, on_progress):
@@ -134,8 +135,6 @@ def read_training_corpus(
             failures.append(Failure.of(u, error))
     usable = [u for u in readable if u.id in cepstra]
     places = _places(usable, guide, tokens, spoken, cepstra, options) if guide is not None else {}
-    for name, where in places.items():
-        cepstra[name] = cepstra[name][torch.from_numpy(where.kept).to(cepstra[name].device)]
     return TrainingCorpus(
         utterances=usable,
         labels=phones_of(spell, list(spoken.values())),
@@ -154,10 +153,10 @@ def _places(
     spoken: Mapping[str, list[SpokenWord]],
     cepstra: Mapping[str, Tensor],
     options: Options,
-) -> dict[str, Placed]:
-    """What a guide says of the frames of each utterance whose words it has."""
+) -> dict[str, tuple[GuidedPhone, ...]]:
+    """What a guide finds in the frames of each utterance."""
     clock = options.frontend.clock
-    found = {
+    return {
         u.id: placed(
             guide.alignments[u.id],
             spoken[u.id],
@@ -167,7 +166,6 @@ def _places(
         )
         for u in utterances
     }
-    return {name: where for name, where in found.items() if where is not None}
 
 
 def _guide(
@@ -204,7 +202,7 @@ def _examples(
     utterances: Sequence[Utterance],
     cepstra: Mapping[str, Tensor],
     spoken: Mapping[str, list[SpokenWord]],
-    places: Mapping[str, Placed],
+    places: Mapping[str, tuple[GuidedPhone, ...]],
     options: Options,
 ) -> Iterator[Example]:
     """Yield examples whose cepstra are normalised by utterance and speaker."""
@@ -220,7 +218,7 @@ def _examples(
             cepstra=options.frontend.normalise(cepstra[u.id], voices[u.speaker]),
             words=tuple(tuple(_without_probabilities(w.pronunciations)) for w in said),
             spelled=tuple(w.word for w in said),
-            guide=places[u.id].phones if u.id in places else (),
+            guide=places.get(u.id, ()),
         )
 
 
