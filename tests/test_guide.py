@@ -20,7 +20,8 @@ from aligner.backends.options import Compute
 from aligner.cli import main
 from aligner.evaluate.folders import evaluate
 from aligner.learn import guide as guides
-from aligner.learn.guide import Guide, guide_of, guided, piece_of, placed
+from aligner.learn import training_corpus
+from aligner.learn.guide import Guide, guide_of, guided, piece_of, placed, untranscribed_in
 from aligner.learn.hmm_options import Options
 from aligner.learn.pronouncing import Text
 from aligner.learn.settle import evenly, offsets_beside
@@ -124,6 +125,26 @@ def test_of_sound_that_the_transcript_lacks_nothing_is_learnt():
     assert where == (("sil", 10), ("IH", 10), ("AO", 5), ("L", 5), ("sil", 10))
     whole = alignment([(0.2, ""), (0.5, "see")])
     assert piece_of(whole) is whole
+
+
+def test_noise_is_learnt_from_sound_that_the_transcripts_lack():
+    words = [(0.4, "<star>"), (0.7, "see"), (0.9, "<star>"), (1.2, "it"), (2.0, "<star>")]
+    found = list(untranscribed_in(alignment(words, name="u")))
+    assert [(u.id, u.start, u.end, u.transcript) for u in found] == [
+        ("u<star>1", 0.0, 0.4, ""),
+        ("u<star>2", 1.2, 2.0, ""),
+    ]
+    utterance = find(SAMPLE).utterances[0]
+    guide = Guide(
+        about="",
+        alignments={},
+        failures=(),
+        untranscribed=(replace(utterance, id="n", start=0.2, end=0.9, transcript=""),),
+    )
+    [example] = training_corpus._noises(guide, Options(jobs=1))
+    assert example.guide == (("spn", len(example.cepstra)),)
+    assert example.words == ((Pronunciation(("spn",)),),)
+    assert len(example.cepstra) in range(66, 72)
 
 
 def test_a_guide_that_read_other_words_says_nothing():

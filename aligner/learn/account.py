@@ -41,7 +41,7 @@ def about(
     return {
         "training": {"stages": schedules, "em": options.em, "seed": options.seed},
         "corpus": {
-            "utterances": len(corpus.examples),
+            "utterances": len(corpus.utterances),
             "hours": round(corpus.seconds / 3600, 4),
             "speakers": len({e.speaker for e in corpus.examples}),
             "left_out": len(corpus.failures),
@@ -75,6 +75,7 @@ def unaligned(corpus: TrainingCorpus, state: TrainingState) -> list[Failure]:
             fault=Fault.TOO_SHORT,
         )
         for name in _without_path(corpus, state)
+        if name in by_id
     ]
 
 

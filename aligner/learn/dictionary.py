@@ -32,7 +32,7 @@ def pronunciations_of(examples: Sequence[Example]) -> Pronunciations:
     Speakers may have dictionaries of their own: then a word has the pronunciations of all of them.
     """
     found: dict[str, Sequence[Pronunciation]] = {}
-    for e in examples:
+    for e in [e for e in examples if e.spelled]:
         for word, said in zip(e.spelled, e.words, strict=True):
             before = found.setdefault(word, said)
             if before is not said and before != said:

@@ -39,6 +39,7 @@ from aligner.types import (
     Utterance,
 )
 
+LEAST_UNTRANSCRIBED = 0.3  # s; what is shorter may be a cough or the edge of a word
 LEAST_GUIDED = 0.5  # share of the utterances; where fewer fit, it is the guide that is of other speech
 # suspicions of a guide's alignment for which an utterance is not learnt from; a recording may well be noisy,
 # and what the transcript lacks is left out
@@ -66,6 +67,8 @@ class Guide:
     """Those that fit, by the ids of their utterances; of some only a piece (see `piece_of`)."""
     failures: tuple[Failure, ...]
     """What cannot be aligned or does not fit, and so is not learnt from."""
+    untranscribed: tuple[Utterance, ...] = ()
+    """Stretches of sound that the transcripts lack, from which noise is learnt; without transcripts."""
 
     @property
     def doubt(self) -> str | None:
@@ -152,7 +155,22 @@ def guided(
         if a.utterance.id in doubts
     ]
     found = {a.utterance.id: piece_of(a) for a in aligned if a.utterance.id not in doubts}
-    return Guide(about=backend.traits.about, alignments=found, failures=(*failures, *left_out))
+    return Guide(
+        about=backend.traits.about,
+        alignments=found,
+        failures=(*failures, *left_out),
+        untranscribed=tuple(u for a in aligned for u in untranscribed_in(a)),
+    )
+
+
+def untranscribed_in(alignment: Alignment) -> Iterator[Utterance]:
+    """Yield the stretches of sound that a transcript lacks, those of `LEAST_UNTRANSCRIBED` and more."""
+    stars = [w for w in alignment.words if w.label == STAR_LABEL and w.duration >= LEAST_UNTRANSCRIBED]
+    for number, star in enumerate(stars, 1):
+        whole = alignment.utterance
+        yield replace(
+            whole, id=f"{whole.id}{STAR_LABEL}{number}", start=star.start, end=star.end, transcript=""
+        )
 
 
 def _unfit(alignment: Alignment, wider: float) -> str | None:

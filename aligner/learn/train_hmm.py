@@ -164,7 +164,7 @@ def train_hmm(
     lost = account.unaligned(read, state)
     return Summary(
         model=model,
-        utterances=len(read.examples) - len(lost),
+        utterances=len(read.utterances) - len(lost),
         seconds=read.seconds,
         failures=(*read.failures, *lost),
         phones=trees_of(model).phones,

@@ -23,7 +23,7 @@ from aligner.text.lexicon import Pronouncer, SpokenWord
 from aligner.text.normalise import BRACKETED, Token
 from aligner.text.phones import unstressed
 from aligner.train.em import Example, GuidedPhone
-from aligner.types import Caution, DataError, Failure, Pronunciation, Utterance
+from aligner.types import NOISE_LABEL, Caution, DataError, Failure, Pronunciation, Utterance
 
 # How recordings are heard: without margins, for a flat start cuts an utterance into equal pieces, and phones
 # would get a part of them (TIMIT's 80 sentences: 20.9 ms, not 14.5)
@@ -134,16 +134,35 @@ def read_training_corpus(
         except DataError as error:
             failures.append(Failure.of(u, error))
     usable = [u for u in readable if u.id in cepstra]
+    noises = _noises(guide, options) if guide is not None else []
     places = _places(usable, guide, tokens, spoken, cepstra, options) if guide is not None else {}
     return TrainingCorpus(
         utterances=usable,
         labels=phones_of(spell, list(spoken.values())),
-        examples=list(_examples(usable, cepstra, spoken, places, options)),
+        examples=[*_examples(usable, cepstra, spoken, places, options), *noises],
         failures=failures,
         seconds=options.frontend.clock.seconds(sum(map(len, cepstra.values()))),
         guide=guide,
         notes=notes,
     )
+
+
+def _noises(guide: Guide, options: Options) -> list[Example]:
+    """Examples of sound that the transcripts lack, each one noise from start to end."""
+    noise = ((Pronunciation((NOISE_LABEL,)),),)
+    found = []
+    for u, cepstra in _each_read(guide.untranscribed, options, lambda *_: None):
+        if isinstance(cepstra, Tensor) and len(cepstra):
+            found.append(
+                Example(
+                    id=u.id,
+                    speaker=u.speaker,
+                    cepstra=options.frontend.normalise(cepstra),
+                    words=noise,
+                    guide=(GuidedPhone(NOISE_LABEL, len(cepstra)),),
+                )
+            )
+    return found
 
 
 def _places(

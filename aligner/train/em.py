@@ -69,7 +69,7 @@ class Example:
     words: tuple[tuple[Pronunciation, ...], ...]
     """Pronunciations that each word may have."""
     spelled: tuple[str, ...] = ()
-    """The words as they are spelled."""
+    """The words as they are spelled; empty where their pronunciations are not to be counted."""
     guide: tuple[GuidedPhone, ...] = ()
     """The phones that tile the frames, by what aligned the corpus before; empty where nothing did."""
 

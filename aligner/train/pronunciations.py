@@ -92,6 +92,8 @@ def _rounded(number: float) -> float:
 
 def with_pronunciations(example: Example, weights: Mapping[str, Sequence[Pronunciation]]) -> Example:
     """Replace the pronunciations of an utterance's words by those in ``weights``, where there are some."""
+    if not example.spelled:
+        return example
     return replace(
         example,
         words=tuple(

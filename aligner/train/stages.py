@@ -406,6 +406,7 @@ def _begin_pronunciations(
     words = {
         word: pronunciations
         for e in speech.examples
+        if e.spelled
         for word, pronunciations in zip(e.spelled, e.words, strict=True)
     }
     return replace(state, weights=with_probabilities(words, state.pronunciations), paths=None)
