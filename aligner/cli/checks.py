@@ -175,8 +175,8 @@ class TrainRequest:
     """Files whose words are laid over it, the last one on top."""
     strict: bool
     """Whether a line of these files that cannot be used is an error."""
-    characters: bool
-    """Whether the letters of words stand for phones."""
+    characters: bool | None
+    """Whether the letters of words stand for phones; None: where they fit better than what eSpeak says."""
     language: str
     """The code of the transcripts' language."""
     g2p: bool
@@ -225,7 +225,7 @@ def training(call: TrainRequest) -> None:
     DataError, ModelError
         If the call is wrong.
     """
-    check_pronounced(call.dictionary, call.characters, call.add_words)
+    check_pronounced(call.dictionary, bool(call.characters), call.add_words)
     check_device(call.device)
     check_corpus(call.corpus)
     check_new(call.model / (NETWORK_TABLE if call.backend == "ctc" else HMM_TABLE))

@@ -36,7 +36,10 @@ def _what_is_kept(backend: str, **_: Any) -> str:
 )
 @dictionaries(".  [default: CMU's, of English; eSpeak's, of other languages]")
 @click.option(
-    "--characters", is_flag=True, help="Learn the letters that words are written with; needs no dictionary."
+    "--characters/--no-characters",
+    default=None,
+    help="Learn the letters that words are written with; needs no dictionary.  [default: where they fit the "
+    "recordings better than eSpeak's pronunciations (hmm)]",
 )
 @click.option(
     "--language",

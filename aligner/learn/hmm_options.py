@@ -42,6 +42,8 @@ class Options:
     """What turns recordings into features."""
     resume: bool = False
     """Whether to go on where an earlier training stopped."""
+    letters: bool = False
+    """Whether letters take the place of eSpeak's pronunciations where they fit the recordings better."""
     start: AnyBackend | None = None
     """What aligns the corpus first, so that the training starts from there; None begins flat (see
     `aligner.learn.guide`)."""

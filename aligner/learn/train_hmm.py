@@ -16,6 +16,7 @@ from aligner.learn.checkpoint import Checkpoint
 from aligner.learn.dictionary import pronunciations_of, write_dictionary
 from aligner.learn.history import HISTORY, Row, plot
 from aligner.learn.hmm_options import Options
+from aligner.learn.letters import fitting
 from aligner.learn.margins import margin_spread
 from aligner.learn.pronouncing import Text
 from aligner.learn.settle import settled
@@ -158,6 +159,8 @@ def train_hmm(
         )
     read = read_training_corpus(corpus, text, options, on_progress)
     _check_length(corpus, read)
+    if options.letters:
+        text, read = fitting(corpus, text, read, options)
     run = _Run(out, text, options, read, checkpoint)
     state, model = run.iterate(on_iteration)
     model = run.save(state, model)

@@ -86,7 +86,12 @@ def cautions(corpus: Path, text: Text) -> tuple[Caution, ...]:
 
 
 def read_training_corpus(
-    corpus: Path, text: Text, options: Options, on_progress: Progress = lambda *_: None
+    corpus: Path,
+    text: Text,
+    options: Options,
+    on_progress: Progress = lambda *_: None,
+    *,
+    guide: Guide | None = None,
 ) -> TrainingCorpus:
     """Read a corpus: what is said, by whom, and the normalised cepstra of the recordings.
 
@@ -100,6 +105,8 @@ def read_training_corpus(
         How features are computed, by how many threads, on which device.
     on_progress : callable
         Called after each recording.
+    guide : Guide, optional
+        Alignments to start from, where they are known.
 
     Raises
     ------
@@ -118,7 +125,7 @@ def read_training_corpus(
             failures.append(Failure.of(utterance, error))
     spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
     readable = [u for u in found.utterances if u.id in tokens]
-    guide, notes = _guide(readable, options, on_progress)
+    guide, notes = (guide, ()) if guide is not None else _guide(readable, options, on_progress)
     if guide is not None:
         failures += guide.failures
         readable = [a.utterance for a in guide.alignments.values()]

@@ -49,7 +49,7 @@ def train(call: TrainRequest) -> int:
     text = Text(
         call.dictionary,
         call.g2p,
-        call.characters,
+        bool(call.characters),
         call.language,
         conventions=call.conventions,
         add_words=call.add_words,
@@ -93,6 +93,7 @@ def _hmm_options(call: TrainRequest, text: Text) -> HmmOptions:
         device=call.device,
         resume=call.resume,
         start=start,
+        letters=call.characters is None and call.backend == "hmm",  # others read the corpus by themselves
         **others,
     )
 
