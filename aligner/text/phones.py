@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from aligner.text.alphabets import bare
 from aligner.text.stress import without_stress
 from aligner.types import DataError
 
@@ -98,14 +99,15 @@ def kind(label: str) -> str:
 
 
 def fold(label: str) -> str:
-    """Fold a label to one of the 39 classes of Lee & Hon (1989); others to lower case.
+    """Fold a label to one of the 39 classes of Lee & Hon (1989); others to lower case, those in the IPA to
+    their letters.
 
     Examples
     --------
-    >>> fold("AH0"), fold("axr"), fold("h#")
-    ('ah', 'er', 'sil')
+    >>> fold("AH0"), fold("axr"), fold("h#"), fold("ˈt͡ʃʰ"), fold("aː")
+    ('ah', 'er', 'sil', 'tʃ', 'a')
     """
-    base = unstressed(label.strip()).upper()
+    base = unstressed(bare(label.strip())).upper()
     return FOLDED_CLASSES.get(base, base.lower())
 
 
