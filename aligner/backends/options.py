@@ -48,13 +48,13 @@ class Options:
     """Whether a word that is in no dictionary gets a pronunciation from its letters."""
 
     phones: str = "native"
-    """The alphabet that phones are written in: 'ipa', 'xsampa' or 'arpabet'; 'native' leaves what the model or
-    the dictionary has.  It changes labels and nothing else (see `aligner.text.alphabets`)."""
+    """The alphabet that phones are written in: 'ipa', 'xsampa' or 'arpabet'; 'native' leaves what the model
+    or the dictionary has.  It changes labels and nothing else (see `aligner.text.alphabets`)."""
 
     stress: bool | None = None
-    """Whether vowels are labelled with the stress that the dictionary writes (``AH0``, ``IY1``; ``ə``, ``ˈi``
-    in the IPA); it changes labels and nothing else.  None labels it in ARPAbet and not in the IPA and X-SAMPA,
-    where it is a mark of a syllable."""
+    """Whether vowels are labelled with the stress that the dictionary writes (``AH0``, ``IY1``; in the IPA
+    ``ə``, ``ˈi``); it changes labels and nothing else.  None labels it in ARPAbet, and not in the IPA and
+    X-SAMPA, where it is a mark of a syllable."""
 
     refine: str = "full"
     """What is done to boundaries after the search: 'none' leaves them, 'offsets' corrects them by the model's

@@ -61,8 +61,8 @@ G2P = click.option(
 STRESS = click.option(
     "--stress/--no-stress",
     default=None,
-    help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1; in the IPA \u02c8i), "
-    "or without.  [default: stress; no-stress with --phones ipa and xsampa]",
+    help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1; \u02c8i in the "
+    "IPA), or without.  [default: stress; no-stress with --phones ipa and xsampa]",
 )
 PHONES = click.option(
     "--phones",

@@ -266,6 +266,6 @@ def _suggested(
             )
         except DataError:
             continue
-        phones = (list(chain(*(s.phones or () for s in side.values()))) for side in sides)
-        together.update(shared_time(*comparable(*phones, options.phone_map)))
+        known, own = (list(chain(*(s.phones or () for s in side.values()))) for side in sides)
+        together.update(shared_time(*comparable(known, own, options.phone_map)))
     return suggestion(together)

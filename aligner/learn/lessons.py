@@ -83,8 +83,9 @@ def _mismatch(item: CorrectedUtterance, truth: np.ndarray, phones: Sequence[Inte
 def true_places(reference: Sequence[Interval], phones: Sequence[Interval], english: bool) -> np.ndarray:
     """Return where the boundaries between phones are in a reference.
 
-    Phones are matched by their labels first (see `aligner.evaluate.matching`), in whichever alphabet each side
-    is written, so both may have some that the other lacks; of a boundary that the reference has a pause in, neither side is right.
+    Phones are matched by their labels first (see `aligner.evaluate.matching`), in whichever alphabet each
+    side is written, so both may have some that the other lacks; of a boundary that the reference has a pause
+    in, neither side is right.
 
     Parameters
     ----------

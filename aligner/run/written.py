@@ -1,7 +1,7 @@
 """Where the labels of phones become what is written: in the alphabet that the options name.
 
-Whatever aligns, judges and compares works on the labels that the model or the dictionary has.  What leaves for
-the user, as files, as events of a stream, or as the alignments that programs get, goes through here.
+Whatever aligns, judges and compares works on the labels that the model or the dictionary has.  What leaves
+for the user, as files, as events of a stream, or as the alignments that programs get, goes through here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,17 +23,17 @@ LEAST_KNOWN = 0.6  # share of a set's labels that an alphabet has, from which th
 SHORTEST_KNOWN = 2  # labels from which that can be told
 
 # letters of the chart, each behind its code in X-SAMPA
-_CONSONANTS = r"""p p b b t t d d t` ʈ d` ɖ c c J\ ɟ k k g ɡ q q G\ ɢ ? ʔ m m F ɱ n n n` ɳ J ɲ N ŋ N\ ɴ B\ ʙ r r
-R\ ʀ 4 ɾ r` ɽ p\ ɸ B β f f v v T θ D ð s s z z S ʃ Z ʒ s` ʂ z` ʐ C ç j\ ʝ x x G ɣ X χ R ʁ X\ ħ ?\ ʕ h h h\ ɦ K ɬ
-K\ ɮ P ʋ r\ ɹ r\` ɻ j j M\ ɰ l l l` ɭ L ʎ L\ ʟ 5 ɫ O\ ʘ |\ ǀ !\ ǃ =\ ǂ |\|\ ǁ b_< ɓ d_< ɗ J\_< ʄ g_< ɠ G\_< ʛ
-W ʍ w w H ɥ H\ ʜ <\ ʢ >\ ʡ s\ ɕ z\ ʑ l\ ɺ x\ ɧ"""
+_CONSONANTS = r"""p p b b t t d d t` ʈ d` ɖ c c J\ ɟ k k g ɡ q q G\ ɢ ? ʔ m m F ɱ n n n` ɳ J ɲ N ŋ N\ ɴ B\ ʙ r r R\ ʀ
+4 ɾ r` ɽ p\ ɸ B β f f v v T θ D ð s s z z S ʃ Z ʒ s` ʂ z` ʐ C ç j\ ʝ x x G ɣ X χ R ʁ X\ ħ ?\ ʕ h h
+h\ ɦ K ɬ K\ ɮ P ʋ r\ ɹ r\` ɻ j j M\ ɰ l l l` ɭ L ʎ L\ ʟ 5 ɫ O\ ʘ |\ ǀ !\ ǃ =\ ǂ |\|\ ǁ b_< ɓ d_< ɗ
+J\_< ʄ g_< ɠ G\_< ʛ W ʍ w w H ɥ H\ ʜ <\ ʢ >\ ʡ s\ ɕ z\ ʑ l\ ɺ x\ ɧ"""
 _VOWELS = r"""i i y y 1 ɨ } ʉ M ɯ u u I ɪ Y ʏ I\ ᵻ U ʊ U\ ᵿ e e 2 ø @\ ɘ 8 ɵ 7 ɤ o o @ ə E ɛ 9 œ 3 ɜ 3\ ɞ V ʌ O ɔ
 { æ 6 ɐ a a & ɶ A ɑ Q ɒ @` ɚ 3` ɝ"""
 # marks behind a letter, and those of the whole
 _MARKS = r"""_h ʰ _w ʷ ' ʲ _G ˠ _?\ ˤ _n ⁿ _l ˡ _> ʼ ~ U+0303 _0 U+0325 _v U+032C _O U+0339 _c U+031C _+ U+031F
-_- U+0320 _" U+0308 _x U+033D = U+0329 _^ U+032F ` ˞ _t U+0324 _k U+0330 _N U+033C _d U+032A _a U+033A _m U+033B
-_r U+031D _o U+031E _A U+0318 _q U+0319 _e U+0334 _} U+031A : ː :\ ˑ _X U+0306 " ˈ % ˌ _T ˥ _H ˦ _M ˧ _L ˨ _B ˩
-_R U+030C _F U+0302"""
+_- U+0320 _" U+0308 _x U+033D = U+0329 _^ U+032F ` ˞ _t U+0324 _k U+0330 _N U+033C _d U+032A _a
+U+033A _m U+033B _r U+031D _o U+031E _A U+0318 _q U+0319 _e U+0334 _} U+031A : ː :\ ˑ _X U+0306 " ˈ
+% ˌ _T ˥ _H ˦ _M ˧ _L ˨ _B ˩ _R U+030C _F U+0302"""
 EXTENSIONS = r"""_h\ ʱ _* U+0348 _? ˀ _m\ ᵐ _N\ ᵑ _B\ ᵝ"""
 _ALSO = {"_j": "ʲ", "_~": "\u0303", "_=": "\u0329", "v\\": "ʋ", "l_e": "ɫ"}  # other codes that Wells has
 
@@ -53,17 +53,28 @@ REACHING_DOWN = frozenset("ɡɟŋɲɳɱjʝɥɣʒʐɻɭɽʂʈɖçpqyβχɸ")
 TIES = "\u0361\u035c"
 # what people write for a symbol of the chart: letters of other alphabets, ligatures that were given up
 VARIANTS = {
-    **{"g": "ɡ", "ε": "ɛ", "Φ": "ɸ", "φ": "ɸ", "ʧ": "tʃ", "ʤ": "dʒ", "ʦ": "ts", "ʣ": "dz", "ʨ": "tɕ", "ʥ": "dʑ"},
+    **{
+        "g": "ɡ",
+        "ε": "ɛ",
+        "Φ": "ɸ",
+        "φ": "ɸ",
+        "ʧ": "tʃ",
+        "ʤ": "dʒ",
+        "ʦ": "ts",
+        "ʣ": "dz",
+        "ʨ": "tɕ",
+        "ʥ": "dʑ",
+    },
     **{":": "ː", "'": "ʼ", "’": "ʼ", RING_ABOVE: RING_BELOW, "\u0301": "˦", "\u0304": "˧", "\u0300": "˨"},
     **{"\u030b": "˥", "\u030f": "˩", "ə˞": "ɚ", "ɜ˞": "ɝ", **dict.fromkeys(TIES, "")},
 }
 _VARIANT = re.compile("|".join(sorted(map(re.escape, VARIANTS), key=len, reverse=True)))
 
 # ARPAbet, with the labels of TIMIT beside those of CMU's dictionary; what stands twice is read as the first
-_ENGLISH = """AA ɑ AE æ AH ʌ AO ɔ AW aʊ AY aɪ EH ɛ ER ɝ EY eɪ IH ɪ IY i OW oʊ OY ɔɪ UH ʊ UW u B b CH tʃ D d DH ð
-F f G ɡ HH h JH dʒ K k L l M m N n NG ŋ P p R ɹ S s SH ʃ T t TH θ V v W w Y j Z z ZH ʒ"""
-_OF_TIMIT = """AX ə AXR ɚ IX ɨ UX ʉ DX ɾ EL U+006C+0329 EM U+006D+0329 EN U+006E+0329 ENG U+014B+0329 HV ɦ NX U+027E+0303
-Q ʔ AX-H U+0259+0325 WH ʍ BCL b_ DCL d_ GCL ɡ_ PCL p_ TCL t_ KCL k_"""
+_ENGLISH = """AA ɑ AE æ AH ʌ AO ɔ AW aʊ AY aɪ EH ɛ ER ɝ EY eɪ IH ɪ IY i OW oʊ OY ɔɪ UH ʊ UW u B b CH tʃ D d
+DH ð F f G ɡ HH h JH dʒ K k L l M m N n NG ŋ P p R ɹ S s SH ʃ T t TH θ V v W w Y j Z z ZH ʒ"""
+_OF_TIMIT = """AX ə AXR ɚ IX ɨ UX ʉ DX ɾ EL U+006C+0329 EM U+006D+0329 EN U+006E+0329 ENG U+014B+0329 HV ɦ
+NX U+027E+0303 Q ʔ AX-H U+0259+0325 WH ʍ BCL b_ DCL d_ GCL ɡ_ PCL p_ TCL t_ KCL k_"""
 
 
 def _english(text: str) -> dict[str, str]:
@@ -89,7 +100,12 @@ FROM_IPA = {
     **{"əʊ": "OW", "ᵻ": "IH", "aj": "AY", "aw": "AW", "ej": "EY", "ow": "OW", "ɔj": "OY", "ʉ": "UW"},
 }
 NO_PHONES = frozenset(
-    [SILENCE_LABEL, NOISE_LABEL, STAR_LABEL, *"sil sp pau epi h# SIL SP +NSN+ spn_S sil_S <eps> <sil>".split()]
+    [
+        SILENCE_LABEL,
+        NOISE_LABEL,
+        STAR_LABEL,
+        *["sil", "sp", "pau", "epi", "h#", "SIL", "SP", "+NSN+", "spn_S", "sil_S", "<eps>", "<sil>"],
+    ]
 )
 
 
@@ -116,6 +132,18 @@ def plain_ipa(label: str) -> str:
     taken_apart = unicodedata.normalize("NFD", label.replace("ç", "\0")).replace("\0", "ç")
     taken_apart = taken_apart.replace("c\u0327", "ç")
     return _VARIANT.sub(lambda m: VARIANTS[m[0]], taken_apart)
+
+
+def canonical(label: str) -> str:
+    """A label in the IPA as it is read back from X-SAMPA: one way to write each symbol, and marks where there
+    is room for them.
+
+    Examples
+    --------
+    >>> canonical("t͡s"), canonical("ŋ\u0325") == "ŋ\u030a"
+    ('ts', True)
+    """
+    return _ringed(plain_ipa(label))
 
 
 def _letters(ipa: str) -> list[str]:
@@ -238,6 +266,9 @@ def to_arpabet(label: str) -> str | None:
     return None if found is None else found + (digit if is_stressed(found + digit) else "")
 
 
+_BROAD = str.maketrans("ɫɡ", "lg")  # a mark that is part of the letter; and the g of every keyboard
+
+
 @lru_cache(maxsize=4096)
 def bare(label: str) -> str:
     """The letters of a label in the IPA, without length, aspiration, stress, ties, tone and other marks.
@@ -254,7 +285,7 @@ def bare(label: str) -> str:
     plain = plain_ipa(label)
     if any(c not in CODES for c in plain):
         return label
-    return "".join(_letters(plain)).replace("ɫ", "l") or label
+    return "".join(_letters(plain)).translate(_BROAD) or label
 
 
 def is_arpabet(label: str) -> bool:
@@ -280,11 +311,11 @@ def is_xsampa(label: str) -> bool:
     return ipa is not None and _is_one_phone(_letters(ipa))
 
 
-_IS = {ARPABET: is_arpabet, IPA: is_ipa, XSAMPA: is_xsampa}
+_IS: dict[str, Callable[[str], bool]] = {ARPABET: is_arpabet, IPA: is_ipa, XSAMPA: is_xsampa}
 
 
 def alphabet_of(labels: Iterable[str]) -> str | None:
-    """The alphabet that a set of labels is written in: 'arpabet' (or TIMIT's), 'ipa' or 'xsampa'; None if none.
+    """The alphabet that labels are written in: 'arpabet' (or TIMIT's), 'ipa' or 'xsampa'; None if none.
 
     One label does not tell: ``S`` is an s in ARPAbet and a ʃ in X-SAMPA.
 
@@ -296,15 +327,11 @@ def alphabet_of(labels: Iterable[str]) -> str | None:
     ('arpabet', None, None)
     """
     phones = {label for label in labels if not no_phone(label)}
-    if len(phones) < SHORTEST_KNOWN:
-        return next((name for name in (IPA,) if phones and all(map(is_ipa, phones)) and not _ascii(phones)), None)
+    if len(phones) < SHORTEST_KNOWN:  # what is not ASCII tells by itself
+        return IPA if any(is_ipa(label) and not label.isascii() for label in phones) else None
     share = {name: sum(map(known, phones)) / len(phones) for name, known in _IS.items()}
     best = max(share, key=lambda name: share[name])  # of equals the first
     return best if share[best] >= LEAST_KNOWN else None
-
-
-def _ascii(labels: Iterable[str]) -> bool:
-    return all(label.isascii() for label in labels)
 
 
 @dataclass(frozen=True)

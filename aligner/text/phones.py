@@ -95,7 +95,8 @@ def kind(label: str) -> str:
         return "silence"
     if base in ARPABET_KINDS:
         return ARPABET_KINDS[base]
-    return IPA_KINDS.get(label[0], OTHER_KIND) if len(label) == 1 or not label.isascii() else OTHER_KIND
+    letter = label.lstrip("ˈˌᵐⁿᵑ")[:1]  # stress, and the nasal that a stop begins with
+    return IPA_KINDS.get(letter, OTHER_KIND) if len(label) == 1 or not label.isascii() else OTHER_KIND
 
 
 def fold(label: str) -> str:
