@@ -1,4 +1,4 @@
-"""Phones in the alphabet that is asked for: labels there and back, what is written, and what is read again."""
+"""Phones in the alphabet that is asked for: labels there and back, what is written, what is read again."""
 
 from __future__ import annotations
 

@@ -23,17 +23,17 @@ LEAST_KNOWN = 0.6  # share of a set's labels that an alphabet has, from which th
 SHORTEST_KNOWN = 2  # labels from which that can be told
 
 # letters of the chart, each behind its code in X-SAMPA
-_CONSONANTS = r"""p p b b t t d d t` ʈ d` ɖ c c J\ ɟ k k g ɡ q q G\ ɢ ? ʔ m m F ɱ n n n` ɳ J ɲ N ŋ N\ ɴ B\ ʙ r r R\ ʀ
-4 ɾ r` ɽ p\ ɸ B β f f v v T θ D ð s s z z S ʃ Z ʒ s` ʂ z` ʐ C ç j\ ʝ x x G ɣ X χ R ʁ X\ ħ ?\ ʕ h h
-h\ ɦ K ɬ K\ ɮ P ʋ r\ ɹ r\` ɻ j j M\ ɰ l l l` ɭ L ʎ L\ ʟ 5 ɫ O\ ʘ |\ ǀ !\ ǃ =\ ǂ |\|\ ǁ b_< ɓ d_< ɗ
+_CONSONANTS = r"""p p b b t t d d t` ʈ d` ɖ c c J\ ɟ k k g ɡ q q G\ ɢ ? ʔ m m F ɱ n n n` ɳ J ɲ N ŋ N\ ɴ B\
+ʙ r r R\ ʀ 4 ɾ r` ɽ p\ ɸ B β f f v v T θ D ð s s z z S ʃ Z ʒ s` ʂ z` ʐ C ç j\ ʝ x x G ɣ X χ R ʁ X\ ħ ?\ ʕ
+h h h\ ɦ K ɬ K\ ɮ P ʋ r\ ɹ r\` ɻ j j M\ ɰ l l l` ɭ L ʎ L\ ʟ 5 ɫ O\ ʘ |\ ǀ !\ ǃ =\ ǂ |\|\ ǁ b_< ɓ d_< ɗ
 J\_< ʄ g_< ɠ G\_< ʛ W ʍ w w H ɥ H\ ʜ <\ ʢ >\ ʡ s\ ɕ z\ ʑ l\ ɺ x\ ɧ"""
-_VOWELS = r"""i i y y 1 ɨ } ʉ M ɯ u u I ɪ Y ʏ I\ ᵻ U ʊ U\ ᵿ e e 2 ø @\ ɘ 8 ɵ 7 ɤ o o @ ə E ɛ 9 œ 3 ɜ 3\ ɞ V ʌ O ɔ
-{ æ 6 ɐ a a & ɶ A ɑ Q ɒ @` ɚ 3` ɝ"""
+_VOWELS = r"""i i y y 1 ɨ } ʉ M ɯ u u I ɪ Y ʏ I\ ᵻ U ʊ U\ ᵿ e e 2 ø @\ ɘ 8 ɵ 7 ɤ o o @ ə E ɛ 9 œ 3 ɜ 3\ ɞ
+V ʌ O ɔ { æ 6 ɐ a a & ɶ A ɑ Q ɒ @` ɚ 3` ɝ"""
 # marks behind a letter, and those of the whole
-_MARKS = r"""_h ʰ _w ʷ ' ʲ _G ˠ _?\ ˤ _n ⁿ _l ˡ _> ʼ ~ U+0303 _0 U+0325 _v U+032C _O U+0339 _c U+031C _+ U+031F
-_- U+0320 _" U+0308 _x U+033D = U+0329 _^ U+032F ` ˞ _t U+0324 _k U+0330 _N U+033C _d U+032A _a
-U+033A _m U+033B _r U+031D _o U+031E _A U+0318 _q U+0319 _e U+0334 _} U+031A : ː :\ ˑ _X U+0306 " ˈ
-% ˌ _T ˥ _H ˦ _M ˧ _L ˨ _B ˩ _R U+030C _F U+0302"""
+_MARKS = r"""_h ʰ _w ʷ ' ʲ _G ˠ _?\ ˤ _n ⁿ _l ˡ _> ʼ ~ U+0303 _0 U+0325 _v U+032C _O U+0339 _c U+031C _+
+U+031F _- U+0320 _" U+0308 _x U+033D = U+0329 _^ U+032F ` ˞ _t U+0324 _k U+0330 _N U+033C _d U+032A _a
+U+033A _m U+033B _r U+031D _o U+031E _A U+0318 _q U+0319 _e U+0334 _} U+031A : ː :\ ˑ _X U+0306 " ˈ % ˌ _T
+˥ _H ˦ _M ˧ _L ˨ _B ˩ _R U+030C _F U+0302"""
 EXTENSIONS = r"""_h\ ʱ _* U+0348 _? ˀ _m\ ᵐ _N\ ᵑ _B\ ᵝ"""
 _ALSO = {"_j": "ʲ", "_~": "\u0303", "_=": "\u0329", "v\\": "ʋ", "l_e": "ɫ"}  # other codes that Wells has
 

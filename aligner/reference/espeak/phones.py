@@ -68,6 +68,7 @@ OF_LANGUAGE: Mapping[str, Mapping[str, str]] = {
     "ka": {"p": "pʼ", "t": "tʼ", "k": "kʼ", "q": "qʼ", "ts": "tsʼ", "c": "tʃʼ", "tʃ": "tʃʰ"},
     "ko": {**{f"{c}-": c + FORTIS for c in "ptks"}, "q-": "k" + FORTIS, "tʃ": "tɕ"},
     "om": {"Φ": "pʼ"},
+    "qdb": {"əl": "l̩"},
     "tn": {"K": "tɬʰ"},
     "vi": {"y": "ɨ", "yə": "ɨə", "yɪ": "ɨɪ", "cr": "ʈ", "t": "tʰ", "t̪": "t"},
     **dict.fromkeys(_INDIC, _PALATALS),
@@ -112,7 +113,7 @@ class PhoneNames:
     Examples
     --------
     >>> names = PhoneNames("cmn")
-    >>> [names(name) for name in ("ts.h", "tɕh", "ˈuei", "ˈonɡ", "_:")]
+    >>> [names(name) for name in ("ts.h", "tɕh", "ˈuei", "ˈonɡ", "")]
     [('tʂʰ',), ('tɕʰ',), ('uei',), ('ʊ', 'ŋ'), ()]
     >>> PhoneNames("ko").joined("t", "h"), PhoneNames("de").joined("t", "h")
     ('tʰ', None)
