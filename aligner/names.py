@@ -22,6 +22,7 @@ KERNELS = ("auto", "numba", "triton", "reference")  # that run a search
 DEVICES = ("cpu", "cuda", "mps", "xpu")  # kinds of devices; a colon and a number may follow
 BRACKETS = ("usual", "words", "all", "none")  # that hold noises; or pairs of brackets
 EXISTING = ("skip", "overwrite", "error")  # what to do where an output exists
+ALPHABETS = ("native", "ipa", "xsampa", "arpabet")  # that phones are written in
 FORMATS = ("textgrid", "json", "csv", "ctm")  # of alignments
 WARPS = ("dtw", "none")  # how frames of two recordings are matched
 FAMILY = ("MixtureGaussianHMM", "HSMM", "SemiMarkovHMM", "NeuralHMM", "StreamingHMM")  # of aligner.hmm

@@ -95,6 +95,9 @@ class Traits:
     reader: Reader | None = None
     """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
 
+    alphabet: str | None = None
+    """What its phones are written in: 'arpabet', 'ipa' or 'xsampa'; None where it is none of these."""
+
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
 

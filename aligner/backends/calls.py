@@ -34,6 +34,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
         If there is no such model, or it is of another kind or language.
     """
     language, dictionary = options.language, options.dictionary
+    check_alphabet(options.phones, language is None or spoken_english(language))
     check_dictionaries(dictionary, options.added)
     for named in (model, options.posteriors):
         if named not in (None, NOTHING):
@@ -88,6 +89,17 @@ def check_english(model: str, language: str | None) -> None:
             model,
             f"it is of English, not of {language!r}",
             "take --backend dtw, or name a --model of that language",
+        )
+
+
+def check_alphabet(phones: str, english: bool) -> None:
+    """Raise DataError where phones of another language than English would be written in ARPAbet."""
+    if phones == "arpabet" and not english:
+        raise DataError(
+            "--phones",
+            "ARPAbet has the phones of English alone, and this is another language",
+            "take ipa or xsampa",
+            fault=Fault.CALL,
         )
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from aligner.backends.base import AnyBackend, Backend
-from aligner.backends.calls import usual
+from aligner.backends.calls import check_alphabet, usual
 from aligner.backends.loading import kind_of_model
 from aligner.backends.options import Compute, Options
 from aligner.models.base import Model
@@ -46,6 +46,7 @@ def chosen(
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
     name = options.backend or usual(kind_of_model(loaded), options.language)
     backend: AnyBackend = import_module(BACKENDS[name]).make(loaded, options, compute)
+    check_alphabet(options.phones, bool(backend.traits.english))
     if options.star and not backend.traits.wildcard:
         raise DataError(
             "star",

@@ -39,6 +39,7 @@ from aligner.refine.pauses import Pauses
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import Arcs, NoPath, Path
 from aligner.search.viterbi import viterbi
+from aligner.text.alphabets import alphabet_of
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
 from aligner.text.spelling import Speller
@@ -113,6 +114,7 @@ class CtcBackend:
             english=self.english,
             marks=self.options.conventions,
             entry=self.pronounce.entry,
+            alphabet=None if isinstance(self.pronounce, Speller) else alphabet_of(self.model.classes),
             clock=self.model.clock,
             shortest=self.model.clock.seconds(1),
             wildcard=True,

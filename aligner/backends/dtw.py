@@ -63,11 +63,13 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses, pause_cost
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
+from aligner.text.alphabets import ARPABET, IPA, alphabet_of
 from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
 from aligner.text.readers import Reader
+from aligner.text.spelling import Speller
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Caution, Clock, DataError, Fault, Interval, ModelError, Pronunciation
@@ -149,6 +151,9 @@ class DtwBackend:
     english: bool | None = True
     """Whether transcripts are read as English; None leaves each as it is."""
 
+    alphabet: str | None = None
+    """What the reference's phones are written in."""
+
     entry: Callable[[str, str], bool] | None = None
     """Whether the user gave a word a pronunciation, as it is written and of a speaker."""
 
@@ -186,6 +191,7 @@ class DtwBackend:
             english=self.english,
             marks=self.options.conventions,
             entry=self.entry,
+            alphabet=self.alphabet,
             reader=self.reader,
             clock=self.clock,
             shortest=self.clock.seconds(2),
@@ -526,7 +532,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
     speak = Synthesiser(language=voice)
     english = spoken_english(voice)  # its phones are written in ARPAbet then, as everywhere else
     rename = arpabet if english else _same
-    stressed = None if not english else _stressed if options.stress else _unstressed
+    stressed = None if not english else _stressed if options.keeps_stress else _unstressed
     beside = posteriorgram(options) if options.posteriors else heard_by_head(english)
     books = users_words(options) if english else None
     pronounce = EspeakPronouncer(EspeakG2P(voice), rename, stressed, books)
@@ -558,6 +564,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         refer=refer,
         pronounce=pronounce,
         entry=pronounce.entry,
+        alphabet=ARPABET if english else IPA,
         model_name=f"espeak {asked}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         reader=read,
@@ -641,6 +648,7 @@ def by_model(model: MarkovModel, options: Options, compute: Compute) -> DtwBacke
         offsets=model.offsets,
         english=spoken_english(options.language),
         entry=pronounce.entry,
+        alphabet=None if isinstance(pronounce, Speller) else alphabet_of(model.topology.labels),
         limits=LIMITS[Scores.TRAJECTORIES],
         frontend=model.frontend,
         clock=model.clock,

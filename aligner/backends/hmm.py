@@ -47,6 +47,7 @@ from aligner.refine.confidence import Evidence
 from aligner.refine.pauses import closures_joined, pause_cost
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
+from aligner.text.alphabets import alphabet_of
 from aligner.text.dictionaries import read_dictionaries
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Pronouncer
@@ -113,6 +114,7 @@ class HmmBackend:
             marks=self.options.conventions,
             reader=self._reader,
             entry=self.pronounce.entry,
+            alphabet=None if isinstance(self.pronounce, Speller) else alphabet_of(self.model.topology.labels),
             clock=self.model.clock,
             shortest=self.model.clock.seconds(self.model.topology.shortest),
             wildcard=not self.streams,
@@ -471,7 +473,7 @@ def dictionary(
         g2p=HamaG2P() if options.g2p and spoken_english(options.language) else None,
         known=known,
         noises=noises,
-        stress=options.stress,
+        stress=options.keeps_stress,
         speakers=books.speakers,
         cautions=books.cautions(),
         replaced=books.replaced,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aligner.names import BACKENDS, DEVICES, PRECISIONS, REFINEMENTS
+from aligner.names import ALPHABETS, BACKENDS, DEVICES, PRECISIONS, REFINEMENTS
 from aligner.parallel.cores import cores
 from aligner.search.fitting import misfit
 from aligner.text.conventions import USUAL, Conventions
@@ -47,9 +47,14 @@ class Options:
     g2p: bool = True
     """Whether a word that is in no dictionary gets a pronunciation from its letters."""
 
-    stress: bool = True
-    """Whether vowels are labelled with the stress that the dictionary writes (``AH0``, ``IY1``); it changes
-    labels and nothing else."""
+    phones: str = "native"
+    """The alphabet that phones are written in: 'ipa', 'xsampa' or 'arpabet'; 'native' leaves what the model
+    or the dictionary has.  It changes labels and nothing else (see `aligner.text.alphabets`)."""
+
+    stress: bool | None = None
+    """Whether vowels are labelled with the stress that the dictionary writes (``AH0``, ``IY1``; in the IPA
+    ``ə``, ``ˈi``); it changes labels and nothing else.  None labels it in ARPAbet, and not in the IPA and
+    X-SAMPA, where it is a mark of a syllable."""
 
     refine: str = "full"
     """What is done to boundaries after the search: 'none' leaves them, 'offsets' corrects them by the model's
@@ -80,6 +85,16 @@ class Options:
     """How noises, unclear stretches, pauses and broken-off words are told from words in a transcript."""
 
     @property
+    def keeps_stress(self) -> bool:
+        """Whether backends label vowels with digits of stress: those are needed, too, to tell ə from ʌ."""
+        return self.phones in ("ipa", "xsampa") or self.stress is not False
+
+    @property
+    def shows_stress(self) -> bool:
+        """Whether stress is in what is written."""
+        return self.phones not in ("ipa", "xsampa") if self.stress is None else self.stress
+
+    @property
     def added(self) -> tuple[Path, ...]:
         """The files of ``add_words``."""
         return tuple(map(Path, self.add_words))  # type: ignore[arg-type]
@@ -95,6 +110,7 @@ class Options:
         if self.backend is not None:
             _check_word("backend", self.backend, BACKENDS)
         _check_word("refine", self.refine, REFINEMENTS)
+        _check_word("phones", self.phones, ALPHABETS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,6 +57,11 @@ class WildTopology:
         return self.inner.knows(label)
 
     @property
+    def labels(self) -> Sequence[str]:
+        """Labels of the model's phones."""
+        return self.inner.labels
+
+    @property
     def shortest(self) -> int:
         """Least number of frames that a phone takes."""
         return self.inner.shortest

@@ -19,6 +19,7 @@ from aligner.cli.common import (
     FORMATS,
     G2P,
     NOISE_WORDS,
+    PHONES,
     POSTERIORS,
     STRESS,
     guarded,
@@ -81,6 +82,7 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     help="Bring the model to each speaker in a first pass (hmm).  [default: where it was trained so]",
 )
 @G2P
+@PHONES
 @STRESS
 @BRACKETS
 @NOISE_WORDS

@@ -60,9 +60,17 @@ G2P = click.option(
 )
 STRESS = click.option(
     "--stress/--no-stress",
-    default=True,
+    default=None,
+    help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1; \u02c8i in the "
+    "IPA), or without.  [default: stress; no-stress with --phones ipa and xsampa]",
+)
+PHONES = click.option(
+    "--phones",
+    type=click.Choice(names.ALPHABETS),
+    default="native",
     show_default=True,
-    help="Whether vowels are labelled with the stress that the dictionary writes (AH0, IY1), or without.",
+    help="Alphabet to write phones in; 'native' is what the model or the dictionary has. Boundaries are the "
+    "same. ARPAbet is for English.",
 )
 BRACKETS = click.option(
     "--brackets",

@@ -27,7 +27,8 @@ LABEL_OPTIONS = (
         default=True,
         show_default=True,
         help="Compare phones in the 39 classes "
-        "customary for TIMIT, whatever their stress and case; or labels as they are, but for stress.",
+        "customary for TIMIT, whatever their stress and case, and those in the IPA whatever their marks "
+        "(length, aspiration, ...); or labels as they are, but for stress.",
     ),
     click.option(
         "--phones",

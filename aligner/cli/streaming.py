@@ -10,7 +10,17 @@ import click
 
 from aligner import names
 from aligner.cli.calls import Command
-from aligner.cli.common import BRACKETS, CONTEXT, DICTIONARY, G2P, NOISE_WORDS, STREAM_HOP, STRESS, guarded
+from aligner.cli.common import (
+    BRACKETS,
+    CONTEXT,
+    DICTIONARY,
+    G2P,
+    NOISE_WORDS,
+    PHONES,
+    STREAM_HOP,
+    STRESS,
+    guarded,
+)
 
 
 @click.command(
@@ -54,6 +64,7 @@ from aligner.cli.common import BRACKETS, CONTEXT, DICTIONARY, G2P, NOISE_WORDS, 
 )
 @click.option("--language", "-l", metavar="CODE", help="Of the text.  [default: the model's]")
 @G2P
+@PHONES
 @STRESS
 @BRACKETS
 @NOISE_WORDS
@@ -92,7 +103,8 @@ def stream(
     strict: bool,
     language: str | None,
     g2p: bool,
-    stress: bool,
+    phones: str,
+    stress: bool | None,
     brackets: str,
     noise_words: str | None,
     refine: str,
@@ -130,6 +142,7 @@ def stream(
         strict=strict,
         language=language,
         g2p=g2p,
+        phones=phones,
         stress=stress,
         brackets=brackets,
         noise_words=noise_words,

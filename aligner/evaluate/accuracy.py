@@ -28,7 +28,7 @@ from aligner.evaluate.boundaries import (
     word_boundaries,
 )
 from aligner.evaluate.durations import DurationSummary, duration_summary
-from aligner.evaluate.matching import match_phones, match_words, same, scored_phones, scored_words
+from aligner.evaluate.matching import comparable, match_phones, match_words, same, scored_words
 from aligner.evaluate.overlaps import equal_frames, intersection_over_union
 from aligner.text.phones import SILENCE, PhoneMap, fold
 from aligner.types import Interval
@@ -136,8 +136,7 @@ def compare(
     )
     if reference.phones is None:
         return result
-    a = scored_phones(reference.phones, phone_map)
-    b = scored_phones((estimate and estimate.phones) or (), phone_map)
+    a, b = comparable(reference.phones, (estimate and estimate.phones) or (), phone_map)
     pairs = match_phones(a, b)
     equal, frames = equal_frames(a, b, max(reference.end, a[-1].end if a else 0.0))
     return replace(

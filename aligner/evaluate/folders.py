@@ -21,7 +21,7 @@ from aligner.corpus.labels import (
 from aligner.corpus.naming import ByName, caseless
 from aligner.corpus.tier_names import TierNames
 from aligner.evaluate.accuracy import FileResult, Report, compare, summarise
-from aligner.evaluate.matching import scored_phones
+from aligner.evaluate.matching import comparable
 from aligner.evaluate.overlaps import shared_time
 from aligner.formats.base import ALIGNMENT_TABLE
 from aligner.formats.table import read_table
@@ -266,9 +266,6 @@ def _suggested(
             )
         except DataError:
             continue
-        phones = [
-            scored_phones(list(chain(*(s.phones or () for s in side.values()))), options.phone_map)
-            for side in sides
-        ]
-        together.update(shared_time(*phones))
+        known, own = (list(chain(*(s.phones or () for s in side.values()))) for side in sides)
+        together.update(shared_time(*comparable(known, own, options.phone_map)))
     return suggestion(together)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Sequence
 import numpy as np
 
 from aligner.search.kernels import compiled
+from aligner.text.alphabets import ARPABET, IPA, Respelling, alphabet_of
 from aligner.text.phones import CLOSURES, FLAP, GLOTTAL_STOP, SILENCE, VOWELS, PhoneMap
 from aligner.types import Interval
 
@@ -34,6 +35,52 @@ def scored_phones(labels: Sequence[Interval], phone_map: PhoneMap | None = None)
     timit = not TIMIT_LABELS.isdisjoint(i.label for i in labels)
     joined = _joined(labels, to_class.renamed) if to_class.folded and timit else labels
     return [Interval(i.start, i.end, label) for i in joined if (label := to_class(i.label)) != SILENCE]
+
+
+def comparable(
+    reference: Sequence[Interval], estimate: Sequence[Interval], phone_map: PhoneMap | None = None
+) -> tuple[list[Interval], list[Interval]]:
+    """Phones of both sides by their classes (see `scored_phones`), those of two alphabets in one of them.
+
+    Where one side is in ARPAbet (or TIMIT's) and the other in the IPA or X-SAMPA, that is English, and is
+    compared in ARPAbet; the IPA and X-SAMPA are compared in the IPA.  Labels that the map renames, or that
+    stay as they are (`PhoneMap.folded`), are left alone.
+
+    Examples
+    --------
+    >>> sides = [Interval(0.0, 0.1, "tcl"), Interval(0.1, 0.2, "ch")], [Interval(0.0, 0.2, "t͡ʃʰ")]
+    >>> [[phone.label for phone in side] for side in comparable(*sides)]
+    [['ch'], ['ch']]
+    """
+    to_class = phone_map or PhoneMap()
+    sides = [list(reference), list(estimate)]
+    if to_class.folded:
+        found = [alphabet_of(p.label for p in side) for side in sides]
+        common = ARPABET if ARPABET in found else IPA
+        if None not in found and found[0] != found[1]:
+            sides = [
+                _respelled(side, Respelling(own, common), to_class.renamed)
+                for side, own in zip(sides, found, strict=True)
+            ]
+    a, b = (scored_phones(side, phone_map) for side in sides)
+    return a, b
+
+
+def written_alike(reference: Sequence[Interval], estimate: Sequence[Interval]) -> list[Interval]:
+    """The phones of a reference in the alphabet of the estimate, where both are known.
+
+    Examples
+    --------
+    >>> [p.label for p in written_alike([Interval(0, 1, "tS"), Interval(1, 2, "2")], [Interval(0, 1, "ʃ")])]
+    ['tʃ', 'ø']
+    """
+    source, target = (alphabet_of(p.label for p in side) for side in (reference, estimate))
+    return list(reference) if target is None else _respelled(reference, Respelling(source, target), ())
+
+
+def _respelled(side: Sequence[Interval], spell: Respelling, renamed: Container[str]) -> list[Interval]:
+    """Phones in another alphabet, but for those that a map renames."""
+    return [p if p.label in renamed else Interval(p.start, p.end, spell(p.label)) for p in side]
 
 
 def _joined(labels: Sequence[Interval], renamed: Container[str]) -> list[Interval]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.evaluate.matching import comparable, match_phones
 from aligner.search.dtw import dtw_features
 from aligner.search.steps import Rules, Steps
 from aligner.types import DataError, Interval
@@ -129,7 +129,7 @@ def aligned_path(
     >>> aligned_path(slow, fast, (5, 4), hop=0.01).tolist()
     [[0, 0], [1, 0], [2, 1], [3, 2], [4, 3]]
     """
-    sides = scored_phones(reference), scored_phones(estimate)
+    sides = comparable(reference, estimate)
     pairs = match_phones(*sides)
     if len(pairs) < LEAST_MATCHED * max(1, *map(len, sides)):
         raise DataError(

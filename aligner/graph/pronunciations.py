@@ -56,6 +56,11 @@ class Topology(Protocol):
         ...
 
     @property
+    def labels(self) -> Sequence[str]:
+        """Labels of its phones, silence and noises among them."""
+        ...
+
+    @property
     def shortest(self) -> int:
         """Least number of frames that a phone takes."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 from aligner.backends.base import AnyBackend, Heard, arithmetic, hear
 from aligner.corpus.cuts import NOTHING_CUT
 from aligner.evaluate.boundaries import phone_boundaries
-from aligner.evaluate.matching import match_phones, scored_phones
+from aligner.evaluate.matching import comparable, match_phones, written_alike
 from aligner.features import fine_energies
 from aligner.learn.corrections import CorrectedUtterance
 from aligner.refine.boundaries import place_at_medians
@@ -83,8 +83,9 @@ def _mismatch(item: CorrectedUtterance, truth: np.ndarray, phones: Sequence[Inte
 def true_places(reference: Sequence[Interval], phones: Sequence[Interval], english: bool) -> np.ndarray:
     """Return where the boundaries between phones are in a reference.
 
-    Phones are matched by their labels first (see `aligner.evaluate.matching`), so both may have some that the
-    other lacks; of a boundary that the reference has a pause in, neither side is right.
+    Phones are matched by their labels first (see `aligner.evaluate.matching`), in whichever alphabet each
+    side is written, so both may have some that the other lacks; of a boundary that the reference has a pause
+    in, neither side is right.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def true_places(reference: Sequence[Interval], phones: Sequence[Interval], engli
     array([0.12, 0.23])
     """
     labels = PhoneMap({}, folded=english)
-    known, own = scored_phones(reference, labels), scored_phones(phones, labels)
+    known, own = comparable(reference if english else written_alike(reference, phones), phones, labels)
     places: dict[float, list[float]] = {}
     for edge in phone_boundaries(known, own, match_phones(known, own)):
         places.setdefault(edge.aligned, []).append(edge.reference)

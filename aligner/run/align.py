@@ -18,6 +18,7 @@ from aligner.parallel.schedule import in_order
 from aligner.run import tasks
 from aligner.run.known import joined, stretches
 from aligner.run.looser import looser
+from aligner.run.written import Writer
 from aligner.types import SAMPLE_RATE, Alignment, Failure, Result, Utterance
 
 
@@ -59,7 +60,10 @@ def align(
     >>> failure.message
     'the recording is silent throughout: check the channel and the level'
     """
-    yield from in_order(completed(utterances, model, options, compute))
+    backend = chosen(model, options, compute)
+    writer = Writer.of(backend)
+    for result in in_order(completed(utterances, backend)):
+        yield writer.alignment(result) if isinstance(result, Alignment) else result
 
 
 def completed(
@@ -68,7 +72,11 @@ def completed(
     options: Options | None = None,
     compute: Compute | None = None,
 ) -> Iterator[tuple[int, Result]]:
-    """Align as `align` does; yield results as they are done, each with the place of its utterance."""
+    """Align as `align` does; yield results as they are done, each with the place of its utterance.
+
+    Phones have the labels of the model or the dictionary, whatever alphabet the options name: who writes them
+    has a `aligner.run.written.Writer`.
+    """
     backend = chosen(model, options, compute)
     backend.compute.check()
     yield from tasks.each_result(map(plain, utterances), backend, align_utterance)

@@ -18,6 +18,8 @@ from aligner.refine.thresholds import Test
 from aligner.run.align import completed
 from aligner.run.cautions import cautions
 from aligner.run.plan import Job, check_rights, plan, planned, room_in
+from aligner.run.written import Writer
+from aligner.text.alphabets import NATIVE
 from aligner.text.normalise import normalise
 from aligner.text.sentences import sentences
 from aligner.tracing import stage
@@ -104,6 +106,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         If nothing can be written to the output folder.
     """
     check_rights(job.out)
+    writer = Writer.of(backend)
     summary = Summary(
         cautions=(*job.cautions, *cautions(job.utterances, backend, whole=job.only is None and not job.kept))
     )
@@ -113,6 +116,8 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
     before = results.read_run_record(job.out) if job.skipped else {}
     if any(before.get(key) != record[key] for key in ("backend", "model", "language") if key in before):
         summary.others = f"{before.get('backend', 'hmm')}: {before.get('model')}"
+    elif before and before.get("phones", NATIVE) != backend.options.phones:
+        summary.others = f"phones: {before.get('phones', NATIVE)}"
     standing = job.kept | job.beside
     among = _Comparison(backend.traits.limits.leeway, results.tabled_likelihoods(job.out, standing))
     begun = time.perf_counter()
@@ -120,7 +125,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         for group in _groups(job, backend):
             with unbroken():  # no file without its row
                 with stage("writing"):
-                    members = _written(job, group, backend.traits)
+                    members = _written(job, group, backend.traits, writer)
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
@@ -133,6 +138,8 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         for utterance, suspicions in among.compared():
             summary.suspects.pop(utterance, None)
             summary.suspect(utterance, suspicions)
+        summary.cautions += writer.cautions
+        record["warnings"] = [asdict(c) for c in summary.cautions]
         if rows or not job.kept:
             results.write_run_record(job.out, record)
         results.write_alignment_table(job.out, rows, standing)
@@ -204,7 +211,8 @@ def _record(job: Job, backend: AnyBackend, cautions: Sequence[Caution]) -> dict[
         "dictionary": str(options.dictionary.resolve()) if options.dictionary else None,
         "add_words": [str(path.resolve()) for path in options.added],
         "g2p": options.g2p,
-        "stress": options.stress,
+        "stress": options.shows_stress,
+        **({} if options.phones == NATIVE else {"phones": options.phones}),
         "refine": options.refine,
         "taught": backend.traits.refinement.taught is not None,
         "formats": list(job.kinds),
@@ -225,11 +233,12 @@ def _groups(job: Job, backend: AnyBackend) -> Iterator[Sequence[Result]]:
             yield [r for _, r in sorted(done.pop(file).items())]
 
 
-def _written(job: Job, members: Sequence[Result], traits: Traits) -> Sequence[Result]:
+def _written(job: Job, members: Sequence[Result], traits: Traits, writer: Writer) -> Sequence[Result]:
     """Write one recording's files; where that cannot be done, its alignments become failures."""
     aligned = [m for m in members if isinstance(m, Alignment)]
     if not aligned:
         return members
+    aligned = [writer.alignment(a) for a in aligned]
     file = aligned[0].utterance.file
     if "segments" in job.kinds:
         aligned = [replace(a, sentences=said(a, traits)) for a in aligned]

@@ -34,7 +34,7 @@ from aligner.hmm.streaming import AdaptiveChunkProcessor, StreamingHMMProcessor
 from aligner.models.base import Model
 from aligner.refine.offsets import correct
 from aligner.refine.pauses import quiet_frames
-from aligner.run.align import align
+from aligner.run.align import completed
 from aligner.run.cautions import cautions
 from aligner.run.stream_decoder import (
     TRUSTED_SHORTFALL,
@@ -44,6 +44,7 @@ from aligner.run.stream_decoder import (
 )
 from aligner.run.stream_events import Event, Reported, as_aligned
 from aligner.run.tasks import NO_SAMPLES
+from aligner.run.written import Writer
 from aligner.types import (
     SILENCE_LABEL,
     Alignment,
@@ -116,6 +117,7 @@ class StreamAligner:
     ) -> None:
         self.complete = complete
         self._whole = _chosen(model, options)
+        self._writer = Writer.of(self._whole)
         self.backend = streaming(self._whole)
         self.tokens = tokens_of(text, self.backend.traits, "text")
         self.spoken, oovs = self.backend.pronounce(self.tokens)
@@ -141,8 +143,10 @@ class StreamAligner:
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        """What the user should know of the dictionary and the text, though nothing failed for it."""
-        return cautions([Utterance("text", np.zeros(0, np.float32), self._text)], self.backend)
+        """What the user should know of the dictionary and the text, though nothing failed for it; and, when
+        phones were told, of their labels."""
+        text = Utterance("text", np.zeros(0, np.float32), self._text)
+        return (*cautions([text], self.backend), *self._writer.cautions)
 
     @property
     def rate(self) -> int:
@@ -220,7 +224,10 @@ class StreamAligner:
     def _report(self, tier: str, key: int, new: Interval | None) -> list[Event]:
         """Report a word or phone, if that is news."""
         heard, now = self.heard, self.heard + time.perf_counter() - self._began
-        return self._reported.report(tier, key, new, heard=heard, now=now)
+        events = self._reported.report(tier, key, new, heard=heard, now=now)
+        if tier == "words":
+            return events
+        return [replace(event, label=self._writer.label(event.label)) for event in events]
 
     def rest(self) -> list[Event]:
         """End the recording, and report what was not reported yet.
@@ -263,6 +270,9 @@ class StreamAligner:
         final = [("phones", k, phones.get(k)) for k in sorted({*phones, *reported.phones})]
         final += [("words", k, words.get(k)) for k in sorted({*words, *reported.words})]
         last = [event for news in final for event in self._report(*news)]
+        self.phones = self._writer.tier(self.phones)
+        if self.alignment is not None:
+            self.alignment = self._writer.alignment(self.alignment)
         return [*events, *sorted(last, key=lambda e: (e.end or 0.0, e.tier)), self._end()]
 
     def _searched(self) -> tuple[dict[int, Interval], dict[int, Interval]]:
@@ -308,7 +318,7 @@ class StreamAligner:
         """Align the recording as a whole, by the backend as it is."""
         [wave] = self._wave
         utterance = Utterance("recording", wave.numpy(), self._text, file="recording", rate=self.rate)
-        [result] = align([utterance], self._whole)
+        [(_, result)] = completed([utterance], self._whole)
         if isinstance(result, Failure):
             raise result.error("recording")
         return result

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from aligner.text.alphabets import bare
 from aligner.text.stress import without_stress
 from aligner.types import DataError
 
@@ -94,18 +95,20 @@ def kind(label: str) -> str:
         return "silence"
     if base in ARPABET_KINDS:
         return ARPABET_KINDS[base]
-    return IPA_KINDS.get(label[0], OTHER_KIND) if len(label) == 1 or not label.isascii() else OTHER_KIND
+    letter = label.lstrip("ˈˌᵐⁿᵑ")[:1]  # stress, and the nasal that a stop begins with
+    return IPA_KINDS.get(letter, OTHER_KIND) if len(label) == 1 or not label.isascii() else OTHER_KIND
 
 
 def fold(label: str) -> str:
-    """Fold a label to one of the 39 classes of Lee & Hon (1989); others to lower case.
+    """Fold a label to one of the 39 classes of Lee & Hon (1989); others to lower case, those in the IPA to
+    their letters.
 
     Examples
     --------
-    >>> fold("AH0"), fold("axr"), fold("h#")
-    ('ah', 'er', 'sil')
+    >>> fold("AH0"), fold("axr"), fold("h#"), fold("ˈt͡ʃʰ"), fold("aː")
+    ('ah', 'er', 'sil', 'tʃ', 'a')
     """
-    base = unstressed(label.strip()).upper()
+    base = unstressed(bare(label.strip())).upper()
     return FOLDED_CLASSES.get(base, base.lower())
 
 

@@ -64,7 +64,8 @@ def stream(
     frames = None if chunk is None else max(1, round(chunk / STREAM_HOP))
     longest = LATENCY if latency is None else latency / 1000
     aligner = StreamAligner(said, model, options, chunk=frames, latency=longest, complete=complete)
-    for caution in aligner.cautions:
+    told = aligner.cautions
+    for caution in told:
         click.echo(f"stream: warning: {caution}", err=True)
     pieces = _pieces(source, aligner.rate, (frames or 1) * STREAM_HOP / 1000, rate, realtime)
     # models and dictionaries stay: looking through them for garbage takes a tenth of a second
@@ -74,6 +75,9 @@ def stream(
             click.echo(json.dumps(event.fields(), ensure_ascii=False) if as_json else _line(event))
         if textgrid is not None:
             _write(textgrid, aligner)
+        for caution in aligner.cautions:
+            if caution not in told:
+                click.echo(f"stream: warning: {caution}", err=True)
     except AlignerError as error:
         click.echo(f"stream: {error}", err=True)
         return 1

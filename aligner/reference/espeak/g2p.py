@@ -117,6 +117,6 @@ class EspeakG2P:
         ``espeak_TextToPhonemes`` is no way to them: what it writes behind a phone for its length is the phone
         once more where that has a name in IPA, and for the third tone an ``ɜ``.
         """
-        with Synthesiser(language=self.language, speed=G2P_SPEED).session() as (library, _):
+        with Synthesiser(language=self.language, speed=G2P_SPEED).session() as (voice, _):
             as_said = [sounded(word, self.language) for word in words]
-            return [labels_alone(library, word) if any(map(str.isalnum, word)) else () for word in as_said]
+            return [labels_alone(voice, word) if any(map(str.isalnum, word)) else () for word in as_said]

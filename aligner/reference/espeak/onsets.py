@@ -84,7 +84,8 @@ def _place(before: Onset | None, phone: Onset, quiet: int, rate: int, stretch: f
 
 def kind_of(label: str) -> str | None:
     """Kind of a phone by its first letter, whatever marks are on it; None where it is unknown."""
-    letter = unicodedata.normalize("NFD", label)[0]
+    letters = unicodedata.normalize("NFD", label)
+    letter = next((c for c in letters if unicodedata.category(c) != "Lm"), letters[0])
     return "liquid" if letter == UVULAR_FRICATIVE else IPA_KINDS.get(letter)
 
 

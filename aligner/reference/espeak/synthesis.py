@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from aligner.reference.espeak import library as binding
 from aligner.reference.espeak.languages import resolve
 from aligner.reference.espeak.library import PITCH, RATE, WORD_GAP
 from aligner.reference.espeak.onsets import Onset, lay_out, lengthened
+from aligner.reference.espeak.phones import BEFORE, PhoneNames
 from aligner.reference.espeak.scripts import sounded
 from aligner.text.g2p import romanised
 from aligner.types import DECIMALS, SAMPLE_RATE, DataError, Fault, Interval, ModelError, Utterance
@@ -33,11 +34,6 @@ LONGEST_CLAUSE = 500  # bytes; eSpeak cuts a clause anywhere at 800 bytes or 100
 ZERO_WIDTH_SPACE = "\u200b"
 WORD_SEPARATOR = f" {ZERO_WIDTH_SPACE} "  # keeps eSpeak from reading words as one
 WITHOUT_CONTROL = dict.fromkeys(range(32), " ")  # eSpeak would take control characters for commands
-# eSpeak's names of phones that are not IPA: those it leaves in ASCII, and the one, of Portuguese, that does
-# not fit into an event's 8 bytes with its stress
-SPELLINGS = {"tS": "tʃ", "s.": "ʂ", "z.": "ʐ", "ts.": "tʂ", "i.": "ɨ", "ɐ̃ʊ": "ɐ̃ʊ̃"}
-# stress, tone, and eSpeak's own marks
-MARKS = re.compile(r"[ˈˌ˥˦˧˨˩\u0300\u0301\u0302\u0304\u030c\d'\x22`.,_|!-]|\(.*\)?")
 
 
 @dataclass(frozen=True)
@@ -47,10 +43,19 @@ class SyntheticSpeech:
     wave: np.ndarray
     """(N,) float32: waveform of full scale 1 at 16 kHz."""
     phones: tuple[Interval, ...]
-    """Phones in eSpeak's IPA without stress and tone; they tile the speech from 0 to its end, pauses as
-    `SILENCE_LABEL`."""
+    """Phones in the IPA (see `aligner.reference.espeak.phones`) without stress and tone; they tile the speech
+    from 0 to its end, pauses as `SILENCE_LABEL`."""
     words: tuple[int, ...]
     """Index of each phone's word, -1 for a pause; never falling but for pauses."""
+
+
+class Voice(NamedTuple):
+    """A voice that speaks."""
+
+    library: ctypes.CDLL
+    """The library, set to it."""
+    names: PhoneNames
+    """What it means by the names of its phones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +122,8 @@ class Synthesiser:
                 "transcript", "there are no words to say", "write what is said", fault=Fault.EMPTY_TRANSCRIPT
             )
         words = [sounded(word, self.language) for word in words]
-        with self.session() as (library, rate):
-            pieces = [_say_clause(library, words, span) for span in _clauses(words)]
+        with self.session() as (voice, rate):
+            pieces = [_say_clause(voice, words, span) for span in _clauses(words)]
         samples = np.concatenate([piece for piece, _ in pieces])
         offsets = np.cumsum([0, *(len(piece) for piece, _ in pieces)]).tolist()
         phones = [
@@ -140,11 +145,11 @@ class Synthesiser:
         return SyntheticSpeech(wave, intervals, tuple(p.word for p in laid))
 
     @contextmanager
-    def session(self) -> Iterator[tuple[ctypes.CDLL, int]]:
-        """The library, set to this voice, speed and pitch, and its sample rate; for one thread at a time."""
-        voice = self._voice()
+    def session(self) -> Iterator[tuple[Voice, int]]:
+        """The voice, set to this speed and pitch, and its sample rate; for one thread at a time."""
+        name = self._voice()
         with binding.opened() as library:
-            yield library, self._set_up(library, voice)
+            yield Voice(library, PhoneNames(self.language)), self._set_up(library, name)
 
     def _voice(self) -> str:
         """Name of the voice, with its variant, in eSpeak's terms."""
@@ -186,7 +191,7 @@ def _clauses(words: Sequence[str]) -> Iterator[range]:
     yield range(first, len(words))
 
 
-def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tuple[np.ndarray, list[Onset]]:
+def _say_clause(voice: Voice, words: Sequence[str], span: range) -> tuple[np.ndarray, list[Onset]]:
     """Samples and phones of a clause, in which every word has phones of its own.
 
     Words that eSpeak reads as one ("of the") are separated, and the clause is said again; where it reads them
@@ -195,16 +200,16 @@ def _say_clause(library: ctypes.CDLL, words: Sequence[str], span: range) -> tupl
     """
     separated: frozenset[int] = frozenset()
     while True:
-        samples, phones = say(library, words, span, separated)
+        samples, phones = say(voice, words, span, separated)
         mute = _mute(words, span, phones)
         apart = [i for i in mute if i == span[0] or not is_elided(words[i - 1])]
         wanted = separated.union(*({i, i + 1} for i in apart))
         if wanted != separated:
             separated = wanted
             continue
-        phones = _shared_out(library, words, phones, mute)
+        phones = _shared_out(voice, words, phones, mute)
         if _mute(words, span, phones):  # Korean's first word may have no place, and the others a wrong one
-            phones = _all_shared_out(library, words, span, phones)
+            phones = _all_shared_out(voice, words, span, phones)
         mute = _mute(words, span, phones)
         plain = [romanised(w).strip() if i in mute else w for i, w in enumerate(words)]
         if plain == list(words):
@@ -231,27 +236,23 @@ def _mute(words: Sequence[str], span: range, phones: Sequence[Onset]) -> list[in
     return [i for i in span if i not in said and any(c.isalnum() for c in words[i])]
 
 
-def _shared_out(
-    library: ctypes.CDLL, words: Sequence[str], phones: list[Onset], mute: Sequence[int]
-) -> list[Onset]:
+def _shared_out(voice: Voice, words: Sequence[str], phones: list[Onset], mute: Sequence[int]) -> list[Onset]:
     """The phones of each word behind which others are ``mute``, shared out among all of these."""
     for first, last in _runs(mute):
         places = [k for k, phone in enumerate(phones) if phone.word == first - 1]
-        phones = _among(library, words, phones, places, range(first - 1, last + 1))
+        phones = _among(voice, words, phones, places, range(first - 1, last + 1))
     return phones
 
 
-def _all_shared_out(
-    library: ctypes.CDLL, words: Sequence[str], span: range, phones: list[Onset]
-) -> list[Onset]:
+def _all_shared_out(voice: Voice, words: Sequence[str], span: range, phones: list[Onset]) -> list[Onset]:
     """The phones of a clause shared out among all of its words, wherever eSpeak has these."""
     said = [i for i in span if any(c.isalnum() for c in words[i])]
     places = [k for k, phone in enumerate(phones) if phone.label]
-    return _among(library, words, phones, places, said)
+    return _among(voice, words, phones, places, said)
 
 
 def _among(
-    library: ctypes.CDLL,
+    voice: Voice,
     words: Sequence[str],
     phones: list[Onset],
     places: Sequence[int],
@@ -262,7 +263,7 @@ def _among(
     """
     if not places:
         return phones
-    alone = [labels_alone(library, words[i]) for i in owners]
+    alone = [labels_alone(voice, words[i]) for i in owners]
     if not _may_be(len(places), alone):
         return phones
     sizes, found = shares([phones[k].label for k in places], alone), list(phones)
@@ -285,19 +286,19 @@ def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield first, place
 
 
-def labels_alone(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
+def labels_alone(voice: Voice, word: str) -> tuple[str, ...]:
     """Phones of a word by itself, as it sounds before the end of its sentence; of one that is elided, those
     that it has before a vowel.
     """
     if is_elided(word):
-        whole, vowel = (_labels(library, said) for said in (word + "a", "a"))
+        whole, vowel = (_labels(voice, said) for said in (word + "a", "a"))
         if len(whole) > len(vowel) and whole[-len(vowel) :] == vowel:
             return whole[: -len(vowel)]
-    return _labels(library, word)
+    return _labels(voice, word)
 
 
-def _labels(library: ctypes.CDLL, word: str) -> tuple[str, ...]:
-    _, phones = say(library, (word + ZERO_WIDTH_SPACE,), range(1), frozenset())
+def _labels(voice: Voice, word: str) -> tuple[str, ...]:
+    _, phones = say(voice, (word + ZERO_WIDTH_SPACE,), range(1), frozenset())
     return tuple(phone.label for phone in phones)
 
 
@@ -352,7 +353,7 @@ def edits(labels: Sequence[str], own: Sequence[str]) -> list[int]:
 
 
 def say(
-    library: ctypes.CDLL, words: Sequence[str], span: range, separated: frozenset[int]
+    voice: Voice, words: Sequence[str], span: range, separated: frozenset[int]
 ) -> tuple[np.ndarray, list[Onset]]:
     """Samples and phones of some words; those in ``separated`` are kept apart from the word before, and what
     is elided is not.
@@ -363,27 +364,40 @@ def say(
             text += WORD_SEPARATOR if i in separated else " "
         places.append(len(text))
         text += words[i].translate(WITHOUT_CONTROL)
-    samples, events = binding.synthesise(library, text)
+    samples, events = binding.synthesise(voice.library, text)
+    ends = [*(start for start, _, _ in events[1:]), len(samples)]
     phones: list[Onset] = []
-    for start, place, name in events:
+    for (start, place, name), end in zip(events, ends, strict=True):
         word = span[max(bisect_right(places, place - 1) - 1, 0)]  # eSpeak counts characters from 1
-        _append(phones, Onset(start, plain_label(name), word))
-    return samples, phones
+        labels = voice.names(name)
+        for k, label in enumerate(labels):
+            _append(phones, Onset(start + k * (end - start) // len(labels), label, word), voice.names)
+    return samples, _in_place(phones, voice.names)
 
 
-def plain_label(name: str) -> str:
-    """Turn eSpeak's name of a phone into a label, without stress and tone; empty for a pause."""
-    bare = name.lstrip("ˈˌ")
-    return MARKS.sub("", SPELLINGS.get(bare, bare)).replace(":", "ː").replace("?", "ʔ")
-
-
-def _append(phones: list[Onset], phone: Onset) -> None:
+def _append(phones: list[Onset], phone: Onset, names: PhoneNames) -> None:
     """Add a phone to ``phones``.
 
-    One without a name continues the phone before, and so does a modifier letter ("ʲ").
+    A modifier letter ("ʲ") continues the phone before, and so does what is one phone with it; what comes
+    behind one that begins a phone ("ⁿ") continues that.
     """
-    if all(unicodedata.category(c) in ("Lm", "Mn") for c in phone.label):
-        if phone.label and phones:
-            phones[-1] = replace(phones[-1], label=phones[-1].label + phone.label)
+    before = phones[-1] if phones else None
+    modifies = all(unicodedata.category(c) in ("Lm", "Mn") for c in phone.label) and phone.label not in BEFORE
+    if before is not None and (modifies or before.label in BEFORE):
+        phones[-1] = replace(before, label=before.label + phone.label)
+        return
+    if modifies:
+        return
+    one = names.joined(before.label, phone.label) if before and before.word == phone.word else None
+    if before is not None and one is not None:
+        phones[-1] = replace(before, label=one)
     else:
         phones.append(phone)
+
+
+def _in_place(phones: Sequence[Onset], names: PhoneNames) -> list[Onset]:
+    """The phones as they are before the ones that follow in their words."""
+    following = [b.label if b.word == a.word else "" for a, b in pairwise(phones)] + [""]
+    return [
+        replace(p, label=names.in_place(p.label, after)) for p, after in zip(phones, following, strict=False)
+    ]
