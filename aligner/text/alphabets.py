@@ -2,8 +2,7 @@
 
 X-SAMPA is that of Wells (1995), "Computer-coding the IPA", with a few codes of our own for what it leaves out
 (`EXTENSIONS`).  ARPAbet is that of CMU's dictionary, with the further labels of TIMIT.  All conversions go
-through the IPA.  No library is asked: those that convert refuse whole labels of eSpeak's, lose diacritics, or
-bring pandas along.
+through the IPA.  No library is asked: ipapy does not run on today's Python, and panphon brings pandas along.
 """
 
 from __future__ import annotations
