@@ -37,12 +37,13 @@ from aligner.learn.corrections import (
     cut_in_pauses,
     read_corrections,
 )
-from aligner.learn.lessons import lesson_of, true_places
+from aligner.learn.lessons import lesson_of
 from aligner.learn.teach import save_taught
+from aligner.learn.truth import true_places
 from aligner.models.boundary import TABLE, BoundaryModel
 from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
-from aligner.refine import learning
+from aligner.refine import habits, learning
 from aligner.refine.boundaries import apply_boundary_model, place_at_medians
 from aligner.refine.learning import BoundaryFigures, LearningResult, Lesson, learn
 from aligner.refine.offsets import with_starts
@@ -70,7 +71,14 @@ def figures(mae: float) -> BoundaryFigures:
 
 def learnt_of(model: BoundaryModel | None) -> LearningResult:
     return LearningResult(
-        model=model, boundaries=9, groups=2, before=figures(12.0), after=figures(11.0), gain=1.0, error=0.1
+        model=model,
+        boundaries=9,
+        groups=2,
+        before=figures(12.0),
+        after=figures(11.0),
+        gain=1.0,
+        steady=0.9,
+        error=0.1,
     )
 
 
@@ -99,6 +107,8 @@ def run(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "STEPS_FEW", 50)
         patch.setattr(tuning, "LEAST_STEPS", 150)  # of so few sentences
+        for pull in ("PULL_OF_ALL", "PULL_OF_CLASS", "PULL_OF_PAIR"):  # a habit of all vowels is soon told
+            patch.setattr(habits, pull, 1e9)
         told = call("teach", root / "out" / "corrected", "english", root / "new", "-j", 1)
     (root / "told").write_text(f"{told.exit_code}\n{told.output}")
     return root
@@ -343,7 +353,9 @@ def test_too_few_sentences_are_told(run, tmp_path):
         shutil.copy(run / "out" / "corrected" / f"{name}.TextGrid", tmp_path / f"{name}.TextGrid")
     found = call("teach", tmp_path, "english", tmp_path / "new", "--corpus", run / "corpus", "-j", 1)
     assert found.exit_code == 2
-    assert "4 corrected utterances can be learnt from, and 5 are needed: correct more" in found.output
+    assert (
+        "boundaries of 1 corrected utterances can be learnt from, and 10 are needed: correct" in found.output
+    )
     assert not (tmp_path / "new").exists()
 
 
