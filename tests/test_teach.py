@@ -347,15 +347,17 @@ def test_what_cannot_be_done_is_one_line(run, monkeypatch, words, told):
     assert not (run / "new2").exists()
 
 
-def test_too_few_sentences_are_told(run, tmp_path):
-    for name in NAMES[:4]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(run / "out" / "corrected" / f"{name}.TextGrid", tmp_path / f"{name}.TextGrid")
+def test_too_few_boundaries_are_told(run, tmp_path):
+    """Here of one sentence of which a tier says that only its beginning was corrected."""
+    tiers = dict(read_textgrid(run / "out" / "corrected" / f"{NAMES[0]}.TextGrid"))
+    end = tiers["phones"][-1].end
+    marks = [Interval(0, 0.5, "done"), Interval(0.5, end, "")]
+    (tmp_path / NAMES[0]).parent.mkdir(exist_ok=True)
+    write_textgrid(tmp_path / f"{NAMES[0]}.TextGrid", {**tiers, "Corrected": marks}, end)
     found = call("teach", tmp_path, "english", tmp_path / "new", "--corpus", run / "corpus", "-j", 1)
     assert found.exit_code == 2
-    assert (
-        "boundaries of 1 corrected utterances can be learnt from, and 10 are needed: correct" in found.output
-    )
+    told = "boundaries of 1 corrected utterance can be learnt from, and 10 are needed: correct more\n"
+    assert found.output.endswith(told)
     assert not (tmp_path / "new").exists()
 
 
@@ -369,7 +371,9 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     bad = {
         "damaged": None,
         "wordless": {"phones": whole["phones"]},
-        "phoneless": {"words": whole["words"]},
+        "empty": {"words": [Interval(0, end, "")], "phones": [Interval(0, end, "")]},
+        "unlabelled": {"notes": [Interval(0, end, "winter")]},
+        "unmarked": {**whole, "corrected": [Interval(0, end, " ")]},
         "mute": {"words": [Interval(0, end, "")], "phones": whole["phones"]},
         "alien": {"words": [Interval(0, end, "colourless green ideas")], "phones": [Interval(0, end, "")]},
         "elsewhere": {
@@ -389,16 +393,18 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     found = call("teach", corrected, "english", tmp_path / "new", "-c", run / "corpus", "-j", 1)
     assert found.exit_code == 1, found.output
     assert (tmp_path / "new" / TABLE).is_file()
-    assert "left out  7" in found.output
+    assert "left out  9" in found.output
+    assert "none of its boundaries is marked as corrected: write something" in found.output
     known, failures = read_corrections(corrected, run / "corpus", TierNames())
     told = {f.utterance.id.removeprefix("rms/"): f.message for f in failures}
     assert "no recording of this name" in told["absent"]
     assert "--corpus" in told["absent"]
     assert "it ends early or is damaged" in told["damaged"]
     assert "no words" in told["wordless"]
-    assert "no phones" in told["phoneless"]
+    assert "its tier of words is empty" in told["empty"]
+    assert "it has no tier 'phones' or 'words': its tiers are 'notes'" in told["unlabelled"]
     assert "its tier of words is empty" in told["mute"]
-    assert len(known) == len(NAMES) + 2
+    assert len(known) == len(NAMES) + 3
     assert all("\n" not in message for message in told.values())
     assert "          rms/absent: there is no recording of this name" in found.output
 

@@ -106,18 +106,17 @@ def _check_enough(corrected: Path, lessons: Sequence[Lesson], failures: Sequence
     """Raise DataError where there is too little to learn anything from."""
     boundaries = sum(lesson.known for lesson in lessons)
     if boundaries < FEWEST_BOUNDARIES:
-        why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
-        raise DataError(
-            corrected,
-            f"{boundaries} boundaries of {len(lessons)} corrected utterances can be learnt from, and "
-            f"{FEWEST_BOUNDARIES} are needed{why}",
-            "correct more, or mend these" if failures else "correct more",
+        utterances = f"{len(lessons)} corrected utterance{'s' * (len(lessons) != 1)}"
+        rule = (
+            f"{boundaries} boundaries of {utterances} can be learnt from, and {FEWEST_BOUNDARIES} are needed"
         )
+        why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
+        raise DataError(corrected, rule + why, "correct more, or mend these" if failures else "correct more")
 
 
 def _learnt(backend: AnyBackend, pairs: Sequence[TaughtBy], name: str) -> LearningResult:
-    """What corrections give: a tuned head, boundary networks alone or a table of offsets, whichever is best of
-    those that are sure to help.
+    """What corrections give: a tuned head, boundary networks alone or a table of offsets; of those that are
+    sure to help the best.
 
     Networks are learnt without the head where that is not sure to: of few corrections it gains more in some
     sentences and less in others than networks alone.  A strong habit is told from fewer than networks need.

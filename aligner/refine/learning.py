@@ -300,7 +300,8 @@ def parted(lessons: Sequence[Lesson]) -> list[Lesson]:
     A part knows the places of consecutive boundaries, and not those of the others.
     """
     parts = [1] * len(lessons)
-    while lessons and len(lessons) < FEWEST_LESSONS and sum(parts) < FEWEST_LESSONS:
+    most = min(FEWEST_LESSONS, sum(lesson.known for lesson in lessons))
+    while sum(parts) < most:
         largest = max(range(len(lessons)), key=lambda k: lessons[k].known / parts[k])
         parts[largest] += 1
     return [one for lesson, count in zip(lessons, parts, strict=True) for one in _in_parts(lesson, count)]
