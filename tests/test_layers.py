@@ -30,7 +30,7 @@ INSIDE = {
     "parallel": [["*"], ["schedule"], ["device"]],
     "run": [["*"], ["align"], ["folder", "transfer", "stream"]],
     "learn": [
-        ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins"],
+        ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins", "truth"],
         ["checkpoint", "training_corpus", "corrections"],
         ["account", "lessons"],
         ["*"],

@@ -221,6 +221,7 @@ def test_corrections_beside_align_are_teaching_and_aligning(run, tmp_path, monke
         given.append((len(lessons), backend))
         return learnt_of(taught)
 
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", learnt)
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     words = ("align", run / "corpus", tmp_path / "a", "-j", 1)
@@ -263,6 +264,7 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
     """And it is the acoustic model's boundaries that are learnt from, not those of the first teaching."""
     lessons: list[Lesson] = []
     other = random_model(5)
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(
         teaching, "learn", lambda given, backend, mapped, **_: lessons.extend(given) or learnt_of(other)
     )
@@ -305,12 +307,31 @@ def test_lessons_of_corrections_tell_the_planted_habit(run, english):
 
 
 def test_where_it_does_not_help_nothing_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(None))
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
     assert found.exit_code == 1
     assert "it does not help" in found.output
+    assert "missing   more utterances, for these have nothing in common that the model lacks" in found.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_told_in_one_line(run, tmp_path, monkeypatch):
+    """Lessons that gain what may be chance, of one speaker, with hardly a boundary of some kinds."""
+    some = replace(learnt_of(None), groups=1, gain=0.3, more=3, rare=(("nasal-vowel", 2), ("stop-liquid", 0)))
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
+    monkeypatch.setattr(teaching, "learn", lambda *_, **__: some)
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
+    found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
+    assert found.exit_code == 1
+    told = (
+        f"a gain of 0.30 ms in {len(NAMES)} utterances may be chance: some {3 * len(NAMES)} such utterances "
+        "would tell; other speakers, for these are of one; boundaries of these kinds, of which there are "
+        "hardly any: nasal-vowel (2), stop-liquid (0)"
+    )
+    assert f"missing   {told}\n" in found.output
+    assert "boundaries; the others count as right" in found.output  # the run's output tells what was moved
 
 
 def test_a_model_that_is_there_is_refused(run, tmp_path):
@@ -388,6 +409,7 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
             path.write_text(read_text(corrected / "rms" / "winter.TextGrid")[:900])
         else:
             write_textgrid(path, tiers, max(t[-1].end for t in tiers.values()))
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(random_model(0)))
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", corrected, "english", tmp_path / "new", "-c", run / "corpus", "-j", 1)
