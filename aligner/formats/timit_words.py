@@ -13,4 +13,4 @@ def read(path: Path, recording: str = "") -> Tiers:
     return [("words", read_timit(path))]
 
 
-FORMAT = Format(name="timit-words", suffix=WORDS[0], read=read, offered=False)
+FORMAT = Format(name="timit_words", suffix=WORDS[0], read=read, offered=False)
