@@ -107,6 +107,7 @@ def run(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "STEPS_FEW", 50)
         patch.setattr(tuning, "LEAST_STEPS", 150)  # of so few sentences
+        patch.setattr(learning, "SIGNIFICANCE", 0.95)  # and so few steps, or no head would be taken
         for pull in ("PULL_OF_ALL", "PULL_OF_CLASS", "PULL_OF_PAIR"):  # a habit of all vowels is soon told
             patch.setattr(habits, pull, 1e9)
         told = call("teach", root / "out" / "corrected", "english", root / "new", "-j", 1)
