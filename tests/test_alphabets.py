@@ -22,7 +22,7 @@ from aligner.corpus.labels import Labels
 from aligner.evaluate.accuracy import compare, summarise
 from aligner.evaluate.matching import comparable, written_alike
 from aligner.formats.textgrid import read_textgrid
-from aligner.learn.lessons import true_places
+from aligner.learn.truth import true_places
 from aligner.reference.espeak.phones import BY_PLACE, JOINED, OF_LANGUAGE, PhoneNames
 from aligner.run.stream import follow
 from aligner.text.alphabets import (

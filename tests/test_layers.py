@@ -30,7 +30,7 @@ INSIDE = {
     "parallel": [["*"], ["schedule"], ["device"]],
     "run": [["*"], ["align"], ["folder", "transfer", "stream"]],
     "learn": [
-        ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins", "guide"],
+        ["history", "hmm_options", "pronouncing", "spread", "dictionary", "margins", "truth", "guide"],
         ["checkpoint", "training_corpus", "corrections"],
         ["account", "lessons"],
         ["*"],

@@ -169,7 +169,46 @@ def test_nothing_is_learnt_of_noise(monkeypatch, seed):
     found = learn(lessons(seed, 8, truth=lambda a, b: rng.normal(0, 0.02)), "hmm")
     assert found.model is None
     assert found.gain < max(found.error, 0.5)
+    assert found.more is None or found.more > 1
     assert found.after.mae > found.before.mae - 0.5
+
+
+@given(st.floats(0.01, 5), st.floats(0.01, 5))
+def test_so_many_times_as_many_lessons_would_show_a_gain(gain, least):
+    """Standard errors fall with the root of the number of lessons."""
+    times = learning._times_more(gain, least)
+    assert least / np.sqrt(times) <= gain * (1 + 1e-9)
+    assert times == 2 or least / np.sqrt(times - 1) > gain
+
+
+@pytest.mark.parametrize("how", [learn, learning.learn_offsets])
+def test_edges_of_words_alone_teach_a_model_of_these(monkeypatch, how):
+    monkeypatch.setattr(learning, "STEPS_FEW", 30)
+    own = [replace(one, truth=np.where(one.words, one.truth, np.nan)) for one in lessons(2)]
+    found = how(own, "hmm")
+    assert found.words_only
+    assert found.model.words_only
+    assert found.boundaries == sum(int(one.words.sum()) for one in own)
+    assert not learning.learn_offsets(lessons(2), "hmm").words_only
+
+
+def test_a_planted_habit_is_told_by_offsets_of_few_edges():
+    """Of sixty edges of words: too few for networks to tell one spectrum from another."""
+    own = [replace(one, truth=np.where(one.words, one.truth, np.nan)) for one in lessons(4)]
+    found = learning.learn_offsets(own, "hmm")
+    assert found.boundaries == 60
+    assert found.model is not None
+    offsets = found.model.offsets
+    assert offsets["vowel", "stop"] < 0 < offsets["stop", "vowel"]
+    fresh = lessons(5, 4)
+    was, now = (
+        np.mean([np.abs(late(one, how(one))).mean() for one in fresh])
+        for how in (
+            lambda one: place_at_medians(one.phones, one.distributions, 1.0),
+            lambda one: refined(one, found.model),
+        )
+    )
+    assert now < 0.8 * was
 
 
 def test_too_few_lessons_are_none():

@@ -37,12 +37,13 @@ from aligner.learn.corrections import (
     cut_in_pauses,
     read_corrections,
 )
-from aligner.learn.lessons import lesson_of, true_places
+from aligner.learn.lessons import lesson_of
 from aligner.learn.teach import save_taught
+from aligner.learn.truth import true_places
 from aligner.models.boundary import TABLE, BoundaryModel
 from aligner.models.saved import DICTIONARY
 from aligner.models.store import cmu_dictionary
-from aligner.refine import learning
+from aligner.refine import habits, learning
 from aligner.refine.boundaries import apply_boundary_model, place_at_medians
 from aligner.refine.learning import BoundaryFigures, LearningResult, Lesson, learn
 from aligner.refine.offsets import with_starts
@@ -70,7 +71,14 @@ def figures(mae: float) -> BoundaryFigures:
 
 def learnt_of(model: BoundaryModel | None) -> LearningResult:
     return LearningResult(
-        model=model, boundaries=9, groups=2, before=figures(12.0), after=figures(11.0), gain=1.0, error=0.1
+        model=model,
+        boundaries=9,
+        groups=2,
+        before=figures(12.0),
+        after=figures(11.0),
+        gain=1.0,
+        steady=0.9,
+        error=0.1,
     )
 
 
@@ -99,6 +107,9 @@ def run(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning, "STEPS_FEW", 50)
         patch.setattr(tuning, "LEAST_STEPS", 150)  # of so few sentences
+        patch.setattr(learning, "SIGNIFICANCE", 0.95)  # and so few steps, or no head would be taken
+        for pull in ("PULL_OF_ALL", "PULL_OF_CLASS", "PULL_OF_PAIR"):  # a habit of all vowels is soon told
+            patch.setattr(habits, pull, 1e9)
         told = call("teach", root / "out" / "corrected", "english", root / "new", "-j", 1)
     (root / "told").write_text(f"{told.exit_code}\n{told.output}")
     return root
@@ -211,6 +222,7 @@ def test_corrections_beside_align_are_teaching_and_aligning(run, tmp_path, monke
         given.append((len(lessons), backend))
         return learnt_of(taught)
 
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", learnt)
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     words = ("align", run / "corpus", tmp_path / "a", "-j", 1)
@@ -253,6 +265,7 @@ def test_teaching_again_replaces_what_was_learnt(run, tmp_path, monkeypatch):
     """And it is the acoustic model's boundaries that are learnt from, not those of the first teaching."""
     lessons: list[Lesson] = []
     other = random_model(5)
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(
         teaching, "learn", lambda given, backend, mapped, **_: lessons.extend(given) or learnt_of(other)
     )
@@ -295,12 +308,31 @@ def test_lessons_of_corrections_tell_the_planted_habit(run, english):
 
 
 def test_where_it_does_not_help_nothing_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(None))
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
     assert found.exit_code == 1
     assert "it does not help" in found.output
+    assert "missing   more utterances, for these have nothing in common that the model lacks" in found.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_told_in_one_line(run, tmp_path, monkeypatch):
+    """Lessons that gain what may be chance, of one speaker, with hardly a boundary of some kinds."""
+    some = replace(learnt_of(None), groups=1, gain=0.3, more=3, rare=(("nasal-vowel", 2), ("stop-liquid", 0)))
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
+    monkeypatch.setattr(teaching, "learn", lambda *_, **__: some)
+    monkeypatch.setattr(tuning, "LONGEST", 0.0)
+    found = call("teach", run / "out" / "corrected", "english", tmp_path / "new", "-j", 1)
+    assert found.exit_code == 1
+    told = (
+        f"a gain of 0.30 ms in {len(NAMES)} utterances may be chance: some {3 * len(NAMES)} such utterances "
+        "would tell; other speakers, for these are of one; boundaries of these kinds, of which there are "
+        "hardly any: nasal-vowel (2), stop-liquid (0)"
+    )
+    assert f"missing   {told}\n" in found.output
+    assert "boundaries; the others count as right" in found.output  # the run's output tells what was moved
 
 
 def test_a_model_that_is_there_is_refused(run, tmp_path):
@@ -337,13 +369,17 @@ def test_what_cannot_be_done_is_one_line(run, monkeypatch, words, told):
     assert not (run / "new2").exists()
 
 
-def test_too_few_sentences_are_told(run, tmp_path):
-    for name in NAMES[:4]:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(run / "out" / "corrected" / f"{name}.TextGrid", tmp_path / f"{name}.TextGrid")
+def test_too_few_boundaries_are_told(run, tmp_path):
+    """Here of one sentence of which a tier says that only its beginning was corrected."""
+    tiers = dict(read_textgrid(run / "out" / "corrected" / f"{NAMES[0]}.TextGrid"))
+    end = tiers["phones"][-1].end
+    marks = [Interval(0, 0.5, "done"), Interval(0.5, end, "")]
+    (tmp_path / NAMES[0]).parent.mkdir(exist_ok=True)
+    write_textgrid(tmp_path / f"{NAMES[0]}.TextGrid", {**tiers, "Corrected": marks}, end)
     found = call("teach", tmp_path, "english", tmp_path / "new", "--corpus", run / "corpus", "-j", 1)
     assert found.exit_code == 2
-    assert "4 corrected utterances can be learnt from, and 5 are needed: correct more" in found.output
+    told = "boundaries of 1 corrected utterance can be learnt from, and 10 are needed: correct more\n"
+    assert found.output.endswith(told)
     assert not (tmp_path / "new").exists()
 
 
@@ -357,7 +393,9 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
     bad = {
         "damaged": None,
         "wordless": {"phones": whole["phones"]},
-        "phoneless": {"words": whole["words"]},
+        "empty": {"words": [Interval(0, end, "")], "phones": [Interval(0, end, "")]},
+        "unlabelled": {"notes": [Interval(0, end, "winter")]},
+        "unmarked": {**whole, "corrected": [Interval(0, end, " ")]},
         "mute": {"words": [Interval(0, end, "")], "phones": whole["phones"]},
         "alien": {"words": [Interval(0, end, "colourless green ideas")], "phones": [Interval(0, end, "")]},
         "elsewhere": {
@@ -372,21 +410,24 @@ def test_one_bad_file_does_not_end_it(run, tmp_path, monkeypatch):
             path.write_text(read_text(corrected / "rms" / "winter.TextGrid")[:900])
         else:
             write_textgrid(path, tiers, max(t[-1].end for t in tiers.values()))
+    monkeypatch.setattr(teaching, "learn_offsets", lambda *_: learnt_of(None))
     monkeypatch.setattr(teaching, "learn", lambda *_, **__: learnt_of(random_model(0)))
     monkeypatch.setattr(tuning, "LONGEST", 0.0)
     found = call("teach", corrected, "english", tmp_path / "new", "-c", run / "corpus", "-j", 1)
     assert found.exit_code == 1, found.output
     assert (tmp_path / "new" / TABLE).is_file()
-    assert "left out  7" in found.output
+    assert "left out  9" in found.output
+    assert "none of its boundaries is marked as corrected: write something" in found.output
     known, failures = read_corrections(corrected, run / "corpus", TierNames())
     told = {f.utterance.id.removeprefix("rms/"): f.message for f in failures}
     assert "no recording of this name" in told["absent"]
     assert "--corpus" in told["absent"]
     assert "it ends early or is damaged" in told["damaged"]
     assert "no words" in told["wordless"]
-    assert "no phones" in told["phoneless"]
+    assert "its tier of words is empty" in told["empty"]
+    assert "it has no tier 'phones' or 'words': its tiers are 'notes'" in told["unlabelled"]
     assert "its tier of words is empty" in told["mute"]
-    assert len(known) == len(NAMES) + 2
+    assert len(known) == len(NAMES) + 3
     assert all("\n" not in message for message in told.values())
     assert "          rms/absent: there is no recording of this name" in found.output
 

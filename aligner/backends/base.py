@@ -217,7 +217,7 @@ class Found:
 
     def searched(self, clock: Clock) -> Searched:
         """The part of it that refinement needs, with the clock of its frames."""
-        return Searched(self.phones, self.firsts, self.evidence, clock)
+        return Searched(self.phones, self.firsts, self.evidence, clock, self.owners)
 
 
 @runtime_checkable

@@ -40,17 +40,33 @@ from aligner.cli.common import BRACKETS, CONTEXT, NOISE_WORDS, dictionaries, gua
 @NOISE_WORDS
 @click.option("--phones", default="phones", show_default=True, help="The tier of phones.")
 @click.option("--words", default="words", show_default=True, help="The tier of words.")
+@click.option(
+    "--only-moved",
+    is_flag=True,
+    help="Boundaries that are where the alignment has them count as unknown.  [default: they count as right]",
+)
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @guarded(interrupted=lambda **_: "nothing was kept")
 def teach(
-    *, corrected: Path, model: str, new: Path, corpus: Path | None, phones: str, words: str, **settings: Any
+    *,
+    corrected: Path,
+    model: str,
+    new: Path,
+    corpus: Path | None,
+    phones: str,
+    words: str,
+    only_moved: bool,
+    **settings: Any,
 ) -> int:
     """Learn from the boundaries in CORRECTED, and save what was learnt with MODEL (english, or a folder) in
     the new folder NEW.
 
     CORRECTED holds TextGrids that you corrected by hand (aligner inspect saves them in OUT/corrected/), or
-    other labels with phones and words; where there are no words, a transcript beside the recording will do.
-    Five sentences are enough to begin with.
+    other labels with phones, words or both. Words alone teach where words begin and end; where there are no
+    words, a transcript beside the recording will do. Five sentences are enough to begin with.
+
+    All boundaries count as right that you left as they were. Where a TextGrid has a tier 'corrected', only
+    those count that lie in its labelled intervals, or at its points.
 
     The figures that are printed are of what was not learnt from: of other speakers, or, where all is one
     speaker's, of other sentences. If it does not help, nothing is written.
@@ -71,6 +87,7 @@ def teach(
         corpus=corpus,
         phones=phones,
         words=words,
+        only_moved=only_moved,
         options=options,
         compute=compute,
     )

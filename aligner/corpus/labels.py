@@ -11,13 +11,13 @@ from pathlib import Path
 
 from aligner.corpus.naming import ByName
 from aligner.corpus.results import CORRECTED
-from aligner.corpus.tier_names import PHONES, WORDS, Ambiguous, TierNames, choose
+from aligner.corpus.tier_names import MARKS, PHONES, WORDS, Ambiguous, TierNames, choose, named
 from aligner.corpus.walk import walk
 from aligner.formats import ctm, json
 from aligner.formats.base import Tiers
 from aligner.formats.files import check_reachable
 from aligner.formats.registry import FORMATS, SEGMENTS, read, readers
-from aligner.formats.textgrid import read_textgrid
+from aligner.formats.textgrid import SUFFIX, read_points, read_textgrid
 from aligner.types import DataError, Fault, Interval
 
 MOST_NAMED = 3  # files that a message names
@@ -144,6 +144,27 @@ def read_labels(source: Source | Path, names: TierNames | None = None) -> dict[s
         )
         for speaker, found in chosen.items()
     }
+
+
+def read_marks(source: Source) -> dict[str, tuple[Interval, ...]]:
+    """Read what the tiers ``corrected`` of a file mark, by speaker; ``""`` is all whom no tier names.
+
+    Such a tier has intervals, of which those count that something is written in, or points, which become
+    intervals that take no time.  Where there is no such tier, nothing is said of any boundary.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    """
+    tiers = read(source.path, source.recording)
+    if source.path.suffix.lower() == SUFFIX.lower():
+        tiers += read_points(source.path)
+    marks: dict[str, tuple[Interval, ...]] = {}
+    for speaker, names in named(tiers, MARKS).items():
+        own = [i for name, intervals in tiers if name in names for i in intervals]
+        marks[speaker] = tuple(i for i in own if i.label.strip() or i.start == i.end)
+    return marks
 
 
 def check_usable(root: Path, labels: Mapping[str, Source], names: TierNames | None = None) -> None:

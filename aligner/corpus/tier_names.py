@@ -17,6 +17,7 @@ from aligner.formats.base import Tiers
 from aligner.types import Interval
 
 PHONES, WORDS = "phones", "words"
+MARKS = "corrected"  # a tier that marks which boundaries of the others a person has corrected
 KINDS = (PHONES, WORDS)
 # what a tier of the kind is called, as `folded` writes it
 _SURE = {
@@ -173,7 +174,7 @@ def choose(tiers: Tiers, names: TierNames) -> tuple[Chosen, tuple[Ambiguous, ...
     chosen: dict[str, dict[str, str]] = {}
     ambiguous = []
     for kind, wanted in ((PHONES, names.phones), (WORDS, names.words)):
-        found = _usual(tiers, kind) if wanted == kind else _named(tiers, wanted)
+        found = _usual(tiers, kind) if wanted == kind else named(tiers, wanted)
         for speaker, candidates in found.items():
             if len(candidates) > 1:
                 ambiguous.append(Ambiguous(kind, tuple(candidates)))
@@ -202,8 +203,14 @@ def _usual(tiers: Tiers, kind: str) -> dict[str, list[str]]:
     return {speaker: list(dict.fromkeys(ranked[min(ranked)])) for speaker, ranked in by_speaker.items()}
 
 
-def _named(tiers: Iterable[tuple[str, Sequence[Interval]]], wanted: str) -> dict[str, list[str]]:
-    """Return the tiers of a name that a user gave, by speaker; where none is written so, in any case."""
+def named(tiers: Iterable[tuple[str, Sequence[Interval]]], wanted: str) -> dict[str, list[str]]:
+    """Return the tiers of a name that a user gave, by speaker; where none is written so, in any case.
+
+    Examples
+    --------
+    >>> named([("Corrected", []), ("Anna - Corrected", [])], "corrected")
+    {'': ['Corrected'], 'Anna': ['Anna - Corrected']}
+    """
     there = [name for name, _ in tiers]
     for alike in (str, folded):
         found: dict[str, list[str]] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from aligner.formats import csv, ctm, htk, json, segments, textgrid, timit, uncertainty
+from aligner.formats import csv, ctm, htk, json, segments, textgrid, timit, timit_words, uncertainty
 from aligner.formats.base import ALIGNMENT_TABLE, OOV_TABLE, RUN_RECORD, Format, Tiers
 from aligner.types import Alignment
 
@@ -24,6 +24,7 @@ FORMATS: dict[str, Format] = {
         csv,
         ctm,
         htk,
+        timit_words,
         uncertainty,
         segments,
     )

@@ -15,6 +15,7 @@ from aligner.formats.tiers import tiers
 from aligner.types import Alignment, DataError, Interval
 
 SUFFIX = ".TextGrid"
+INTERVALS, POINTS = "IntervalTier", "TextTier"  # kinds of tiers, as Praat calls them
 Points = Mapping[str, Mapping[float, str]]  # marks by their time in seconds, by the name of their tier
 
 # Praat reads a text file as free-standing strings, numbers and flags; all else is comment
@@ -36,18 +37,39 @@ def read_textgrid(path: Path) -> Tiers:
         If it is no TextGrid, ends early, or has an interval that is reversed, empty, or overlaps the
         one before it; the ``textgrid`` package drops the reversed ones without a word.
     """
+    found = _tiers_of_kind(path, INTERVALS)
+    for name, intervals in found:
+        _check(path, name, intervals)
+    return found
+
+
+def read_points(path: Path) -> Tiers:
+    """Read the names and points of the point tiers, each point as an interval that takes no time.
+
+    Parameters
+    ----------
+    path : Path
+        A TextGrid in Praat's long or short text format.
+
+    Raises
+    ------
+    DataError
+        If it is no TextGrid, or ends early.
+    """
+    return _tiers_of_kind(path, POINTS)
+
+
+def _tiers_of_kind(path: Path, kind: str) -> Tiers:
+    """Read the tiers of a kind, whatever is in them."""
     if path.is_file() and path.read_bytes()[:12] == b"ooBinaryFile":
         raise DataError(path, "it is a binary TextGrid", "save it as text from Praat")
     text = read_text(path)
     if "ooTextFile" not in text[:200] or "TextGrid" not in text[:400]:
         raise DataError(path, "it is not a TextGrid", 'it should begin with File type = "ooTextFile"')
     try:
-        found = _tiers(_FREE_STANDING.findall(text))
+        return [(name, own) for other, name, own in _tiers(_FREE_STANDING.findall(text)) if other == kind]
     except (StopIteration, ValueError) as error:
         raise DataError(path, "it ends early or is damaged", "open and save it in Praat") from error
-    for name, intervals in found:
-        _check(path, name, intervals)
-    return found
 
 
 def grid_end(path: Path) -> float:
@@ -65,21 +87,21 @@ def grid_end(path: Path) -> float:
         raise DataError(path, "it is damaged", "open and save it in Praat") from error
 
 
-def _tiers(tokens: list[str]) -> Tiers:
+def _tiers(tokens: list[str]) -> list[tuple[str, str, list[Interval]]]:
+    """The kind, the name and the marks of each tier."""
     values = iter(tokens[tokens.index("<exists>") + 1 :] if "<exists>" in tokens else ())
     found = []
     for _ in range(int(next(values))):
         kind, name = _string(next(values)), _string(next(values))
         next(values), next(values)
         marks = [_mark(values, kind) for _ in range(int(next(values)))]
-        if kind == "IntervalTier":
-            found.append((name, marks))
+        found.append((kind, name, marks))
     return found
 
 
 def _mark(values: Iterator[str], kind: str) -> Interval:
     start = float(next(values))
-    end = float(next(values)) if kind == "IntervalTier" else start
+    end = float(next(values)) if kind == INTERVALS else start
     return Interval(start, end, _string(next(values)))
 
 

@@ -1,4 +1,4 @@
-"""Labels that were corrected by hand, as utterances with the phones where they should be."""
+"""Labels that were corrected by hand, as utterances with the phones, or the words, where they should be."""
 
 from __future__ import annotations
 
@@ -8,30 +8,50 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from aligner.backends.calls import check_folder
 from aligner.corpus import audio
 from aligner.corpus.find import find
-from aligner.corpus.labels import Labels, Source, find_labels, read_labels
+from aligner.corpus.labels import Labels, Source, find_labels, read_labels, read_marks
 from aligner.corpus.naming import ByName
 from aligner.corpus.results import read_run_record
 from aligner.corpus.tier_names import TierNames
 from aligner.corpus.walk import walk
+from aligner.formats.base import RUN_RECORD
+from aligner.formats.registry import GRID, output_path
+from aligner.learn.truth import edges_of
 from aligner.text.phones import SILENCE, fold
 from aligner.types import DataError, Failure, Fault, Interval, Utterance
 
 LONGEST_WHOLE = 15.0  # s; longer recordings are cut in pauses, so that an interview is many utterances
 SHORTEST_PIECE = 8.0  # s of what such a recording is cut into
 SHORTEST_CUT_PAUSE = 0.25  # s of a pause in which a recording may be cut
+POINT_REACH = 0.03  # s between a boundary and a point that marks it, which people may set by hand
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CorrectedUtterance:
-    """An utterance, and its phones as somebody corrected them."""
+    """An utterance, and its phones and words as somebody corrected them.
+
+    All times are in seconds from the start of the recording.
+    """
 
     utterance: Utterance
     """The utterance: a recording, or a piece of it."""
-    phones: tuple[Interval, ...]
-    """The phones, in seconds from the start of the recording."""
+    phones: tuple[Interval, ...] = ()
+    """The phones; empty where only the words are labelled."""
+    words: tuple[Interval, ...] = ()
+    """The words; empty where they are known from a transcript."""
+    marks: tuple[Interval, ...] | None = None
+    """Stretches in which boundaries were corrected, some of which take no time; None where all were."""
+    before: tuple[Interval, ...] = ()
+    """The phones and words as a run left them, where its output is known."""
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Where phones begin and end, or else words: (N,) seconds, ascending."""
+        return edges_of(self.phones or self.words)
 
 
 def read_corrections(
@@ -42,7 +62,7 @@ def read_corrections(
     Parameters
     ----------
     root : Path
-        The folder of TextGrids, or other labels, with phones and words.
+        The folder of TextGrids, or other labels, with phones, words or both.
     corpus : Path or None
         The folder of the recordings, at the same paths; unless given, they lie beside the labels, or in the
         corpus of the run in whose output these are.
@@ -66,13 +86,19 @@ def read_corrections(
     found: list[CorrectedUtterance] = []
     failures: list[Failure] = []
     sources = find_labels(root)
+    run = _RunOutput.beside(root)
     recordings = _Recordings([corpus, root] if corpus is not None else [root, *_corpus_of_run(root)])
     for name, source in sources.items():
         try:
             recording = recordings.find(name)
+            marked = read_marks(source)
             for speaker, labels in read_labels(source, tiers).items():
+                marks = marked.get(speaker, marked.get(""))
                 spoken = _Spoken(name, recording, speaker or recording.absolute().parent.name)
-                found += _utterances(spoken, source, labels, recordings)
+                found += [
+                    replace(one, marks=_snapped(one, marks), before=run.before(name, speaker))
+                    for one in _utterances(spoken, source, labels, recordings)
+                ]
         except DataError as error:
             path = recordings.paths.get(name, source.path)
             failures.append(
@@ -88,6 +114,46 @@ def _corpus_of_run(root: Path) -> list[Path]:
         if isinstance(place, str) and Path(place).is_dir():
             return [Path(place)]
     return []
+
+
+class _RunOutput(NamedTuple):
+    """What a run wrote, in whose output folder the corrections lie."""
+
+    folder: Path | None
+    """The output folder; None where there is none."""
+
+    @classmethod
+    def beside(cls, root: Path) -> _RunOutput:
+        """The output in which the folder ``root`` of corrections lies."""
+        folder = root.absolute().parent
+        return cls(folder if (folder / RUN_RECORD).is_file() else None)
+
+    def before(self, name: str, speaker: str) -> tuple[Interval, ...]:
+        """Return the phones and words of a speaker in a recording as the run left them, if that is known."""
+        if self.folder is None or not (path := output_path(self.folder, name, GRID)).is_file():
+            return ()
+        try:
+            labels = read_labels(path)
+        except DataError:
+            return ()  # then they are aligned again
+        own = labels.get(speaker)
+        return () if own is None else (*(own.phones or ()), *(own.words or ()))
+
+
+def _snapped(item: CorrectedUtterance, marks: Sequence[Interval] | None) -> tuple[Interval, ...] | None:
+    """Return the marks of a tier, with each point on the boundary that it is nearest to; without those that
+    are near none.
+    """
+    if marks is None:
+        return None
+    edges = item.edges
+    found = [mark for mark in marks if mark.end > mark.start]
+    for point in marks:
+        if point.start == point.end and len(edges):
+            nearest = float(edges[np.abs(edges - point.start).argmin()])
+            if abs(nearest - point.start) <= POINT_REACH:
+                found.append(replace(point, start=nearest, end=nearest))
+    return tuple(found)
 
 
 class _Recordings:
@@ -169,11 +235,12 @@ def _utterances(
     spoken: _Spoken, source: Source, labels: Labels, recordings: _Recordings
 ) -> Iterator[CorrectedUtterance]:
     """Yield what one speaker says in a recording, in pieces where it is long."""
-    if not labels.phones:
+    phones = labels.phones or ()
+    if not phones and not labels.words:
         raise DataError(
             source.path,
-            "it has no phones",
-            "correct the tier of phones, or name it (--phones)",
+            "its tiers of phones and words are empty",
+            "correct one of them, or name them (--phones, --words)",
             fault=Fault.LABELS,
         )
     if labels.words is None:
@@ -185,7 +252,7 @@ def _utterances(
                 "add either",
                 fault=Fault.LABELS,
             )
-        yield CorrectedUtterance(spoken.utterance(transcript), labels.phones)
+        yield CorrectedUtterance(utterance=spoken.utterance(transcript), phones=phones)
         return
     words = [w for w in labels.words if fold(w.label) != SILENCE]
     if not words:
@@ -193,8 +260,8 @@ def _utterances(
     pieces = cut_in_pauses(words, labels.end)
     for number, piece in enumerate(pieces, 1):
         utterance = spoken.utterance(piece.transcript) if len(pieces) == 1 else spoken.piece(number, piece)
-        phones = tuple(p for p in labels.phones if piece.start <= p.start < piece.end)
-        yield CorrectedUtterance(utterance, phones)
+        own = tuple(p for p in phones if piece.start <= p.start < piece.end)
+        yield CorrectedUtterance(utterance=utterance, phones=own, words=tuple(piece.words))
 
 
 class Piece(NamedTuple):

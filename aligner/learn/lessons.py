@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from aligner.backends.base import AnyBackend, Heard, arithmetic, hear
+from aligner.backends.base import AnyBackend, Found, Heard, arithmetic, hear, words_of
 from aligner.corpus.cuts import NOTHING_CUT
-from aligner.evaluate.boundaries import phone_boundaries
-from aligner.evaluate.matching import comparable, match_phones, written_alike
+from aligner.corpus.tier_names import MARKS
 from aligner.features import fine_energies
 from aligner.learn.corrections import CorrectedUtterance
+from aligner.learn.truth import in_marks, true_places, true_word_edges
 from aligner.refine.boundaries import place_at_medians
 from aligner.refine.learning import FARTHEST_LABEL, Lesson
-from aligner.refine.offsets import SHORTEST_INTERVAL, correct
-from aligner.text.phones import PhoneMap
+from aligner.refine.offsets import correct
 from aligner.types import DataError, Failure, Fault, Interval
 
 
@@ -37,10 +36,14 @@ def lesson_of(backend: AnyBackend, item: CorrectedUtterance) -> Lesson | Failure
         return Failure(item.utterance, "there is no boundary in it", "leave it out", fault=Fault.LABELS)
     likely = refinement.distributions(found.searched(traits.clock), phones, energies)
     placed = place_at_medians(phones, likely, refinement.width).phones
-    truth = true_places(_as_heard(item.phones, heard), placed, bool(traits.english))
+    truth = _true_places(item, heard, found, placed, bool(traits.english))
     failure = _mismatch(item, truth, phones)
     if failure is not None:
         return failure
+    if item.marks is not None:
+        truth[~in_marks(truth, _as_heard(item.marks, heard))] = np.nan
+        if np.isnan(truth).all():
+            return _nothing_marked(item)
     owners = np.array(found.owners)
     return Lesson(
         group=item.utterance.speaker,
@@ -53,6 +56,18 @@ def lesson_of(backend: AnyBackend, item: CorrectedUtterance) -> Lesson | Failure
     )
 
 
+def _true_places(
+    item: CorrectedUtterance, heard: Heard, found: Found, placed: Sequence[Interval], english: bool
+) -> np.ndarray:
+    """Where the boundaries between the phones that were found are by the labels: by those of words, where
+    these alone are labelled.
+    """
+    if item.phones:
+        return true_places(_as_heard(item.phones, heard), placed, english)
+    words = words_of(placed, found.owners, found.spellings)
+    return true_word_edges(_as_heard(item.words, heard), words, placed)
+
+
 def _as_heard(phones: Sequence[Interval], heard: Heard) -> list[Interval]:
     """Corrected phones at the times at which they are heard: what was left out of the recording is not."""
     if heard.cuts == NOTHING_CUT:
@@ -61,12 +76,22 @@ def _as_heard(phones: Sequence[Interval], heard: Heard) -> list[Interval]:
     return [replace(p, start=a, end=b) for p, (a, b) in zip(phones, edges.tolist(), strict=True)]
 
 
+def _nothing_marked(item: CorrectedUtterance) -> Failure:
+    """The failure of an utterance of which no boundary was corrected."""
+    return Failure(
+        item.utterance,
+        "none of its boundaries is marked as corrected",
+        f"write something into the intervals of its tier {MARKS!r}, set a point at a boundary, or remove it",
+        fault=Fault.LABELS,
+    )
+
+
 def _mismatch(item: CorrectedUtterance, truth: np.ndarray, phones: Sequence[Interval]) -> Failure | None:
     """Return why corrected labels cannot be of what was aligned; None if they can."""
     if np.isnan(truth).all():
         return Failure(
             item.utterance,
-            "none of its phones can be matched with what was aligned",
+            f"none of its {'phones' if item.phones else 'words'} can be matched with what was aligned",
             "is it the transcript of another recording?",
             fault=Fault.LABELS,
         )
@@ -78,43 +103,3 @@ def _mismatch(item: CorrectedUtterance, truth: np.ndarray, phones: Sequence[Inte
             fault=Fault.LABELS,
         )
     return None
-
-
-def true_places(reference: Sequence[Interval], phones: Sequence[Interval], english: bool) -> np.ndarray:
-    """Return where the boundaries between phones are in a reference.
-
-    Phones are matched by their labels first (see `aligner.evaluate.matching`), in whichever alphabet each
-    side is written, so both may have some that the other lacks; of a boundary that the reference has a pause
-    in, neither side is right.
-
-    Parameters
-    ----------
-    reference : sequence of Interval
-        The phones as somebody corrected them.
-    phones : sequence of Interval
-        The N + 1 phones that were aligned.
-    english : bool
-        Whether phones are compared in the 39 classes of English.
-
-    Returns
-    -------
-    ndarray
-        (N,) seconds; NaN where the reference does not have a boundary.
-
-    Examples
-    --------
-    >>> found = [Interval(0.0, 0.1, ""), Interval(0.1, 0.2, "AA"), Interval(0.2, 0.4, "T")]
-    >>> true_places([Interval(0.12, 0.23, "AA"), Interval(0.23, 0.4, "T")], found, True)
-    array([0.12, 0.23])
-    """
-    labels = PhoneMap({}, folded=english)
-    known, own = comparable(reference if english else written_alike(reference, phones), phones, labels)
-    places: dict[float, list[float]] = {}
-    for edge in phone_boundaries(known, own, match_phones(known, own)):
-        places.setdefault(edge.aligned, []).append(edge.reference)
-    sure = {
-        at: float(np.mean(there))
-        for at, there in places.items()
-        if max(there) - min(there) <= SHORTEST_INTERVAL
-    }
-    return np.array([sure.get(p.start, np.nan) for p in phones[1:]])

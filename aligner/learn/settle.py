@@ -79,7 +79,7 @@ def evenly(alignments: Sequence[Alignment], most: int) -> list[Alignment]:
 
 
 def _as_corrected(alignment: Alignment) -> CorrectedUtterance:
-    return CorrectedUtterance(alignment.utterance, alignment.phones)
+    return CorrectedUtterance(utterance=alignment.utterance, phones=alignment.phones)
 
 
 def offsets_beside(

@@ -14,6 +14,7 @@ from aligner.backends.base import AnyBackend
 from aligner.backends.calls import check_refined
 from aligner.corpus.tier_names import TierNames
 from aligner.learn.corrections import CorrectedUtterance, read_corrections
+from aligner.learn.counting import Counted, counted
 from aligner.learn.dictionary import save_dictionary
 from aligner.learn.lessons import lesson_of
 from aligner.learn.tuning import TaughtBy, Tuned, tuned
@@ -23,6 +24,7 @@ from aligner.models.known import in_a_folder
 from aligner.models.store import load_model
 from aligner.parallel.pool import map_tasks, try_map, worker_pool
 from aligner.refine.learning import (
+    FEWEST_BOUNDARIES,
     FEWEST_LESSONS,
     FitTask,
     LearningResult,
@@ -30,6 +32,9 @@ from aligner.refine.learning import (
     MapOf,
     fit_network,
     learn,
+    learn_offsets,
+    parted,
+    words_only,
 )
 from aligner.run.long import timeout_of
 from aligner.run.plan import room_in
@@ -51,17 +56,24 @@ class Taught:
     """The number of utterances that were learnt from."""
     failures: tuple[Failure, ...]
     """What could not be learnt from, and why."""
+    counted: Counted
+    """Which boundaries counted."""
 
 
 def teach(
-    corrected: Path, backend: AnyBackend, corpus: Path | None = None, tiers: TierNames | None = None
+    corrected: Path,
+    backend: AnyBackend,
+    corpus: Path | None = None,
+    tiers: TierNames | None = None,
+    *,
+    only_moved: bool = False,
 ) -> Taught:
     """Learn from corrected boundaries.
 
     Parameters
     ----------
     corrected : Path
-        The folder of TextGrids, or other labels, with phones and words.
+        The folder of TextGrids, or other labels, with phones, words or both.
     backend : AnyBackend
         The backend whose boundaries were corrected.
     corpus : Path, optional
@@ -69,11 +81,14 @@ def teach(
         corpus of the run in whose output these are.
     tiers : TierNames, optional
         The tiers of phones and words.
+    only_moved : bool
+        Whether boundaries that are where the alignment has them count as unknown; else they count as right.
 
     Raises
     ------
     DataError
-        If there is no such folder, or too little in it can be learnt from.
+        If there is no such folder, or too little in it can be learnt from (see
+        `aligner.learn.counting.counted`, too).
     ModelError
         If the backend cannot keep what it learns.
     """
@@ -81,26 +96,43 @@ def teach(
         raise _unteachable(backend)
     items, unreadable = read_corrections(corrected, corpus, tiers or TierNames())
     untaught = backend.with_taught(None)
-    pairs, unusable = lessons_of(untaught, items)
-    lessons = [pair.lesson for pair in pairs]
+    which = counted(items, untaught, corrected, only_moved=only_moved)
+    pairs, unusable = lessons_of(untaught, which.items)
     failures = (*unreadable, *unusable)
-    if len(lessons) < FEWEST_LESSONS:
+    _check_enough(corrected, [pair.lesson for pair in pairs], failures)
+    learnt = _learnt(untaught, pairs, backend.traits.boundaries_of or backend.traits.name)
+    return Taught(backend.traits.name, learnt, len(pairs), failures, which)
+
+
+def _check_enough(corrected: Path, lessons: Sequence[Lesson], failures: Sequence[Failure]) -> None:
+    """Raise DataError where there is too little to learn anything from."""
+    boundaries = sum(lesson.known for lesson in lessons)
+    if boundaries < FEWEST_BOUNDARIES:
+        utterances = f"{len(lessons)} corrected utterance{'s' * (len(lessons) != 1)}"
+        rule = (
+            f"{boundaries} boundaries of {utterances} can be learnt from, and {FEWEST_BOUNDARIES} are needed"
+        )
         why = f" ({failures[0].utterance.id}: {failures[0].message})" if failures else ""
-        raise DataError(
-            corrected,
-            f"{len(lessons)} corrected utterances can be learnt from, and {FEWEST_LESSONS} are needed{why}",
-            "correct more, or mend these",
-        )
-    traits, better = backend.traits, _tuned(untaught, pairs)
+        raise DataError(corrected, rule + why, "correct more, or mend these" if failures else "correct more")
+
+
+def _learnt(backend: AnyBackend, pairs: Sequence[TaughtBy], name: str) -> LearningResult:
+    """What corrections give: a tuned head, boundary networks alone or a table of offsets; of those that are
+    sure to help the best.
+
+    Networks are learnt without the head where that is not sure to: of few corrections it gains more in some
+    sentences and less in others than networks alone.  A strong habit is told from fewer than networks need.
+    """
+    lessons = parted([pair.lesson for pair in pairs])
     with fitting(backend.compute.jobs) as mapped:
-        learnt = learn(
-            lessons if better is None else better.lessons,
-            traits.boundaries_of or traits.name,
-            mapped,
-            as_it_was=lessons,
-            head=None if better is None else better.head,
-        )
-    return Taught(traits.name, learnt, len(lessons), failures)
+        found = [learn_offsets(lessons, name)]
+        better = _tuned(backend, pairs)
+        if better is not None:
+            found.append(learn(better.lessons, name, mapped, as_it_was=lessons, head=better.head))
+        if found[-1].model is None or better is None:
+            found.append(learn(lessons, name, mapped))
+    helpful = [one for one in found if one.model is not None]
+    return min(helpful, key=lambda one: one.after.mae, default=found[-1])
 
 
 @contextmanager
@@ -115,8 +147,14 @@ def fitting(jobs: int) -> Iterator[MapOf]:
 
 
 def _tuned(backend: AnyBackend, pairs: Sequence[TaughtBy]) -> Tuned | None:
-    """The backend's head, if it has one, tuned to corrections, if that helps."""
+    """The backend's head, if it has one, tuned to corrections, if that helps.
+
+    It is not tuned to words alone, for it would move the boundaries within them, and nobody could say whether
+    to where they belong.
+    """
     if not isinstance(backend, Headed) or backend.head is None:
+        return None
+    if len(pairs) < FEWEST_LESSONS or words_only([pair.lesson for pair in pairs]):
         return None
 
     def again(other: AnyBackend, items: Sequence[CorrectedUtterance]) -> list[Lesson | None]:
@@ -251,6 +289,7 @@ def _about(learnt: LearningResult) -> dict[str, Any]:
         "gain_ms": round(learnt.gain, 3),
         "error_ms": round(learnt.error, 3),
         "mae_ms": [round(before.mae, 2), round(after.mae, 2)],
+        "words_only": learnt.words_only,
         "head_tuned": learnt.model is not None and learnt.model.head is not None,
         "within_10_20_50": [[round(x, 1) for x in figures.within] for figures in (before, after)],
     }

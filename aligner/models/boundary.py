@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from aligner.models.known import BOUNDARY_TABLE
 from aligner.text.phones import phone_class, unstressed
 
 TABLE = BOUNDARY_TABLE
+BETWEEN = "-"  # between the names of two classes
 HEAD = "head."  # before the names of a head's tensors
 BANDS = 26  # number of mel filters
 CANDIDATE_REACH = 30  # places on either side of the likeliest that a boundary may have: 150 ms
@@ -158,7 +159,7 @@ class BoundaryModel:
     phones: tuple[str, ...]
     """Phones without stress; a phone's number is its index here plus one."""
     networks: tuple[BoundaryNetwork, ...]
-    """Networks whose predictions are averaged."""
+    """Networks whose predictions are averaged; none where there are offsets alone."""
     share: float = 1.0
     """Weight, from 0 to 1, of the networks' evidence against the prior probabilities; less where there were
     few corrections."""
@@ -166,6 +167,11 @@ class BoundaryModel:
     """Factor by which the intervals of boundaries are wider than the predicted distributions."""
     head: Head | None = None
     """The acoustic model's head as the corrections tuned it; None leaves the model's own."""
+    offsets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """How late boundaries are between two classes of phones, in seconds, where too few were corrected for
+    networks."""
+    words_only: bool = False
+    """Whether it was learnt from edges of words alone, and holds for these alone."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Record of what it was learnt from and how much it gains."""
 
@@ -215,6 +221,8 @@ class BoundaryModel:
             "networks": len(self.networks),
             "share": self.share,
             "width": self.width,
+            "offsets": {f"{a}{BETWEEN}{b}": late for (a, b), late in self.offsets.items()},
+            "words_only": self.words_only,
             "about": dict(self.about),
         }
         tensors = {
@@ -246,12 +254,15 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
     count, share, width = table["networks"], float(table["share"]), float(table["width"])
     if not isinstance(table["backend"], str):
         raise ValueError("field 'backend' is no name")
-    if not isinstance(count, int) or count < 1:
+    offsets = {_classes(pair): float(late) for pair, late in table.get("offsets", {}).items()}
+    if not isinstance(count, int) or count < (0 if offsets else 1):
         raise ValueError("field 'networks' is no number of networks")
     if not 0 <= share <= 1:  # nor is NaN
         raise ValueError("field 'share' is not from 0 to 1")
     if not 0 <= width < inf:
         raise ValueError("field 'width' is no width")
+    if not all(isfinite(late) for late in offsets.values()):
+        raise ValueError("field 'offsets' has some that are no times")
     networks = []
     for k in range(count):
         network = BoundaryNetwork(len(phones) + 1)
@@ -265,8 +276,15 @@ def _read(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> BoundaryMo
         share=share,
         width=width,
         head=_head(table["head"], tensors) if "head" in table else None,
+        offsets=offsets,
+        words_only=bool(table.get("words_only", False)),  # models of earlier versions do not say it
         about=dict(table["about"]),
     )
+
+
+def _classes(pair: str) -> tuple[str, str]:
+    before, after = pair.split(BETWEEN)
+    return before, after
 
 
 def _head(table: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Head:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ from aligner.refine.segments import (
     LikelihoodRatios,
     boundary_distributions,
 )
+from aligner.text.phones import phone_class
 from aligner.types import COVERAGE, DECIMALS, Clock, Edge, Interval
 
 # how much wider than its distribution a model's intervals must be to hold `COVERAGE` of all hand labels
@@ -53,6 +55,15 @@ class Searched(NamedTuple):
     """What each frame says about the path."""
     clock: Clock
     """Clock of the frames."""
+    owners: Sequence[int] = ()
+    """The word that each phone belongs to; empty where that is not known."""
+
+    @property
+    def word_edges(self) -> np.ndarray:
+        """(N,) whether a word begins or ends at each boundary; all may, where words are not known."""
+        owners = np.array(self.owners)
+        edges: np.ndarray = owners[1:] != owners[:-1] if len(owners) else np.ones(len(self.phones) - 1, bool)
+        return edges
 
 
 class Refined(NamedTuple):
@@ -96,9 +107,11 @@ class Refinement:
         likely = self.distributions(found, corrected, energies)
         if self.taught is None:
             return place_at_medians(corrected, likely, self.width)
-        return place_at_medians(
-            corrected, apply_boundary_model(likely, corrected, energies, self.taught), self.taught.width
-        )
+        taught = apply_boundary_model(likely, corrected, energies, self.taught)
+        if self.taught.words_only:
+            own, others = Quantiles.of(taught, self.taught.width), Quantiles.of(likely, self.width)
+            return own.where(found.word_edges, others).placed(corrected)
+        return place_at_medians(corrected, taught, self.taught.width)
 
     def distributions(
         self, found: Searched, corrected: Sequence[Interval], energies: Tensor
@@ -164,11 +177,65 @@ def apply_boundary_model(
         (T, 26) of their sound.
     taught : BoundaryModel
     """
-    around = MedianGrid.around(likely)
     labels = [phone.label for phone in phones]
+    if not taught.networks:
+        return moved(likely, labels, taught.offsets)
+    around = MedianGrid.around(likely)
     return around.distributions(
         taught(energies, around.middle, labels, around.log_probability, around.distance)
     )
+
+
+def moved(
+    likely: BoundaryDistributions, labels: Sequence[str], offsets: Mapping[tuple[str, str], float]
+) -> BoundaryDistributions:
+    """Distributions as much earlier as boundaries between these classes of phones are late.
+
+    Parameters
+    ----------
+    likely : BoundaryDistributions
+    labels : sequence of str
+        (N + 1,) of the phones.
+    offsets : mapping of (str, str) to float
+        Seconds, by the classes before and after.
+    """
+    late = [offsets.get((phone_class(a), phone_class(b)), 0.0) for a, b in pairwise(labels)]
+    return likely._replace(first=likely.first - np.array(late))
+
+
+class Quantiles(NamedTuple):
+    """Where boundaries are, and how far off they may be; in seconds."""
+
+    middle: np.ndarray
+    """(N,) medians, from where the first phone begins."""
+    before: np.ndarray
+    """(N,) how much earlier they may be."""
+    after: np.ndarray
+    """(N,) how much later they may be."""
+
+    @classmethod
+    def of(cls, likely: BoundaryDistributions, width: float) -> Quantiles:
+        """Those of distributions, with intervals that are ``width`` times as wide."""
+        low, middle, high = (likely.quantile(q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
+        return cls(middle, width * (middle - low) + LEAST_WIDTH, width * (high - middle) + LEAST_WIDTH)
+
+    def where(self, own: np.ndarray, others: Quantiles) -> Quantiles:
+        """These where ``own`` (N,) says so, and others elsewhere."""
+        return Quantiles(*(np.where(own, a, b) for a, b in zip(self, others, strict=True)))
+
+    def placed(self, phones: Sequence[Interval]) -> Refined:
+        """Phones with their boundaries at the medians."""
+        start = phones[0].start
+        found = with_starts(phones, [start + t for t in self.middle.tolist()])
+        edges = [
+            Edge(
+                p.start,
+                max(round(p.start - a, DECIMALS), start),
+                min(round(p.start + b, DECIMALS), phones[-1].end),
+            )
+            for p, a, b in zip(found[1:], self.before.tolist(), self.after.tolist(), strict=True)
+        ]
+        return Refined(found, tuple(edges))
 
 
 def place_at_medians(phones: Sequence[Interval], likely: BoundaryDistributions, width: float) -> Refined:
@@ -181,16 +248,4 @@ def place_at_medians(phones: Sequence[Interval], likely: BoundaryDistributions, 
     width : float
         How much wider than these distributions the intervals are.
     """
-    start = phones[0].start
-    low, middle, high = (likely.quantile(q) for q in ((1 - COVERAGE) / 2, 0.5, (1 + COVERAGE) / 2))
-    found = with_starts(phones, [start + t for t in middle.tolist()])
-    before, after = (width * part + LEAST_WIDTH for part in (middle - low, high - middle))
-    edges = [
-        Edge(
-            p.start,
-            max(round(p.start - a, DECIMALS), start),
-            min(round(p.start + b, DECIMALS), phones[-1].end),
-        )
-        for p, a, b in zip(found[1:], before.tolist(), after.tolist(), strict=True)
-    ]
-    return Refined(found, tuple(edges))
+    return Quantiles.of(likely, width).placed(phones)

@@ -3,7 +3,7 @@
 speakers.
 
     corrections.py CORPUS [--backend NAME ...] [--model NAME|FOLDER] [--sentences N ...] [--by-sex]
-    [--without-sa]
+    [--without-sa] [--words-only]
 
 CORPUS is a copy of TIMIT's sample, a folder per speaker with .wav, .phn, .wrd and .txt.  Its speakers are
 parted in two halves.  N sentences of each half, of all its speakers in turn, are learnt from as `align
@@ -75,15 +75,18 @@ def _is_sa(utterance: Utterance) -> bool:
     return Path(utterance.file).name.lower().startswith("sa")
 
 
-def taught(corpus: Path, lessons: Iterable[Utterance], backend: AnyBackend) -> AnyBackend:
-    """The backend with what it learns from the labels of some utterances; as it was, where they do not
-    help."""
+def taught(
+    corpus: Path, lessons: Iterable[Utterance], backend: AnyBackend, words_only: bool = False
+) -> AnyBackend:
+    """The backend with what it learns from the labels of some utterances, or from their words alone; as it
+    was, where they do not help."""
     with tempfile.TemporaryDirectory() as folder:
         for lesson in lessons:
             target = Path(folder) / lesson.file
             target.parent.mkdir(parents=True, exist_ok=True)
             for path in (corpus / lesson.file).parent.glob(f"{target.name}.*"):
-                (target.parent / path.name).symlink_to(path.resolve())
+                if not (words_only and path.suffix.lower() == ".phn"):
+                    (target.parent / path.name).symlink_to(path.resolve())
 
         def learns(one: AnyBackend) -> AnyBackend:
             return one.with_taught(teach(Path(folder), one).learnt.model)
@@ -141,6 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--without-sa", action="store_true", help="leave out the two sentences that all speakers say"
     )
+    parser.add_argument("--words-only", action="store_true", help="teach with labels of words alone")
     given = parser.parse_args()
     utterances = [u for u in find(given.corpus).utterances if not (given.without_sa and _is_sa(u))]
     sources = find_labels(given.corpus)
@@ -152,7 +156,7 @@ def main() -> None:
         print(row(name, 0, judged(utterances, labels, backend)), flush=True)
         for count in given.sentences:
             found = [
-                judged(theirs, labels, taught(given.corpus, some(mine, count), backend))
+                judged(theirs, labels, taught(given.corpus, some(mine, count), backend, given.words_only))
                 for mine, theirs in ((one, other), (other, one))
             ]
             print(row(name, count, [*chain(*found)]), flush=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from aligner.cli.common import FIRST_REASONS
+from aligner.learn.counting import Counted
 from aligner.learn.teach import Taught
 from aligner.parallel.monitor import Usage, in_units
-from aligner.refine.learning import BoundaryFigures
+from aligner.refine.learning import MOST_GAINED, BoundaryFigures
 from aligner.run.folder import Summary, suspects_of
 from aligner.run.plan import Job
 from aligner.types import Caution, Failure, foremost, in_one_line
+
+RAREST = 3  # kinds of boundaries that a message names
 
 
 def print_beforehand(job: Job) -> None:
@@ -95,21 +98,59 @@ def print_failures(failures: Sequence[Failure]) -> None:
 def print_taught(taught: Taught) -> None:
     """Print what was learnt from corrected boundaries, and what it gains."""
     learnt = taught.learnt
+    edges = "edges of words" if learnt.words_only else "boundaries"
     click.echo(
-        f"learnt    {learnt.boundaries} boundaries of {taught.lessons} utterances, {learnt.groups} "
+        f"learnt    {learnt.boundaries} {edges} of {taught.lessons} utterances, {learnt.groups} "
         f"speaker{'s' if learnt.groups > 1 else ''} ({taught.backend})"
     )
+    for line in _counted(taught.counted):
+        click.echo(line)
     print_failures(taught.failures)
     left_out = "speakers" if learnt.groups > 1 else "utterances"
+    what = " edges" if learnt.words_only else "phones"
     click.echo(
-        f"          on {left_out} left out: phones MAE   <= 10 ms   <= 20    <= 50   words MAE   "
+        f"          on {left_out} left out: {what} MAE   <= 10 ms   <= 20    <= 50   words MAE   "
         f"intervals hold"
     )
     for title, figures in (("it was", learnt.before), ("it is now", learnt.after)):
         click.echo(f"          {title:>{len(left_out) + 9}}:  {_row(figures)}")
-    click.echo(f"gain      {learnt.gain:.2f} ms (standard error {learnt.error:.2f} ms)")
+    click.echo(
+        f"gain      {learnt.gain:.2f} ms; {learnt.steady:.2f} ms (standard error {learnt.error:.2f} ms) "
+        f"where no boundary counts for more than {1000 * MOST_GAINED:g} ms"
+    )
     if learnt.model is None:
-        click.echo("          it does not help, so nothing is changed: correct more sentences")
+        click.echo("          it does not help, so nothing is changed")
+        click.echo(f"missing   {_missing(taught)}")
+
+
+def _counted(counted: Counted) -> Iterator[str]:
+    """Tell which boundaries counted, where it is not all of them or some are as a run left them."""
+    if counted.marked is not None:
+        yield f"marked    {counted.marked} of {counted.edges} boundaries; the others count as unknown"
+    elif counted.moved is not None:
+        yield f"moved     {counted.moved} of {counted.edges} boundaries; the others count as right"
+    if counted.chosen_far:
+        yield (
+            "          the marks are on boundaries alone that were far off, which say nothing of the others: "
+            "these count as right"
+        )
+
+
+def _missing(taught: Taught) -> str:
+    """Tell in one line what corrections lack that do not help."""
+    learnt = taught.learnt
+    lacking = [
+        f"a gain of {learnt.gain:.2f} ms in {taught.lessons} utterances may be chance: some "
+        f"{learnt.more * taught.lessons} such utterances would tell"
+        if learnt.more is not None
+        else "more utterances, for these have nothing in common that the model lacks"
+    ]
+    if learnt.groups == 1:
+        lacking.append("other speakers, for these are of one")
+    if learnt.rare:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in learnt.rare[:RAREST])
+        lacking.append(f"boundaries of these kinds, of which there are hardly any: {kinds}")
+    return "; ".join(lacking)
 
 
 def _row(f: BoundaryFigures) -> str:

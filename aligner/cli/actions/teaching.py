@@ -23,6 +23,7 @@ def teach_model(
     corpus: Path | None,
     phones: str,
     words: str,
+    only_moved: bool,
     options: Options,
     compute: Compute,
 ) -> int:
@@ -40,12 +41,15 @@ def teach_model(
         The folder of the recordings, if not beside the labels.
     phones, words : str
         The names of the tiers in the labels.
+    only_moved : bool
+        Whether boundaries that were not moved count as unknown.
     options, compute : Options, Compute
         How the corrected utterances are aligned.
     """
     backend = chosen(model, options, compute)
     print_cautions(cautions((), backend))
-    taught = teach(corrected, backend, corpus, TierNames(phones, words, TIER_OPTIONS))
+    tiers = TierNames(phones, words, TIER_OPTIONS)
+    taught = teach(corrected, backend, corpus, tiers, only_moved=only_moved)
     print_taught(taught)
     if taught.learnt.model is not None:
         save_taught(taught.learnt, model, options.dictionary, new, add_words=options.added)
