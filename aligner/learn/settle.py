@@ -69,7 +69,8 @@ def settled(model: MarkovModel, out: Path, guide: Guide, conventions: Convention
         return replace(model, offsets=offsets)
     with fitting(jobs) as mapped:
         learnt = learn(lessons, backend.traits.name, mapped)
-    return replace(model, offsets=offsets, taught=learnt.model)
+    taught = learnt.model and replace(learnt.model, about={"of_guide": guide.about})
+    return replace(model, offsets=offsets, taught=taught)
 
 
 def evenly(alignments: Sequence[Alignment], most: int) -> list[Alignment]:

@@ -30,6 +30,7 @@ from aligner.refine.learning import (
     LearningResult,
     Lesson,
     MapOf,
+    errors_by,
     fit_network,
     learn,
     learn_offsets,
@@ -101,7 +102,17 @@ def teach(
     failures = (*unreadable, *unusable)
     _check_enough(corrected, [pair.lesson for pair in pairs], failures)
     learnt = _learnt(untaught, pairs, backend.traits.boundaries_of or backend.traits.name)
+    learnt = _unless_known(learnt, backend.traits.refinement.taught, [pair.lesson for pair in pairs])
     return Taught(backend.traits.name, learnt, len(pairs), failures, which)
+
+
+def _unless_known(
+    learnt: LearningResult, known: BoundaryModel | None, lessons: Sequence[Lesson]
+) -> LearningResult:
+    """What corrections give, unless what the model learnt from its guide is better: it would be replaced."""
+    if known is None or not known.of_guide or learnt.model is None:
+        return learnt
+    return replace(learnt, model=None) if errors_by(lessons, known) <= learnt.after.mae else learnt
 
 
 def _check_enough(corrected: Path, lessons: Sequence[Lesson], failures: Sequence[Failure]) -> None:

@@ -175,6 +175,11 @@ class BoundaryModel:
     about: Mapping[str, Any] = field(default_factory=dict)
     """Record of what it was learnt from and how much it gains."""
 
+    @property
+    def of_guide(self) -> bool:
+        """Whether it was learnt from what a training started from, and from nobody's corrections."""
+        return bool(self.about.get("of_guide"))
+
     def __call__(
         self,
         energies: Tensor,

@@ -387,6 +387,13 @@ def _errors(lessons: Sequence[Lesson]) -> list[np.ndarray]:
     return _late_in_each(lessons, [lesson.distributions for lesson in lessons])
 
 
+def errors_by(lessons: Sequence[Lesson], model: BoundaryModel) -> float:
+    """Mean error of the boundaries as a model that has not seen the lessons changes them, in ms."""
+    heard = _HeldOut.of(lessons, [model] * len(lessons))
+    late = np.concatenate(heard.errors(heard.believed(model.share)))
+    return 1000 * float(np.abs(late).mean())
+
+
 def errors(lessons: Sequence[Lesson]) -> float:
     """Mean error of the boundaries that the sound alone gives, in seconds."""
     return float(np.abs(np.concatenate(_errors(lessons))).mean())
