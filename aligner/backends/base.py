@@ -21,6 +21,7 @@ from aligner.backends.bounds import Bounds, members, pinned, read_words, squeeze
 from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
 from aligner.corpus.cuts import NOTHING_CUT, Cuts
+from aligner.corpus.sustained import NOTHING_HELD, Sustained, shortened
 from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
@@ -31,7 +32,7 @@ from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
 from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.refine.suspect import Solved, measure, suspicions, untranscribed
-from aligner.refine.thresholds import Limits
+from aligner.refine.thresholds import SPOKEN, SUNG, Limits
 from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -141,6 +142,12 @@ class Heard:
     """What was left out of the samples; until these are put back in `judge`, times are those of what is
     heard."""
 
+    sustained: Sustained = NOTHING_HELD
+    """What was left out of held notes, the last before it is heard, and so the first that is put back."""
+
+    sung: bool = False
+    """Whether vowels may last as long as somebody sings them."""
+
     @property
     def start(self) -> float:
         """Seconds from the start of the recording to that of the utterance."""
@@ -150,7 +157,7 @@ class Heard:
     def end(self) -> float:
         """The same to the end of what is heard of the utterance."""
         assert self.utterance.end is not None
-        return self.utterance.end - self.cuts.seconds
+        return self.utterance.end - self.cuts.seconds - self.sustained.seconds
 
     @property
     def seconds(self) -> float:
@@ -255,7 +262,7 @@ def arithmetic(compute: Compute) -> AbstractContextManager[object]:
     return torch.autocast(kind, torch.bfloat16) if compute.precision == "mixed" else nullcontext()
 
 
-def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
+def hear(utterance: Utterance, traits: Traits, loose: bool = False, sung: bool = False) -> Heard:
     """Read an utterance's recording and transcript as a backend of these traits needs them.
 
     Parameters
@@ -264,6 +271,9 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
     traits : Traits
     loose : bool
         Whether there may be sound that the transcript lacks; not where the times of words are known.
+    sung : bool
+        Whether vowels may be sung: of held notes the middle is left out (see `aligner.corpus.sustained`),
+        but not where the times of words are known.
 
     Raises
     ------
@@ -286,16 +296,33 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
             reader=traits.reader,
         )
         tokens, bounds = read_words(utterance.known, sound.start, sound.end, read, where)
+    wave, sustained = sound.wave, NOTHING_HELD
+    if sung and bounds is None:
+        wave, sustained = shortened(sound.wave, traits.clock.rate, sound.start)
     return Heard(
         utterance=replace(utterance, start=sound.start, end=sound.end),
         duration=sound.duration,
         tokens=tokens,
-        wave=torch.from_numpy(sound.wave),
+        wave=torch.from_numpy(wave),
         clipped=sound.clipped,
         bounds=bounds,
         loose=loose and bounds is None,
         cuts=sound.cuts,
+        sustained=sustained,
+        sung=sung,
     )
+
+
+def hear_for(backend: AnyBackend, utterance: Utterance) -> Heard:
+    """Read an utterance as a backend with its options needs it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is empty.
+    """
+    options = backend.options
+    return hear(utterance, backend.traits, options.loose, options.sung)
 
 
 def prepare(utterance: Utterance, backend: Backend[P]) -> P:
@@ -306,7 +333,7 @@ def prepare(utterance: Utterance, backend: Backend[P]) -> P:
     DataError
         If either cannot be done.
     """
-    heard = hear(utterance, backend.traits, bool(backend.options.star))
+    heard = hear_for(backend, utterance)
     with arithmetic(backend.compute):
         return backend.prepare(heard)
 
@@ -401,14 +428,17 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             clock=traits.clock,
             shortest=traits.shortest,
             limits=traits.limits,
-            restored=heard.cuts.restored(searched),
+            sustained=heard.sustained,
+            restored=heard.cuts.restored(heard.sustained.tier(searched)),
+            longest=SUNG if heard.sung else SPOKEN,
         )
         quality = measure(solved, found.log_likelihood, heard.clipped)
-        restored = heard.cuts.restored(phones)
+        lasting = heard.sustained.tier(phones)
+        restored = heard.cuts.restored(lasting)
         return Alignment(
             utterance=heard.utterance,
-            words=_to_the_end(restored.tier(_words(phones, found, heard.bounds)), heard.utterance),
-            phones=_to_the_end(restored.tier(phones), heard.utterance),
+            words=_to_the_end(restored.tier(_words(lasting, found, heard.bounds)), heard.utterance),
+            phones=_to_the_end(restored.tier(lasting), heard.utterance),
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
@@ -416,16 +446,16 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
                 *suspicions(solved, quality),
                 *(
                     untranscribed(restored.time(p.start), restored.time(p.end))
-                    for p, owner in zip(phones, found.owners, strict=True)
-                    if owner >= len(heard.tokens) and found.spellings[owner] == STAR_LABEL
+                    for p, owner in zip(lasting, found.owners, strict=True)
+                    if owner >= len(heard.tokens) and found.spellings[owner] == STAR_LABEL and not heard.sung
                 ),
                 *(
-                    replace(s, at=None if s.at is None else restored.time(s.at))
+                    replace(s, at=None if s.at is None else solved.time(s.at))
                     for s in not_taken(heard.tokens, refined.phones, found.owners)
                 ),
                 *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
-            edges=restored.edges(refined.edges, phones),
+            edges=restored.edges(heard.sustained.edges(refined.edges), lasting),
         )
 
 

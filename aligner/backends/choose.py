@@ -46,7 +46,7 @@ def chosen(
     loaded = load_model(model) if isinstance(model, (str, Path)) else model
     name = options.backend or usual(kind_of_model(loaded), options.language)
     backend: AnyBackend = import_module(BACKENDS[name]).make(loaded, options, compute)
-    if options.star and not backend.traits.wildcard:
+    if options.loose and not backend.traits.wildcard:
         raise DataError(
             "star",
             f"the wildcard is not for the backend {name!r}",

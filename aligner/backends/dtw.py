@@ -31,7 +31,15 @@ from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import NOTHING, Compute, Options
-from aligner.backends.warp import DISTANCE_NATS, phones_of, templates, warped
+from aligner.backends.warp import (
+    ANYTHING_GAIN,
+    DISTANCE_NATS,
+    SUNG_ANYTHING_GAIN,
+    SUNG_STAR_FACTOR,
+    phones_of,
+    templates,
+    warped,
+)
 from aligner.features import SphinxFrontend
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
@@ -216,7 +224,7 @@ class DtwBackend:
         with stage("features"):
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
-            graph = reference.templates[0].graph(self.steps, heard.loose)
+            graph = reference.templates[0].graph(self._steps(heard), heard.loose)
         check_length(heard, graph, len(frames), self.clock)
         return Referred(heard=heard, reference=reference, graph=graph, frames=scaled)
 
@@ -230,13 +238,14 @@ class DtwBackend:
                 frames,
                 reference.templates,
                 pause=pause_of(frames, reference.quiet, self.clock.rate / self.clock.hop),
-                steps=self.steps,
+                steps=self._steps(heard),
                 kernel=self.compute.kernel,
                 graph=prepared.graph,
                 within=self._within_words(prepared),
                 silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
                 audible=self._audible(heard, len(frames)) if self.pause_share else None,
                 loose=heard.loose,
+                gain=SUNG_ANYTHING_GAIN if heard.sung else ANYTHING_GAIN,
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -261,6 +270,10 @@ class DtwBackend:
             oovs=reference.oovs,
         )
         return held(one, heard, self.clock, self.traits.shortest)
+
+    def _steps(self, heard: Heard) -> StepCosts:
+        """How a path may go through the reference of an utterance."""
+        return self.steps._replace(star=SUNG_STAR_FACTOR * self.steps.star) if heard.sung else self.steps
 
     def _audible(self, heard: Heard, count: int) -> Tensor:
         """What each of ``count`` frames costs as a part of a pause, by the noise of the recording itself."""

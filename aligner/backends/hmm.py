@@ -125,7 +125,7 @@ class HmmBackend:
             said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             odd = [(word, self.label(p) if p == WILD else p) for word, p in oovs]
             spoken = opened(said, self.model.topology.noises)
-            wildcard = wildcard_of(spoken) if heard.loose else None
+            wildcard = wildcard_of(spoken, heard.sung) if heard.loose else None
             opens = wildcard is not None or is_wild(spoken)
             topology = with_wild(self.model).topology if opens else self.model.topology
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT, wildcard)
