@@ -28,11 +28,13 @@ from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined, Refinement, Searched
+from aligner.refine.characters import character_tier
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
 from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.refine.suspect import Solved, measure, suspicions, untranscribed
 from aligner.refine.thresholds import SPOKEN, SUNG, Limits
+from aligner.text.characters import Division
 from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -95,6 +97,10 @@ class Traits:
 
     reader: Reader | None = None
     """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
+
+    divide: Division | None = None
+    """Tells where the characters of a word begin among its phones, in languages that are written without
+    spaces."""
 
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
@@ -435,10 +441,14 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
         quality = measure(solved, found.log_likelihood, heard.clipped)
         lasting = heard.sustained.tier(phones)
         restored = heard.cuts.restored(lasting)
+        words, sounds = (
+            _to_the_end(restored.tier(tier), heard.utterance)
+            for tier in (_words(lasting, found, heard.bounds), lasting)
+        )
         return Alignment(
             utterance=heard.utterance,
-            words=_to_the_end(restored.tier(_words(lasting, found, heard.bounds)), heard.utterance),
-            phones=_to_the_end(restored.tier(lasting), heard.utterance),
+            words=words,
+            phones=sounds,
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
@@ -455,6 +465,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
                 ),
                 *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
+            characters=character_tier(words, sounds, heard.tokens, traits.divide) if traits.divide else (),
             edges=restored.edges(heard.sustained.edges(refined.edges), lasting),
         )
 

@@ -70,11 +70,12 @@ from aligner.refine.pauses import SHORTEST_PAUSE, Pauses, pause_cost
 from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
+from aligner.text.characters import Division
 from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
-from aligner.text.readers import SAID_BY, Reader, reader
+from aligner.text.readers import SAID_BY, Reader, division, reader
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, Caution, Clock, DataError, Fault, Interval, ModelError, Pronunciation
@@ -162,6 +163,9 @@ class DtwBackend:
     reader: Reader | None = None
     """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
 
+    divide: Division | None = None
+    """Tells where the characters of a word begin among its phones, in such languages."""
+
     posteriors: Posteriorgram | None = None
     """What gives posteriors of phones that are put beside the frames."""
 
@@ -194,6 +198,7 @@ class DtwBackend:
             marks=self.options.conventions,
             entry=self.entry,
             reader=self.reader,
+            divide=self.divide,
             clock=self.clock,
             shortest=self.clock.seconds(2),
             wildcard=True,
@@ -574,6 +579,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         model_name=f"espeak {asked}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         reader=read,
+        divide=None if read is None else division(asked, pronounce.g2p),
         options=options,
         compute=compute,
         offsets=measured,
