@@ -352,6 +352,9 @@ class Alignment:
     """Words that no dictionary held, each with the pronunciation that was used."""
     suspicions: tuple[Suspicion, ...] = ()
     """Why a person should look at this, and where; empty where nothing is wrong."""
+    characters: tuple[Interval, ...] = ()
+    """The characters of the words, which tile the utterance as these do, in languages that are written
+    without spaces; empty in others."""
     sentences: tuple[Interval, ...] = ()
     """Where each sentence is, from its first word to its last, without silences; filled in where they are
     asked for."""

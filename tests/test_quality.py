@@ -102,3 +102,44 @@ def test_what_fits_badly_throughout_is_the_voice(tmp_path):
     assert judged(voice[: ENOUGH_TO_WIDEN - 1], 1.0)[1] == {}
     assert widened([0.5, 3.0] * 50, 2.0) == 0.0  # half is wrong
     assert widened([-0.5, 0.5, 2.5] * 9, 2.0) == 2.0  # no more than the leeway
+
+
+def test_a_recordings_json_says_what_the_tables_say(tmp_path, monkeypatch):
+    """What the whole corpus takes back is taken back there, too, but not in files that were there before."""
+    import csv
+    import json
+    from dataclasses import replace as changed
+
+    from aligner.backends.choose import chosen
+    from aligner.backends.options import Compute
+    from aligner.run import folder
+    from aligner.types import Suspicion
+
+    wrong = Suspicion(test=Test.MISFIT, text="it does not fit", at=0.0)
+    cut_off = Suspicion(test=Test.CLIPPED, text="too loud")
+    job = folder.plan(SAMPLE, tmp_path, ["json"])
+    backend = chosen(None, None, Compute(jobs=1))
+    aligned = folder.completed
+
+    def as_by_another_voice(utterances, backend):
+        for place, result in aligned(utterances, backend):
+            quality = changed(result.quality, misfit=3.0 if place == 0 else 0.2)
+            suspicions = (wrong, cut_off) if place == 1 else (wrong,)
+            yield place, changed(result, quality=quality, suspicions=suspicions)
+
+    monkeypatch.setattr(folder, "completed", as_by_another_voice)
+    summary = folder.run(job, backend)
+
+    def told():
+        files = sorted(tmp_path.rglob("*.json"))
+        found = {str(f.relative_to(tmp_path).with_suffix("")): json.loads(f.read_text()) for f in files}
+        del found["run"]
+        return {name: content["utterances"][0] for name, content in found.items()}
+
+    with (tmp_path / "alignment.csv").open(encoding="utf-8") as table:
+        rows = {row["file"]: row for row in csv.DictReader(table)}
+    assert len(rows) == len(told()) == len(job.utterances)
+    for name, utterance in told().items():
+        assert utterance["suspicions"] == json.loads(rows[name]["suspicions"] or "[]"), name
+        assert utterance["reasons"] == [s.text for s in summary.suspects.get(name, ())]
+    assert sorted(s["test"] for u in told().values() for s in u["suspicions"]) == ["clipped", "misfit"]

@@ -20,6 +20,7 @@ from support.bad_input import CASES, speech, textgrid_of, write_wav
 from support.places import SAMPLE
 
 import aligner.check.validate
+from aligner import Options as align_options
 from aligner.check.faults import ERROR, KINDS, WARNING
 from aligner.check.validate import Options, speller, validate
 from aligner.cli import align, main
@@ -362,6 +363,43 @@ def test_characters_are_letters(corpus):
     assert problem.detail == "'20', said 2 times, cannot be spelled in letters"
     assert report.oovs is None
     assert rows_of(corpus, characters=True) == []  # in English, numbers are spoken out
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "right"),
+    [
+        ("el", "καλημέρα σας", True),
+        ("el", "kalimera sas", False),  # Latin letters by themselves are in the wrong script
+        ("el", "καλημέρα σας από την microsoft", True),  # and among others they are not
+        ("ru", "καλημέρα", False),
+        ("fi", "доброе утро", False),
+        ("cmn", "我们今天去", True),
+        ("hr", "доброе утро", True),  # may be written in several
+        ("xx-none", "доброе утро", True),  # no voice speaks it: it may be trained
+        (None, "доброе утро", True),
+    ],
+)
+def test_the_wrong_script_is_told_as_align_tells_it(corpus, language, text, right):
+    pytest.importorskip("espeakng_loader")
+    write(corpus / "anna", "bad", speech(2.0), text)
+    options = Options(english=False, language=language)
+    found = [p for p in validate(corpus / "anna" / "bad.wav", options).problems if p.severity == ERROR]
+    if right:
+        assert found == []
+        return
+    with pytest.raises(DataError) as caught:
+        align_file(corpus / "anna" / "bad.wav", text, options=align_options(language=language))
+    assert [(p.kind, p.detail, p.remedy) for p in found] == [
+        (caught.value.fault, caught.value.rule, caught.value.remedy)
+    ]
+    assert validate(corpus / "anna" / "bad.wav", Options(english=False, characters=True)).failing == 0
+
+
+def test_words_are_those_that_align_cuts(corpus):
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("rjieba")
+    write(corpus / "anna", "bad", speech(3.0), "我们今天去图书馆看书")
+    assert validate(corpus / "anna" / "bad.wav", Options(english=False, language="cmn")).words == 5
 
 
 # Lengths.

@@ -21,17 +21,20 @@ from aligner.backends.bounds import Bounds, members, pinned, read_words, squeeze
 from aligner.backends.options import Compute, Options
 from aligner.corpus import audio
 from aligner.corpus.cuts import NOTHING_CUT, Cuts
+from aligner.corpus.sustained import NOTHING_HELD, Sustained, shortened
 from aligner.features import levels
 from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.refine.agreement import median_boundaries
 from aligner.refine.boundaries import Refined, Refinement, Searched
+from aligner.refine.characters import character_tier
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
 from aligner.refine.offsets import SHORTEST_INTERVAL
 from aligner.refine.suspect import Solved, measure, suspicions, untranscribed
-from aligner.refine.thresholds import Limits
+from aligner.refine.thresholds import SPOKEN, SUNG, Limits
+from aligner.text.characters import Division
 from aligner.text.conventions import USUAL
 from aligner.text.lexicon import SpokenWord
 from aligner.text.normalise import Token, normalise
@@ -98,6 +101,10 @@ class Traits:
     alphabet: str | None = None
     """What its phones are written in: 'arpabet', 'ipa' or 'xsampa'; None where it is none of these."""
 
+    divide: Division | None = None
+    """Tells where the characters of a word begin among its phones, in languages that are written without
+    spaces."""
+
     wildcard: bool = False
     """Whether it can find speech that the transcript lacks (see `Options.star`)."""
 
@@ -144,6 +151,12 @@ class Heard:
     """What was left out of the samples; until these are put back in `judge`, times are those of what is
     heard."""
 
+    sustained: Sustained = NOTHING_HELD
+    """What was left out of held notes, the last before it is heard, and so the first that is put back."""
+
+    sung: bool = False
+    """Whether vowels may last as long as somebody sings them."""
+
     @property
     def start(self) -> float:
         """Seconds from the start of the recording to that of the utterance."""
@@ -153,7 +166,7 @@ class Heard:
     def end(self) -> float:
         """The same to the end of what is heard of the utterance."""
         assert self.utterance.end is not None
-        return self.utterance.end - self.cuts.seconds
+        return self.utterance.end - self.cuts.seconds - self.sustained.seconds
 
     @property
     def seconds(self) -> float:
@@ -258,7 +271,7 @@ def arithmetic(compute: Compute) -> AbstractContextManager[object]:
     return torch.autocast(kind, torch.bfloat16) if compute.precision == "mixed" else nullcontext()
 
 
-def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
+def hear(utterance: Utterance, traits: Traits, loose: bool = False, sung: bool = False) -> Heard:
     """Read an utterance's recording and transcript as a backend of these traits needs them.
 
     Parameters
@@ -267,6 +280,9 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
     traits : Traits
     loose : bool
         Whether there may be sound that the transcript lacks; not where the times of words are known.
+    sung : bool
+        Whether vowels may be sung: of held notes the middle is left out (see `aligner.corpus.sustained`),
+        but not where the times of words are known.
 
     Raises
     ------
@@ -289,16 +305,33 @@ def hear(utterance: Utterance, traits: Traits, loose: bool = False) -> Heard:
             reader=traits.reader,
         )
         tokens, bounds = read_words(utterance.known, sound.start, sound.end, read, where)
+    wave, sustained = sound.wave, NOTHING_HELD
+    if sung and bounds is None:
+        wave, sustained = shortened(sound.wave, traits.clock.rate, sound.start)
     return Heard(
         utterance=replace(utterance, start=sound.start, end=sound.end),
         duration=sound.duration,
         tokens=tokens,
-        wave=torch.from_numpy(sound.wave),
+        wave=torch.from_numpy(wave),
         clipped=sound.clipped,
         bounds=bounds,
         loose=loose and bounds is None,
         cuts=sound.cuts,
+        sustained=sustained,
+        sung=sung,
     )
+
+
+def hear_for(backend: AnyBackend, utterance: Utterance) -> Heard:
+    """Read an utterance as a backend with its options needs it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is empty.
+    """
+    options = backend.options
+    return hear(utterance, backend.traits, options.loose, options.sung)
 
 
 def prepare(utterance: Utterance, backend: Backend[P]) -> P:
@@ -309,7 +342,7 @@ def prepare(utterance: Utterance, backend: Backend[P]) -> P:
     DataError
         If either cannot be done.
     """
-    heard = hear(utterance, backend.traits, bool(backend.options.star))
+    heard = hear_for(backend, utterance)
     with arithmetic(backend.compute):
         return backend.prepare(heard)
 
@@ -404,14 +437,21 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             clock=traits.clock,
             shortest=traits.shortest,
             limits=traits.limits,
-            restored=heard.cuts.restored(searched),
+            sustained=heard.sustained,
+            restored=heard.cuts.restored(heard.sustained.tier(searched)),
+            longest=SUNG if heard.sung else SPOKEN,
         )
         quality = measure(solved, found.log_likelihood, heard.clipped)
-        restored = heard.cuts.restored(phones)
+        lasting = heard.sustained.tier(phones)
+        restored = heard.cuts.restored(lasting)
+        words, sounds = (
+            _to_the_end(restored.tier(tier), heard.utterance)
+            for tier in (_words(lasting, found, heard.bounds), lasting)
+        )
         return Alignment(
             utterance=heard.utterance,
-            words=_to_the_end(restored.tier(_words(phones, found, heard.bounds)), heard.utterance),
-            phones=_to_the_end(restored.tier(phones), heard.utterance),
+            words=words,
+            phones=sounds,
             duration=heard.duration,
             quality=quality,
             oovs=found.oovs,
@@ -419,16 +459,17 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
                 *suspicions(solved, quality),
                 *(
                     untranscribed(restored.time(p.start), restored.time(p.end))
-                    for p, owner in zip(phones, found.owners, strict=True)
-                    if owner >= len(heard.tokens) and found.spellings[owner] == STAR_LABEL
+                    for p, owner in zip(lasting, found.owners, strict=True)
+                    if owner >= len(heard.tokens) and found.spellings[owner] == STAR_LABEL and not heard.sung
                 ),
                 *(
-                    replace(s, at=None if s.at is None else restored.time(s.at))
+                    replace(s, at=None if s.at is None else solved.time(s.at))
                     for s in not_taken(heard.tokens, refined.phones, found.owners)
                 ),
                 *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
-            edges=restored.edges(refined.edges, phones),
+            characters=character_tier(words, sounds, heard.tokens, traits.divide) if traits.divide else (),
+            edges=restored.edges(heard.sustained.edges(refined.edges), lasting),
         )
 
 

@@ -47,7 +47,7 @@ def chosen(
     name = options.backend or usual(kind_of_model(loaded), options.language)
     backend: AnyBackend = import_module(BACKENDS[name]).make(loaded, options, compute)
     check_alphabet(options.phones, bool(backend.traits.english))
-    if options.star and not backend.traits.wildcard:
+    if options.loose and not backend.traits.wildcard:
         raise DataError(
             "star",
             f"the wildcard is not for the backend {name!r}",

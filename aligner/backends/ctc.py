@@ -47,6 +47,8 @@ from aligner.tracing import stage
 from aligner.types import NOISE_LABEL, SILENCE_LABEL
 
 NAME = "ctc"
+# s between two words of a song, without its held notes, that are music, and s of them that belong to either
+LEAST_INTERLUDE, INTERLUDE_EDGE = 1.2, 0.12
 LEAST_EDGE_PHONE = 0.25  # frames that a phone has at least at either end of an utterance
 
 
@@ -224,6 +226,8 @@ class CtcBackend:
             pause = None
             if before != after:
                 pause = pauses.between(heard(a.last), heard(b.first), phone[a.state], phone[b.state])
+            if before != after and pause is None and prepared.heard.sung:
+                pause = _interlude(heard(a.last), heard(b.first))
             start, stop = (self._frame(t, a.last + 1, b.first) for t in pause or (0.0, 0.0))
             if np.ceil(start) < np.ceil(stop):
                 pieces += [Piece(start, None, NO_OWNER), Piece(stop, b, after)]
@@ -274,6 +278,15 @@ def spikes_of(states: np.ndarray, prepared: Prepared) -> list[Spike]:
         for a, b in zip(begins, ends, strict=True)
         if prepared.graph.phone[states[a]] != BLANK
     ]
+
+
+def _interlude(first: float, last: float) -> tuple[float, float] | None:
+    """The music between a phone that is heard at ``first`` and one at ``last``, in seconds, whether the
+    network hears that or not; None where the phones may fill the time, of which held notes are no part.
+    """
+    if last - first < LEAST_INTERLUDE:
+        return None
+    return first + INTERLUDE_EDGE, last - INTERLUDE_EDGE
 
 
 def _label(label: str) -> str:

@@ -31,7 +31,15 @@ from aligner.backends.held import held
 from aligner.backends.hmm import pronouncer
 from aligner.backends.loading import markov_model, own_model
 from aligner.backends.options import NOTHING, Compute, Options
-from aligner.backends.warp import DISTANCE_NATS, phones_of, templates, warped
+from aligner.backends.warp import (
+    ANYTHING_GAIN,
+    DISTANCE_NATS,
+    SUNG_ANYTHING_GAIN,
+    SUNG_STAR_FACTOR,
+    phones_of,
+    templates,
+    warped,
+)
 from aligner.features import SphinxFrontend
 from aligner.graph import Graph
 from aligner.graph.template import STEPS, TRAJECTORY_STEPS, StepCosts
@@ -64,11 +72,12 @@ from aligner.refine.segments import PRIOR_DEVIATION_REFERENCE
 from aligner.refine.thresholds import LIMITS, Limits, Scores
 from aligner.search.arcs import NoPath
 from aligner.text.alphabets import ARPABET, IPA, alphabet_of
+from aligner.text.characters import Division
 from aligner.text.dictionaries import Dictionaries, over_a_voice, read_lexicon
 from aligner.text.fragments import by_letters, is_cut_off, sayable
 from aligner.text.lexicon import Lexicon, SpokenWord
 from aligner.text.normalise import BRACKETED, Token, spoken_english
-from aligner.text.readers import Reader
+from aligner.text.readers import Reader, division
 from aligner.text.spelling import Speller
 from aligner.text.stress import as_in, without_stress
 from aligner.tracing import stage
@@ -160,6 +169,9 @@ class DtwBackend:
     reader: Reader | None = None
     """Cuts transcripts into words, and reads them, in languages that are written without spaces."""
 
+    divide: Division | None = None
+    """Tells where the characters of a word begin among its phones, in such languages."""
+
     posteriors: Posteriorgram | None = None
     """What gives posteriors of phones that are put beside the frames."""
 
@@ -193,6 +205,7 @@ class DtwBackend:
             entry=self.entry,
             alphabet=self.alphabet,
             reader=self.reader,
+            divide=self.divide,
             clock=self.clock,
             shortest=self.clock.seconds(2),
             wildcard=True,
@@ -223,7 +236,7 @@ class DtwBackend:
         with stage("features"):
             scaled = frames if reference.scale is None else frames * reference.scale
         with stage("graph"):
-            graph = reference.templates[0].graph(self.steps, heard.loose)
+            graph = reference.templates[0].graph(self._steps(heard), heard.loose)
         check_length(heard, graph, len(frames), self.clock)
         return Referred(heard=heard, reference=reference, graph=graph, frames=scaled)
 
@@ -237,13 +250,14 @@ class DtwBackend:
                 frames,
                 reference.templates,
                 pause=pause_of(frames, reference.quiet, self.clock.rate / self.clock.hop),
-                steps=self.steps,
+                steps=self._steps(heard),
                 kernel=self.compute.kernel,
                 graph=prepared.graph,
                 within=self._within_words(prepared),
                 silent=None if knows_pauses else pauses.silent_at(self.clock, len(frames)),
                 audible=self._audible(heard, len(frames)) if self.pause_share else None,
                 loose=heard.loose,
+                gain=SUNG_ANYTHING_GAIN if heard.sung else ANYTHING_GAIN,
             )
         except NoPath:
             if len(frames) >= prepared.graph.shortest:
@@ -268,6 +282,10 @@ class DtwBackend:
             oovs=reference.oovs,
         )
         return held(one, heard, self.clock, self.traits.shortest)
+
+    def _steps(self, heard: Heard) -> StepCosts:
+        """How a path may go through the reference of an utterance."""
+        return self.steps._replace(star=SUNG_STAR_FACTOR * self.steps.star) if heard.sung else self.steps
 
     def _audible(self, heard: Heard, count: int) -> Tensor:
         """What each of ``count`` frames costs as a part of a pause, by the noise of the recording itself."""
@@ -568,6 +586,7 @@ def by_espeak(language: str, options: Options, compute: Compute) -> DtwBackend:
         model_name=f"espeak {asked}",
         about=f"eSpeak NG's voice {voice!r} ({languages()[voice]}) as the reference",
         reader=read,
+        divide=None if read is None else division(asked, pronounce.g2p),
         options=options,
         compute=compute,
         offsets=measured,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from aligner.backends.base import NO_OWNER, Found, Heard
 from aligner.backends.bounds import inner_starts
 from aligner.graph import NONE
+from aligner.text.phones import kind
 from aligner.types import NOISE_LABEL, SILENCE_LABEL, Clock, Interval
 
 
@@ -27,7 +28,10 @@ def held(found: Found, heard: Heard, clock: Clock, shortest: float) -> Found:
     """
     bounds = heard.bounds
     if bounds is None:
-        return replace(found, phones=heard.cuts.confined(found.phones, shortest))
+        phones = heard.cuts.confined(found.phones, shortest)
+        return replace(
+            found, phones=heard.sustained.confined(phones, shortest, _holds) if heard.sung else phones
+        )
     labels: list[str] = []
     owners: list[int] = []
     starts: list[float] = []
@@ -50,6 +54,13 @@ def held(found: Found, heard: Heard, clock: Clock, shortest: float) -> Found:
         owners=owners,
         firsts=_frames(starts, clock, heard.start, len(found.evidence.margin)),
     )
+
+
+def _holds(label: str) -> int:
+    """How well a phone can hold a note; what the transcript lacks may be music."""
+    if label == NOISE_LABEL:
+        return 2
+    return {"vowel": 2, "nasal": 1, "liquid": 1, "other": 1}.get(kind(label), 0)
 
 
 def _places(owners: Sequence[int]) -> dict[int, list[int]]:

@@ -41,18 +41,19 @@ from aligner.models.head import Head
 from aligner.models.known import ENGLISH
 from aligner.models.markov import MarkovModel, SpeakerTransform
 from aligner.parallel.batches import moved
-from aligner.reference.espeak import EspeakG2P, read_by
+from aligner.reference.espeak import EspeakG2P, read_by, resolve
 from aligner.refine.boundaries import Refinement
 from aligner.refine.confidence import Evidence
 from aligner.refine.pauses import closures_joined, pause_cost
 from aligner.refine.thresholds import LIMITS, Scores
 from aligner.search.arcs import NoPath, Path
 from aligner.text.alphabets import alphabet_of
+from aligner.text.characters import Division
 from aligner.text.dictionaries import read_dictionaries
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import spoken_english
-from aligner.text.readers import Reader
+from aligner.text.readers import Reader, division
 from aligner.text.spelling import Speller
 from aligner.tracing import stage
 from aligner.types import (
@@ -113,6 +114,7 @@ class HmmBackend:
             english=self.english,
             marks=self.options.conventions,
             reader=self._reader,
+            divide=self._divide,
             entry=self.pronounce.entry,
             alphabet=None if isinstance(self.pronounce, Speller) else alphabet_of(self.model.topology.labels),
             clock=self.model.clock,
@@ -131,13 +133,21 @@ class HmmBackend:
             return None
         return read_by(language)[1]
 
+    @property
+    def _divide(self) -> Division | None:
+        """What tells the characters of such a language among the phones of their word."""
+        language = self.options.language or self.model.language
+        if self._reader is None or language is None:
+            return None
+        return division(resolve(language), EspeakG2P(read_by(language)[0]))
+
     def prepare(self, heard: Heard) -> Prepared:
         """Take the frames of an utterance, and build the graph of its pronunciations."""
         with stage("graph"):
             said, oovs = self.pronounce.of(heard.utterance.speaker)(heard.tokens)
             odd = [(word, self.label(p) if p == WILD else p) for word, p in oovs]
             spoken = opened(said, self.model.topology.noises)
-            wildcard = wildcard_of(spoken) if heard.loose else None
+            wildcard = wildcard_of(spoken, heard.sung) if heard.loose else None
             opens = wildcard is not None or is_wild(spoken)
             topology = with_wild(self.model).topology if opens else self.model.topology
             graph = build([w.pronunciations for w in spoken], topology, PAUSE_WEIGHT, wildcard)

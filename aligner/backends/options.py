@@ -73,6 +73,10 @@ class Options:
     sentences that are not said, where there are several); None tries it where an alignment looks wrong, and
     allows both in long recordings (HMM)."""
 
+    sung: bool = False
+    """Whether the recordings are songs: vowels may be held for as long as a breath lasts, and there may be
+    music before, between and behind the words (``star``, unless that is False)."""
+
     posteriors: str | Path | None = None
     """A hidden Markov model whose posteriors of phones are compared beside the spectra (DTW): those of its
     head, if it has one.  None takes the head of ``english``, 'none' compares the spectra alone."""
@@ -93,6 +97,18 @@ class Options:
     def shows_stress(self) -> bool:
         """Whether stress is in what is written."""
         return self.phones not in ("ipa", "xsampa") if self.stress is None else self.stress
+
+    @property
+    def loose(self) -> bool:
+        """Whether there may be sound that the transcript lacks from the start, not only where an alignment
+        looks wrong without.
+
+        Examples
+        --------
+        >>> Options().loose, Options(star=True).loose, Options(sung=True).loose
+        (False, True, True)
+        """
+        return self.sung if self.star is None else self.star
 
     @property
     def added(self) -> tuple[Path, ...]:

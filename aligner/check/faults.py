@@ -35,7 +35,7 @@ KINDS: Mapping[Kind, str] = {  # in the order in which they are reported
     Fault.BAD_TIMES: "an utterance that does not lie in its recording",
     Fault.EMPTY_TRANSCRIPT: "a transcript that says nothing",
     Fault.TOO_SHORT: "less time than the transcript takes, or hardly any",
-    Fault.OOV: "a word that the dictionary lacks",
+    Fault.OOV: "a word that the dictionary lacks, or in letters that the language's voice does not read",
     Fault.DICTIONARY: "a dictionary of which some lines are of no use",
     Fault.ODD_CHARACTERS: "what cannot be spelled, or was damaged by a wrong encoding",
     Fault.BRACKETS: "a word in brackets, which stands for noise",
@@ -63,6 +63,7 @@ MANGLED = re.compile(rf"(?![\n\t\x15])(?:{CONTROL.pattern})|[\ufffd\ue000-\uf8ff
 
 Spell = Pronouncer | Speller
 Reads = Callable[[Utterance], Sequence[Token]]
+Check = Callable[[Sequence[str]], None]
 Entry = Utterance | Failure  # what `find` has of a recording
 _long_lock = threading.Lock()
 
@@ -163,7 +164,7 @@ def problem_of(failure: Failure) -> Problem:
 
 
 def examine(
-    path: Path, entries: Sequence[Entry], spell: Spell | None, reads: Reads, hashed: bool
+    path: Path, entries: Sequence[Entry], spell: Spell | None, reads: Reads, *, hashed: bool, check: Check
 ) -> tuple[Recording, list[Checked]]:
     """Look at a recording and at each of its utterances; nothing that is wrong with them is raised.
 
@@ -178,10 +179,12 @@ def examine(
         Splits the transcript of an utterance into its words.
     hashed : bool
         Whether the file's bytes may be those of another.
+    check : callable
+        Raises DataError where words cannot be read as they are written.
     """
     recording = _open(path, utterance_of(entries[0]), hashed)
     with _long_lock if recording.seconds > LONG_RECORDING else nullcontext():
-        return recording, [_checked(entry, recording, spell, reads) for entry in entries]
+        return recording, [_checked(entry, recording, spell, reads, check) for entry in entries]
 
 
 def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
@@ -195,11 +198,11 @@ def _open(path: Path, utterance: Utterance, hashed: bool) -> Recording:
     return Recording(whole, shape.rate, shape.frames / shape.rate, digest)
 
 
-def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
+def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Reads, check: Check) -> Checked:
     """Look at an utterance, whatever happens: one bad file never ends a run."""
     try:
         if isinstance(entry, Utterance):
-            return _utterance(entry, recording, spell, reads)
+            return _utterance(entry, recording, spell, reads, check)
         return Checked(
             utterance=entry.utterance,
             problems=(problem_of(entry), *_sound_problems(entry.utterance, recording)[0]),
@@ -213,7 +216,9 @@ def _checked(entry: Entry, recording: Recording, spell: Spell | None, reads: Rea
     return Checked(utterance=utterance_of(entry), problems=(problem,))
 
 
-def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, reads: Reads) -> Checked:
+def _utterance(
+    utterance: Utterance, recording: Recording, spell: Spell | None, reads: Reads, check: Check
+) -> Checked:
     tokens = reads(utterance)
     said = _content(tokens, None if spell is None else spell.of(utterance.speaker))
     problems, seconds, heard = _sound_problems(utterance, recording)
@@ -222,6 +227,10 @@ def _utterance(utterance: Utterance, recording: Recording, spell: Spell | None, 
         problems.append(
             error(Fault.EMPTY_TRANSCRIPT, utterance, f"the transcript {what}", "write what is said")
         )
+    try:
+        check([word for token in tokens for word in token.spoken if not BRACKETED.fullmatch(word)])
+    except DataError as caught:
+        problems.append(error(caught.fault, utterance, caught.rule, caught.remedy))
     if mangled := MANGLED.search(utterance.transcript):
         problems.append(
             warning(

@@ -9,9 +9,11 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 
 from aligner.backends.calls import check_spelled
 from aligner.check.faults import (
@@ -38,15 +40,28 @@ from aligner.formats.table import TABLE_DECIMALS, write_table
 from aligner.models.store import cmu_dictionary
 from aligner.parallel.batches import windows
 from aligner.parallel.cores import cores
+from aligner.reference.espeak import resolve
+from aligner.reference.espeak.scripts import check_scripts
 from aligner.text.conventions import USUAL, Conventions
 from aligner.text.dictionaries import few_words, read_dictionaries
 from aligner.text.g2p import HamaG2P
 from aligner.text.lexicon import Pronouncer
 from aligner.text.normalise import BRACKETED, Token, normalise
 from aligner.text.phones import unstressed
+from aligner.text.readers import SAID_BY, Reader, reader
 from aligner.text.spelling import Speller, is_letter
-from aligner.types import NOISE_LABEL, SAMPLE_RATE, Caution, Failure, Fault, Notice, Utterance
+from aligner.types import (
+    NOISE_LABEL,
+    SAMPLE_RATE,
+    AlignerError,
+    Caution,
+    Failure,
+    Fault,
+    Notice,
+    Utterance,
+)
 
+_reading = Lock()  # what cuts texts into words keeps a text of its own
 RECORDINGS_AT_ONCE = 64  # that the threads are given: what they found of these is held in memory
 
 
@@ -72,6 +87,8 @@ class Options:
     """Whether words are spelled: a letter counts as a phone, and no dictionary is used."""
     english: bool = True
     """Whether numbers and the like are spoken out, in English."""
+    language: str | None = None
+    """The language whose voice would read, which has a script and words of its own; None asks no voice."""
     conventions: Conventions = USUAL
     """How noises and the like are told from words."""
     jobs: int = field(default_factory=cores)
@@ -84,7 +101,32 @@ class Options:
     def reads(self, utterance: Utterance, spell: Spell | None = None) -> tuple[Token, ...]:
         """Split the transcript of an utterance into its words, of which ``spell`` knows some as written."""
         entry = None if spell is None else partial(spell.entry, speaker=utterance.speaker)
-        return normalise(utterance.transcript, self.english, self.conventions, entry)
+        with nullcontext() if self._reader is None else _reading:
+            return normalise(utterance.transcript, self.english, self.conventions, entry, reader=self._reader)
+
+    @cached_property
+    def voice(self) -> str | None:
+        """The synthesiser's voice that would read the transcripts; None where none does."""
+        if self.english or self.characters or self.dictionary is not None or self.language is None:
+            return None
+        with suppress(AlignerError):  # it may be a language to train, which no voice speaks
+            asked = resolve(self.language)
+            return asked if self._reader is None else SAID_BY.get(asked, asked)
+        return None
+
+    @cached_property
+    def _reader(self) -> Reader | None:
+        """What cuts transcripts into words, where they are written without spaces."""
+        if self.english or self.language is None:
+            return None
+        with suppress(AlignerError):
+            return reader(resolve(self.language))
+        return None
+
+    def check_words(self, words: Sequence[str]) -> None:
+        """Raise DataError where words are not written as the voice reads them; `align` would, too."""
+        if self.voice is not None:
+            check_scripts(words, self.voice)
 
 
 @dataclass(frozen=True)
@@ -159,7 +201,8 @@ def validate(
     reads = partial(options.reads, spell=spell)
 
     def look(path: Path) -> tuple[Recording, list[Checked]]:
-        return examine(path, recordings[path], spell, reads, hashed=often[sizes[path]] > 1)
+        hashed = often[sizes[path]] > 1
+        return examine(path, recordings[path], spell, reads, hashed=hashed, check=options.check_words)
 
     recordings_read: list[Recording] = []
     checked = [Checked(utterance=f.utterance, problems=(problem_of(f),)) for f in rest]

@@ -75,6 +75,12 @@ def _what_is_kept(out: Path, **_: Any) -> str:
     "<star>; and (hmm) sentences that are not said.  [default: tried where an alignment looks wrong; "
     "both in recordings of over two minutes]",
 )
+@click.option(
+    "--sung",
+    is_flag=True,
+    help="The recordings are songs: vowels may be held for as long as a breath lasts, and --star lets there "
+    "be music before, between and behind the words.",
+)
 @POSTERIORS
 @click.option(
     "--adapt/--no-adapt",

@@ -25,7 +25,7 @@ UNKNOWN = ("", "")  # the cells of a boundary without an interval
 
 
 def write(path: Path, alignments: Sequence[Alignment], several: bool = False) -> None:
-    """Write one recording's words, then its phones, without silences."""
+    """Write one recording's words, then its characters, if it has any, and its phones, without silences."""
     between = [
         {e.time: (round(e.low, TABLE_DECIMALS), round(e.high, TABLE_DECIMALS)) for e in a.edges}
         for a in alignments
@@ -41,7 +41,7 @@ def write(path: Path, alignments: Sequence[Alignment], several: bool = False) ->
             *known.get(i.start, UNKNOWN),
             *known.get(i.end, UNKNOWN),
         )
-        for kind in ("words", "phones")
+        for kind in ("words", "characters", "phones")
         for a, known in zip(alignments, between, strict=True)
         for i in getattr(a, kind)
         if i.label != SILENCE_LABEL

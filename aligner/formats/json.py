@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from aligner.formats.base import Format, Tiers
 from aligner.formats.files import read_text, write_text
 from aligner.formats.lines import check_ascending
 from aligner.formats.tiers import tiers
-from aligner.types import SILENCE_LABEL, Alignment, DataError, Interval, foremost
+from aligner.types import SILENCE_LABEL, Alignment, DataError, Interval, Suspicion, foremost
 
 
 def write(path: Path, alignments: Sequence[Alignment], several: bool = False) -> None:
@@ -26,7 +26,7 @@ def write(path: Path, alignments: Sequence[Alignment], several: bool = False) ->
         },
         "utterances": [_utterance(a) for a in alignments],
     }
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    _write(path, content)
 
 
 def _utterance(a: Alignment) -> dict[str, Any]:
@@ -36,14 +36,34 @@ def _utterance(a: Alignment) -> dict[str, Any]:
         "end": a.utterance.end,
         "transcript": a.utterance.transcript,
         "quality": asdict(a.quality),
-        "suspicions": [asdict(s) for s in a.suspicions],
-        "reasons": [s.text for s in foremost(a.suspicions)],  # for scripts that read no suspicions
+        **_judged(a.suspicions),
         "boundaries": [[e.time, e.low, e.high] for e in a.edges],
         "confidence": {
             "words": [i.confidence for i in a.words if i.label != SILENCE_LABEL],
             "phones": [i.confidence for i in a.phones if i.label != SILENCE_LABEL],
         },
     }
+
+
+def _judged(suspicions: Sequence[Suspicion]) -> dict[str, Any]:
+    return {
+        "suspicions": [asdict(s) for s in suspicions],
+        "reasons": [s.text for s in foremost(suspicions)],  # for scripts that read no suspicions
+    }
+
+
+def judge_again(path: Path, suspicions: Mapping[int, Sequence[Suspicion]]) -> None:
+    """Replace the suspicions of some utterances of a file that `write` wrote, by their places among these:
+    the rest of their corpus tells more than one recording does.
+    """
+    content = json.loads(read_text(path))
+    for place, own in suspicions.items():
+        content["utterances"][place].update(_judged(own))
+    _write(path, content)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read(path: Path, recording: str = "") -> Tiers:

@@ -8,7 +8,8 @@ from aligner.types import SILENCE_LABEL, Alignment, Interval
 
 
 def tiers(alignments: Sequence[Alignment], several: bool = False) -> dict[str, list[Interval]]:
-    """The word and phone tiers of one recording, each from 0 to its end without gaps.
+    """The word and phone tiers of one recording, each from 0 to its end without gaps; where words are written
+    without spaces, a tier of ``characters`` stands between the two.
 
     Named ``words`` and ``phones``, or ``SPEAKER - words`` and ``SPEAKER - phones`` where the recording has
     several speakers, of whom some may have failed.
@@ -17,6 +18,10 @@ def tiers(alignments: Sequence[Alignment], several: bool = False) -> dict[str, l
     result: dict[str, list[Interval]] = {}
     for prefix, own in by_speaker(alignments, several):
         result[f"{prefix}words"] = filled((i for a in own for i in a.words), duration)
+        if any(a.characters for a in own):
+            result[f"{prefix}characters"] = filled(
+                (i for a in own for i in a.characters or a.words), duration
+            )
         result[f"{prefix}phones"] = filled((i for a in own for i in a.phones), duration)
     return result
 

@@ -15,9 +15,20 @@ from math import log, log10
 import numpy as np
 
 from aligner.corpus.cuts import AS_HEARD, Restored
+from aligner.corpus.sustained import NOTHING_HELD, Sustained
 from aligner.features import INNER_REACH, sounding_levels
 from aligner.refine.confidence import Evidence, means
-from aligner.refine.thresholds import LIMITS, Limits, Scores, Test, threshold
+from aligner.refine.thresholds import (
+    LIMITS,
+    NEVER_SPOKEN,
+    SPOKEN,
+    Limits,
+    Longest,
+    Scores,
+    Test,
+    threshold,
+)
+from aligner.text.phones import kind
 from aligner.types import (
     DECIMALS,
     NOISE_LABEL,
@@ -56,8 +67,12 @@ class Solved:
     """The least time that a phone of the model takes, in seconds."""
     limits: Limits = LIMITS[Scores.GAUSSIANS]
     """The limits of the margins."""
+    longest: Longest = SPOKEN
+    """How long phones and words last at most."""
+    sustained: Sustained = NOTHING_HELD
+    """What was left out of held notes: all this is about what was heard."""
     restored: Restored = AS_HEARD
-    """The way from the times of all this, which are those of what is heard, to those of the recording."""
+    """The way from these times, with what was left out of held notes, to those of the recording."""
 
     @cached_property
     def spoken(self) -> list[Interval]:
@@ -91,7 +106,11 @@ class Solved:
 
     def time(self, heard: float) -> float:
         """When something is in the recording, in seconds."""
-        return self.restored.time(heard)
+        return self.restored.time(self.sustained.time(heard))
+
+    def lasts(self, heard: Interval) -> float:
+        """How many seconds a phone or a word lasts, with what was left out of held notes in it."""
+        return self.sustained.time(heard.end) - self.sustained.time(heard.start)
 
     def word_at(self, start: float, end: float) -> str:
         """Return the words that a stretch of time lies in or touches."""
@@ -124,7 +143,7 @@ def measure(s: Solved, log_likelihood: float, clipped: float) -> Quality:
         confidence=confidence,
         crammed_run=run,
         speech=speech,
-        longest_word=max(w.duration for w in words),
+        longest_word=max(map(s.lasts, words)),
         snr=_snr(s),
         clipped=clipped,
         misfit=max((beyond for beyond, _, _ in _stretches(s)), default=0.0),
@@ -177,25 +196,34 @@ def _disagree(s: Solved, start: float, end: float) -> Suspicion:
 
 def _long_phone(s: Solved, q: Quality) -> list[Suspicion]:
     """Find a phone that goes on for too long."""
-    longest = max((p for p in s.spoken if p.label != NOISE_LABEL), key=lambda p: p.duration, default=None)
-    if longest is None or not threshold(Test.LONG_PHONE).exceeded(longest.duration):
+    beyond = [p for p in s.spoken if p.label != NOISE_LABEL and s.lasts(p) > s.longest.phone(kind(p.label))]
+    if not beyond:
         return []
-    word, at = s.word_at(longest.start, longest.end), s.time(longest.start)
-    text = f"phone {longest.label} of {word!r} lasts {longest.duration:.2f} s at {at:.2f} s"
-    return [_suspicion(Test.LONG_PHONE, text, at)]
+    longest = max(beyond, key=s.lasts)
+    word, at, seconds = s.word_at(longest.start, longest.end), s.time(longest.start), s.lasts(longest)
+    text = f"phone {longest.label} of {word!r} lasts {seconds:.2f} s at {at:.2f} s"
+    return [_suspicion(Test.LONG_PHONE, text + _advice(s, seconds), at)]
+
+
+def _advice(s: Solved, seconds: float) -> str:
+    """What a phone is that lasts longer than any that is spoken, or sung."""
+    if s.longest is not SPOKEN:
+        return ": nobody holds one so long; does the transcript lack what is sung there?"
+    if seconds > NEVER_SPOKEN:
+        return ": nobody speaks one so long; --star allows for other sound, --sung for singing"
+    return ""
 
 
 def _long_word(s: Solved, q: Quality) -> list[Suspicion]:
     """Find words that go on for too long."""
-    limit = threshold(Test.LONG_WORD)
     return [
         _suspicion(
             Test.LONG_WORD,
-            f"the word {w.label!r} lasts {w.duration:.2f} s at {s.time(w.start):.2f} s",
+            f"the word {w.label!r} lasts {s.lasts(w):.2f} s at {s.time(w.start):.2f} s",
             s.time(w.start),
         )
         for w in s.words
-        if limit.exceeded(w.duration) and w.label != SILENCE_LABEL and not s.is_noise(w)
+        if s.lasts(w) > s.longest.word and w.label != SILENCE_LABEL and not s.is_noise(w)
     ]
 
 

@@ -301,6 +301,50 @@ def threshold(test: Test) -> Threshold:
     return _SINGLE[test]
 
 
+NEVER_SPOKEN = 2.0  # s; who drawls and hesitates holds a vowel for 0.7 s (28 s of labelled conversation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Longest:
+    """How many seconds phones and words last at most."""
+
+    vowel: float
+    """A vowel, a nasal or a liquid, or a phone of a kind that is not known: a voice can hold them."""
+    fricative: float
+    """A fricative, which takes more breath."""
+    other: float
+    """A stop, or another phone that nobody can hold."""
+    word: float
+    """A word."""
+
+    def phone(self, kind: str) -> float:
+        """The most of a phone of a kind (see `aligner.text.phones.kind`).
+
+        Examples
+        --------
+        >>> SUNG.phone("vowel"), SPOKEN.phone("stop")
+        (15.0, 0.8)
+        """
+        if kind in ("fricative", "stop"):
+            return self.fricative if kind == "fricative" else self.other
+        return self.vowel
+
+
+_SPOKEN_PHONE = threshold(Test.LONG_PHONE).limit
+SPOKEN = Longest(
+    vowel=_SPOKEN_PHONE,
+    fricative=_SPOKEN_PHONE,
+    other=_SPOKEN_PHONE,
+    word=threshold(Test.LONG_WORD).limit,
+)
+"""Of speech: the limits of `THRESHOLDS`."""
+
+# healthy adults hold a vowel on one breath for 15 to 25 s, and a fricative for as long where they do nothing
+# else; in a song notes of more than 15 s are records, and a hiss is an effect
+SUNG = Longest(vowel=15.0, fricative=3.0, other=_SPOKEN_PHONE, word=20.0)
+"""Of singing."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Mean margins below which something does not fit, of a kind of scores."""

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from aligner.backends.base import AnyBackend, align_heard, hear
+from aligner.backends.base import AnyBackend, align_heard, hear_for
 from aligner.backends.choose import chosen
 from aligner.backends.options import Compute, Options
 from aligner.corpus.samples import is_samples, plain
@@ -141,5 +141,5 @@ def align_utterance(utterance: Utterance, backend: AnyBackend) -> Alignment:
     parts = stretches(utterance)
     if len(parts) > 1:
         return joined(utterance, [align_utterance(part, backend) for part in parts])
-    heard = hear(utterance, backend.traits, bool(backend.options.star))
+    heard = hear_for(backend, utterance)
     return looser(align_heard(heard, backend), heard, backend)

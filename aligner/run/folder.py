@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 from aligner import __version__
 from aligner.backends.base import AnyBackend, Traits
 from aligner.corpus import results
-from aligner.formats import registry
+from aligner.formats import json, registry
 from aligner.formats.files import unbroken
 from aligner.parallel.monitor import Usage
 from aligner.refine.outliers import Lengths, likelihood_deviations, unusual, widened
@@ -120,12 +121,15 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
         summary.others = f"phones: {before.get('phones', NATIVE)}"
     standing = job.kept | job.beside
     among = _Comparison(backend.traits.limits.leeway, results.tabled_likelihoods(job.out, standing))
+    places: dict[str, tuple[Path, int]] = {}
     begun = time.perf_counter()
     try:
         for group in _groups(job, backend):
             with unbroken():  # no file without its row
                 with stage("writing"):
-                    members = _written(job, group, backend.traits, writer)
+                    kinds = _kinds(job, group)
+                    members = _written(job, group, backend.traits, writer, kinds)
+                places.update(_places(job, members, kinds))
                 for result in members:
                     summary.count(result)
                     rows.append(results.alignment_row(result))
@@ -135,7 +139,8 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
             for result in members:
                 notice(result)
     finally:  # whatever ends the run, what is done is in the tables
-        for utterance, suspicions in among.compared():
+        changed = dict(among.compared())
+        for utterance, suspicions in changed.items():
             summary.suspects.pop(utterance, None)
             summary.suspect(utterance, suspicions)
         summary.cautions += writer.cautions
@@ -144,6 +149,7 @@ def run(job: Job, backend: AnyBackend, notice: Callable[[Result], None] = lambda
             results.write_run_record(job.out, record)
         results.write_alignment_table(job.out, rows, standing)
         results.write_oov_table(job.out, sorted(oovs.items()), standing)
+        _agree(changed, places)
         summary.in_order()
         summary.wall = time.perf_counter() - begun
     return summary
@@ -233,20 +239,49 @@ def _groups(job: Job, backend: AnyBackend) -> Iterator[Sequence[Result]]:
             yield [r for _, r in sorted(done.pop(file).items())]
 
 
-def _written(job: Job, members: Sequence[Result], traits: Traits, writer: Writer) -> Sequence[Result]:
-    """Write one recording's files; where that cannot be done, its alignments become failures."""
-    aligned = [m for m in members if isinstance(m, Alignment)]
-    if not aligned:
-        return members
-    aligned = [writer.alignment(a) for a in aligned]
-    file = aligned[0].utterance.file
-    if "segments" in job.kinds:
-        aligned = [replace(a, sentences=said(a, traits)) for a in aligned]
-    kinds = [
+def _kinds(job: Job, members: Sequence[Result]) -> list[str]:
+    """The formats that one recording's files are written in: those of which there is none, or all."""
+    file = members[0].utterance.file if members else ""
+    return [
         k
         for k in job.kinds
         if job.existing == "overwrite" or not registry.output_path(job.out, file, k).exists()
     ]
+
+
+def _places(
+    job: Job, members: Sequence[Result], kinds: Sequence[str]
+) -> Iterator[tuple[str, tuple[Path, int]]]:
+    """The JSON file that holds what looks wrong with each utterance, and its place there."""
+    aligned = [m for m in members if isinstance(m, Alignment)]
+    for place, alignment in enumerate(aligned if json.FORMAT.name in kinds else ()):
+        path = registry.output_path(job.out, alignment.utterance.file, json.FORMAT.name)
+        yield alignment.utterance.id, (path, place)
+
+
+def _agree(changed: Mapping[str, tuple[Suspicion, ...]], places: Mapping[str, tuple[Path, int]]) -> None:
+    """Let JSON files say of utterances what the tables say of them, for the rest of the corpus told more."""
+    again: dict[Path, dict[int, tuple[Suspicion, ...]]] = defaultdict(dict)
+    for utterance, suspicions in changed.items():
+        if utterance in places:
+            path, place = places[utterance]
+            again[path][place] = suspicions
+    for path, own in again.items():
+        json.judge_again(path, own)
+
+
+def _written(
+    job: Job, members: Sequence[Result], traits: Traits, writer: Writer, kinds: Sequence[str]
+) -> Sequence[Result]:
+    """Write one recording's files of some ``kinds``; where that cannot be done, its alignments become
+    failures.
+    """
+    aligned = [m for m in members if isinstance(m, Alignment)]
+    if not aligned:
+        return members
+    aligned = [writer.alignment(a) for a in aligned]
+    if "segments" in job.kinds:
+        aligned = [replace(a, sentences=said(a, traits)) for a in aligned]
     try:
         registry.write(job.out, aligned, kinds, several=len({m.utterance.speaker for m in members}) > 1)
     except (OSError, ValueError) as error:

@@ -63,6 +63,9 @@ def joined(utterance: Utterance, found: Layout, results: Sequence[Result], texts
         quality=quality_of(parts, end - start),
         oovs=tuple(oov for part in parts for oov in part.oovs),
         suspicions=tuple(suspicions),
+        characters=_tiled([p.characters for p in parts], gaps(spans, start, end), STAR_LABEL)
+        if parts[0].characters
+        else (),
         edges=tuple(edge for part in parts for edge in part.edges),
     )
 

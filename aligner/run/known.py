@@ -74,6 +74,7 @@ def joined(utterance: Utterance, parts: Sequence[Alignment]) -> Alignment:
         quality=quality_of(parts, end - start),
         oovs=tuple(oov for p in parts for oov in p.oovs),
         suspicions=tuple(s for p in parts for s in p.suspicions),
+        characters=_tiled([p.characters for p in parts], whole) if parts[0].characters else (),
         edges=tuple(edge for p in parts for edge in p.edges),
     )
 

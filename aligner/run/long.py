@@ -44,11 +44,14 @@ Work = Callable[[AnyBackend, Sequence[Utterance]], Sequence[Result]]
 
 def is_cut(utterance: Utterance, backend: AnyBackend) -> bool:
     """Whether an utterance is to be cut: it is long, or some of its sentences may not be said; not where the
-    times of its words are known.
+    times of its words are known, nor a song.
     """
-    if not isinstance(backend, Spotting) or backend.options.star is False or utterance.known:
+    options = backend.options
+    if not isinstance(backend, Spotting) or options.star is False or utterance.known:
         return False
-    if backend.options.star and len(sentences(utterance.transcript)) > 1:
+    if options.sung:  # the first pass knows no held notes
+        return False
+    if options.star and len(sentences(utterance.transcript)) > 1:
         return True  # of which some may not be said
     return is_long(utterance)
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from aligner.backends.abilities import Batched, SpeakerAware
-from aligner.backends.base import AnyBackend, Found, Heard, arithmetic, hear, judge, refine
+from aligner.backends.base import AnyBackend, Found, Heard, arithmetic, hear_for, judge, refine
 from aligner.parallel.batches import BatchSize
 from aligner.parallel.device import DeviceWork, on_device
 from aligner.parallel.pool import Submit, WorkerLost, WorkerTimeout, worker_pool
@@ -146,7 +146,7 @@ def _prepare_each(
 
 def _prepare_alone(backend: AnyBackend, utterance: Utterance) -> Done[Result] | Ready[OnDevice] | TooLong:
     def prepare() -> OnDevice:
-        heard = hear(utterance, backend.traits, bool(backend.options.star))
+        heard = hear_for(backend, utterance)
         heard = replace(heard, utterance=replace(heard.utterance, audio=NO_SAMPLES))
         with arithmetic(backend.compute):
             return OnDevice(heard, backend.prepare(heard))

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from aligner.text.characters import Division, by_morae, by_syllables, evenly
 from aligner.types import ModelError
 
 
@@ -116,6 +117,13 @@ READERS: dict[str, Callable[[], Reader]] = {
 }
 EXTRAS = {"ja": "ja", "th": "th"}  # languages that cannot be said without, and their extras
 SAID_BY = {"th": "id"}  # whose voice says what is read
+
+
+def division(language: str, alone: Callable[[str], Sequence[str] | None]) -> Division:
+    """How the characters of a word are told in such a language, where ``alone`` gives the phones of one."""
+    if language == "ja":
+        return by_morae
+    return evenly if language == "th" else by_syllables(alone)
 
 
 def reader(language: str) -> Reader | None:

@@ -69,6 +69,7 @@ def validate_corpus(
         conventions=conventions,
         characters=characters,
         english=spoken_english(language),
+        language=language,
         jobs=jobs or cores(),
     )
     report = _behind_bar(corpus, options)
