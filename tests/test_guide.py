@@ -16,6 +16,7 @@ from support.places import SAMPLE
 
 from aligner import find
 from aligner.backends.calls import check_start
+from aligner.backends.choose import chosen
 from aligner.backends.options import Compute
 from aligner.cli import main
 from aligner.evaluate.folders import evaluate
@@ -191,6 +192,24 @@ def test_a_corpus_that_lies_beyond_the_limits_as_a_whole_is_learnt_from(monkeypa
     monkeypatch.setattr(guides, "align", lambda *_: iter(results))
     assert len(guided([r.utterance for r in results], Standing(1.0)).alignments) == 10
     assert len(guided([r.utterance for r in results], Standing(0.0)).alignments) == 0
+
+
+def test_where_untranscribed_sound_is_usual_it_is_looked_for_in_all(monkeypatch):
+    """Elsewhere it is not, for a wildcard would take pauses for such sound."""
+    asked = []
+
+    def found(_, backend):
+        asked.append(backend.options.star)
+        return iter(results)
+
+    monkeypatch.setattr(guides, "align", found)
+    for odd, stars in ((2, [None]), (3, [None, True])):
+        asked.clear()
+        marks = [(Test.UNTRANSCRIBED,) if k < odd else () for k in range(10)]
+        results = [alignment([(0.3, "see")], name=f"u{k}", suspicions=mark) for k, mark in enumerate(marks)]
+        backend = chosen("english-gmm", None, Compute(jobs=1))
+        assert len(guided([r.utterance for r in results], backend).alignments) == 10
+        assert asked == stars
 
 
 def test_a_guide_of_other_speech_is_not_followed_and_that_is_said():

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any, cast
 
 import numpy as np
 
@@ -36,10 +37,12 @@ from aligner.types import (
     Fault,
     Interval,
     ModelError,
+    Result,
     Utterance,
 )
 
 LEAST_UNTRANSCRIBED = 0.3  # s; what is shorter may be a cough or the edge of a word
+MANY_UNTRANSCRIBED = 0.25  # share of utterances with such sound, from which it is looked for in all
 LEAST_GUIDED = 0.5  # share of the utterances; where fewer fit, it is the guide that is of other speech
 # suspicions of a guide's alignment for which an utterance is not learnt from; a recording may well be noisy,
 # and what the transcript lacks is left out
@@ -117,8 +120,7 @@ def guide_of(start: str | None, text: Text, compute: Compute) -> AnyBackend | No
 
 
 def _options(text: Text, language: str | None, backend: str | None = None) -> Options:
-    """How a guide aligns: with a wildcard, lest what nobody transcribed becomes a pause."""
-    return Options(language=language, backend=backend, conventions=text.conventions, star=True)
+    return Options(language=language, backend=backend, conventions=text.conventions)
 
 
 def guided(
@@ -136,10 +138,9 @@ def guided(
     on_aligned : callable
         Called after each utterance with the number of those that are done.
     """
-    results = []
-    for result in align(utterances, backend):
-        results.append(result)
-        on_aligned(len(results))
+    results = _aligned(utterances, backend, on_aligned)
+    if _many_untranscribed(results):
+        results = _aligned(utterances, _opened(backend), on_aligned)
     aligned = [r for r in results if isinstance(r, Alignment)]
     wider = widened([a.quality.misfit for a in aligned], backend.traits.limits.leeway)
     doubts = {a.utterance.id: reason for a in aligned if (reason := _unfit(a, wider)) is not None}
@@ -161,6 +162,34 @@ def guided(
         failures=(*failures, *left_out),
         untranscribed=tuple(u for a in aligned for u in untranscribed_in(a)),
     )
+
+
+def _aligned(
+    utterances: Sequence[Utterance], backend: AnyBackend, on_aligned: Callable[[int], None]
+) -> list[Result]:
+    results: list[Result] = []
+    for result in align(utterances, backend):
+        results.append(result)
+        on_aligned(len(results))
+    return results
+
+
+def _opened(backend: AnyBackend) -> AnyBackend:
+    """The same backend with a wildcard in every utterance, and not only where it is sure to help."""
+    opened: AnyBackend = replace(cast(Any, backend), options=replace(backend.options, star=True))
+    return opened
+
+
+def _many_untranscribed(results: Sequence[Result]) -> bool:
+    """Whether sound that the transcript lacks is what is usual in a corpus.
+
+    There a wildcard finds more of it; elsewhere it would take pauses and dim words for such sound.
+    """
+    found = [
+        isinstance(r, Alignment) and any(s.test in (Test.UNTRANSCRIBED, Test.STAR) for s in r.suspicions)
+        for r in results
+    ]
+    return sum(found) > MANY_UNTRANSCRIBED * len(found)
 
 
 def untranscribed_in(alignment: Alignment) -> Iterator[Utterance]:
