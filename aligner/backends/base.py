@@ -27,7 +27,7 @@ from aligner.graph import Graph
 from aligner.models.base import Model
 from aligner.models.boundary import BoundaryModel
 from aligner.refine.agreement import median_boundaries
-from aligner.refine.boundaries import Refined, Refinement, Searched
+from aligner.refine.boundaries import Refined, Refinement, Searched, widened
 from aligner.refine.characters import character_tier
 from aligner.refine.confidence import Evidence, means
 from aligner.refine.given import not_taken
@@ -442,6 +442,8 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
             longest=SUNG if heard.sung else SPOKEN,
         )
         quality = measure(solved, found.log_likelihood, heard.clipped)
+        wider = traits.limits.widening(quality.misfit)
+        edges = widened(refined.edges, wider, phones[0].start, phones[-1].end)
         lasting = heard.sustained.tier(phones)
         restored = heard.cuts.restored(lasting)
         words, sounds = (
@@ -469,7 +471,7 @@ def judge(heard: Heard, found: Found, refined: Refined, traits: Traits) -> Align
                 *(squeezed(phones, heard.bounds, traits.shortest) if heard.bounds else ()),
             ),
             characters=character_tier(words, sounds, heard.tokens, traits.divide) if traits.divide else (),
-            edges=restored.edges(heard.sustained.edges(refined.edges), lasting),
+            edges=restored.edges(heard.sustained.edges(edges), lasting),
         )
 
 

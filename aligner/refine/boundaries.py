@@ -238,6 +238,33 @@ class Quantiles(NamedTuple):
         return Refined(found, tuple(edges))
 
 
+def widened(edges: Sequence[Edge], factor: float, start: float, end: float) -> tuple[Edge, ...]:
+    """Boundaries with intervals that are wider, but not beyond the utterance; what is known stays known.
+
+    Parameters
+    ----------
+    edges : sequence of Edge
+    factor : float
+        How many times as wide, without the least width.
+    start, end : float
+        Of the utterance.
+
+    Examples
+    --------
+    >>> widened([Edge(1.0, 0.99, 1.02), Edge(2.0, 2.0, 2.0)], 2.0, 0.0, 3.0)
+    (Edge(time=1.0, low=0.9825, high=1.0375), Edge(time=2.0, low=2.0, high=2.0))
+    """
+    more = factor - 1.0
+    return tuple(
+        Edge(
+            e.time,
+            max(round(e.low - more * max(e.time - e.low - LEAST_WIDTH, 0.0), DECIMALS), min(start, e.low)),
+            min(round(e.high + more * max(e.high - e.time - LEAST_WIDTH, 0.0), DECIMALS), max(end, e.high)),
+        )
+        for e in edges
+    )
+
+
 def place_at_medians(phones: Sequence[Interval], likely: BoundaryDistributions, width: float) -> Refined:
     """Phones with their boundaries at the medians of distributions in seconds from where the first begins.
 

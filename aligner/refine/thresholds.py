@@ -345,6 +345,37 @@ SUNG = Longest(vowel=15.0, fricative=3.0, other=_SPOKEN_PHONE, word=20.0)
 """Of singing."""
 
 
+class Widening(NamedTuple):
+    """By which factor intervals around boundaries are wider than those of speech that fits.
+
+    Of conversation, rooms and other languages fewer hand labels were within intervals than of read English,
+    and the worse a stretch of an utterance fits, the fewer.
+    """
+
+    misfit: float = 0.0
+    """The misfit (see `aligner.types.Quality`) from which on they are wider."""
+    per_nat: float = 0.0
+    """What the factor gains a nat of misfit."""
+
+    def __call__(self, misfit: float) -> float:
+        """Return the factor of an utterance.
+
+        Examples
+        --------
+        >>> widening = Widening(misfit=-1.5, per_nat=0.4)
+        >>> widening(-2.0), round(widening(0.5), 3), widening(50.0)
+        (1.0, 1.8, 3.0)
+        """
+        return min(1.0 + self.per_nat * max(misfit - self.misfit, 0.0), WIDEST)
+
+    def times(self, factor: float) -> Widening:
+        """Return the same of a model whose margins are ``factor`` times as wide."""
+        return Widening(self.misfit * factor, self.per_nat / factor)
+
+
+NO_WIDENING = Widening()
+
+
 @dataclass(frozen=True)
 class Limits:
     """Mean margins below which something does not fit, of a kind of scores."""
@@ -359,6 +390,8 @@ class Limits:
     """What sound that the transcript lacks must gain."""
     leeway: float = 0.0
     """By how much the limits may be wider in a corpus of which much lies beyond them."""
+    widening: Widening = NO_WIDENING
+    """How much wider intervals are where an utterance fits badly."""
 
     def times(self, factor: float) -> Limits:
         """Return the limits of a model whose margins are ``factor`` times as wide.
@@ -374,7 +407,18 @@ class Limits:
             rows=tuple((count, factor * least) for count, least in self.rows),
             gain=self.gain.times(factor),
             leeway=factor * self.leeway,
+            widening=self.widening.times(factor),
         )
+
+
+WIDEST = 3.0  # times as wide as the intervals of speech that fits
+# measured on TIMIT, clean and spoilt, conversation, lab recordings, Finnish and Arabic: see the notes of the
+# benchmarks
+WIDENINGS: Mapping[Scores, Widening] = {
+    Scores.GAUSSIANS: Widening(misfit=-4.0, per_nat=0.12),
+    Scores.POSTERIORS: Widening(misfit=-0.6, per_nat=2.0),
+    Scores.DISTANCES: Widening(misfit=-1.5, per_nat=0.4),
+}
 
 
 def _limits_of(scores: Scores) -> Limits:
@@ -386,6 +430,7 @@ def _limits_of(scores: Scores) -> Limits:
         LEAST_PAUSES[scores],
         LEAST_GAINS[scores],
         LEEWAYS[scores],
+        WIDENINGS.get(scores, NO_WIDENING),
     )
 
 
