@@ -142,6 +142,8 @@ def by_aligner(task: Task, program: str) -> Trainer:
             str(model),
             "--recipe",
             task.recipe,
+            "--start",
+            "flat",  # as its peers begin
             "--dictionary",
             str(task.dictionary),
             "--jobs",

@@ -69,8 +69,8 @@ def main() -> None:
         *["--characters"] * args.characters,
         *(["--config", args.config] if args.config else []),
     ]
-    aligner("train", args.work / "a", args.work / "model-a", *how)
-    aligner("train", args.corpus, args.work / "model-all", *how)
+    aligner("train", args.work / "a", args.work / "model-a", "--start", "flat", *how)
+    aligner("train", args.corpus, args.work / "model-all", "--start", "flat", *how)
     for name in ("a", "all"):
         aligner("align", args.work / "b", args.work / f"b-by-{name}", "--model", args.work / f"model-{name}")
     found = summary(apart(args.work / "b-by-all", args.work / "b-by-a"))

@@ -41,7 +41,8 @@ def run(*words):
 
 corpus, dictionary, sample, folder, rounds = sys.argv[1:]
 for k in range(int(rounds)):
-    run("train", corpus, f"{folder}/model{k}", "--dictionary", dictionary, "--recipe", "quick", "--jobs", "2")
+    how = ("--dictionary", dictionary, "--recipe", "quick", "--start", "flat", "--jobs", "2")
+    run("train", corpus, f"{folder}/model{k}", *how)
     run("align", sample, f"{folder}/out{k}", "--jobs", "2")
     print(k, flush=True)
 """
@@ -122,10 +123,8 @@ def train(runs: int, limit: float, corpus: Path, dictionary: Path, work: Path) -
     count = Count("train --out")
     for k in range(runs):
         model, out = work / f"model{k}", work / f"out{k}"
-        hung = hangs(
-            [PROGRAM, "train", corpus, model, "--dictionary", dictionary, "--out", out, "--recipe", "quick"],
-            limit,
-        )
+        how = ["--dictionary", dictionary, "--recipe", "quick", "--start", "flat"]
+        hung = hangs([PROGRAM, "train", corpus, model, "--out", out, *how], limit)
         count.add(out, hung)
         shutil.rmtree(model, ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
