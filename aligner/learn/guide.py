@@ -160,7 +160,7 @@ def guided(
         about=backend.traits.about,
         alignments=found,
         failures=(*failures, *left_out),
-        untranscribed=tuple(u for a in aligned for u in untranscribed_in(a)),
+        untranscribed=tuple(u for a in aligned if a.utterance.id in found for u in untranscribed_in(a)),
     )
 
 

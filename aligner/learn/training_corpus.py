@@ -117,19 +117,15 @@ def read_training_corpus(
     """
     found = find(corpus)
     failures = list(found.failures)
-    tokens: dict[str, tuple[Token, ...]] = {}
-    for utterance in found.utterances:
-        try:
-            tokens[utterance.id] = text.tokens(utterance.transcript, utterance.speaker)
-        except DataError as error:
-            failures.append(Failure.of(utterance, error))
+    tokens = _tokens(found.utterances, text, failures)
     spell = speller(text, [word for of in tokens.values() for token in of for word in token.spoken])
     readable = [u for u in found.utterances if u.id in tokens]
     guide, notes = (guide, ()) if guide is not None else _guide(readable, options, on_progress)
     if guide is not None:
         failures += guide.failures
         readable = [a.utterance for a in guide.alignments.values()]
-        tokens = {u.id: text.tokens(u.transcript, u.speaker) for u in readable}
+        tokens = _tokens(readable, text, failures)  # of some it has a piece
+        readable = [u for u in readable if u.id in tokens]
     spoken: dict[str, list[SpokenWord]] = {}
     cepstra: dict[str, Tensor] = {}
     for u, result in _each_read(readable, options, on_progress):
@@ -192,6 +188,19 @@ def _places(
         )
         for u in utterances
     }
+
+
+def _tokens(
+    utterances: Sequence[Utterance], text: Text, failures: list[Failure]
+) -> dict[str, tuple[Token, ...]]:
+    """The words of each utterance that can be read; of the others a failure is added."""
+    found: dict[str, tuple[Token, ...]] = {}
+    for utterance in utterances:
+        try:
+            found[utterance.id] = text.tokens(utterance.transcript, utterance.speaker)
+        except DataError as error:
+            failures.append(Failure.of(utterance, error))
+    return found
 
 
 def _guide(
