@@ -22,7 +22,7 @@ TEXTS = {
     "th": ("ฉันกินข้าวที่โรงเรียน", "ฉันกินข้าวที่โรงเรียน"),
 }
 # the onsets of the syllables, as these signs are said
-SYLLABLES = {"我": "w", "们": "m", "今": "tɕ", "天": "th", "去": "tɕh", "图": "th", "馆": "k", "看": "kh"}
+SYLLABLES = {"我": "w", "们": "m", "今": "tɕ", "天": "tʰ", "去": "tɕʰ", "图": "tʰ", "馆": "k", "看": "kʰ"}
 
 
 def spoken(language, text):

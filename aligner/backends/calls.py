@@ -58,7 +58,7 @@ def check_choice(model: str | None, options: Options, compute: Compute) -> None:
 
 def _english_inside(backend: str, kind: str | None, model: str | None) -> str | None:
     """The model of English inside the package that a backend takes beside a named model, or without one."""
-    if backend == "median" and kind == "hmm":
+    if backend == "median" and kind == "hmm" and model not in ENGLISHES:
         return None  # without a network, where the model is of another language
     if backend in OF_TWO_MODELS:
         return HAMA if kind == "hmm" else ENGLISH
