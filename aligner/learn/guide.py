@@ -146,14 +146,7 @@ def guided(
     doubts = {a.utterance.id: reason for a in aligned if (reason := _unfit(a, wider)) is not None}
     failures = [r for r in results if isinstance(r, Failure)]
     left_out = [
-        Failure(
-            a.utterance,
-            f"it was not learnt from, for {doubts[a.utterance.id]}",
-            "is what is written what is said?",
-            fault=Fault.NO_PATH,
-        )
-        for a in aligned
-        if a.utterance.id in doubts
+        left_out_for(a.utterance, doubts[a.utterance.id]) for a in aligned if a.utterance.id in doubts
     ]
     found = {a.utterance.id: piece_of(a) for a in aligned if a.utterance.id not in doubts}
     return Guide(
@@ -161,6 +154,16 @@ def guided(
         alignments=found,
         failures=(*failures, *left_out),
         untranscribed=tuple(u for a in aligned if a.utterance.id in found for u in untranscribed_in(a)),
+    )
+
+
+def left_out_for(utterance: Utterance, reason: str) -> Failure:
+    """Return why an utterance is not learnt from whose alignment looks wrong."""
+    return Failure(
+        utterance,
+        f"it was not learnt from, for {reason}",
+        "is what is written what is said?",
+        fault=Fault.NO_PATH,
     )
 
 

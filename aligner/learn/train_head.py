@@ -20,6 +20,7 @@ from aligner.corpus import audio
 from aligner.corpus.find import find
 from aligner.corpus.listening import as_heard
 from aligner.learn.dictionary import save_dictionary
+from aligner.learn.guide import left_out_for
 from aligner.learn.margins import margin_spread
 from aligner.learn.pronouncing import Text
 from aligner.models import saved
@@ -31,7 +32,7 @@ from aligner.run.align import align
 from aligner.run.plan import check_new, check_rights, room_in
 from aligner.train import head as training
 from aligner.train.augment import Surroundings, levelled, spoilt
-from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, Fault, ModelError, Result, Utterance
+from aligner.types import SAMPLE_RATE, Alignment, DataError, Failure, ModelError, Result, Utterance
 
 LONGEST = 25.0  # s of an utterance that is learnt from: what is heard at once
 VOICES = 11  # of so many recordings one is a voice in the background
@@ -297,13 +298,8 @@ def train_headed(
 
 def _left_out(result: Result) -> Failure:
     """Why an utterance is not learnt from: it cannot be aligned, or what was found looks wrong."""
-    if isinstance(result, Failure):
-        return result
-    return Failure(
-        result.utterance,
-        f"it was not learnt from, for {result.suspicions[0].text}",
-        "is what is written what is said?",
-        fault=Fault.NO_PATH,
+    return (
+        result if isinstance(result, Failure) else left_out_for(result.utterance, result.suspicions[0].text)
     )
 
 
