@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from bisect import bisect_left
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from aligner.corpus.labels import find_references, read_reference, tier
-from aligner.evaluate.boundaries import phone_boundaries, summary
-from aligner.evaluate.matching import match_phones, scored_phones
-from aligner.text.phones import phone_class
+from aligner.evaluate.boundaries import summary
+from aligner.learn.settle import late_by_classes
+from aligner.text.phones import PhoneMap
 
 PRIOR = 5  # boundaries' worth of belief that the offset is 0: rare pairs move little
 
@@ -29,16 +28,11 @@ Pair = tuple[str, str]
 
 def measure(reference: Path, aligned: Path) -> list[tuple[str, Pair, float]]:
     """(speaker, classes before and after, how late in seconds) of every boundary."""
-    rows = []
+    rows: list[tuple[str, Pair, float]] = []
     for name, path in find_references(reference).items():
         phones = tier(aligned / f"{name}.TextGrid", "phones")
-        labels, found = scored_phones(read_reference(path)[0]), scored_phones(phones)
-        starts = [p.start for p in phones]
-        for error in phone_boundaries(labels, found, match_phones(labels, found)):
-            k = bisect_left(starts, error.aligned - 1e-6)
-            right = phones[k].label if k < len(phones) else ""
-            pair = phone_class(phones[k - 1].label if k else ""), phone_class(right)
-            rows.append((Path(name).parent.name, pair, error.late))
+        found = late_by_classes(read_reference(path)[0], phones, PhoneMap())
+        rows += [(Path(name).parent.name, pair, late) for pair, late in found]
     return rows
 
 

@@ -21,7 +21,7 @@ from aligner.backends.options import Compute
 from aligner.cli import main
 from aligner.evaluate.folders import evaluate
 from aligner.learn import guide as guides
-from aligner.learn import training_corpus
+from aligner.learn import letters, training_corpus
 from aligner.learn.guide import Guide, guide_of, guided, piece_of, placed, untranscribed_in
 from aligner.learn.hmm_options import Options
 from aligner.learn.pronouncing import Text
@@ -234,6 +234,38 @@ def test_some_of_many_are_spread_over_all():
     found = evenly([alignment([(0.3, "see")], name=f"u{k}") for k in range(100)], 4)
     assert [a.utterance.id for a in found] == ["u0", "u25", "u50", "u75"]
     assert evenly([], 4) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "labels", "spelled", "taken"),
+    [
+        (0.2, 30, 20, True),
+        (0.05, 30, 20, False),  # as good as the voice
+        (0.2, 46, 20, False),  # so many labels fit better whatever is said
+        (0.2, 30, 18, False),  # some have digits
+    ],
+)
+def test_letters_are_taken_where_they_fit_clearly_better(monkeypatch, gain, labels, spelled, taken):
+    text = Text(language="it")
+    monkeypatch.setattr(Text, "letters_to_phones", "espeak")
+    monkeypatch.setattr(Text, "voice", "it")
+
+    def corpus(count: int, utterances: int) -> training_corpus.TrainingCorpus:
+        return training_corpus.TrainingCorpus(
+            utterances=[Utterance(f"u{k}", SAMPLE, "") for k in range(utterances)],
+            examples=[],
+            labels=tuple(map(str, range(count))),
+            failures=[],
+            seconds=60.0,
+        )
+
+    by_voice, by_letters = corpus(30, 20), corpus(labels, spelled)
+    monkeypatch.setattr(letters, "read_training_corpus", lambda *_, **__: by_letters)
+    monkeypatch.setattr(letters, "likelihood", lambda read, _: gain if read is by_letters else 0.0)
+    chosen_text, read = letters.fitting(SAMPLE, text, by_voice, Options())
+    assert chosen_text.characters is taken
+    assert any("letters stand for phones" in note for note in read.notes) is taken
+    assert (read is by_voice) is not taken
 
 
 @pytest.mark.parametrize("start", ["xx", "dtw"])

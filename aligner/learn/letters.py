@@ -21,6 +21,9 @@ TRIAL: Sequence[Stage] = (Stage(kind="monophone", iterations=10, gaussians=300, 
 # nats a frame from which letters are taken: right voices (Spanish, Italian, Russian) were 0.0 to 0.16 better
 # than letters, wrong ones 0.34 to 0.39 worse
 LEAST_GAIN = 0.1
+# letters for each phone of the voice, up to which the two are compared: more labels fit better by themselves,
+# as those of Chinese would
+MOST_LABELS = 1.5
 LEAST_SPELLED = 0.95  # share of the utterances that can be spelled; others have digits, or no alphabet
 
 
@@ -44,7 +47,8 @@ def fitting(corpus: Path, text: Text, read: TrainingCorpus, options: Options) ->
         spelled = read_training_corpus(corpus, letters, options, guide=read.guide)
     except DataError:
         return text, read
-    if len(spelled.utterances) < LEAST_SPELLED * len(read.utterances):
+    few = len(spelled.utterances) < LEAST_SPELLED * len(read.utterances)
+    if few or len(spelled.labels) > MOST_LABELS * len(read.labels):
         return text, read
     gain = likelihood(spelled, options) - likelihood(read, options)
     if gain < LEAST_GAIN:

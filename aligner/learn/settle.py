@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,14 +107,31 @@ def offsets_beside(
     """
     late: dict[tuple[str, str], list[float]] = defaultdict(list)
     for by_guide, by_model in pairs:
-        known, own = scored_phones(by_guide, WHOLE_LABELS), scored_phones(by_model, WHOLE_LABELS)
-        starts = [p.start for p in by_model]
-        for edge in phone_boundaries(known, own, match_phones(known, own)):
-            k = bisect_left(starts, edge.aligned - 1e-6)
-            before, after = (by_model[j].label if 0 <= j < len(by_model) else "" for j in (k - 1, k))
-            late[phone_class(before), phone_class(after)].append(edge.late)
+        for classes, seconds in late_by_classes(by_guide, by_model, WHOLE_LABELS):
+            late[classes].append(seconds)
     return {
         pair: round(min(max(median, -FARTHEST), FARTHEST) * len(of) / (len(of) + OFFSET_PRIOR), 6)
         for pair, of in sorted(late.items())
         if (median := float(np.median(of)))
     }
+
+
+def late_by_classes(
+    reference: Sequence[Interval], aligned: Sequence[Interval], labels: PhoneMap
+) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield the classes of phones before and after each boundary that two tiers share, and how many seconds
+    later the second has it.
+
+    Parameters
+    ----------
+    reference, aligned : sequence of Interval
+        Phones, matched by their labels.
+    labels : PhoneMap
+        What labels count as.
+    """
+    known, own = scored_phones(reference, labels), scored_phones(aligned, labels)
+    starts = [p.start for p in aligned]
+    for edge in phone_boundaries(known, own, match_phones(known, own)):
+        k = bisect_left(starts, edge.aligned - 1e-6)
+        before, after = (aligned[j].label if 0 <= j < len(aligned) else "" for j in (k - 1, k))
+        yield (phone_class(before), phone_class(after)), edge.late
